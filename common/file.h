@@ -1,0 +1,26 @@
+/* Whole small files: read with a cap, written so that a reader sees the old or the new one. */
+#ifndef COMMON_FILE_H
+#define COMMON_FILE_H
+
+#include "common/buffer.h"
+#include "common/error.h"
+
+#include <stddef.h>
+
+/* Read `path` (a regular file of at most max_bytes) into *out, with a NUL behind the last byte
+ * that *n_bytes does not count. The caller frees *out. n_bytes may be NULL.
+ * Errors: ST_NOT_FOUND, ST_IO, ST_TOO_LARGE, ST_NO_MEMORY; *out untouched. */
+MUST_CHECK status_t file_read(const char *path, size_t max_bytes, char **out, size_t *n_bytes,
+                              struct error *err);
+
+/* Write through a temporary name beside `path`, fdatasync, rename. Errors: ST_IO. */
+MUST_CHECK status_t file_write_atomic(const char *path, const void *bytes, size_t n_bytes,
+                                      struct error *err);
+
+/* mkdir -p, mode 0755. Errors: ST_IO. */
+MUST_CHECK status_t file_make_directories(const char *path, struct error *err);
+
+/* "directory/name" in newly allocated memory (caller frees), NULL without memory. */
+char *file_join(const char *directory, const char *name);
+
+#endif
