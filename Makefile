@@ -37,7 +37,13 @@ COORD   := $(filter-out $(MAINS),$(wildcard coordinator/*.c coordinator/*/*.c))
 UNIT    := $(wildcard tests/unit/*.c)
 SUPPORT := $(wildcard tests/support/*.c)
 
+# Files that programs carry inside (Lua scripts, the page): common/settle.lua becomes
+# `extern const char embed_common_settle_lua[]`, NUL-terminated, and `..._size` without the NUL.
+EMBED_COMMON := $(wildcard common/*.lua)
+EMBED_COORD  := $(wildcard coordinator/*/*.lua coordinator/http/page/*)
+
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
+embed_obj = $(patsubst %,$(BUILD)/embed/%.o,$(1))
 LIB_COMMON  := $(BUILD)/libcommon.a
 LIB_KERNELS := $(BUILD)/libkernels.a
 LIB_WORKER  := $(BUILD)/libworker.a
@@ -61,10 +67,21 @@ $(BUILD)/%.o: %.c
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(LIB_COMMON):  $(call obj,$(COMMON))
+$(BUILD)/embed/%.c: %
+	@mkdir -p $(dir $@)
+	@name=embed_$$(printf '%s' '$<' | tr -c 'A-Za-z0-9' _); \
+	{ printf '#include <stddef.h>\nextern const char %s[]; extern const size_t %s_size;\n' $$name $$name; \
+	  printf 'const char %s[] = {\n' $$name; \
+	  od -An -v -tx1 '$<' | sed 's/ \([0-9a-f][0-9a-f]\)/(char)0x\1,/g'; \
+	  printf '0};\nconst size_t %s_size = sizeof %s - 1;\n' $$name $$name; } > $@
+$(BUILD)/embed/%.o: $(BUILD)/embed/%.c
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+.PRECIOUS: $(BUILD)/embed/%.c
+
+$(LIB_COMMON):  $(call obj,$(COMMON)) $(call embed_obj,$(EMBED_COMMON))
 $(LIB_KERNELS): $(call obj,$(KERNELS))
 $(LIB_WORKER):  $(call obj,$(WORKER))
-$(LIB_COORD):   $(call obj,$(COORD))
+$(LIB_COORD):   $(call obj,$(COORD)) $(call embed_obj,$(EMBED_COORD))
 $(BUILD)/%.a:
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
