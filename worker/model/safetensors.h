@@ -35,8 +35,7 @@ struct safetensors;
 /* Map the checkpoint at `path` (file, index or directory, see above). On ST_OK the caller owns
  * *out. Errors: ST_NOT_FOUND, ST_IO, ST_CORRUPT, ST_UNSUPPORTED (dtype), ST_TOO_LARGE,
  * ST_NO_MEMORY; *out untouched. */
-MUST_CHECK status_t safetensors_open(struct safetensors **out, const char *path,
-                                     struct error *err);
+MUST_CHECK status_t safetensors_open(struct safetensors **out, const char *path, struct error *err);
 /* NULL-safe; sets *checkpoint = NULL. Every view dies with it. */
 void safetensors_close(struct safetensors **checkpoint);
 
@@ -47,8 +46,7 @@ size_t safetensors_count(const struct safetensors *checkpoint);
 const struct tensor_view *safetensors_at(const struct safetensors *checkpoint, size_t index);
 
 /* The tensor of that name, by binary search; NULL if absent. Valid until close. */
-const struct tensor_view *safetensors_find(const struct safetensors *checkpoint,
-                                           const char *name);
+const struct tensor_view *safetensors_find(const struct safetensors *checkpoint, const char *name);
 
 /* Total bytes of all tensors. */
 size_t safetensors_total_bytes(const struct safetensors *checkpoint);

@@ -29,8 +29,7 @@ MUST_CHECK status_t safetensors_writer_open(struct safetensors_writer **out, con
 /* Append bytes to tensor `index` (its place in the array given to open).
  * Errors: ST_BAD_INPUT (no such tensor, more bytes than its shape holds), ST_IO. */
 MUST_CHECK status_t safetensors_writer_append(struct safetensors_writer *writer, size_t index,
-                                              const void *bytes, size_t n_bytes,
-                                              struct error *err);
+                                              const void *bytes, size_t n_bytes, struct error *err);
 
 /* Check that every tensor is full, sync, rename to the final name, free; sets *writer = NULL
  * whatever happens. Errors: ST_BAD_INPUT (a tensor is not full: names it), ST_IO; then nothing

@@ -46,8 +46,7 @@ const char *tensor_dtype_name(enum tensor_dtype dtype);
 size_t tensor_dtype_bytes(enum tensor_dtype dtype);
 
 /* The dtype that safetensors spells so. Errors: ST_UNSUPPORTED names it. */
-MUST_CHECK status_t tensor_dtype_parse(const char *name, enum tensor_dtype *out,
-                                       struct error *err);
+MUST_CHECK status_t tensor_dtype_parse(const char *name, enum tensor_dtype *out, struct error *err);
 
 /* Values in the view: the product of its shape (1 for a scalar). The view's n_bytes was checked
  * against it, so this cannot overflow. */
