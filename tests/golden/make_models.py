@@ -81,7 +81,7 @@ def llama_shape(d_model, n_heads, n_kv_heads, n_layers, d_mlp, vocab, n_position
 MODELS = {
     # The plain published form: "transformer." prefix, tied head, one F32 file.
     "gpt2-tied": (
-        {**GPT2, **gpt2_shape(48, 4, 2, 131), "torch_dtype": "float32"},
+        {**GPT2, **gpt2_shape(36, 4, 2, 131), "torch_dtype": "float32"},
         torch.float32, 23, {"prefix": "transformer."}),
     # The openai-community/gpt2 form: no prefix, causal mask buffers in the file.
     "gpt2-bare-names": (
@@ -98,11 +98,11 @@ MODELS = {
          "scale_attn_weights": False, "tie_word_embeddings": False, "dtype": "float32"},
         torch.float32, 20, {"prefix": "transformer.", "head": True}),
     "llama-mha-untied": (
-        {**LLAMA, **llama_shape(48, 4, 4, 2, 88, 127), "rope_theta": 10000.0,
+        {**LLAMA, **llama_shape(32, 4, 4, 2, 88, 127), "rope_theta": 10000.0,
          "tie_word_embeddings": False, "torch_dtype": "float32"},
         torch.float32, 23, {}),
     "llama-gqa-tied": (
-        {**LLAMA, **llama_shape(48, 6, 2, 3, 64, 149), "rope_theta": 100000.0,
+        {**LLAMA, **llama_shape(48, 6, 2, 2, 64, 149), "rope_theta": 100000.0,
          "rms_norm_eps": 1e-6, "tie_word_embeddings": True, "torch_dtype": "float32"},
         torch.float32, 25, {}),
     "llama-biases": (

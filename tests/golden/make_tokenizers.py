@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make tests/golden/tokenizers: tokenizer.json files of each supported kind and what HF does on them.
+"""Make tests/golden/tokenizers: tokenizer.json files of each kind and what HF tokenizers does.
 
 Each NAME/tokenizer.json is trained here on a little text (WordNet glosses, the jargon file, and
 the lines below) and then written in the exact shape of the published files of its family.
