@@ -1,0 +1,45 @@
+/* Sampling keys: uniform 64-bit numbers of (document, offset, slot). The windows of smallest
+ * key are a uniform sample that does not depend on the order in which windows are met, and every
+ * machine computes the same keys. One mix per (window, slot): the parts are mixed beforehand. */
+#ifndef COMMON_EVIDENCE_KEY_H
+#define COMMON_EVIDENCE_KEY_H
+
+#include "common/hash.h"
+
+#include <stdint.h>
+
+#define EVIDENCE_SALT_SLOT UINT64_C(0x736c6f7400000000)
+#define EVIDENCE_SALT_NEAR UINT64_C(0x6e6561726d697373)
+#define EVIDENCE_SALT_DOCUMENT UINT64_C(0x646f63756d656e74)
+
+/* The window's and the slot's part of the key. */
+static inline uint64_t evidence_window_number(uint64_t document_key, uint32_t document_offset)
+{
+    return hash_mix64(document_key ^ hash_mix64(document_offset));
+}
+
+static inline uint64_t evidence_slot_number(uint32_t slot)
+{
+    return hash_mix64(EVIDENCE_SALT_SLOT ^ slot);
+}
+
+/* The key of a window for a slot. */
+static inline uint64_t evidence_key(uint64_t window_number, uint64_t slot_number)
+{
+    return hash_mix64(window_number ^ slot_number);
+}
+
+/* The same window among near misses: an independent order, so that the sampled near misses are
+ * not the sampled silent windows again. */
+static inline uint64_t evidence_near_key(uint64_t key)
+{
+    return hash_mix64(key ^ EVIDENCE_SALT_NEAR);
+}
+
+/* Order of documents in the k-minimum-values set that counts them; the same for all slots. */
+static inline uint64_t evidence_document_number(uint64_t document_key)
+{
+    return hash_mix64(document_key ^ EVIDENCE_SALT_DOCUMENT);
+}
+
+#endif
