@@ -1,0 +1,102 @@
+/* The tasks that have units to hand out, and which of them is next.
+ *
+ * Higher priority first; among equals stride scheduling over worker seconds: each sweep has a
+ * pass value that grows by seconds / weight as its leases settle, and the lowest pass goes next
+ * (Waldspurger and Weihl 1995). A sweep that joins late starts at the lowest pass present, so
+ * it cannot claim the past. Owned by the coordinator's loop thread. */
+#ifndef COORDINATOR_QUEUE_TASK_QUEUE_H
+#define COORDINATOR_QUEUE_TASK_QUEUE_H
+
+#include "common/buffer.h"
+#include "common/error.h"
+#include "common/task.h"
+#include "coordinator/queue/unit_table.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct task;
+
+/* What a task's owner (a sweep's engine) provides. Called on the loop thread. */
+struct task_ops {
+    /* Append the bytes that `unit` needs on a worker (may append nothing). */
+    status_t (*payload)(struct task *task, size_t unit, struct buffer *out, struct error *err);
+    /* Append bytes shared by all units of a lease, e.g. current cut-offs. NULL: none. */
+    status_t (*shared)(struct task *task, struct buffer *out, struct error *err);
+    /* The stored result of `unit`, once per unit. NULL: results are not read back. An error
+     * makes the unit dead with its text (a result that cannot be decoded is nobody's). */
+    status_t (*result)(struct task *task, size_t unit, const void *bytes, size_t n_bytes,
+                       struct error *err);
+};
+
+enum { TASK_ERRORS_KEPT = 16 };
+struct task_error {
+    size_t unit;
+    int64_t unix_ms;
+    char worker[WORKER_NAME_SIZE];
+    char text[256];
+};
+
+/* Share of the cluster that one sweep is entitled to; tasks of a sweep share one. */
+struct fair_share {
+    int priority;  /* higher first */
+    double weight; /* > 0 */
+    double pass;   /* seconds / weight consumed, relative */
+};
+
+struct task {
+    char id[TASK_ID_SIZE]; /* "sweep/phase" */
+    enum task_kind kind;
+    struct unit_table *units; /* owned */
+    char *spec_json;          /* owned: what a worker needs to know once */
+    const struct task_ops *ops;
+    void *owner;              /* the engine's, borrowed */
+    struct fair_share *share; /* the sweep's, borrowed */
+    char backend[16], isa[32]; /* "" = any; set by the first worker that leases: results of one
+                                  task come from one backend and instruction set */
+    bool is_pinned;           /* does the result depend on the instruction set? */
+    bool is_paused;
+    size_t max_units_per_lease;
+    size_t n_read;            /* results handed to ops->result */
+    double seconds_per_unit;  /* smoothed over all workers; 0 = not measured yet */
+    struct task_error errors[TASK_ERRORS_KEPT]; /* newest last, ring of the last kept */
+    size_t n_errors;          /* ever */
+};
+
+struct task_params {
+    const char *id;
+    enum task_kind kind;
+    size_t n_units;
+    const char *spec_json;
+    const struct task_ops *ops;
+    void *owner;
+    struct fair_share *share;
+    bool is_pinned;
+    size_t max_units_per_lease;
+};
+MUST_CHECK status_t task_create(struct task **out, const struct task_params *params,
+                                struct error *err);
+void task_destroy(struct task **task);
+/* Remember why an attempt failed (kept for `interpctl dead`). */
+void task_note_error(struct task *task, const struct task_error *error);
+
+struct task_queue;
+MUST_CHECK status_t task_queue_create(struct task_queue **out, struct error *err);
+void task_queue_destroy(struct task_queue **queue); /* does not destroy the tasks */
+MUST_CHECK status_t task_queue_add(struct task_queue *queue, struct task *task, struct error *err);
+void task_queue_remove(struct task_queue *queue, struct task *task);
+struct task *task_queue_find(struct task_queue *queue, const char *id); /* NULL if absent */
+struct task *task_queue_at(struct task_queue *queue, size_t index);     /* NULL past the end */
+
+struct task_fit {
+    const char *backend;
+    const char *isa;
+};
+/* The task whose next range a worker of this kind should get; NULL if there is nothing. */
+struct task *task_queue_next(struct task_queue *queue, const struct task_fit *fit);
+/* Could this worker run the task (not paused, same pinned backend and instruction set)? */
+bool task_fits(const struct task *task, const struct task_fit *fit);
+/* Account for work done. */
+void task_charge(struct task *task, double seconds, size_t n_units);
+
+#endif
