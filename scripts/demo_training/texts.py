@@ -6,8 +6,9 @@ import struct
 import zlib
 
 WORDNET_POS = {"noun": "noun", "verb": "verb", "adj": "adjective", "adv": "adverb"}
-WORDNET_GROUP = 6            # synsets a document
-AUSTEN_PIECE_CHARS = 1500    # a document is about this much of one chapter
+WORDNET_GROUP = 5            # synsets a document
+AUSTEN_PIECE_CHARS = 800    # a document is about this much of one chapter
+PIECE_CHARS = 800           # the same for dictionary entries, quotations and manual pages
 FORTUNE_FILES_LEFT_OUT = {"art", "ascii-art", "drugs", "ethnic", "men-women", "songs-poems",
                           "translate-me", "politics", "sports"}
 AUSTEN_BOOKS = ("sensesensibility", "prideprejudice", "mansfieldpark", "emma",
@@ -105,7 +106,7 @@ def jargon(root):
         head, _, body = entry.strip().partition("\n")
         paragraphs = [flowed(p) for p in body.split("\n\n")]
         plain.append("\n".join([flowed(head)] + [p for p in paragraphs if p])[:3000])
-    for number, piece in enumerate(pack_paragraphs(plain, 900)):
+    for number, piece in enumerate(pack_paragraphs(plain, PIECE_CHARS)):
         yield f"jargon-{number:04d}", piece
 
 
@@ -115,7 +116,7 @@ def devil(root):
     text = text[text.index("ABASEMENT"):]
     entries = [e.strip() for e in re.split(r"\n(?=[A-Z][A-Z'-]+,? )", text)]
     lines = ["\n".join(" ".join(line.split()) for line in e.splitlines()) for e in entries]
-    for number, piece in enumerate(pack_paragraphs([e for e in lines if e], 900)):
+    for number, piece in enumerate(pack_paragraphs([e for e in lines if e], PIECE_CHARS)):
         yield f"devil-{number:04d}", piece
 
 
@@ -129,7 +130,7 @@ def foldoc(root):
         paragraphs = [flowed(p) for p in body.split("\n\n")]
         if any(paragraphs):
             plain.append("\n".join([head.strip()] + [p for p in paragraphs if p])[:3000])
-    for number, piece in enumerate(pack_paragraphs(plain, 900)):
+    for number, piece in enumerate(pack_paragraphs(plain, PIECE_CHARS)):
         yield f"foldoc-{number:05d}", piece
 
 
@@ -140,7 +141,7 @@ def fortunes(root):
             continue
         quotes = re.split(r"\n%\n?", path.read_text("utf-8", "replace").replace("\t", " "))
         quotes = ["\n".join(" ".join(x.split()) for x in q.strip().splitlines()) for q in quotes]
-        for number, piece in enumerate(pack_paragraphs([q for q in quotes if q], 900)):
+        for number, piece in enumerate(pack_paragraphs([q for q in quotes if q], PIECE_CHARS)):
             yield f"fortunes-{path.name}-{number:04d}", piece
 
 
@@ -153,7 +154,7 @@ def perl(root):
         text = re.sub(r"^=\w+ ?(?=\S)|^=\w+$", "", text, flags=re.M)
         text = re.sub(r"\b[A-Z]<+ ?([^<>]*?) ?>+", r"\1", text)
         paragraphs = [p if p.startswith(" ") else flowed(p) for p in text.split("\n\n")]
-        pieces = pack_paragraphs((p for p in paragraphs if p.strip()), 1200)
+        pieces = pack_paragraphs((p for p in paragraphs if p.strip()), PIECE_CHARS)
         for number, piece in enumerate(pieces):
             yield f"perl-{path.stem}-{number:04d}", piece
 
@@ -165,7 +166,7 @@ def anarchism(root):
         text = gzip.open(path).read().decode("utf-8", "replace")
         text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text).replace("\\", "")
         paragraphs = [flowed(p) for p in text.split("\n\n")]
-        for number, piece in enumerate(pack_paragraphs((p for p in paragraphs if p), 1200)):
+        for number, piece in enumerate(pack_paragraphs((p for p in paragraphs if p), PIECE_CHARS)):
             yield f"anarchism-{path.name.split('.')[0]}-{number:04d}", piece
 
 
@@ -178,5 +179,5 @@ def sqlite(root):
                             page, flags=re.S | re.I)
         paragraphs = [flowed(html.unescape(re.sub(r"<[^>]+>", " ", b))) for b in blocks]
         paragraphs = [re.sub(r" ([.,;:)])", r"\1", p) for p in paragraphs if len(p) > 80]
-        for number, piece in enumerate(pack_paragraphs(paragraphs, 900)):
+        for number, piece in enumerate(pack_paragraphs(paragraphs, PIECE_CHARS)):
             yield f"sqlite-{path.stem}-{number:03d}", piece
