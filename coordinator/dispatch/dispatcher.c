@@ -1,0 +1,180 @@
+#include "coordinator/dispatch/dispatcher_state.h"
+
+#include "common/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROUTER_QUEUE_MESSAGES = 20000, MONITOR_EVENTS = ZMQ_EVENT_DISCONNECTED };
+
+static status_t set_option(void *socket, int option, int value, struct error *err)
+{
+    if (zmq_setsockopt(socket, option, &value, sizeof value) == 0) return ST_OK;
+    return error_set(err, ST_INTERNAL, "socket option %d: %s", option, zmq_strerror(errno));
+}
+
+static status_t open_router(struct dispatcher *dispatcher, struct error *err)
+{
+    const struct dispatcher_options *options = &dispatcher->options;
+    dispatcher->router = zmq_socket(options->zmq_context, ZMQ_ROUTER);
+    if (!dispatcher->router)
+        return error_set(err, ST_INTERNAL, "router socket: %s", zmq_strerror(errno));
+    static const int settings[][2] = {
+        {ZMQ_LINGER, 0},
+        {ZMQ_ROUTER_MANDATORY, 1}, /* a send to a peer that left fails instead of vanishing */
+        {ZMQ_SNDHWM, ROUTER_QUEUE_MESSAGES},
+        {ZMQ_RCVHWM, ROUTER_QUEUE_MESSAGES},
+    };
+    status_t status = ST_OK;
+    for (size_t i = 0; status == ST_OK && i < sizeof settings / sizeof settings[0]; i++)
+        status = set_option(dispatcher->router, settings[i][0], settings[i][1], err);
+    for (size_t i = 0; status == ST_OK && i < options->n_endpoints; i++)
+        if (zmq_bind(dispatcher->router, options->endpoints[i]) != 0)
+            status = error_set(err, errno == EADDRINUSE ? ST_CONFLICT : ST_IO, "bind %s: %s",
+                               options->endpoints[i], zmq_strerror(errno));
+    return status;
+}
+
+static status_t open_monitor(struct dispatcher *dispatcher, struct error *err)
+{
+    static const char address[] = "inproc://router-monitor";
+    if (zmq_socket_monitor(dispatcher->router, address, MONITOR_EVENTS) != 0)
+        return error_set(err, ST_INTERNAL, "router monitor: %s", zmq_strerror(errno));
+    dispatcher->monitor = zmq_socket(dispatcher->options.zmq_context, ZMQ_PAIR);
+    if (!dispatcher->monitor || zmq_connect(dispatcher->monitor, address) != 0)
+        return error_set(err, ST_INTERNAL, "router monitor: %s", zmq_strerror(errno));
+    return set_option(dispatcher->monitor, ZMQ_LINGER, 0, err);
+}
+
+status_t dispatcher_create(struct dispatcher **out, const struct dispatcher_options *options,
+                           struct error *err)
+{
+    struct dispatcher *dispatcher = calloc(1, sizeof *dispatcher);
+    if (!dispatcher) return error_set(err, ST_NO_MEMORY, "dispatcher");
+    dispatcher->options = *options;
+    transport_message_init(&dispatcher->incoming);
+    status_t status = worker_table_create(&dispatcher->workers, err);
+    if (status == ST_OK) status = lease_table_create(&dispatcher->leases, options->epoch, err);
+    if (status == ST_OK) status = task_queue_create(&dispatcher->queue, err);
+    if (status == ST_OK) status = open_router(dispatcher, err);
+    if (status == ST_OK) status = open_monitor(dispatcher, err);
+    if (status != ST_OK) {
+        dispatcher_destroy(&dispatcher);
+        return status;
+    }
+    *out = dispatcher;
+    return ST_OK;
+}
+
+void dispatcher_destroy(struct dispatcher **dispatcher)
+{
+    struct dispatcher *self = *dispatcher;
+    if (!self) return;
+    if (self->monitor) (void)zmq_close(self->monitor);
+    if (self->router) (void)zmq_close(self->router);
+    transport_message_fini(&self->incoming);
+    task_queue_destroy(&self->queue);
+    lease_table_destroy(&self->leases);
+    worker_table_destroy(&self->workers);
+    free(self->reads);
+    free(self);
+    *dispatcher = NULL;
+}
+
+int64_t dispatcher_now_ms(const struct dispatcher *dispatcher)
+{
+    return clock_monotonic_ms(dispatcher->options.clock);
+}
+
+/* A message that cannot be delivered is dropped: the peer is gone or so slow that its heartbeats
+ * will be missed, and both end in dispatcher_lose_worker(). */
+void dispatcher_send(struct dispatcher *dispatcher, const struct worker *worker,
+                     const struct wire_message *message, const void *bulk, size_t n_bulk)
+{
+    const struct transport_peer peer = {worker->identity, worker->n_identity};
+    struct error err = {0};
+    if (transport_send(dispatcher->router, &peer, message, bulk, n_bulk, &err) != ST_OK)
+        log_event(LOG_WARN, "send_failed", LOG_TEXT("worker", worker->name),
+                  LOG_TEXT("error", err.text));
+}
+
+status_t dispatcher_add_task(struct dispatcher *dispatcher, struct task *task, struct error *err)
+{
+    char open_key[TASK_KEY_SIZE];
+    struct store *store = dispatcher->options.store;
+    status_t status = store_run(store, NULL, err, "SET %s 1 NX",
+                                dispatcher_task_key(task, "open", open_key));
+    if (status == ST_OK) status = dispatcher_load_settled(dispatcher, task, err);
+    if (status == ST_OK) status = task_queue_add(dispatcher->queue, task, err);
+    return status;
+}
+
+status_t dispatcher_end_task(struct dispatcher *dispatcher, struct task *task, struct error *err)
+{
+    struct lease *lease = NULL;
+    while ((lease = lease_table_next(dispatcher->leases, lease)))
+        if (lease->task == task) {
+            const struct wire_message revoke = {.type = WIRE_REVOKE, .lease = lease->id};
+            dispatcher_send(dispatcher, lease->worker, &revoke, NULL, 0);
+            lease->worker->n_leases--;
+            lease_table_end(dispatcher->leases, lease);
+        }
+    task_queue_remove(dispatcher->queue, task);
+    dispatcher_forget_reads(dispatcher, task);
+    char open_key[TASK_KEY_SIZE], done_key[TASK_KEY_SIZE], revoked_key[TASK_KEY_SIZE];
+    return store_run(dispatcher->options.store, NULL, err, "UNLINK %s %s %s",
+                     dispatcher_task_key(task, "open", open_key),
+                     dispatcher_task_key(task, "done", done_key),
+                     dispatcher_task_key(task, "revoked", revoked_key));
+}
+
+status_t dispatcher_step(struct dispatcher *dispatcher, int timeout_ms, int wake_fd,
+                         struct error *err)
+{
+    zmq_pollitem_t items[] = {
+        {.socket = dispatcher->router, .events = ZMQ_POLLIN},
+        {.socket = dispatcher->monitor, .events = ZMQ_POLLIN},
+        {.fd = wake_fd, .events = ZMQ_POLLIN},
+    };
+    if (dispatcher->n_reads) timeout_ms = 0;
+    if (zmq_poll(items, wake_fd >= 0 ? 3 : 2, timeout_ms) < 0 && errno != EINTR)
+        return error_set(err, ST_INTERNAL, "poll: %s", zmq_strerror(errno));
+    dispatcher_read_monitor(dispatcher);
+    status_t status = dispatcher_receive_all(dispatcher, err);
+    if (status == ST_OK) status = dispatcher_read_results(dispatcher, err);
+    if (status == ST_OK) status = dispatcher_expire(dispatcher, err);
+    if (status == ST_OK) status = dispatcher_grant_all(dispatcher, err);
+    return status;
+}
+
+status_t dispatcher_drain_worker(struct dispatcher *dispatcher, const char *name,
+                                 struct error *err)
+{
+    struct worker *worker = worker_table_find_name(dispatcher->workers, name);
+    if (!worker) return error_set(err, ST_NOT_FOUND, "no worker \"%s\"", name);
+    worker->is_draining = true;
+    const struct wire_message drain = {.type = WIRE_DRAIN};
+    dispatcher_send(dispatcher, worker, &drain, NULL, 0);
+    return ST_OK;
+}
+
+struct worker_table *dispatcher_workers(struct dispatcher *dispatcher)
+{
+    return dispatcher->workers;
+}
+
+struct task_queue *dispatcher_queue(struct dispatcher *dispatcher)
+{
+    return dispatcher->queue;
+}
+
+struct lease_table *dispatcher_leases(struct dispatcher *dispatcher)
+{
+    return dispatcher->leases;
+}
+
+const struct dispatcher_counts *dispatcher_counts(const struct dispatcher *dispatcher)
+{
+    return &dispatcher->counts;
+}

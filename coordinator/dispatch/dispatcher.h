@@ -1,0 +1,78 @@
+/* The coordinator's end of the wire: workers come and go, leases are granted, settled, lost.
+ *
+ *   task_queue --grant--> worker --settle.lua--> Redis --SETTLED--> read back --> task's engine
+ *
+ * A unit counts as done only when its result was read from (or is known to be in) the store,
+ * never on a worker's word. A worker is lost when its connection closes (noticed at once by the
+ * socket monitor), when it is silent for lost_after_ms, and its lease is taken back when its run
+ * thread shows no tick for long. Client requests are handed to `on_request`.
+ * Owned by the loop thread; dispatcher_step() never blocks longer than its timeout and one
+ * pipeline to Redis. */
+#ifndef COORDINATOR_DISPATCH_DISPATCHER_H
+#define COORDINATOR_DISPATCH_DISPATCHER_H
+
+#include "common/clock.h"
+#include "common/error.h"
+#include "common/store.h"
+#include "common/transport.h"
+#include "coordinator/dispatch/worker_table.h"
+#include "coordinator/queue/lease_table.h"
+#include "coordinator/queue/task_queue.h"
+
+struct dispatcher;
+
+/* Answer a client's request: `args` is bulk JSON (may be empty). Append the JSON result to
+ * `out`; an error's text goes to the client instead. Must be quick: it runs on the loop. */
+typedef status_t dispatcher_request_fn(void *context, const char *operation,
+                                       struct wire_text args, struct buffer *out,
+                                       struct error *err);
+
+struct dispatcher_options {
+    void *zmq_context;           /* borrowed */
+    const char *const *endpoints; /* [n_endpoints], bound by create */
+    size_t n_endpoints;
+    const char *store_url; /* told to the workers */
+    struct store *store;   /* borrowed */
+    const struct clock *clock;
+    uint64_t epoch;
+    int64_t heartbeat_ms;   /* workers beat this often */
+    int64_t lost_after_ms;  /* silence that counts as lost */
+    double lease_seconds;   /* work that one lease should hold */
+    struct unit_limits limits;
+    dispatcher_request_fn *on_request;
+    void *request_context;
+};
+
+struct dispatcher_counts { /* since start; for /metrics and tests */
+    uint64_t n_leases_granted, n_units_settled, n_duplicates, n_failures, n_workers_lost,
+        n_leases_expired, n_speculative, n_protocol_errors;
+};
+
+MUST_CHECK status_t dispatcher_create(struct dispatcher **out,
+                                      const struct dispatcher_options *options,
+                                      struct error *err);
+void dispatcher_destroy(struct dispatcher **dispatcher);
+
+/* Open the task in the store, mark what earlier runs settled (results are handed to the engine
+ * over the next steps), and queue the rest. Takes nothing: the engine keeps owning `task`. */
+MUST_CHECK status_t dispatcher_add_task(struct dispatcher *dispatcher, struct task *task,
+                                        struct error *err);
+/* Revoke its leases, remove its keys from the store, forget it. Safe on a task never added. */
+MUST_CHECK status_t dispatcher_end_task(struct dispatcher *dispatcher, struct task *task,
+                                        struct error *err);
+
+/* Wait up to timeout_ms for something to do, do it, grant what can be granted. `wake_fd` >= 0
+ * is polled too. ST_UNREACHABLE: Redis is away; nothing was lost, call again. */
+MUST_CHECK status_t dispatcher_step(struct dispatcher *dispatcher, int timeout_ms, int wake_fd,
+                                    struct error *err);
+
+/* Tell a worker to finish and leave; ST_NOT_FOUND. */
+MUST_CHECK status_t dispatcher_drain_worker(struct dispatcher *dispatcher, const char *name,
+                                            struct error *err);
+
+struct worker_table *dispatcher_workers(struct dispatcher *dispatcher);
+struct task_queue *dispatcher_queue(struct dispatcher *dispatcher);
+struct lease_table *dispatcher_leases(struct dispatcher *dispatcher);
+const struct dispatcher_counts *dispatcher_counts(const struct dispatcher *dispatcher);
+
+#endif

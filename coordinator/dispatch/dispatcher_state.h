@@ -1,0 +1,64 @@
+/* What the files of the dispatcher share. Private to coordinator/dispatch/. */
+#ifndef COORDINATOR_DISPATCH_DISPATCHER_STATE_H
+#define COORDINATOR_DISPATCH_DISPATCHER_STATE_H
+
+#include "coordinator/dispatch/dispatcher.h"
+
+enum { DISPATCH_FD_MAX = 65536 };
+
+/* A unit whose result is in the store and waits to be read. */
+struct pending_read {
+    struct task *task;
+    size_t unit;
+};
+
+struct dispatcher {
+    struct dispatcher_options options;
+    void *router;
+    void *monitor;
+    struct worker_table *workers;
+    struct lease_table *leases;
+    struct task_queue *queue;
+    struct transport_message incoming;
+    struct pending_read *reads; /* [n_reads] of reads_capacity, oldest first from reads_head */
+    size_t reads_head, n_reads, reads_capacity;
+    /* Disconnects still to be reported for descriptors that a new peer already uses. */
+    unsigned char stale_disconnects[DISPATCH_FD_MAX];
+    struct dispatcher_counts counts;
+};
+
+/* dispatcher.c */
+int64_t dispatcher_now_ms(const struct dispatcher *dispatcher);
+void dispatcher_send(struct dispatcher *dispatcher, const struct worker *worker,
+                     const struct wire_message *message, const void *bulk, size_t n_bulk);
+
+/* messages.c: everything that arrives on the router */
+status_t dispatcher_receive_all(struct dispatcher *dispatcher, struct error *err);
+
+/* grant.c: everything that workers may be given now */
+status_t dispatcher_grant_all(struct dispatcher *dispatcher, struct error *err);
+
+/* loss.c */
+void dispatcher_read_monitor(struct dispatcher *dispatcher);
+status_t dispatcher_expire(struct dispatcher *dispatcher, struct error *err);
+void dispatcher_lose_worker(struct dispatcher *dispatcher, struct worker *worker,
+                            const char *why, bool is_blamed);
+/* Units of the lease that are neither settled nor held by another lease become ready. */
+void dispatcher_return_lease(struct dispatcher *dispatcher, struct lease *lease);
+status_t dispatcher_revoke_lease(struct dispatcher *dispatcher, struct lease *lease,
+                                 struct error *err);
+
+/* results.c */
+status_t dispatcher_queue_read(struct dispatcher *dispatcher, struct task *task, size_t unit,
+                               struct error *err);
+void dispatcher_forget_reads(struct dispatcher *dispatcher, const struct task *task);
+status_t dispatcher_read_results(struct dispatcher *dispatcher, struct error *err);
+status_t dispatcher_load_settled(struct dispatcher *dispatcher, struct task *task,
+                                 struct error *err);
+void dispatcher_note_failure(struct dispatcher *dispatcher, struct task *task, size_t unit,
+                             const char *worker, const char *text, enum unit_blame blame);
+/* Names of a task's keys, e.g. "interp:{id}:done". */
+enum { TASK_KEY_SIZE = TASK_ID_SIZE + 32 };
+char *dispatcher_task_key(const struct task *task, const char *part, char out[TASK_KEY_SIZE]);
+
+#endif

@@ -1,0 +1,254 @@
+/* What workers and clients say. One switch, each case one call; a message that breaks the rules
+ * is answered with the reason and changes nothing. */
+#include "coordinator/dispatch/dispatcher_state.h"
+
+#include "common/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MESSAGES_PER_STEP = 4096, ANSWER_MAX_BYTES = 128 * 1024 * 1024 };
+
+static void refuse(struct dispatcher *dispatcher, struct transport_message *message,
+                   status_t status, const char *why)
+{
+    dispatcher->counts.n_protocol_errors++;
+    const struct transport_peer peer = {zmq_msg_data(&message->identity),
+                                        zmq_msg_size(&message->identity)};
+    const struct wire_message refusal = {
+        .type = WIRE_REFUSED, .status = (uint64_t)status, .text = wire_text_of(why)};
+    struct error ignored = {0};
+    if (transport_send(dispatcher->router, &peer, &refusal, NULL, 0, &ignored) != ST_OK)
+        log_event(LOG_WARN, "refusal_not_sent", LOG_TEXT("error", ignored.text));
+    log_event(LOG_WARN, "peer_refused", LOG_TEXT("reason", why));
+}
+
+/* --- HELLO --------------------------------------------------------------------------------- */
+
+static bool read_names(const struct wire_message *hello, struct worker *worker)
+{
+    return wire_text_copy(hello->name, worker->name, sizeof worker->name) &&
+           wire_text_copy(hello->host, worker->host, sizeof worker->host) &&
+           wire_text_copy(hello->backend, worker->backend, sizeof worker->backend) &&
+           wire_text_copy(hello->isa, worker->isa, sizeof worker->isa) &&
+           wire_text_copy(hello->code_version, worker->code_version,
+                          sizeof worker->code_version) &&
+           worker->name[0];
+}
+
+/* The descriptor may still belong, in our books, to a peer whose end was not reported yet. */
+static void claim_descriptor(struct dispatcher *dispatcher, struct worker *worker, int fd)
+{
+    struct worker *previous = worker_table_find_fd(dispatcher->workers, fd);
+    if (previous && previous != worker) {
+        dispatcher_lose_worker(dispatcher, previous, "connection closed", true);
+        if (fd < DISPATCH_FD_MAX) dispatcher->stale_disconnects[fd]++;
+    }
+    worker->fd = fd;
+}
+
+static void welcome(struct dispatcher *dispatcher, struct worker *worker)
+{
+    const struct wire_message answer = {
+        .type = WIRE_WELCOME,
+        .epoch = dispatcher->options.epoch,
+        .heartbeat_ms = (uint64_t)dispatcher->options.heartbeat_ms,
+        .store = wire_text_of(dispatcher->options.store_url),
+    };
+    dispatcher_send(dispatcher, worker, &answer, NULL, 0);
+}
+
+static status_t handle_hello(struct dispatcher *dispatcher, struct transport_message *in,
+                             struct worker **sender, struct error *err)
+{
+    struct worker *worker;
+    status_t status = worker_table_add(dispatcher->workers, zmq_msg_data(&in->identity),
+                                       zmq_msg_size(&in->identity), &worker, err);
+    if (status != ST_OK) return status;
+    if (!read_names(&in->wire, worker)) {
+        worker_table_remove(dispatcher->workers, worker);
+        return error_set(err, ST_PROTOCOL, "HELLO: a name is empty or too long");
+    }
+    worker->pid = in->wire.pid;
+    worker->n_threads = in->wire.n_threads;
+    worker->memory_bytes = in->wire.memory_bytes;
+    worker->connected_unix_ms = clock_unix_ms(dispatcher->options.clock);
+    worker->ticks_moved_ms = dispatcher_now_ms(dispatcher);
+    claim_descriptor(dispatcher, worker, in->fd);
+    welcome(dispatcher, worker);
+    *sender = worker;
+    log_event(LOG_INFO, "worker_joined", LOG_TEXT("worker", worker->name),
+              LOG_NUMBER("pid", worker->pid), LOG_TEXT("backend", worker->backend),
+              LOG_TEXT("isa", worker->isa));
+    return ST_OK;
+}
+
+/* --- a worker's reports -------------------------------------------------------------------- */
+
+static void handle_heartbeat(struct dispatcher *dispatcher, struct worker *worker,
+                             const struct wire_message *beat)
+{
+    if (beat->ticks != worker->ticks || beat->lease != worker->running_lease ||
+        beat->unit != worker->running_unit) {
+        worker->ticks_moved_ms = dispatcher_now_ms(dispatcher);
+        worker->is_stuck = false;
+    }
+    worker->ticks = beat->ticks;
+    worker->running_lease = beat->lease;
+    worker->running_unit = beat->unit;
+    worker->memory_bytes = beat->memory_bytes;
+}
+
+static struct task *find_task(struct dispatcher *dispatcher, struct wire_text id)
+{
+    char text[TASK_ID_SIZE];
+    return wire_text_copy(id, text, sizeof text) ? task_queue_find(dispatcher->queue, text) : NULL;
+}
+
+static void close_lease_part(struct dispatcher *dispatcher, struct lease *lease, size_t n_units)
+{
+    lease->n_open -= n_units < lease->n_open ? n_units : lease->n_open;
+    if (lease->n_open) return;
+    lease->worker->n_leases--;
+    lease_table_end(dispatcher->leases, lease);
+}
+
+static status_t settle_range(struct dispatcher *dispatcher, struct task *task, size_t low,
+                             size_t high, struct error *err)
+{
+    status_t status = ST_OK;
+    for (size_t unit = low; unit < high && status == ST_OK; unit++) {
+        if (task->ops->result)
+            status = dispatcher_queue_read(dispatcher, task, unit, err);
+        else if (unit_table_settle(task->units, unit))
+            dispatcher->counts.n_units_settled++;
+    }
+    return status;
+}
+
+static status_t handle_settled(struct dispatcher *dispatcher, struct worker *worker,
+                               const struct wire_message *in, struct error *err)
+{
+    dispatcher->counts.n_duplicates += in->n_duplicate;
+    struct lease *lease = lease_table_find(dispatcher->leases, in->lease);
+    struct task *task = find_task(dispatcher, in->task);
+    if (!task) return ST_OK; /* it ended meanwhile: a late result, counted by its script */
+    size_t n_units = 0;
+    status_t status = ST_OK;
+    for (size_t i = 0; i < in->ranges.n && status == ST_OK; i++) {
+        const uint64_t low = in->ranges.low[i], high = in->ranges.high[i];
+        if (low > high || high > unit_table_n_units(task->units))
+            return error_set(err, ST_PROTOCOL, "SETTLED %s: units %llu to %llu do not exist",
+                             task->id, (unsigned long long)low, (unsigned long long)high);
+        status = settle_range(dispatcher, task, (size_t)low, (size_t)high, err);
+        n_units += (size_t)(high - low);
+    }
+    worker->n_settled += n_units;
+    worker->busy_seconds += in->seconds >= 0 ? in->seconds : 0;
+    task_charge(task, in->seconds, n_units);
+    if (lease && lease->task == task) close_lease_part(dispatcher, lease, n_units);
+    return status;
+}
+
+static status_t handle_failed(struct dispatcher *dispatcher, struct worker *worker,
+                              const struct wire_message *in, struct error *err)
+{
+    struct task *task = find_task(dispatcher, in->task);
+    if (!task) return ST_OK;
+    if (in->unit >= unit_table_n_units(task->units))
+        return error_set(err, ST_PROTOCOL, "FAILED %s: unit %llu does not exist", task->id,
+                         (unsigned long long)in->unit);
+    char text[sizeof task->errors[0].text];
+    (void)snprintf(text, sizeof text, "%.*s", (int)in->text.n_bytes, in->text.bytes);
+    worker->n_failed++;
+    dispatcher_note_failure(dispatcher, task, (size_t)in->unit, worker->name, text,
+                            UNIT_BLAME_ERROR);
+    struct lease *lease = lease_table_find(dispatcher->leases, in->lease);
+    if (lease && lease->task == task) close_lease_part(dispatcher, lease, 1);
+    return ST_OK;
+}
+
+/* --- clients ------------------------------------------------------------------------------- */
+
+static status_t handle_request(struct dispatcher *dispatcher, struct transport_message *in)
+{
+    const struct transport_peer peer = {zmq_msg_data(&in->identity), zmq_msg_size(&in->identity)};
+    const struct wire_text args = {zmq_msg_data(&in->bulk), zmq_msg_size(&in->bulk)};
+    char operation[WIRE_MAX_NAME_BYTES];
+    struct error err = {0};
+    struct buffer out;
+    buffer_init(&out, ANSWER_MAX_BYTES);
+    status_t status =
+        wire_text_copy(in->wire.name, operation, sizeof operation)
+            ? dispatcher->options.on_request(dispatcher->options.request_context, operation, args,
+                                             &out, &err)
+            : error_set(&err, ST_PROTOCOL, "operation name too long");
+    const struct wire_message answer = {
+        .type = WIRE_ANSWER, .id = in->wire.id, .status = (uint64_t)status};
+    const void *body = status == ST_OK ? (const void *)out.bytes : err.text;
+    const size_t n_body = status == ST_OK ? out.n_bytes : strlen(err.text);
+    struct error send_error = {0};
+    if (transport_send(dispatcher->router, &peer, &answer, body ? body : "", n_body,
+                       &send_error) != ST_OK)
+        log_event(LOG_WARN, "answer_not_sent", LOG_TEXT("operation", operation),
+                  LOG_TEXT("error", send_error.text));
+    buffer_fini(&out);
+    return ST_OK;
+}
+
+/* --- the one switch ------------------------------------------------------------------------ */
+
+static status_t handle_worker_message(struct dispatcher *dispatcher, struct worker *worker,
+                                      const struct wire_message *in, struct error *err)
+{
+    worker->last_seen_ms = dispatcher_now_ms(dispatcher);
+    switch (in->type) {
+    case WIRE_HELLO: return ST_OK; /* entered already */
+    case WIRE_HEARTBEAT: handle_heartbeat(dispatcher, worker, in); return ST_OK;
+    case WIRE_SETTLED: return handle_settled(dispatcher, worker, in, err);
+    case WIRE_FAILED: return handle_failed(dispatcher, worker, in, err);
+    case WIRE_BYE: dispatcher_lose_worker(dispatcher, worker, "left", false); return ST_OK;
+    case WIRE_WELCOME:
+    case WIRE_REFUSED:
+    case WIRE_SPEC:
+    case WIRE_LEASE:
+    case WIRE_REVOKE:
+    case WIRE_DRAIN:
+    case WIRE_REQUEST:
+    case WIRE_ANSWER:
+    case WIRE_N_TYPES: break;
+    }
+    return error_set(err, ST_PROTOCOL, "%s is not for a worker to send", wire_type_name(in->type));
+}
+
+static status_t handle(struct dispatcher *dispatcher, struct transport_message *in,
+                       struct error *err)
+{
+    if (in->wire.type == WIRE_REQUEST) return handle_request(dispatcher, in);
+    struct worker *worker = worker_table_find(
+        dispatcher->workers, zmq_msg_data(&in->identity), zmq_msg_size(&in->identity));
+    if (in->wire.type == WIRE_HELLO) {
+        const status_t status = handle_hello(dispatcher, in, &worker, err);
+        if (status != ST_OK) return status;
+    }
+    if (!worker) { /* we restarted: it shall introduce itself */
+        refuse(dispatcher, in, ST_NOT_FOUND, "unknown worker: say HELLO");
+        return ST_OK;
+    }
+    return handle_worker_message(dispatcher, worker, &in->wire, err);
+}
+
+status_t dispatcher_receive_all(struct dispatcher *dispatcher, struct error *err)
+{
+    for (int i = 0; i < MESSAGES_PER_STEP; i++) {
+        struct error problem = {0};
+        status_t status =
+            transport_receive(dispatcher->router, true, &dispatcher->incoming, &problem);
+        if (status == ST_BUSY) return ST_OK;
+        if (status == ST_OK) status = handle(dispatcher, &dispatcher->incoming, &problem);
+        if (status == ST_NO_MEMORY || status == ST_UNREACHABLE)
+            return error_set(err, status, "%s", problem.text);
+        if (status != ST_OK) refuse(dispatcher, &dispatcher->incoming, status, problem.text);
+    }
+    return ST_OK;
+}

@@ -1,0 +1,148 @@
+/* From "it is in the store" to "the engine has it": results are read back in bounded batches. */
+#include "coordinator/dispatch/dispatcher_state.h"
+
+#include "common/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { READS_PER_STEP = 8, MARKS_PER_SCAN = 4096 };
+
+char *dispatcher_task_key(const struct task *task, const char *part, char out[TASK_KEY_SIZE])
+{
+    (void)snprintf(out, TASK_KEY_SIZE, "interp:{%s}:%s", task->id, part);
+    return out;
+}
+
+status_t dispatcher_queue_read(struct dispatcher *dispatcher, struct task *task, size_t unit,
+                               struct error *err)
+{
+    if (dispatcher->n_reads == dispatcher->reads_capacity) {
+        const size_t capacity = dispatcher->reads_capacity ? 2 * dispatcher->reads_capacity : 256;
+        struct pending_read *grown = malloc(capacity * sizeof *grown);
+        if (!grown) return error_set(err, ST_NO_MEMORY, "%zu pending results", capacity);
+        for (size_t i = 0; i < dispatcher->n_reads; i++)
+            grown[i] = dispatcher->reads[(dispatcher->reads_head + i) %
+                                         dispatcher->reads_capacity];
+        free(dispatcher->reads);
+        dispatcher->reads = grown;
+        dispatcher->reads_capacity = capacity;
+        dispatcher->reads_head = 0;
+    }
+    const size_t at = (dispatcher->reads_head + dispatcher->n_reads++) %
+                      dispatcher->reads_capacity;
+    dispatcher->reads[at] = (struct pending_read){task, unit};
+    return ST_OK;
+}
+
+void dispatcher_forget_reads(struct dispatcher *dispatcher, const struct task *task)
+{
+    size_t n_kept = 0;
+    for (size_t i = 0; i < dispatcher->n_reads; i++) {
+        const struct pending_read read =
+            dispatcher->reads[(dispatcher->reads_head + i) % dispatcher->reads_capacity];
+        if (read.task == task) continue;
+        dispatcher->reads[(dispatcher->reads_head + n_kept++) % dispatcher->reads_capacity] = read;
+    }
+    dispatcher->n_reads = n_kept;
+}
+
+void dispatcher_note_failure(struct dispatcher *dispatcher, struct task *task, size_t unit,
+                             const char *worker, const char *text, enum unit_blame blame)
+{
+    if (unit_table_state(task->units, unit) == UNIT_DONE) return;
+    struct task_error note = {.unit = unit,
+                              .unix_ms = clock_unix_ms(dispatcher->options.clock)};
+    (void)snprintf(note.worker, sizeof note.worker, "%s", worker);
+    (void)snprintf(note.text, sizeof note.text, "%s", text);
+    task_note_error(task, &note);
+    dispatcher->counts.n_failures++;
+    const enum unit_state now =
+        unit_table_fail(task->units, unit, blame, &dispatcher->options.limits);
+    log_event(now == UNIT_DEAD ? LOG_ERROR : LOG_WARN, now == UNIT_DEAD ? "unit_dead" : "unit_failed",
+              LOG_TEXT("task_id", task->id), LOG_NUMBER("unit", unit), LOG_TEXT("worker", worker),
+              LOG_TEXT("error", text));
+}
+
+static void take_result(struct dispatcher *dispatcher, const struct pending_read *read,
+                        const redisReply *reply)
+{
+    struct task *task = read->task;
+    if (reply->type != REDIS_REPLY_STRING) { /* said to be stored, and is not */
+        dispatcher_note_failure(dispatcher, task, read->unit, "store", "the result is missing",
+                                UNIT_BLAME_ERROR);
+        return;
+    }
+    if (!unit_table_settle(task->units, read->unit)) return; /* read before */
+    dispatcher->counts.n_units_settled++;
+    struct error err = {0};
+    if (task->ops->result(task, read->unit, reply->str, reply->len, &err) != ST_OK) {
+        struct task_error note = {.unit = read->unit};
+        (void)snprintf(note.text, sizeof note.text, "%.255s", err.text);
+        task_note_error(task, &note);
+        log_event(LOG_ERROR, "result_refused", LOG_TEXT("task_id", task->id),
+                  LOG_NUMBER("unit", read->unit), LOG_TEXT("error", err.text));
+        return; /* n_read stays behind: the engine sees an incomplete task and the error */
+    }
+    task->n_read++;
+}
+
+static void on_result(void *context, size_t index, const redisReply *reply)
+{
+    struct dispatcher *dispatcher = context;
+    const struct pending_read read =
+        dispatcher->reads[(dispatcher->reads_head + index) % dispatcher->reads_capacity];
+    take_result(dispatcher, &read, reply);
+}
+
+status_t dispatcher_read_results(struct dispatcher *dispatcher, struct error *err)
+{
+    const size_t n = dispatcher->n_reads < READS_PER_STEP ? dispatcher->n_reads : READS_PER_STEP;
+    status_t status = ST_OK;
+    for (size_t i = 0; i < n && status == ST_OK; i++) {
+        const struct pending_read *read =
+            &dispatcher->reads[(dispatcher->reads_head + i) % dispatcher->reads_capacity];
+        char key[TASK_KEY_SIZE];
+        status = store_queue(dispatcher->options.store, err, "HGET %s %zu",
+                             dispatcher_task_key(read->task, "done", key), read->unit);
+    }
+    if (status == ST_OK && n)
+        status = store_drain(dispatcher->options.store, on_result, dispatcher, err);
+    if (status != ST_OK || n == 0) return status; /* what was taken twice is dropped by settle */
+    dispatcher->reads_head = (dispatcher->reads_head + n) % dispatcher->reads_capacity;
+    dispatcher->n_reads -= n;
+    return ST_OK;
+}
+
+static status_t mark_settled(struct dispatcher *dispatcher, struct task *task,
+                             const redisReply *units, struct error *err)
+{
+    for (size_t i = 0; i < units->elements; i++) {
+        char *end;
+        const unsigned long long unit = strtoull(units->element[i]->str, &end, 10);
+        if (*end || unit >= unit_table_n_units(task->units))
+            return error_set(err, ST_CORRUPT, "task %s: the store names unit \"%s\"", task->id,
+                             units->element[i]->str);
+        status_t status = ST_OK;
+        if (task->ops->result)
+            status = dispatcher_queue_read(dispatcher, task, (size_t)unit, err);
+        else
+            (void)unit_table_settle(task->units, (size_t)unit);
+        if (status != ST_OK) return status;
+    }
+    return ST_OK;
+}
+
+status_t dispatcher_load_settled(struct dispatcher *dispatcher, struct task *task,
+                                 struct error *err)
+{
+    char key[TASK_KEY_SIZE];
+    redisReply *reply;
+    status_t status = store_run(dispatcher->options.store, &reply, err, "HKEYS %s",
+                                dispatcher_task_key(task, "done", key));
+    if (status != ST_OK) return status;
+    status = mark_settled(dispatcher, task, reply, err);
+    freeReplyObject(reply);
+    return status;
+}
