@@ -21,11 +21,6 @@ void evidence_counts_fini(struct evidence_counts *counts);
 MUST_CHECK status_t evidence_counts_add(struct evidence_counts *counts, const uint16_t *bins,
                                         const uint32_t *n_in_bin, size_t n, struct error *err);
 
-/* Add another histogram. Errors: ST_NO_MEMORY, unchanged. */
-MUST_CHECK status_t evidence_counts_merge(struct evidence_counts *counts,
-                                          const struct evidence_counts *other,
-                                          struct error *err);
-
 uint32_t evidence_counts_at(const struct evidence_counts *counts, uint32_t bin);
 /* Sum over bins >= first_bin. */
 uint64_t evidence_counts_from(const struct evidence_counts *counts, uint32_t first_bin);

@@ -42,4 +42,11 @@ static inline uint64_t evidence_document_number(uint64_t document_key)
     return hash_mix64(document_key ^ EVIDENCE_SALT_DOCUMENT);
 }
 
+/* One document's share of the sum by which sender and receiver of a message make sure that they
+ * mean the same documents. */
+static inline uint64_t evidence_document_check(uint64_t document_key, uint32_t document_index)
+{
+    return hash_mix64(document_key ^ hash_mix64(~(uint64_t)document_index));
+}
+
 #endif

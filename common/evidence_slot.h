@@ -1,0 +1,83 @@
+/* The merged evidence of one slot, and how a record joins it. Inner part of evidence_state: its
+ * users read through evidence_view.
+ *
+ * The kept firing windows are one list, ordered as evidence_select.h says: its first top_k are
+ * the top windows, and the bin_k of smallest key in a bin its reservoir. Keys are not stored:
+ * they follow from the document. Arrays are made anew when something enters, at exact size, so
+ * that 16,384 slots stay small. */
+#ifndef COMMON_EVIDENCE_SLOT_H
+#define COMMON_EVIDENCE_SLOT_H
+
+#include "common/evidence.h"
+#include "common/evidence_counts.h"
+#include "common/evidence_message.h"
+#include "common/evidence_select.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct evidence_firing {
+    struct evidence_window window;
+    float max_value;
+    uint32_t first; /* of its activations in the slot's values and positions */
+    uint16_t n_activations;
+};
+
+struct evidence_slot {
+    uint64_t sum_fixed;
+    uint32_t n_firing_tokens;
+    float max_value;
+    uint32_t n_firing_on_hard[EVIDENCE_HARD_TOKENS];
+    uint32_t n_hard_tokens[EVIDENCE_HARD_TOKENS];
+    struct evidence_counts values, windows, positions;
+    struct evidence_firing *firing; /* [n_firing], then values [n_activations], then positions */
+    float *value;                   /* [n_activations], inside the allocation of firing */
+    uint16_t *position;             /* [n_activations], likewise */
+    uint32_t *document;                /* [n_documents] of smallest document number, ascending */
+    struct evidence_window *silent;    /* [n_silent] by key */
+    struct evidence_window *near_miss; /* [n_near_miss] by near key */
+    uint64_t silent_limit, near_miss_limit, document_limit; /* largest key that can enter */
+    uint32_t n_activations;
+    uint16_t n_firing, n_documents, n_silent, n_near_miss;
+};
+
+/* Everything a record's merge needs beside the slot: shared by all slots of a message. */
+struct evidence_merge {
+    const struct evidence_limits *limits;
+    const struct evidence_documents *documents;
+    const struct evidence_table *table;
+    uint64_t *window_number;   /* [table->n_windows] */
+    uint64_t *document_number; /* [table->n_documents] */
+    struct evidence_candidate *candidates, *scratch; /* [EVIDENCE_MAX_FIRING * 2] */
+};
+
+/* Take numbers and scratch for the message's table, checking that its documents are known and
+ * the same. Errors: ST_CORRUPT, ST_NO_MEMORY; call fini either way. */
+MUST_CHECK status_t evidence_merge_init(struct evidence_merge *merge,
+                                        const struct evidence_documents *documents,
+                                        const struct evidence_message *message,
+                                        struct error *err);
+void evidence_merge_fini(struct evidence_merge *merge);
+
+void evidence_slot_init(struct evidence_slot *slot);
+void evidence_slot_fini(struct evidence_slot *slot);
+bool evidence_slot_is_empty(const struct evidence_slot *slot);
+size_t evidence_slot_memory_bytes(const struct evidence_slot *slot);
+
+/* Join a decoded record (of the message that `merge` was made for). Counts must have been
+ * checked not to pass 32 bits. Errors: ST_NO_MEMORY, the slot then holds part of the record. */
+MUST_CHECK status_t evidence_slot_merge(struct evidence_slot *slot,
+                                        const struct evidence_record *record,
+                                        const struct evidence_merge *merge, struct error *err);
+
+/* Key of a kept window, for slot number `slot_number`. */
+uint64_t evidence_slot_key(const struct evidence_documents *documents,
+                           const struct evidence_window *window, uint64_t slot_number);
+
+/* The kept firing windows as sorted candidates, source = their index; room for
+ * EVIDENCE_MAX_FIRING. Returns how many. */
+size_t evidence_slot_candidates(const struct evidence_slot *slot, uint64_t slot_number,
+                                const struct evidence_documents *documents,
+                                struct evidence_candidate *out);
+
+#endif
