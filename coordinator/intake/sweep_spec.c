@@ -1,0 +1,328 @@
+#include "coordinator/intake/sweep_spec.h"
+
+#include "coordinator/intake/sweep_keys.h"
+#include "coordinator/plan/feature_set.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAME_MAX_BYTES = 64, PATH_KEY_SIZE = 64 };
+
+static const char *choice_name(const struct config_choice *choices, int value)
+{
+    for (; choices->name; choices++)
+        if (choices->value == value && !choices->is_reserved) return choices->name;
+    return NULL;
+}
+
+const char *sweep_units_name(enum sweep_units units)
+{
+    return choice_name(sweep_units_choices, (int)units);
+}
+
+const char *sweep_compute_name(enum sweep_compute compute)
+{
+    return choice_name(sweep_compute_choices, (int)compute);
+}
+
+const char *sweep_durability_name(enum sweep_durability durability)
+{
+    return choice_name(sweep_durability_choices, (int)durability);
+}
+
+static const struct config_schema *schema_of(enum sweep_kind kind)
+{
+    return kind == SWEEP_KIND_NOOP ? &sweep_noop_schema : &sweep_label_schema;
+}
+
+/* --- checks that span keys -------------------------------------------------------------- */
+
+static bool is_name(const char *name)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    const size_t n = strspn(name, letters);
+    return n > 0 && n <= NAME_MAX_BYTES && name[n] == '\0' && name[0] != '.';
+}
+
+static status_t check_name(const struct yaml_tree *tree, const char *path, const char *name,
+                           struct error *err)
+{
+    if (is_name(name)) return ST_OK;
+    return config_error(tree, path, err, ST_BAD_INPUT,
+                        "'%.70s' is no name; allowed: 1 to %d letters, digits, . _ -, no leading .",
+                        name, NAME_MAX_BYTES);
+}
+
+static status_t check_source(const struct yaml_tree *tree, const char *path,
+                             const struct sweep_source *source, struct error *err)
+{
+    const bool is_separated = source->document == CORPUS_DOCUMENT_SEPARATOR;
+    const bool is_json =
+        source->format == CORPUS_FORMAT_JSONL || source->format == CORPUS_FORMAT_TOKENS;
+    char key[PATH_KEY_SIZE];
+    (void)snprintf(key, sizeof key, "%s.%s", path, is_separated ? "document" : "separator");
+    if (is_separated && !source->separator)
+        return config_error(tree, key, err, ST_BAD_INPUT,
+                            "documents end at a separator, but the key 'separator' is missing");
+    if (!is_separated && source->separator)
+        return config_error(tree, key, err, ST_BAD_INPUT, "is used only with document: separator");
+    (void)snprintf(key, sizeof key, "%s.document", path);
+    if (is_json && source->document != CORPUS_DOCUMENT_FILE)
+        return config_error(tree, key, err, ST_BAD_INPUT,
+                            "is for plain text; in JSON lines every line is a document");
+    return ST_OK;
+}
+
+static status_t check_corpus(const struct yaml_tree *tree, const struct sweep_spec *spec,
+                             struct error *err)
+{
+    const struct sweep_corpus *corpus = &spec->corpus;
+    const struct sweep_source source = sweep_spec_main_source(spec);
+    if (corpus->chat_template)
+        return config_error(tree, "corpus.chat_template", err, ST_UNSUPPORTED,
+                            "chat templates are not built yet; leave the key out");
+    if (corpus->window_tokens > corpus->context_tokens)
+        return config_error(tree, "corpus.window_tokens", err, ST_BAD_INPUT,
+                            "%u is more than context_tokens (%u)", corpus->window_tokens,
+                            corpus->context_tokens);
+    if (corpus->min_window_tokens > corpus->window_tokens)
+        return config_error(tree, "corpus.min_window_tokens", err, ST_BAD_INPUT,
+                            "%u is more than window_tokens (%u)", corpus->min_window_tokens,
+                            corpus->window_tokens);
+    if ((uint64_t)corpus->context_tokens * spec->rows_per_unit > 2u << 20)
+        return config_error(tree, "rows_per_unit", err, ST_TOO_LARGE,
+                            "%u rows of %u tokens are more than a unit may hold (2 Mi tokens)",
+                            spec->rows_per_unit, corpus->context_tokens);
+    return check_source(tree, "corpus", &source, err);
+}
+
+static status_t check_ood(const struct yaml_tree *tree, const struct sweep_spec *spec,
+                          struct error *err)
+{
+    for (size_t i = 0; i < spec->n_ood; i++) {
+        char path[PATH_KEY_SIZE], key[PATH_KEY_SIZE + 8];
+        status_t status;
+        (void)snprintf(path, sizeof path, "ood[%zu]", i);
+        (void)snprintf(key, sizeof key, "%s.name", path);
+        status = check_name(tree, key, spec->ood[i].name, err);
+        if (status == ST_OK) status = check_source(tree, path, &spec->ood[i], err);
+        if (status != ST_OK) return status;
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(spec->ood[j].name, spec->ood[i].name) == 0)
+                return config_error(tree, key, err, ST_BAD_INPUT, "'%s' names two corpora",
+                                    spec->ood[i].name);
+    }
+    return ST_OK;
+}
+
+static status_t check_target(const struct yaml_tree *tree, const struct sweep_target *target,
+                             size_t index, struct error *err)
+{
+    char path[PATH_KEY_SIZE];
+    struct error cause = {.status = ST_OK};
+    (void)snprintf(path, sizeof path, "targets[%zu].dictionary", index);
+    if (target->units == SWEEP_UNITS_DICTIONARY && !target->dictionary)
+        return config_error(tree, path, err, ST_BAD_INPUT,
+                            "missing; give a dictionary, or units: neurons | residual | heads");
+    if (target->units != SWEEP_UNITS_DICTIONARY && target->dictionary)
+        return config_error(tree, path, err, ST_BAD_INPUT,
+                            "a target has a dictionary or units: %s, not both",
+                            sweep_units_name(target->units));
+    (void)snprintf(path, sizeof path, "targets[%zu].features", index);
+    if (feature_set_check(target->features, &cause) != ST_OK)
+        return config_error(tree, path, err, cause.status, "%s", cause.text);
+    (void)snprintf(path, sizeof path, "targets[%zu].density_min", index);
+    if (target->density_min > target->density_max)
+        return config_error(tree, path, err, ST_BAD_INPUT, "%g is more than density_max (%g)",
+                            target->density_min, target->density_max);
+    return ST_OK;
+}
+
+static status_t check_scoring(const struct yaml_tree *tree, const struct sweep_spec *spec,
+                              struct error *err)
+{
+    const struct sweep_splits *splits = &spec->splits;
+    const uint32_t sum = splits->explain + splits->validate + splits->test;
+    if (sum != 100)
+        return config_error(tree, "splits", err, ST_BAD_INPUT,
+                            "explain %u, validate %u and test %u make %u percent, not 100",
+                            splits->explain, splits->validate, splits->test, sum);
+    if (spec->thresholds.min_test_documents > spec->evidence.doc_k)
+        return config_error(tree, "thresholds.min_test_documents", err, ST_BAD_INPUT,
+                            "%u documents cannot be told apart when evidence.doc_k is %u",
+                            spec->thresholds.min_test_documents, spec->evidence.doc_k);
+    if (spec->scores == 0)
+        return config_error(tree, "scores", err, ST_BAD_INPUT, "at least one score is wanted");
+    if (spec->evidence.silent_k < spec->scoring.n_silent)
+        return config_error(tree, "scoring.n_silent", err, ST_BAD_INPUT,
+                            "%u silent windows are wanted but evidence.silent_k keeps %u",
+                            spec->scoring.n_silent, spec->evidence.silent_k);
+    return ST_OK;
+}
+
+static status_t check_label(const struct yaml_tree *tree, const struct sweep_spec *spec,
+                            struct error *err)
+{
+    status_t status = check_corpus(tree, spec, err);
+    if (status == ST_OK) status = check_ood(tree, spec, err);
+    for (size_t i = 0; status == ST_OK && i < spec->n_targets; i++)
+        status = check_target(tree, &spec->targets[i], i, err);
+    if (status == ST_OK) status = check_scoring(tree, spec, err);
+    return status;
+}
+
+/* --- paths ------------------------------------------------------------------------------ */
+
+/* Replace a relative *path by directory/path. */
+static bool resolve_path(char **path, const char *directory)
+{
+    const char *relative = *path;
+    char *absolute;
+    size_t n;
+    if (!relative || relative[0] == '/') return true;
+    while (relative[0] == '.' && relative[1] == '/') relative += 2;
+    n = strlen(directory) + strlen(relative) + 2;
+    absolute = malloc(n);
+    if (!absolute) return false;
+    (void)snprintf(absolute, n, "%s/%s", directory, relative);
+    free(*path);
+    *path = absolute;
+    return true;
+}
+
+static status_t resolve_paths(struct sweep_spec *spec, const char *directory, struct error *err)
+{
+    bool is_ok = resolve_path(&spec->model, directory);
+    is_ok = is_ok && resolve_path(&spec->corpus.path, directory);
+    for (size_t i = 0; is_ok && i < spec->n_ood; i++)
+        is_ok = resolve_path(&spec->ood[i].path, directory);
+    for (size_t i = 0; is_ok && i < spec->n_targets; i++)
+        is_ok = resolve_path(&spec->targets[i].dictionary, directory);
+    return is_ok ? ST_OK : error_set(err, ST_NO_MEMORY, "paths of sweep %s", spec->name);
+}
+
+/* --- parsing ---------------------------------------------------------------------------- */
+
+/* The kind chooses the table, so it is read first; a wrong one is reported by the label table. */
+static enum sweep_kind kind_of(const struct yaml_tree *tree)
+{
+    const struct yaml_node *node = yaml_node_child(yaml_tree_root(tree), "kind");
+    const bool is_noop = node && node->text && strcmp(node->text, "noop") == 0;
+    return is_noop ? SWEEP_KIND_NOOP : SWEEP_KIND_LABEL;
+}
+
+/* "circuit" with a circuit's keys should hear about its kind, not about its first key. */
+static status_t check_kind(const struct yaml_tree *tree, struct error *err)
+{
+    const struct yaml_node *node = yaml_node_child(yaml_tree_root(tree), "kind");
+    const struct config_choice *choice = sweep_kind_choices;
+    if (!node || !node->text) return ST_OK;
+    while (choice->name && strcmp(choice->name, node->text) != 0) choice++;
+    if (!choice->name)
+        return config_error(tree, "kind", err, ST_BAD_INPUT,
+                            "'%.40s' is unknown; allowed: label | noop", node->text);
+    if (!choice->is_reserved) return ST_OK;
+    return config_error(tree, "kind", err, ST_UNSUPPORTED,
+                        "'%s' sweeps are not built yet; allowed: label | noop", choice->name);
+}
+
+static status_t parse_tree(struct sweep_spec **out, const struct yaml_tree *tree,
+                           const char *directory, struct error *err)
+{
+    const enum sweep_kind kind = kind_of(tree);
+    void *data = NULL;
+    struct sweep_spec *spec;
+    status_t status = check_kind(tree, err);
+    if (status == ST_OK) status = config_load(&data, schema_of(kind), tree, err);
+    if (status != ST_OK) return status;
+    spec = data;
+    status = check_name(tree, "name", spec->name, err);
+    if (status == ST_OK && kind == SWEEP_KIND_LABEL) status = check_label(tree, spec, err);
+    if (status == ST_OK && directory && kind == SWEEP_KIND_LABEL)
+        status = resolve_paths(spec, directory, err);
+    if (status == ST_OK)
+        *out = spec;
+    else
+        sweep_spec_free(&spec);
+    return status;
+}
+
+status_t sweep_spec_parse(struct sweep_spec **out, const struct sweep_text *text,
+                          struct error *err)
+{
+    struct yaml_tree *tree = NULL;
+    status_t status = yaml_tree_parse(&tree, text->yaml, text->n_bytes, text->name, err);
+    if (status == ST_OK) status = parse_tree(out, tree, text->directory, err);
+    yaml_tree_destroy(&tree);
+    return status;
+}
+
+void sweep_spec_free(struct sweep_spec **spec)
+{
+    void *data = spec ? *spec : NULL;
+    if (!data) return;
+    config_destroy(&data, schema_of((*spec)->kind));
+    *spec = NULL;
+}
+
+/* --- what a spec says ------------------------------------------------------------------- */
+
+char *sweep_spec_to_json(const struct sweep_spec *spec)
+{
+    json_t *json = config_to_json(schema_of(spec->kind), spec);
+    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    json_decref(json);
+    return text;
+}
+
+bool sweep_spec_key(const struct sweep_spec *spec, char out[HASH_HEX_SIZE])
+{
+    char *text = sweep_spec_to_json(spec);
+    if (!text) return false;
+    hash_sha256_hex(text, strlen(text), out);
+    free(text);
+    return true;
+}
+
+status_t sweep_spec_help(struct buffer *out, struct error *err)
+{
+    status_t status = config_help(&sweep_label_schema, out, err);
+    if (status == ST_OK) status = buffer_append_text(out, "\n", err);
+    if (status == ST_OK) status = config_help(&sweep_noop_schema, out, err);
+    return status;
+}
+
+bool sweep_spec_uses_provider(const struct sweep_spec *spec)
+{
+    return spec->kind == SWEEP_KIND_LABEL && (strcmp(spec->explainer, "lexical") != 0 ||
+                                              strcmp(spec->judge, "lexical") != 0);
+}
+
+struct evidence_limits sweep_spec_evidence_limits(const struct sweep_spec *spec,
+                                                  enum evidence_split split)
+{
+    const struct sweep_evidence *keep = &spec->evidence;
+    const bool is_explain = split == EVIDENCE_EXPLAIN;
+    return (struct evidence_limits){
+        .top_k = keep->top_k,
+        .bin_k = keep->bin_k,
+        .silent_k = is_explain ? keep->explain_silent_k : keep->silent_k,
+        .near_miss_k = is_explain ? 0 : keep->near_miss_k,
+        .doc_k = keep->doc_k,
+        .window_tokens = spec->corpus.window_tokens,
+        .min_window_tokens = spec->corpus.min_window_tokens,
+        .counts_positions = is_explain,
+    };
+}
+
+struct sweep_source sweep_spec_main_source(const struct sweep_spec *spec)
+{
+    return (struct sweep_source){.path = spec->corpus.path,
+                                 .format = spec->corpus.format,
+                                 .document = spec->corpus.document,
+                                 .separator = spec->corpus.separator,
+                                 .max_tokens = spec->corpus.max_tokens};
+}

@@ -1,0 +1,170 @@
+/* What a user submits: a sweep as a struct, out of YAML.
+ *
+ * The keys, their ranges, defaults and help are the tables of sweep_keys.c; sweep_spec_parse()
+ * adds the checks that span keys. A parsed spec is complete (defaults filled in) and immutable.
+ * Its canonical JSON names it: equal sweeps have equal JSON and equal keys, and the JSON is
+ * itself a sweep file that parses to the same spec, so it is what the coordinator stores.
+ * Whether files, hooks, features and providers exist is not known here. Any thread. */
+#ifndef COORDINATOR_INTAKE_SWEEP_SPEC_H
+#define COORDINATOR_INTAKE_SWEEP_SPEC_H
+
+#include "common/buffer.h"
+#include "common/error.h"
+#include "common/evidence.h"
+#include "common/hash.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum sweep_kind { SWEEP_KIND_LABEL, SWEEP_KIND_NOOP };
+enum sweep_mode { SWEEP_MODE_SINGLE_PASS };
+enum corpus_format { CORPUS_FORMAT_AUTO, CORPUS_FORMAT_JSONL, CORPUS_FORMAT_TEXT,
+                     CORPUS_FORMAT_TOKENS };
+enum corpus_document_unit { CORPUS_DOCUMENT_FILE, CORPUS_DOCUMENT_BLANK_LINE,
+                            CORPUS_DOCUMENT_SEPARATOR };
+enum sweep_bos { SWEEP_BOS_AUTO, SWEEP_BOS_TRUE, SWEEP_BOS_FALSE };
+enum sweep_packing { SWEEP_PACKING_NONE, SWEEP_PACKING_CONCATENATE };
+enum sweep_units { SWEEP_UNITS_DICTIONARY, SWEEP_UNITS_NEURONS, SWEEP_UNITS_RESIDUAL,
+                   SWEEP_UNITS_HEADS };
+enum sweep_score { SWEEP_SCORE_DETECTION = 1, SWEEP_SCORE_FUZZING = 2 }; /* bits */
+enum sweep_compute { SWEEP_COMPUTE_F32, SWEEP_COMPUTE_BF16X3, SWEEP_COMPUTE_BF16 };
+enum sweep_backend { SWEEP_BACKEND_CPU };
+enum sweep_durability { SWEEP_DURABILITY_MEMORY, SWEEP_DURABILITY_EVERYSEC,
+                        SWEEP_DURABILITY_FSYNC };
+
+const char *sweep_units_name(enum sweep_units units);                /* "neurons", ... */
+const char *sweep_compute_name(enum sweep_compute compute);          /* "bf16x3", ... */
+const char *sweep_durability_name(enum sweep_durability durability); /* "everysec", ... */
+
+/* Where documents come from. */
+struct sweep_source {
+    char *name; /* an out-of-distribution corpus; NULL for the main one */
+    char *path; /* a file or a directory of files */
+    enum corpus_format format;
+    enum corpus_document_unit document; /* plain text only */
+    char *separator;                    /* CORPUS_DOCUMENT_SEPARATOR only, else NULL */
+    uint64_t max_tokens;                /* whole documents up to this; 0: all */
+};
+
+/* The main corpus, and how all corpora of the sweep are laid out in rows. */
+struct sweep_corpus {
+    char *path;
+    enum corpus_format format;
+    enum corpus_document_unit document;
+    char *separator;
+    uint64_t max_tokens;
+    enum sweep_bos bos;
+    uint32_t context_tokens;
+    enum sweep_packing packing;
+    uint32_t window_tokens;
+    uint32_t min_window_tokens;
+    char *chat_template; /* always NULL: refused by name */
+};
+
+struct sweep_target {
+    char *hook;       /* hook point, TransformerLens name */
+    char *dictionary; /* directory; NULL unless units is SWEEP_UNITS_DICTIONARY */
+    enum sweep_units units;
+    char *features;     /* "all" or "0-99,105": feature_set.h */
+    uint32_t sample;    /* at most so many of them, 0: no sampling */
+    uint64_t sample_seed;
+    double density_min; /* then those that fire on this share of explain tokens */
+    double density_max;
+};
+
+struct sweep_splits {
+    uint32_t explain, validate, test; /* percent of documents, 100 together */
+};
+
+struct sweep_evidence {
+    uint32_t top_k, bin_k, silent_k, near_miss_k, doc_k, explain_silent_k;
+};
+
+struct sweep_scoring {
+    uint32_t n_firing;           /* test windows per feature and score */
+    uint32_t n_silent;           /* random, and as many hard ones */
+    uint32_t windows_per_prompt;
+    uint32_t bootstrap_resamples;
+    uint32_t null_pairs;         /* foreign labels judged per score type; 0: no null */
+    uint64_t seed;
+};
+
+/* Every threshold of statistics.md. */
+struct sweep_thresholds {
+    uint32_t min_test_documents; /* fewer with firing: insufficient */
+    double dense_fraction;       /* fires on more of the tokens: dense */
+    double unit_quantile;        /* of |value|: where a neuron, dimension or head fires */
+    double overlap_jaccard;      /* 8-gram overlap with an explain window: dropped */
+    double target_accuracy;      /* balanced accuracy on validate */
+    double z_min;
+    double fdr_q;
+};
+
+struct sweep_spec {
+    enum sweep_kind kind;
+    char *name;
+    uint32_t priority;
+    enum sweep_durability durability;
+
+    /* label */
+    enum sweep_mode mode;
+    char *model; /* HF directory */
+    struct sweep_corpus corpus;
+    struct sweep_source *ood; /* [n_ood] */
+    size_t n_ood;
+    struct sweep_target *targets; /* [n_targets] */
+    size_t n_targets;
+    char *explainer; /* "lexical" or a provider's name */
+    char *judge;
+    unsigned scores; /* enum sweep_score bits, never 0 */
+    enum sweep_compute compute;
+    enum sweep_backend backend;
+    uint32_t rows_per_unit;
+    struct sweep_splits splits;
+    struct sweep_evidence evidence;
+    struct sweep_scoring scoring;
+    struct sweep_thresholds thresholds;
+    double budget_dollars;
+    uint64_t max_prompt_tokens; /* per feature; 0: no cap */
+    uint64_t seed;              /* of the split and everything drawn without its own seed */
+
+    /* noop */
+    uint64_t n_units;
+    uint32_t payload_bytes;
+};
+
+struct sweep_text {
+    const char *yaml; /* [n_bytes] */
+    size_t n_bytes;
+    const char *name;      /* for errors: the file's name */
+    const char *directory; /* absolute; relative paths start here; NULL: paths stay as given */
+};
+
+/* On ST_OK the caller owns *out and passes it to sweep_spec_free(). Errors, one line each as
+ * "name:line: key: ...": ST_BAD_INPUT, ST_UNSUPPORTED (a reserved word, chat_template),
+ * ST_TOO_LARGE, ST_NO_MEMORY; *out untouched. */
+MUST_CHECK status_t sweep_spec_parse(struct sweep_spec **out, const struct sweep_text *text,
+                                     struct error *err);
+void sweep_spec_free(struct sweep_spec **spec); /* NULL-safe; sets *spec = NULL */
+
+/* Canonical JSON (sorted keys, compact, values in force); the caller frees it; NULL without
+ * memory. */
+char *sweep_spec_to_json(const struct sweep_spec *spec);
+/* Hex SHA-256 of the canonical JSON into out; false without memory. */
+MUST_CHECK bool sweep_spec_key(const struct sweep_spec *spec, char out[HASH_HEX_SIZE]);
+
+/* The table of keys of every kind. */
+MUST_CHECK status_t sweep_spec_help(struct buffer *out, struct error *err);
+
+/* Does explainer or judge ask a provider (so that calls and dollars arise)? */
+bool sweep_spec_uses_provider(const struct sweep_spec *spec);
+
+/* What the spec keeps of a split: explain_silent_k and no near misses in explain. */
+struct evidence_limits sweep_spec_evidence_limits(const struct sweep_spec *spec,
+                                                  enum evidence_split split);
+
+/* The main corpus as a source. Borrows from the spec. */
+struct sweep_source sweep_spec_main_source(const struct sweep_spec *spec);
+
+#endif
