@@ -36,9 +36,6 @@ MODELS = {
 # Trained on a residual stream that is centred over d_model (TransformerLens' default then).
 CENTRED = {"model_from_pretrained_kwargs": {"center_writing_weights": True}}
 
-# Mean activation norm factors of the mlp-tm release, by layer.
-MLP_TM_FACTORS = {}
-
 # release: (repository, folder pattern, path template, overrides)
 DICTIONARIES = {
     "gpt2-res-jb": ("jbloom/GPT2-Small-SAEs-Reformatted",

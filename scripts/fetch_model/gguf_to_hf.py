@@ -150,13 +150,13 @@ def write_bf16(tensors, path):
             if name != "__metadata__":
                 entry["dtype"] = "BF16"
         text = json.dumps(header, separators=(",", ":")).encode()
-        data_folder = path.with_name(path.name + ".bf16")
-        with open(data_folder, "wb") as out:
+        rewritten = path.with_name(path.name + ".bf16")
+        with open(rewritten, "wb") as out:
             text += b" " * (-len(text) % 8)
             out.write(len(text).to_bytes(8, "little") + text)
             while block := file.read(1 << 24):
                 out.write(block)
-    data_folder.replace(path)
+    rewritten.replace(path)
 
 
 def convert(gguf_path, folder, dtype):

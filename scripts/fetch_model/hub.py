@@ -5,6 +5,8 @@ blob SHA-1 of the others. Each file is written to NAME.part, continued by a Rang
 one is there, and renamed only after its checksum was right.
 """
 
+import errno
+import http.client
 import json
 import os
 import shutil
@@ -138,6 +140,21 @@ def continue_file(url, part, entry, name):
             append_body(response, file, entry, name)
 
 
+def try_file(url, part, entry, name, is_last):
+    """Whether `part` has its full size after one more request. Only what may pass is swallowed."""
+    try:
+        continue_file(url, part, entry, name)
+    except Failure as failure:
+        if failure.exit_code != UNREACHABLE or is_last:
+            raise
+    except http.client.HTTPException:
+        pass  # the connection broke
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise
+    return part.exists() and part.stat().st_size >= entry["size"]
+
+
 def fetch_file(source, commit, entry, target):
     """One file into `target`, checked. A connection that breaks is tried again from there."""
     if target.exists() and has_right_checksum(target, entry):
@@ -146,14 +163,10 @@ def fetch_file(source, commit, entry, target):
            f"{urllib.parse.quote(entry['path'])}")
     part = target.with_name(target.name + ".part")
     for attempt in range(N_ATTEMPTS):
-        try:
-            continue_file(url, part, entry, target.name)
-        except OSError as error:  # the connection broke, or the disk is full
-            if isinstance(error, OSError) and error.errno == 28:
-                raise
-        if part.exists() and part.stat().st_size >= entry["size"]:
+        if attempt:
+            time.sleep(2 ** (attempt - 2))
+        if try_file(url, part, entry, target.name, is_last=attempt == N_ATTEMPTS - 1):
             break
-        time.sleep(2 ** attempt)
     else:
         raise Failure(UNREACHABLE, f"{target.name}: the connection broke {N_ATTEMPTS} times; run "
                                    "this again to go on")
