@@ -121,7 +121,8 @@ def bad_headers():
     yield "dtype-float8", edited(dtype="F8_E4M3", shape=[16]), "F8_E4M3"
     text = json.dumps(header, separators=(",", ":")).encode()
     entry = json.dumps({target: header[target]}, separators=(",", ":")).encode()[1:-1]
-    yield "duplicate-name", pack(text[:-1] + b"," + entry + b"}", data), f"duplicate|{target}|header"
+    twice = pack(text[:-1] + b"," + entry + b"}", data)
+    yield "duplicate-name", twice, f"duplicate|{target}|header"
 
 
 # ---- models -------------------------------------------------------------------------------------

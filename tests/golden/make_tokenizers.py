@@ -319,7 +319,8 @@ TOKENIZERS = {
 SPACES = ["\t", "\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x1d", "\x1f", "\x85", "\xa0", "\u1680",
           "\u180e", "\u2000", "\u2003", "\u2009", "\u200b", "\u2028", "\u2029", "\u202f", "\u205f",
           "\u2060", "\u3000", "\ufeff"]
-EMOJI = ["😀", "👍", "👍🏽", "👩‍💻", "👨‍👩‍👧‍👦", "🏳️‍🌈", "🇩🇪", "🇫🇷🇩🇪", "❤️", "☺", "☺️", "#️⃣", "🧑🏿‍🚀", "🫠", "🤦🏼‍♂️", "🏴󠁧󠁢󠁥󠁮󠁧󠁿"]
+EMOJI = ["😀", "👍", "👍🏽", "👩‍💻", "👨‍👩‍👧‍👦", "🏳️‍🌈", "🇩🇪", "🇫🇷🇩🇪",
+         "❤️", "☺", "☺️", "#️⃣", "🧑🏿‍🚀", "🫠", "🤦🏼‍♂️", "🏴󠁧󠁢󠁥󠁮󠁧󠁿"]
 CONTRACTIONS = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"]
 ADDED = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<mask>", "<right>", "<both>", "<sw>",
          "word", "two words", "    ", "<|end", "\u00e9t\u00e9", "<|begin_of_text|>", "<|eot_id|>",
@@ -328,8 +329,10 @@ ADDED = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<mask>", "<right>", "<b
 SCRIPTS = {
     "cjk": "敏捷的狐狸跳过了懒狗我们今天学习神经网络漢字仮名交じり文龘𠀀𪚥㐀ニューラルひらがな신경망을배웁니다",
     "rtl": "الثعلب السريع يقفز فوق الكلب שועל מהיר קופץ שָׁלוֹם مُحَمَّد \u200f\u200e\u202b\u202c",
-    "indic": "तेज़ लोमड़ी आलसी कुत्ते के ऊपर से कूदती है தமிழ் മലയാളം ಕನ್ನಡ สุนัขจิ้งจอก ខ្មែរ မြန်မာ",
-    "european": "Größe naïve façade mañana Żółć čeština Ελληνικά Быстрая лиса İstanbul ıssız ﬁ ﬂ Ǆ ß ẞ ſ",
+    "indic": "तेज़ लोमड़ी आलसी कुत्ते के ऊपर से कूदती है "
+             "தமிழ் മലയാളം ಕನ್ನಡ สุนัขจิ้งจอก ខ្មែរ မြန်မာ",
+    "european": "Größe naïve façade mañana Żółć čeština Ελληνικά "
+                "Быстрая лиса İstanbul ıssız ﬁ ﬂ Ǆ ß ẞ ſ",
     "math": "∀x∈ℝ: ∑ᵢ xᵢ² ≥ 0, ⌊π⌋=3 ½ ⅓ Ⅷ ② ℵ₀ → ∞ ≠ 𝔸𝕓𝒄 𝟘𝟙𝟚 ﷺ ™ © €£¥ ×÷±",
 }
 DIGIT_SETS = ["0123456789", "٠١٢٣٤٥٦٧٨٩", "०१२३४५६७८९", "０１２３４５６７８９", "⁰¹²³⁴⁵⁶⁷⁸⁹",
@@ -338,15 +341,19 @@ COMBINING = [chr(c) for c in (0x300, 0x301, 0x308, 0x323, 0x327, 0x335, 0x20dd, 
                               0xe31, 0x1ab0, 0xfe0f, 0x302a)]
 INVALID = [b"\x80", b"\xbf", b"\xc0\x80", b"\xc1\xbf", b"\xc3", b"\xc3(", b"\xe2\x82", b"\xe2(\xa1",
            b"\xe0\x80\x80", b"\xe0\x9f\xbf", b"\xed\xa0\x80", b"\xed\xbf\xbf", b"\xef\xbf", b"\xf0",
-           b"\xf0\x9f", b"\xf0\x9f\x98", b"\xf0\x80\x80\x80", b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80",
+           b"\xf0\x9f", b"\xf0\x9f\x98", b"\xf0\x80\x80\x80", b"\xf4\x90\x80\x80",
+           b"\xf5\x80\x80\x80",
            b"\xf8\x88\x80\x80\x80", b"\xfe", b"\xff", b"\xff\xfe", b"\xfc\x84\x80\x80\x80\x80",
-           b"\xf1\x80\x80\xe1\x80\xc2", b"\xed\xa0\x80\xed\xb0\x80", b"\xf0\x9f\x98\xf0\x9f\x98\x80"]
-CODE = ["for (int i = 0; i < n; i++) {\n\t\tsum += a[i];\n\t}\n", "x = {'a': 1, \"b\": [2,3]}\n\n\n",
+           b"\xf1\x80\x80\xe1\x80\xc2", b"\xed\xa0\x80\xed\xb0\x80",
+           b"\xf0\x9f\x98\xf0\x9f\x98\x80"]
+CODE = ["for (int i = 0; i < n; i++) {\n\t\tsum += a[i];\n\t}\n",
+        "x = {'a': 1, \"b\": [2,3]}\n\n\n",
         "SELECT * FROM t WHERE a >= 10 AND b != 'c';", "<div class=\"x\">&nbsp;</div>\r\n",
         "https://example.org/a?b=c&d=%20e#f", "C:\\Users\\n\\t\\0", "#!/bin/sh\nset -eu\n",
         "if x==1:\n    y=2\n        z=3\n", "/* comment */ // another\n", "a->b::c.d[e](f){g}",
         "----------------", "================================", "....", "?!?!?!", "``code``",
-        "$100.00 + 5% = €95,00", "foo_bar_baz fooBarBaz FOO-BAR", "\\begin{align} x &= y \\\\ \\end{align}",
+        "$100.00 + 5% = €95,00", "foo_bar_baz fooBarBaz FOO-BAR",
+        "\\begin{align} x &= y \\\\ \\end{align}",
         "e-mail: a.b+c@d.example", "0x1F 0b101 1e-5 3.14159 1_000_000", "[[[]]] ((())) {{{}}}"]
 
 
@@ -377,7 +384,8 @@ def fixed_strings():
                  "\x01\x02\x7f", SPACE_MARK, SPACE_MARK + "a", "a" + SPACE_MARK + " b",
                  " " + SPACE_MARK + " ", "\ufffd", "\ufeffa", "it'\u017f", "I'\u212ad", "'\u017f a",
                  "''s", "' s", "'", "''", "'sa", "a'sb", "'S'T'RE'VE'M'LL'D", "’s don’t",
-                 "e\u0301", "\u00e9", "A\u030a", "\u212b", "\u1e9b\u0323", "\ud55c", "\u1112\u1161\u11ab"):
+                 "e\u0301", "\u00e9", "A\u030a", "\u212b", "\u1e9b\u0323",
+                 "\ud55c", "\u1112\u1161\u11ab"):
         yield "fixed", text.encode()
     for space in SPACES:
         for form in (space, space * 3, f"a{space}b", f"{space}a", f"a{space}", f"a {space} b",
@@ -393,7 +401,8 @@ def fixed_strings():
             for text in (f"I{form}", f"you{form} go", f"x {form}y", f"1{form}"):
                 yield "contraction", text.encode()
     for text in ADDED:
-        for form in (text, f"a{text}b", f"a {text} b", f" {text}  ", f"{text}{text}", f"{text}\n{text}",
+        for form in (text, f"a{text}b", f"a {text} b", f" {text}  ", f"{text}{text}",
+                     f"{text}\n{text}",
                      f"x  {text}  y", f"é{text}é", f"_{text}_", f"1{text}2", f"-{text}."):
             yield "added", form.encode()
     for kind, text in SCRIPTS.items():
@@ -412,11 +421,13 @@ def random_strings(rng):
     for digits in DIGIT_SETS:
         for n in (1, 2, 3, 4, 5, 7, 16, 50):
             yield "digits", "".join(rng.choice(digits) for _ in range(n)).encode()
-        yield "digits", f"a{digits[:3]}b {digits[:4]} {digits[0]},{digits[1:4]}.{digits[2]}".encode()
+        yield "digits", (
+            f"a{digits[:3]}b {digits[:4]} {digits[0]},{digits[1:4]}.{digits[2]}").encode()
     for n in (100, 1000):
         yield "digits", "".join(rng.choice("0123456789") for _ in range(n)).encode()
     for mark in COMBINING:
-        for form in (mark, f"e{mark}", f"a{mark}b{mark * 3}c", f" {mark}", f"1{mark} '{mark}s", f"é{mark}"):
+        for form in (mark, f"e{mark}", f"a{mark}b{mark * 3}c", f" {mark}",
+                     f"1{mark} '{mark}s", f"é{mark}"):
             yield "combining", form.encode()
     for n in range(1, 61):
         yield "words", words(rng, n).encode()
