@@ -19,7 +19,7 @@ enum {
     WIRE_MAX_HEADER_BYTES = 64 * 1024,
     WIRE_MAX_NAME_BYTES = 128,
     WIRE_MAX_TEXT_BYTES = 16 * 1024,
-    WIRE_MAX_RANGES = 256, /* (low, high) pairs in one message */
+    WIRE_MAX_RANGES = 512, /* (low, high) pairs in one message */
     WIRE_MAX_BULK_BYTES = 256 * 1024 * 1024
 };
 

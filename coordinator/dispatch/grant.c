@@ -62,14 +62,14 @@ static status_t build_bulk(struct task *task, size_t low, size_t high, struct bu
     if (status == ST_OK && task->ops->shared) status = task->ops->shared(task, &bytes, err);
     size_t n_parts = 0;
     if (status == ST_OK) ends[n_parts++] = bytes.n_bytes;
-    while (status == ST_OK && n_parts <= n && (n_parts == 1 || bytes.n_bytes < LEASE_MAX_BYTES)) {
+    while (status == ST_OK && task->ops->payload && n_parts <= n && (n_parts == 1 || bytes.n_bytes < LEASE_MAX_BYTES)) {
         status = task->ops->payload(task, low + n_parts - 1, &bytes, err);
         ends[n_parts++] = bytes.n_bytes;
     }
     for (size_t i = 0, start = 0; status == ST_OK && i < n_parts; start = ends[i++])
         parts[i] = (struct wire_text){(const char *)bytes.bytes + start, ends[i] - start};
     if (status == ST_OK) status = wire_parts_encode(parts, n_parts, bulk, err);
-    *n_fit = n_parts ? n_parts - 1 : 0;
+    *n_fit = task->ops->payload ? n_parts - 1 : n;
     free(ends);
     free(parts);
     buffer_fini(&bytes);

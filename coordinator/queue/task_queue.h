@@ -19,7 +19,7 @@ struct task;
 
 /* What a task's owner (a sweep's engine) provides. Called on the loop thread. */
 struct task_ops {
-    /* Append the bytes that `unit` needs on a worker (may append nothing). */
+    /* Append the bytes that `unit` needs on a worker. NULL: its number says it all. */
     status_t (*payload)(struct task *task, size_t unit, struct buffer *out, struct error *err);
     /* Append bytes shared by all units of a lease, e.g. current cut-offs. NULL: none. */
     status_t (*shared)(struct task *task, struct buffer *out, struct error *err);

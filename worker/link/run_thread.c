@@ -1,0 +1,229 @@
+#include "worker/link/run_thread.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "worker/link/job.h"
+#include "worker/link/settlement.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct run_thread {
+    struct run_thread_params params;
+    pthread_t thread;
+    void *jobs, *reports; /* sockets, used by the thread alone */
+    struct settlement settlement;
+    bool has_store;
+    /* the task that is open: consecutive leases of one task reuse its model and buffers */
+    const struct task_handler *handler;
+    void *task;
+    char task_id[TASK_ID_SIZE];
+    int64_t unsettled_since_ns;
+};
+
+static int64_t now_ns(void)
+{
+    return clock_monotonic_ns(clock_system());
+}
+
+static void send_report(struct run_thread *self, const struct report *report)
+{
+    struct report *copy = malloc(sizeof *copy);
+    if (!copy) { /* the coordinator will miss it and run the unit again */
+        log_event(LOG_ERROR, "report_lost", LOG_TEXT("error", "out of memory"));
+        return;
+    }
+    *copy = *report;
+    copy->thread_index = self->params.thread_index;
+    if (zmq_send(self->reports, &copy, sizeof copy, 0) < 0) free(copy);
+}
+
+static void close_task(struct run_thread *self)
+{
+    if (self->task) self->handler->close(self->task);
+    self->task = NULL;
+    self->task_id[0] = '\0';
+}
+
+static status_t open_task(struct run_thread *self, const struct job *job, struct error *err)
+{
+    if (self->task && strcmp(self->task_id, job->task) == 0) return ST_OK;
+    close_task(self);
+    json_error_t where;
+    json_t *spec = json_loads(job->spec_json, JSON_REJECT_DUPLICATES, &where);
+    if (!spec) return error_set(err, ST_PROTOCOL, "task spec: %s", where.text);
+    const char *kind = json_string_value(json_object_get(spec, "kind"));
+    status_t status = kind ? task_handler_find(kind, &self->handler, err)
+                           : error_set(err, ST_PROTOCOL, "task spec without a kind");
+    if (status == ST_OK)
+        status = self->handler->open(&self->task, &self->params.environment, spec, err);
+    if (status == ST_OK) (void)snprintf(self->task_id, sizeof self->task_id, "%s", job->task);
+    json_decref(spec);
+    return status;
+}
+
+static status_t open_store(struct run_thread *self, struct error *err)
+{
+    if (self->has_store) return ST_OK;
+    const status_t status = settlement_init(&self->settlement, self->params.store_url, err);
+    self->has_store = status == ST_OK;
+    return status;
+}
+
+/* Ascending units as [low, high) ranges. */
+static void to_ranges(const uint64_t *units, size_t n_units, struct wire_ranges *out)
+{
+    out->n = 0;
+    for (size_t i = 0; i < n_units; i++) {
+        if (out->n && out->high[out->n - 1] == units[i]) {
+            out->high[out->n - 1]++;
+            continue;
+        }
+        out->low[out->n] = units[i];
+        out->high[out->n++] = units[i] + 1;
+    }
+}
+
+static status_t flush(struct run_thread *self, struct job *job)
+{
+    if (self->settlement.n_units == 0) return ST_OK;
+    struct report report = {.kind = REPORT_SETTLED, .job = job};
+    to_ranges(self->settlement.units, self->settlement.n_units, &report.ranges);
+    const struct settlement_target target = {.task = job->task,
+                                             .lease = job->lease,
+                                             .epoch = job->epoch,
+                                             .stop = self->params.stop,
+                                             .ticks = self->params.environment.ticks};
+    struct error err = {0};
+    const status_t status = settlement_flush(&self->settlement, &target, &report.n_stored,
+                                             &report.n_duplicate, &err);
+    const int64_t now = now_ns();
+    report.seconds = (double)(now - self->unsettled_since_ns) * 1e-9;
+    self->unsettled_since_ns = now;
+    if (status == ST_OK) {
+        send_report(self, &report);
+        return ST_OK;
+    }
+    log_event(LOG_WARN, "settlement_refused", LOG_TEXT("task_id", job->task),
+              LOG_NUMBER("lease", job->lease), LOG_TEXT("error", err.text));
+    for (size_t i = 0; status != ST_CONFLICT && i < report.ranges.n; i++)
+        for (uint64_t unit = report.ranges.low[i]; unit < report.ranges.high[i]; unit++)
+            send_report(self, &(struct report){
+                                  .kind = REPORT_FAILED, .job = job, .unit = unit, .error = err});
+    return status;
+}
+
+static void fail_unit(struct run_thread *self, struct job *job, uint64_t unit,
+                      const struct error *err)
+{
+    const struct report report = {
+        .kind = REPORT_FAILED, .job = job, .unit = unit, .error = *err};
+    send_report(self, &report);
+}
+
+static void run_unit(struct run_thread *self, struct job *job, uint64_t unit)
+{
+    struct error err = {0};
+    struct buffer *room = settlement_room(&self->settlement);
+    const size_t n_before = room->n_bytes;
+    const struct wire_text none = {"", 0};
+    const size_t part = (size_t)(unit - job->low) + 1;
+    const struct wire_text payload = part < job->parts.n ? wire_part(&job->parts, part) : none;
+    const struct wire_text shared = job->parts.n ? wire_part(&job->parts, 0) : none;
+    const status_t status =
+        self->handler->run(self->task, unit, payload, shared, room, &err);
+    atomic_fetch_add(self->params.environment.ticks, 1);
+    if (status == ST_OK) {
+        settlement_add(&self->settlement, unit, now_ns() / 1000000);
+        return;
+    }
+    room->n_bytes = n_before;
+    fail_unit(self, job, unit, &err);
+}
+
+static bool should_stop(const struct run_thread *self, const struct job *job)
+{
+    return atomic_load(&job->is_revoked) || atomic_load(self->params.stop);
+}
+
+static void run_job(struct run_thread *self, struct job *job)
+{
+    struct error err = {0};
+    self->unsettled_since_ns = now_ns();
+    atomic_store(&job->running_unit, job->low);
+    status_t status = open_store(self, &err);
+    if (status == ST_OK) status = open_task(self, job, &err);
+    for (uint64_t unit = job->low; unit < job->high && !should_stop(self, job); unit++) {
+        atomic_store(&job->running_unit, unit);
+        if (status != ST_OK) {
+            fail_unit(self, job, unit, &err);
+            continue;
+        }
+        run_unit(self, job, unit);
+        if (settlement_is_due(&self->settlement, now_ns() / 1000000) && flush(self, job) != ST_OK)
+            break;
+    }
+    if (status == ST_OK) (void)flush(self, job);
+    const struct report done = {.kind = REPORT_DONE, .job = job};
+    send_report(self, &done);
+}
+
+static void *main_loop(void *context)
+{
+    struct run_thread *self = context;
+    for (;;) {
+        struct job *job = NULL;
+        if (zmq_recv(self->jobs, &job, sizeof job, 0) < 0) {
+            if (errno == EINTR) continue;
+            break;
+        }
+        if (!job) break;
+        run_job(self, job);
+    }
+    close_task(self);
+    if (self->has_store) settlement_fini(&self->settlement);
+    (void)zmq_close(self->jobs);
+    (void)zmq_close(self->reports);
+    return NULL;
+}
+
+static void *open_socket(void *zmq_context, int type, const char *address)
+{
+    void *socket = zmq_socket(zmq_context, type);
+    const int linger = 0;
+    if (!socket) return NULL;
+    if (zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger) == 0 &&
+        zmq_connect(socket, address) == 0)
+        return socket;
+    (void)zmq_close(socket);
+    return NULL;
+}
+
+status_t run_thread_start(struct run_thread **out, const struct run_thread_params *params,
+                          struct error *err)
+{
+    struct run_thread *self = calloc(1, sizeof *self);
+    if (!self) return error_set(err, ST_NO_MEMORY, "run thread");
+    self->params = *params;
+    self->jobs = open_socket(params->zmq_context, ZMQ_PAIR, params->jobs_address);
+    self->reports = open_socket(params->zmq_context, ZMQ_PUSH, params->reports_address);
+    if (self->jobs && self->reports && pthread_create(&self->thread, NULL, main_loop, self) == 0) {
+        *out = self;
+        return ST_OK;
+    }
+    if (self->jobs) (void)zmq_close(self->jobs);
+    if (self->reports) (void)zmq_close(self->reports);
+    free(self);
+    return error_set(err, ST_INTERNAL, "run thread: %s", strerror(errno));
+}
+
+void run_thread_join(struct run_thread **thread)
+{
+    if (!*thread) return;
+    (void)pthread_join((*thread)->thread, NULL);
+    free(*thread);
+    *thread = NULL;
+}

@@ -1,0 +1,139 @@
+#define _GNU_SOURCE /* getopt_long */
+#include "worker/link/serve.h"
+
+#include "common/error.h"
+#include "common/log.h"
+#include "kernels/backend.h"
+#include "worker/link/link.h"
+#include "worker/tasks/model_cache.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { THREADS_LIMIT = 64 };
+
+static volatile sig_atomic_t stop_signal;
+
+static void on_signal(int number)
+{
+    stop_signal = number;
+}
+
+static const char usage[] =
+    "usage: interp-worker --connect ENDPOINT [--name NAME] [--threads N] [--log LEVEL]\n"
+    "  --connect ENDPOINT  the coordinator, e.g. ipc:///run/interp/coordinator.sock\n"
+    "                      or tcp://10.0.0.5:7600\n"
+    "  --name NAME         unique in the cluster (default: host-pid)\n"
+    "  --threads N         units computed at once (default 1; one worker per core or GPU is\n"
+    "                      the usual choice)\n"
+    "  --log LEVEL         debug | info | warn | error (default info)\n";
+
+struct serve_options {
+    const char *endpoint;
+    char name[WORKER_NAME_SIZE];
+    size_t n_threads;
+    int log_level;
+};
+
+static status_t parse_threads(const char *text, size_t *out, struct error *err)
+{
+    char *end;
+    const long n = strtol(text, &end, 10);
+    if (*end || end == text || n < 1 || n > THREADS_LIMIT)
+        return error_set(err, ST_BAD_INPUT, "--threads %s: a number from 1 to %d", text,
+                         THREADS_LIMIT);
+    *out = (size_t)n;
+    return ST_OK;
+}
+
+static status_t apply_option(int option, const char *value, struct serve_options *out,
+                             struct error *err)
+{
+    switch (option) {
+    case 'c': out->endpoint = value; return ST_OK;
+    case 'n':
+        if ((size_t)snprintf(out->name, sizeof out->name, "%s", value) >= sizeof out->name)
+            return error_set(err, ST_BAD_INPUT, "--name: at most %zu bytes",
+                             sizeof out->name - 1);
+        return ST_OK;
+    case 't': return parse_threads(value, &out->n_threads, err);
+    case 'l':
+        out->log_level = log_level_parse(value);
+        return out->log_level >= 0
+                   ? ST_OK
+                   : error_set(err, ST_BAD_INPUT, "--log %s: debug, info, warn or error", value);
+    default: return error_set(err, ST_BAD_INPUT, "unknown option");
+    }
+}
+
+static status_t parse_options(int argc, char **argv, struct serve_options *out,
+                              struct error *err)
+{
+    static const struct option options[] = {{"connect", required_argument, NULL, 'c'},
+                                            {"name", required_argument, NULL, 'n'},
+                                            {"threads", required_argument, NULL, 't'},
+                                            {"log", required_argument, NULL, 'l'},
+                                            {NULL, 0, NULL, 0}};
+    char host[32] = "worker";
+    (void)gethostname(host, sizeof host - 1);
+    *out = (struct serve_options){.n_threads = 1, .log_level = LOG_INFO};
+    (void)snprintf(out->name, sizeof out->name, "%s-%ld", host, (long)getpid());
+    int option;
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        const status_t status = apply_option(option, optarg, out, err);
+        if (status != ST_OK) return status;
+    }
+    if (optind < argc) return error_set(err, ST_BAD_INPUT, "unknown argument \"%s\"", argv[optind]);
+    return out->endpoint ? ST_OK : error_set(err, ST_BAD_INPUT, "--connect is missing");
+}
+
+static status_t catch_signals(struct error *err)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    if (sigemptyset(&action.sa_mask) != 0 || sigaction(SIGTERM, &action, NULL) != 0 ||
+        sigaction(SIGINT, &action, NULL) != 0)
+        return error_set(err, ST_INTERNAL, "signal handlers");
+    (void)signal(SIGPIPE, SIG_IGN);
+    return ST_OK;
+}
+
+static status_t serve(const struct serve_options *options, struct error *err)
+{
+    struct backend *backend = NULL;
+    struct model_cache *models = NULL;
+    status_t status = catch_signals(err);
+    if (status == ST_OK) status = backend_open_cpu(&backend, err);
+    if (status == ST_OK) status = model_cache_create(&models, backend, err);
+    if (status == ST_OK) {
+        const struct link_params params = {.endpoint = options->endpoint,
+                                           .name = options->name,
+                                           .backend = backend->ops->name,
+                                           .isa = backend->ops->describe(backend),
+                                           .n_threads = options->n_threads,
+                                           .models = models,
+                                           .stop_signal = &stop_signal};
+        status = link_run(&params, err);
+    }
+    model_cache_destroy(&models);
+    backend_close(&backend);
+    return status;
+}
+
+int worker_serve_command(int argc, char **argv)
+{
+    struct error err = {0};
+    struct serve_options options;
+    if (parse_options(argc, argv, &options, &err) != ST_OK) {
+        (void)fprintf(stderr, "interp-worker: %s\n%s", err.text, usage);
+        return status_exit_code(ST_BAD_INPUT);
+    }
+    log_init("interp-worker", (enum log_level)options.log_level, 2);
+    const status_t status = serve(&options, &err);
+    if (status != ST_OK) log_event(LOG_ERROR, "worker_failed", LOG_TEXT("error", err.text));
+    return status_exit_code(status);
+}
