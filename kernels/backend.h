@@ -1,0 +1,274 @@
+/* The line between the model and the math: one table of operations per device.
+ *
+ * A backend knows rows, columns and heads, and no model. The CPU table (kernels/cpu) is written
+ * first and plainly and is the oracle of every other one; a device backend is a plugin that
+ * exports the same table. Callers never test for a device: a slot that a backend lacks is NULL
+ * and backend_supports() says so.
+ *
+ *   backend   one opened device; shared by all threads
+ *   packed    weights of one product, in the layout and number type the device likes; read-only
+ *             after creation, shared by all threads
+ *   sparse    encoder weights of one dictionary, likewise
+ *   exec      one thread's stream of work: scratch memory, primitives; one thread at a time
+ *
+ * Memory: `float *` arguments marked "device" come from ops->alloc() and are touched by
+ * operations, upload() and download() alone, unless `memory_is_host` is set. Arrays are
+ * row-major, slowest axis first, f32 unless said otherwise; ld_* is the distance of two rows in
+ * elements. Operations on an exec run in the order they were asked for and may be asynchronous;
+ * download() and synchronize() wait. Outputs may alias inputs only where a slot says so.
+ *
+ * Reproducible by construction: products run in fixed blocks of `row_block` rows, so a row's
+ * result depends on its own values, not on its neighbours, its place or the number of threads. */
+#ifndef KERNELS_BACKEND_H
+#define KERNELS_BACKEND_H
+
+#include "common/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { BACKEND_ABI_VERSION = 1 };
+
+struct backend;
+struct packed;
+struct sparse;
+struct exec;
+
+/* How products are computed. Accumulation is f32 in all of them.
+ *   f32     plain
+ *   bf16x3  x_hi w_hi + x_lo w_hi + x_hi w_lo, hi and lo the bf16 parts: about 1e-6 of |x||w|
+ *   bf16    both operands rounded to bf16 */
+enum compute { COMPUTE_F32, COMPUTE_BF16X3, COMPUTE_BF16, COMPUTE_N };
+
+/* "f32" | "bf16x3" | "bf16"; "?" outside the enum. */
+const char *compute_name(enum compute compute);
+/* Errors: ST_BAD_INPUT names the text and the choices. */
+MUST_CHECK status_t compute_parse(const char *name, enum compute *out, struct error *err);
+
+/* --- weights of a dense product y = x W, W [n_in, n_out] --------------------------------- */
+struct pack_params {
+    size_t n_in, n_out;
+    const float *weights; /* host, [n_in, n_out], or [n_out, n_in] if is_transposed */
+    bool is_transposed;
+    enum compute compute;
+};
+
+struct exec_params {
+    size_t row_block; /* rows of one product call, 1..BACKEND_MAX_ROW_BLOCK */
+};
+enum { BACKEND_MAX_ROW_BLOCK = 4096 };
+
+struct matmul_params {
+    const struct packed *weights;
+    const float *x; /* device [n_rows, n_in] */
+    float *y;       /* device [n_rows, n_out], not x */
+    size_t ld_x, ld_y;
+    size_t n_rows; /* a multiple of the exec's row_block */
+};
+
+/* out[r] = token_table[tokens[r]] + position_table[r % n_ctx]. Each table may be NULL: its part
+ * is then left out (at least one is given). */
+struct embed_params {
+    const uint32_t *tokens;      /* host [n_rows], each below n_vocab (checked by the caller) */
+    const float *token_table;    /* device [n_vocab, d_model] */
+    const float *position_table; /* device [>= n_ctx, d_model] */
+    float *out;                  /* device [n_rows, d_model] */
+    size_t n_rows, n_ctx, d_model;
+};
+
+/* norm = (x - mean) / sqrt(var + eps), var biased       (NORM_LAYER, Ba et al. 2016)
+ *      = x / sqrt(mean(x^2) + eps)                       (NORM_RMS, Zhang and Sennrich 2019)
+ * y = norm * weight + bias; weight and bias may be NULL. y may be x. */
+enum norm_kind { NORM_LAYER, NORM_RMS };
+struct norm_params {
+    enum norm_kind kind;
+    const float *x;      /* device [n_rows, d] */
+    const float *weight; /* device [d] or NULL */
+    const float *bias;   /* device [d] or NULL */
+    float *y;            /* device [n_rows, d] */
+    float eps;
+    size_t n_rows, d;
+};
+
+/* out = a + b (+ bias); out may be a or b; b may be NULL if bias is not. */
+struct add_params {
+    const float *a;    /* device [n_rows, d] rows ld_a apart */
+    const float *b;    /* device [n_rows, d] packed, or NULL */
+    const float *bias; /* device [d] or NULL */
+    float *out;        /* device, rows ld_out apart */
+    size_t n_rows, d, ld_a, ld_out;
+};
+
+enum activation {
+    ACTIVATION_GELU_TANH, /* x / (1 + exp(-2u)), u = sqrt(2/pi) (x + 0.044715 x^3): "gelu_new" */
+    ACTIVATION_GELU_ERF,  /* x Phi(x), erf within 1.5e-7 (Abramowitz and Stegun 7.1.26) */
+    ACTIVATION_SILU,      /* x / (1 + exp(-x)) */
+    ACTIVATION_RELU,
+    ACTIVATION_N
+};
+
+/* post = f(pre + bias), or f(pre + bias) * (up + up_bias) where `up` is given. out may be pre. */
+struct activate_params {
+    enum activation kind;
+    const float *pre;     /* device [n_rows, d], rows ld_pre apart */
+    const float *bias;    /* device [d] or NULL */
+    const float *up;      /* device [n_rows, d], rows ld_pre apart, or NULL */
+    const float *up_bias; /* device [d] or NULL */
+    float *out;           /* device [n_rows, d], rows ld_out apart */
+    size_t n_rows, d, ld_pre, ld_out;
+};
+
+/* Rotate pairs (i, i + d_head/2) of every head in place: x_i c - x_j s, x_j c + x_i s, with the
+ * angle of position r % n_ctx (rotary embedding in the rotate-half layout). */
+struct rotate_params {
+    float *x;         /* device [n_rows, n_heads * d_head], rows ld apart, in place */
+    const float *cos; /* device [>= n_ctx, d_head / 2] */
+    const float *sin; /* device [>= n_ctx, d_head / 2] */
+    size_t n_rows, n_ctx, n_heads, d_head, ld;
+};
+
+/* Causal attention inside each sequence of n_ctx rows: z = softmax(scale q k^T) v over the keys
+ * at or before the query. Head h reads key and value head h / (n_heads / n_kv_heads). Positions
+ * at or past lengths[sequence] are padding: their z is 0 and nobody attends to them. */
+struct attend_params {
+    const float *q; /* device [n_sequences * n_ctx, n_heads * d_head], rows ld apart */
+    const float *k; /* device [.., n_kv_heads * d_head], rows ld apart */
+    const float *v; /* device, likewise */
+    float *z;       /* device [.., n_heads * d_head], packed */
+    const uint32_t *lengths; /* host [n_sequences], each at most n_ctx */
+    size_t n_sequences, n_ctx, n_heads, n_kv_heads, d_head, ld;
+    float scale;
+};
+
+/* out[r, h] = |z_h F_h|, the Euclidean norm of a head's output, with F_h [d_head, d_head] such
+ * that F_h F_h^T = W_O,h W_O,h^T. */
+struct head_norms_params {
+    const float *z;       /* device [n_rows, n_heads * d_head] */
+    const float *factors; /* device [n_heads, d_head, d_head] */
+    float *out;           /* device [n_rows, n_heads] */
+    size_t n_rows, n_heads, d_head;
+};
+
+/* --- sparse encode ------------------------------------------------------------------------
+ * For token t and feature f, exactly and in this order of operations:
+ *   dot  = sum over i of x[t,i] W[f,i]: 16 partial sums, lane j takes i = j, j+16, ... in
+ *          ascending order by fused multiply-add from 0; then lanes j and j+8 are added, then
+ *          j and j+4, j+2, j+1
+ *   pre  = dot + bias[f]                       pre = pre * scale[f] where scale is given
+ *   plain, jumprelu:  fires if pre > floor[f] (0 if NULL) and pre > 0, with value pre
+ *   topk:             fires if pre > 0 and it is among the k largest of the token, ties to the
+ *                     lower feature
+ *   gated:            fires if pre > 0 and value = dot * mag_scale[f] + mag_bias[f] (product
+ *                     rounded, then sum) > 0
+ * A backend may skip every pair that it can prove silent (performance.md 3b), so the result is
+ * equal bit for bit to doing all of them. */
+struct sparse_params {
+    size_t n_in, n_features;
+    const float *weights;   /* host [n_features, n_in] */
+    const float *bias;      /* host [n_features] */
+    const float *scale;     /* host [n_features], each >= 0, or NULL */
+    const float *floor;     /* host [n_features] or NULL */
+    const float *mag_scale; /* host [n_features] or NULL: gated */
+    const float *mag_bias;  /* host [n_features], with mag_scale */
+    size_t k;               /* 0: not topk; excludes gated and floor */
+};
+
+/* How silent pairs are found; the result is the same for all. AUTO starts with the cheapest the
+ * device has and moves on when the share of candidates is too large to pay. */
+enum screen { SCREEN_AUTO, SCREEN_INT8, SCREEN_BF16, SCREEN_F32, SCREEN_NONE, SCREEN_N };
+
+/* "auto" | "int8" | "bf16" | "f32" | "none"; "?" outside the enum. */
+const char *screen_name(enum screen screen);
+MUST_CHECK status_t screen_parse(const char *name, enum screen *out, struct error *err);
+
+/* The firing features of a run of tokens, features ascending within a token. */
+struct sparse_rows {
+    size_t n_rows;
+    size_t *row_start; /* [n_rows + 1], entries of row r are row_start[r] .. row_start[r+1] */
+    uint32_t *feature; /* [row_start[n_rows]] */
+    float *value;      /* [row_start[n_rows]], > 0, finite */
+};
+
+struct sparse_stats {
+    uint64_t n_tokens;
+    uint64_t n_candidates; /* pairs computed in f32 */
+    uint64_t n_fired;
+    enum screen screen; /* in use after the last run */
+};
+
+/* One thread's encoder: scratch, the result rows, the screen in use. */
+struct sparse_encoder;
+
+struct backend_ops {
+    uint32_t abi_version; /* BACKEND_ABI_VERSION */
+    const char *name;     /* "cpu", "emu", "cuda" */
+    bool memory_is_host;  /* device pointers may be read and written by the caller */
+
+    /* One line about device and instruction set in use, e.g. "cpu: avx512 vnni bf16". */
+    const char *(*describe)(const struct backend *backend);
+    /* Bytes free for the caller, 0 if unknown. */
+    size_t (*memory_free)(const struct backend *backend);
+    void (*close)(struct backend *backend);
+
+    /* 64-byte aligned, zeroed. Errors: ST_NO_MEMORY. release(NULL) does nothing. */
+    status_t (*alloc)(struct backend *backend, size_t n_bytes, void **out, struct error *err);
+    void (*release)(struct backend *backend, void *memory);
+
+    status_t (*packed_create)(struct packed **out, struct backend *backend,
+                              const struct pack_params *params, struct error *err);
+    void (*packed_destroy)(struct packed *packed);
+    size_t (*packed_bytes)(const struct packed *packed);
+
+    status_t (*exec_create)(struct exec **out, struct backend *backend,
+                            const struct exec_params *params, struct error *err);
+    void (*exec_destroy)(struct exec *exec);
+    status_t (*upload)(struct exec *exec, void *device, const void *host, size_t n_bytes,
+                       struct error *err);
+    status_t (*download)(struct exec *exec, void *host, const void *device, size_t n_bytes,
+                         struct error *err);
+    status_t (*copy)(struct exec *exec, void *to, const void *from, size_t n_bytes,
+                     struct error *err); /* device to device */
+    status_t (*synchronize)(struct exec *exec, struct error *err);
+
+    status_t (*matmul)(struct exec *exec, const struct matmul_params *p, struct error *err);
+    status_t (*embed)(struct exec *exec, const struct embed_params *p, struct error *err);
+    status_t (*norm)(struct exec *exec, const struct norm_params *p, struct error *err);
+    status_t (*add)(struct exec *exec, const struct add_params *p, struct error *err);
+    status_t (*activate)(struct exec *exec, const struct activate_params *p, struct error *err);
+    status_t (*rotate)(struct exec *exec, const struct rotate_params *p, struct error *err);
+    status_t (*attend)(struct exec *exec, const struct attend_params *p, struct error *err);
+    status_t (*head_norms)(struct exec *exec, const struct head_norms_params *p,
+                           struct error *err);
+
+    status_t (*sparse_create)(struct sparse **out, struct backend *backend,
+                              const struct sparse_params *params, struct error *err);
+    void (*sparse_destroy)(struct sparse *sparse);
+    size_t (*sparse_bytes)(const struct sparse *sparse);
+    status_t (*sparse_encoder_create)(struct sparse_encoder **out, struct exec *exec,
+                                      const struct sparse *sparse, enum screen screen,
+                                      struct error *err);
+    void (*sparse_encoder_destroy)(struct sparse_encoder *encoder);
+    /* x: device [n_tokens, n_in]. *out borrows from the encoder until its next run.
+     * Errors: ST_BAD_INPUT (a value that is not finite, naming the row), ST_NO_MEMORY. */
+    status_t (*sparse_encode)(struct sparse_encoder *encoder, const float *x, size_t n_tokens,
+                              struct sparse_rows *out, struct error *err);
+    struct sparse_stats (*sparse_stats)(const struct sparse_encoder *encoder);
+};
+
+struct backend {
+    const struct backend_ops *ops;
+    void *device; /* the backend's own; NULL on the CPU */
+};
+
+/* The CPU backend, always there. The caller closes it by backend_close(). */
+MUST_CHECK status_t backend_open_cpu(struct backend **out, struct error *err);
+
+/* NULL-safe; sets *backend = NULL. Everything made from it must be gone. */
+void backend_close(struct backend **backend);
+
+/* What a caller may need to know before it plans work. */
+enum backend_feature { BACKEND_FORWARD, BACKEND_SPARSE_ENCODE, BACKEND_HEAD_NORMS };
+bool backend_supports(const struct backend *backend, enum backend_feature feature);
+
+#endif

@@ -1,0 +1,305 @@
+/* The CPU's table of operations: checks what the contract asks for, then calls the loops of the
+ * machine's instruction set (vector.h), oneDNN (matmul.h) or the sparse encoder (sparse.h).
+ * INTERP_CPU_ISA=plain|avx2|avx512 lowers the instruction set, so that a mixed cluster can give
+ * byte-identical results and tests can reach every path. */
+#include "kernels/backend.h"
+
+#include "common/size.h"
+#include "kernels/cpu/matmul.h"
+#include "kernels/cpu/sparse.h"
+#include "kernels/cpu/vector.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CPU_ALIGNMENT = 64, CPU_TEXT_SIZE = 64 };
+
+struct cpu_device {
+    const struct vector_kernels *kernels;
+    enum cpu_isa isa;
+    char text[CPU_TEXT_SIZE];
+};
+
+struct exec {
+    struct backend *backend;
+    const struct vector_kernels *kernels;
+    struct matmul_cache *matmul;
+    size_t row_block;
+    float *scratch; /* [n_scratch] */
+    size_t n_scratch;
+};
+
+static struct cpu_device *cpu_of(const struct backend *backend)
+{
+    return backend->device;
+}
+
+static const char *cpu_describe(const struct backend *backend)
+{
+    return cpu_of(backend)->text;
+}
+
+static size_t cpu_memory_free(const struct backend *backend)
+{
+    (void)backend;
+    const long n_pages = sysconf(_SC_AVPHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return n_pages > 0 && page > 0 ? (size_t)n_pages * (size_t)page : 0;
+}
+
+static void cpu_close(struct backend *backend)
+{
+    free(backend->device);
+    free(backend);
+}
+
+static status_t cpu_alloc(struct backend *backend, size_t n_bytes, void **out, struct error *err)
+{
+    (void)backend;
+    size_t rounded;
+    if (!size_add(n_bytes, CPU_ALIGNMENT, &rounded))
+        return error_set(err, ST_TOO_LARGE, "allocation of %zu bytes", n_bytes);
+    rounded = rounded / CPU_ALIGNMENT * CPU_ALIGNMENT;
+    void *memory = aligned_alloc(CPU_ALIGNMENT, rounded);
+    if (!memory) return error_set(err, ST_NO_MEMORY, "%zu bytes", n_bytes);
+    memset(memory, 0, rounded);
+    *out = memory;
+    return ST_OK;
+}
+
+static void cpu_release(struct backend *backend, void *memory)
+{
+    (void)backend;
+    free(memory);
+}
+
+static status_t cpu_packed_create(struct packed **out, struct backend *backend,
+                                  const struct pack_params *params, struct error *err)
+{
+    return matmul_packed_create(out, params, cpu_of(backend)->kernels, err);
+}
+
+static void cpu_exec_destroy(struct exec *exec)
+{
+    if (!exec) return;
+    matmul_cache_destroy(exec->matmul);
+    free(exec->scratch);
+    free(exec);
+}
+
+static status_t cpu_exec_create(struct exec **out, struct backend *backend,
+                                const struct exec_params *params, struct error *err)
+{
+    if (!params->row_block || params->row_block > BACKEND_MAX_ROW_BLOCK)
+        return error_set(err, ST_BAD_INPUT, "row block %zu is not 1..%d", params->row_block,
+                         BACKEND_MAX_ROW_BLOCK);
+    struct exec *exec = calloc(1, sizeof *exec);
+    if (!exec) return error_set(err, ST_NO_MEMORY, "exec");
+    exec->backend = backend;
+    exec->kernels = cpu_of(backend)->kernels;
+    exec->row_block = params->row_block;
+    const status_t status =
+        matmul_cache_create(&exec->matmul, params->row_block, exec->kernels, err);
+    if (status != ST_OK) {
+        cpu_exec_destroy(exec);
+        return status;
+    }
+    *out = exec;
+    return ST_OK;
+}
+
+static status_t cpu_copy(struct exec *exec, void *to, const void *from, size_t n_bytes,
+                         struct error *err)
+{
+    (void)exec;
+    (void)err;
+    memcpy(to, from, n_bytes);
+    return ST_OK;
+}
+
+static status_t cpu_synchronize(struct exec *exec, struct error *err)
+{
+    (void)exec;
+    (void)err;
+    return ST_OK; /* operations are done when they return */
+}
+
+static status_t cpu_matmul(struct exec *exec, const struct matmul_params *p, struct error *err)
+{
+    return matmul_run(exec->matmul, p, err);
+}
+
+static status_t cpu_embed(struct exec *exec, const struct embed_params *p, struct error *err)
+{
+    (void)exec;
+    if ((!p->token_table && !p->position_table) || !p->n_ctx)
+        return error_set(err, ST_BAD_INPUT, "embed without tables or context");
+    for (size_t r = 0; r < p->n_rows; r++) {
+        const float *position =
+            p->position_table ? p->position_table + r % p->n_ctx * p->d_model : NULL;
+        float *out = p->out + r * p->d_model;
+        if (!p->token_table) {
+            memcpy(out, position, p->d_model * sizeof *out);
+            continue;
+        }
+        memcpy(out, p->token_table + p->tokens[r] * p->d_model, p->d_model * sizeof *out);
+        for (size_t i = 0; position && i < p->d_model; i++) out[i] += position[i];
+    }
+    return ST_OK;
+}
+
+static status_t cpu_norm(struct exec *exec, const struct norm_params *p, struct error *err)
+{
+    if (!p->d) return error_set(err, ST_BAD_INPUT, "norm of rows without columns");
+    exec->kernels->norm(p);
+    return ST_OK;
+}
+
+static status_t cpu_add(struct exec *exec, const struct add_params *p, struct error *err)
+{
+    if (p->ld_a < p->d || p->ld_out < p->d)
+        return error_set(err, ST_BAD_INPUT, "add: rows of %zu overlap", p->d);
+    exec->kernels->add(p);
+    return ST_OK;
+}
+
+static status_t cpu_activate(struct exec *exec, const struct activate_params *p,
+                             struct error *err)
+{
+    if ((unsigned)p->kind >= ACTIVATION_N || p->ld_pre < p->d || p->ld_out < p->d)
+        return error_set(err, ST_BAD_INPUT, "activate: kind %d, rows of %zu", (int)p->kind, p->d);
+    exec->kernels->activate(p);
+    return ST_OK;
+}
+
+static status_t cpu_rotate(struct exec *exec, const struct rotate_params *p, struct error *err)
+{
+    if (p->d_head % 2 || !p->n_ctx || p->ld < p->n_heads * p->d_head)
+        return error_set(err, ST_BAD_INPUT, "rotate: head size %zu", p->d_head);
+    exec->kernels->rotate(p);
+    return ST_OK;
+}
+
+static status_t cpu_attend(struct exec *exec, const struct attend_params *p, struct error *err)
+{
+    if (!p->n_kv_heads || p->n_heads % p->n_kv_heads || !p->d_head || !p->n_ctx)
+        return error_set(err, ST_BAD_INPUT, "attend: %zu heads over %zu key/value heads",
+                         p->n_heads, p->n_kv_heads);
+    for (size_t s = 0; s < p->n_sequences; s++) {
+        if (p->lengths[s] > p->n_ctx)
+            return error_set(err, ST_BAD_INPUT, "attend: sequence %zu is longer than %zu", s,
+                             p->n_ctx);
+    }
+    const size_t n_scratch = attend_scratch_floats(p->n_ctx, p->d_head);
+    if (n_scratch > exec->n_scratch) {
+        void *grown = NULL;
+        const status_t status =
+            cpu_alloc(exec->backend, n_scratch * sizeof *exec->scratch, &grown, err);
+        if (status != ST_OK) return status;
+        free(exec->scratch);
+        exec->scratch = grown;
+        exec->n_scratch = n_scratch;
+    }
+    exec->kernels->attend(p, exec->scratch);
+    return ST_OK;
+}
+
+static status_t cpu_head_norms(struct exec *exec, const struct head_norms_params *p,
+                               struct error *err)
+{
+    (void)err;
+    exec->kernels->head_norms(p);
+    return ST_OK;
+}
+
+static status_t cpu_sparse_create(struct sparse **out, struct backend *backend,
+                                  const struct sparse_params *params, struct error *err)
+{
+    const struct cpu_device *cpu = cpu_of(backend);
+    const bool has_vnni = cpu->isa == CPU_ISA_AVX512 && cpu_has_vnni();
+    return sparse_weights_create(out, params, cpu->kernels, has_vnni, err);
+}
+
+static status_t cpu_sparse_encoder_create(struct sparse_encoder **out, struct exec *exec,
+                                          const struct sparse *sparse, enum screen screen,
+                                          struct error *err)
+{
+    return sparse_encoder_open(out, sparse, screen, exec->matmul, exec->row_block, exec->kernels,
+                               err);
+}
+
+static const struct backend_ops CPU_OPS = {
+    .abi_version = BACKEND_ABI_VERSION,
+    .name = "cpu",
+    .memory_is_host = true,
+    .describe = cpu_describe,
+    .memory_free = cpu_memory_free,
+    .close = cpu_close,
+    .alloc = cpu_alloc,
+    .release = cpu_release,
+    .packed_create = cpu_packed_create,
+    .packed_destroy = matmul_packed_destroy,
+    .packed_bytes = matmul_packed_bytes,
+    .exec_create = cpu_exec_create,
+    .exec_destroy = cpu_exec_destroy,
+    .upload = cpu_copy,
+    .download = cpu_copy,
+    .copy = cpu_copy,
+    .synchronize = cpu_synchronize,
+    .matmul = cpu_matmul,
+    .embed = cpu_embed,
+    .norm = cpu_norm,
+    .add = cpu_add,
+    .activate = cpu_activate,
+    .rotate = cpu_rotate,
+    .attend = cpu_attend,
+    .head_norms = cpu_head_norms,
+    .sparse_create = cpu_sparse_create,
+    .sparse_destroy = sparse_weights_destroy,
+    .sparse_bytes = sparse_weights_bytes,
+    .sparse_encoder_create = cpu_sparse_encoder_create,
+    .sparse_encoder_destroy = sparse_encoder_close,
+    .sparse_encode = sparse_encoder_run,
+    .sparse_stats = sparse_encoder_stats,
+};
+
+static status_t isa_limit(enum cpu_isa *out, struct error *err)
+{
+    static const char *const NAMES[CPU_ISA_N] = {"plain", "avx2", "avx512"};
+    const char *wanted = getenv("INTERP_CPU_ISA");
+    *out = CPU_ISA_AVX512;
+    if (!wanted || !*wanted) return ST_OK;
+    for (unsigned i = 0; i < CPU_ISA_N; i++) {
+        if (strcmp(wanted, NAMES[i]) != 0) continue;
+        *out = (enum cpu_isa)i;
+        return ST_OK;
+    }
+    return error_set(err, ST_BAD_INPUT, "INTERP_CPU_ISA '%s' is not plain, avx2 or avx512",
+                     wanted);
+}
+
+status_t backend_open_cpu(struct backend **out, struct error *err)
+{
+    enum cpu_isa limit;
+    const status_t status = isa_limit(&limit, err);
+    if (status != ST_OK) return status;
+    struct backend *backend = calloc(1, sizeof *backend);
+    struct cpu_device *cpu = calloc(1, sizeof *cpu);
+    if (!backend || !cpu) {
+        free(backend);
+        free(cpu);
+        return error_set(err, ST_NO_MEMORY, "cpu backend");
+    }
+    cpu->isa = cpu_isa_detect(limit);
+    cpu->kernels = vector_kernels_of(cpu->isa);
+    matmul_limit_isa(cpu->isa);
+    const bool is_wide = cpu->isa == CPU_ISA_AVX512;
+    (void)snprintf(cpu->text, sizeof cpu->text, "cpu %s%s%s", cpu->kernels->name,
+                   is_wide && cpu_has_vnni() ? " vnni" : "",
+                   is_wide && cpu_has_bf16() ? " bf16" : "");
+    backend->ops = &CPU_OPS;
+    backend->device = cpu;
+    *out = backend;
+    return ST_OK;
+}

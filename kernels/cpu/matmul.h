@@ -1,0 +1,45 @@
+/* Dense products by oneDNN, behind this one file pair.
+ *
+ * Weights are packed once into the blocked layout that oneDNN prefers for a full row block and
+ * shared read-only by all threads. Primitives belong to a matmul_cache, one per exec (thread):
+ * created once per shape, layout and number type, run on one OpenMP thread. oneDNN picks AVX2,
+ * AVX-512, AVX512-BF16 or AMX by itself.
+ *
+ * Every call multiplies exactly row_block rows, so a row's sums run in one order, fixed by the
+ * shape and the instruction set. */
+#ifndef KERNELS_CPU_MATMUL_H
+#define KERNELS_CPU_MATMUL_H
+
+#include "kernels/backend.h"
+#include "kernels/cpu/vector.h"
+
+struct matmul_cache;
+
+/* Limit oneDNN to `isa`. Once per process, before its first product; later calls do nothing. */
+void matmul_limit_isa(enum cpu_isa isa);
+
+MUST_CHECK status_t matmul_packed_create(struct packed **out, const struct pack_params *params,
+                                         const struct vector_kernels *kernels,
+                                         struct error *err);
+void matmul_packed_destroy(struct packed *packed); /* NULL-safe */
+size_t matmul_packed_bytes(const struct packed *packed);
+size_t matmul_packed_n_in(const struct packed *packed);
+size_t matmul_packed_n_out(const struct packed *packed);
+
+/* `kernels` is borrowed for the cache's life. */
+MUST_CHECK status_t matmul_cache_create(struct matmul_cache **out, size_t row_block,
+                                        const struct vector_kernels *kernels, struct error *err);
+void matmul_cache_destroy(struct matmul_cache *cache); /* NULL-safe */
+
+/* y = x W over n_rows (a multiple of row_block) rows. Errors: ST_BAD_INPUT (shape),
+ * ST_NO_MEMORY, ST_INTERNAL (oneDNN refused). */
+MUST_CHECK status_t matmul_run(struct matmul_cache *cache, const struct matmul_params *p,
+                               struct error *err);
+
+/* One block of row_block rows whose bf16 parts the caller has made: y = x_hi W. For weights
+ * packed as COMPUTE_BF16. */
+MUST_CHECK status_t matmul_run_bf16(struct matmul_cache *cache, const struct packed *weights,
+                                    const uint16_t *x_hi, float *y, size_t ld_y,
+                                    struct error *err);
+
+#endif

@@ -1,0 +1,36 @@
+/* The exact sparse encode of backend.h on the CPU: screen cheaply, refine in f32.
+ *
+ * Per block of tokens a screen bounds every pair (token, feature) from above; only pairs whose
+ * bound passes are computed by the exact dot. Screens, cheapest first:
+ *   int8  x and W rounded to 8 bits with one scale a row, products by VNNI, bound in registers
+ *         (no [tokens, features] matrix is ever written)
+ *   bf16  oneDNN bf16 product of one tile of features, then the bound
+ *   f32   oneDNN f32 product, likewise
+ *   none  every pair by the exact dot
+ * The bound is Cauchy-Schwarz on the rounding residuals (performance.md 3b): with x = x' + e and
+ * w = w' + g, |x w - x' w'| <= |e| |w| + |x'| |g|, plus the f32 rounding of both computations. */
+#ifndef KERNELS_CPU_SPARSE_H
+#define KERNELS_CPU_SPARSE_H
+
+#include "kernels/backend.h"
+#include "kernels/cpu/matmul.h"
+#include "kernels/cpu/vector.h"
+
+MUST_CHECK status_t sparse_weights_create(struct sparse **out, const struct sparse_params *params,
+                                          const struct vector_kernels *kernels, bool has_vnni,
+                                          struct error *err);
+void sparse_weights_destroy(struct sparse *sparse); /* NULL-safe */
+size_t sparse_weights_bytes(const struct sparse *sparse);
+
+/* `matmul` and `kernels` are borrowed and must outlive the encoder; its thread is theirs. */
+MUST_CHECK status_t sparse_encoder_open(struct sparse_encoder **out, const struct sparse *sparse,
+                                        enum screen screen, struct matmul_cache *matmul,
+                                        size_t row_block, const struct vector_kernels *kernels,
+                                        struct error *err);
+void sparse_encoder_close(struct sparse_encoder *encoder); /* NULL-safe */
+MUST_CHECK status_t sparse_encoder_run(struct sparse_encoder *encoder, const float *x,
+                                       size_t n_tokens, struct sparse_rows *out,
+                                       struct error *err);
+struct sparse_stats sparse_encoder_stats(const struct sparse_encoder *encoder);
+
+#endif

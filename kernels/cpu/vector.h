@@ -1,0 +1,51 @@
+/* The CPU's elementwise and small-matrix loops, one table per instruction set.
+ *
+ * The loops are written once, in *_body.h, over a vector type `vec` of VEC_WIDTH floats;
+ * vector_plain.c, vector_avx2.c and vector_avx512.c include the bodies with their own `vec`.
+ * Sums run in an order that depends on VEC_WIDTH alone (never on data, threads or alignment);
+ * `dots` runs in the one order that backend.h documents, whatever the width.
+ * All pointers are host memory. No state, no errors: the caller checked shapes. Any thread. */
+#ifndef KERNELS_CPU_VECTOR_H
+#define KERNELS_CPU_VECTOR_H
+
+#include "kernels/backend.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum cpu_isa { CPU_ISA_PLAIN, CPU_ISA_AVX2, CPU_ISA_AVX512, CPU_ISA_N };
+
+enum { DOT_LANES = 16 }; /* partial sums of the exact dot; rows are padded to a multiple */
+
+struct vector_kernels {
+    const char *name;
+    void (*norm)(const struct norm_params *p);
+    void (*add)(const struct add_params *p);
+    void (*activate)(const struct activate_params *p);
+    void (*rotate)(const struct rotate_params *p);
+    /* scratch: attend_scratch_floats() of the same parameters, 64-byte aligned. */
+    void (*attend)(const struct attend_params *p, float *scratch);
+    void (*head_norms)(const struct head_norms_params *p);
+    /* hi = bf16(x), lo = bf16(x - hi), both to nearest even; lo may be NULL. */
+    void (*split_bf16)(const float *x, size_t n, uint16_t *hi, uint16_t *lo);
+    /* out[r] = exact dot (backend.h) of w with x[r], r < n_rows; d is a multiple of DOT_LANES. */
+    void (*dots)(const float *w, const float *const *x, size_t n_rows, size_t d, float *out);
+};
+
+/* Floats that `attend` needs, for any instruction set. */
+size_t attend_scratch_floats(size_t n_ctx, size_t d_head);
+
+/* The best instruction set of this machine, at most `limit`. */
+enum cpu_isa cpu_isa_detect(enum cpu_isa limit);
+/* True if the int8 screen (AVX512-VNNI) runs here. */
+bool cpu_has_vnni(void);
+/* True if bf16 products are faster than f32 ones here (AVX512-BF16 or AMX). */
+bool cpu_has_bf16(void);
+
+/* The table of an instruction set that cpu_isa_detect() allows. */
+const struct vector_kernels *vector_kernels_of(enum cpu_isa isa);
+
+extern const struct vector_kernels vector_kernels_plain, vector_kernels_avx2,
+    vector_kernels_avx512;
+
+#endif

@@ -1,0 +1,62 @@
+/* The forward pass of every family: one thread's buffers, run over batches of one fixed shape.
+ *
+ *   tokens [n_rows, n_ctx] -> embed -> layer 0 .. L -> final norm -> head
+ *
+ * A run computes no more than the last hook point asked for needs. Rows are sequences, padded
+ * at the end to n_ctx; attention is causal within a row, so padding never reaches a real token,
+ * and a token's values do not depend on the other rows of the batch. One layer is one function
+ * from residual stream to residual stream, so a run may also start at a layer from a given
+ * residual stream (prefix caching, ablation).
+ *
+ * A struct forward belongs to one thread; the model is shared. */
+#ifndef WORKER_MODEL_FORWARD_H
+#define WORKER_MODEL_FORWARD_H
+
+#include "worker/model/hook_point.h"
+#include "worker/model/model.h"
+
+#include <stdatomic.h>
+
+struct forward;
+
+enum { FORWARD_MAX_HOOKS = 64, FORWARD_MAX_TOKENS = 1 << 22 };
+
+struct forward_params {
+    struct model *model; /* borrowed */
+    size_t n_rows, n_ctx;
+    size_t row_block; /* rows of one product; 0: 256, or less if the batch is smaller */
+    atomic_uint_fast64_t *progress; /* one tick per layer; borrowed; may be NULL */
+};
+
+/* On ST_OK the caller owns *out. Errors: ST_BAD_INPUT (n_ctx over the model's positions, no
+ * rows), ST_TOO_LARGE, ST_NO_MEMORY. */
+MUST_CHECK status_t forward_create(struct forward **out, const struct forward_params *params,
+                                   struct error *err);
+void forward_destroy(struct forward **forward); /* NULL-safe; sets *forward = NULL */
+
+struct forward_input {
+    const uint32_t *tokens;      /* [n_rows, n_ctx]; what lies past a row's length is not read */
+    const uint32_t *row_lengths; /* [n_rows], each 0..n_ctx */
+    size_t first_layer;          /* layers before it are skipped; then residual is given */
+    const float *residual;       /* host [n_rows * n_ctx, d_model] entering first_layer, or NULL */
+};
+
+/* Run and collect `hooks` [n_hooks]: out_acts[i] is [n_rows * n_ctx, hook_point_width], on the
+ * host, borrowed until the next run; rows at padding positions are finite and meaningless.
+ * With `residual`, hooks before first_layer are an error.
+ * Errors: ST_BAD_INPUT (token outside the vocabulary, length over n_ctx, too many hooks). */
+MUST_CHECK status_t forward_run(struct forward *forward, const struct forward_input *input,
+                                const struct hook_point *hooks, size_t n_hooks,
+                                const float **out_acts, struct error *err);
+
+/* Norms of the heads' outputs at one layer, |z_h W_O,h|, from the hook_z values of a run (any
+ * host array of that shape): out is host [n_tokens, n_heads]; n_tokens at most n_rows * n_ctx. */
+MUST_CHECK status_t forward_head_norms(struct forward *forward, size_t layer, const float *z,
+                                       size_t n_tokens, float *out, struct error *err);
+
+/* Values of unit kinds that need no dictionary are those of a hook point: neurons are
+ * mlp.hook_post, residual dimensions hook_resid_*, heads forward_head_norms(). */
+
+struct exec *forward_exec(struct forward *forward);
+
+#endif

@@ -1,0 +1,205 @@
+#include "worker/model/model.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct model {
+    struct model_config config;
+    struct backend *backend;
+    struct safetensors *checkpoint;
+    struct weights weights;
+    struct weights_source source;
+    char *directory;
+    pthread_mutex_t lock; /* guards what is loaded on first use: */
+    struct packed *head;
+    float **head_factors; /* [n_layers], device, NULL until made */
+};
+
+void model_close(struct model **pointer)
+{
+    struct model *m = *pointer;
+    if (!m) return;
+    const struct backend_ops *ops = m->backend->ops;
+    if (m->head) ops->packed_destroy(m->head);
+    for (size_t i = 0; m->head_factors && i < m->config.n_layers; i++)
+        ops->release(m->backend, m->head_factors[i]);
+    free(m->head_factors);
+    weights_unload(&m->weights);
+    safetensors_close(&m->checkpoint);
+    (void)pthread_mutex_destroy(&m->lock);
+    free(m->directory);
+    free(m);
+    *pointer = NULL;
+}
+
+static status_t open_files(struct model *m, const char *directory, enum compute compute,
+                           struct error *err)
+{
+    status_t status = model_config_read(&m->config, directory, err);
+    if (status == ST_OK) status = safetensors_open(&m->checkpoint, directory, err);
+    if (status != ST_OK) return status;
+    m->source = (struct weights_source){.checkpoint = m->checkpoint,
+                                        .config = &m->config,
+                                        .backend = m->backend,
+                                        .compute = compute};
+    m->head_factors = calloc(m->config.n_layers, sizeof *m->head_factors);
+    if (!m->head_factors) return error_set(err, ST_NO_MEMORY, "model");
+    status = weights_load(&m->weights, &m->source, err);
+    return status == ST_OK ? ST_OK : error_wrap(err, "model %s", directory);
+}
+
+status_t model_open(struct model **out, const char *directory, struct backend *backend,
+                    enum compute compute, struct error *err)
+{
+    if (!backend_supports(backend, BACKEND_FORWARD))
+        return error_set(err, ST_UNSUPPORTED, "backend %s cannot run a forward pass",
+                         backend->ops->name);
+    struct model *m = calloc(1, sizeof *m);
+    char *name = strdup(directory);
+    if (!m || !name || pthread_mutex_init(&m->lock, NULL) != 0) {
+        free(m);
+        free(name);
+        return error_set(err, ST_NO_MEMORY, "model %s", directory);
+    }
+    m->backend = backend;
+    m->directory = name;
+    const status_t status = open_files(m, directory, compute, err);
+    if (status != ST_OK) {
+        model_close(&m);
+        return status;
+    }
+    *out = m;
+    return ST_OK;
+}
+
+const struct model_config *model_config(const struct model *model)
+{
+    return &model->config;
+}
+
+const struct weights *model_weights(const struct model *model)
+{
+    return &model->weights;
+}
+
+struct backend *model_backend(const struct model *model)
+{
+    return model->backend;
+}
+
+enum compute model_compute(const struct model *model)
+{
+    return model->source.compute;
+}
+
+const char *model_directory(const struct model *model)
+{
+    return model->directory;
+}
+
+size_t model_device_bytes(struct model *model)
+{
+    (void)pthread_mutex_lock(&model->lock);
+    const size_t head = model->head ? model->backend->ops->packed_bytes(model->head) : 0;
+    (void)pthread_mutex_unlock(&model->lock);
+    return model->weights.n_bytes + head;
+}
+
+status_t model_head(struct model *model, const struct packed **out, struct error *err)
+{
+    status_t status = ST_OK;
+    (void)pthread_mutex_lock(&model->lock);
+    if (!model->head) status = weights_load_head(&model->head, &model->source, err);
+    *out = model->head;
+    (void)pthread_mutex_unlock(&model->lock);
+    return status == ST_OK ? ST_OK : error_wrap(err, "model %s", model->directory);
+}
+
+/* Lower Cholesky factor in place of g [n, n], upper part zeroed. Rank-deficient directions (a
+ * pivot at rounding level) get a zero column: their norm is zero too. */
+static void cholesky(double *g, size_t n)
+{
+    double largest = 0;
+    for (size_t i = 0; i < n; i++) largest = fmax(largest, g[i * n + i]);
+    for (size_t j = 0; j < n; j++) {
+        double pivot = g[j * n + j];
+        for (size_t k = 0; k < j; k++) pivot -= g[j * n + k] * g[j * n + k];
+        const double root = pivot > largest * 1e-14 ? sqrt(pivot) : 0;
+        g[j * n + j] = root;
+        for (size_t i = j + 1; i < n; i++) {
+            double sum = g[i * n + j];
+            for (size_t k = 0; k < j; k++) sum -= g[i * n + k] * g[j * n + k];
+            g[i * n + j] = root > 0 ? sum / root : 0;
+        }
+        for (size_t i = 0; i < j; i++) g[i * n + j] = 0;
+    }
+}
+
+/* Factor of one head: w [d_head, d_model] -> out [d_head, d_head]. gram is scratch. */
+static void head_factor(const float *w, size_t d_head, size_t d_model, double *gram, float *out)
+{
+    for (size_t i = 0; i < d_head; i++) {
+        for (size_t j = 0; j <= i; j++) {
+            double sum = 0;
+            for (size_t k = 0; k < d_model; k++)
+                sum += (double)w[i * d_model + k] * (double)w[j * d_model + k];
+            gram[i * d_head + j] = gram[j * d_head + i] = sum;
+        }
+    }
+    cholesky(gram, d_head);
+    for (size_t i = 0; i < d_head * d_head; i++) out[i] = (float)gram[i];
+}
+
+static status_t upload_floats(struct model *m, const float *host, size_t n, float **out,
+                              struct error *err)
+{
+    const struct backend_ops *ops = m->backend->ops;
+    const struct exec_params params = {.row_block = 1};
+    struct exec *exec = NULL;
+    void *device = NULL;
+    status_t status = ops->exec_create(&exec, m->backend, &params, err);
+    if (status == ST_OK) status = ops->alloc(m->backend, n * sizeof *host, &device, err);
+    if (status == ST_OK) status = ops->upload(exec, device, host, n * sizeof *host, err);
+    if (status == ST_OK) status = ops->synchronize(exec, err);
+    if (exec) ops->exec_destroy(exec);
+    if (status == ST_OK)
+        *out = device;
+    else
+        ops->release(m->backend, device);
+    return status;
+}
+
+static status_t make_factors(struct model *m, size_t layer, struct error *err)
+{
+    const struct model_config *c = &m->config;
+    const size_t n = c->d_head * c->d_head;
+    float *w = NULL;
+    float *factors = calloc(c->n_heads, n * sizeof *factors);
+    double *gram = malloc(n * sizeof *gram);
+    status_t status = ST_OK;
+    if (!factors || !gram) status = error_set(err, ST_NO_MEMORY, "head factors");
+    if (status == ST_OK) status = weights_read_attn_out(&w, &m->source, layer, err);
+    for (size_t h = 0; h < c->n_heads && status == ST_OK; h++)
+        head_factor(w + h * c->d_head * c->d_model, c->d_head, c->d_model, gram, factors + h * n);
+    if (status == ST_OK)
+        status = upload_floats(m, factors, c->n_heads * n, &m->head_factors[layer], err);
+    free(w);
+    free(gram);
+    free(factors);
+    return status;
+}
+
+status_t model_head_factors(struct model *model, size_t layer, const float **out,
+                            struct error *err)
+{
+    status_t status = ST_OK;
+    if (layer >= model->config.n_layers)
+        return error_set(err, ST_NOT_FOUND, "layer %zu of %zu", layer, model->config.n_layers);
+    (void)pthread_mutex_lock(&model->lock);
+    if (!model->head_factors[layer]) status = make_factors(model, layer, err);
+    *out = model->head_factors[layer];
+    (void)pthread_mutex_unlock(&model->lock);
+    return status == ST_OK ? ST_OK : error_wrap(err, "model %s", model->directory);
+}

@@ -1,0 +1,40 @@
+/* A target model, opened once and shared: config, checkpoint (memory-mapped), weights on the
+ * backend. Read-only after open except for two parts that are loaded on first use under a lock
+ * (the output head, the heads' norm factors), so any number of threads may run forward passes
+ * over one model, each through its own struct forward. */
+#ifndef WORKER_MODEL_MODEL_H
+#define WORKER_MODEL_MODEL_H
+
+#include "kernels/backend.h"
+#include "worker/model/model_config.h"
+#include "worker/model/weights.h"
+
+struct model;
+
+/* Open the HF directory `directory`. `backend` is borrowed and must outlive the model. On ST_OK
+ * the caller owns *out. Errors: as model_config_read(), safetensors_open() and weights_load(),
+ * preceded by the directory's name. */
+MUST_CHECK status_t model_open(struct model **out, const char *directory,
+                               struct backend *backend, enum compute compute, struct error *err);
+void model_close(struct model **model); /* NULL-safe; sets *model = NULL */
+
+const struct model_config *model_config(const struct model *model);
+const struct weights *model_weights(const struct model *model);
+struct backend *model_backend(const struct model *model);
+enum compute model_compute(const struct model *model);
+const char *model_directory(const struct model *model);
+
+/* Bytes on the device, the head included once it is loaded. Thread-safe. */
+size_t model_device_bytes(struct model *model);
+
+/* The packed output head, loaded by the first caller. Thread-safe; lives until model_close(). */
+MUST_CHECK status_t model_head(struct model *model, const struct packed **out,
+                               struct error *err);
+
+/* Factors of a layer for backend_ops.head_norms, device [n_heads, d_head, d_head], made by the
+ * first caller: the lower Cholesky factor of W_O,h W_O,h^T per head, in double, rounded once.
+ * |z_h W_O,h| is then |z_h F_h|. Thread-safe; lives until model_close(). */
+MUST_CHECK status_t model_head_factors(struct model *model, size_t layer, const float **out,
+                                       struct error *err);
+
+#endif

@@ -1,0 +1,65 @@
+/* The weights of one target model on a backend: read once from the checkpoint, checked (shape,
+ * finite values), packed for products, then read-only and shared by all threads.
+ *
+ * Fused where the forward pass multiplies the same input: q, k and v are one product, and so are
+ * the two inputs of a gated MLP. */
+#ifndef WORKER_MODEL_WEIGHTS_H
+#define WORKER_MODEL_WEIGHTS_H
+
+#include "kernels/backend.h"
+#include "worker/model/model_config.h"
+#include "worker/model/safetensors.h"
+
+struct linear {
+    struct packed *weights;
+    float *bias; /* device [n_out] or NULL */
+    size_t n_in, n_out;
+};
+
+struct norm_weights {
+    float *weight; /* device [d_model] */
+    float *bias;   /* device [d_model] or NULL */
+};
+
+struct layer_weights {
+    struct norm_weights norm_1, norm_2;
+    struct linear qkv;      /* columns [q | k | v], heads contiguous */
+    struct linear attn_out;
+    struct linear mlp_in;   /* columns [gate | up] where gated */
+    struct linear mlp_out;
+};
+
+struct weights {
+    struct backend *backend;
+    float *token_embed;    /* device [n_vocab, d_model] */
+    float *position_embed; /* device [n_positions, d_model] or NULL */
+    struct layer_weights *layers; /* [n_layers] */
+    size_t n_layers;
+    struct norm_weights norm_final;
+    size_t n_bytes; /* on the device */
+};
+
+/* What a load needs to know; all borrowed. */
+struct weights_source {
+    const struct safetensors *checkpoint;
+    const struct model_config *config;
+    struct backend *backend;
+    enum compute compute;
+};
+
+/* Fill *out (zeroed by the callee). On failure nothing is left allocated.
+ * Errors: ST_NOT_FOUND (a tensor), ST_BAD_INPUT (shape, NaN or infinity), ST_UNSUPPORTED
+ * (dtype), ST_NO_MEMORY; each names the tensor. */
+MUST_CHECK status_t weights_load(struct weights *out, const struct weights_source *source,
+                                 struct error *err);
+void weights_unload(struct weights *weights); /* safe on zeroed */
+
+/* The output head (or the token embedding where tied), packed; the caller destroys it. */
+MUST_CHECK status_t weights_load_head(struct packed **out, const struct weights_source *source,
+                                      struct error *err);
+
+/* W_O of a layer as f32 on the host, [n_heads * d_head, d_model]; the caller frees it. */
+MUST_CHECK status_t weights_read_attn_out(float **out, const struct weights_source *source,
+                                          size_t layer, struct error *err);
+
+#endif
