@@ -110,7 +110,7 @@ status_t dispatcher_add_task(struct dispatcher *dispatcher, struct task *task, s
     return status;
 }
 
-status_t dispatcher_end_task(struct dispatcher *dispatcher, struct task *task, struct error *err)
+void dispatcher_forget_task(struct dispatcher *dispatcher, struct task *task)
 {
     struct lease *lease = NULL;
     while ((lease = lease_table_next(dispatcher->leases, lease)))
@@ -122,6 +122,11 @@ status_t dispatcher_end_task(struct dispatcher *dispatcher, struct task *task, s
         }
     task_queue_remove(dispatcher->queue, task);
     dispatcher_forget_reads(dispatcher, task);
+}
+
+status_t dispatcher_end_task(struct dispatcher *dispatcher, struct task *task, struct error *err)
+{
+    dispatcher_forget_task(dispatcher, task);
     char open_key[TASK_KEY_SIZE], done_key[TASK_KEY_SIZE], revoked_key[TASK_KEY_SIZE];
     return store_run(dispatcher->options.store, NULL, err, "UNLINK %s %s %s",
                      dispatcher_task_key(task, "open", open_key),

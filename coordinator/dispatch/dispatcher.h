@@ -61,6 +61,9 @@ MUST_CHECK status_t dispatcher_add_task(struct dispatcher *dispatcher, struct ta
 MUST_CHECK status_t dispatcher_end_task(struct dispatcher *dispatcher, struct task *task,
                                         struct error *err);
 
+/* Take it off the queue and leave the store as it is, to be added again later. */
+void dispatcher_forget_task(struct dispatcher *dispatcher, struct task *task);
+
 /* Wait up to timeout_ms for something to do, do it, grant what can be granted. `wake_fd` >= 0
  * is polled too. ST_UNREACHABLE: Redis is away; nothing was lost, call again. */
 MUST_CHECK status_t dispatcher_step(struct dispatcher *dispatcher, int timeout_ms, int wake_fd,

@@ -1,0 +1,40 @@
+/* Threads for work that would hold up the loop: reading corpora, planning, scoring, writing.
+ *
+ * A job is a struct with a `run` function (any thread, touches only what the job owns or what
+ * nobody changes meanwhile) and a `done` function (loop thread, takes the result). Jobs travel
+ * by pointer through inproc sockets; the queue is bounded by the callers' own windows.
+ * All functions here belong to the loop thread. */
+#ifndef COORDINATOR_DISPATCH_BACKGROUND_H
+#define COORDINATOR_DISPATCH_BACKGROUND_H
+
+#include "common/error.h"
+
+#include <stddef.h>
+
+struct background_job {
+    /* Do the work; its status and error are kept for done(). */
+    status_t (*run)(struct background_job *job, struct error *err);
+    /* Take the result and free the job. `status` is what run() returned, or ST_CANCELLED when
+     * the pool is being destroyed and run() was never called. */
+    void (*done)(struct background_job *job, status_t status, const struct error *err);
+    status_t status;
+    struct error error;
+};
+
+struct background;
+
+MUST_CHECK status_t background_create(struct background **out, void *zmq_context,
+                                      size_t n_threads, struct error *err);
+/* Waits for the jobs that run; those that wait get done(ST_CANCELLED). NULL-safe. */
+void background_destroy(struct background **background);
+
+/* Hand over a job. Errors: ST_IO; the job is then still the caller's. */
+MUST_CHECK status_t background_submit(struct background *background, struct background_job *job,
+                                      struct error *err);
+/* Call done() of every finished job; returns how many. */
+size_t background_collect(struct background *background);
+size_t background_n_pending(const struct background *background);
+/* Readable when background_collect() may have something to do. */
+int background_fd(const struct background *background);
+
+#endif

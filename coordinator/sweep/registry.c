@@ -1,0 +1,202 @@
+#include "coordinator/sweep/registry.h"
+
+#include "common/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct registry {
+    struct sweep_context context;
+    struct sweep_store store;
+    struct sweep **sweeps; /* each owned */
+    size_t n_sweeps, capacity;
+};
+
+status_t registry_create(struct registry **out, const struct sweep_context *context,
+                         struct error *err)
+{
+    struct registry *registry = calloc(1, sizeof *registry);
+    if (!registry) return error_set(err, ST_NO_MEMORY, "sweep registry");
+    registry->context = *context;
+    const status_t status = sweep_store_init(&registry->store, context->store, err);
+    if (status != ST_OK) {
+        free(registry);
+        return status;
+    }
+    *out = registry;
+    return ST_OK;
+}
+
+static void stop_engine(struct sweep *sweep, bool is_final)
+{
+    if (sweep->engine) sweep->ops->stop(sweep, is_final);
+    sweep->engine = NULL;
+}
+
+static void sweep_destroy(struct sweep *sweep)
+{
+    stop_engine(sweep, false);
+    sweep_spec_free(&sweep->spec);
+    free(sweep);
+}
+
+void registry_destroy(struct registry **registry)
+{
+    if (!*registry) return;
+    for (size_t i = 0; i < (*registry)->n_sweeps; i++) sweep_destroy((*registry)->sweeps[i]);
+    free((*registry)->sweeps);
+    free(*registry);
+    *registry = NULL;
+}
+
+static status_t make_room(struct registry *registry, struct error *err)
+{
+    if (registry->n_sweeps < registry->capacity) return ST_OK;
+    const size_t capacity = registry->capacity ? 2 * registry->capacity : 64;
+    struct sweep **grown = realloc(registry->sweeps, capacity * sizeof *grown);
+    if (!grown) return error_set(err, ST_NO_MEMORY, "%zu sweeps", capacity);
+    registry->sweeps = grown;
+    registry->capacity = capacity;
+    return ST_OK;
+}
+
+static void attach(struct registry *registry, struct sweep *sweep)
+{
+    sweep->context = &registry->context;
+    sweep->ops = sweep_engine_for(sweep->spec->kind);
+    sweep->share =
+        (struct fair_share){.priority = (int)sweep->spec->priority, .weight = 1.0};
+    registry->sweeps[registry->n_sweeps++] = sweep;
+}
+
+static status_t add_loaded(struct registry *registry, const char *id, struct sweep **out,
+                           struct error *err)
+{
+    status_t status = make_room(registry, err);
+    if (status != ST_OK) return status;
+    struct sweep *sweep = calloc(1, sizeof *sweep);
+    if (!sweep) return error_set(err, ST_NO_MEMORY, "sweep %s", id);
+    status = sweep_store_load(&registry->store, id, sweep, err);
+    if (status != ST_OK) {
+        free(sweep);
+        return status;
+    }
+    attach(registry, sweep);
+    *out = sweep;
+    return ST_OK;
+}
+
+status_t registry_load(struct registry *registry, struct error *err)
+{
+    char **ids = NULL;
+    size_t n = 0;
+    status_t status = sweep_store_ids(&registry->store, &ids, &n, err);
+    for (size_t i = 0; i < n && status == ST_OK; i++) {
+        struct sweep *sweep;
+        struct error problem = {0};
+        status = add_loaded(registry, ids[i], &sweep, &problem);
+        if (status == ST_UNREACHABLE || status == ST_NO_MEMORY)
+            (void)error_set(err, status, "%s", problem.text);
+        else if (status != ST_OK) { /* one unreadable sweep must not stop the others */
+            log_event(LOG_ERROR, "sweep_unreadable", LOG_TEXT("sweep", ids[i]),
+                      LOG_TEXT("error", problem.text));
+            status = ST_OK;
+        }
+    }
+    sweep_store_free_ids(ids, n);
+    log_event(LOG_INFO, "sweeps_loaded", LOG_NUMBER("sweeps", registry->n_sweeps));
+    return status;
+}
+
+status_t registry_find(struct registry *registry, const char *id, struct sweep **out,
+                       struct error *err)
+{
+    for (size_t i = 0; i < registry->n_sweeps; i++)
+        if (strcmp(registry->sweeps[i]->id, id) == 0) {
+            *out = registry->sweeps[i];
+            return ST_OK;
+        }
+    return error_set(err, ST_NOT_FOUND, "no sweep \"%s\" (interpctl list shows them)", id);
+}
+
+status_t registry_submit(struct registry *registry, struct sweep_spec *spec,
+                         const char *client_key, struct sweep **out, bool *is_new,
+                         struct error *err)
+{
+    char id[SWEEP_ID_SIZE];
+    status_t status =
+        sweep_store_submit(&registry->store, spec, client_key,
+                           clock_unix_ms(registry->context.clock), id, is_new, err);
+    if (status != ST_OK) return status;
+    if (registry_find(registry, id, out, NULL) != ST_OK)
+        status = add_loaded(registry, id, out, err);
+    if (status != ST_OK) return status;
+    sweep_spec_free(&spec);
+    if (*is_new)
+        log_event(LOG_INFO, "sweep_accepted", LOG_TEXT("sweep", id),
+                  LOG_TEXT("client_key", client_key));
+    return ST_OK;
+}
+
+status_t registry_apply(struct registry *registry, struct sweep *sweep, enum sweep_event event,
+                        const char *reason, struct error *err)
+{
+    struct sweep changed = *sweep;
+    if (!sweep_transition(&changed.state, event))
+        return error_set(err, ST_CONFLICT, "sweep %s is %s", sweep->id,
+                         sweep_state_name(sweep->state));
+    const int64_t now_ms = clock_unix_ms(registry->context.clock);
+    if (event == SWEEP_START && !changed.started_unix_ms) changed.started_unix_ms = now_ms;
+    changed.finished_unix_ms = sweep_state_is_final(changed.state) ? now_ms : 0;
+    (void)snprintf(changed.reason, sizeof changed.reason, "%s", reason ? reason : "");
+    const status_t status = sweep_store_save(&registry->store, &changed, err);
+    if (status != ST_OK) return status;
+    *sweep = changed;
+    if (sweep_state_is_final(sweep->state)) stop_engine(sweep, sweep->state != SWEEP_FAILED);
+    log_event(sweep->state == SWEEP_FAILED ? LOG_ERROR : LOG_INFO, "sweep_state",
+              LOG_TEXT("sweep", sweep->id), LOG_TEXT("state", sweep_state_name(sweep->state)),
+              LOG_TEXT("reason", sweep->reason));
+    return ST_OK;
+}
+
+static status_t fail(struct registry *registry, struct sweep *sweep, const struct error *cause,
+                     struct error *err)
+{
+    if (cause->status == ST_UNREACHABLE)
+        return error_set(err, ST_UNREACHABLE, "%s", cause->text);
+    char reason[SWEEP_REASON_SIZE];
+    (void)snprintf(reason, sizeof reason, "%.*s", SWEEP_REASON_SIZE - 1, cause->text);
+    return registry_apply(registry, sweep, SWEEP_FAIL, reason, err);
+}
+
+static status_t step_one(struct registry *registry, struct sweep *sweep, struct error *err)
+{
+    struct error cause = {0};
+    status_t status = ST_OK;
+    if (sweep->state == SWEEP_QUEUED)
+        status = registry_apply(registry, sweep, SWEEP_START, NULL, err);
+    if (status != ST_OK || sweep->state != SWEEP_RUNNING) return status;
+    if (!sweep->engine && sweep->ops->start(sweep, &cause) != ST_OK)
+        return fail(registry, sweep, &cause, err);
+    if (sweep->ops->step(sweep, &cause) != ST_OK) return fail(registry, sweep, &cause, err);
+    return sweep->is_complete ? registry_apply(registry, sweep, SWEEP_FINISH, NULL, err) : ST_OK;
+}
+
+status_t registry_step(struct registry *registry, struct error *err)
+{
+    status_t status = ST_OK;
+    for (size_t i = 0; i < registry->n_sweeps && status == ST_OK; i++)
+        status = step_one(registry, registry->sweeps[i], err);
+    return status;
+}
+
+size_t registry_count(const struct registry *registry)
+{
+    return registry->n_sweeps;
+}
+
+struct sweep *registry_at(struct registry *registry, size_t index)
+{
+    return registry->sweeps[index];
+}

@@ -1,0 +1,38 @@
+/* All sweeps the coordinator knows, and the only place where a sweep's state changes.
+ *
+ * A change is in Redis before anybody is told of it. Sweeps that were running when the
+ * coordinator stopped are started again by registry_load(). Loop thread only. */
+#ifndef COORDINATOR_SWEEP_REGISTRY_H
+#define COORDINATOR_SWEEP_REGISTRY_H
+
+#include "coordinator/sweep/sweep.h"
+#include "coordinator/sweep/sweep_store.h"
+
+struct registry;
+
+MUST_CHECK status_t registry_create(struct registry **out, const struct sweep_context *context,
+                                    struct error *err);
+void registry_destroy(struct registry **registry); /* engines stop, nothing is forgotten */
+
+/* Read every sweep from the store and start those that are not final. */
+MUST_CHECK status_t registry_load(struct registry *registry, struct error *err);
+
+/* Accept a parsed spec (taken on ST_OK). Durable when it returns. */
+MUST_CHECK status_t registry_submit(struct registry *registry, struct sweep_spec *spec,
+                                    const char *client_key, struct sweep **out, bool *is_new,
+                                    struct error *err);
+
+/* cancel, pause, resume, retry: ST_CONFLICT when the state does not allow it. */
+MUST_CHECK status_t registry_apply(struct registry *registry, struct sweep *sweep,
+                                   enum sweep_event event, const char *reason,
+                                   struct error *err);
+
+/* Drive every running engine one step. ST_UNREACHABLE: Redis is away. */
+MUST_CHECK status_t registry_step(struct registry *registry, struct error *err);
+
+MUST_CHECK status_t registry_find(struct registry *registry, const char *id, struct sweep **out,
+                                  struct error *err);
+size_t registry_count(const struct registry *registry);
+struct sweep *registry_at(struct registry *registry, size_t index); /* oldest first */
+
+#endif

@@ -1,0 +1,24 @@
+#include "coordinator/sweep/sweep.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+const struct sweep_engine_ops *sweep_engine_for(enum sweep_kind kind)
+{
+    switch (kind) {
+    case SWEEP_KIND_LABEL: return &label_engine;
+    case SWEEP_KIND_NOOP: return &noop_engine;
+    }
+    return NULL;
+}
+
+char *sweep_path(const struct sweep *sweep, const char *name)
+{
+    char path[4096];
+    const int n = snprintf(path, sizeof path, "%s/sweeps/%s%s%s", sweep->context->data_directory,
+                           sweep->id, name ? "/" : "", name ? name : "");
+    if (n < 0 || (size_t)n >= sizeof path) return NULL;
+    char *copy = malloc((size_t)n + 1);
+    if (copy) (void)snprintf(copy, (size_t)n + 1, "%s", path);
+    return copy;
+}

@@ -1,0 +1,88 @@
+/* A sweep as the coordinator runs it: its spec, its state, and the engine of its kind.
+ *
+ * The registry owns sweeps and moves their state by sweep_transition(); the engine turns the
+ * spec into tasks and results, phase by phase, and can start again from what the store and the
+ * data directory hold at any moment. Loop thread only. */
+#ifndef COORDINATOR_SWEEP_SWEEP_H
+#define COORDINATOR_SWEEP_SWEEP_H
+
+#include "common/clock.h"
+#include "common/store.h"
+#include "common/task.h"
+#include "coordinator/dispatch/background.h"
+#include "coordinator/dispatch/dispatcher.h"
+#include "coordinator/gateway/call.h"
+#include "coordinator/intake/sweep_spec.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What engines work with; all borrowed from main. */
+struct sweep_context {
+    struct dispatcher *dispatcher;
+    struct background *background;
+    struct store *store;
+    struct call_client *calls;
+    const struct clock *clock;
+    const char *data_directory;
+    const char *prompts_directory;
+    const struct provider_set *providers; /* coordinator/gateway/provider.h; NULL: none */
+};
+
+struct sweep;
+
+/* What a sweep shows of itself; engines fill in what they know. */
+struct sweep_progress {
+    const char *phase; /* static text */
+    double fraction;   /* 0..1 of the whole sweep */
+    double eta_seconds; /* < 0: not known */
+    uint64_t n_units, n_units_done, n_units_dead;
+    uint64_t n_features, n_labelled;
+    int64_t n_supported; /* -1: no null model ran */
+};
+
+struct sweep_engine_ops {
+    /* Begin, or go on after a restart. The engine is then driven by step(). */
+    status_t (*start)(struct sweep *sweep, struct error *err);
+    /* Advance as far as possible without waiting. An error other than ST_UNREACHABLE fails the
+     * sweep with its text. The engine calls registry-independent helpers only; it reports being
+     * finished by sweep->is_complete. */
+    status_t (*step)(struct sweep *sweep, struct error *err);
+    /* Free everything; leave the store in a state that start() can go on from, or, when
+     * `is_final`, remove what the sweep has in it except its results. */
+    void (*stop)(struct sweep *sweep, bool is_final);
+    void (*progress)(const struct sweep *sweep, struct sweep_progress *out);
+    /* Add the engine's own keys of the `status` operation. */
+    status_t (*describe)(const struct sweep *sweep, json_t *out, struct error *err);
+    /* Record number `index` of n_records(), as JSON (new reference). NULL if not there yet. */
+    size_t (*n_records)(const struct sweep *sweep);
+    json_t *(*record)(const struct sweep *sweep, size_t index);
+    /* Dead units get another life. */
+    void (*retry)(struct sweep *sweep);
+};
+
+enum { SWEEP_REASON_SIZE = 256 };
+
+struct sweep {
+    char id[SWEEP_ID_SIZE];
+    struct sweep_spec *spec; /* owned */
+    enum sweep_state state;
+    char reason[SWEEP_REASON_SIZE];
+    int64_t created_unix_ms, started_unix_ms, finished_unix_ms; /* 0 = not yet */
+    struct fair_share share;
+    const struct sweep_engine_ops *ops;
+    void *engine; /* the engine's own; NULL while not started */
+    bool is_complete;
+    const struct sweep_context *context;
+};
+
+/* The engine for a kind of sweep; never NULL for a parsed spec. */
+const struct sweep_engine_ops *sweep_engine_for(enum sweep_kind kind);
+extern const struct sweep_engine_ops noop_engine, label_engine;
+
+/* DATA/sweeps/ID, or DATA/sweeps/ID/NAME; the caller frees it; NULL without memory. */
+char *sweep_path(const struct sweep *sweep, const char *name);
+
+#endif

@@ -1,0 +1,39 @@
+/* Sweeps in Redis: accepted once per client key, loaded again after a restart.
+ *
+ *   interp:sweep:ID      hash: spec, state, reason, created / started / finished_unix_ms
+ *   interp:sweeps        zset of ids by creation time
+ *   interp:active        set of ids that are not final
+ *   interp:sweep_serial  counter
+ *   interp:client:KEY    id that a client's key made; expires */
+#ifndef COORDINATOR_SWEEP_SWEEP_STORE_H
+#define COORDINATOR_SWEEP_SWEEP_STORE_H
+
+#include "common/store.h"
+#include "coordinator/sweep/sweep.h"
+
+struct sweep_store {
+    struct store *store; /* borrowed */
+    struct store_script submit;
+};
+
+MUST_CHECK status_t sweep_store_init(struct sweep_store *sweeps, struct store *store,
+                                     struct error *err);
+
+/* Durable when it returns ST_OK: *is_new is false if `client_key` had made id_out before.
+ * Errors: ST_BUSY, ST_UNREACHABLE. */
+MUST_CHECK status_t sweep_store_submit(struct sweep_store *sweeps, const struct sweep_spec *spec,
+                                       const char *client_key, int64_t created_unix_ms,
+                                       char id_out[SWEEP_ID_SIZE], bool *is_new,
+                                       struct error *err);
+/* Write state, reason and times. */
+MUST_CHECK status_t sweep_store_save(struct sweep_store *sweeps, const struct sweep *sweep,
+                                     struct error *err);
+/* Read one sweep into *out (spec parsed, engine not started). Errors: ST_NOT_FOUND, ST_CORRUPT. */
+MUST_CHECK status_t sweep_store_load(struct sweep_store *sweeps, const char *id,
+                                     struct sweep *out, struct error *err);
+/* Ids, oldest first; free the array and each string by sweep_store_free_ids(). */
+MUST_CHECK status_t sweep_store_ids(struct sweep_store *sweeps, char ***ids, size_t *n,
+                                    struct error *err);
+void sweep_store_free_ids(char **ids, size_t n);
+
+#endif
