@@ -19,6 +19,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct history;         /* coordinator/api/history.h */
+struct provider_config; /* coordinator/gateway/provider_config.h */
+
 /* What engines work with; all borrowed from main. */
 struct sweep_context {
     struct dispatcher *dispatcher;
@@ -28,7 +31,8 @@ struct sweep_context {
     const struct clock *clock;
     const char *data_directory;
     const char *prompts_directory;
-    const struct provider_set *providers; /* coordinator/gateway/provider.h; NULL: none */
+    const struct provider_config *providers; /* NULL: none */
+    struct history *history; /* labels are added as they arrive */
 };
 
 struct sweep;

@@ -3,7 +3,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "worker/link/job.h"
-#include "worker/link/settlement.h"
+#include "worker/link/result_batch.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -15,7 +15,7 @@ struct run_thread {
     struct run_thread_params params;
     pthread_t thread;
     void *jobs, *reports; /* sockets, used by the thread alone */
-    struct settlement settlement;
+    struct result_batch batch;
     bool has_store;
     /* the task that is open: consecutive leases of one task reuse its model and buffers */
     const struct task_handler *handler;
@@ -68,7 +68,7 @@ static status_t open_task(struct run_thread *self, const struct job *job, struct
 static status_t open_store(struct run_thread *self, struct error *err)
 {
     if (self->has_store) return ST_OK;
-    const status_t status = settlement_init(&self->settlement, self->params.store_url, err);
+    const status_t status = result_batch_init(&self->batch, self->params.store_url, err);
     self->has_store = status == ST_OK;
     return status;
 }
@@ -89,16 +89,16 @@ static void to_ranges(const uint64_t *units, size_t n_units, struct wire_ranges 
 
 static status_t flush(struct run_thread *self, struct job *job)
 {
-    if (self->settlement.n_units == 0) return ST_OK;
+    if (self->batch.n_units == 0) return ST_OK;
     struct report report = {.kind = REPORT_SETTLED, .job = job};
-    to_ranges(self->settlement.units, self->settlement.n_units, &report.ranges);
-    const struct settlement_target target = {.task = job->task,
+    to_ranges(self->batch.units, self->batch.n_units, &report.ranges);
+    const struct result_batch_target target = {.task = job->task,
                                              .lease = job->lease,
                                              .epoch = job->epoch,
                                              .stop = self->params.stop,
                                              .ticks = self->params.environment.ticks};
     struct error err = {0};
-    const status_t status = settlement_flush(&self->settlement, &target, &report.n_stored,
+    const status_t status = result_batch_flush(&self->batch, &target, &report.n_stored,
                                              &report.n_duplicate, &err);
     const int64_t now = now_ns();
     report.seconds = (double)(now - self->unsettled_since_ns) * 1e-9;
@@ -107,7 +107,7 @@ static status_t flush(struct run_thread *self, struct job *job)
         send_report(self, &report);
         return ST_OK;
     }
-    log_event(LOG_WARN, "settlement_refused", LOG_TEXT("task_id", job->task),
+    log_event(LOG_WARN, "result_batch_refused", LOG_TEXT("task_id", job->task),
               LOG_NUMBER("lease", job->lease), LOG_TEXT("error", err.text));
     for (size_t i = 0; status != ST_CONFLICT && i < report.ranges.n; i++)
         for (uint64_t unit = report.ranges.low[i]; unit < report.ranges.high[i]; unit++)
@@ -127,7 +127,7 @@ static void fail_unit(struct run_thread *self, struct job *job, uint64_t unit,
 static void run_unit(struct run_thread *self, struct job *job, uint64_t unit)
 {
     struct error err = {0};
-    struct buffer *room = settlement_room(&self->settlement);
+    struct buffer *room = result_batch_room(&self->batch);
     const size_t n_before = room->n_bytes;
     const struct wire_text none = {"", 0};
     const size_t part = (size_t)(unit - job->low) + 1;
@@ -137,7 +137,7 @@ static void run_unit(struct run_thread *self, struct job *job, uint64_t unit)
         self->handler->run(self->task, unit, payload, shared, room, &err);
     atomic_fetch_add(self->params.environment.ticks, 1);
     if (status == ST_OK) {
-        settlement_add(&self->settlement, unit, now_ns() / 1000000);
+        result_batch_add(&self->batch, unit, now_ns() / 1000000);
         return;
     }
     room->n_bytes = n_before;
@@ -163,7 +163,7 @@ static void run_job(struct run_thread *self, struct job *job)
             continue;
         }
         run_unit(self, job, unit);
-        if (settlement_is_due(&self->settlement, now_ns() / 1000000) && flush(self, job) != ST_OK)
+        if (result_batch_is_due(&self->batch, now_ns() / 1000000) && flush(self, job) != ST_OK)
             break;
     }
     if (status == ST_OK) (void)flush(self, job);
@@ -184,7 +184,7 @@ static void *main_loop(void *context)
         run_job(self, job);
     }
     close_task(self);
-    if (self->has_store) settlement_fini(&self->settlement);
+    if (self->has_store) result_batch_fini(&self->batch);
     (void)zmq_close(self->jobs);
     (void)zmq_close(self->reports);
     return NULL;

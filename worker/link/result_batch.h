@@ -1,8 +1,8 @@
 /* Results on their way into the store: packed until they are many, large or old, then written by
  * one call of settle.lua. Redis being away delays a settlement and never loses it: the call is
  * repeated, which the script makes harmless. Owned by one run thread. */
-#ifndef WORKER_LINK_SETTLEMENT_H
-#define WORKER_LINK_SETTLEMENT_H
+#ifndef WORKER_LINK_RESULT_BATCH_H
+#define WORKER_LINK_RESULT_BATCH_H
 
 #include "common/buffer.h"
 #include "common/error.h"
@@ -14,31 +14,31 @@
 #include <stdint.h>
 
 enum {
-    SETTLEMENT_MAX_UNITS = WIRE_MAX_RANGES, /* so that any set of units fits one report */
-    SETTLEMENT_MAX_BYTES = 512 * 1024,
-    SETTLEMENT_MAX_MS = 100
+    RESULT_BATCH_MAX_UNITS = WIRE_MAX_RANGES, /* so that any set of units fits one report */
+    RESULT_BATCH_MAX_BYTES = 512 * 1024,
+    RESULT_BATCH_MAX_MS = 100
 };
 
-struct settlement {
+struct result_batch {
     struct store *store; /* owned */
     struct store_script script;
     struct buffer bytes; /* results, one behind the other */
-    uint64_t units[SETTLEMENT_MAX_UNITS];
-    size_t ends[SETTLEMENT_MAX_UNITS];
+    uint64_t units[RESULT_BATCH_MAX_UNITS];
+    size_t ends[RESULT_BATCH_MAX_UNITS];
     size_t n_units;
     int64_t first_ms; /* when the oldest waiting result was added */
 };
 
-MUST_CHECK status_t settlement_init(struct settlement *settlement, const char *store_url,
+MUST_CHECK status_t result_batch_init(struct result_batch *batch, const char *store_url,
                                     struct error *err);
-void settlement_fini(struct settlement *settlement);
+void result_batch_fini(struct result_batch *batch);
 
-/* The buffer to append the next unit's result to; settlement_add() then counts it. */
-struct buffer *settlement_room(struct settlement *settlement);
-void settlement_add(struct settlement *settlement, uint64_t unit, int64_t now_ms);
-bool settlement_is_due(const struct settlement *settlement, int64_t now_ms);
+/* The buffer to append the next unit's result to; result_batch_add() then counts it. */
+struct buffer *result_batch_room(struct result_batch *batch);
+void result_batch_add(struct result_batch *batch, uint64_t unit, int64_t now_ms);
+bool result_batch_is_due(const struct result_batch *batch, int64_t now_ms);
 
-struct settlement_target {
+struct result_batch_target {
     const char *task;
     uint64_t lease, epoch;
     const atomic_bool *stop;  /* give up waiting for Redis when set */
@@ -46,8 +46,8 @@ struct settlement_target {
 };
 /* Write what waits; empty afterwards whatever happens. Errors: ST_CONFLICT when the lease is
  * fenced off (revoked, task closed), ST_UNREACHABLE when stopped while Redis is away. */
-MUST_CHECK status_t settlement_flush(struct settlement *settlement,
-                                     const struct settlement_target *target,
+MUST_CHECK status_t result_batch_flush(struct result_batch *batch,
+                                     const struct result_batch_target *target,
                                      uint64_t *n_stored, uint64_t *n_duplicate,
                                      struct error *err);
 

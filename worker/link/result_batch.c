@@ -1,4 +1,4 @@
-#include "worker/link/settlement.h"
+#include "worker/link/result_batch.h"
 
 #include "common/log.h"
 #include "common/task.h"
@@ -18,50 +18,50 @@ enum {
 
 extern const char embed_common_settle_lua[];
 
-status_t settlement_init(struct settlement *settlement, const char *store_url, struct error *err)
+status_t result_batch_init(struct result_batch *batch, const char *store_url, struct error *err)
 {
-    *settlement = (struct settlement){
+    *batch = (struct result_batch){
         .script = {.name = "settle", .source = embed_common_settle_lua}};
-    buffer_init(&settlement->bytes, RESULTS_MAX_BYTES);
-    status_t status = store_open(&settlement->store, store_url, STORE_TIMEOUT_MS, err);
+    buffer_init(&batch->bytes, RESULTS_MAX_BYTES);
+    status_t status = store_open(&batch->store, store_url, STORE_TIMEOUT_MS, err);
     if (status == ST_OK)
-        status = store_register_script(settlement->store, &settlement->script, err);
-    if (status != ST_OK) settlement_fini(settlement);
+        status = store_register_script(batch->store, &batch->script, err);
+    if (status != ST_OK) result_batch_fini(batch);
     return status;
 }
 
-void settlement_fini(struct settlement *settlement)
+void result_batch_fini(struct result_batch *batch)
 {
-    store_close(&settlement->store);
-    buffer_fini(&settlement->bytes);
+    store_close(&batch->store);
+    buffer_fini(&batch->bytes);
 }
 
-struct buffer *settlement_room(struct settlement *settlement)
+struct buffer *result_batch_room(struct result_batch *batch)
 {
-    return &settlement->bytes;
+    return &batch->bytes;
 }
 
-void settlement_add(struct settlement *settlement, uint64_t unit, int64_t now_ms)
+void result_batch_add(struct result_batch *batch, uint64_t unit, int64_t now_ms)
 {
-    if (settlement->n_units == 0) settlement->first_ms = now_ms;
-    settlement->units[settlement->n_units] = unit;
-    settlement->ends[settlement->n_units++] = settlement->bytes.n_bytes;
+    if (batch->n_units == 0) batch->first_ms = now_ms;
+    batch->units[batch->n_units] = unit;
+    batch->ends[batch->n_units++] = batch->bytes.n_bytes;
 }
 
-bool settlement_is_due(const struct settlement *settlement, int64_t now_ms)
+bool result_batch_is_due(const struct result_batch *batch, int64_t now_ms)
 {
-    return settlement->n_units == SETTLEMENT_MAX_UNITS ||
-           settlement->bytes.n_bytes >= SETTLEMENT_MAX_BYTES ||
-           (settlement->n_units && now_ms - settlement->first_ms >= SETTLEMENT_MAX_MS);
+    return batch->n_units == RESULT_BATCH_MAX_UNITS ||
+           batch->bytes.n_bytes >= RESULT_BATCH_MAX_BYTES ||
+           (batch->n_units && now_ms - batch->first_ms >= RESULT_BATCH_MAX_MS);
 }
 
 /* Arguments of settle.lua: 3 keys, lease, epoch, then (unit, bytes) pairs. */
 struct arguments {
     char keys[N_KEYS][TASK_ID_SIZE + 32];
     char lease[NUMBER_SIZE], epoch[NUMBER_SIZE];
-    char units[SETTLEMENT_MAX_UNITS][NUMBER_SIZE];
-    const char *list[N_KEYS + 2 + 2 * SETTLEMENT_MAX_UNITS];
-    size_t lengths[N_KEYS + 2 + 2 * SETTLEMENT_MAX_UNITS];
+    char units[RESULT_BATCH_MAX_UNITS][NUMBER_SIZE];
+    const char *list[N_KEYS + 2 + 2 * RESULT_BATCH_MAX_UNITS];
+    size_t lengths[N_KEYS + 2 + 2 * RESULT_BATCH_MAX_UNITS];
     size_t n;
 };
 
@@ -77,8 +77,8 @@ static void push_number(struct arguments *args, char text[NUMBER_SIZE], uint64_t
     push(args, text, (size_t)n);
 }
 
-static void build_arguments(const struct settlement *settlement,
-                            const struct settlement_target *target, struct arguments *args)
+static void build_arguments(const struct result_batch *batch,
+                            const struct result_batch_target *target, struct arguments *args)
 {
     static const char *const parts[N_KEYS] = {"done", "open", "revoked"};
     args->n = 0;
@@ -89,19 +89,19 @@ static void build_arguments(const struct settlement *settlement,
     }
     push_number(args, args->lease, target->lease);
     push_number(args, args->epoch, target->epoch);
-    for (size_t i = 0; i < settlement->n_units; i++) {
-        const size_t start = i ? settlement->ends[i - 1] : 0;
-        push_number(args, args->units[i], settlement->units[i]);
-        const char *bytes = settlement->bytes.bytes ? (const char *)settlement->bytes.bytes : "";
-        push(args, bytes + start, settlement->ends[i] - start);
+    for (size_t i = 0; i < batch->n_units; i++) {
+        const size_t start = i ? batch->ends[i - 1] : 0;
+        push_number(args, args->units[i], batch->units[i]);
+        const char *bytes = batch->bytes.bytes ? (const char *)batch->bytes.bytes : "";
+        push(args, bytes + start, batch->ends[i] - start);
     }
 }
 
-static status_t store_once(struct settlement *settlement, const struct arguments *args,
+static status_t store_once(struct result_batch *batch, const struct arguments *args,
                            uint64_t *n_stored, uint64_t *n_duplicate, struct error *err)
 {
     redisReply *reply;
-    const status_t status = store_run_script(settlement->store, &reply, &settlement->script,
+    const status_t status = store_run_script(batch->store, &reply, &batch->script,
                                              N_KEYS, args->n, args->list, args->lengths, err);
     if (status != ST_OK) return status;
     if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2) {
@@ -118,16 +118,16 @@ static void pause_ms(int64_t ms)
     (void)nanosleep(&pause, NULL);
 }
 
-status_t settlement_flush(struct settlement *settlement, const struct settlement_target *target,
+status_t result_batch_flush(struct result_batch *batch, const struct result_batch_target *target,
                           uint64_t *n_stored, uint64_t *n_duplicate, struct error *err)
 {
     struct arguments *args = malloc(sizeof *args);
-    if (!args) return error_set(err, ST_NO_MEMORY, "settlement");
-    build_arguments(settlement, target, args);
+    if (!args) return error_set(err, ST_NO_MEMORY, "result batch");
+    build_arguments(batch, target, args);
     status_t status;
     for (int64_t wait_ms = RETRY_FIRST_MS;; wait_ms *= 2) {
         struct error problem = {0};
-        status = store_once(settlement, args, n_stored, n_duplicate, &problem);
+        status = store_once(batch, args, n_stored, n_duplicate, &problem);
         if (status != ST_UNREACHABLE || atomic_load(target->stop)) {
             if (status != ST_OK) (void)error_set(err, status, "%s", problem.text);
             break;
@@ -138,8 +138,8 @@ status_t settlement_flush(struct settlement *settlement, const struct settlement
         atomic_fetch_add(target->ticks, 1);
         pause_ms(wait_ms);
     }
-    settlement->n_units = 0;
-    settlement->bytes.n_bytes = 0;
+    batch->n_units = 0;
+    batch->bytes.n_bytes = 0;
     free(args);
     return status;
 }

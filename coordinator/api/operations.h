@@ -1,0 +1,36 @@
+/* The operations behind api.c's table. Private to coordinator/api/. Each reads `args` (an object),
+ * refuses what it does not know, and returns a new JSON object in *out. */
+#ifndef COORDINATOR_API_OPERATIONS_H
+#define COORDINATOR_API_OPERATIONS_H
+
+#include "coordinator/api/api.h"
+
+typedef status_t operation_fn(struct api *api, const json_t *args, json_t **out,
+                              struct error *err);
+
+operation_fn api_ping, api_submit, api_list, api_status, api_results, api_feature, api_cancel,
+    api_pause, api_resume, api_retry, api_workers, api_drain, api_dead, api_overview, api_metrics;
+
+/* Arguments, read strictly: every function names the argument in its error. */
+struct args_allowed {
+    const char *names[6]; /* NULL-terminated */
+};
+MUST_CHECK status_t args_check(const json_t *args, const struct args_allowed *allowed,
+                               struct error *err);
+MUST_CHECK status_t args_text(const json_t *args, const char *name, const char **out,
+                              struct error *err);
+/* A whole number >= 0; `otherwise` if absent. */
+MUST_CHECK status_t args_count(const json_t *args, const char *name, uint64_t otherwise,
+                               uint64_t *out, struct error *err);
+/* The sweep that args.sweep names. */
+MUST_CHECK status_t args_sweep(struct api *api, const json_t *args, struct sweep **out,
+                               struct error *err);
+
+/* JSON of the parts that several operations share (new references, NULL without memory). */
+json_t *json_time(int64_t unix_ms);  /* RFC 3339, or null for 0 */
+json_t *json_optional(double value); /* a number, or null when negative or not finite */
+json_t *json_sweep_summary(struct api *api, const struct sweep *sweep);
+json_t *json_workers(struct api *api);
+json_t *json_calls_and_spend(struct api *api, const struct sweep *sweep); /* NULL sweep: all */
+
+#endif

@@ -1,0 +1,197 @@
+/* submit, list, status, results, feature, and the moves of a sweep's state. */
+#include "coordinator/api/operations.h"
+
+#include <ctype.h>
+#include <string.h>
+
+enum { RESULTS_MAX = 1000, RESULTS_DEFAULT = 200, CLIENT_KEY_MAX = 128 };
+
+static status_t check_client_key(const char *key, struct error *err)
+{
+    const size_t n = strlen(key);
+    bool ok = n > 0 && n <= CLIENT_KEY_MAX;
+    for (size_t i = 0; ok && i < n; i++)
+        ok = isalnum((unsigned char)key[i]) || strchr("-_.", key[i]);
+    return ok ? ST_OK
+              : error_set(err, ST_BAD_INPUT, "client_key: 1 to %d letters, digits, - _ .",
+                          CLIENT_KEY_MAX);
+}
+
+status_t api_submit(struct api *api, const json_t *args, json_t **out, struct error *err)
+{
+    const struct args_allowed allowed = {{"yaml", "directory", "file", "client_key", NULL}};
+    const char *yaml, *directory, *file, *key;
+    struct sweep_spec *spec;
+    struct sweep *sweep;
+    bool is_new;
+    status_t status = args_check(args, &allowed, err);
+    if (status == ST_OK) status = args_text(args, "yaml", &yaml, err);
+    if (status == ST_OK) status = args_text(args, "directory", &directory, err);
+    if (status == ST_OK) status = args_text(args, "file", &file, err);
+    if (status == ST_OK) status = args_text(args, "client_key", &key, err);
+    if (status == ST_OK) status = check_client_key(key, err);
+    if (status != ST_OK) return status;
+    const struct sweep_text text = {yaml, strlen(yaml), file, directory};
+    status = sweep_spec_parse(&spec, &text, err);
+    if (status != ST_OK) return status;
+    status = registry_submit(api->registry, spec, key, &sweep, &is_new, err);
+    if (status != ST_OK) {
+        sweep_spec_free(&spec);
+        return status;
+    }
+    *out = json_pack("{s:s, s:b}", "sweep", sweep->id, "is_new", (int)is_new);
+    return ST_OK;
+}
+
+status_t api_list(struct api *api, const json_t *args, json_t **out, struct error *err)
+{
+    const struct args_allowed allowed = {{NULL}};
+    const status_t status = args_check(args, &allowed, err);
+    if (status != ST_OK) return status;
+    json_t *sweeps = json_array();
+    for (size_t i = registry_count(api->registry); i-- > 0;)
+        (void)json_array_append_new(sweeps,
+                                    json_sweep_summary(api, registry_at(api->registry, i)));
+    *out = json_pack("{s:o}", "sweeps", sweeps);
+    return ST_OK;
+}
+
+static json_t *json_phase(const struct task *task)
+{
+    const struct unit_table *units = task->units;
+    const char *slash = strrchr(task->id, '/');
+    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o}", "name",
+                     slash ? slash + 1 : task->id, "kind", task_kind_name(task->kind), "n_units",
+                     (json_int_t)unit_table_n_units(units), "ready",
+                     (json_int_t)unit_table_count(units, UNIT_READY), "leased",
+                     (json_int_t)unit_table_count(units, UNIT_LEASED), "done",
+                     (json_int_t)unit_table_count(units, UNIT_DONE), "dead",
+                     (json_int_t)unit_table_count(units, UNIT_DEAD), "seconds_per_unit",
+                     json_optional(task->seconds_per_unit > 0 ? task->seconds_per_unit : -1));
+}
+
+static json_t *json_phases(struct api *api, const struct sweep *sweep)
+{
+    json_t *phases = json_array();
+    struct task *task;
+    for (size_t i = 0; (task = task_queue_at(dispatcher_queue(api->dispatcher), i)); i++)
+        if (task->share == &sweep->share) (void)json_array_append_new(phases, json_phase(task));
+    return phases;
+}
+
+status_t api_status(struct api *api, const json_t *args, json_t **out, struct error *err)
+{
+    const struct args_allowed allowed = {{"sweep", NULL}};
+    struct sweep *sweep;
+    status_t status = args_check(args, &allowed, err);
+    if (status == ST_OK) status = args_sweep(api, args, &sweep, err);
+    if (status != ST_OK) return status;
+    json_t *result = json_sweep_summary(api, sweep);
+    (void)json_object_set_new(result, "phases", json_phases(api, sweep));
+    json_t *money = json_calls_and_spend(api, sweep);
+    (void)json_object_update(result, money);
+    json_decref(money);
+    if (sweep->ops->describe) status = sweep->ops->describe(sweep, result, err);
+    if (status == ST_OK)
+        *out = result;
+    else
+        json_decref(result);
+    return status;
+}
+
+status_t api_results(struct api *api, const json_t *args, json_t **out, struct error *err)
+{
+    const struct args_allowed allowed = {{"sweep", "cursor", "limit", NULL}};
+    struct sweep *sweep;
+    uint64_t cursor = 0, limit = RESULTS_DEFAULT;
+    status_t status = args_check(args, &allowed, err);
+    if (status == ST_OK) status = args_sweep(api, args, &sweep, err);
+    if (status == ST_OK) status = args_count(args, "cursor", 0, &cursor, err);
+    if (status == ST_OK) status = args_count(args, "limit", RESULTS_DEFAULT, &limit, err);
+    if (status == ST_OK && (limit < 1 || limit > RESULTS_MAX))
+        status = error_set(err, ST_BAD_INPUT, "limit: 1 to %d", RESULTS_MAX);
+    if (status != ST_OK) return status;
+    const size_t total = sweep->ops->n_records ? sweep->ops->n_records(sweep) : 0;
+    json_t *rows = json_array();
+    size_t index = (size_t)cursor;
+    for (; index < total && json_array_size(rows) < limit; index++) {
+        json_t *record = sweep->ops->record(sweep, index);
+        if (record) (void)json_array_append_new(rows, record);
+    }
+    *out = json_pack("{s:o, s:o, s:I}", "rows", rows, "next_cursor",
+                     index < total ? json_integer((json_int_t)index) : json_null(), "total",
+                     (json_int_t)total);
+    return ST_OK;
+}
+
+static bool is_record_of(const json_t *record, uint64_t feature, uint64_t target)
+{
+    return record &&
+           json_integer_value(json_object_get(record, "feature")) == (json_int_t)feature &&
+           json_integer_value(json_object_get(record, "target")) == (json_int_t)target;
+}
+
+status_t api_feature(struct api *api, const json_t *args, json_t **out, struct error *err)
+{
+    const struct args_allowed allowed = {{"sweep", "feature", "target", NULL}};
+    struct sweep *sweep;
+    uint64_t feature = 0, target = 0;
+    status_t status = args_check(args, &allowed, err);
+    if (status == ST_OK) status = args_sweep(api, args, &sweep, err);
+    if (status == ST_OK) status = args_count(args, "feature", UINT64_MAX, &feature, err);
+    if (status == ST_OK && feature == UINT64_MAX)
+        status = error_set(err, ST_BAD_INPUT, "argument \"feature\" is missing");
+    if (status == ST_OK) status = args_count(args, "target", 0, &target, err);
+    if (status != ST_OK) return status;
+    const size_t total = sweep->ops->n_records ? sweep->ops->n_records(sweep) : 0;
+    /* records are sorted by target and feature; all features present is the usual case */
+    for (size_t k = 0; k < total; k++) {
+        const size_t index = (k + (size_t)feature) % total;
+        json_t *record = sweep->ops->record(sweep, index);
+        if (is_record_of(record, feature, target)) {
+            *out = record;
+            return ST_OK;
+        }
+        json_decref(record);
+    }
+    return error_set(err, ST_NOT_FOUND, "sweep %s has no result for feature %llu of target %llu",
+                     sweep->id, (unsigned long long)feature, (unsigned long long)target);
+}
+
+static status_t apply(struct api *api, const json_t *args, enum sweep_event event, json_t **out,
+                      struct error *err)
+{
+    const struct args_allowed allowed = {{"sweep", NULL}};
+    struct sweep *sweep;
+    status_t status = args_check(args, &allowed, err);
+    if (status == ST_OK) status = args_sweep(api, args, &sweep, err);
+    if (status == ST_OK && event == SWEEP_RETRY && sweep->state == SWEEP_RUNNING) {
+        if (sweep->engine) sweep->ops->retry(sweep);
+    } else if (status == ST_OK) {
+        status = registry_apply(api->registry, sweep, event,
+                                event == SWEEP_PAUSE ? "paused by a user" : NULL, err);
+    }
+    if (status != ST_OK) return status;
+    *out = json_pack("{s:s, s:s}", "sweep", sweep->id, "state", sweep_state_name(sweep->state));
+    return ST_OK;
+}
+
+status_t api_cancel(struct api *api, const json_t *args, json_t **out, struct error *err)
+{
+    return apply(api, args, SWEEP_CANCEL, out, err);
+}
+
+status_t api_pause(struct api *api, const json_t *args, json_t **out, struct error *err)
+{
+    return apply(api, args, SWEEP_PAUSE, out, err);
+}
+
+status_t api_resume(struct api *api, const json_t *args, json_t **out, struct error *err)
+{
+    return apply(api, args, SWEEP_RESUME, out, err);
+}
+
+status_t api_retry(struct api *api, const json_t *args, json_t **out, struct error *err)
+{
+    return apply(api, args, SWEEP_RETRY, out, err);
+}

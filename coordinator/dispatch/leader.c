@@ -1,0 +1,75 @@
+#define _DEFAULT_SOURCE /* getentropy */
+#include "coordinator/dispatch/leader.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+enum { N_KEYS = 2, N_ARGS = 5 };
+
+extern const char embed_coordinator_dispatch_leader_lua[];
+
+status_t leader_init(struct leader *leader, struct store *store, const struct clock *clock,
+                     struct error *err)
+{
+    unsigned char random[16];
+    *leader = (struct leader){
+        .store = store,
+        .clock = clock,
+        .script = {.name = "leader", .source = embed_coordinator_dispatch_leader_lua}};
+    if (getentropy(random, sizeof random) != 0)
+        return error_set(err, ST_INTERNAL, "no randomness for the leader's token");
+    for (size_t i = 0; i < sizeof random; i++)
+        (void)snprintf(leader->token + 2 * i, 3, "%02x", random[i]);
+    return store_register_script(store, &leader->script, err);
+}
+
+static status_t run(struct leader *leader, const char *action, uint64_t *epoch,
+                    struct error *err)
+{
+    char lease[24];
+    (void)snprintf(lease, sizeof lease, "%d", LEADER_LEASE_MS);
+    const char *args[N_ARGS] = {"interp:leader", "interp:epoch", leader->token, action, lease};
+    redisReply *reply;
+    const status_t status = store_run_script(leader->store, &reply, &leader->script, N_KEYS,
+                                             N_ARGS, args, NULL, err);
+    if (status != ST_OK) return status;
+    *epoch = reply->type == REDIS_REPLY_INTEGER && reply->integer > 0 ? (uint64_t)reply->integer
+                                                                      : 0;
+    freeReplyObject(reply);
+    return ST_OK;
+}
+
+status_t leader_take(struct leader *leader, struct error *err)
+{
+    leader->renewed_ms = clock_monotonic_ms(leader->clock);
+    return run(leader, "take", &leader->epoch, err);
+}
+
+status_t leader_keep(struct leader *leader, struct error *err)
+{
+    const int64_t now_ms = clock_monotonic_ms(leader->clock);
+    if (now_ms - leader->renewed_ms < LEADER_RENEW_MS) return ST_OK;
+    uint64_t epoch;
+    status_t status = run(leader, "renew", &epoch, err);
+    if (status != ST_OK) return status;
+    if (epoch == 0 && now_ms - leader->renewed_ms > LEADER_LEASE_MS) {
+        /* our own lease ran out (Redis was away, or this machine slept): nobody else took it */
+        const uint64_t before = leader->epoch;
+        status = run(leader, "take", &epoch, err);
+        if (status == ST_OK && epoch == before + 1) {
+            leader->renewed_ms = now_ms;
+            return ST_OK;
+        }
+    }
+    if (status == ST_OK && epoch != leader->epoch)
+        status = error_set(err, ST_CONFLICT, "another coordinator leads now");
+    if (status == ST_OK) leader->renewed_ms = now_ms;
+    return status;
+}
+
+void leader_release(struct leader *leader)
+{
+    uint64_t epoch;
+    if (leader->epoch) (void)!run(leader, "release", &epoch, NULL);
+    leader->epoch = 0;
+}
