@@ -32,7 +32,8 @@ struct capture_unit {
 };
 
 /* Segments inside the unit, not overlapping, keys consistent per document, document offsets
- * within 32 bits, no window twice. ST_BAD_INPUT names the segment. */
+ * within 32 bits, no token of a document twice, at most EVIDENCE_MAX_UNIT_TOKENS tokens.
+ * ST_BAD_INPUT (or ST_TOO_LARGE) names the segment. */
 MUST_CHECK status_t capture_unit_check(const struct capture_unit *unit, struct error *err);
 
 #endif

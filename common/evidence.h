@@ -46,7 +46,7 @@ enum {
     EVIDENCE_MAX_BIN_K = 64,
     EVIDENCE_MAX_SILENT_K = 1024,
     EVIDENCE_MAX_DOC_K = 256,
-    EVIDENCE_MAX_UNIT_WINDOWS = 1 << 20,
+    EVIDENCE_MAX_UNIT_TOKENS = 1 << 20,
     EVIDENCE_MAX_PARTIAL_BYTES = 64 << 20 /* of an encoded partial, before compression */
 };
 #define EVIDENCE_NO_TOKEN UINT32_MAX

@@ -8,14 +8,12 @@
 #include "common/buffer.h"
 #include "common/evidence.h"
 #include "common/evidence_bytes.h"
+#include "common/evidence_header.h"
 #include "common/evidence_record.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum evidence_kind { EVIDENCE_PARTIAL = 'P', EVIDENCE_BLOCK = 'B' };
-enum { EVIDENCE_VERSION = 1 };
 
 /* Documents ascending, windows ascending by (document, offset) and of documents in the list. */
 struct evidence_table {
@@ -25,7 +23,7 @@ struct evidence_table {
 };
 
 struct evidence_message {
-    enum evidence_kind kind;
+    enum evidence_kind kind; /* EVIDENCE_PARTIAL or EVIDENCE_BLOCK */
     struct evidence_identity identity;
     uint64_t unit_number;       /* of a partial; 0 in a block */
     uint64_t n_units;           /* merged into a block; 1 in a partial */

@@ -2,23 +2,6 @@
 
 #include <stdlib.h>
 
-static void get_identity(struct evidence_cursor *cursor, struct evidence_identity *identity)
-{
-    struct evidence_limits *limits = &identity->limits;
-    identity->target_key = evidence_get_u64(cursor);
-    identity->frozen_key = evidence_get_u64(cursor);
-    identity->n_slots = evidence_get_count(cursor, EVIDENCE_MAX_SLOTS);
-    identity->split = (enum evidence_split)evidence_get_u8(cursor);
-    limits->top_k = evidence_get_count(cursor, UINT32_MAX);
-    limits->bin_k = evidence_get_count(cursor, UINT32_MAX);
-    limits->silent_k = evidence_get_count(cursor, UINT32_MAX);
-    limits->near_miss_k = evidence_get_count(cursor, UINT32_MAX);
-    limits->doc_k = evidence_get_count(cursor, UINT32_MAX);
-    limits->window_tokens = evidence_get_count(cursor, UINT32_MAX);
-    limits->min_window_tokens = evidence_get_count(cursor, UINT32_MAX);
-    limits->counts_positions = evidence_get_u8(cursor);
-}
-
 static void get_positions(struct evidence_cursor *cursor, struct evidence_message *message)
 {
     struct evidence_bin_counts *positions = &message->positions;
@@ -41,16 +24,9 @@ static void get_positions(struct evidence_cursor *cursor, struct evidence_messag
 static status_t get_header(struct evidence_cursor *cursor, enum evidence_kind kind,
                            struct evidence_message *message, struct error *err)
 {
-    const unsigned char magic[4] = {'I', 'E', 'V', (unsigned char)kind};
-    if (evidence_left(cursor) < 5 || memcmp(cursor->at, magic, 4) != 0)
-        return error_set(err, ST_PROTOCOL, "not an evidence %s",
-                         kind == EVIDENCE_PARTIAL ? "partial" : "block");
-    if (cursor->at[4] != EVIDENCE_VERSION)
-        return error_set(err, ST_PROTOCOL, "evidence of version %u, this program reads %u",
-                         (unsigned)cursor->at[4], (unsigned)EVIDENCE_VERSION);
-    cursor->at += 5;
     *message = (struct evidence_message){.kind = kind, .n_units = 1};
-    get_identity(cursor, &message->identity);
+    const status_t status = evidence_get_header(cursor, kind, &message->identity, err);
+    if (status != ST_OK) return status;
     message->n_slots = message->identity.n_slots;
     if (kind == EVIDENCE_PARTIAL) {
         message->unit_number = evidence_get_u64(cursor);
@@ -65,9 +41,6 @@ static status_t get_header(struct evidence_cursor *cursor, enum evidence_kind ki
     if (cursor->is_bad || message->n_slots > message->identity.n_slots || message->n_slots == 0 ||
         message->first_slot > message->identity.n_slots - message->n_slots)
         return error_set(err, ST_CORRUPT, "evidence header is cut short or contradicts itself");
-    struct error why = {0};
-    if (evidence_identity_check(&message->identity, &why) != ST_OK)
-        return error_set(err, ST_CORRUPT, "evidence header: %s", why.text);
     return ST_OK;
 }
 

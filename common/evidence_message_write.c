@@ -1,36 +1,14 @@
 #include "common/evidence_message.h"
 
 enum {
-    HEADER_MAX_BYTES = 5 + 4 * 8 + 13 * EVIDENCE_VARINT64_MAX +
+    HEADER_MAX_BYTES = EVIDENCE_HEADER_MAX_BYTES + 2 * 8 + 6 * EVIDENCE_VARINT64_MAX +
                        EVIDENCE_POSITION_BUCKETS * 2 * EVIDENCE_VARINT32_MAX,
     WINDOW_MAX_BYTES = 2 * EVIDENCE_VARINT32_MAX + 2,
 };
 
-static unsigned char *put_identity(unsigned char *at, const struct evidence_identity *identity)
-{
-    const struct evidence_limits *limits = &identity->limits;
-    at = evidence_put_u64(at, identity->target_key);
-    at = evidence_put_u64(at, identity->frozen_key);
-    at = evidence_put_varint(at, identity->n_slots);
-    *at++ = (unsigned char)identity->split;
-    at = evidence_put_varint(at, limits->top_k);
-    at = evidence_put_varint(at, limits->bin_k);
-    at = evidence_put_varint(at, limits->silent_k);
-    at = evidence_put_varint(at, limits->near_miss_k);
-    at = evidence_put_varint(at, limits->doc_k);
-    at = evidence_put_varint(at, limits->window_tokens);
-    at = evidence_put_varint(at, limits->min_window_tokens);
-    *at++ = (unsigned char)limits->counts_positions;
-    return at;
-}
-
 static unsigned char *put_header(unsigned char *at, const struct evidence_message *message)
 {
-    const unsigned char magic[4] = {'I', 'E', 'V', (unsigned char)message->kind};
-    memcpy(at, magic, sizeof magic);
-    at += sizeof magic;
-    *at++ = EVIDENCE_VERSION;
-    at = put_identity(at, &message->identity);
+    at = evidence_put_header(at, message->kind, &message->identity);
     if (message->kind == EVIDENCE_PARTIAL) {
         at = evidence_put_u64(at, message->unit_number);
     } else {

@@ -1,0 +1,242 @@
+#include "common/evidence_thresholds.h"
+
+#include "common/evidence_key.h"
+#include "common/evidence_message.h"
+#include "common/evidence_state_parts.h"
+
+#include <stdlib.h>
+
+/* Keys as 16-bit or 8-bit floating numbers: the place of the leading one, then the bits below
+ * it. Monotone, so "code(key) <= code(limit)" holds for every key <= limit. */
+static uint16_t key_code16(uint64_t key)
+{
+    if (key == 0) return 0;
+    const unsigned octave = 63u - (unsigned)__builtin_clzll(key);
+    const uint64_t below = octave >= 10 ? key >> (octave - 10u) : key << (10u - octave);
+    return (uint16_t)(octave << 10 | (below & 1023u));
+}
+
+/* Largest key of a code. */
+static uint64_t key_code16_end(uint16_t code)
+{
+    const unsigned octave = (unsigned)code >> 10;
+    const uint64_t below = 1024u | (code & 1023u);
+    if (octave < 10) return below >> (10u - octave);
+    const unsigned shift = octave - 10u;
+    return below << shift | ((UINT64_C(1) << shift) - 1);
+}
+
+static uint8_t key_code8(uint64_t key)
+{
+    const uint16_t code = key_code16(key); /* 6 bits of octave, 10 below */
+    const unsigned octave = (unsigned)code >> 10;
+    return octave < 32 ? 0 : (uint8_t)((octave - 32u) << 3 | (code & 1023u) >> 7);
+}
+
+/* A float > 0 cut to its upper 16 bits: monotone as well. */
+static uint16_t value_code(float value)
+{
+    return (uint16_t)(evidence_float_bits(value) >> 16);
+}
+
+enum { NO_LIMIT8 = UINT8_MAX };
+
+struct cuts {
+    uint16_t top_value; /* 0: the top has room */
+    uint16_t silent, near_miss, document;
+    uint8_t first_bin, n_bins; /* bins outside have no limit */
+    uint32_t first;            /* of the slot's bins in bin_limit */
+};
+
+struct evidence_thresholds {
+    struct evidence_identity identity;
+    struct cuts *cuts; /* [identity.n_slots] */
+    uint8_t *bin_limit;
+    size_t n_bin_limits;
+};
+
+static status_t allocate(struct evidence_thresholds **out,
+                         const struct evidence_identity *identity, size_t n_bin_limits,
+                         struct error *err)
+{
+    struct evidence_thresholds *thresholds = calloc(1, sizeof *thresholds);
+    if (thresholds) {
+        thresholds->identity = *identity;
+        thresholds->cuts = calloc(identity->n_slots, sizeof *thresholds->cuts);
+        thresholds->bin_limit = malloc(n_bin_limits + 1);
+    }
+    if (!thresholds || !thresholds->cuts || !thresholds->bin_limit) {
+        evidence_thresholds_destroy(&thresholds);
+        return error_set(err, ST_NO_MEMORY, "thresholds of %u slots", identity->n_slots);
+    }
+    *out = thresholds;
+    return ST_OK;
+}
+
+void evidence_thresholds_destroy(struct evidence_thresholds **thresholds)
+{
+    if (!*thresholds) return;
+    free((*thresholds)->cuts);
+    free((*thresholds)->bin_limit);
+    free(*thresholds);
+    *thresholds = NULL;
+}
+
+/* Limits of the bins that are full, written to `limits` [64] from the first such bin on. */
+static void cut_bins(const struct evidence_candidate *list, size_t n, uint32_t bin_k,
+                     struct cuts *cuts, uint8_t *limits)
+{
+    size_t smallest[EVIDENCE_MAX_BIN_K];
+    uint32_t low = EVIDENCE_RESERVOIR_BINS, high = 0;
+    memset(limits, NO_LIMIT8, EVIDENCE_RESERVOIR_BINS);
+    for (size_t start = 0, end; start < n && bin_k > 0; start = end) {
+        end = evidence_bin_end(list, n, start);
+        if (end - start < bin_k) continue;
+        const uint32_t bin = evidence_reservoir_bin(list[start].max_value);
+        (void)evidence_smallest_keys(list + start, end - start, bin_k, smallest);
+        limits[bin] = key_code8(list[start + smallest[bin_k - 1]].key);
+        if (bin < low) low = bin;
+        if (bin > high) high = bin;
+    }
+    if (low > high) return;
+    cuts->first_bin = (uint8_t)low;
+    cuts->n_bins = (uint8_t)(high - low + 1);
+    memmove(limits, limits + low, cuts->n_bins);
+}
+
+static void cut_slot(const struct evidence_state *state, uint32_t slot_index,
+                     struct evidence_candidate *list, struct evidence_thresholds *thresholds)
+{
+    const struct evidence_limits *limits = &state->params.identity.limits;
+    const struct evidence_slot *slot = &state->slots[slot_index];
+    struct cuts *cuts = &thresholds->cuts[slot_index];
+    if (slot->n_firing >= limits->top_k)
+        cuts->top_value = value_code(slot->firing[limits->top_k - 1].max_value);
+    cuts->silent = key_code16(slot->silent_limit);
+    cuts->near_miss = key_code16(slot->near_miss_limit);
+    cuts->document = key_code16(slot->document_limit);
+    cuts->first = (uint32_t)thresholds->n_bin_limits;
+    const size_t n = evidence_slot_candidates(slot, evidence_slot_number(slot_index),
+                                              state->params.documents, list);
+    cut_bins(list, n, limits->bin_k, cuts, thresholds->bin_limit + thresholds->n_bin_limits);
+    thresholds->n_bin_limits += cuts->n_bins;
+}
+
+status_t evidence_thresholds_create(struct evidence_thresholds **out,
+                                    const struct evidence_state *state, struct error *err)
+{
+    const struct evidence_identity *identity = &state->params.identity;
+    struct evidence_thresholds *thresholds;
+    if (state->params.n_slots != identity->n_slots)
+        return error_set(err, ST_BAD_INPUT, "thresholds of %u of a target's %u slots",
+                         state->params.n_slots, identity->n_slots);
+    struct evidence_candidate *list = malloc(EVIDENCE_MAX_FIRING * sizeof *list);
+    if (!list) return error_set(err, ST_NO_MEMORY, "thresholds");
+    const size_t max_bins = (size_t)identity->n_slots * EVIDENCE_RESERVOIR_BINS;
+    const status_t status = allocate(&thresholds, identity, max_bins, err);
+    for (uint32_t i = 0; i < identity->n_slots && status == ST_OK; i++)
+        cut_slot(state, i, list, thresholds);
+    free(list);
+    if (status == ST_OK) *out = thresholds;
+    return status;
+}
+
+const struct evidence_identity *
+evidence_thresholds_identity(const struct evidence_thresholds *thresholds)
+{
+    return &thresholds->identity;
+}
+
+bool evidence_thresholds_keep_firing(const struct evidence_thresholds *thresholds, uint32_t slot,
+                                     float max_value, uint64_t key)
+{
+    const struct cuts *cuts = &thresholds->cuts[slot];
+    if (value_code(max_value) >= cuts->top_value) return true;
+    if (thresholds->identity.limits.bin_k == 0) return false;
+    const uint32_t bin = evidence_reservoir_bin(max_value);
+    if (bin < cuts->first_bin || bin - cuts->first_bin >= cuts->n_bins) return true;
+    return key_code8(key) <= thresholds->bin_limit[cuts->first + bin - cuts->first_bin];
+}
+
+uint64_t evidence_thresholds_silent(const struct evidence_thresholds *thresholds, uint32_t slot)
+{
+    return key_code16_end(thresholds->cuts[slot].silent);
+}
+
+uint64_t evidence_thresholds_near_miss(const struct evidence_thresholds *thresholds, uint32_t slot)
+{
+    return key_code16_end(thresholds->cuts[slot].near_miss);
+}
+
+uint64_t evidence_thresholds_document(const struct evidence_thresholds *thresholds, uint32_t slot)
+{
+    return key_code16_end(thresholds->cuts[slot].document);
+}
+
+/* Bytes: header, the fixed cuts column by column (like beside like packs best), bin limits. */
+enum { CUTS_BYTES = 4 * 2 + 2 };
+
+status_t evidence_thresholds_encode(const struct evidence_thresholds *thresholds,
+                                    struct buffer *out, struct error *err)
+{
+    const uint32_t n_slots = thresholds->identity.n_slots;
+    const struct cuts *cuts = thresholds->cuts;
+    void *room;
+    const size_t max_bytes = EVIDENCE_HEADER_MAX_BYTES + (size_t)n_slots * CUTS_BYTES +
+                             thresholds->n_bin_limits;
+    const status_t status = buffer_reserve(out, max_bytes, &room, err);
+    if (status != ST_OK) return status;
+    unsigned char *at = evidence_put_header(room, EVIDENCE_THRESHOLDS, &thresholds->identity);
+    for (uint32_t i = 0; i < n_slots; i++) at = evidence_put_u16(at, cuts[i].top_value);
+    for (uint32_t i = 0; i < n_slots; i++) at = evidence_put_u16(at, cuts[i].silent);
+    for (uint32_t i = 0; i < n_slots; i++) at = evidence_put_u16(at, cuts[i].near_miss);
+    for (uint32_t i = 0; i < n_slots; i++) at = evidence_put_u16(at, cuts[i].document);
+    for (uint32_t i = 0; i < n_slots; i++) *at++ = cuts[i].first_bin;
+    for (uint32_t i = 0; i < n_slots; i++) *at++ = cuts[i].n_bins;
+    memcpy(at, thresholds->bin_limit, thresholds->n_bin_limits);
+    at += thresholds->n_bin_limits;
+    out->n_bytes += (size_t)(at - (unsigned char *)room);
+    return ST_OK;
+}
+
+static status_t read_cuts(struct evidence_cursor *cursor, struct evidence_thresholds *thresholds,
+                          struct error *err)
+{
+    const uint32_t n_slots = thresholds->identity.n_slots;
+    struct cuts *cuts = thresholds->cuts;
+    for (uint32_t i = 0; i < n_slots; i++) cuts[i].top_value = evidence_get_u16(cursor);
+    for (uint32_t i = 0; i < n_slots; i++) cuts[i].silent = evidence_get_u16(cursor);
+    for (uint32_t i = 0; i < n_slots; i++) cuts[i].near_miss = evidence_get_u16(cursor);
+    for (uint32_t i = 0; i < n_slots; i++) cuts[i].document = evidence_get_u16(cursor);
+    for (uint32_t i = 0; i < n_slots; i++) cuts[i].first_bin = evidence_get_u8(cursor);
+    for (uint32_t i = 0; i < n_slots; i++) {
+        cuts[i].n_bins = evidence_get_u8(cursor);
+        if (cuts[i].first_bin + cuts[i].n_bins > EVIDENCE_RESERVOIR_BINS) evidence_fail(cursor);
+        cuts[i].first = (uint32_t)thresholds->n_bin_limits;
+        thresholds->n_bin_limits += cuts[i].n_bins;
+    }
+    if (cursor->is_bad || evidence_left(cursor) != thresholds->n_bin_limits)
+        return error_set(err, ST_CORRUPT, "thresholds of %u slots do not fit their bytes",
+                         n_slots);
+    memcpy(thresholds->bin_limit, cursor->at, thresholds->n_bin_limits);
+    return ST_OK;
+}
+
+status_t evidence_thresholds_decode(const void *bytes, size_t n_bytes,
+                                    struct evidence_thresholds **out, struct error *err)
+{
+    struct evidence_cursor cursor = {bytes, (const unsigned char *)bytes + n_bytes, false};
+    struct evidence_identity identity;
+    struct evidence_thresholds *thresholds;
+    status_t status = evidence_get_header(&cursor, EVIDENCE_THRESHOLDS, &identity, err);
+    if (status != ST_OK) return status;
+    if (evidence_left(&cursor) < (size_t)identity.n_slots * CUTS_BYTES)
+        return error_set(err, ST_CORRUPT, "thresholds of %u slots in %zu bytes",
+                         identity.n_slots, n_bytes);
+    status = allocate(&thresholds, &identity, evidence_left(&cursor), err);
+    if (status != ST_OK) return status;
+    status = read_cuts(&cursor, thresholds, err);
+    if (status == ST_OK) *out = thresholds;
+    else evidence_thresholds_destroy(&thresholds);
+    return status;
+}
