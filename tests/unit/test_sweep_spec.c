@@ -1,0 +1,202 @@
+#include "coordinator/intake/sweep_spec.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SMALLEST                                                                                   \
+    "kind: label\nname: demo\nmodel: model\ncorpus: {path: ./corpus.jsonl}\n"                      \
+    "targets:\n- {hook: blocks.2.hook_resid_pre, dictionary: sae}\n"
+
+static status_t parse(struct sweep_spec **out, const char *yaml, const char *directory,
+                      struct error *err)
+{
+    const struct sweep_text text = {yaml, strlen(yaml), "s.yaml", directory};
+    *out = NULL;
+    return sweep_spec_parse(out, &text, err);
+}
+
+Test(sweep_spec, the_smallest_label_sweep_gets_the_defaults_of_the_design)
+{
+    struct error err = {.status = ST_OK};
+    struct sweep_spec *spec;
+    cr_assert_eq(parse(&spec, SMALLEST, "/data/x", &err), ST_OK, "%s", err.text);
+    cr_expect_eq(spec->kind, SWEEP_KIND_LABEL);
+    cr_expect_str_eq(spec->model, "/data/x/model");
+    cr_expect_str_eq(spec->corpus.path, "/data/x/corpus.jsonl");
+    cr_expect_str_eq(spec->targets[0].dictionary, "/data/x/sae");
+    cr_expect_str_eq(spec->targets[0].features, "all");
+    cr_expect_str_eq(spec->explainer, "lexical");
+    cr_expect_eq(spec->splits.explain + spec->splits.validate + spec->splits.test, 100);
+    cr_expect_eq(spec->splits.validate, 20);
+    cr_expect_eq(spec->scores, SWEEP_SCORE_DETECTION | SWEEP_SCORE_FUZZING);
+    cr_expect_eq(spec->scoring.null_pairs, 1000);
+    cr_expect_eq(spec->scoring.bootstrap_resamples, 2000);
+    cr_expect_eq(spec->thresholds.z_min, 3.0);
+    cr_expect_eq(spec->durability, SWEEP_DURABILITY_EVERYSEC);
+    cr_expect_not(sweep_spec_uses_provider(spec));
+    sweep_spec_free(&spec);
+    cr_expect_null(spec);
+}
+
+Test(sweep_spec, default_evidence_limits_are_those_of_the_evidence)
+{
+    struct error err = {.status = ST_OK};
+    struct sweep_spec *spec;
+    cr_assert_eq(parse(&spec, SMALLEST, NULL, &err), ST_OK, "%s", err.text);
+    for (unsigned split = 0; split < EVIDENCE_N_SPLITS; split++) {
+        const struct evidence_limits want = evidence_limits_default((enum evidence_split)split);
+        const struct evidence_limits got =
+            sweep_spec_evidence_limits(spec, (enum evidence_split)split);
+        cr_expect_eq(memcmp(&want, &got, sizeof want), 0, "split %u", split);
+    }
+    sweep_spec_free(&spec);
+}
+
+Test(sweep_spec, canonical_json_is_a_sweep_file_of_the_same_sweep)
+{
+    struct error err = {.status = ST_OK};
+    struct sweep_spec *spec, *again;
+    const char *yaml =
+        SMALLEST "- {hook: blocks.0.mlp.hook_post, units: neurons, features: '0-9,12', sample: 5}\n"
+                 "ood: [{name: news, path: /n.txt, document: separator, separator: \"\\n--\\n\"}]\n"
+                 "scores: [fuzzing]\nbudget_dollars: 0.25\nexplainer: local\n";
+    char key[HASH_HEX_SIZE], key_again[HASH_HEX_SIZE];
+    char *json;
+    cr_assert_eq(parse(&spec, yaml, "/d", &err), ST_OK, "%s", err.text);
+    json = sweep_spec_to_json(spec);
+    cr_assert_eq(parse(&again, json, "/elsewhere", &err), ST_OK, "%s in %s", err.text, json);
+    cr_assert(sweep_spec_key(spec, key));
+    cr_assert(sweep_spec_key(again, key_again));
+    cr_expect_str_eq(key, key_again);
+    cr_expect_str_eq(again->ood[0].separator, "\n--\n");
+    cr_expect_eq(again->targets[1].units, SWEEP_UNITS_NEURONS);
+    cr_expect(sweep_spec_uses_provider(again));
+    free(json);
+    sweep_spec_free(&spec);
+    sweep_spec_free(&again);
+}
+
+Test(sweep_spec, the_key_sees_every_change_and_no_spelling)
+{
+    static const struct { const char *yaml; bool is_same; } cases[] = {
+        {"# a comment\n" SMALLEST, true},
+        {SMALLEST "seed: 0\nscores: [fuzzing, detection]\n", true},
+        {SMALLEST "seed: 1\n", false},
+        {SMALLEST "thresholds: {z_min: 3.5}\n", false},
+        {SMALLEST "compute: bf16\n", false},
+    };
+    struct error err = {.status = ST_OK};
+    struct sweep_spec *spec;
+    char want[HASH_HEX_SIZE], got[HASH_HEX_SIZE];
+    cr_assert_eq(parse(&spec, SMALLEST, "/d", &err), ST_OK);
+    cr_assert(sweep_spec_key(spec, want));
+    sweep_spec_free(&spec);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cr_assert_eq(parse(&spec, cases[i].yaml, "/d", &err), ST_OK, "%s", err.text);
+        cr_assert(sweep_spec_key(spec, got));
+        cr_expect_eq(strcmp(want, got) == 0, cases[i].is_same, "case %zu", i);
+        sweep_spec_free(&spec);
+    }
+}
+
+Test(sweep_spec, errors_are_one_line_with_place_and_remedy)
+{
+    static const struct { const char *yaml; status_t status; const char *text; } cases[] = {
+        {"kind: circuit\nname: x\n", ST_UNSUPPORTED,
+         "s.yaml:1: kind: 'circuit' sweeps are not built yet; allowed: label | noop"},
+        {"kind: lable\nname: x\n", ST_BAD_INPUT,
+         "s.yaml:1: kind: 'lable' is unknown; allowed: label | noop"},
+        {"name: x\n", ST_BAD_INPUT, "s.yaml:1: kind: missing and required; allowed: label | noop"},
+        {SMALLEST "mode: agentic\n", ST_UNSUPPORTED,
+         "s.yaml:7: mode: 'agentic' is not built yet; allowed: single_pass"},
+        {SMALLEST "backend: cuda\n", ST_UNSUPPORTED,
+         "s.yaml:7: backend: 'cuda' is not built yet; allowed: cpu"},
+        {"kind: label\nname: a b\nmodel: m\ncorpus: {path: p}\ntargets: [{hook: h, dictionary: d}]",
+         ST_BAD_INPUT,
+         "s.yaml:2: name: 'a b' is no name; allowed: 1 to 64 letters, digits, . _ -, no leading ."},
+        {"kind: label\nname: a\nmodel: m\ntargets: [{hook: h, dictionary: d}]", ST_BAD_INPUT,
+         "s.yaml:1: corpus.path: missing and required; allowed: text"},
+        {"kind: label\nname: a\nmodel: m\ncorpus: {path: p, chat_template: x}\n"
+         "targets: [{hook: h, dictionary: d}]", ST_UNSUPPORTED,
+         "s.yaml:4: corpus.chat_template: chat templates are not built yet; leave the key out"},
+        {"kind: label\nname: a\nmodel: m\ncorpus:\n  path: p\n  window_tokens: 64\n"
+         "  context_tokens: 32\ntargets: [{hook: h, dictionary: d}]", ST_BAD_INPUT,
+         "s.yaml:6: corpus.window_tokens: 64 is more than context_tokens (32)"},
+        {"kind: label\nname: a\nmodel: m\ncorpus: {path: p, document: separator}\n"
+         "targets: [{hook: h, dictionary: d}]", ST_BAD_INPUT,
+         "s.yaml:4: corpus.document: documents end at a separator, but the key 'separator' is "
+         "missing"},
+        {"kind: label\nname: a\nmodel: m\ncorpus: {path: p}\ntargets: []\n", ST_BAD_INPUT,
+         "s.yaml:5: targets: wrong number of items; allowed: a list of 1 to 64 mappings"},
+        {SMALLEST "- {hook: h}\n", ST_BAD_INPUT,
+         "s.yaml:7: targets[1].dictionary: missing; give a dictionary, or units: neurons | "
+         "residual | heads"},
+        {SMALLEST "- {hook: h, dictionary: d, units: heads}\n", ST_BAD_INPUT,
+         "s.yaml:7: targets[1].dictionary: a target has a dictionary or units: heads, not both"},
+        {SMALLEST "- {hook: h, units: heads, features: 9-3}\n", ST_BAD_INPUT,
+         "s.yaml:7: targets[1].features: range 9-3 runs backwards"},
+        {SMALLEST "- {hook: h, units: heads, features: '1,x'}\n", ST_BAD_INPUT,
+         "s.yaml:7: targets[1].features: 'x' is no feature or range of features (0 to 1048575)"},
+        {SMALLEST "splits: {explain: 60}\n", ST_BAD_INPUT,
+         "s.yaml:7: splits: explain 60, validate 20 and test 30 make 110 percent, not 100"},
+        {SMALLEST "scores: []\n", ST_BAD_INPUT, "s.yaml:7: scores: at least one score is wanted"},
+        {SMALLEST "scores: [simulation]\n", ST_UNSUPPORTED,
+         "s.yaml:7: scores[0]: 'simulation' is not built yet; allowed: a list of detection | "
+         "fuzzing"},
+        {SMALLEST "scoring: {n_silent: 50}\n", ST_BAD_INPUT,
+         "s.yaml:7: scoring.n_silent: 50 silent windows are wanted but evidence.silent_k keeps 40"},
+        {SMALLEST "ood:\n- {name: a, path: p}\n- {name: a, path: q}\n", ST_BAD_INPUT,
+         "s.yaml:9: ood[1].name: 'a' names two corpora"},
+        {SMALLEST "rows_per_unit: 4096\nwindow_tokens: 3\n", ST_BAD_INPUT,
+         "s.yaml:8: window_tokens: unknown key; allowed: kind, name, priority, durability, mode, "
+         "model, corpus, ood, targets, explainer, judge, scores, compute, backend, rows_per_unit, "
+         "splits, evidence, scoring, thresholds, budget_dollars, max_prompt_tokens, seed"},
+        {"kind: noop\nname: x\nmodel: m\n", ST_BAD_INPUT,
+         "s.yaml:3: model: unknown key; allowed: kind, name, priority, durability, n_units, "
+         "payload_bytes"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct error err = {.status = ST_OK};
+        struct sweep_spec *spec;
+        cr_expect_eq(parse(&spec, cases[i].yaml, "/d", &err), cases[i].status, "case %zu", i);
+        cr_expect_str_eq(err.text, cases[i].text);
+        cr_expect_null(spec);
+    }
+}
+
+Test(sweep_spec, a_unit_may_not_outgrow_a_message)
+{
+    struct error err = {.status = ST_OK};
+    struct sweep_spec *spec;
+    const char *yaml = "kind: label\nname: a\nmodel: m\ncorpus: {path: p, context_tokens: 1024}\n"
+                       "rows_per_unit: 4096\ntargets: [{hook: h, units: residual}]\n";
+    cr_expect_eq(parse(&spec, yaml, NULL, &err), ST_TOO_LARGE);
+    cr_expect_not_null(strstr(err.text, "s.yaml:5: rows_per_unit: 4096 rows of 1024 tokens"));
+}
+
+Test(sweep_spec, noop_sweeps_have_their_own_keys)
+{
+    struct error err = {.status = ST_OK};
+    struct sweep_spec *spec;
+    cr_assert_eq(parse(&spec, "kind: noop\nname: q\nn_units: 5\n", "/d", &err), ST_OK, "%s",
+                 err.text);
+    cr_expect_eq(spec->kind, SWEEP_KIND_NOOP);
+    cr_expect_eq(spec->n_units, 5);
+    cr_expect_eq(spec->payload_bytes, 0);
+    cr_expect_eq(spec->priority, 10);
+    sweep_spec_free(&spec);
+}
+
+Test(sweep_spec, help_names_keys_of_every_depth)
+{
+    struct error err = {.status = ST_OK};
+    struct buffer out;
+    buffer_init(&out, 1 << 16);
+    cr_assert_eq(sweep_spec_help(&out, &err), ST_OK);
+    cr_expect_not_null(strstr(buffer_text(&out), "corpus.window_tokens"));
+    cr_expect_not_null(strstr(buffer_text(&out), "targets[].features"));
+    cr_expect_not_null(strstr(buffer_text(&out), "payload_bytes"));
+    buffer_fini(&out);
+}
