@@ -25,7 +25,7 @@ CFLAGS   += -std=c11 $(OPT_$(VARIANT)) -fPIC $(WARN)
 LDFLAGS  += $(filter -fsanitize=%,$(OPT_$(VARIANT)))
 
 COMMON_LIBS := -lzmq -lmsgpackc -lhiredis -ljansson -lcyaml -lyaml -lzstd -lz -lcrypto -lpthread -lm
-WORKER_LIBS := -ldnnl -lpcre2-8 -lgomp
+WORKER_LIBS := -ldnnl -lpcre2-8 -lutf8proc -lgomp
 COORD_LIBS  := -lmicrohttpd -lcurl
 
 # --- sources by folder ---------------------------------------------------------------

@@ -48,9 +48,19 @@ static status_t check_id(const struct vocabulary *model, const char *content, si
     return ST_OK;
 }
 
+/* Make the token findable in `trie` by that spelling, and its id spelled so. */
+static status_t index_spelling(struct added_tokens *added, struct token_trie *trie,
+                               const char *spelling, size_t n_bytes, struct error *err)
+{
+    const uint32_t index = (uint32_t)added->n_tokens - 1;
+    const status_t status =
+        vocabulary_add(&added->spelled, spelling, n_bytes, added->tokens[index].id, err);
+    return status == ST_OK ? token_trie_add(trie, spelling, n_bytes, index, err) : status;
+}
+
 /* A token that is matched after normalization is looked for in its normalized spelling. */
 static status_t index_normalized(struct added_tokens *added, const struct normalizer *normalizer,
-                                 const char *content, uint32_t index, struct error *err)
+                                 const char *content, struct error *err)
 {
     struct buffer spelled, spare;
     struct regex_cursor *cursor = NULL;
@@ -64,8 +74,8 @@ static status_t index_normalized(struct added_tokens *added, const struct normal
         status =
             error_set(err, ST_UNSUPPORTED, "token '%.64s': the normalizer leaves nothing", content);
     if (status == ST_OK)
-        status = token_trie_add(&added->normalized, (const char *)spelled.bytes, spelled.n_bytes,
-                                index, err);
+        status = index_spelling(added, &added->normalized, (const char *)spelled.bytes,
+                                spelled.n_bytes, err);
     regex_cursor_destroy(&cursor);
     buffer_fini(&spelled);
     buffer_fini(&spare);
@@ -88,11 +98,11 @@ static status_t read_token(struct added_tokens *added, const json_t *value,
     token->id = (uint32_t)id;
     status = vocabulary_add(&added->vocabulary, content, strlen(content), token->id, err);
     if (status != ST_OK) return status;
-    const uint32_t index = (uint32_t)added->n_tokens++;
+    added->n_tokens++;
     if (token->is_single_word && !added->word) status = regex_create(&added->word, "\\w", err);
     if (status != ST_OK) return status;
-    if (token->is_normalized) return index_normalized(added, normalizer, content, index, err);
-    return token_trie_add(&added->raw, content, strlen(content), index, err);
+    if (token->is_normalized) return index_normalized(added, normalizer, content, err);
+    return index_spelling(added, &added->raw, content, strlen(content), err);
 }
 
 status_t added_tokens_load(struct added_tokens *out, json_t *list, const struct vocabulary *model,
@@ -102,6 +112,7 @@ status_t added_tokens_load(struct added_tokens *out, json_t *list, const struct 
     status_t status = ST_OK;
     const size_t n_listed = json_array_size(list);
     vocabulary_init(&added.vocabulary);
+    vocabulary_init(&added.spelled);
     if (list && !json_is_null(list) && !json_is_array(list))
         return error_set(err, ST_CORRUPT, "added_tokens is not a list");
     added.tokens = calloc(n_listed + 1, sizeof *added.tokens);
@@ -120,6 +131,7 @@ status_t added_tokens_load(struct added_tokens *out, json_t *list, const struct 
 void added_tokens_fini(struct added_tokens *added)
 {
     vocabulary_fini(&added->vocabulary);
+    vocabulary_fini(&added->spelled);
     token_trie_fini(&added->raw);
     token_trie_fini(&added->normalized);
     regex_destroy(&added->word);

@@ -4,7 +4,8 @@
  * Two sets are searched one after the other: tokens that are matched in the raw text, then, in
  * what lies between, those matched in the normalized text (their own strings normalized too).
  * In a set the leftmost match wins, then the longest. A single_word token counts only between
- * non-word characters; lstrip and rstrip tokens swallow the white space beside them.
+ * non-word characters; lstrip and rstrip tokens swallow the white space beside them. As in the
+ * reference, an id of the second set decodes to its normalized string.
  * Read-only after load, any thread with its own cursor and segment list. */
 #ifndef WORKER_MODEL_ADDED_TOKENS_H
 #define WORKER_MODEL_ADDED_TOKENS_H
@@ -25,7 +26,8 @@ struct added_token {
 };
 
 struct added_tokens {
-    struct vocabulary vocabulary; /* their strings by id */
+    struct vocabulary vocabulary; /* their strings as the file has them */
+    struct vocabulary spelled;    /* as they are matched and decoded: perhaps normalized */
     struct added_token *tokens;   /* [n_tokens], in the order of the file */
     size_t n_tokens;
     struct token_trie raw, normalized; /* values are indices into tokens */

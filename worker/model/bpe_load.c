@@ -48,11 +48,15 @@ static status_t read_vocabulary(struct bpe *bpe, const json_t *model, struct err
     {
         const json_int_t id = json_is_integer(value) ? json_integer_value(value) : -1;
         if (id < 0 || id >= VOCABULARY_MAX_IDS)
-            return error_set(err, ST_CORRUPT, "token '%.64s': its id is not a number below %d",
-                             text, VOCABULARY_MAX_IDS);
+            return error_set(err, ST_CORRUPT,
+                             "vocab: token '%.64s': its id is not a number below %d", text,
+                             VOCABULARY_MAX_IDS);
         const status_t status =
             vocabulary_add(&bpe->vocabulary, text, strlen(text), (uint32_t)id, err);
-        if (status != ST_OK) return status;
+        if (status != ST_OK) {
+            error_wrap(err, "vocab");
+            return status;
+        }
     }
     if (bpe->vocabulary.n_tokens == 0) return error_set(err, ST_CORRUPT, "vocab is empty");
     return ST_OK;

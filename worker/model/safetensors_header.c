@@ -86,8 +86,9 @@ static status_t read_range(const json_t *offsets, const struct layout *layout,
         !read_size(json_array_get(offsets, 1), &end))
         return error_set(err, ST_CORRUPT, "data_offsets is not a pair of counts");
     if (begin > end || end > layout->n_data)
-        return error_set(err, ST_CORRUPT, "bytes %zu to %zu lie outside the %zu of the file", begin,
-                         end, layout->n_data);
+        return error_set(err, ST_CORRUPT,
+                         "data_offsets %zu to %zu lie outside the %zu bytes of data", begin, end,
+                         layout->n_data);
     view->data = layout->data + begin;
     view->n_bytes = end - begin;
     return ST_OK;
@@ -107,8 +108,9 @@ static status_t read_entry(const json_t *entry, const struct layout *layout,
     if (status == ST_OK)
         status = read_range(json_object_get(entry, "data_offsets"), layout, view, err);
     if (status == ST_OK && n_bytes != view->n_bytes)
-        return error_set(err, ST_CORRUPT, "shape and dtype %s make %zu bytes, its range holds %zu",
-                         dtype, n_bytes, view->n_bytes);
+        return error_set(err, ST_CORRUPT,
+                         "shape and dtype %s make %zu bytes, data_offsets hold %zu", dtype, n_bytes,
+                         view->n_bytes);
     return status;
 }
 
@@ -170,12 +172,13 @@ static status_t check_tiling(const struct layout *layout, const struct tensor_vi
     for (size_t i = 0; i < n_views; i++) {
         const size_t begin = (size_t)((const unsigned char *)views[i].data - layout->data);
         if (begin < covered)
-            return error_set(err, ST_CORRUPT, "%s: tensor '%.128s': overlaps the one before it",
+            return error_set(err, ST_CORRUPT,
+                             "%s: tensor '%.128s': data_offsets overlap the tensor before it",
                              layout->path, views[i].name);
         if (begin > covered)
             return error_set(err, ST_CORRUPT,
-                             "%s: tensor '%.128s': a gap of %zu bytes lies before it", layout->path,
-                             views[i].name, begin - covered);
+                             "%s: tensor '%.128s': data_offsets leave a gap of %zu bytes before it",
+                             layout->path, views[i].name, begin - covered);
         covered += views[i].n_bytes;
     }
     if (covered != layout->n_data)

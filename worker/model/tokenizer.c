@@ -144,7 +144,7 @@ size_t tokenizer_vocab_size(const struct tokenizer *tokenizer)
 bool tokenizer_spelling(const struct tokenizer *tokenizer, uint32_t id, const char **bytes,
                         size_t *n_bytes)
 {
-    return vocabulary_text(&tokenizer->added.vocabulary, id, bytes, n_bytes) ||
+    return vocabulary_text(&tokenizer->added.spelled, id, bytes, n_bytes) ||
            vocabulary_text(&tokenizer->bpe.vocabulary, id, bytes, n_bytes);
 }
 
@@ -170,6 +170,12 @@ bool tokenizer_eos(const struct tokenizer *tokenizer, uint32_t *id)
     if (tokenizer->eos_id == TOKEN_NONE) return false;
     *id = tokenizer->eos_id;
     return true;
+}
+
+bool tokenizer_adds_bos(const struct tokenizer *tokenizer)
+{
+    const struct token_list *before = &tokenizer->around.before;
+    return before->n_ids > 0 && before->ids[0] == tokenizer->bos_id;
 }
 
 bool tokenizer_is_special(const struct tokenizer *tokenizer, uint32_t id)

@@ -74,6 +74,9 @@ bool tokenizer_find(const struct tokenizer *tokenizer, const char *token, uint32
 bool tokenizer_bos(const struct tokenizer *tokenizer, uint32_t *id);
 bool tokenizer_eos(const struct tokenizer *tokenizer, uint32_t *id);
 
+/* True if the file's template puts BOS in front of a text (what add_special does). */
+bool tokenizer_adds_bos(const struct tokenizer *tokenizer);
+
 /* True if `id` is an added token that the file marks as special. */
 bool tokenizer_is_special(const struct tokenizer *tokenizer, uint32_t id);
 
