@@ -23,6 +23,7 @@
 #define KERNELS_BACKEND_H
 
 #include "common/error.h"
+#include "kernels/sparse_rows.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -181,14 +182,6 @@ enum screen { SCREEN_AUTO, SCREEN_INT8, SCREEN_BF16, SCREEN_F32, SCREEN_NONE, SC
 /* "auto" | "int8" | "bf16" | "f32" | "none"; "?" outside the enum. */
 const char *screen_name(enum screen screen);
 MUST_CHECK status_t screen_parse(const char *name, enum screen *out, struct error *err);
-
-/* The firing features of a run of tokens, features ascending within a token. */
-struct sparse_rows {
-    size_t n_rows;
-    size_t *row_start; /* [n_rows + 1], entries of row r are row_start[r] .. row_start[r+1] */
-    uint32_t *feature; /* [row_start[n_rows]] */
-    float *value;      /* [row_start[n_rows]], > 0, finite */
-};
 
 struct sparse_stats {
     uint64_t n_tokens;

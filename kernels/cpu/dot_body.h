@@ -1,5 +1,5 @@
-/* The exact dot of backend.h: DOT_LANES partial sums whatever the vector width
- * (part of vector_body.h). */
+/* The exact dot of backend.h: DOT_LANES partial sums whatever the vector width; and the scan of a
+ * screen's products for pairs worth that dot (part of vector_body.h). */
 
 enum { DOT_VECS = DOT_LANES / VEC_WIDTH, DOT_ROWS = 8 / DOT_VECS };
 
@@ -35,4 +35,70 @@ static void dots(const float *w, const float *const *x, size_t n_rows, size_t d,
     size_t r = 0;
     for (; r + DOT_ROWS <= n_rows; r += DOT_ROWS) dot_group(w, x + r, DOT_ROWS, d, out + r);
     for (; r < n_rows; r++) dot_group(w, x + r, 1, d, out + r);
+}
+
+/* Lanes where the bound is not certainly at or under the floor: all ones. */
+static inline vec_bits scan_lanes(const struct scan_params *p, size_t f)
+{
+    vec bound = vec_madd(vec_load(p->product + f), vec_load(p->scale + f), vec_load(p->offset + f));
+    bound = vec_madd(vec_load(p->norm + f), vec_set(p->row_residual), bound);
+    bound = vec_madd(vec_load(p->residual + f), vec_set(p->row_norm), bound);
+    return ~(vec_bits)(bound <= p->floor);
+}
+
+/* The mask of 32 features; candidates are few, so lanes are read one by one only if any is set. */
+static inline uint32_t scan_group(const struct scan_params *p, size_t f)
+{
+    vec_bits lanes[32 / VEC_WIDTH], any = {0};
+    uint32_t bits[32], mask = 0, sum = 0;
+    for (size_t v = 0; v < 32 / VEC_WIDTH; v++) {
+        lanes[v] = scan_lanes(p, f + v * VEC_WIDTH);
+        any |= lanes[v];
+    }
+    for (size_t j = 0; j < VEC_WIDTH; j++) sum |= any[j];
+    if (!sum) return 0;
+    memcpy(bits, lanes, sizeof bits);
+    for (size_t j = 0; j < 32; j++) mask |= (bits[j] & 1u) << j;
+    return mask;
+}
+
+static void scan(const struct scan_params *p)
+{
+    for (size_t f = 0; f < p->n; f += 32) p->masks[f / 32 * p->mask_stride] = scan_group(p, f);
+}
+
+enum { QUANTISE_RUN = 256 }; /* squares summed in f32 before they join the double sums */
+
+static void quantise_run(const float *x, size_t n, float step, float inverse, int8_t *q,
+                         double sums[3])
+{
+    const float to_int = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
+    float rounded[QUANTISE_RUN], square = 0, left = 0, kept = 0;
+    vec squares = {0}, lefts = {0}, kepts = {0};
+    for (size_t i = 0; i < n; i++) rounded[i] = (x[i] * inverse + to_int) - to_int;
+    for (size_t i = 0; i < n; i++) q[i] = (int8_t)(int)rounded[i];
+    size_t i = 0;
+    for (; i + VEC_WIDTH <= n; i += VEC_WIDTH) {
+        const vec v = vec_load(x + i), back = vec_load(rounded + i) * step, rest = v - back;
+        squares = vec_madd(v, v, squares);
+        lefts = vec_madd(rest, rest, lefts);
+        kepts = vec_madd(back, back, kepts);
+    }
+    for (; i < n; i++) {
+        const float back = rounded[i] * step, rest = x[i] - back;
+        square += x[i] * x[i];
+        left += rest * rest;
+        kept += back * back;
+    }
+    sums[0] += (double)vec_sum(squares) + (double)square;
+    sums[1] += (double)vec_sum(lefts) + (double)left;
+    sums[2] += (double)vec_sum(kepts) + (double)kept;
+}
+
+static void quantise(const float *x, size_t n, float step, float inverse, int8_t *q,
+                     double sums[3])
+{
+    for (size_t i = 0; i < n; i += QUANTISE_RUN)
+        quantise_run(x + i, n - i < QUANTISE_RUN ? n - i : QUANTISE_RUN, step, inverse, q + i,
+                     sums);
 }

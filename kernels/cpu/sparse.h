@@ -1,14 +1,22 @@
 /* The exact sparse encode of backend.h on the CPU: screen cheaply, refine in f32.
  *
- * Per block of tokens a screen bounds every pair (token, feature) from above; only pairs whose
- * bound passes are computed by the exact dot. Screens, cheapest first:
+ *   block of tokens --prepare--> rows, residual norms
+ *        for each panel of 32 features:
+ *            screen  -> one 32-bit mask per token: which pairs could fire
+ *            refine  -> exact dot of those pairs, thresholds, top-k     (sparse_refine.c)
+ *   --collect--> rows of firing features
+ *
+ * A screen bounds every pair from above; only pairs whose bound passes are computed. Screens,
+ * cheapest first:
  *   int8  x and W rounded to 8 bits with one scale a row, products by VNNI, bound in registers
  *         (no [tokens, features] matrix is ever written)
- *   bf16  oneDNN bf16 product of one tile of features, then the bound
+ *   bf16  oneDNN bf16 product of a tile of features, then the bound
  *   f32   oneDNN f32 product, likewise
  *   none  every pair by the exact dot
  * The bound is Cauchy-Schwarz on the rounding residuals (performance.md 3b): with x = x' + e and
- * w = w' + g, |x w - x' w'| <= |e| |w| + |x'| |g|, plus the f32 rounding of both computations. */
+ * w = w' + g, |x w - x' w'| <= |e| |w| + |x'| |g|, plus the f32 rounding of both computations.
+ * All norms are rounded up. A pair is skipped only if its bound is certainly not above what
+ * matters, so NaN and overflow in the bound make a candidate, never a loss. */
 #ifndef KERNELS_CPU_SPARSE_H
 #define KERNELS_CPU_SPARSE_H
 
@@ -22,7 +30,8 @@ MUST_CHECK status_t sparse_weights_create(struct sparse **out, const struct spar
 void sparse_weights_destroy(struct sparse *sparse); /* NULL-safe */
 size_t sparse_weights_bytes(const struct sparse *sparse);
 
-/* `matmul` and `kernels` are borrowed and must outlive the encoder; its thread is theirs. */
+/* `matmul` (of blocks of row_block) and `kernels` are borrowed and must outlive the encoder; its
+ * thread is theirs. Errors: ST_UNSUPPORTED (an int8 screen without VNNI), ST_NO_MEMORY. */
 MUST_CHECK status_t sparse_encoder_open(struct sparse_encoder **out, const struct sparse *sparse,
                                         enum screen screen, struct matmul_cache *matmul,
                                         size_t row_block, const struct vector_kernels *kernels,

@@ -17,6 +17,17 @@ enum cpu_isa { CPU_ISA_PLAIN, CPU_ISA_AVX2, CPU_ISA_AVX512, CPU_ISA_N };
 
 enum { DOT_LANES = 16 }; /* partial sums of the exact dot; rows are padded to a multiple */
 
+/* One row of a float screen: bit f of masks[f / 32 * mask_stride] is set unless
+ * product[f] * scale[f] + offset[f] + row_residual * norm[f] + row_norm * residual[f] <= floor. */
+struct scan_params {
+    const float *product;                          /* [n], n a multiple of 32 */
+    const float *scale, *offset, *norm, *residual; /* [n] */
+    float row_residual, row_norm, floor;
+    size_t n;
+    uint32_t *masks;
+    size_t mask_stride;
+};
+
 struct vector_kernels {
     const char *name;
     void (*norm)(const struct norm_params *p);
@@ -28,6 +39,11 @@ struct vector_kernels {
     void (*head_norms)(const struct head_norms_params *p);
     /* hi = bf16(x), lo = bf16(x - hi), both to nearest even; lo may be NULL. */
     void (*split_bf16)(const float *x, size_t n, uint16_t *hi, uint16_t *lo);
+    /* q[i] = x[i] * inverse to the nearest integer (|q| <= 127 is the caller's care); adds to
+     * sums[0..2] the squares of x, of x - step q and of step q. */
+    void (*quantise)(const float *x, size_t n, float step, float inverse, int8_t *q,
+                     double sums[3]);
+    void (*scan)(const struct scan_params *p);
     /* out[r] = exact dot (backend.h) of w with x[r], r < n_rows; d is a multiple of DOT_LANES. */
     void (*dots)(const float *w, const float *const *x, size_t n_rows, size_t d, float *out);
 };

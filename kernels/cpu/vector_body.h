@@ -98,5 +98,7 @@ const struct vector_kernels VECTOR_KERNELS = {
     .attend = attend,
     .head_norms = head_norms,
     .split_bf16 = split_bf16,
+    .quantise = quantise,
+    .scan = scan,
     .dots = dots,
 };

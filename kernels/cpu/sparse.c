@@ -1,0 +1,375 @@
+#include "kernels/cpu/sparse.h"
+
+#include "common/size.h"
+#include "kernels/cpu/screen_int8.h"
+#include "kernels/cpu/sparse_refine.h"
+#include "kernels/cpu/sparse_weights.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Share of candidates above which the next screen (slower, tighter) is taken, judged over at
+ * least this many tokens. The result does not depend on it. */
+static const struct {
+    enum screen screen;
+    double most_share;
+} ESCALATION[] = {{SCREEN_INT8, 0.06}, {SCREEN_BF16, 0.15}, {SCREEN_F32, 0.5}};
+enum { ESCALATION_TOKENS = 2048, ENCODER_ALIGNMENT = 64 };
+static const float NORM_ROUND_UP = 1.0001f;
+
+struct sparse_encoder {
+    const struct sparse *sparse;
+    const struct vector_kernels *kernels;
+    struct matmul_cache *matmul;
+    size_t row_block, n_block; /* n_block: tokens of a block, a multiple of row_block */
+    enum screen wanted, screen;
+    struct refiner refiner;
+    float *x;                  /* [n_block + padding, n_row] */
+    int8_t *q;                 /* [n_in up to whole groups of 4], zeros behind n_in */
+    uint16_t *x_hi;            /* [n_block, n_in], bf16 */
+    float *product;            /* [row_block, tile width] */
+    uint32_t *masks;           /* [SPARSE_TILE / SPARSE_PANEL, n_block + padding] */
+    struct int8_tokens tokens; /* step, residual, norm, floor serve every screen */
+    struct sparse_stats stats;
+    uint64_t window_tokens, window_candidates; /* since the screen was last judged */
+};
+
+static size_t up_to(size_t n, size_t step)
+{
+    return (n + step - 1) / step * step;
+}
+
+static status_t aligned_array(size_t n, size_t item, void **out, struct error *err)
+{
+    size_t n_bytes;
+    if (!size_tensor(n, item, 1, &n_bytes) || !size_add(n_bytes, ENCODER_ALIGNMENT, &n_bytes))
+        return error_set(err, ST_TOO_LARGE, "encoder scratch of %zu", n);
+    n_bytes = n_bytes / ENCODER_ALIGNMENT * ENCODER_ALIGNMENT;
+    *out = aligned_alloc(ENCODER_ALIGNMENT, n_bytes);
+    if (!*out) return error_set(err, ST_NO_MEMORY, "encoder scratch: %zu bytes", n_bytes);
+    memset(*out, 0, n_bytes);
+    return ST_OK;
+}
+
+static status_t array_f32(size_t n, float **out, struct error *err)
+{
+    void *memory = NULL;
+    const status_t status = aligned_array(n, sizeof(float), &memory, err);
+    *out = memory;
+    return status;
+}
+
+void sparse_encoder_close(struct sparse_encoder *e)
+{
+    if (!e) return;
+    refiner_fini(&e->refiner);
+    free(e->x);
+    free(e->q);
+    free(e->x_hi);
+    free(e->product);
+    free(e->masks);
+    free(e->tokens.values);
+    free(e->tokens.step);
+    free(e->tokens.residual);
+    free(e->tokens.norm);
+    free(e->tokens.floor);
+    free(e);
+}
+
+static status_t alloc_scratch(struct sparse_encoder *e, struct error *err)
+{
+    const struct sparse *s = e->sparse;
+    const size_t n = e->n_block + INT8_TOKENS;
+    void *hi = NULL, *masks = NULL, *values = NULL, *q = NULL;
+    status_t status = array_f32(n * s->n_row, &e->x, err);
+    if (status == ST_OK) status = array_f32(e->row_block * SPARSE_TILE, &e->product, err);
+    if (status == ST_OK) status = array_f32(n, &e->tokens.step, err);
+    if (status == ST_OK) status = array_f32(n, &e->tokens.residual, err);
+    if (status == ST_OK) status = array_f32(n, &e->tokens.norm, err);
+    if (status == ST_OK) status = array_f32(n, &e->tokens.floor, err);
+    if (status == ST_OK) status = aligned_array(n * s->n_in, sizeof *e->x_hi, &hi, err);
+    e->x_hi = hi;
+    if (status == ST_OK)
+        status = aligned_array(n * (SPARSE_TILE / SPARSE_PANEL), sizeof *e->masks, &masks, err);
+    e->masks = masks;
+    if (status == ST_OK && s->panels)
+        status = aligned_array(n * s->n_groups, 4, &values, err);
+    e->tokens.values = values;
+    if (status == ST_OK) status = aligned_array(s->n_groups, 4, &q, err);
+    e->q = q;
+    return status;
+}
+
+static enum screen first_screen(const struct sparse *s, enum screen wanted)
+{
+    if (wanted != SCREEN_AUTO) return wanted;
+    if (s->panels) return SCREEN_INT8;
+    return cpu_has_bf16() ? SCREEN_BF16 : SCREEN_F32;
+}
+
+status_t sparse_encoder_open(struct sparse_encoder **out, const struct sparse *sparse,
+                             enum screen screen, struct matmul_cache *matmul, size_t row_block,
+                             const struct vector_kernels *kernels, struct error *err)
+{
+    if ((unsigned)screen >= SCREEN_N || (screen == SCREEN_INT8 && !sparse->panels))
+        return error_set(err, ST_UNSUPPORTED, "screen %s needs AVX512-VNNI", screen_name(screen));
+    struct sparse_encoder *e = calloc(1, sizeof *e);
+    if (!e) return error_set(err, ST_NO_MEMORY, "encoder");
+    e->sparse = sparse;
+    e->kernels = kernels;
+    e->matmul = matmul;
+    e->row_block = row_block < SPARSE_BLOCK ? row_block : SPARSE_BLOCK;
+    e->n_block = SPARSE_BLOCK / e->row_block * e->row_block;
+    e->wanted = screen;
+    e->screen = first_screen(sparse, screen);
+    status_t status = ST_OK;
+    if (row_block > SPARSE_BLOCK)
+        status = error_set(err, ST_TOO_LARGE, "row block %zu is over %d", row_block, SPARSE_BLOCK);
+    if (status == ST_OK) status = alloc_scratch(e, err);
+    if (status == ST_OK) status = refiner_init(&e->refiner, sparse, err);
+    if (status != ST_OK) {
+        sparse_encoder_close(e);
+        return status;
+    }
+    *out = e;
+    return ST_OK;
+}
+
+/* --- prepare: rows into scratch, rounded, with the norms that bound the rounding ---------- */
+
+struct row_moments {
+    double norm, residual, rounded_norm; /* |x|, |x - x'|, |x'| */
+};
+
+/* The row's values rounded to int8 under one step, written into the interleaved layout of
+ * screen_int8.h. Padding columns keep the value 0 (stored as 128). */
+static struct row_moments round_int8(struct sparse_encoder *e, size_t token, const float *x,
+                                     float largest)
+{
+    const size_t n_groups = e->sparse->n_groups;
+    uint8_t *values = e->tokens.values + token / INT8_TOKENS * INT8_TOKENS * n_groups * 4 +
+                      token % INT8_TOKENS * 4;
+    const bool is_tiny = largest < 1e-30f; /* then all rounds to 0 and the rest is the row */
+    const float step = is_tiny ? 0 : largest / 127, inverse = is_tiny ? 0 : 127 / largest;
+    double sums[3] = {0, 0, 0};
+    e->kernels->quantise(x, e->sparse->n_in, step, inverse, e->q, sums);
+    for (size_t g = 0; g < n_groups; g++) {
+        uint32_t four;
+        memcpy(&four, e->q + 4 * g, sizeof four);
+        four ^= 0x80808080u; /* value + 128, unsigned */
+        memcpy(values + g * INT8_TOKENS * 4, &four, sizeof four);
+    }
+    e->tokens.step[token] = step;
+    return (struct row_moments){sqrt(sums[0]), sqrt(sums[1]), sqrt(sums[2])};
+}
+
+static struct row_moments round_bf16(struct sparse_encoder *e, size_t token, const float *x)
+{
+    const size_t n_in = e->sparse->n_in;
+    uint16_t *hi = e->x_hi + token * n_in;
+    double square = 0, residual = 0, rounded = 0;
+    e->kernels->split_bf16(x, n_in, hi, NULL);
+    for (size_t i = 0; i < n_in; i++) {
+        const uint32_t bits = (uint32_t)hi[i] << 16;
+        float back;
+        memcpy(&back, &bits, sizeof back);
+        const double rest = (double)x[i] - (double)back;
+        square += (double)x[i] * (double)x[i];
+        residual += rest * rest;
+        rounded += (double)back * (double)back;
+    }
+    return (struct row_moments){sqrt(square), sqrt(residual), sqrt(rounded)};
+}
+
+static struct row_moments plain_norm(const float *x, size_t n)
+{
+    double square = 0;
+    for (size_t i = 0; i < n; i++) square += (double)x[i] * (double)x[i];
+    return (struct row_moments){sqrt(square), 0, 0};
+}
+
+/* The largest magnitude of a row; not finite if any value is not. */
+static float row_largest(const float *x, size_t n)
+{
+    uint32_t largest = 0; /* magnitudes order like their bits, NaN above infinity */
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        bits &= 0x7fffffffu;
+        largest = bits > largest ? bits : largest;
+    }
+    float value;
+    memcpy(&value, &largest, sizeof value);
+    return value;
+}
+
+static status_t prepare(struct sparse_encoder *e, const float *x, size_t first, size_t n_tokens,
+                        struct error *err)
+{
+    const struct sparse *s = e->sparse;
+    for (size_t t = 0; t < n_tokens; t++) {
+        float *row = e->x + t * s->n_row;
+        memcpy(row, x + (first + t) * s->n_in, s->n_in * sizeof *row);
+        const float largest = row_largest(row, s->n_in);
+        if (!isfinite(largest))
+            return error_set(err, ST_BAD_INPUT, "activation of token %zu is not finite",
+                             first + t);
+        struct row_moments m;
+        if (e->screen == SCREEN_INT8)
+            m = round_int8(e, t, row, largest);
+        else if (e->screen == SCREEN_BF16)
+            m = round_bf16(e, t, row);
+        else
+            m = plain_norm(row, s->n_in);
+        e->tokens.residual[t] =
+            ((float)m.residual + (float)m.norm * s->rounding) * NORM_ROUND_UP + 1e-30f;
+        e->tokens.norm[t] = (float)m.rounded_norm * NORM_ROUND_UP + 1e-30f;
+        e->tokens.floor[t] = 0;
+    }
+    return ST_OK;
+}
+
+/* --- screens ------------------------------------------------------------------------------ */
+
+static status_t screen_by_int8(struct sparse_encoder *e, size_t n_tokens, struct error *err)
+{
+    const struct sparse *s = e->sparse;
+    const struct screen_bounds *b = &s->int8;
+    const size_t n_padded = up_to(n_tokens, INT8_TOKENS);
+    status_t status = ST_OK;
+    for (size_t t = n_tokens; t < n_padded; t++) e->tokens.floor[t] = INFINITY;
+    e->tokens.n_tokens = n_padded;
+    for (size_t f = 0; f < s->n_features && status == ST_OK; f += SPARSE_PANEL) {
+        const struct int8_panel panel = {.weights = s->panels + f * s->n_groups * 4,
+                                         .start = s->panel_start + f,
+                                         .scale = b->scale + f,
+                                         .offset = b->offset + f,
+                                         .norm = b->norm + f,
+                                         .residual = b->residual + f,
+                                         .n_groups = s->n_groups};
+        screen_int8_panel(&panel, &e->tokens, e->masks);
+        status = refiner_panel(&e->refiner, f / SPARSE_PANEL, e->masks, e->x, n_tokens,
+                               e->tokens.floor, err);
+    }
+    return status;
+}
+
+/* Masks of one tile [width / 32, n_block] for the tokens of one row block. */
+static status_t scan_row_block(struct sparse_encoder *e, const struct packed *tile,
+                               size_t first_feature, size_t first, size_t n_tokens,
+                               struct error *err)
+{
+    const struct sparse *s = e->sparse;
+    const size_t width = matmul_packed_n_out(tile);
+    const bool is_bf16 = e->screen == SCREEN_BF16;
+    const struct screen_bounds *b = is_bf16 ? &s->bf16 : &s->f32;
+    const struct matmul_params product = {.weights = tile,
+                                          .x = e->x + first * s->n_row,
+                                          .y = e->product,
+                                          .ld_x = s->n_row,
+                                          .ld_y = width,
+                                          .n_rows = e->row_block};
+    const status_t status =
+        is_bf16 ? matmul_run_bf16(e->matmul, tile, e->x_hi + first * s->n_in, e->product, width,
+                                  err)
+                : matmul_run(e->matmul, &product, err);
+    if (status != ST_OK) return status;
+    for (size_t t = first; t < first + e->row_block && t < n_tokens; t++) {
+        const struct scan_params scan = {.product = e->product + (t - first) * width,
+                                         .scale = b->scale + first_feature,
+                                         .offset = b->offset + first_feature,
+                                         .norm = b->norm + first_feature,
+                                         .residual = b->residual + first_feature,
+                                         .row_residual = e->tokens.residual[t],
+                                         .row_norm = e->tokens.norm[t],
+                                         .floor = e->tokens.floor[t],
+                                         .n = width,
+                                         .masks = e->masks + t,
+                                         .mask_stride = e->n_block};
+        e->kernels->scan(&scan);
+    }
+    return ST_OK;
+}
+
+static status_t screen_by_product(struct sparse_encoder *e, size_t n_tokens, struct error *err)
+{
+    const struct sparse *s = e->sparse;
+    struct packed *const *tiles;
+    status_t status = sparse_tiles(s, e->screen, &tiles, err);
+    for (size_t first = 0; first < s->n_features && status == ST_OK; first += SPARSE_TILE) {
+        for (size_t t = 0; t < n_tokens && status == ST_OK; t += e->row_block)
+            status = scan_row_block(e, tiles[first / SPARSE_TILE], first, t, n_tokens, err);
+        for (size_t f = first; f < first + SPARSE_TILE && f < s->n_features && status == ST_OK;
+             f += SPARSE_PANEL)
+            status = refiner_panel(&e->refiner, f / SPARSE_PANEL,
+                                   e->masks + (f - first) / SPARSE_PANEL * e->n_block, e->x,
+                                   n_tokens, e->tokens.floor, err);
+    }
+    return status;
+}
+
+static status_t screen_nothing(struct sparse_encoder *e, size_t n_tokens, struct error *err)
+{
+    status_t status = ST_OK;
+    for (size_t t = 0; t < n_tokens; t++) e->masks[t] = UINT32_MAX;
+    for (size_t f = 0; f < e->sparse->n_features && status == ST_OK; f += SPARSE_PANEL)
+        status = refiner_panel(&e->refiner, f / SPARSE_PANEL, e->masks, e->x, n_tokens,
+                               e->tokens.floor, err);
+    return status;
+}
+
+static status_t run_block(struct sparse_encoder *e, const float *x, size_t first,
+                          size_t n_tokens, struct error *err)
+{
+    status_t status = prepare(e, x, first, n_tokens, err);
+    if (status != ST_OK) return status;
+    if (e->screen == SCREEN_INT8)
+        status = screen_by_int8(e, n_tokens, err);
+    else if (e->screen == SCREEN_NONE)
+        status = screen_nothing(e, n_tokens, err);
+    else
+        status = screen_by_product(e, n_tokens, err);
+    return status == ST_OK ? refiner_collect(&e->refiner, n_tokens, err) : status;
+}
+
+/* AUTO: take the next screen if this one lets too much through. */
+static void judge_screen(struct sparse_encoder *e)
+{
+    if (e->wanted != SCREEN_AUTO || e->window_tokens < ESCALATION_TOKENS) return;
+    const double n_pairs = (double)e->window_tokens * (double)e->sparse->n_features;
+    const double share = (double)e->window_candidates / n_pairs;
+    for (size_t i = 0; i < sizeof ESCALATION / sizeof ESCALATION[0]; i++) {
+        if (e->screen != ESCALATION[i].screen || share <= ESCALATION[i].most_share) continue;
+        e->screen = (enum screen)(e->screen + 1);
+        break;
+    }
+    e->window_tokens = e->window_candidates = 0;
+}
+
+status_t sparse_encoder_run(struct sparse_encoder *e, const float *x, size_t n_tokens,
+                            struct sparse_rows *out, struct error *err)
+{
+    status_t status = refiner_begin(&e->refiner, n_tokens, err);
+    for (size_t first = 0; first < n_tokens && status == ST_OK; first += e->n_block) {
+        const size_t n = n_tokens - first < e->n_block ? n_tokens - first : e->n_block;
+        const uint64_t before = e->refiner.n_candidates;
+        status = run_block(e, x, first, n, err);
+        e->window_tokens += n;
+        e->window_candidates += e->refiner.n_candidates - before;
+        judge_screen(e);
+    }
+    if (status != ST_OK) return status;
+    *out = e->refiner.rows;
+    e->stats.n_tokens += n_tokens;
+    e->stats.n_fired += out->row_start[out->n_rows];
+    return ST_OK;
+}
+
+struct sparse_stats sparse_encoder_stats(const struct sparse_encoder *e)
+{
+    struct sparse_stats stats = e->stats;
+    stats.n_candidates = e->refiner.n_candidates;
+    stats.screen = e->screen;
+    return stats;
+}

@@ -1,0 +1,52 @@
+/* From masks of candidate pairs to firing features: the exact dot, the rule of the dictionary's
+ * architecture, the top k of each token, and rows in the end. One encoder's; private to
+ * kernels/cpu. */
+#ifndef KERNELS_CPU_SPARSE_REFINE_H
+#define KERNELS_CPU_SPARSE_REFINE_H
+
+#include "kernels/cpu/sparse_weights.h"
+
+enum { SPARSE_BLOCK = 512 }; /* tokens refined together: their rows fit a level-2 cache */
+
+struct fired {
+    uint32_t token, feature; /* token within the block */
+    float value;
+};
+
+/* A token's best k so far: a heap with the worst on top (lowest value, then highest feature). */
+struct best {
+    struct fired *heap; /* [k] */
+    size_t n;
+};
+
+struct refiner {
+    const struct sparse *sparse;
+    struct fired *fired; /* [n_fired] in order of feature, growable */
+    size_t n_fired, capacity;
+    struct best *best; /* [SPARSE_BLOCK] for topk */
+    struct fired *heaps;
+    uint32_t *queue; /* [SPARSE_PANEL, SPARSE_BLOCK]: tokens to compute per feature */
+    uint64_t n_candidates;
+    /* rows of all blocks of the run: */
+    struct sparse_rows rows;
+    size_t rows_capacity, entries_capacity;
+};
+
+MUST_CHECK status_t refiner_init(struct refiner *r, const struct sparse *sparse,
+                                 struct error *err);
+void refiner_fini(struct refiner *r); /* safe on zeroed */
+
+/* Begin a run of n_tokens: rows empty. */
+MUST_CHECK status_t refiner_begin(struct refiner *r, size_t n_tokens, struct error *err);
+
+/* Compute the candidates of panel `panel` (bit f of masks[t]) exactly. x: rows of the block,
+ * [n_tokens, n_row]. For topk dictionaries floor[t] rises to the token's k-th best value.
+ * Errors: ST_BAD_INPUT (an activation overflows; names the token), ST_NO_MEMORY. */
+MUST_CHECK status_t refiner_panel(struct refiner *r, size_t panel, const uint32_t *masks,
+                                  const float *x, size_t n_tokens, float *floor,
+                                  struct error *err);
+
+/* End a block of n_tokens: append its rows. */
+MUST_CHECK status_t refiner_collect(struct refiner *r, size_t n_tokens, struct error *err);
+
+#endif
