@@ -93,9 +93,11 @@ struct sweep_scoring {
 /* Every threshold of statistics.md. */
 struct sweep_thresholds {
     uint32_t min_test_documents; /* fewer with firing: insufficient */
-    double dense_fraction;       /* fires on more of the tokens: dense */
+    double dense_share;          /* fires on more of the tokens: dense */
+    double position_f1;          /* the position alone predicts it so well: position */
+    double token_f1;             /* one token type alone predicts it so well: token */
     double unit_quantile;        /* of |value|: where a neuron, dimension or head fires */
-    double overlap_jaccard;      /* 8-gram overlap with an explain window: dropped */
+    double near_duplicate_jaccard; /* 8-gram overlap with an explain window: dropped */
     double target_accuracy;      /* balanced accuracy on validate */
     double z_min;
     double fdr_q;
