@@ -270,6 +270,28 @@ Test(kernels_sparse, stays_exact_on_hostile_activations)
     }
 }
 
+/* Every pair fires by a hair, in few dimensions, where the bound of the screens is nearly tight:
+ * a slack that is too small loses some of them. */
+Test(kernels_sparse, keeps_pairs_that_fire_by_a_hair)
+{
+    for (size_t n_in = 2; n_in <= 8; n_in += 3) {
+        struct problem p = make_problem(PLAIN, n_in, 4000, 1);
+        float *bias = p.memory + n_in * 4000;
+        for (size_t f = 0; f < 4000; f++) {
+            const float dot = exact_dot(p.x, p.params.weights + f * n_in, n_in);
+            bias[f] = -dot + fabsf(dot) * 1e-6f;
+        }
+        for (unsigned screen = 0; screen < SCREEN_N; screen++) {
+            const enum cpu_isa isa = cpu_isa_detect(CPU_ISA_AVX512);
+            if (!can_screen(isa, (enum screen)screen)) continue;
+            const size_t n = check_problem(&p, isa, (enum screen)screen,
+                                           screen_name((enum screen)screen));
+            cr_expect(n > 3900, "%zu fired", n);
+        }
+        free(p.memory);
+    }
+}
+
 Test(kernels_sparse, topk_ties_go_to_the_lower_feature)
 {
     struct problem p = make_problem(TOPK, 16, 500, 9);
