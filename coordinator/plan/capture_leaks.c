@@ -44,11 +44,18 @@ static uint64_t count_group(const struct seen *seen, size_t n)
 status_t capture_plan_count_leaks(const struct capture_plan *plan, uint64_t *n_leaks,
                                   struct error *err)
 {
-    const size_t n = token_corpus_n_documents(plan->corpus);
+    return capture_plan_count_leaks_in(plan, plan->corpus, n_leaks, err);
+}
+
+status_t capture_plan_count_leaks_in(const struct capture_plan *plan,
+                                     const struct token_corpus *corpus, uint64_t *n_leaks,
+                                     struct error *err)
+{
+    const size_t n = token_corpus_n_documents(corpus);
     struct seen *seen = malloc((n ? n : 1) * sizeof *seen);
     if (!seen) return error_set(err, ST_NO_MEMORY, "%zu documents", n);
     for (size_t i = 0; i < n; i++)
-        seen[i] = (struct seen){token_corpus_document(plan->corpus, i).content_key, NO_SIDE};
+        seen[i] = (struct seen){token_corpus_document(corpus, i).content_key, NO_SIDE};
     for (size_t u = 0; u < plan->n_units; u++)
         for (uint32_t s = 0; s < plan->units[u].n_segments; s++) {
             const struct capture_segment *segment =

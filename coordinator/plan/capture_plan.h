@@ -83,6 +83,11 @@ void capture_plan_unit(const struct capture_plan *plan, uint64_t index, uint32_t
  * equal tokens. 0, or the plan is wrong. Errors: ST_NO_MEMORY. */
 MUST_CHECK status_t capture_plan_count_leaks(const struct capture_plan *plan, uint64_t *n_leaks,
                                              struct error *err);
+/* The same, with the documents' contents taken from `corpus` (of at least as many documents):
+ * how a test shows that the count can be other than 0. */
+MUST_CHECK status_t capture_plan_count_leaks_in(const struct capture_plan *plan,
+                                                const struct token_corpus *corpus,
+                                                uint64_t *n_leaks, struct error *err);
 
 /* A number of everything the units depend on: equal plans have equal keys. */
 uint64_t capture_plan_key(const struct capture_plan *plan);

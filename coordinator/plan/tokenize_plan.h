@@ -27,7 +27,7 @@ struct tokenize_batch {
     uint32_t corpus_index;
     bool has_tokens;
     size_t n_documents;
-    const char *const *ids; /* [n_documents] */
+    const char *const *ids; /* [n_documents]; of a named corpus "NAME/ID" */
     const char *bytes;      /* the texts, one after the other; or the token ids, as uint32_t */
     const size_t *n_bytes;  /* [n_documents]: of the text, or 4 per token */
 };

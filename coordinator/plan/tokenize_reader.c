@@ -108,6 +108,17 @@ static bool fits(const struct tokenize_reader *reader, const struct tokenize_bat
            reader->bytes.n_bytes + held_bytes(&reader->held) <= TOKENIZE_BATCH_BYTES;
 }
 
+/* Two corpora may use the same ids, and keys are numbers of ids: a named corpus names its own. */
+static status_t add_id(struct tokenize_reader *reader, const char *id, struct error *err)
+{
+    const char *name = reader->sources[reader->corpus_index].name;
+    status_t status = ST_OK;
+    if (name) status = buffer_append_text(&reader->id_bytes, name, err);
+    if (name && status == ST_OK) status = buffer_append(&reader->id_bytes, "/", 1, err);
+    if (status == ST_OK) status = buffer_append(&reader->id_bytes, id, strlen(id) + 1, err);
+    return status;
+}
+
 static status_t add_held(struct tokenize_reader *reader, struct tokenize_batch *batch,
                          struct error *err)
 {
@@ -120,8 +131,7 @@ static status_t add_held(struct tokenize_reader *reader, struct tokenize_batch *
     reader->n_bytes[batch->n_documents] = n_bytes;
     reader->id_offset[batch->n_documents] = reader->id_bytes.n_bytes;
     status = buffer_append(&reader->bytes, bytes, n_bytes, err);
-    if (status == ST_OK)
-        status = buffer_append(&reader->id_bytes, held->id, strlen(held->id) + 1, err);
+    if (status == ST_OK) status = add_id(reader, held->id, err);
     batch->n_documents++;
     reader->is_holding = false;
     return status;
