@@ -45,7 +45,7 @@ static void count_slots(const struct evidence_slot *slots, uint32_t n_slots, siz
     *n_documents = *n_windows = 0;
     for (uint32_t i = 0; i < n_slots; i++) {
         *n_documents += slots[i].n_documents;
-        *n_windows += (size_t)slots[i].n_firing + slots[i].n_silent + slots[i].n_near_miss;
+        *n_windows += (size_t)slots[i].n_firing + slots[i].silent.n + slots[i].near_miss.n;
     }
 }
 
@@ -55,10 +55,10 @@ static void collect(const struct evidence_slot *slot, struct evidence_table *tab
         table->document[table->n_documents++] = slot->document[i];
     for (size_t i = 0; i < slot->n_firing; i++)
         table->window[table->n_windows++] = slot->firing[i].window;
-    for (size_t i = 0; i < slot->n_silent; i++)
-        table->window[table->n_windows++] = slot->silent[i];
-    for (size_t i = 0; i < slot->n_near_miss; i++)
-        table->window[table->n_windows++] = slot->near_miss[i];
+    for (size_t i = 0; i < slot->silent.n; i++)
+        table->window[table->n_windows++] = slot->silent.window[i];
+    for (size_t i = 0; i < slot->near_miss.n; i++)
+        table->window[table->n_windows++] = slot->near_miss.window[i];
 }
 
 /* Sorted and each once; of a window given with two lengths (by a worker that lies) the longer. */
@@ -143,12 +143,12 @@ static void fill_documents(const struct evidence_slot *slot, const struct eviden
     qsort(record->document, record->n_documents, sizeof *record->document, compare_u32);
 }
 
-static uint32_t fill_sample(const struct evidence_window *windows, size_t n,
+static uint32_t fill_sample(const struct evidence_sample *sample,
                             const struct evidence_table *table, uint32_t *out)
 {
-    for (size_t i = 0; i < n; i++) out[i] = place_of(table, &windows[i]);
-    qsort(out, n, sizeof *out, compare_u32);
-    return (uint32_t)n;
+    for (size_t i = 0; i < sample->n; i++) out[i] = place_of(table, &sample->window[i]);
+    qsort(out, sample->n, sizeof *out, compare_u32);
+    return sample->n;
 }
 
 static status_t fill_firing(const struct evidence_slot *slot, const struct evidence_table *table,
@@ -182,9 +182,8 @@ static status_t fill_record(const struct block *block, const struct evidence_slo
     evidence_record_reset(record, slot_index);
     fill_statistics(slot, record);
     fill_documents(slot, &block->table, record);
-    record->n_silent = fill_sample(slot->silent, slot->n_silent, &block->table, record->silent);
-    record->n_near_miss =
-        fill_sample(slot->near_miss, slot->n_near_miss, &block->table, record->near_miss);
+    record->n_silent = fill_sample(&slot->silent, &block->table, record->silent);
+    record->n_near_miss = fill_sample(&slot->near_miss, &block->table, record->near_miss);
     return fill_firing(slot, &block->table, block->order, record, err);
 }
 

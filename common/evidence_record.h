@@ -9,13 +9,10 @@
 #include "common/evidence.h"
 #include "common/evidence_bins.h"
 #include "common/evidence_bytes.h"
+#include "common/evidence_select.h"
 
 #include <stddef.h>
 #include <stdint.h>
-
-enum {
-    EVIDENCE_MAX_FIRING = EVIDENCE_MAX_TOP_K + EVIDENCE_RESERVOIR_BINS * EVIDENCE_MAX_BIN_K
-};
 
 /* Populated bins, ascending, counts > 0. */
 struct evidence_bin_counts {

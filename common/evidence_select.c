@@ -2,107 +2,84 @@
 
 #include <string.h>
 
-enum { INSERTION_MAX = 16 };
-
-static void sort_by_insertion(struct evidence_candidate *candidates, size_t n)
-{
-    for (size_t i = 1; i < n; i++) {
-        const struct evidence_candidate moved = candidates[i];
-        size_t at = i;
-        for (; at > 0 && evidence_candidate_before(&moved, &candidates[at - 1]); at--)
-            candidates[at] = candidates[at - 1];
-        candidates[at] = moved;
-    }
-}
-
-static void merge_runs(const struct evidence_candidate *from, size_t middle, size_t n,
-                       struct evidence_candidate *to)
-{
-    size_t left = 0, right = middle;
-    for (size_t i = 0; i < n; i++) {
-        const bool takes_right =
-            left == middle ||
-            (right < n && evidence_candidate_before(&from[right], &from[left]));
-        to[i] = takes_right ? from[right++] : from[left++];
-    }
-}
-
-/* Already sorted runs, the usual case after a merge, cost one pass. */
-static bool is_sorted(const struct evidence_candidate *candidates, size_t n)
-{
-    for (size_t i = 1; i < n; i++)
-        if (evidence_candidate_before(&candidates[i], &candidates[i - 1])) return false;
-    return true;
-}
-
-void evidence_candidates_sort(struct evidence_candidate *candidates, size_t n,
-                              struct evidence_candidate *scratch)
-{
-    if (n <= INSERTION_MAX) {
-        sort_by_insertion(candidates, n);
-        return;
-    }
-    if (is_sorted(candidates, n)) return;
-    const size_t middle = n / 2;
-    evidence_candidates_sort(candidates, middle, scratch);
-    evidence_candidates_sort(candidates + middle, n - middle, scratch);
-    memcpy(scratch, candidates, n * sizeof *scratch);
-    merge_runs(scratch, middle, n, candidates);
-}
-
-void evidence_candidates_merge(struct evidence_candidate *candidates, size_t n_sorted, size_t n,
-                               struct evidence_candidate *scratch)
-{
-    evidence_candidates_sort(candidates + n_sorted, n - n_sorted, scratch);
-    memcpy(scratch, candidates, n * sizeof *scratch);
-    merge_runs(scratch, n_sorted, n, candidates);
-}
-
+/* Two documents may bear one name, and so one key: the index decides. */
 static bool has_smaller_key(const struct evidence_candidate *a, const struct evidence_candidate *b)
 {
     return a->key != b->key ? a->key < b->key : a->document_index < b->document_index;
 }
 
-size_t evidence_smallest_keys(const struct evidence_candidate *candidates, size_t n, uint32_t k,
-                              size_t *out)
+/* Total order of firing windows; neither before the other only for the same window. */
+static bool is_before(const struct evidence_candidate *a, const struct evidence_candidate *b)
 {
-    size_t n_out = 0;
-    for (size_t i = 0; i < n && k > 0; i++) {
-        if (n_out == k && !has_smaller_key(&candidates[i], &candidates[out[k - 1]])) continue;
-        size_t at = n_out < k ? n_out++ : k - 1;
-        for (; at > 0 && has_smaller_key(&candidates[i], &candidates[out[at - 1]]); at--)
-            out[at] = out[at - 1];
-        out[at] = i;
-    }
-    return n_out;
+    return a->max_value != b->max_value ? a->max_value > b->max_value : has_smaller_key(a, b);
 }
 
-static size_t drop_repeated(struct evidence_candidate *candidates, size_t n)
+static size_t find_place(const struct evidence_candidate *list, size_t n,
+                         const struct evidence_candidate *candidate)
 {
-    size_t n_distinct = n > 0;
-    for (size_t i = 1; i < n; i++)
-        if (evidence_candidate_before(&candidates[n_distinct - 1], &candidates[i]))
-            candidates[n_distinct++] = candidates[i];
-    for (size_t i = n_distinct; i < n; i++) candidates[i].is_kept = false;
-    return n_distinct;
+    size_t low = 0, high = n;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (is_before(&list[middle], candidate)) low = middle + 1;
+        else high = middle;
+    }
+    return low;
 }
 
-size_t evidence_candidates_select(struct evidence_candidate *candidates, size_t n,
-                                  const struct evidence_limits *limits)
+/* The sample of a bin around `place`: how many, and the place of the largest key. */
+struct sample {
+    size_t n, worst;
+};
+
+static void note_sampled(const struct evidence_candidate *list, size_t i, struct sample *sample)
 {
-    size_t smallest[EVIDENCE_MAX_BIN_K];
-    n = drop_repeated(candidates, n);
-    for (size_t i = 0; i < n; i++) candidates[i].is_kept = i < limits->top_k;
-    for (size_t start = 0; start < n;) {
-        const size_t end = evidence_bin_end(candidates, n, start);
-        const size_t n_smallest =
-            evidence_smallest_keys(candidates + start, end - start, limits->bin_k, smallest);
-        for (size_t i = 0; i < n_smallest; i++) candidates[start + smallest[i]].is_kept = true;
-        start = end;
+    if (!list[i].is_sampled) return;
+    if (sample->n == 0 || has_smaller_key(&list[sample->worst], &list[i])) sample->worst = i;
+    sample->n++;
+}
+
+static struct sample find_sample(const struct evidence_candidate *list, size_t n, size_t place,
+                                 uint32_t bin)
+{
+    struct sample sample = {0, 0};
+    for (size_t i = place; i-- > 0 && evidence_reservoir_bin(list[i].max_value) == bin;)
+        note_sampled(list, i, &sample);
+    for (size_t i = place; i < n && evidence_reservoir_bin(list[i].max_value) == bin; i++)
+        note_sampled(list, i, &sample);
+    return sample;
+}
+
+static void remove_at(struct evidence_candidate *list, size_t *n, size_t place)
+{
+    memmove(list + place, list + place + 1, (*n - place - 1) * sizeof *list);
+    --*n;
+}
+
+bool evidence_insert_firing(struct evidence_candidate *list, size_t *n,
+                            const struct evidence_limits *limits,
+                            const struct evidence_candidate *candidate)
+{
+    const size_t place = find_place(list, *n, candidate);
+    if (place < *n && !is_before(candidate, &list[place])) return false; /* the same window */
+    const struct sample sample =
+        find_sample(list, *n, place, evidence_reservoir_bin(candidate->max_value));
+    const bool is_full = sample.n >= limits->bin_k;
+    const bool is_sampled = !is_full || (sample.n > 0 &&
+                                         has_smaller_key(candidate, &list[sample.worst]));
+    if (!is_sampled && place >= limits->top_k) return false;
+    memmove(list + place + 1, list + place, (*n - place) * sizeof *list);
+    list[place] = *candidate;
+    list[place].is_sampled = is_sampled;
+    ++*n;
+    if (is_sampled && is_full) { /* the worst of the sample leaves it, and perhaps the list */
+        const size_t worst = sample.worst + (sample.worst >= place);
+        list[worst].is_sampled = false;
+        if (worst >= limits->top_k) remove_at(list, n, worst);
     }
-    size_t n_kept = 0;
-    for (size_t i = 0; i < n; i++) n_kept += candidates[i].is_kept;
-    return n_kept;
+    /* and so may the window that the new one pushed out of the top */
+    if (place < limits->top_k && *n > limits->top_k && !list[limits->top_k].is_sampled)
+        remove_at(list, n, limits->top_k);
+    return true;
 }
 
 bool evidence_insert_smallest(struct evidence_candidate *list, size_t *n, size_t k,

@@ -14,9 +14,8 @@ status_t evidence_merge_init(struct evidence_merge *merge,
                                      .table = table};
     merge->window_number = malloc((table->n_windows + (size_t)1) * sizeof(uint64_t));
     merge->document_number = malloc((table->n_documents + (size_t)1) * sizeof(uint64_t));
-    merge->candidates = malloc(2 * EVIDENCE_MAX_FIRING * sizeof *merge->candidates);
-    merge->scratch = malloc(2 * EVIDENCE_MAX_FIRING * sizeof *merge->scratch);
-    if (!merge->window_number || !merge->document_number || !merge->candidates || !merge->scratch)
+    merge->candidates = malloc((EVIDENCE_MAX_FIRING + 1) * sizeof *merge->candidates);
+    if (!merge->window_number || !merge->document_number || !merge->candidates)
         return error_set(err, ST_NO_MEMORY, "merging evidence of %u windows", table->n_windows);
     uint64_t check = 0;
     for (uint32_t i = 0; i < table->n_documents; i++) {
@@ -41,14 +40,13 @@ void evidence_merge_fini(struct evidence_merge *merge)
     free(merge->window_number);
     free(merge->document_number);
     free(merge->candidates);
-    free(merge->scratch);
     *merge = (struct evidence_merge){0};
 }
 
 void evidence_slot_init(struct evidence_slot *slot)
 {
-    *slot = (struct evidence_slot){.silent_limit = UINT64_MAX,
-                                   .near_miss_limit = UINT64_MAX,
+    *slot = (struct evidence_slot){.silent.limit = UINT64_MAX,
+                                   .near_miss.limit = UINT64_MAX,
                                    .document_limit = UINT64_MAX};
 }
 
@@ -59,8 +57,10 @@ void evidence_slot_fini(struct evidence_slot *slot)
     evidence_counts_fini(&slot->positions);
     free(slot->firing);
     free(slot->document);
-    free(slot->silent);
-    free(slot->near_miss);
+    free(slot->silent.key);
+    free(slot->silent.window);
+    free(slot->near_miss.key);
+    free(slot->near_miss.window);
     evidence_slot_init(slot);
 }
 
@@ -68,7 +68,7 @@ bool evidence_slot_is_empty(const struct evidence_slot *slot)
 {
     uint32_t n_hard = 0;
     for (size_t i = 0; i < EVIDENCE_HARD_TOKENS; i++) n_hard |= slot->n_hard_tokens[i];
-    return slot->values.n_bins == 0 && slot->n_silent == 0 && slot->n_near_miss == 0 &&
+    return slot->values.n_bins == 0 && slot->silent.n == 0 && slot->near_miss.n == 0 &&
            n_hard == 0;
 }
 
@@ -79,27 +79,6 @@ size_t evidence_slot_memory_bytes(const struct evidence_slot *slot)
     return n_bins * sizeof(uint32_t) + slot->n_firing * sizeof *slot->firing +
            slot->n_activations * (sizeof(float) + sizeof(uint16_t)) +
            slot->n_documents * sizeof *slot->document +
-           ((size_t)slot->n_silent + slot->n_near_miss) * sizeof *slot->silent;
-}
-
-uint64_t evidence_slot_key(const struct evidence_documents *documents,
-                           const struct evidence_window *window, uint64_t slot_number)
-{
-    const uint64_t document_key = documents->key[window->document_index];
-    return evidence_key(evidence_window_number(document_key, window->document_offset),
-                        slot_number);
-}
-
-size_t evidence_slot_candidates(const struct evidence_slot *slot, uint64_t slot_number,
-                                const struct evidence_documents *documents,
-                                struct evidence_candidate *out)
-{
-    for (size_t i = 0; i < slot->n_firing; i++)
-        out[i] = (struct evidence_candidate){
-            .key = evidence_slot_key(documents, &slot->firing[i].window, slot_number),
-            .max_value = slot->firing[i].max_value,
-            .document_index = slot->firing[i].window.document_index,
-            .source = (uint32_t)i,
-        };
-    return slot->n_firing;
+           ((size_t)slot->silent.n + slot->near_miss.n) *
+               (sizeof(uint64_t) + sizeof(struct evidence_window));
 }

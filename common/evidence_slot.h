@@ -2,9 +2,8 @@
  * users read through evidence_view.
  *
  * The kept firing windows are one list, ordered as evidence_select.h says: its first top_k are
- * the top windows, and the bin_k of smallest key in a bin its reservoir. Keys are not stored:
- * they follow from the document. Arrays are made anew when something enters, at exact size, so
- * that 16,384 slots stay small. */
+ * the top windows, and the bin_k of smallest key in a bin its reservoir. It is made anew, at
+ * exact size, when something enters. */
 #ifndef COMMON_EVIDENCE_SLOT_H
 #define COMMON_EVIDENCE_SLOT_H
 
@@ -17,10 +16,20 @@
 #include <stdint.h>
 
 struct evidence_firing {
+    uint64_t key;
     struct evidence_window window;
     float max_value;
     uint32_t first; /* of its activations in the slot's values and positions */
     uint16_t n_activations;
+    bool is_sampled; /* in its bin's reservoir */
+};
+
+/* A sample of windows without firing, by (key, document). */
+struct evidence_sample {
+    uint64_t *key;                  /* [n], owned */
+    struct evidence_window *window; /* [n], owned */
+    uint64_t limit;                 /* largest key that can enter */
+    uint16_t n;
 };
 
 struct evidence_slot {
@@ -34,11 +43,10 @@ struct evidence_slot {
     float *value;                   /* [n_activations], inside the allocation of firing */
     uint16_t *position;             /* [n_activations], likewise */
     uint32_t *document;                /* [n_documents] of smallest document number, ascending */
-    struct evidence_window *silent;    /* [n_silent] by key */
-    struct evidence_window *near_miss; /* [n_near_miss] by near key */
-    uint64_t silent_limit, near_miss_limit, document_limit; /* largest key that can enter */
+    uint64_t document_limit;           /* largest document number that can enter */
+    struct evidence_sample silent, near_miss;
     uint32_t n_activations;
-    uint16_t n_firing, n_documents, n_silent, n_near_miss;
+    uint16_t n_firing, n_documents;
 };
 
 /* Everything a record's merge needs beside the slot: shared by all slots of a message. */
@@ -48,7 +56,7 @@ struct evidence_merge {
     const struct evidence_table *table;
     uint64_t *window_number;   /* [table->n_windows] */
     uint64_t *document_number; /* [table->n_documents] */
-    struct evidence_candidate *candidates, *scratch; /* [EVIDENCE_MAX_FIRING * 2] */
+    struct evidence_candidate *candidates; /* [EVIDENCE_MAX_FIRING + 1], scratch */
 };
 
 /* Take numbers and scratch for the message's table, checking that its documents are known and
@@ -69,15 +77,5 @@ size_t evidence_slot_memory_bytes(const struct evidence_slot *slot);
 MUST_CHECK status_t evidence_slot_merge(struct evidence_slot *slot,
                                         const struct evidence_record *record,
                                         const struct evidence_merge *merge, struct error *err);
-
-/* Key of a kept window, for slot number `slot_number`. */
-uint64_t evidence_slot_key(const struct evidence_documents *documents,
-                           const struct evidence_window *window, uint64_t slot_number);
-
-/* The kept firing windows as sorted candidates, source = their index; room for
- * EVIDENCE_MAX_FIRING. Returns how many. */
-size_t evidence_slot_candidates(const struct evidence_slot *slot, uint64_t slot_number,
-                                const struct evidence_documents *documents,
-                                struct evidence_candidate *out);
 
 #endif

@@ -25,117 +25,149 @@ static status_t merge_counts(struct evidence_slot *slot, const struct evidence_r
     return status;
 }
 
+/* Room for one item more in a list of at most k: capacities are 4, 8, 16 ... and k. */
+static status_t grow(void **items, size_t n, uint32_t k, size_t item_bytes, struct error *err)
+{
+    if (n == k || (n > 0 && n < 4) || (n & (n - 1)) != 0) return ST_OK;
+    size_t capacity = n == 0 ? 4 : 2 * n;
+    if (capacity > k) capacity = k;
+    void *grown = realloc(*items, capacity * item_bytes);
+    if (!grown) return error_set(err, ST_NO_MEMORY, "evidence list of %zu", capacity);
+    *items = grown;
+    return ST_OK;
+}
+
+static uint64_t document_number(const struct evidence_merge *merge, uint32_t document_index)
+{
+    return evidence_document_number(merge->documents->key[document_index]);
+}
+
+/* Insert by (number, document), whose place is sought from the end. */
+static status_t insert_document(struct evidence_slot *slot, uint64_t number,
+                                uint32_t document_index, const struct evidence_merge *merge,
+                                struct error *err)
+{
+    const uint32_t k = merge->limits->doc_k;
+    const size_t n = slot->n_documents;
+    size_t place = n;
+    for (; place > 0; place--) {
+        const uint32_t other = slot->document[place - 1];
+        const uint64_t other_number = document_number(merge, other);
+        if (other == document_index) return ST_OK;
+        if (other_number < number || (other_number == number && other < document_index)) break;
+    }
+    if (place == k) return ST_OK;
+    void *items = slot->document;
+    const status_t status = grow(&items, n, k, sizeof *slot->document, err);
+    slot->document = items;
+    if (status != ST_OK) return status;
+    const size_t n_moved = (n < k ? n : k - 1) - place;
+    memmove(slot->document + place + 1, slot->document + place, n_moved * sizeof(uint32_t));
+    slot->document[place] = document_index;
+    if (n < k) slot->n_documents++;
+    if (slot->n_documents == k)
+        slot->document_limit = document_number(merge, slot->document[k - 1]);
+    return ST_OK;
+}
+
 static status_t merge_documents(struct evidence_slot *slot, const struct evidence_record *record,
                                 const struct evidence_merge *merge, struct error *err)
 {
+    status_t status = ST_OK;
+    for (uint32_t i = 0; i < record->n_documents && status == ST_OK; i++) {
+        const uint64_t number = merge->document_number[record->document[i]];
+        if (number <= slot->document_limit)
+            status = insert_document(slot, number, merge->table->document[record->document[i]],
+                                     merge, err);
+    }
+    return status;
+}
+
+static status_t grow_sample(struct evidence_sample *sample, uint32_t k, struct error *err)
+{
+    void *key = sample->key, *window = sample->window;
+    status_t status = grow(&key, sample->n, k, sizeof *sample->key, err);
+    sample->key = key;
+    if (status != ST_OK) return status;
+    status = grow(&window, sample->n, k, sizeof *sample->window, err);
+    sample->window = window;
+    return status;
+}
+
+/* Insert by (key, document). */
+static status_t insert_window(struct evidence_sample *sample, uint32_t k, uint64_t key,
+                              const struct evidence_window *window, struct error *err)
+{
+    const size_t n = sample->n;
+    size_t place = n;
+    for (; place > 0 && sample->key[place - 1] >= key; place--) {
+        if (sample->key[place - 1] > key) continue;
+        const uint32_t other = sample->window[place - 1].document_index;
+        if (other == window->document_index) return ST_OK;
+        if (other < window->document_index) break;
+    }
+    if (place == k) return ST_OK;
+    const status_t status = grow_sample(sample, k, err);
+    if (status != ST_OK) return status;
+    const size_t n_moved = (n < k ? n : k - 1) - place;
+    memmove(sample->key + place + 1, sample->key + place, n_moved * sizeof *sample->key);
+    memmove(sample->window + place + 1, sample->window + place,
+            n_moved * sizeof *sample->window);
+    sample->key[place] = key;
+    sample->window[place] = *window;
+    if (n < k) sample->n++;
+    if (sample->n == k) sample->limit = sample->key[k - 1];
+    return ST_OK;
+}
+
+static status_t merge_silent(struct evidence_slot *slot, const struct evidence_record *record,
+                             uint64_t slot_number, const struct evidence_merge *merge,
+                             struct error *err)
+{
+    status_t status = ST_OK;
+    for (uint32_t i = 0; i < record->n_silent && status == ST_OK; i++) {
+        const uint32_t window = record->silent[i];
+        const uint64_t key = evidence_key(merge->window_number[window], slot_number);
+        if (key <= slot->silent.limit)
+            status = insert_window(&slot->silent, merge->limits->silent_k, key,
+                                   &merge->table->window[window], err);
+    }
+    for (uint32_t i = 0; i < record->n_near_miss && status == ST_OK; i++) {
+        const uint32_t window = record->near_miss[i];
+        const uint64_t key =
+            evidence_near_key(evidence_key(merge->window_number[window], slot_number));
+        if (key <= slot->near_miss.limit)
+            status = insert_window(&slot->near_miss, merge->limits->near_miss_k, key,
+                                   &merge->table->window[window], err);
+    }
+    return status;
+}
+
+/* The list after the record's windows joined it; source >= n_firing means the record's. False if
+ * it stays as it is. */
+static bool join_firing(const struct evidence_slot *slot, const struct evidence_record *record,
+                        uint64_t slot_number, const struct evidence_merge *merge, size_t *n)
+{
     struct evidence_candidate *list = merge->candidates;
-    size_t n = slot->n_documents;
     bool is_changed = false;
-    for (size_t i = 0; i < n; i++)
-        list[i] = (struct evidence_candidate){
-            .key = evidence_document_number(merge->documents->key[slot->document[i]]),
-            .document_index = slot->document[i]};
-    for (uint32_t i = 0; i < record->n_documents; i++) {
-        const struct evidence_candidate candidate = {
-            .key = merge->document_number[record->document[i]],
-            .document_index = merge->table->document[record->document[i]]};
-        is_changed |= evidence_insert_smallest(list, &n, merge->limits->doc_k, &candidate);
+    for (uint32_t i = 0; i < slot->n_firing; i++) {
+        const struct evidence_firing *firing = &slot->firing[i];
+        list[i] = (struct evidence_candidate){firing->key, firing->max_value,
+                                              firing->window.document_index, i,
+                                              firing->is_sampled};
     }
-    if (!is_changed) return ST_OK;
-    uint32_t *grown = realloc(slot->document, n * sizeof *grown);
-    if (!grown) return error_set(err, ST_NO_MEMORY, "evidence of %zu documents", n);
-    for (size_t i = 0; i < n; i++) grown[i] = list[i].document_index;
-    slot->document = grown;
-    slot->n_documents = (uint16_t)n;
-    if (n == merge->limits->doc_k) slot->document_limit = list[n - 1].key;
-    return ST_OK;
-}
-
-/* A sample of windows without firing: silent ones or near misses. */
-struct sample {
-    struct evidence_window **windows; /* of the slot */
-    uint16_t *n;
-    uint64_t *limit;
-    uint32_t k;
-    const uint32_t *more; /* [n_more] windows of the record, in the table */
-    uint32_t n_more;
-    bool is_near_miss;
-};
-
-static uint64_t sample_key(const struct sample *sample, uint64_t window_number,
-                           uint64_t slot_number)
-{
-    const uint64_t key = evidence_key(window_number, slot_number);
-    return sample->is_near_miss ? evidence_near_key(key) : key;
-}
-
-static size_t sample_candidates(const struct sample *sample, uint64_t slot_number,
-                                const struct evidence_documents *documents,
-                                struct evidence_candidate *list)
-{
-    for (size_t i = 0; i < *sample->n; i++) {
-        const struct evidence_window *window = &(*sample->windows)[i];
-        const uint64_t number = evidence_window_number(documents->key[window->document_index],
-                                                       window->document_offset);
-        list[i] = (struct evidence_candidate){.key = sample_key(sample, number, slot_number),
-                                              .document_index = window->document_index,
-                                              .source = (uint32_t)i};
-    }
-    return *sample->n;
-}
-
-static status_t store_sample(const struct sample *sample, const struct evidence_merge *merge,
-                             size_t n, struct error *err)
-{
-    const struct evidence_candidate *list = merge->candidates;
-    const size_t n_old = *sample->n;
-    struct evidence_window *windows = malloc(n * sizeof *windows);
-    if (!windows) return error_set(err, ST_NO_MEMORY, "evidence of %zu windows", n);
-    for (size_t i = 0; i < n; i++)
-        windows[i] = list[i].source < n_old ? (*sample->windows)[list[i].source]
-                                            : merge->table->window[list[i].source - n_old];
-    free(*sample->windows);
-    *sample->windows = windows;
-    *sample->n = (uint16_t)n;
-    if (n == sample->k) *sample->limit = list[n - 1].key;
-    return ST_OK;
-}
-
-static status_t merge_sample(const struct sample *sample, uint64_t slot_number,
-                             const struct evidence_merge *merge, struct error *err)
-{
-    struct evidence_candidate *list = merge->candidates;
-    const size_t n_old = *sample->n;
-    size_t n = 0;
-    bool is_open = false, is_changed = false;
-    for (uint32_t i = 0; i < sample->n_more; i++) {
-        const uint32_t window = sample->more[i];
-        const struct evidence_candidate candidate = {
-            .key = sample_key(sample, merge->window_number[window], slot_number),
-            .document_index = merge->table->window[window].document_index,
-            .source = (uint32_t)n_old + window};
-        if (candidate.key > *sample->limit) continue;
-        if (!is_open) n = sample_candidates(sample, slot_number, merge->documents, list);
-        is_open = true;
-        is_changed |= evidence_insert_smallest(list, &n, sample->k, &candidate);
-    }
-    return is_changed ? store_sample(sample, merge, n, err) : ST_OK;
-}
-
-static size_t add_firing_candidates(const struct evidence_record *record, uint64_t slot_number,
-                                    const struct evidence_merge *merge, uint32_t n_old,
-                                    struct evidence_candidate *out)
-{
+    *n = slot->n_firing;
     for (uint32_t i = 0; i < record->n_firing; i++) {
         const struct evidence_firing_ref *firing = &record->firing[i];
-        out[i] = (struct evidence_candidate){
+        const struct evidence_candidate candidate = {
             .key = evidence_key(merge->window_number[firing->window], slot_number),
             .max_value = firing->max_value,
             .document_index = merge->table->window[firing->window].document_index,
-            .source = n_old + i,
+            .source = slot->n_firing + i,
         };
+        is_changed |= evidence_insert_firing(list, n, merge->limits, &candidate);
     }
-    return record->n_firing;
+    return is_changed;
 }
 
 /* Arrays of the new list, in one allocation. */
@@ -153,31 +185,57 @@ static status_t allocate_firing(struct evidence_slot *out, size_t n_firing, size
     return ST_OK;
 }
 
-static void append_firing(struct evidence_slot *to, const struct evidence_window *window,
-                          float max_value, const float *value, const uint16_t *position,
-                          uint16_t n)
+/* Append entries [from, end) of the old list, which follow each other in the new one too. */
+static void append_old(struct evidence_slot *to, const struct evidence_slot *old, uint32_t from,
+                       uint32_t end)
 {
-    to->firing[to->n_firing++] =
-        (struct evidence_firing){*window, max_value, to->n_activations, n};
-    memcpy(to->value + to->n_activations, value, n * sizeof *value);
-    memcpy(to->position + to->n_activations, position, n * sizeof *position);
+    const uint32_t first = old->firing[from].first;
+    const uint32_t n = old->firing[end - 1].first + old->firing[end - 1].n_activations - first;
+    memcpy(to->value + to->n_activations, old->value + first, n * sizeof *old->value);
+    memcpy(to->position + to->n_activations, old->position + first, n * sizeof *old->position);
+    for (uint32_t i = from; i < end; i++) {
+        struct evidence_firing *firing = &to->firing[to->n_firing++];
+        *firing = old->firing[i];
+        firing->first += to->n_activations - first; /* modulo 2^32 */
+    }
     to->n_activations += n;
 }
 
-static void append_kept(struct evidence_slot *to, const struct evidence_slot *old,
-                        const struct evidence_record *record, const struct evidence_merge *merge,
-                        uint32_t source)
+static void append_new(struct evidence_slot *to, const struct evidence_record *record,
+                       const struct evidence_merge *merge, const struct evidence_candidate *kept,
+                       uint32_t index)
 {
-    if (source < old->n_firing) {
-        const struct evidence_firing *firing = &old->firing[source];
-        append_firing(to, &firing->window, firing->max_value, old->value + firing->first,
-                      old->position + firing->first, firing->n_activations);
-        return;
+    const struct evidence_firing_ref *firing = &record->firing[index];
+    to->firing[to->n_firing++] = (struct evidence_firing){
+        .key = kept->key,
+        .window = merge->table->window[firing->window],
+        .max_value = kept->max_value,
+        .first = to->n_activations,
+        .n_activations = firing->n_activations,
+    };
+    memcpy(to->value + to->n_activations, record->value + firing->first,
+           firing->n_activations * sizeof *to->value);
+    memcpy(to->position + to->n_activations, record->position + firing->first,
+           firing->n_activations * sizeof *to->position);
+    to->n_activations += firing->n_activations;
+}
+
+static void append_list(struct evidence_slot *to, const struct evidence_slot *old,
+                        const struct evidence_record *record, const struct evidence_merge *merge,
+                        size_t n)
+{
+    const struct evidence_candidate *list = merge->candidates;
+    for (size_t i = 0; i < n;) {
+        const uint32_t from = list[i].source;
+        if (from >= old->n_firing) {
+            append_new(to, record, merge, &list[i++], from - old->n_firing);
+            continue;
+        }
+        uint32_t end = from + 1;
+        for (i++; i < n && list[i].source == end && end < old->n_firing; i++) end++;
+        append_old(to, old, from, end);
     }
-    const struct evidence_firing_ref *firing = &record->firing[source - old->n_firing];
-    append_firing(to, &merge->table->window[firing->window], firing->max_value,
-                  record->value + firing->first, record->position + firing->first,
-                  firing->n_activations);
+    for (size_t i = 0; i < n; i++) to->firing[i].is_sampled = list[i].is_sampled;
 }
 
 static uint32_t source_activations(const struct evidence_slot *old,
@@ -191,26 +249,14 @@ static status_t merge_firing(struct evidence_slot *slot, const struct evidence_r
                              uint64_t slot_number, const struct evidence_merge *merge,
                              struct error *err)
 {
-    struct evidence_candidate *list = merge->candidates;
-    const size_t n_old =
-        evidence_slot_candidates(slot, slot_number, merge->documents, list);
-    const size_t n = n_old + add_firing_candidates(record, slot_number, merge, (uint32_t)n_old,
-                                                   list + n_old);
-    evidence_candidates_merge(list, n_old, n, merge->scratch);
-    const size_t n_kept = evidence_candidates_select(list, n, merge->limits);
-    size_t n_activations = 0;
-    bool is_changed = false;
-    for (size_t i = 0; i < n; i++) {
-        if (!list[i].is_kept) continue;
-        n_activations += source_activations(slot, record, list[i].source);
-        is_changed |= list[i].source >= n_old;
-    }
-    if (!is_changed) return ST_OK;
-    struct evidence_slot merged = *slot;
-    const status_t status = allocate_firing(&merged, n_kept, n_activations, err);
-    if (status != ST_OK) return status;
+    size_t n, n_activations = 0;
+    if (!join_firing(slot, record, slot_number, merge, &n)) return ST_OK;
     for (size_t i = 0; i < n; i++)
-        if (list[i].is_kept) append_kept(&merged, slot, record, merge, list[i].source);
+        n_activations += source_activations(slot, record, merge->candidates[i].source);
+    struct evidence_slot merged = *slot;
+    const status_t status = allocate_firing(&merged, n, n_activations, err);
+    if (status != ST_OK) return status;
+    append_list(&merged, slot, record, merge, n);
     free(slot->firing);
     *slot = merged;
     return ST_OK;
@@ -219,21 +265,12 @@ static status_t merge_firing(struct evidence_slot *slot, const struct evidence_r
 status_t evidence_slot_merge(struct evidence_slot *slot, const struct evidence_record *record,
                              const struct evidence_merge *merge, struct error *err)
 {
-    const struct evidence_limits *limits = merge->limits;
     const uint64_t slot_number = evidence_slot_number(record->slot);
-    const struct sample silent = {&slot->silent,   &slot->n_silent,    &slot->silent_limit,
-                                  limits->silent_k, record->silent,     record->n_silent,
-                                  false};
-    const struct sample near_miss = {&slot->near_miss,    &slot->n_near_miss,
-                                     &slot->near_miss_limit, limits->near_miss_k,
-                                     record->near_miss,   record->n_near_miss,
-                                     true};
     status_t status = merge_counts(slot, record, err);
     if (status == ST_OK && record->n_documents > 0)
         status = merge_documents(slot, record, merge, err);
     if (status == ST_OK && record->n_firing > 0)
         status = merge_firing(slot, record, slot_number, merge, err);
-    if (status == ST_OK) status = merge_sample(&silent, slot_number, merge, err);
-    if (status == ST_OK) status = merge_sample(&near_miss, slot_number, merge, err);
+    if (status == ST_OK) status = merge_silent(slot, record, slot_number, merge, err);
     return status;
 }

@@ -1,6 +1,5 @@
 #include "common/evidence_thresholds.h"
 
-#include "common/evidence_key.h"
 #include "common/evidence_message.h"
 #include "common/evidence_state_parts.h"
 
@@ -83,42 +82,40 @@ void evidence_thresholds_destroy(struct evidence_thresholds **thresholds)
 }
 
 /* Limits of the bins that are full, written to `limits` [64] from the first such bin on. */
-static void cut_bins(const struct evidence_candidate *list, size_t n, uint32_t bin_k,
-                     struct cuts *cuts, uint8_t *limits)
+static void cut_bins(const struct evidence_slot *slot, uint32_t bin_k, struct cuts *cuts,
+                     uint8_t *limits)
 {
-    size_t smallest[EVIDENCE_MAX_BIN_K];
+    uint32_t n_sampled[EVIDENCE_RESERVOIR_BINS] = {0};
+    uint64_t largest[EVIDENCE_RESERVOIR_BINS] = {0};
     uint32_t low = EVIDENCE_RESERVOIR_BINS, high = 0;
-    memset(limits, NO_LIMIT8, EVIDENCE_RESERVOIR_BINS);
-    for (size_t start = 0, end; start < n && bin_k > 0; start = end) {
-        end = evidence_bin_end(list, n, start);
-        if (end - start < bin_k) continue;
-        const uint32_t bin = evidence_reservoir_bin(list[start].max_value);
-        (void)evidence_smallest_keys(list + start, end - start, bin_k, smallest);
-        limits[bin] = key_code8(list[start + smallest[bin_k - 1]].key);
-        if (bin < low) low = bin;
-        if (bin > high) high = bin;
+    for (size_t i = 0; i < slot->n_firing; i++) {
+        if (!slot->firing[i].is_sampled) continue;
+        const uint32_t bin = evidence_reservoir_bin(slot->firing[i].max_value);
+        n_sampled[bin]++;
+        if (slot->firing[i].key > largest[bin]) largest[bin] = slot->firing[i].key;
+        if (n_sampled[bin] == bin_k && bin < low) low = bin;
+        if (n_sampled[bin] == bin_k && bin > high) high = bin;
     }
     if (low > high) return;
     cuts->first_bin = (uint8_t)low;
     cuts->n_bins = (uint8_t)(high - low + 1);
-    memmove(limits, limits + low, cuts->n_bins);
+    for (uint32_t bin = low; bin <= high; bin++)
+        limits[bin - low] = n_sampled[bin] == bin_k ? key_code8(largest[bin]) : NO_LIMIT8;
 }
 
 static void cut_slot(const struct evidence_state *state, uint32_t slot_index,
-                     struct evidence_candidate *list, struct evidence_thresholds *thresholds)
+                     struct evidence_thresholds *thresholds)
 {
     const struct evidence_limits *limits = &state->params.identity.limits;
     const struct evidence_slot *slot = &state->slots[slot_index];
     struct cuts *cuts = &thresholds->cuts[slot_index];
     if (slot->n_firing >= limits->top_k)
         cuts->top_value = value_code(slot->firing[limits->top_k - 1].max_value);
-    cuts->silent = key_code16(slot->silent_limit);
-    cuts->near_miss = key_code16(slot->near_miss_limit);
+    cuts->silent = key_code16(slot->silent.limit);
+    cuts->near_miss = key_code16(slot->near_miss.limit);
     cuts->document = key_code16(slot->document_limit);
     cuts->first = (uint32_t)thresholds->n_bin_limits;
-    const size_t n = evidence_slot_candidates(slot, evidence_slot_number(slot_index),
-                                              state->params.documents, list);
-    cut_bins(list, n, limits->bin_k, cuts, thresholds->bin_limit + thresholds->n_bin_limits);
+    cut_bins(slot, limits->bin_k, cuts, thresholds->bin_limit + thresholds->n_bin_limits);
     thresholds->n_bin_limits += cuts->n_bins;
 }
 
@@ -130,13 +127,10 @@ status_t evidence_thresholds_create(struct evidence_thresholds **out,
     if (state->params.n_slots != identity->n_slots)
         return error_set(err, ST_BAD_INPUT, "thresholds of %u of a target's %u slots",
                          state->params.n_slots, identity->n_slots);
-    struct evidence_candidate *list = malloc(EVIDENCE_MAX_FIRING * sizeof *list);
-    if (!list) return error_set(err, ST_NO_MEMORY, "thresholds");
     const size_t max_bins = (size_t)identity->n_slots * EVIDENCE_RESERVOIR_BINS;
     const status_t status = allocate(&thresholds, identity, max_bins, err);
     for (uint32_t i = 0; i < identity->n_slots && status == ST_OK; i++)
-        cut_slot(state, i, list, thresholds);
-    free(list);
+        cut_slot(state, i, thresholds);
     if (status == ST_OK) *out = thresholds;
     return status;
 }

@@ -1,6 +1,5 @@
 #include "common/evidence_view.h"
 
-#include "common/evidence_key.h"
 #include "common/evidence_state_parts.h"
 
 static void fill_statistics(const struct evidence_slot *slot, struct evidence_view *view)
@@ -38,8 +37,8 @@ status_t evidence_view_open(const struct evidence_state *state, uint32_t slot_in
     }
     out->n_firing = slot->n_firing;
     out->n_top = slot->n_firing < limits->top_k ? slot->n_firing : limits->top_k;
-    out->n_silent = slot->n_silent;
-    out->n_near_miss = slot->n_near_miss;
+    out->n_silent = slot->silent.n;
+    out->n_near_miss = slot->near_miss.n;
     out->state = state;
     out->slot_state = slot;
     return ST_OK;
@@ -60,33 +59,30 @@ struct evidence_entry evidence_view_firing(const struct evidence_view *view, siz
 
 struct evidence_window evidence_view_silent(const struct evidence_view *view, size_t index)
 {
-    return view->slot_state->silent[index];
+    return view->slot_state->silent.window[index];
 }
 
 struct evidence_window evidence_view_near_miss(const struct evidence_view *view, size_t index)
 {
-    return view->slot_state->near_miss[index];
+    return view->slot_state->near_miss.window[index];
 }
 
 size_t evidence_view_reservoir(const struct evidence_view *view, uint32_t bin, size_t *out)
 {
     const struct evidence_slot *slot = view->slot_state;
-    const struct evidence_documents *documents = view->state->params.documents;
-    const uint32_t bin_k = view->state->params.identity.limits.bin_k;
-    const uint64_t slot_number = evidence_slot_number(view->slot);
-    struct evidence_candidate list[EVIDENCE_MAX_BIN_K + EVIDENCE_MAX_TOP_K];
+    struct evidence_candidate list[EVIDENCE_MAX_BIN_K];
     size_t n = 0;
     for (size_t i = 0; i < slot->n_firing; i++) {
         const struct evidence_firing *firing = &slot->firing[i];
-        if (evidence_reservoir_bin(firing->max_value) != bin) continue;
-        list[n++] = (struct evidence_candidate){
-            .key = evidence_slot_key(documents, &firing->window, slot_number),
+        if (!firing->is_sampled || evidence_reservoir_bin(firing->max_value) != bin) continue;
+        const struct evidence_candidate candidate = {
+            .key = firing->key,
             .document_index = firing->window.document_index,
             .source = (uint32_t)i};
+        (void)evidence_insert_smallest(list, &n, EVIDENCE_MAX_BIN_K, &candidate);
     }
-    const size_t n_out = evidence_smallest_keys(list, n, bin_k, out);
-    for (size_t i = 0; i < n_out; i++) out[i] = list[out[i]].source;
-    return n_out;
+    for (size_t i = 0; i < n; i++) out[i] = list[i].source;
+    return n;
 }
 
 uint64_t evidence_view_n_above(const struct evidence_view *view, float threshold)

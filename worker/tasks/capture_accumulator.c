@@ -34,7 +34,9 @@ status_t capture_accumulator_create(struct capture_accumulator **out,
     accumulator->frozen = frozen;
     accumulator->slot_start =
         malloc(((size_t)identity->n_slots + 2) * sizeof *accumulator->slot_start);
-    if (!accumulator->slot_start)
+    accumulator->candidates =
+        malloc((EVIDENCE_MAX_FIRING + 1) * sizeof *accumulator->candidates);
+    if (!accumulator->slot_start || !accumulator->candidates)
         status = error_set(err, ST_NO_MEMORY, "capture of %u slots", identity->n_slots);
     if (status == ST_OK) status = evidence_record_create(&accumulator->record, err);
     if (status == ST_OK) *out = accumulator;
@@ -45,8 +47,6 @@ status_t capture_accumulator_create(struct capture_accumulator **out,
 static void free_window_scratch(struct capture_accumulator *accumulator)
 {
     free(accumulator->runs);
-    free(accumulator->candidates);
-    free(accumulator->scratch);
     free(accumulator->is_firing);
     free(accumulator->is_marked);
     free(accumulator->hits.key);
@@ -68,6 +68,7 @@ void capture_accumulator_destroy(struct capture_accumulator **accumulator)
     free(old->value);
     free(old->grouped);
     free(old->slot_start);
+    free(old->candidates);
     evidence_record_destroy(&old->record);
     free(old);
     *accumulator = NULL;
@@ -75,20 +76,17 @@ void capture_accumulator_destroy(struct capture_accumulator **accumulator)
 
 static status_t reserve_windows(struct capture_accumulator *accumulator, struct error *err)
 {
-    const size_t n = (size_t)accumulator->windows.n + EVIDENCE_MAX_DOC_K + 1;
+    const size_t n = (size_t)accumulator->windows.n + 1;
     if (n <= accumulator->window_capacity) return ST_OK;
     free_window_scratch(accumulator);
     accumulator->runs = malloc(n * sizeof *accumulator->runs);
-    accumulator->candidates = malloc(n * sizeof *accumulator->candidates);
-    accumulator->scratch = malloc(n * sizeof *accumulator->scratch);
     accumulator->is_firing = calloc(n, sizeof *accumulator->is_firing);
     accumulator->is_marked = calloc(n, sizeof *accumulator->is_marked);
     accumulator->hits.key = malloc(n * sizeof *accumulator->hits.key);
     accumulator->hits.order = malloc(n * sizeof *accumulator->hits.order);
     accumulator->hits.place = malloc(n * sizeof *accumulator->hits.place);
-    if (!accumulator->runs || !accumulator->candidates || !accumulator->scratch ||
-        !accumulator->is_firing || !accumulator->is_marked || !accumulator->hits.key ||
-        !accumulator->hits.order || !accumulator->hits.place)
+    if (!accumulator->runs || !accumulator->is_firing || !accumulator->is_marked ||
+        !accumulator->hits.key || !accumulator->hits.order || !accumulator->hits.place)
         return error_set(err, ST_NO_MEMORY, "capture of %zu windows", n);
     accumulator->window_capacity = n;
     return ST_OK;

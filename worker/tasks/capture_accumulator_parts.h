@@ -45,10 +45,10 @@ struct capture_accumulator {
     /* scratch of one slot, sized for the unit's windows */
     size_t window_capacity;
     struct capture_run *runs;
-    struct evidence_candidate *candidates, *scratch;
     bool *is_firing; /* by window */
     bool *is_marked; /* by window */
     struct capture_hits hits;
+    struct evidence_candidate *candidates; /* [EVIDENCE_MAX_FIRING + 1] */
     struct evidence_record *record;
 };
 

@@ -128,7 +128,7 @@ static void list_documents(struct capture_accumulator *accumulator, uint32_t slo
     const uint64_t limit = accumulator->thresholds
                                ? evidence_thresholds_document(accumulator->thresholds, slot)
                                : UINT64_MAX;
-    struct evidence_candidate *list = accumulator->scratch;
+    struct evidence_candidate *list = accumulator->candidates;
     size_t n = 0;
     uint32_t last = CAPTURE_NO_PLACE;
     for (size_t i = 0; i < n_runs; i++) {
@@ -163,16 +163,15 @@ static size_t select_runs(struct capture_accumulator *accumulator, uint32_t slot
         if (accumulator->thresholds &&
             !evidence_thresholds_keep_firing(accumulator->thresholds, slot, run->max_value, key))
             continue;
-        accumulator->candidates[n++] =
-            (struct evidence_candidate){.key = key,
-                                        .max_value = run->max_value,
-                                        .document_index = window->window.document_index,
-                                        .source = (uint32_t)i};
+        const struct evidence_candidate candidate = {
+            .key = key,
+            .max_value = run->max_value,
+            .document_index = window->window.document_index,
+            .source = (uint32_t)i};
+        (void)evidence_insert_firing(accumulator->candidates, &n, &accumulator->identity.limits,
+                                     &candidate);
     }
-    evidence_candidates_sort(accumulator->candidates, n, accumulator->scratch);
-    (void)evidence_candidates_select(accumulator->candidates, n, &accumulator->identity.limits);
     for (size_t i = 0; i < n; i++) {
-        if (!accumulator->candidates[i].is_kept) continue;
         struct capture_run *run = &accumulator->runs[accumulator->candidates[i].source];
         run->is_kept = true;
         n_activations += run->n;
