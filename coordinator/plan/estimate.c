@@ -1,0 +1,273 @@
+#include "coordinator/plan/estimate.h"
+
+#include "coordinator/plan/tokenize_plan.h"
+
+#include <math.h>
+
+static uint64_t divide_up(uint64_t a, uint64_t b)
+{
+    return a / b + (a % b != 0);
+}
+
+static uint64_t scaled(uint64_t n, double factor)
+{
+    const double product = (double)n * factor;
+    return product < 1.8e19 ? (uint64_t)product : UINT64_MAX;
+}
+
+/* --- work on the model ------------------------------------------------------------------ */
+
+static void estimate_tokens(const struct estimate_input *input, struct estimate *out)
+{
+    const double ratio =
+        input->bytes_per_token > 0.0 ? input->bytes_per_token : ESTIMATE_BYTES_PER_TOKEN;
+    if (input->plan_stats) {
+        for (unsigned i = 0; i < EVIDENCE_N_SPLITS; i++)
+            out->n_tokens += input->plan_stats->n_tokens[i];
+    } else {
+        out->n_tokens = input->n_tokens ? input->n_tokens
+                                        : scaled(input->n_text_bytes, 1.0 / ratio);
+    }
+    out->is_tokens_exact = input->plan_stats || input->n_tokens;
+    out->n_tokenize_batches = divide_up(input->n_text_bytes, TOKENIZE_BATCH_BYTES);
+}
+
+/* Without a plan: full rows, and half a row lost at the end of every document that stands
+ * alone. */
+static void estimate_units(const struct estimate_input *input, struct estimate *out)
+{
+    const struct sweep_corpus *corpus = &input->spec->corpus;
+    const uint64_t row_tokens = corpus->context_tokens > 1 ? corpus->context_tokens - 1 : 1;
+    uint64_t n_rows;
+    if (input->plan_stats) {
+        for (unsigned i = 0; i < EVIDENCE_N_SPLITS; i++)
+            out->n_units += input->plan_stats->n_units[i];
+        out->is_units_exact = true;
+        return;
+    }
+    n_rows = divide_up(out->n_tokens, row_tokens);
+    if (corpus->packing == SWEEP_PACKING_NONE) {
+        n_rows += input->n_documents / 2;
+        if (n_rows < input->n_documents) n_rows = input->n_documents;
+    }
+    out->n_units = divide_up(n_rows, input->spec->rows_per_unit);
+}
+
+static void estimate_capture_time(const struct estimate_input *input, struct estimate *out)
+{
+    const uint32_t n_workers = input->n_workers ? input->n_workers : 1;
+    const struct sweep_spec *spec = input->spec;
+    const double n_places =
+        (double)out->n_units * spec->rows_per_unit * spec->corpus.context_tokens;
+    if (input->capture_tokens_per_second <= 0.0) return;
+    out->capture_hours = n_places / input->capture_tokens_per_second / n_workers / 3600.0;
+}
+
+/* --- calls ------------------------------------------------------------------------------ */
+
+static unsigned n_scores(const struct sweep_spec *spec)
+{
+    return (spec->scores & SWEEP_SCORE_DETECTION ? 1u : 0u) +
+           (spec->scores & SWEEP_SCORE_FUZZING ? 1u : 0u);
+}
+
+static uint64_t window_tokens(const struct sweep_spec *spec)
+{
+    return (uint64_t)ceil(spec->corpus.window_tokens * ESTIMATE_WINDOW_GROWTH) +
+           ESTIMATE_WINDOW_OVERHEAD;
+}
+
+/* Firing, random and hard windows of one score on one corpus. */
+static uint64_t windows_per_score(const struct sweep_spec *spec)
+{
+    return (uint64_t)spec->scoring.n_firing + 2 * (uint64_t)spec->scoring.n_silent;
+}
+
+static uint64_t prompts_per_score(const struct sweep_spec *spec)
+{
+    return divide_up(windows_per_score(spec), spec->scoring.windows_per_prompt);
+}
+
+static void price(struct estimate_calls *calls, const struct estimate_provider *provider)
+{
+    const double n_in = (double)calls->n_tokens_in, n_out = (double)calls->n_tokens_out;
+    double minutes = 0.0;
+    calls->dollars = n_in / 1e6 * provider->dollars_per_million_input +
+                     n_out / 1e6 * provider->dollars_per_million_output;
+    if (provider->requests_per_minute)
+        minutes = (double)calls->n_calls / (double)provider->requests_per_minute;
+    if (provider->tokens_per_minute)
+        minutes = fmax(minutes, (n_in + n_out) / (double)provider->tokens_per_minute);
+    calls->hours = minutes / 60.0;
+}
+
+/* `n` labels are judged: every score, on test and on every out-of-distribution corpus. */
+static void estimate_judgements(const struct estimate_input *input, uint64_t n,
+                                struct estimate_calls *out)
+{
+    const struct sweep_spec *spec = input->spec;
+    const uint64_t n_rounds = n_scores(spec) * (1 + (uint64_t)spec->n_ood);
+    const uint64_t n_windows = windows_per_score(spec), n_prompts = prompts_per_score(spec);
+    if (!input->judge.is_used) return;
+    out->n_calls = n * n_rounds * n_prompts;
+    out->n_tokens_in = out->n_calls * ESTIMATE_JUDGE_INSTRUCTIONS +
+                       n * n_rounds * n_windows * window_tokens(spec);
+    out->n_tokens_out = out->n_calls * ESTIMATE_JUDGE_REPLY +
+                        n * n_rounds * n_windows * ESTIMATE_JUDGE_REPLY_WINDOW;
+}
+
+static void estimate_explanations(const struct estimate_input *input, uint64_t n,
+                                  struct estimate_calls *out)
+{
+    const uint64_t n_shown = ESTIMATE_EXPLAINER_WINDOWS;
+    if (!input->explainer.is_used) return;
+    out->n_calls = n;
+    out->n_tokens_in =
+        n * (ESTIMATE_EXPLAINER_INSTRUCTIONS + n_shown * window_tokens(input->spec));
+    out->n_tokens_out = n * ESTIMATE_EXPLAINER_REPLY;
+}
+
+static uint64_t n_null_pairs(const struct sweep_spec *spec, uint64_t n_features)
+{
+    const uint64_t n_least = n_features < ESTIMATE_NULL_FEW_FEATURES
+                                 ? n_features * ESTIMATE_NULL_PAIRS_PER_FEATURE
+                                 : 0;
+    if (spec->scoring.null_pairs == 0) return 0;
+    return spec->scoring.null_pairs > n_least ? spec->scoring.null_pairs : n_least;
+}
+
+/* The cap holds per feature over explaining and judging; both shrink alike. */
+static void apply_cap(const struct estimate_input *input, struct estimate *out)
+{
+    const uint64_t cap = input->spec->max_prompt_tokens;
+    const uint64_t n_in = out->explain.n_tokens_in + out->judge.n_tokens_in;
+    if (cap == 0 || n_in / out->n_features <= cap) return;
+    const double factor = (double)cap * (double)out->n_features / (double)n_in;
+    out->explain.n_tokens_in = scaled(out->explain.n_tokens_in, factor);
+    out->judge.n_tokens_in = scaled(out->judge.n_tokens_in, factor);
+    out->is_prompt_capped = true;
+}
+
+static void estimate_calls(const struct estimate_input *input, struct estimate *out)
+{
+    const uint64_t n = input->n_features;
+    out->n_features = n;
+    if (n == 0) return;
+    estimate_explanations(input, n, &out->explain);
+    estimate_judgements(input, n, &out->judge);
+    estimate_judgements(input, n_null_pairs(input->spec, n), &out->null_pairs);
+    out->calls_per_feature = (out->explain.n_calls + out->judge.n_calls) / n;
+    apply_cap(input, out);
+    price(&out->explain, &input->explainer);
+    price(&out->judge, &input->judge);
+    price(&out->null_pairs, &input->judge);
+    out->n_calls = out->explain.n_calls + out->judge.n_calls + out->null_pairs.n_calls;
+    out->dollars = out->explain.dollars + out->judge.dollars + out->null_pairs.dollars;
+    out->call_hours = out->explain.hours + out->judge.hours + out->null_pairs.hours;
+    out->is_over_budget = out->dollars > input->spec->budget_dollars;
+}
+
+void estimate_make(const struct estimate_input *input, struct estimate *out)
+{
+    *out = (struct estimate){0};
+    if (input->spec->kind == SWEEP_KIND_NOOP) {
+        out->n_units = input->spec->n_units;
+        out->is_units_exact = out->is_tokens_exact = true;
+        return;
+    }
+    estimate_tokens(input, out);
+    estimate_units(input, out);
+    estimate_capture_time(input, out);
+    estimate_calls(input, out);
+}
+
+/* --- showing it ------------------------------------------------------------------------- */
+
+static json_t *calls_to_json(const struct estimate_calls *calls)
+{
+    return json_pack("{s:I, s:I, s:I, s:f, s:f}", "calls", (json_int_t)calls->n_calls, "tokens_in",
+                     (json_int_t)calls->n_tokens_in, "tokens_out", (json_int_t)calls->n_tokens_out,
+                     "dollars", calls->dollars, "hours", calls->hours);
+}
+
+json_t *estimate_to_json(const struct estimate *estimate)
+{
+    return json_pack(
+        "{s:I, s:b, s:I, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:f, s:b, s:f, s:f, s:b}",
+        "tokens", (json_int_t)estimate->n_tokens, "tokens_exact", estimate->is_tokens_exact,
+        "units", (json_int_t)estimate->n_units, "units_exact", estimate->is_units_exact,
+        "tokenize_batches", (json_int_t)estimate->n_tokenize_batches, "features",
+        (json_int_t)estimate->n_features, "calls_per_feature",
+        (json_int_t)estimate->calls_per_feature, "explain", calls_to_json(&estimate->explain),
+        "judge", calls_to_json(&estimate->judge), "null_pairs",
+        calls_to_json(&estimate->null_pairs), "calls", (json_int_t)estimate->n_calls, "dollars",
+        estimate->dollars, "over_budget", estimate->is_over_budget, "capture_hours",
+        estimate->capture_hours, "call_hours", estimate->call_hours, "prompt_capped",
+        estimate->is_prompt_capped);
+}
+
+static status_t print_calls(const char *what, const struct estimate_calls *calls,
+                            struct buffer *out, struct error *err)
+{
+    return buffer_printf(out, err, "  %-11s %12llu %14llu %13llu %10.2f %9.2f\n", what,
+                         (unsigned long long)calls->n_calls,
+                         (unsigned long long)calls->n_tokens_in,
+                         (unsigned long long)calls->n_tokens_out, calls->dollars, calls->hours);
+}
+
+static status_t print_work(const struct estimate *estimate, struct buffer *out, struct error *err)
+{
+    status_t status =
+        buffer_printf(out, err, "capture     %s%llu tokens in %s%llu units, %llu batches of text\n",
+                      estimate->is_tokens_exact ? "" : "about ",
+                      (unsigned long long)estimate->n_tokens, estimate->is_units_exact ? "" : "about ",
+                      (unsigned long long)estimate->n_units,
+                      (unsigned long long)estimate->n_tokenize_batches);
+    if (status == ST_OK && estimate->capture_hours > 0.0)
+        status = buffer_printf(out, err, "            %.2f hours on the workers there are now\n",
+                               estimate->capture_hours);
+    return status;
+}
+
+static status_t print_total(const struct estimate *estimate, double budget_dollars,
+                            struct buffer *out, struct error *err)
+{
+    status_t status = buffer_printf(
+        out, err, "  %-11s %12llu %14llu %13llu %10.2f %9.2f\n", "together",
+        (unsigned long long)estimate->n_calls,
+        (unsigned long long)(estimate->explain.n_tokens_in + estimate->judge.n_tokens_in +
+                             estimate->null_pairs.n_tokens_in),
+        (unsigned long long)(estimate->explain.n_tokens_out + estimate->judge.n_tokens_out +
+                             estimate->null_pairs.n_tokens_out),
+        estimate->dollars, estimate->call_hours);
+    if (status == ST_OK && estimate->is_prompt_capped)
+        status = buffer_append_text(out, "prompts are cut to max_prompt_tokens per feature\n", err);
+    if (status == ST_OK && estimate->is_over_budget)
+        status = buffer_printf(out, err,
+                               "more than budget_dollars (%.2f): the sweep will pause when that is "
+                               "spent\n",
+                               budget_dollars);
+    return status;
+}
+
+status_t estimate_print(const struct estimate *estimate, double budget_dollars, struct buffer *out,
+                        struct error *err)
+{
+    status_t status = print_work(estimate, out, err);
+    if (status != ST_OK) return status;
+    if (estimate->n_features == 0)
+        return buffer_append_text(out, "calls       not counted: features are not known yet\n", err);
+    if (estimate->n_calls == 0)
+        return buffer_printf(out, err, "calls       none (lexical), %llu features\n",
+                             (unsigned long long)estimate->n_features);
+    status = buffer_printf(out, err,
+                           "calls       at most %llu a feature, %llu features\n"
+                           "  %-11s %12s %14s %13s %10s %9s\n",
+                           (unsigned long long)estimate->calls_per_feature,
+                           (unsigned long long)estimate->n_features, "", "calls", "tokens in",
+                           "tokens out", "dollars", "hours");
+    if (status == ST_OK) status = print_calls("explain", &estimate->explain, out, err);
+    if (status == ST_OK) status = print_calls("judge", &estimate->judge, out, err);
+    if (status == ST_OK) status = print_calls("null pairs", &estimate->null_pairs, out, err);
+    return status == ST_OK ? print_total(estimate, budget_dollars, out, err) : status;
+}

@@ -1,0 +1,161 @@
+#include "coordinator/plan/estimate.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+static struct sweep_spec label_spec(void)
+{
+    return (struct sweep_spec){.kind = SWEEP_KIND_LABEL,
+                               .corpus = {.context_tokens = 128, .window_tokens = 32},
+                               .rows_per_unit = 16,
+                               .scores = SWEEP_SCORE_DETECTION | SWEEP_SCORE_FUZZING,
+                               .scoring = {.n_firing = 20, .n_silent = 20,
+                                           .windows_per_prompt = 10, .null_pairs = 1000},
+                               .budget_dollars = 10.0};
+}
+
+static const struct estimate_provider cheap = {.is_used = true,
+                                               .dollars_per_million_input = 0.15,
+                                               .dollars_per_million_output = 0.6,
+                                               .requests_per_minute = 500};
+
+Test(estimate, corpus_tokens_are_guessed_from_bytes_and_exact_when_known)
+{
+    struct sweep_spec spec = label_spec();
+    struct estimate_input input = {.spec = &spec, .n_text_bytes = 4000000, .n_documents = 1000};
+    struct estimate estimate;
+    estimate_make(&input, &estimate);
+    cr_expect_eq(estimate.n_tokens, 1000000);
+    cr_expect_not(estimate.is_tokens_exact);
+    cr_expect_eq(estimate.n_tokenize_batches, 16);
+    cr_expect_eq(estimate.n_units, (7875 + 500 + 15) / 16, "1e6 / 127 rows, half a row a document");
+    input.n_tokens = 1234567;
+    estimate_make(&input, &estimate);
+    cr_expect_eq(estimate.n_tokens, 1234567);
+    cr_expect(estimate.is_tokens_exact);
+}
+
+Test(estimate, a_plan_makes_the_units_exact_and_the_time_follows)
+{
+    struct sweep_spec spec = label_spec();
+    const struct capture_plan_stats stats = {.n_tokens = {100, 20, 30, 50}, .n_units = {5, 2, 3, 1}};
+    const struct estimate_input input = {.spec = &spec,
+                                         .plan_stats = &stats,
+                                         .capture_tokens_per_second = 11 * 16 * 128 / 10.0,
+                                         .n_workers = 2};
+    struct estimate estimate;
+    estimate_make(&input, &estimate);
+    cr_expect_eq(estimate.n_tokens, 200);
+    cr_expect_eq(estimate.n_units, 11);
+    cr_expect(estimate.is_units_exact);
+    cr_expect_float_eq(estimate.capture_hours, 5.0 / 3600.0, 1e-12);
+}
+
+Test(estimate, calls_are_counted_as_the_scores_define_them)
+{
+    struct sweep_spec spec = label_spec();
+    struct estimate_input input = {
+        .spec = &spec, .n_features = 16384, .explainer = cheap, .judge = cheap};
+    struct estimate estimate;
+    estimate_make(&input, &estimate);
+    /* 20 firing, 20 random and 20 hard windows in prompts of 10: 6 prompts, two scores */
+    cr_expect_eq(estimate.calls_per_feature, 1 + 2 * 6);
+    cr_expect_eq(estimate.explain.n_calls, 16384);
+    cr_expect_eq(estimate.judge.n_calls, 16384 * 12);
+    cr_expect_eq(estimate.null_pairs.n_calls, 1000 * 12);
+    /* a window: 32 * 1.25 + 6 = 46 tokens */
+    cr_expect_eq(estimate.explain.n_tokens_in, UINT64_C(16384) * (620 + 40 * 46));
+    cr_expect_eq(estimate.judge.n_tokens_in, UINT64_C(16384) * (12 * 600 + 120 * 46));
+    cr_expect_eq(estimate.judge.n_tokens_out, UINT64_C(16384) * (12 * 12 + 120 * 4));
+    const double want = (double)estimate.explain.n_tokens_in / 1e6 * 0.15 +
+                        (double)estimate.explain.n_tokens_out / 1e6 * 0.6;
+    cr_expect_float_eq(estimate.explain.dollars, want, 1e-9);
+    cr_expect_float_eq(estimate.judge.hours, 16384.0 * 12 / 500 / 60, 1e-9);
+    cr_expect_float_eq((double)estimate.null_pairs.n_calls / (double)estimate.judge.n_calls, 0.06,
+                       0.005, "statistics.md: about 6 % of a full sweep's judge calls");
+    cr_expect(estimate.is_over_budget);
+}
+
+Test(estimate, few_features_have_five_null_pairs_each_and_ood_doubles_the_judging)
+{
+    struct sweep_spec spec = label_spec();
+    struct estimate_input input = {.spec = &spec, .n_features = 150, .judge = cheap};
+    struct estimate estimate;
+    spec.scoring.null_pairs = 100;
+    estimate_make(&input, &estimate);
+    cr_expect_eq(estimate.null_pairs.n_calls, 750 * 12);
+    cr_expect_eq(estimate.explain.n_calls, 0, "the lexical explainer asks nobody");
+    spec.n_ood = 1;
+    estimate_make(&input, &estimate);
+    cr_expect_eq(estimate.judge.n_calls, 150 * 24);
+    spec.scoring.null_pairs = 0;
+    estimate_make(&input, &estimate);
+    cr_expect_eq(estimate.null_pairs.n_calls, 0);
+}
+
+Test(estimate, the_prompt_cap_bounds_the_tokens_of_a_feature)
+{
+    struct sweep_spec spec = label_spec();
+    const struct estimate_input input = {
+        .spec = &spec, .n_features = 10, .explainer = cheap, .judge = cheap};
+    struct estimate estimate;
+    spec.max_prompt_tokens = 6000;
+    estimate_make(&input, &estimate);
+    cr_expect(estimate.is_prompt_capped);
+    cr_expect_leq(estimate.explain.n_tokens_in + estimate.judge.n_tokens_in, 60000);
+    cr_expect_geq(estimate.explain.n_tokens_in + estimate.judge.n_tokens_in, 59998);
+    spec.max_prompt_tokens = 1000000;
+    estimate_make(&input, &estimate);
+    cr_expect_not(estimate.is_prompt_capped);
+}
+
+Test(estimate, lexical_sweeps_cost_no_calls)
+{
+    struct sweep_spec spec = label_spec();
+    const struct estimate_input input = {.spec = &spec, .n_features = 16384, .n_tokens = 5};
+    struct estimate estimate;
+    struct buffer text;
+    struct error err = {.status = ST_OK};
+    estimate_make(&input, &estimate);
+    cr_expect_eq(estimate.n_calls, 0);
+    cr_expect_eq(estimate.dollars, 0.0);
+    buffer_init(&text, 1 << 16);
+    cr_assert_eq(estimate_print(&estimate, 10.0, &text, &err), ST_OK);
+    cr_expect_not_null(strstr(buffer_text(&text), "none (lexical), 16384 features"));
+    buffer_fini(&text);
+}
+
+Test(estimate, table_and_json_say_the_same)
+{
+    struct sweep_spec spec = label_spec();
+    const struct estimate_input input = {
+        .spec = &spec, .n_features = 10, .n_tokens = 99, .explainer = cheap, .judge = cheap};
+    struct estimate estimate;
+    struct buffer text;
+    struct error err = {.status = ST_OK};
+    json_t *json;
+    estimate_make(&input, &estimate);
+    buffer_init(&text, 1 << 16);
+    cr_assert_eq(estimate_print(&estimate, 10.0, &text, &err), ST_OK);
+    cr_expect_not_null(strstr(buffer_text(&text), "99 tokens in about 1 units"), "%s",
+                       buffer_text(&text));
+    cr_expect_not_null(strstr(buffer_text(&text), "at most 13 a feature, 10 features"));
+    json = estimate_to_json(&estimate);
+    cr_assert_not_null(json);
+    cr_expect_eq(json_integer_value(json_object_get(json, "calls")), (json_int_t)estimate.n_calls);
+    cr_expect_eq(json_real_value(json_object_get(json, "dollars")), estimate.dollars);
+    cr_expect_eq(json_integer_value(json_object_get(json_object_get(json, "judge"), "calls")), 120);
+    json_decref(json);
+    buffer_fini(&text);
+}
+
+Test(estimate, noop_sweeps_are_their_units)
+{
+    const struct sweep_spec spec = {.kind = SWEEP_KIND_NOOP, .n_units = 77};
+    const struct estimate_input input = {.spec = &spec};
+    struct estimate estimate;
+    estimate_make(&input, &estimate);
+    cr_expect_eq(estimate.n_units, 77);
+    cr_expect_eq(estimate.n_calls, 0);
+}
