@@ -6,7 +6,7 @@
 --      6 limits, JSON {rpm, itpm, otpm, tpm, burst_seconds, max_in_flight, adaptive,
 --        microdollars_in, microdollars_out (per million tokens), day_microdollars}
 -- Returns {wait ms (-1: until the doorbell rings), reason, grants...}; a grant is
---   {id, attempt, sweep, input tokens, output tokens, microdollars, strikes, body}.
+--   {id, attempt, sweep, input tokens, output tokens, microdollars, strikes, sends, body}.
 local q, p, gateway = ARGV[1], ARGV[2], ARGV[3]
 local most, lease_ms, limits = tonumber(ARGV[4]), tonumber(ARGV[5]), cjson.decode(ARGV[6])
 local limit, held, reservations = limit_key(p), held_key(p), reservation_key(p)
@@ -205,9 +205,9 @@ local function grant(head, levels, vt)
   redis.call('HSET', call_key(id), 'state', 'granted', 'gateway', gateway, 'attempt', attempt)
   redis.call('HINCRBY', call_key(id), 'sends', 1)
   book(accounts, {reserved_microdollars = head.cost})
-  local c = redis.call('HMGET', call_key(id), 'strikes', 'body')
+  local c = redis.call('HMGET', call_key(id), 'strikes', 'sends', 'body')
   return {id, tostring(attempt), sweep, int(head.tokens_in), int(head.tokens_out), int(head.cost),
-          c[1] or '0', c[2]}, rid
+          c[1] or '0', c[2], c[3]}, rid
 end
 
 local function next_due(flows)
@@ -226,7 +226,7 @@ if allowed == 0 then return {int(math.ceil(wait)), why} end
 local flows = redis.call('ZREVRANGE', flows_key(q), 0, -1)
 if #flows == 0 then return {'-1', 'idle'} end
 local room = concurrency_room(bucket)
-if room <= 0 then return {'20', 'inflight'} end
+if room <= 0 then return {'25', 'inflight'} end
 local limited_by_room = room < allowed
 if limited_by_room then allowed = room end
 
@@ -266,7 +266,7 @@ while #result - 2 < allowed do
     if flow ~= head.flow and not affordable(other) then heads[flow], blocked = nil, true end
   end
 end
-if result[2] == 'ok' and limited_by_room then result[1], result[2] = '20', 'inflight' end
+if result[2] == 'ok' and limited_by_room then result[1], result[2] = '25', 'inflight' end
 save_levels(limit, levels, now)
 redis.call('HSET', limit, 'lane', lane)
 redis.call('EXPIRE', limit, 3600)
