@@ -99,7 +99,8 @@ static status_t read_token(struct added_tokens *added, const json_t *value,
     status = vocabulary_add(&added->vocabulary, content, strlen(content), token->id, err);
     if (status != ST_OK) return status;
     added->n_tokens++;
-    if (token->is_single_word && !added->word) status = regex_create(&added->word, "\\w", err);
+    if (token->is_single_word && !added->word)
+        status = regex_create(&added->word, "[" REGEX_RUST_WORD "]", err);
     if (status != ST_OK) return status;
     if (token->is_normalized) return index_normalized(added, normalizer, content, err);
     return index_spelling(added, &added->raw, content, strlen(content), err);

@@ -7,15 +7,8 @@
 #include <string.h>
 #include <utf8proc.h>
 
-static const struct {
-    const char *name;
-    int options;
-} unicode_forms[] = {
-    {"NFC", UTF8PROC_STABLE | UTF8PROC_COMPOSE},
-    {"NFD", UTF8PROC_STABLE | UTF8PROC_DECOMPOSE},
-    {"NFKC", UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT},
-    {"NFKD", UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT},
-};
+static const char *const form_names[] = {
+    [UNICODE_NFC] = "NFC", [UNICODE_NFD] = "NFD", [UNICODE_NFKC] = "NFKC", [UNICODE_NFKD] = "NFKD"};
 
 /* ---- reading ---------------------------------------------------------------------------- */
 
@@ -32,10 +25,10 @@ static status_t take_text(struct normalizer_step *step, const json_t *value, con
 static status_t read_step(struct normalizer_step *step, const char *type, const json_t *value,
                           struct error *err)
 {
-    for (size_t i = 0; i < sizeof unicode_forms / sizeof unicode_forms[0]; i++) {
-        if (strcmp(type, unicode_forms[i].name) != 0) continue;
+    for (size_t i = 0; i < sizeof form_names / sizeof form_names[0]; i++) {
+        if (strcmp(type, form_names[i]) != 0) continue;
         step->kind = NORMALIZER_UNICODE;
-        step->unicode_options = unicode_forms[i].options;
+        step->form = (enum unicode_form)i;
         return ST_OK;
     }
     if (strcmp(type, "Lowercase") == 0) {
@@ -105,38 +98,18 @@ void normalizer_fini(struct normalizer *normalizer)
     *normalizer = (struct normalizer){0};
 }
 
-bool normalizer_strips_left(const struct normalizer *normalizer)
+bool normalizer_moves_start(const struct normalizer *normalizer)
 {
-    for (size_t i = 0; i < normalizer->n_steps; i++)
-        if (normalizer->steps[i].kind == NORMALIZER_STRIP && normalizer->steps[i].strip_left)
-            return true;
+    for (size_t i = 0; i < normalizer->n_steps; i++) {
+        const struct normalizer_step *step = &normalizer->steps[i];
+        if (step->kind == NORMALIZER_PREPEND) return true;
+        if (step->kind == NORMALIZER_STRIP && step->strip_left) return true;
+        if (step->kind == NORMALIZER_REPLACE && !step->text[0]) return true;
+    }
     return false;
 }
 
 /* ---- applying --------------------------------------------------------------------------- */
-
-static bool is_ascii(const char *text, size_t n_bytes)
-{
-    for (size_t i = 0; i < n_bytes; i++)
-        if ((unsigned char)text[i] >= 0x80) return false;
-    return true;
-}
-
-static status_t to_unicode_form(int options, const char *text, size_t n_bytes, struct buffer *out,
-                                struct error *err)
-{
-    utf8proc_uint8_t *mapped = NULL;
-    if (is_ascii(text, n_bytes)) return buffer_append(out, text, n_bytes, err);
-    const utf8proc_ssize_t n =
-        utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)n_bytes, &mapped,
-                     (utf8proc_option_t)options);
-    if (n < 0)
-        return error_set(err, n == UTF8PROC_ERROR_NOMEM ? ST_NO_MEMORY : ST_INTERNAL,
-                         "unicode form of %zu bytes: %s", n_bytes, utf8proc_errmsg(n));
-    const status_t status = buffer_append(out, mapped, (size_t)n, err);
-    free(mapped);
-    return status;
-}
 
 /* One character at a time, without context; U+0130 is the one that becomes two. */
 static status_t to_lower_case(const char *text, size_t n_bytes, struct buffer *out,
@@ -166,7 +139,7 @@ static status_t apply_step(const struct normalizer_step *step, struct regex_curs
                            const char *text, size_t n_bytes, struct buffer *out, struct error *err)
 {
     if (step->kind == NORMALIZER_UNICODE)
-        return to_unicode_form(step->unicode_options, text, n_bytes, out, err);
+        return unicode_form_apply(step->form, text, n_bytes, out, err);
     if (step->kind == NORMALIZER_LOWERCASE) return to_lower_case(text, n_bytes, out, err);
     if (step->kind == NORMALIZER_STRIP) return strip(step, text, n_bytes, out, err);
     if (step->kind == NORMALIZER_REPLACE)

@@ -7,6 +7,7 @@
 #include "common/buffer.h"
 #include "common/error.h"
 #include "worker/model/text_pattern.h"
+#include "worker/model/unicode_form.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -26,7 +27,7 @@ struct normalizer_step {
     enum normalizer_kind kind;
     char *text;                  /* owned: what is prepended or put in place of a match */
     struct text_pattern pattern; /* what is replaced */
-    int unicode_options;         /* for utf8proc */
+    enum unicode_form form;
     bool strip_left, strip_right;
 };
 
@@ -46,7 +47,8 @@ MUST_CHECK status_t normalizer_apply(const struct normalizer *normalizer,
                                      struct regex_cursor *cursor, const char *text, size_t n_bytes,
                                      struct buffer *out, struct buffer *spare, struct error *err);
 
-/* True if a step may remove bytes at the front of the text. */
-bool normalizer_strips_left(const struct normalizer *normalizer);
+/* True if a step may change which byte of the source the first byte comes from (Strip, Prepend,
+ * a Replace by nothing). */
+bool normalizer_moves_start(const struct normalizer *normalizer);
 
 #endif

@@ -8,7 +8,7 @@
 /* How GPT-2 cuts words; ByteLevel implies it unless use_regex is false. */
 static const char gpt2_pattern[] =
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
-static const char whitespace_pattern[] = "\\w+|[^\\w\\s]+";
+static const char whitespace_pattern[] = "[" REGEX_RUST_WORD "]+|[^" REGEX_RUST_WORD "\\s]+";
 
 /* The next free step; NULL, with the error recorded, when there is none. */
 static struct pretokenizer_step *add_step(struct pretokenizer *pretokenizer,

@@ -15,6 +15,10 @@
 
 enum { REGEX_MAX_PATTERN_BYTES = 4096 };
 
+/* Members of a class: the word characters of Rust's regex crate, which the reference uses for
+ * single_word and Whitespace. Oniguruma's \w is the same without the two joiners. */
+#define REGEX_RUST_WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200c}\\x{200d}"
+
 struct regex;
 struct regex_cursor; /* one thread's match state, for any number of patterns */
 

@@ -1,7 +1,10 @@
+#define PCRE2_CODE_UNIT_WIDTH 8
 #include "worker/model/regex_translate.h"
 
 #include <ctype.h>
+#include <pcre2.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Members of classes. White space ends in a range, because a '-' of the pattern may follow and
@@ -10,6 +13,8 @@
     "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"     \
     "\\x{2000}-\\x{200a}"
 #define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
+/* Outside a class Oniguruma's \w also takes Latin-1's superscripts and fractions. */
+#define WORD_ALONE WORD "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"
 
 struct translation {
     const char *at; /* next byte of the pattern */
@@ -24,8 +29,8 @@ static const struct {
 } escapes[] = {
     {'s', "[" WHITE_SPACE "]", WHITE_SPACE},
     {'S', "[^" WHITE_SPACE "]", "\\P{White_Space}"},
-    {'w', "[" WORD "]", WORD},
-    {'W', "[^" WORD "]", NULL},
+    {'w', "[" WORD_ALONE "]", WORD},
+    {'W', "[^" WORD_ALONE "]", NULL},
     {'d', "\\p{Nd}", "\\p{Nd}"},
     {'D', "\\P{Nd}", "\\P{Nd}"},
     {'v', "\\x0b", "\\x0b"},
@@ -45,14 +50,34 @@ static status_t refuse(const char *construct, size_t n_bytes, struct error *err)
                      (int)(n_bytes > 16 ? 16 : n_bytes), construct);
 }
 
-/* \p{Name}, \P{Name}, \p{^Name}: copied, PCRE2 knows the same names. */
+/* PCRE2 reads a script's name as "script extensions" (marks used with it too); Oniguruma as the
+ * script alone, which PCRE2 spells sc:Name. Its compiler knows which names are scripts. */
+static bool is_script(const char *name, size_t n_bytes)
+{
+    char pattern[64];
+    int code = 0;
+    size_t offset = 0;
+    const int n = snprintf(pattern, sizeof pattern, "\\p{sc:%.*s}", (int)n_bytes, name);
+    if (n < 0 || (size_t)n >= sizeof pattern) return false;
+    pcre2_code *compiled =
+        pcre2_compile((PCRE2_SPTR)pattern, (size_t)n, PCRE2_UTF, &code, &offset, NULL);
+    pcre2_code_free(compiled);
+    return compiled != NULL;
+}
+
+/* \p{Name}, \P{Name}, \p{^Name}. */
 static status_t copy_property(struct translation *t, struct error *err)
 {
     const char *end = t->at[2] == '{' ? strchr(t->at, '}') : NULL;
-    if (!end) return refuse(t->at, strnlen(t->at, 3), err);
-    const char *begin = t->at;
+    if (!end || end - t->at > 48) return refuse(t->at, strnlen(t->at, 3), err);
+    const char letter = t->at[1];
+    const char *name = t->at + 3;
+    const bool is_negated = *name == '^';
+    if (is_negated) name++;
+    const size_t n_name = (size_t)(end - name);
     t->at = end + 1;
-    return buffer_append(t->out, begin, (size_t)(end + 1 - begin), err);
+    return buffer_printf(t->out, err, "\\%c{%s%s%.*s}", letter, is_negated ? "^" : "",
+                         is_script(name, n_name) ? "sc:" : "", (int)n_name, name);
 }
 
 /* \xHH up to 7F, \x{H...}, \uHHHH. */

@@ -55,10 +55,10 @@ static status_t connect_parts(struct tokenizer *tokenizer, struct error *err)
 {
     struct pretokenizer *pretokenizer = &tokenizer->pretokenizer;
     tokenizer->bpe.is_byte_level = pretokenizer->is_byte_level;
-    if (normalizer_strips_left(&tokenizer->normalizer) && pretokenizer_needs_start(pretokenizer))
+    if (normalizer_moves_start(&tokenizer->normalizer) && pretokenizer_needs_start(pretokenizer))
         return error_set(err, ST_UNSUPPORTED,
-                         "normalizer Strip before Metaspace with prepend_scheme 'first' is not "
-                         "supported");
+                         "a normalizer that changes the start of a text, before Metaspace with "
+                         "prepend_scheme 'first', is not supported");
     if (bpe_may_cut_before(&tokenizer->bpe, space_mark))
         return pretokenizer_add_cut(pretokenizer, space_mark, err);
     return ST_OK;
