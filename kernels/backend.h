@@ -193,6 +193,14 @@ struct sparse_stats {
 /* One thread's encoder: scratch, the result rows, the screen in use. */
 struct sparse_encoder;
 
+struct sparse_encoder_params {
+    const struct sparse *sparse;
+    enum screen screen;
+    const uint32_t *features; /* host [n_selected], each below n_features; NULL: all. Others are
+                               * left out of the rows (topk: after the competition for k) */
+    size_t n_selected;
+};
+
 struct backend_ops {
     uint32_t abi_version; /* BACKEND_ABI_VERSION */
     const char *name;     /* "cpu", "emu", "cuda" */
@@ -239,7 +247,7 @@ struct backend_ops {
     void (*sparse_destroy)(struct sparse *sparse);
     size_t (*sparse_bytes)(const struct sparse *sparse);
     status_t (*sparse_encoder_create)(struct sparse_encoder **out, struct exec *exec,
-                                      const struct sparse *sparse, enum screen screen,
+                                      const struct sparse_encoder_params *params,
                                       struct error *err);
     void (*sparse_encoder_destroy)(struct sparse_encoder *encoder);
     /* x: device [n_tokens, n_in]. *out borrows from the encoder until its next run.

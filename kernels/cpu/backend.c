@@ -222,11 +222,10 @@ static status_t cpu_sparse_create(struct sparse **out, struct backend *backend,
 }
 
 static status_t cpu_sparse_encoder_create(struct sparse_encoder **out, struct exec *exec,
-                                          const struct sparse *sparse, enum screen screen,
+                                          const struct sparse_encoder_params *params,
                                           struct error *err)
 {
-    return sparse_encoder_open(out, sparse, screen, exec->matmul, exec->row_block, exec->kernels,
-                               err);
+    return sparse_encoder_open(out, params, exec->matmul, exec->row_block, exec->kernels, err);
 }
 
 static const struct backend_ops CPU_OPS = {

@@ -24,6 +24,7 @@ struct sparse_encoder {
     struct matmul_cache *matmul;
     size_t row_block, n_block; /* n_block: tokens of a block, a multiple of row_block */
     enum screen wanted, screen;
+    uint32_t *selected;        /* one bit a feature, NULL: all */
     struct refiner refiner;
     float *x;                  /* [n_block + padding, n_row] */
     int8_t *q;                 /* [n_in up to whole groups of 4], zeros behind n_in */
@@ -64,6 +65,7 @@ void sparse_encoder_close(struct sparse_encoder *e)
 {
     if (!e) return;
     refiner_fini(&e->refiner);
+    free(e->selected);
     free(e->x);
     free(e->q);
     free(e->x_hi);
@@ -108,32 +110,68 @@ static enum screen first_screen(const struct sparse *s, enum screen wanted)
     return cpu_has_bf16() ? SCREEN_BF16 : SCREEN_F32;
 }
 
-status_t sparse_encoder_open(struct sparse_encoder **out, const struct sparse *sparse,
-                             enum screen screen, struct matmul_cache *matmul, size_t row_block,
+/* One bit per feature that the caller wants. */
+static status_t select_features(struct sparse_encoder *e, const struct sparse_encoder_params *p,
+                                struct error *err)
+{
+    void *selected;
+    if (!p->features) return ST_OK;
+    const status_t status = aligned_array(e->sparse->n_padded / SPARSE_PANEL,
+                                          sizeof *e->selected, &selected, err);
+    if (status != ST_OK) return status;
+    e->selected = selected;
+    for (size_t i = 0; i < p->n_selected; i++) {
+        const uint32_t f = p->features[i];
+        if (f >= e->sparse->n_features)
+            return error_set(err, ST_NOT_FOUND, "feature %u of %zu", f, e->sparse->n_features);
+        e->selected[f / SPARSE_PANEL] |= 1u << f % SPARSE_PANEL;
+    }
+    return ST_OK;
+}
+
+static status_t encoder_init(struct sparse_encoder *e, const struct sparse_encoder_params *p,
+                             struct error *err)
+{
+    const struct sparse *s = p->sparse;
+    if ((unsigned)p->screen >= SCREEN_N || (p->screen == SCREEN_INT8 && !s->panels))
+        return error_set(err, ST_UNSUPPORTED, "screen %s needs AVX512-VNNI",
+                         screen_name(p->screen));
+    if (e->row_block > SPARSE_BLOCK)
+        return error_set(err, ST_TOO_LARGE, "row block %zu is over %d", e->row_block,
+                         SPARSE_BLOCK);
+    e->sparse = s;
+    e->n_block = SPARSE_BLOCK / e->row_block * e->row_block;
+    e->wanted = p->screen;
+    e->screen = first_screen(s, p->screen);
+    status_t status = select_features(e, p, err);
+    if (status == ST_OK) status = alloc_scratch(e, err);
+    if (status == ST_OK) status = refiner_init(&e->refiner, s, e->selected, err);
+    return status;
+}
+
+status_t sparse_encoder_open(struct sparse_encoder **out,
+                             const struct sparse_encoder_params *params,
+                             struct matmul_cache *matmul, size_t row_block,
                              const struct vector_kernels *kernels, struct error *err)
 {
-    if ((unsigned)screen >= SCREEN_N || (screen == SCREEN_INT8 && !sparse->panels))
-        return error_set(err, ST_UNSUPPORTED, "screen %s needs AVX512-VNNI", screen_name(screen));
     struct sparse_encoder *e = calloc(1, sizeof *e);
     if (!e) return error_set(err, ST_NO_MEMORY, "encoder");
-    e->sparse = sparse;
     e->kernels = kernels;
     e->matmul = matmul;
-    e->row_block = row_block < SPARSE_BLOCK ? row_block : SPARSE_BLOCK;
-    e->n_block = SPARSE_BLOCK / e->row_block * e->row_block;
-    e->wanted = screen;
-    e->screen = first_screen(sparse, screen);
-    status_t status = ST_OK;
-    if (row_block > SPARSE_BLOCK)
-        status = error_set(err, ST_TOO_LARGE, "row block %zu is over %d", row_block, SPARSE_BLOCK);
-    if (status == ST_OK) status = alloc_scratch(e, err);
-    if (status == ST_OK) status = refiner_init(&e->refiner, sparse, err);
+    e->row_block = row_block;
+    const status_t status = encoder_init(e, params, err);
     if (status != ST_OK) {
         sparse_encoder_close(e);
         return status;
     }
     *out = e;
     return ST_OK;
+}
+
+/* False if no feature of the panel can reach the result (in a topk dictionary all compete). */
+static bool is_panel_wanted(const struct sparse_encoder *e, size_t panel)
+{
+    return !e->selected || e->sparse->k || e->selected[panel];
 }
 
 /* --- prepare: rows into scratch, rounded, with the norms that bound the rounding ---------- */
@@ -241,6 +279,7 @@ static status_t screen_by_int8(struct sparse_encoder *e, size_t n_tokens, struct
     for (size_t t = n_tokens; t < n_padded; t++) e->tokens.floor[t] = INFINITY;
     e->tokens.n_tokens = n_padded;
     for (size_t f = 0; f < s->n_features && status == ST_OK; f += SPARSE_PANEL) {
+        if (!is_panel_wanted(e, f / SPARSE_PANEL)) continue;
         const struct int8_panel panel = {.weights = s->panels + f * s->n_groups * 4,
                                          .start = s->panel_start + f,
                                          .scale = b->scale + f,
@@ -292,12 +331,22 @@ static status_t scan_row_block(struct sparse_encoder *e, const struct packed *ti
     return ST_OK;
 }
 
+static bool is_tile_wanted(const struct sparse_encoder *e, size_t first)
+{
+    for (size_t f = first; f < first + SPARSE_TILE && f < e->sparse->n_features;
+         f += SPARSE_PANEL) {
+        if (is_panel_wanted(e, f / SPARSE_PANEL)) return true;
+    }
+    return false;
+}
+
 static status_t screen_by_product(struct sparse_encoder *e, size_t n_tokens, struct error *err)
 {
     const struct sparse *s = e->sparse;
     struct packed *const *tiles;
     status_t status = sparse_tiles(s, e->screen, &tiles, err);
     for (size_t first = 0; first < s->n_features && status == ST_OK; first += SPARSE_TILE) {
+        if (!is_tile_wanted(e, first)) continue;
         for (size_t t = 0; t < n_tokens && status == ST_OK; t += e->row_block)
             status = scan_row_block(e, tiles[first / SPARSE_TILE], first, t, n_tokens, err);
         for (size_t f = first; f < first + SPARSE_TILE && f < s->n_features && status == ST_OK;

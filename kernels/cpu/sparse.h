@@ -31,11 +31,12 @@ void sparse_weights_destroy(struct sparse *sparse); /* NULL-safe */
 size_t sparse_weights_bytes(const struct sparse *sparse);
 
 /* `matmul` (of blocks of row_block) and `kernels` are borrowed and must outlive the encoder; its
- * thread is theirs. Errors: ST_UNSUPPORTED (an int8 screen without VNNI), ST_NO_MEMORY. */
-MUST_CHECK status_t sparse_encoder_open(struct sparse_encoder **out, const struct sparse *sparse,
-                                        enum screen screen, struct matmul_cache *matmul,
-                                        size_t row_block, const struct vector_kernels *kernels,
-                                        struct error *err);
+ * thread is theirs. Errors: ST_UNSUPPORTED (an int8 screen without VNNI), ST_NOT_FOUND (a
+ * selected feature), ST_NO_MEMORY. */
+MUST_CHECK status_t sparse_encoder_open(struct sparse_encoder **out,
+                                        const struct sparse_encoder_params *params,
+                                        struct matmul_cache *matmul, size_t row_block,
+                                        const struct vector_kernels *kernels, struct error *err);
 void sparse_encoder_close(struct sparse_encoder *encoder); /* NULL-safe */
 MUST_CHECK status_t sparse_encoder_run(struct sparse_encoder *encoder, const float *x,
                                        size_t n_tokens, struct sparse_rows *out,

@@ -30,9 +30,10 @@ static status_t alloc_best(struct refiner *r, size_t k, struct error *err)
     return ST_OK;
 }
 
-status_t refiner_init(struct refiner *r, const struct sparse *sparse, struct error *err)
+status_t refiner_init(struct refiner *r, const struct sparse *sparse, const uint32_t *selected,
+                      struct error *err)
 {
-    *r = (struct refiner){.sparse = sparse};
+    *r = (struct refiner){.sparse = sparse, .selected = selected};
     status_t status = ST_OK;
     r->queue = malloc((size_t)SPARSE_PANEL * SPARSE_BLOCK * sizeof *r->queue);
     if (!r->queue) status = error_set(err, ST_NO_MEMORY, "encoder queue");
@@ -167,10 +168,12 @@ status_t refiner_panel(struct refiner *r, size_t panel, const uint32_t *masks, c
 {
     const size_t first = panel * SPARSE_PANEL, n_left = r->sparse->n_features - first;
     const size_t n_features = n_left < SPARSE_PANEL ? n_left : SPARSE_PANEL;
+    /* In a topk dictionary every feature competes; the wanted ones are picked at the end. */
+    const uint32_t wanted = r->selected && !r->sparse->k ? r->selected[panel] : UINT32_MAX;
     size_t n_queued[SPARSE_PANEL] = {0};
     status_t status = ST_OK;
     for (size_t t = 0; t < n_tokens; t++) {
-        for (uint32_t mask = masks[t]; mask; mask &= mask - 1) {
+        for (uint32_t mask = masks[t] & wanted; mask; mask &= mask - 1) {
             const size_t f = (size_t)__builtin_ctz(mask);
             r->queue[f * SPARSE_BLOCK + n_queued[f]++] = (uint32_t)t;
         }
@@ -189,6 +192,12 @@ static int by_feature(const void *a, const void *b)
     return (left->feature > right->feature) - (left->feature < right->feature);
 }
 
+static bool is_selected(const struct refiner *r, size_t feature)
+{
+    return !r->selected ||
+           (r->selected[feature / SPARSE_PANEL] >> feature % SPARSE_PANEL & 1u) != 0;
+}
+
 /* topk: the tokens' heaps become `fired`, token by token, features ascending. */
 static status_t drain_best(struct refiner *r, size_t n_tokens, struct error *err)
 {
@@ -196,8 +205,10 @@ static status_t drain_best(struct refiner *r, size_t n_tokens, struct error *err
     for (size_t t = 0; t < n_tokens && status == ST_OK; t++) {
         struct best *best = &r->best[t];
         if (best->n) qsort(best->heap, best->n, sizeof *best->heap, by_feature);
-        for (size_t i = 0; i < best->n && status == ST_OK; i++)
-            status = fired_append(r, best->heap[i], err);
+        for (size_t i = 0; i < best->n && status == ST_OK; i++) {
+            if (is_selected(r, best->heap[i].feature))
+                status = fired_append(r, best->heap[i], err);
+        }
         best->n = 0;
     }
     return status;

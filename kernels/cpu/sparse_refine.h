@@ -21,6 +21,7 @@ struct best {
 
 struct refiner {
     const struct sparse *sparse;
+    const uint32_t *selected; /* one bit a feature that is wanted; NULL: all */
     struct fired *fired; /* [n_fired] in order of feature, growable */
     size_t n_fired, capacity;
     struct best *best; /* [SPARSE_BLOCK] for topk */
@@ -32,8 +33,9 @@ struct refiner {
     size_t rows_capacity, entries_capacity;
 };
 
+/* `sparse` and `selected` are borrowed. */
 MUST_CHECK status_t refiner_init(struct refiner *r, const struct sparse *sparse,
-                                 struct error *err);
+                                 const uint32_t *selected, struct error *err);
 void refiner_fini(struct refiner *r); /* safe on zeroed */
 
 /* Begin a run of n_tokens: rows empty. */

@@ -144,18 +144,31 @@ struct encoder {
     struct error err;
 };
 
-static void open_encoder(struct encoder *e, const struct sparse_params *params, enum cpu_isa isa,
-                         enum screen screen)
+static const uint32_t SELECTED[] = {0, 5, 31, 32, 70, 71, 2099, 70};
+enum { N_SELECTED = sizeof SELECTED / sizeof SELECTED[0] };
+
+static void open_selecting(struct encoder *e, const struct sparse_params *params,
+                           enum cpu_isa isa, enum screen screen, bool select)
 {
     const struct vector_kernels *kernels = vector_kernels_of(isa);
     const bool has_vnni = isa == CPU_ISA_AVX512 && cpu_has_vnni();
     *e = (struct encoder){.sparse = NULL};
     cr_assert_eq(sparse_weights_create(&e->sparse, params, kernels, has_vnni, &e->err), ST_OK,
                  "%s", e->err.text);
+    const struct sparse_encoder_params encoder = {.sparse = e->sparse,
+                                                  .screen = screen,
+                                                  .features = select ? SELECTED : NULL,
+                                                  .n_selected = N_SELECTED};
     cr_assert_eq(matmul_cache_create(&e->matmul, 64, kernels, &e->err), ST_OK);
     cr_assert_eq(
-        sparse_encoder_open(&e->encoder, e->sparse, screen, e->matmul, 64, kernels, &e->err),
+        sparse_encoder_open(&e->encoder, &encoder, e->matmul, 64, kernels, &e->err),
         ST_OK, "%s", e->err.text);
+}
+
+static void open_encoder(struct encoder *e, const struct sparse_params *params, enum cpu_isa isa,
+                         enum screen screen)
+{
+    open_selecting(e, params, isa, screen, false);
 }
 
 static void close_encoder(struct encoder *e)
@@ -326,6 +339,51 @@ Test(kernels_sparse, auto_leaves_a_screen_that_lets_too_much_through)
     (void)expect_equal(&p, &rows, "auto");
     close_encoder(&e);
     free(p.memory);
+}
+
+static bool is_selected(uint32_t feature)
+{
+    for (size_t i = 0; i < N_SELECTED; i++) {
+        if (SELECTED[i] == feature) return true;
+    }
+    return false;
+}
+
+/* The selected features' entries of `all`, in order. */
+static void expect_selection(const struct sparse_rows *all, const struct sparse_rows *some)
+{
+    size_t at = 0;
+    for (size_t t = 0; t < all->n_rows; t++) {
+        cr_assert_eq(some->row_start[t], at);
+        for (size_t i = all->row_start[t]; i < all->row_start[t + 1]; i++) {
+            if (!is_selected(all->feature[i])) continue;
+            cr_assert(some->feature[at] == all->feature[i] && some->value[at] == all->value[i]);
+            at++;
+        }
+    }
+    cr_expect_eq(some->row_start[all->n_rows], at);
+    cr_expect(at > 0);
+}
+
+Test(kernels_sparse, a_selection_is_what_the_whole_has_of_it)
+{
+    for (unsigned kind = 0; kind < N_KINDS; kind++) {
+        struct problem p = make_problem((enum kind)kind, 40, 2100, 300);
+        for (unsigned screen = 0; screen < SCREEN_N; screen++) {
+            struct encoder all, some;
+            struct sparse_rows all_rows, some_rows;
+            const enum cpu_isa isa = cpu_isa_detect(CPU_ISA_AVX512);
+            if (!can_screen(isa, (enum screen)screen)) continue;
+            open_encoder(&all, &p.params, isa, (enum screen)screen);
+            open_selecting(&some, &p.params, isa, (enum screen)screen, true);
+            cr_assert_eq(sparse_encoder_run(all.encoder, p.x, 300, &all_rows, &all.err), ST_OK);
+            cr_assert_eq(sparse_encoder_run(some.encoder, p.x, 300, &some_rows, &some.err), ST_OK);
+            expect_selection(&all_rows, &some_rows);
+            close_encoder(&all);
+            close_encoder(&some);
+        }
+        free(p.memory);
+    }
 }
 
 Test(kernels_sparse, names_the_token_that_is_not_finite)

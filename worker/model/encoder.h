@@ -1,0 +1,36 @@
+/* One thread's encoder of a dictionary: activations in, firing features out, exactly as
+ * kernels/backend.h defines them ("sparse encode").
+ *
+ * Before the encode, in f32 and in this order, as SAELens does: centre over d_model (where the
+ * dictionary was trained on centred values), normalise, subtract b_dec. Means and norms are
+ * summed in double in ascending order. */
+#ifndef WORKER_MODEL_ENCODER_H
+#define WORKER_MODEL_ENCODER_H
+
+#include "worker/model/dictionary.h"
+
+struct encoder;
+
+struct encoder_params {
+    const struct dictionary *dictionary; /* borrowed */
+    enum screen screen;                  /* SCREEN_AUTO unless measuring */
+    const uint32_t *features;            /* [n_selected] wanted features, or NULL: all */
+    size_t n_selected;
+};
+
+/* On ST_OK the caller owns *out. Errors: ST_NOT_FOUND (a feature), ST_UNSUPPORTED (screen),
+ * ST_NO_MEMORY. */
+MUST_CHECK status_t encoder_create(struct encoder **out, const struct encoder_params *params,
+                                   struct error *err);
+void encoder_destroy(struct encoder **encoder); /* NULL-safe; sets *encoder = NULL */
+
+/* Encode acts, host [n_tokens, d_in]. *out (see kernels/backend.h) borrows from the encoder until
+ * its next run: features ascending within a token, values > 0.
+ * Errors: ST_BAD_INPUT (an activation that is not finite, or overflows: names the token). */
+MUST_CHECK status_t encoder_run(struct encoder *encoder, const float *acts, size_t n_tokens,
+                                struct sparse_rows *out, struct error *err);
+
+/* Tokens, candidates and firing pairs since creation, and the screen in use. */
+struct sparse_stats encoder_stats(const struct encoder *encoder);
+
+#endif
