@@ -104,6 +104,8 @@ MUST_CHECK status_t wire_parts_encode(const struct wire_text *parts, size_t n, s
                                       struct error *err);
 MUST_CHECK status_t wire_parts_decode(const void *bytes, size_t n_bytes, struct wire_parts *out,
                                       struct error *err);
-struct wire_text wire_part(const struct wire_parts *parts, size_t index); /* index < n */
+/* index < n. Finding a part takes time in proportion to its index; its size does not. */
+struct wire_text wire_part(const struct wire_parts *parts, size_t index);
+size_t wire_part_size(const struct wire_parts *parts, size_t index);
 
 #endif

@@ -53,10 +53,14 @@ status_t wire_parts_decode(const void *bytes, size_t n_bytes, struct wire_parts 
     return ST_OK;
 }
 
+size_t wire_part_size(const struct wire_parts *parts, size_t index)
+{
+    return (size_t)get_le(parts->sizes + index * SIZE_BYTES, SIZE_BYTES);
+}
+
 struct wire_text wire_part(const struct wire_parts *parts, size_t index)
 {
     size_t offset = 0;
-    for (size_t i = 0; i < index; i++) offset += get_le(parts->sizes + i * SIZE_BYTES, SIZE_BYTES);
-    return (struct wire_text){(const char *)parts->bytes + offset,
-                              get_le(parts->sizes + index * SIZE_BYTES, SIZE_BYTES)};
+    for (size_t i = 0; i < index; i++) offset += wire_part_size(parts, i);
+    return (struct wire_text){(const char *)parts->bytes + offset, wire_part_size(parts, index)};
 }

@@ -109,18 +109,29 @@ status_t background_submit(struct background *background, struct background_job 
     return ST_OK;
 }
 
+static void finish(struct background *background, struct background_job *job)
+{
+    background->n_pending--;
+    const status_t status = job->status;
+    const struct error error = job->error; /* done() frees the job */
+    job->done(job, status, &error);
+}
+
 size_t background_collect(struct background *background)
 {
     struct background_job *job;
     size_t n = 0;
-    while ((job = receive(background->results, ZMQ_DONTWAIT))) {
-        background->n_pending--;
-        const status_t status = job->status;
-        const struct error error = job->error; /* done() frees the job */
-        job->done(job, status, &error);
-        n++;
-    }
+    for (; (job = receive(background->results, ZMQ_DONTWAIT)); n++) finish(background, job);
     return n;
+}
+
+size_t background_wait(struct background *background)
+{
+    struct background_job *job =
+        background->n_pending ? receive(background->results, 0) : NULL;
+    if (!job) return 0;
+    finish(background, job);
+    return 1 + background_collect(background);
 }
 
 size_t background_n_pending(const struct background *background)

@@ -33,6 +33,9 @@ MUST_CHECK status_t background_submit(struct background *background, struct back
                                       struct error *err);
 /* Call done() of every finished job; returns how many. */
 size_t background_collect(struct background *background);
+/* Wait until at least one job is finished, then as background_collect(). Returns at once when
+ * none is pending. */
+size_t background_wait(struct background *background);
 size_t background_n_pending(const struct background *background);
 /* Readable when background_collect() may have something to do. */
 int background_fd(const struct background *background);

@@ -1,0 +1,326 @@
+#include "coordinator/session/feature_case.h"
+
+#include "common/evidence_pick.h"
+#include "common/evidence_view.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { POOL_FACTOR = 3, N_WRONG_FUZZ = 10 };
+
+const char *case_score_name(enum case_score score)
+{
+    static const char *const names[CASE_N_SCORES] = {"detection", "fuzzing"};
+    return names[score];
+}
+
+/* --- windows from evidence ----------------------------------------------------------------- */
+
+/* Where windows are being put: arenas are sized beforehand, so pointers stay. */
+struct filling {
+    const struct feature_case_params *params;
+    uint32_t *tokens;
+    float *activations;
+    size_t n_tokens;
+};
+
+static status_t place(struct filling *filling, const struct evidence_window *where,
+                      struct window *out, struct error *err)
+{
+    const struct token_corpus *corpus = filling->params->corpus;
+    uint32_t *tokens = filling->tokens + filling->n_tokens;
+    if (!token_corpus_read(corpus, where->document_index, where->document_offset,
+                           where->n_tokens, tokens))
+        return error_set(err, ST_CORRUPT, "evidence of feature %llu names tokens that do not exist",
+                         (unsigned long long)filling->params->feature);
+    *out = (struct window){.tokens = tokens,
+                           .n_tokens = where->n_tokens,
+                           .document_key =
+                               token_corpus_document(corpus, where->document_index).key,
+                           .document_index = where->document_index,
+                           .document_offset = where->document_offset};
+    return ST_OK;
+}
+
+static status_t place_firing(struct filling *filling, const struct evidence_entry *entry,
+                             struct window *out, struct error *err)
+{
+    const status_t status = place(filling, &entry->window, out, err);
+    if (status != ST_OK) return status;
+    float *activations = filling->activations + filling->n_tokens;
+    window_fill_activations(entry, filling->params->fire_threshold, activations);
+    out->activations = activations;
+    out->kind = WINDOW_FIRING;
+    filling->n_tokens += entry->window.n_tokens;
+    return ST_OK;
+}
+
+static status_t place_silent(struct filling *filling, const struct evidence_window *where,
+                             enum window_kind kind, struct window *out, struct error *err)
+{
+    const status_t status = place(filling, where, out, err);
+    if (status != ST_OK) return status;
+    out->kind = kind;
+    filling->n_tokens += where->n_tokens;
+    return ST_OK;
+}
+
+static struct evidence_pick pick_of(const struct feature_case_params *params, size_t n)
+{
+    return (struct evidence_pick){.n = n,
+                                  .seed = params->seed ^ hash_mix64(params->feature),
+                                  .fire_threshold = params->fire_threshold};
+}
+
+/* Silent windows (or near misses) behind windows[*n]. */
+static status_t add_silent(struct filling *filling, const struct evidence_view *view,
+                           enum window_kind kind, size_t n_wanted, struct window *windows,
+                           size_t *n, struct error *err)
+{
+    if (n_wanted == 0) return ST_OK;
+    struct evidence_window *chosen = malloc(n_wanted * sizeof *chosen);
+    if (!chosen) return error_set(err, ST_NO_MEMORY, "windows");
+    const struct evidence_pick pick = pick_of(filling->params, n_wanted);
+    const size_t n_chosen = kind == WINDOW_SILENT_HARD
+                                ? evidence_pick_near_miss(view, &pick, chosen)
+                                : evidence_pick_silent(view, &pick, chosen);
+    status_t status = ST_OK;
+    for (size_t i = 0; i < n_chosen && status == ST_OK; i++)
+        status = place_silent(filling, &chosen[i], kind, &windows[(*n)++], err);
+    free(chosen);
+    return status;
+}
+
+/* --- explain ------------------------------------------------------------------------------- */
+
+static status_t add_explain(struct feature_case *self, struct filling *filling,
+                            const struct evidence_view *view, struct error *err)
+{
+    status_t status = ST_OK;
+    for (size_t i = 0; i < view->n_firing && status == ST_OK; i++) {
+        const struct evidence_entry entry = evidence_view_firing(view, i);
+        if (!(entry.max_value > filling->params->fire_threshold)) continue;
+        status = place_firing(filling, &entry, &self->explain[self->n_explain++], err);
+    }
+    self->n_explain_firing = self->n_explain;
+    if (status == ST_OK)
+        status = add_silent(filling, view, WINDOW_SILENT_RANDOM, view->n_silent, self->explain,
+                            &self->n_explain, err);
+    return status;
+}
+
+static bool is_shown(const struct feature_case *self, uint32_t index)
+{
+    for (size_t i = 0; i < self->n_shown; i++)
+        if (self->shown[i] == index) return true;
+    return false;
+}
+
+/* The prompt's examples: the strongest, then a spread over the quantiles. Indices into explain
+ * equal those of the view while no threshold leaves weak entries out, which are the last ones. */
+static status_t choose_shown(struct feature_case *self, const struct feature_case_params *params,
+                             const struct evidence_view *view, struct error *err)
+{
+    size_t *chosen = malloc((CASE_N_TOP + CASE_N_QUANTILES) * sizeof *chosen);
+    if (!chosen) return error_set(err, ST_NO_MEMORY, "windows");
+    struct evidence_pick pick = pick_of(params, CASE_N_TOP);
+    size_t n = evidence_pick_top(view, &pick, chosen);
+    pick.n = CASE_N_QUANTILES;
+    n += evidence_pick_quantiles(view, &pick, chosen + n);
+    for (size_t i = 0; i < n; i++)
+        if (chosen[i] < self->n_explain_firing && !is_shown(self, (uint32_t)chosen[i]))
+            self->shown[self->n_shown++] = (uint32_t)chosen[i];
+    free(chosen);
+    return ST_OK;
+}
+
+/* --- the judged split ---------------------------------------------------------------------- */
+
+static status_t add_pool(struct feature_case *self, struct filling *filling,
+                         const struct evidence_view *view, size_t *n_pool, struct error *err)
+{
+    const struct feature_case_params *params = filling->params;
+    const size_t n_firing = POOL_FACTOR * params->n_firing;
+    const size_t n_silent = POOL_FACTOR * params->n_silent;
+    size_t *chosen = malloc((n_firing + 1) * sizeof *chosen);
+    if (!chosen) return error_set(err, ST_NO_MEMORY, "windows");
+    const struct evidence_pick pick = pick_of(params, n_firing);
+    const size_t n_chosen = evidence_pick_quantiles(view, &pick, chosen);
+    status_t status = ST_OK;
+    for (size_t i = 0; i < n_chosen && status == ST_OK; i++) {
+        const struct evidence_entry entry = evidence_view_firing(view, chosen[i]);
+        status = place_firing(filling, &entry, &self->pool[(*n_pool)++], err);
+    }
+    free(chosen);
+    if (status == ST_OK)
+        status = add_silent(filling, view, WINDOW_SILENT_RANDOM, n_silent, self->pool, n_pool,
+                            err);
+    if (status == ST_OK)
+        status = add_silent(filling, view, WINDOW_SILENT_HARD, n_silent, self->pool, n_pool, err);
+    return status;
+}
+
+static status_t select_judged(struct feature_case *self, struct filling *filling,
+                              const struct evidence_view *view, struct error *err)
+{
+    const struct feature_case_params *params = filling->params;
+    size_t n_pool = 0;
+    status_t status = add_pool(self, filling, view, &n_pool, err);
+    if (status != ST_OK) return status;
+    struct window_select_params select =
+        window_select_params_default(params->seed, params->feature);
+    select.n_wanted[WINDOW_FIRING] = params->n_firing;
+    select.n_wanted[WINDOW_SILENT_RANDOM] = params->n_silent;
+    select.n_wanted[WINDOW_SILENT_HARD] = params->n_silent;
+    select.near_duplicate_jaccard = params->overlap_jaccard;
+    return window_select(self->explain, self->n_explain, self->pool, n_pool, &select,
+                         &self->judged, err);
+}
+
+static status_t make_items(struct feature_case *self, const struct feature_case_params *params,
+                           enum case_score score, struct error *err)
+{
+    const struct window *windows = self->judged.windows;
+    const size_t n = self->judged.n_windows;
+    const struct prompt_fuzz_params fuzz = {params->seed, params->feature, N_WRONG_FUZZ};
+    status_t status = score == CASE_FUZZING
+                          ? prompt_items_fuzzing(windows, n, &fuzz, &self->items[score], err)
+                          : prompt_items_detection(windows, n, &self->items[score], err);
+    if (status != ST_OK) return status;
+    const enum draw_purpose purpose = score == CASE_FUZZING ? DRAW_FUZZ : DRAW_DETECTION;
+    return prompt_plan_init(&self->plans[score], &self->items[score], params->windows_per_prompt,
+                            draw_stream(params->seed, purpose, params->feature), err);
+}
+
+/* --- counts -------------------------------------------------------------------------------- */
+
+static status_t count(struct feature_case *self, const struct feature_case_params *params,
+                      struct error *err)
+{
+    status_t status = ST_OK;
+    for (unsigned i = 0; i < EVIDENCE_N_SPLITS && status == ST_OK; i++) {
+        struct evidence_view view;
+        if (i == EVIDENCE_OOD || !params->states[i]) continue;
+        status = evidence_view_open(params->states[i], params->slot, &view, err);
+        if (status != ST_OK) break;
+        self->counts.n_tokens += view.n_tokens;
+        self->counts.n_firing_tokens += evidence_view_n_above(&view, params->fire_threshold);
+        if (view.max_value > self->max_value) self->max_value = view.max_value;
+        if (i == EVIDENCE_EXPLAIN) self->counts.position_f1 = evidence_view_position_f1(&view);
+        if (i == EVIDENCE_VALIDATE)
+            self->counts.token_f1 = evidence_view_token_f1(&view, NULL);
+        if (i == EVIDENCE_TEST) self->counts.n_test_documents = view.n_documents;
+    }
+    self->status = triage(&self->counts, &params->thresholds);
+    return status;
+}
+
+/* Room for every window that either view may give. */
+static status_t make_room(struct feature_case *self, struct filling *filling,
+                          const struct evidence_view *explain, struct error *err)
+{
+    const struct feature_case_params *params = filling->params;
+    const size_t window_tokens =
+        evidence_state_identity(params->states[EVIDENCE_EXPLAIN])->limits.window_tokens;
+    const size_t n_explain = explain->n_firing * 2 + explain->n_silent;
+    const size_t n_pool = POOL_FACTOR * (params->n_firing + 2 * params->n_silent);
+    const size_t n_tokens = (n_explain + n_pool + 1) * window_tokens;
+    self->explain = malloc((n_explain + 1) * sizeof *self->explain);
+    self->pool = malloc((n_pool + 1) * sizeof *self->pool);
+    self->tokens = malloc(n_tokens * sizeof *self->tokens);
+    self->activations = malloc(n_tokens * sizeof *self->activations);
+    if (!self->explain || !self->pool || !self->tokens || !self->activations)
+        return error_set(err, ST_NO_MEMORY, "windows of feature %llu",
+                         (unsigned long long)params->feature);
+    filling->tokens = self->tokens;
+    filling->activations = self->activations;
+    return ST_OK;
+}
+
+static status_t explain_lexically(struct feature_case *self,
+                                  const struct feature_case_params *params, struct error *err)
+{
+    struct error problem = {0};
+    const status_t status = lexical_explain(params->workspace, self->explain, self->n_explain,
+                                            &self->lexical, &problem);
+    self->has_lexical = status == ST_OK;
+    if (status == ST_OK || status == ST_NOT_FOUND) return ST_OK;
+    return error_set(err, status, "%s", problem.text);
+}
+
+static status_t judge_split(struct feature_case *self, struct filling *filling,
+                            struct error *err)
+{
+    const struct feature_case_params *params = filling->params;
+    const struct evidence_state *state = params->states[params->judged];
+    struct evidence_view view;
+    if (!state) return ST_OK;
+    status_t status = evidence_view_open(state, params->slot, &view, err);
+    if (status == ST_OK) status = select_judged(self, filling, &view, err);
+    if (status != ST_OK || self->judged.n_of_kind[WINDOW_FIRING] == 0) return status;
+    for (unsigned score = 0; score < CASE_N_SCORES && status == ST_OK; score++)
+        if (params->scores & (1u << score))
+            status = make_items(self, params, (enum case_score)score, err);
+    return status;
+}
+
+static status_t fill(struct feature_case *self, const struct feature_case_params *params,
+                     struct error *err)
+{
+    struct filling filling = {.params = params};
+    struct evidence_view explain;
+    status_t status =
+        evidence_view_open(params->states[EVIDENCE_EXPLAIN], params->slot, &explain, err);
+    if (status == ST_OK) status = make_room(self, &filling, &explain, err);
+    if (status == ST_OK) status = add_explain(self, &filling, &explain, err);
+    if (status != ST_OK || self->n_explain_firing == 0) return status;
+    status = choose_shown(self, params, &explain, err);
+    if (status == ST_OK) status = explain_lexically(self, params, err);
+    if (status == ST_OK) status = judge_split(self, &filling, err);
+    return status;
+}
+
+status_t feature_case_build(struct feature_case *out, const struct feature_case_params *params,
+                            struct error *err)
+{
+    struct feature_case self = {.slot = params->slot, .feature = params->feature};
+    status_t status = count(&self, params, err);
+    if (status == ST_OK && self.status != FEATURE_DEAD) status = fill(&self, params, err);
+    if (status == ST_OK)
+        *out = self;
+    else
+        feature_case_fini(&self);
+    return status;
+}
+
+void feature_case_fini(struct feature_case *self)
+{
+    for (unsigned score = 0; score < CASE_N_SCORES; score++) {
+        prompt_plan_fini(&self->plans[score]);
+        prompt_items_fini(&self->items[score]);
+    }
+    window_selection_fini(&self->judged);
+    free(self->explain);
+    free(self->pool);
+    free(self->tokens);
+    free(self->activations);
+    *self = (struct feature_case){0};
+}
+
+void feature_case_judge_lexically(const struct feature_case *feature_case, enum case_score score,
+                                  const struct lexical_pattern *pattern,
+                                  const struct lexical_vocabulary *vocabulary,
+                                  struct judgement *judgements)
+{
+    const struct prompt_items *items = &feature_case->items[score];
+    for (size_t i = 0; i < items->n_items; i++) {
+        const struct prompt_item *item = &items->items[i];
+        const bool fires =
+            item->marks
+                ? lexical_pattern_predict_marked(pattern, vocabulary, item->window, item->marks)
+                : lexical_pattern_predict(pattern, vocabulary, item->window);
+        judgements[i] = (struct judgement){.document_key = item->window->document_key,
+                                           .truth = item->truth,
+                                           .answer = fires ? ANSWER_FIRES : ANSWER_SILENT};
+    }
+}

@@ -1,0 +1,121 @@
+/* What the files of the label engine share. Private to coordinator/sweep/label_*.c.
+ *
+ *   describe + read corpus -> tokenize -> capture explain -> freeze -> capture the rest -> label
+ *
+ * Each phase has begin() and poll(); poll() says when it is over. A phase reads only what
+ * earlier phases left here. What is expensive is kept on disk as soon as it is whole (the token
+ * corpus, the merged evidence), so a restarted coordinator repeats at most one phase's merging. */
+#ifndef COORDINATOR_SWEEP_LABEL_RUN_H
+#define COORDINATOR_SWEEP_LABEL_RUN_H
+
+#include "common/describe.h"
+#include "common/evidence_frozen.h"
+#include "common/evidence_state.h"
+#include "coordinator/plan/capture_plan.h"
+#include "coordinator/plan/feature_set.h"
+#include "coordinator/plan/token_corpus.h"
+#include "coordinator/plan/tokenize_plan.h"
+#include "coordinator/sweep/label_engine.h"
+#include "coordinator/sweep/sweep.h"
+
+enum label_phase {
+    LABEL_DESCRIBE,
+    LABEL_TOKENIZE,
+    LABEL_CAPTURE_EXPLAIN,
+    LABEL_CAPTURE_REST,
+    LABEL_SCORE,
+    LABEL_DONE,
+    LABEL_N_PHASES
+};
+const char *label_phase_name(enum label_phase phase);
+
+/* One hook point with its dictionary or units. Slots are the chosen features in order; a signed
+ * unit (neuron, residual dimension) has two, + then -. */
+struct label_target {
+    struct feature_set features;
+    bool is_signed;
+    uint32_t n_slots;
+    uint64_t key;
+    struct evidence_frozen frozen;
+    struct evidence_state *states[EVIDENCE_N_SPLITS]; /* NULL: no unit of that split */
+};
+
+struct text_batches; /* label_corpus.c: the corpus as payloads of the tokenize task */
+struct label_scoring; /* label_scoring.h: the phase LABEL_SCORE and the records */
+
+struct label_run {
+    struct sweep *sweep;
+    enum label_phase phase;
+    bool has_begun;     /* begin() of `phase` was called */
+    struct task *task;  /* of the phase that runs; NULL between */
+    size_t n_jobs;      /* background jobs that will still call done() */
+    struct error failure; /* of a background job: fails the sweep at the next step */
+    int64_t phase_began_ms;
+
+    bool has_description;
+    struct description description;
+    struct text_batches *batches;
+    struct token_corpus *corpus;
+    struct evidence_documents documents; /* of corpus; states point here */
+    struct capture_plan *plan;
+    struct capture_plan_stats plan_stats;
+    uint64_t n_leaks;
+    uint64_t first_unit; /* plan unit of the capture task's unit 0 */
+    uint32_t *unit_tokens; /* scratch [rows_per_unit * context_tokens] */
+    struct label_target *targets; /* [spec->n_targets] */
+    struct label_scoring *scoring;
+};
+
+/* One phase. begin() starts it; poll() sets *is_over when it is. */
+struct label_phase_ops {
+    const char *name;
+    status_t (*begin)(struct label_run *run, struct error *err);
+    status_t (*poll)(struct label_run *run, bool *is_over, struct error *err);
+};
+extern const struct label_phase_ops label_describe_phase, label_tokenize_phase,
+    label_capture_explain_phase, label_capture_rest_phase, label_score_phase;
+
+/* label_task.c: the task of a phase */
+struct label_task_params {
+    const char *phase; /* last part of the id */
+    enum task_kind kind;
+    size_t n_units;
+    const char *spec_json;
+    const struct task_ops *ops;
+    bool is_pinned;
+    size_t max_units_per_lease;
+};
+status_t label_task_begin(struct label_run *run, const struct label_task_params *params,
+                          struct error *err);
+/* *is_over when every unit's result was taken; an error when units are dead or refused. */
+status_t label_task_poll(struct label_run *run, bool *is_over, struct error *err);
+/* Remove the finished task and its keys. No-op without one. */
+status_t label_task_end(struct label_run *run, struct error *err);
+
+/* label_spec.c: what workers are told */
+char *label_spec_json(const struct label_run *run, enum task_kind kind); /* caller frees */
+
+/* label_corpus.c */
+status_t label_corpus_read(struct label_run *run, struct error *err); /* starts the job */
+void text_batches_destroy(struct text_batches **batches);
+size_t text_batches_count(const struct text_batches *batches);
+struct wire_text text_batches_payload(const struct text_batches *batches, size_t index);
+/* The batch that payload `index` was made from. */
+uint64_t text_batches_batch(const struct text_batches *batches, size_t index);
+struct tokenize_collector *text_batches_collector(struct text_batches *batches);
+
+/* label_plan.c: token corpus -> plan and targets, in the background */
+status_t label_plan_begin(struct label_run *run, struct error *err);
+status_t label_targets_init(struct label_run *run, struct error *err);
+void label_targets_fini(struct label_run *run);
+
+/* label_evidence.c: merged evidence on disk */
+status_t label_evidence_save(struct label_run *run, struct error *err);
+status_t label_evidence_load(struct label_run *run, bool *was_there, struct error *err);
+/* An empty state of target and split. */
+status_t label_evidence_state(struct label_run *run, size_t target, enum evidence_split split,
+                              struct evidence_state **out, struct error *err);
+/* Numbers of the corpus and the capture: names what may be reused. Written to out[65]. */
+status_t label_evidence_key(const struct label_run *run, char *out, struct error *err);
+
+#endif

@@ -1,0 +1,101 @@
+/* What workers are told about a label sweep's tasks. */
+#include "coordinator/sweep/label_run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static json_t *json_target(const struct sweep_target *target)
+{
+    json_t *json = json_pack("{s:s s:s}", "hook", target->hook, "units",
+                             sweep_units_name(target->units));
+    if (target->dictionary)
+        (void)json_object_set_new(json, "dictionary", json_string(target->dictionary));
+    if (target->features)
+        (void)json_object_set_new(json, "features", json_string(target->features));
+    return json;
+}
+
+static json_t *json_limits(const struct evidence_limits *limits)
+{
+    return json_pack("{s:I s:I s:I s:I s:I s:I s:I s:I}", "top_k", (json_int_t)limits->top_k,
+                     "bin_k", (json_int_t)limits->bin_k, "silent_k",
+                     (json_int_t)limits->silent_k, "near_miss_k", (json_int_t)limits->near_miss_k,
+                     "doc_k", (json_int_t)limits->doc_k, "window_tokens",
+                     (json_int_t)limits->window_tokens, "min_window_tokens",
+                     (json_int_t)limits->min_window_tokens, "counts_positions",
+                     (json_int_t)limits->counts_positions);
+}
+
+/* The chosen features as ranges: "0-99,105". */
+static char *feature_ranges(const struct feature_set *set)
+{
+    const size_t room = set->n * 22 + 1;
+    char *text = malloc(room);
+    size_t used = 0;
+    if (!text) return NULL;
+    text[0] = '\0';
+    for (size_t i = 0; i < set->n;) {
+        size_t end = i;
+        while (end + 1 < set->n && set->features[end + 1] == set->features[end] + 1) end++;
+        const char *comma = i ? "," : "";
+        used += (size_t)(end > i ? snprintf(text + used, room - used, "%s%u-%u", comma,
+                                            (unsigned)set->features[i],
+                                            (unsigned)set->features[end])
+                                 : snprintf(text + used, room - used, "%s%u", comma,
+                                            (unsigned)set->features[i]));
+        i = end + 1;
+    }
+    return text;
+}
+
+static void add_capture_target(const struct label_run *run, size_t index, json_t *json)
+{
+    const struct label_target *target = &run->targets[index];
+    char key[24];
+    (void)snprintf(key, sizeof key, "%016llx", (unsigned long long)target->key);
+    (void)json_object_set_new(json, "key", json_string(key));
+    (void)json_object_set_new(json, "n_slots", json_integer(target->n_slots));
+    char *ranges = feature_ranges(&target->features);
+    if (ranges) (void)json_object_set_new(json, "features", json_string(ranges));
+    free(ranges);
+}
+
+static json_t *json_targets(const struct label_run *run, bool is_capture)
+{
+    const struct sweep_spec *spec = run->sweep->spec;
+    json_t *targets = json_array();
+    for (size_t i = 0; i < spec->n_targets; i++) {
+        json_t *target = json_target(&spec->targets[i]);
+        if (is_capture) add_capture_target(run, i, target);
+        (void)json_array_append_new(targets, target);
+    }
+    return targets;
+}
+
+static json_t *json_all_limits(const struct sweep_spec *spec)
+{
+    json_t *json = json_array();
+    for (unsigned i = 0; i < EVIDENCE_N_SPLITS; i++) {
+        const struct evidence_limits limits =
+            sweep_spec_evidence_limits(spec, (enum evidence_split)i);
+        (void)json_array_append_new(json, json_limits(&limits));
+    }
+    return json;
+}
+
+char *label_spec_json(const struct label_run *run, enum task_kind kind)
+{
+    const struct sweep_spec *spec = run->sweep->spec;
+    json_t *root = json_pack("{s:s s:s s:s}", "kind", task_kind_name(kind), "model", spec->model,
+                             "compute", sweep_compute_name(spec->compute));
+    if (kind == TASK_DESCRIBE || kind == TASK_CAPTURE)
+        (void)json_object_set_new(root, "targets", json_targets(run, kind == TASK_CAPTURE));
+    if (kind == TASK_CAPTURE) {
+        (void)json_object_set_new(root, "n_rows", json_integer(spec->rows_per_unit));
+        (void)json_object_set_new(root, "n_ctx", json_integer(spec->corpus.context_tokens));
+        (void)json_object_set_new(root, "limits", json_all_limits(spec));
+    }
+    char *text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
+    json_decref(root);
+    return text;
+}
