@@ -1,0 +1,55 @@
+/* What a language model answered, read strictly: untrusted bytes in, a label or exactly n
+ * answers out.
+ *
+ * First the whole reply must be one JSON object. If it is not, one repair is tried: what stands
+ * before the last "</think>" is dropped, and the first object in the rest that parses and has
+ * the wanted key is taken (code fences and prose around it do not matter). Anything else is a
+ * failure of this call alone: a list that is too short or too long says nothing about which
+ * window was meant, so none of its answers count. Work is bounded by the size of the reply.
+ * Any thread. */
+#ifndef COORDINATOR_SESSION_PROMPT_REPLY_H
+#define COORDINATOR_SESSION_PROMPT_REPLY_H
+
+#include "common/error.h"
+#include "coordinator/session/score.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { PROMPT_MAX_REPLY_BYTES = 1 << 20, PROMPT_MAX_LABEL_BYTES = 512 };
+
+enum feature_type {
+    FEATURE_TYPE_NONE, /* not said */
+    FEATURE_TYPE_CONCRETE,
+    FEATURE_TYPE_SYNTACTIC,
+    FEATURE_TYPE_ABSTRACT,
+    FEATURE_TYPE_POLYSEMANTIC
+};
+/* "concrete", ...; NULL for none. */
+const char *feature_type_name(enum feature_type type);
+
+struct prompt_label {
+    char text[PROMPT_MAX_LABEL_BYTES + 1]; /* cleaned, never empty */
+    enum feature_type type;
+    bool is_repaired;
+};
+
+/* {"label": "...", "type": "..."}; the type may be missing or unknown (then none). Errors:
+ * ST_BAD_INPUT (no such object, label not a string or empty after cleaning), ST_TOO_LARGE. */
+MUST_CHECK status_t prompt_reply_label(const char *reply, size_t n_bytes,
+                                       struct prompt_label *out, struct error *err);
+
+/* {"answers": [0, 1, ...]} with exactly n_answers entries of 0, 1, true or false, written to
+ * answers[n_answers]; untouched on failure. is_repaired may be NULL. Errors: ST_BAD_INPUT,
+ * ST_TOO_LARGE. */
+MUST_CHECK status_t prompt_reply_answers(const char *reply, size_t n_bytes, size_t n_answers,
+                                         enum judge_answer *answers, bool *is_repaired,
+                                         struct error *err);
+
+/* One line of a label: control and invisible characters become spaces, runs of white space one
+ * space, ends trimmed, cut to 512 bytes between characters; bytes that are not UTF-8 become
+ * U+FFFD. Returns the length; 0 means the label is empty and must be refused. */
+size_t prompt_label_clean(const char *text, size_t n_bytes,
+                          char out[PROMPT_MAX_LABEL_BYTES + 1]);
+
+#endif

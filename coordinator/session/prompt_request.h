@@ -1,0 +1,33 @@
+/* The body of a chat-completions request, as canonical JSON: sorted keys, no spaces, nothing that
+ * changes from run to run. Equal questions have equal bytes, so that a stored reply is found by
+ * their hash and never paid for twice. Any thread. */
+#ifndef COORDINATOR_SESSION_PROMPT_REQUEST_H
+#define COORDINATOR_SESSION_PROMPT_REQUEST_H
+
+#include "coordinator/session/prompt_messages.h"
+
+#include <stdint.h>
+
+/* What the provider understands of response_format. */
+enum prompt_format { PROMPT_FORMAT_TEXT, PROMPT_FORMAT_JSON_OBJECT, PROMPT_FORMAT_JSON_SCHEMA };
+
+struct prompt_request {
+    const char *model; /* NULL: left out, the gateway fills it in */
+    const struct prompt_messages *messages;
+    uint32_t max_tokens;
+    enum prompt_format format;
+    size_t n_answers; /* answers wanted of a judge; 0: a label of an explainer */
+};
+
+/* Room for the answers' JSON and a little more. Judges that think aloud need more. */
+static inline uint32_t prompt_request_answer_tokens(size_t n_answers)
+{
+    return (uint32_t)(24 + 4 * n_answers);
+}
+
+/* Append the JSON (temperature 0). An empty system message is left out. Errors: ST_BAD_INPUT
+ * (messages or model are not UTF-8), ST_NO_MEMORY, ST_TOO_LARGE. */
+MUST_CHECK status_t prompt_request_write(const struct prompt_request *request,
+                                         struct buffer *out, struct error *err);
+
+#endif
