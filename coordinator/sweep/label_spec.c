@@ -1,4 +1,5 @@
 /* What workers are told about a label sweep's tasks. */
+#include "common/number_ranges.h"
 #include "coordinator/sweep/label_run.h"
 
 #include <stdio.h>
@@ -26,28 +27,6 @@ static json_t *json_limits(const struct evidence_limits *limits)
                      (json_int_t)limits->counts_positions);
 }
 
-/* The chosen features as ranges: "0-99,105". */
-static char *feature_ranges(const struct feature_set *set)
-{
-    const size_t room = set->n * 22 + 1;
-    char *text = malloc(room);
-    size_t used = 0;
-    if (!text) return NULL;
-    text[0] = '\0';
-    for (size_t i = 0; i < set->n;) {
-        size_t end = i;
-        while (end + 1 < set->n && set->features[end + 1] == set->features[end] + 1) end++;
-        const char *comma = i ? "," : "";
-        used += (size_t)(end > i ? snprintf(text + used, room - used, "%s%u-%u", comma,
-                                            (unsigned)set->features[i],
-                                            (unsigned)set->features[end])
-                                 : snprintf(text + used, room - used, "%s%u", comma,
-                                            (unsigned)set->features[i]));
-        i = end + 1;
-    }
-    return text;
-}
-
 static void add_capture_target(const struct label_run *run, size_t index, json_t *json)
 {
     const struct label_target *target = &run->targets[index];
@@ -55,7 +34,7 @@ static void add_capture_target(const struct label_run *run, size_t index, json_t
     (void)snprintf(key, sizeof key, "%016llx", (unsigned long long)target->key);
     (void)json_object_set_new(json, "key", json_string(key));
     (void)json_object_set_new(json, "n_slots", json_integer(target->n_slots));
-    char *ranges = feature_ranges(&target->features);
+    char *ranges = number_ranges_write(target->features.features, target->features.n);
     if (ranges) (void)json_object_set_new(json, "features", json_string(ranges));
     free(ranges);
 }

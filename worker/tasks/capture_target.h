@@ -1,0 +1,38 @@
+/* One target of a capture on a worker: from the activations of its hook point to the sparse
+ * activations of its slots.
+ *
+ *   dictionary   slot = position of the feature in the chosen list; values by encoder.h
+ *   neurons, residual dimensions   two slots per unit: max(value, 0) and max(-value, 0)
+ *   heads        slot = head; value = L2 norm of its output z W_O at the token
+ *
+ * Belongs to one run thread. */
+#ifndef WORKER_TASKS_CAPTURE_TARGET_H
+#define WORKER_TASKS_CAPTURE_TARGET_H
+
+#include "common/describe.h"
+#include "kernels/sparse_rows.h"
+#include "worker/model/forward.h"
+#include "worker/tasks/model_cache.h"
+
+#include <jansson.h>
+
+struct capture_target;
+
+/* Read "hook", "units", "dictionary" and (not for describe) "features" of `spec`. `model` is
+ * borrowed. Errors: what in spec, model or dictionary is wrong or does not fit together. */
+MUST_CHECK status_t capture_target_open(struct capture_target **out, struct model_cache *models,
+                                        const struct model *model, const json_t *spec,
+                                        struct error *err);
+void capture_target_close(struct capture_target **target); /* NULL-safe */
+
+struct hook_point capture_target_hook(const struct capture_target *target);
+struct describe_target capture_target_describe(const struct capture_target *target);
+uint32_t capture_target_n_slots(const struct capture_target *target);
+
+/* acts: host [n_tokens, width of the hook] out of `forward`'s last run. *out is borrowed until
+ * the next call; slots ascend within a token. Errors: ST_BAD_INPUT (not finite), ST_NO_MEMORY. */
+MUST_CHECK status_t capture_target_read(struct capture_target *target, struct forward *forward,
+                                        const float *acts, size_t n_tokens,
+                                        struct sparse_rows *out, struct error *err);
+
+#endif
