@@ -164,16 +164,27 @@ static bool leave_one_out(struct prompt_explainer_shown *shown)
     return false;
 }
 
+static status_t check_windows(const struct prompt_explainer_params *params, struct error *err)
+{
+    if (params->n_firing == 0)
+        return error_set(err, ST_BAD_INPUT, "explainer prompt: no firing window");
+    status_t status = window_check(params->firing, params->n_firing, err);
+    if (status == ST_OK) status = window_check(params->silent, params->n_silent, err);
+    for (size_t i = 0; status == ST_OK && i < params->n_firing; i++)
+        if (params->firing[i].kind != WINDOW_FIRING)
+            status = error_set(err, ST_BAD_INPUT, "explainer prompt: example %zu is silent", i);
+    for (size_t i = 0; status == ST_OK && i < params->n_silent; i++)
+        if (params->silent[i].kind == WINDOW_FIRING)
+            status = error_set(err, ST_BAD_INPUT, "explainer prompt: silent example %zu fires", i);
+    return status;
+}
+
 status_t prompt_explainer_build(const struct prompt_explainer_params *params,
                                 struct prompt_messages *messages,
                                 struct prompt_explainer_shown *shown, struct error *err)
 {
     struct prompt_explainer_shown now = {params->n_firing, params->n_silent, 0};
-    if (params->n_firing == 0)
-        return error_set(err, ST_BAD_INPUT, "explainer prompt: no firing window");
-    status_t status = window_check(params->firing, params->n_firing, err);
-    if (status == ST_OK && params->n_silent > 0)
-        status = window_check(params->silent, params->n_silent, err);
+    status_t status = check_windows(params, err);
     const size_t n_system = messages->system.n_bytes, n_user = messages->user.n_bytes;
     while (status == ST_OK) {
         messages->system.n_bytes = n_system;

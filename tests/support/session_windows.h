@@ -1,6 +1,6 @@
 /* Windows and vocabularies for tests of coordinator/session/: a vocabulary of given words and
- * a pool of windows cut from made-up documents, all in static or malloc'd arrays that live as
- * long as the test process. */
+ * a pool of windows cut from made-up documents. Memory comes from keep_alloc(): it lives as long as
+ * the test process and stays reachable, so that leak checks see only what tests leak. */
 #ifndef TESTS_SUPPORT_SESSION_WINDOWS_H
 #define TESTS_SUPPORT_SESSION_WINDOWS_H
 
@@ -12,11 +12,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Zeroed memory that is never freed. */
+static inline void *keep_alloc(size_t n_items, size_t item_size)
+{
+    static void **last;
+    void **block = calloc(1, sizeof *block + n_items * item_size);
+    cr_assert(block);
+    *block = last;
+    last = block;
+    return block + 1;
+}
+
 /* Token ids of these texts are their indices. */
 static inline struct token_texts texts_of(const char *const *words, size_t n_words)
 {
-    struct token_text *texts = calloc(n_words, sizeof *texts);
-    cr_assert(texts);
+    struct token_text *texts = keep_alloc(n_words, sizeof *texts);
     for (size_t i = 0; i < n_words; i++)
         texts[i] = (struct token_text){words[i], strlen(words[i])};
     return (struct token_texts){texts, n_words};
@@ -25,9 +35,8 @@ static inline struct token_texts texts_of(const char *const *words, size_t n_wor
 /* A vocabulary of n_tokens words " w0", " w1", ... */
 static inline struct token_texts numbered_texts(size_t n_tokens)
 {
-    struct token_text *texts = calloc(n_tokens, sizeof *texts);
-    char *bytes = malloc(n_tokens * 16);
-    cr_assert(texts && bytes);
+    struct token_text *texts = keep_alloc(n_tokens, sizeof *texts);
+    char *bytes = keep_alloc(n_tokens, 16);
     for (size_t i = 0; i < n_tokens; i++) {
         texts[i].bytes = bytes + 16 * i;
         texts[i].n_bytes = (size_t)snprintf(bytes + 16 * i, 16, " w%zu", i);
@@ -39,8 +48,7 @@ static inline struct token_texts numbered_texts(size_t n_tokens)
 static inline struct window drawn_window(struct draw *draw, size_t n_tokens, uint32_t n_vocabulary,
                                          uint32_t document_index)
 {
-    uint32_t *tokens = calloc(n_tokens, sizeof *tokens);
-    cr_assert(tokens);
+    uint32_t *tokens = keep_alloc(n_tokens, sizeof *tokens);
     for (size_t i = 0; i < n_tokens; i++) tokens[i] = draw_below(draw, n_vocabulary);
     return (struct window){.tokens = tokens,
                            .n_tokens = n_tokens,
@@ -53,9 +61,8 @@ static inline struct window drawn_window(struct draw *draw, size_t n_tokens, uin
 /* Make the window fire with `value` at `position`, on `token` there. */
 static inline void fire_at(struct window *window, size_t position, uint32_t token, float value)
 {
-    uint32_t *tokens = malloc(window->n_tokens * sizeof *tokens);
-    float *activations = calloc(window->n_tokens, sizeof *activations);
-    cr_assert(tokens && activations);
+    uint32_t *tokens = keep_alloc(window->n_tokens, sizeof *tokens);
+    float *activations = keep_alloc(window->n_tokens, sizeof *activations);
     memcpy(tokens, window->tokens, window->n_tokens * sizeof *tokens);
     if (window->activations)
         memcpy(activations, window->activations, window->n_tokens * sizeof *activations);

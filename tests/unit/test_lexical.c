@@ -30,13 +30,13 @@ static struct bench make_bench(uint64_t seed)
                        'a' + (char)(n / 26 % 26), 'a' + (char)(n / 676));
         words[i] = i < FILLER ? SPECIAL[i] : filler[i];
     }
-    static struct token_texts texts;
-    texts = texts_of(words, N_WORDS);
-    cr_assert_eq(lexical_vocabulary_create(&bench.vocabulary, &texts, NULL), ST_OK);
+    struct token_texts *texts = keep_alloc(1, sizeof *texts);
+    *texts = texts_of(words, N_WORDS);
+    cr_assert_eq(lexical_vocabulary_create(&bench.vocabulary, texts, NULL), ST_OK);
     cr_assert_eq(lexical_workspace_create(&bench.workspace, bench.vocabulary, NULL), ST_OK);
     for (uint32_t i = 0; i < N_ALL; i++) {
         bench.windows[i] = drawn_window(&bench.draw, N_TOKENS, N_WORDS - FILLER, i);
-        uint32_t *tokens = malloc(N_TOKENS * sizeof *tokens);
+        uint32_t *tokens = keep_alloc(N_TOKENS, sizeof *tokens);
         for (size_t t = 0; t < N_TOKENS; t++) tokens[t] = FILLER + bench.windows[i].tokens[t];
         bench.windows[i].tokens = tokens;
         if (i >= N_FIRING + N_SILENT) bench.windows[i].kind = WINDOW_SILENT_HARD;

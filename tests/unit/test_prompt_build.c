@@ -128,7 +128,12 @@ Test(prompt_build, explainer_needs_a_firing_window_of_a_true_kind)
 {
     struct built built = begin("config/prompts/explainer.txt");
     struct prompt_explainer_params params = explainer_params(&built, 0);
-    params.firing = WINDOWS + 3;
+    struct error err = {0};
+    params.n_firing = 4;
+    cr_expect_eq(prompt_explainer_build(&params, &built.messages, NULL, &err), ST_BAD_INPUT);
+    cr_expect_str_eq(err.text, "explainer prompt: example 3 is silent");
+    params.n_firing = 3;
+    params.silent = WINDOWS + 2;
     cr_expect_eq(prompt_explainer_build(&params, &built.messages, NULL, NULL), ST_BAD_INPUT);
     params.n_firing = 0;
     cr_expect_eq(prompt_explainer_build(&params, &built.messages, NULL, NULL), ST_BAD_INPUT);

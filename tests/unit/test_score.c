@@ -9,8 +9,8 @@ static size_t put(struct judgement *out, size_t n, size_t how_many, enum window_
                   enum judge_answer answer)
 {
     for (size_t i = 0; i < how_many; i++)
-        out[n++] = (struct judgement){.document_key = n, .truth = truth, .answer = answer};
-    return n;
+        out[n + i] = (struct judgement){.document_key = n + i, .truth = truth, .answer = answer};
+    return n + how_many;
 }
 
 /* 18 of 20 firing, 15 of 20 random and 10 of 20 hard ones right; two firing and one random fail. */

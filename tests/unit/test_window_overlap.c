@@ -47,7 +47,7 @@ Test(window_overlap, equals_brute_force_on_windows_that_share_pieces)
         struct window asked = drawn_window(&draw, 1 + draw_below(&draw, 40), 3, 9);
         const struct window *from = &explain[draw_below(&draw, 6)];
         const size_t n_copied = from->n_tokens < asked.n_tokens ? from->n_tokens : asked.n_tokens;
-        uint32_t *tokens = malloc(asked.n_tokens * sizeof *tokens);
+        uint32_t *tokens = keep_alloc(asked.n_tokens, sizeof *tokens);
         memcpy(tokens, asked.tokens, asked.n_tokens * sizeof *tokens);
         memcpy(tokens, from->tokens, (n_copied - draw_below(&draw, (uint32_t)n_copied)) * 4);
         asked.tokens = tokens;
