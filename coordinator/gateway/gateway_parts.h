@@ -47,6 +47,7 @@ struct gateway_provider {
     struct provider_stats stats;
     char last_problem[320];             /* as logged last */
     int64_t last_problem_ms;
+    int64_t problem_seen_ms;
 };
 
 /* One request in flight. */

@@ -7,7 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PROBLEM_EVERY_MS = 30000, FIELD_SIZE = 64 };
+enum {
+    PROBLEM_EVERY_MS = 30000, /* the same trouble is logged again after this */
+    PROBLEM_APART_MS = 1000,  /* other trouble of the same provider after this */
+    PROBLEM_OVER_MS = 5000,   /* replies without trouble for so long: it works again */
+    FIELD_SIZE = 64
+};
 
 /* Upper bounds of the latency histogram, in ms; the last bucket has none. */
 static const int64_t bucket_ms[GATEWAY_LATENCY_BUCKETS] = {50,   100,   250,   500,   1000,  2500,
@@ -39,17 +44,20 @@ void gateway_log_outcome(struct gateway *gateway, struct gateway_provider *servi
 {
     const int64_t now_ms = clock_monotonic_ms(gateway->clock);
     if (outcome->next == NEXT_DONE) {
-        if (serving->last_problem[0])
-            log_event(LOG_INFO, "provider_works",
-                      LOG_TEXT("provider", serving->limited.provider->name));
+        if (!serving->last_problem[0] || now_ms - serving->problem_seen_ms < PROBLEM_OVER_MS)
+            return;
+        log_event(LOG_INFO, "provider_works",
+                  LOG_TEXT("provider", serving->limited.provider->name));
         serving->last_problem[0] = '\0';
         return;
     }
+    serving->problem_seen_ms = now_ms;
     if (outcome->next == NEXT_FAIL)
         log_event(LOG_WARN, "call_failed", LOG_TEXT("call", grant->id),
                   LOG_TEXT("sweep", grant->sweep_id), LOG_TEXT("reason", outcome->reason));
-    if (strcmp(serving->last_problem, outcome->reason) == 0 &&
-        now_ms - serving->last_problem_ms < PROBLEM_EVERY_MS)
+    const bool is_same = strcmp(serving->last_problem, outcome->reason) == 0;
+    if (serving->last_problem[0] &&
+        now_ms - serving->last_problem_ms < (is_same ? PROBLEM_EVERY_MS : PROBLEM_APART_MS))
         return;
     (void)snprintf(serving->last_problem, sizeof serving->last_problem, "%s", outcome->reason);
     serving->last_problem_ms = now_ms;

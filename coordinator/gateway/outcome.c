@@ -89,7 +89,11 @@ static void apply(enum verdict verdict, const struct transfer *transfer,
     case VERDICT_LIMITED:
         out->is_limited = true;
         out->retry_after_ms = rate_headers_stop_ms(&transfer->headers);
-        if (out->retry_after_ms < 0) out->retry_after_ms = 1000;
+        if (out->retry_after_ms >= 0) { /* the stop is the wait; a little jitter on top */
+            out->delay_ms = out->retry_after_ms + outcome_backoff_ms(1, jitter);
+        } else {
+            out->retry_after_ms = 1000;
+        }
         break;
     case VERDICT_CONFIG:
         out->health = HEALTH_CONFIG;

@@ -66,6 +66,11 @@ local function close_flow_if_empty(q, flow)
   redis.call('DEL', queue_key(q, flow), again_key(q, flow))
   redis.call('HDEL', cursor_key(q), flow)
   redis.call('ZREM', flows_key(q), flow)
+  local sweep = sweep_of(flow)
+  if redis.call('EXISTS', asked_key(sweep)) == 0 then -- it was forgotten while calls were in flight
+    redis.call('ZREM', vtime_key(q), sweep)
+    redis.call('SREM', joined_key(q), sweep)
+  end
 end
 
 local function remove_entry(q, flow, entry, id)

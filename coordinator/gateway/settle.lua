@@ -113,9 +113,16 @@ end
 local granted_ms = r and r.granted_ms or now
 if meta.limited and granted_ms >= tonumber(bucket.cut_at or '0') then
   local scale = math.max(0.05, tonumber(bucket.scale or '1') * 0.7)
-  redis.call('HSET', limit, 'scale', scale, 'cut_at', string.format('%.0f', now))
+  redis.call('HSET', limit, 'scale', scale, 'cut_at', string.format('%.0f', now),
+             'grown_at', string.format('%.0f', now))
+  -- the provider's bucket is empty, so ours is: no burst when the stop is over
+  for k, level in pairs(levels) do levels[k] = math.min(level, 0) end
+  save_levels(limit, levels, now)
 elseif meta.health == 'ok' and bucket.scale and tonumber(bucket.scale) < 1 then
-  redis.call('HSET', limit, 'scale', math.min(1, tonumber(bucket.scale) + 0.01))
+  -- back to the full rate in steps of 1 % a second
+  local since = math.min(now - tonumber(redis.call('HGET', limit, 'grown_at') or now), 1000)
+  redis.call('HSET', limit, 'scale', math.min(1, tonumber(bucket.scale) + since / 100000),
+             'grown_at', string.format('%.0f', now))
 end
 
 -- 4. Endpoints without published limits: as many at once as keep the latency near its best.
