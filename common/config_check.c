@@ -9,6 +9,7 @@
 enum { MAX_KEYS = 128 }; /* of one table */
 
 struct check {
+    const struct config_schema *schema;
     const struct yaml_tree *tree;
     struct error *err;
 };
@@ -192,15 +193,41 @@ static status_t check_value(const struct check *check, const struct config_key *
     return check_scalar(check, key, node, path);
 }
 
+static void join_path(char out[CONFIG_PATH_SIZE], const char *path, const char *name)
+{
+    (void)snprintf(out, CONFIG_PATH_SIZE, "%.150s%s%.100s", path, *path ? "." : "", name);
+}
+
+/* The path of a key called `name` anywhere below `keys`: right word, wrong place. */
+static bool find_elsewhere(const struct config_key *keys, const char *name, const char *path,
+                           char out[CONFIG_PATH_SIZE])
+{
+    for (; keys->name; keys++) {
+        char full[CONFIG_PATH_SIZE];
+        join_path(full, path, keys->name);
+        if (strcmp(keys->name, name) == 0) {
+            memcpy(out, full, sizeof full);
+            return true;
+        }
+        if (keys->type == CONFIG_TYPE_LIST)
+            (void)strncat(full, "[]", sizeof full - strlen(full) - 1);
+        if (keys->keys && find_elsewhere(keys->keys, name, full, out)) return true;
+    }
+    return false;
+}
+
 static status_t fail_unknown(const struct check *check, const struct config_key *keys,
                              const struct yaml_node *node, const char *path)
 {
     const char *names[MAX_KEYS + 1];
+    char elsewhere[CONFIG_PATH_SIZE];
     const char *nearest;
     size_t n = 0;
-    for (; keys[n].name && n < MAX_KEYS; n++) names[n] = keys[n].name;
+    for (; n < MAX_KEYS && keys[n].name; n++) names[n] = keys[n].name;
     names[n] = NULL;
-    nearest = config_nearest(node->key, names);
+    nearest = find_elsewhere(check->schema->keys, node->key, "", elsewhere)
+                  ? elsewhere
+                  : config_nearest(node->key, names);
     if (nearest)
         return error_set(check->err, ST_BAD_INPUT, "%s:%u: %s: unknown key; did you mean '%s'?",
                          yaml_tree_name(check->tree), node->line, path, nearest);
@@ -211,11 +238,6 @@ static status_t fail_unknown(const struct check *check, const struct config_key 
         (void)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
     }
     return fail(check, ST_BAD_INPUT, node->line, path, "unknown key", list);
-}
-
-static void join_path(char out[CONFIG_PATH_SIZE], const char *path, const char *name)
-{
-    (void)snprintf(out, CONFIG_PATH_SIZE, "%s%s%.100s", path, *path ? "." : "", name);
 }
 
 /* Known keys only, each once. first_line[i] becomes the line of keys[i], 0 if absent. */
@@ -259,7 +281,7 @@ static status_t check_table(const struct check *check, const struct config_key *
 status_t config_check(const struct config_schema *schema, const struct yaml_tree *tree,
                       struct error *err)
 {
-    const struct check check = {tree, err};
+    const struct check check = {schema, tree, err};
     const struct yaml_node *root = yaml_tree_root(tree);
     if (root->kind != YAML_MAPPING)
         return error_set(err, ST_BAD_INPUT, "%s:%u: a mapping of keys is wanted (%s file)",

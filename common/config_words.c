@@ -63,7 +63,8 @@ static void describe_number(const struct config_key *key, char out[CONFIG_ALLOWE
     const char *of = key->unit ? " of " : "";
     const char *unit = key->unit ? key->unit : "";
     if (key->max >= 9e18)
-        (void)snprintf(out, CONFIG_ALLOWED_SIZE, "%s%s%s, at least %.15g", what, of, unit, key->min);
+        (void)snprintf(out, CONFIG_ALLOWED_SIZE, "%s%s%s, at least %.15g", what, of, unit,
+                       key->min);
     else
         (void)snprintf(out, CONFIG_ALLOWED_SIZE, "%s%s%s, %.15g to %.15g", what, of, unit, key->min,
                        key->max);
@@ -110,7 +111,8 @@ static status_t help_table(const struct config_key *keys, const char *path, stru
                                        key->default_text ? key->default_text : "");
         }
         if (status != ST_OK || !key->keys) continue;
-        if (key->type == CONFIG_TYPE_LIST) (void)strncat(full, "[]", sizeof full - strlen(full) - 1);
+        if (key->type == CONFIG_TYPE_LIST)
+            (void)strncat(full, "[]", sizeof full - strlen(full) - 1);
         status = help_table(key->keys, full, out, err);
     }
     return status;
@@ -155,7 +157,8 @@ static json_t *json_flags(const struct config_key *key, uint64_t bits)
 {
     json_t *list = json_array();
     for (const struct config_choice *choice = key->choices; list && choice->name; choice++)
-        if (bits & (unsigned)choice->value) (void)json_array_append_new(list, json_string(choice->name));
+        if (bits & (unsigned)choice->value)
+            (void)json_array_append_new(list, json_string(choice->name));
     return list;
 }
 

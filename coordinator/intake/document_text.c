@@ -29,8 +29,8 @@ status_t document_text_check(const char *text, size_t n_bytes, const char *place
     while (at < n_bytes) {
         at += ascii_run(text + at, n_bytes - at);
         if (at == n_bytes) break;
-        const size_t n = (unsigned char)text[at] < 0x80 ? 1
-                                                        : utf8_decode(text + at, n_bytes - at, NULL);
+        const bool is_ascii = (unsigned char)text[at] < 0x80;
+        const size_t n = is_ascii ? 1 : utf8_decode(text + at, n_bytes - at, NULL);
         if (n == 0)
             return error_set(err, ST_BAD_INPUT, "%s: not UTF-8 at byte %zu of %s (0x%02x)", place,
                              at, what, (unsigned)(unsigned char)text[at]);

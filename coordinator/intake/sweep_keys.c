@@ -146,7 +146,7 @@ static const struct config_key threshold_keys[] = {
     CONFIG_NUMBER(struct sweep_thresholds, unit_quantile, 0.5, 0.99999, "0.99", "quantile",
                   "of |value|, above which a neuron, dimension or head fires"),
     CONFIG_NUMBER(struct sweep_thresholds, near_duplicate_jaccard, 0.0, 1.0, "0.8",
-                  "Jaccard index", "8-gram overlap with an explain window at which a window is dropped"),
+                  "Jaccard index", "8-gram overlap with an explain window that drops a window"),
     CONFIG_NUMBER(struct sweep_thresholds, target_accuracy, 0.5, 1.0, "0.9", "balanced accuracy",
                   "wanted on validate"),
     CONFIG_NUMBER(struct sweep_thresholds, z_min, 0.0, 100.0, "3", "standard deviations",

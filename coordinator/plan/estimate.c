@@ -220,12 +220,16 @@ static status_t print_work(const struct estimate *estimate, struct buffer *out, 
     status_t status =
         buffer_printf(out, err, "capture     %s%llu tokens in %s%llu units, %llu batches of text\n",
                       estimate->is_tokens_exact ? "" : "about ",
-                      (unsigned long long)estimate->n_tokens, estimate->is_units_exact ? "" : "about ",
+                      (unsigned long long)estimate->n_tokens,
+                      estimate->is_units_exact ? "" : "about ",
                       (unsigned long long)estimate->n_units,
                       (unsigned long long)estimate->n_tokenize_batches);
     if (status == ST_OK && estimate->capture_hours > 0.0)
-        status = buffer_printf(out, err, "            %.2f hours on the workers there are now\n",
-                               estimate->capture_hours);
+        status = estimate->capture_hours < 1.0
+                     ? buffer_printf(out, err, "            %.0f s on the workers there are now\n",
+                                     estimate->capture_hours * 3600.0)
+                     : buffer_printf(out, err, "            %.1f h on the workers there are now\n",
+                                     estimate->capture_hours);
     return status;
 }
 
@@ -256,7 +260,8 @@ status_t estimate_print(const struct estimate *estimate, double budget_dollars, 
     status_t status = print_work(estimate, out, err);
     if (status != ST_OK) return status;
     if (estimate->n_features == 0)
-        return buffer_append_text(out, "calls       not counted: features are not known yet\n", err);
+        return buffer_append_text(out, "calls       not counted: features are not known yet\n",
+                                  err);
     if (estimate->n_calls == 0)
         return buffer_printf(out, err, "calls       none (lexical), %llu features\n",
                              (unsigned long long)estimate->n_features);

@@ -39,7 +39,8 @@ Test(estimate, corpus_tokens_are_guessed_from_bytes_and_exact_when_known)
 Test(estimate, a_plan_makes_the_units_exact_and_the_time_follows)
 {
     struct sweep_spec spec = label_spec();
-    const struct capture_plan_stats stats = {.n_tokens = {100, 20, 30, 50}, .n_units = {5, 2, 3, 1}};
+    const struct capture_plan_stats stats = {.n_tokens = {100, 20, 30, 50},
+                                             .n_units = {5, 2, 3, 1}};
     const struct estimate_input input = {.spec = &spec,
                                          .plan_stats = &stats,
                                          .capture_tokens_per_second = 11 * 16 * 128 / 10.0,

@@ -150,7 +150,11 @@ Test(sweep_spec, errors_are_one_line_with_place_and_remedy)
         {SMALLEST "ood:\n- {name: a, path: p}\n- {name: a, path: q}\n", ST_BAD_INPUT,
          "s.yaml:9: ood[1].name: 'a' names two corpora"},
         {SMALLEST "rows_per_unit: 4096\nwindow_tokens: 3\n", ST_BAD_INPUT,
-         "s.yaml:8: window_tokens: unknown key; allowed: kind, name, priority, durability, mode, "
+         "s.yaml:8: window_tokens: unknown key; did you mean 'corpus.window_tokens'?"},
+        {SMALLEST "ood: [{name: a, path: p, context_tokens: 9}]\n", ST_BAD_INPUT,
+         "s.yaml:7: ood[0].context_tokens: unknown key; did you mean 'corpus.context_tokens'?"},
+        {SMALLEST "windows: 3\n", ST_BAD_INPUT,
+         "s.yaml:7: windows: unknown key; allowed: kind, name, priority, durability, mode, "
          "model, corpus, ood, targets, explainer, judge, scores, compute, backend, rows_per_unit, "
          "splits, evidence, scoring, thresholds, budget_dollars, max_prompt_tokens, seed"},
         {"kind: noop\nname: x\nmodel: m\n", ST_BAD_INPUT,
