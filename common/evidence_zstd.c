@@ -36,9 +36,10 @@ status_t evidence_decompress(const void *bytes, size_t n_bytes, size_t max_bytes
     if (ZSTD_findFrameCompressedSize(bytes, n_bytes) != n_bytes)
         return error_set(err, ST_CORRUPT, "%zu bytes are not exactly one zstd frame", n_bytes);
     void *room;
-    const status_t status = buffer_reserve(out, (size_t)n_content, &room, err);
+    const size_t n_room = n_content ? (size_t)n_content : 1;
+    const status_t status = buffer_reserve(out, n_room, &room, err);
     if (status != ST_OK) return status;
-    const size_t result = ZSTD_decompress(room, (size_t)n_content, bytes, n_bytes);
+    const size_t result = ZSTD_decompress(room, n_room, bytes, n_bytes);
     if (ZSTD_isError(result) || result != n_content)
         return error_set(err, ST_CORRUPT, "zstd frame of %zu bytes: %s", n_bytes,
                          ZSTD_isError(result) ? ZSTD_getErrorName(result) : "wrong size");
