@@ -1,0 +1,313 @@
+#define _GNU_SOURCE /* getopt_long */
+#include "coordinator/cli/arguments.h"
+
+#include "common/config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum kind { FLAG, TEXT, COUNT, NUMBER, SECONDS };
+
+struct definition {
+    const char *name;
+    char letter; /* 0: none */
+    enum kind kind;
+    size_t offset;
+    const char *argument; /* NULL for flags */
+    const char *help;
+    const char *choices; /* "a|b|c" or NULL */
+    int64_t low, high;   /* counts */
+};
+#define AT(member) offsetof(struct cli_arguments, member)
+
+static const struct definition definitions[CLI_N_OPTIONS] = {
+    [CLI_HELP] = {.name = "help", .letter = 'h', .offset = AT(help), .help = "this text"},
+    [CLI_ENDPOINT] = {"endpoint", 0, TEXT, AT(endpoint), "ADDRESS",
+                      "the coordinator: ipc:///path or tcp://host:port (INTERP_ENDPOINT; else "
+                      "the local cluster)", NULL, 0, 0},
+    [CLI_STATE] = {"state", 0, TEXT, AT(state), "DIR",
+                   "state directory of the local cluster (INTERP_STATE; else "
+                   "~/.local/state/interp)", NULL, 0, 0},
+    [CLI_TIMEOUT] = {"timeout", 0, SECONDS, AT(timeout_s), "S",
+                     "seconds (or 5m, 2h): for an answer (10); of wait, up and --wait: for the "
+                     "whole", NULL, 0, 0},
+    [CLI_OUTPUT] = {"output", 'o', TEXT, AT(output), "FORMAT", "output format", NULL, 0, 0},
+    [CLI_NO_HEADERS] = {.name = "no-headers", .offset = AT(no_headers),
+                        .help = "leave out the heading of a table"},
+    [CLI_DRY_RUN] = {.name = "dry-run", .offset = AT(dry_run),
+                     .help = "check the file, print plan and estimate, send nothing"},
+    [CLI_WAIT] = {.name = "wait", .letter = 'W', .offset = AT(wait),
+                  .help = "wait until the sweep has ended; exit 0 only if it finished"},
+    [CLI_QUIET] = {.name = "quiet", .letter = 'q', .offset = AT(quiet),
+                   .help = "print ids only, no progress"},
+    [CLI_CLIENT_KEY] = {"client-key", 0, TEXT, AT(client_key), "KEY",
+                        "the same key never submits twice (default: random)", NULL, 0, 0},
+    [CLI_WATCH] = {.name = "watch", .letter = 'w', .offset = AT(watch),
+                   .help = "show it again and again until the sweep has ended"},
+    [CLI_INTERVAL] = {"interval", 'i', SECONDS, AT(interval_s), "S",
+                      "seconds between two looks (1)", NULL, 0, 0},
+    [CLI_STATUS] = {"status", 0, TEXT, AT(status), "LIST",
+                    "only features with these statuses: open,token,dense,position,insufficient,"
+                    "dead", NULL, 0, 0},
+    [CLI_MIN_SCORE] = {"min-score", 0, NUMBER, AT(min_score), "X",
+                       "only labels whose score is at least X", NULL, 0, 0},
+    [CLI_SORT_BY] = {"sort-by", 0, TEXT, AT(sort_by), "KEY", "order of the rows",
+                     "feature|score", 0, 0},
+    [CLI_LIMIT] = {"limit", 'n', COUNT, AT(limit), "N", "at most N rows", NULL, 0,
+                   INT64_C(1) << 40},
+    [CLI_TARGET] = {"target", 0, COUNT, AT(target), "N",
+                    "which target of the sweep, counted from 0", NULL, 0, 65535},
+    [CLI_WORKERS] = {"workers", 0, COUNT, AT(workers), "N", "workers (default: one per core)",
+                     NULL, 0, 256},
+    [CLI_GATEWAYS] = {"gateways", 0, COUNT, AT(gateways), "N",
+                      "gateways (default: 1 with --providers, else 0)", NULL, 0, 64},
+    [CLI_PROVIDERS] = {"providers", 0, TEXT, AT(providers), "FILE",
+                       "LLM providers (default: providers.yaml in the state directory, if any)",
+                       NULL, 0, 0},
+    [CLI_CONFIG] = {"config", 0, TEXT, AT(config), "FILE",
+                    "cluster.yaml; options win over it (default: the one in the state directory, "
+                    "if any)", NULL, 0, 0},
+    [CLI_PORT] = {"port", 0, COUNT, AT(port), "PORT",
+                  "port of the page on 127.0.0.1 (default 0: one that is free)", NULL, 0, 65535},
+    [CLI_DURABILITY] = {"durability", 0, TEXT, AT(durability), "MODE",
+                        "when Redis' log reaches the disk (everysec)", "memory|everysec|fsync",
+                        0, 0},
+    [CLI_LOG] = {"log", 0, TEXT, AT(log), "LEVEL", "what the processes log (info)",
+                 "debug|info|warn|error", 0, 0},
+    [CLI_FOREGROUND] = {.name = "foreground", .offset = AT(foreground),
+                        .help = "stay; Ctrl-C stops the cluster"},
+};
+
+static const char *const format_names[CLI_N_FORMATS] = {"table", "wide", "json", "jsonl", "csv"};
+
+const char *cli_format_name(enum cli_format format)
+{
+    return (unsigned)format < CLI_N_FORMATS ? format_names[format] : "?";
+}
+
+status_t cli_parse_count(const char *text, const char *what, int64_t low, int64_t high,
+                         int64_t *out, struct error *err)
+{
+    char *end;
+    errno = 0;
+    const long long value = strtoll(text, &end, 10);
+    if (end == text || *end || errno || value < low || value > high || text[0] == ' ')
+        return error_set(err, ST_BAD_INPUT, "%s \"%s\": a number from %lld to %lld", what, text,
+                         (long long)low, (long long)high);
+    *out = value;
+    return ST_OK;
+}
+
+static status_t parse_number(const char *text, const char *what, double *out, struct error *err)
+{
+    char *end;
+    const double value = strtod(text, &end);
+    if (end == text || *end || !isfinite(value))
+        return error_set(err, ST_BAD_INPUT, "%s \"%s\": a number", what, text);
+    *out = value;
+    return ST_OK;
+}
+
+status_t cli_parse_seconds(const char *text, const char *what, double *out, struct error *err)
+{
+    char *end;
+    const double value = strtod(text, &end);
+    double unit = 1;
+    if (end != text && (*end == 's' || *end == 'm' || *end == 'h') && !end[1]) {
+        unit = *end == 'm' ? 60 : *end == 'h' ? 3600 : 1;
+        end++;
+    }
+    if (end == text || *end || !(value > 0) || value * unit > 1e8)
+        return error_set(err, ST_BAD_INPUT,
+                         "%s \"%s\": seconds above 0, such as 30, 0.5, 5m or 2h", what, text);
+    *out = value * unit;
+    return ST_OK;
+}
+
+/* Is `word` one of "a|b|c"? */
+static bool is_choice(const char *choices, const char *word)
+{
+    const size_t n = strlen(word);
+    for (const char *at = choices; n && at; at = strchr(at, '|'), at = at ? at + 1 : NULL)
+        if (strncmp(at, word, n) == 0 && (at[n] == '|' || !at[n])) return true;
+    return false;
+}
+
+static status_t store(const struct definition *definition, const char *text,
+                      struct cli_arguments *out, struct error *err)
+{
+    char *member = (char *)out + definition->offset;
+    char what[40];
+    (void)snprintf(what, sizeof what, "--%s", definition->name);
+    switch (definition->kind) {
+    case FLAG: memcpy(member, &(bool){true}, sizeof(bool)); return ST_OK;
+    case TEXT:
+        if (!*text) return error_set(err, ST_BAD_INPUT, "%s: empty", what);
+        if (definition->choices && !is_choice(definition->choices, text))
+            return error_set(err, ST_BAD_INPUT, "%s \"%s\": one of %s", what, text,
+                             definition->choices);
+        memcpy(member, &text, sizeof text);
+        return ST_OK;
+    case COUNT:
+        return cli_parse_count(text, what, definition->low, definition->high,
+                               (int64_t *)(void *)member, err);
+    case NUMBER: return parse_number(text, what, (double *)(void *)member, err);
+    case SECONDS: return cli_parse_seconds(text, what, (double *)(void *)member, err);
+    }
+    return error_set(err, ST_INTERNAL, "%s: no such kind of option", what);
+}
+
+static status_t parse_format(const struct cli_accepts *accepts, struct cli_arguments *out,
+                             struct error *err)
+{
+    out->format = CLI_FORMAT_TABLE;
+    while (accepts->formats && !(accepts->formats & CLI_FORMAT_BIT(out->format))) out->format++;
+    if (!out->output) return ST_OK;
+    char allowed[64] = "";
+    size_t used = 0;
+    for (enum cli_format i = 0; i < CLI_N_FORMATS; i++) {
+        if (!(accepts->formats & CLI_FORMAT_BIT(i))) continue;
+        if (strcmp(out->output, format_names[i]) == 0) {
+            out->format = i;
+            return ST_OK;
+        }
+        used += (size_t)snprintf(allowed + used, sizeof allowed - used, "%s%s",
+                                 used ? ", " : "", format_names[i]);
+    }
+    return error_set(err, ST_BAD_INPUT, "-o \"%s\": one of %s", out->output, allowed);
+}
+
+/* getopt's arrays for the options in `mask`. val = option number + 1000, so that letters differ. */
+enum { OPTION_BASE = 1000 };
+static void fill_getopt(uint64_t mask, struct option longs[CLI_N_OPTIONS + 1],
+                        char shorts[2 * CLI_N_OPTIONS + 2])
+{
+    size_t n_long = 0, n_short = 0;
+    shorts[n_short++] = ':'; /* a missing argument is told from an unknown option */
+    for (int i = 0; i < CLI_N_OPTIONS; i++) {
+        if (!(mask & CLI_BIT(i))) continue;
+        const struct definition *definition = &definitions[i];
+        longs[n_long++] = (struct option){definition->name,
+                                          definition->kind == FLAG ? no_argument
+                                                                   : required_argument,
+                                          NULL, OPTION_BASE + i};
+        if (!definition->letter) continue;
+        shorts[n_short++] = definition->letter;
+        if (definition->kind != FLAG) shorts[n_short++] = ':';
+    }
+    longs[n_long] = (struct option){0};
+    shorts[n_short] = '\0';
+}
+
+size_t cli_arguments_names(uint64_t options, const char *names[CLI_N_OPTIONS + 1])
+{
+    size_t n = 0;
+    for (int i = 0; i < CLI_N_OPTIONS; i++)
+        if (options & CLI_BIT(i)) names[n++] = definitions[i].name;
+    names[n] = NULL;
+    return n;
+}
+
+static status_t unknown_option(uint64_t mask, const char *word, struct error *err)
+{
+    const char *names[CLI_N_OPTIONS + 1];
+    (void)cli_arguments_names(mask, names);
+    char bare[64];
+    (void)snprintf(bare, sizeof bare, "%s", word + strspn(word, "-"));
+    bare[strcspn(bare, "=")] = '\0';
+    const char *near = config_nearest(bare, names);
+    return near ? error_set(err, ST_BAD_INPUT, "unknown option %s: did you mean --%s?", word, near)
+                : error_set(err, ST_BAD_INPUT, "unknown option %s", word);
+}
+
+static int find_letter(uint64_t mask, int letter)
+{
+    for (int i = 0; i < CLI_N_OPTIONS; i++)
+        if ((mask & CLI_BIT(i)) && definitions[i].letter == letter) return i;
+    return -1;
+}
+
+static status_t take_positional(const struct cli_accepts *accepts, int argc, char **argv,
+                                struct cli_arguments *out, struct error *err)
+{
+    const size_t n_max = accepts->n_max < CLI_MAX_POSITIONAL ? accepts->n_max : CLI_MAX_POSITIONAL;
+    for (int i = optind; i < argc; i++) {
+        if (out->n_positional == n_max)
+            return error_set(err, ST_BAD_INPUT, "unexpected argument \"%s\"", argv[i]);
+        if (!argv[i][0]) return error_set(err, ST_BAD_INPUT, "an argument is empty");
+        out->positional[out->n_positional++] = argv[i];
+    }
+    if (out->n_positional < accepts->n_min && !out->help)
+        return error_set(err, ST_BAD_INPUT, "an argument is missing: %s", accepts->positional);
+    return ST_OK;
+}
+
+static status_t take_options(uint64_t mask, int argc, char **argv, struct cli_arguments *out,
+                             struct error *err)
+{
+    struct option longs[CLI_N_OPTIONS + 1];
+    char shorts[2 * CLI_N_OPTIONS + 2];
+    fill_getopt(mask, longs, shorts);
+    opterr = 0;
+    optind = 0; /* glibc: start again, also after an argv of another command */
+    int got;
+    while ((got = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+        if (got == ':')
+            return error_set(err, ST_BAD_INPUT, "%s needs a value", argv[optind - 1]);
+        if (got == '?') {
+            const char letter[3] = {'-', (char)optopt, 0};
+            const bool is_short = optopt && optopt < OPTION_BASE;
+            if (optopt >= OPTION_BASE)
+                return error_set(err, ST_BAD_INPUT, "--%s takes no value",
+                                 definitions[optopt - OPTION_BASE].name);
+            return unknown_option(mask, is_short ? letter : argv[optind - 1], err);
+        }
+        const int index = got >= OPTION_BASE ? got - OPTION_BASE : find_letter(mask, got);
+        const status_t status = store(&definitions[index], optarg, out, err);
+        if (status != ST_OK) return status;
+    }
+    return ST_OK;
+}
+
+status_t cli_arguments_parse(struct cli_arguments *out, const struct cli_accepts *accepts, int argc,
+                             char **argv, struct error *err)
+{
+    *out = (struct cli_arguments){.timeout_s = NAN, .interval_s = NAN, .min_score = NAN,
+                                  .limit = -1, .target = -1, .workers = -1, .gateways = -1,
+                                  .port = -1};
+    status_t status = take_options(accepts->options, argc, argv, out, err);
+    if (status == ST_OK) status = take_positional(accepts, argc, argv, out, err);
+    if (status == ST_OK) status = parse_format(accepts, out, err);
+    return status;
+}
+
+static void format_choices(unsigned formats, char *out, size_t cap)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (enum cli_format i = 0; i < CLI_N_FORMATS; i++)
+        if (formats & CLI_FORMAT_BIT(i))
+            used += (size_t)snprintf(out + used, cap - used, "%s%s", used ? "|" : ": ",
+                                     format_names[i]);
+}
+
+void cli_arguments_help(FILE *out, uint64_t options, unsigned formats)
+{
+    for (int i = 0; i < CLI_N_OPTIONS; i++) {
+        if (!(options & CLI_BIT(i))) continue;
+        const struct definition *definition = &definitions[i];
+        char name[40], choices[64] = "";
+        (void)snprintf(name, sizeof name, "%c%c%s--%s%s%s", definition->letter ? '-' : ' ',
+                       definition->letter ? definition->letter : ' ',
+                       definition->letter ? ", " : "  ", definition->name,
+                       definition->argument ? " " : "",
+                       definition->argument ? definition->argument : "");
+        if (i == CLI_OUTPUT) format_choices(formats, choices, sizeof choices);
+        if (definition->choices)
+            (void)snprintf(choices, sizeof choices, ": %s", definition->choices);
+        (void)fprintf(out, "  %-22s %s%s\n", name, definition->help, choices);
+    }
+}

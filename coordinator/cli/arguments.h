@@ -1,0 +1,98 @@
+/* Arguments of interpctl: one table says what each option is, and drives parsing, help and
+ * shell completion. An option means the same in every command that takes it.
+ *
+ * Text points into argv or the environment and is not copied. Stateless except for getopt;
+ * one thread. */
+#ifndef COORDINATOR_CLI_ARGUMENTS_H
+#define COORDINATOR_CLI_ARGUMENTS_H
+
+#include "common/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum cli_option {
+    CLI_HELP,
+    CLI_ENDPOINT,
+    CLI_STATE,
+    CLI_TIMEOUT,
+    CLI_OUTPUT,
+    CLI_NO_HEADERS,
+    CLI_DRY_RUN,
+    CLI_WAIT,
+    CLI_QUIET,
+    CLI_CLIENT_KEY,
+    CLI_WATCH,
+    CLI_INTERVAL,
+    CLI_STATUS,
+    CLI_MIN_SCORE,
+    CLI_SORT_BY,
+    CLI_LIMIT,
+    CLI_TARGET,
+    CLI_WORKERS,
+    CLI_GATEWAYS,
+    CLI_PROVIDERS,
+    CLI_CONFIG,
+    CLI_PORT,
+    CLI_DURABILITY,
+    CLI_LOG,
+    CLI_FOREGROUND,
+    CLI_N_OPTIONS
+};
+#define CLI_BIT(option) (UINT64_C(1) << (option))
+#define CLI_COMMON_OPTIONS                                                                        \
+    (CLI_BIT(CLI_HELP) | CLI_BIT(CLI_ENDPOINT) | CLI_BIT(CLI_STATE) | CLI_BIT(CLI_TIMEOUT))
+
+enum cli_format {
+    CLI_FORMAT_TABLE,
+    CLI_FORMAT_WIDE,
+    CLI_FORMAT_JSON,
+    CLI_FORMAT_JSONL,
+    CLI_FORMAT_CSV,
+    CLI_N_FORMATS
+};
+#define CLI_FORMAT_BIT(format) (1u << (format))
+
+enum { CLI_MAX_POSITIONAL = 4 };
+
+struct cli_arguments {
+    bool help, no_headers, dry_run, wait, quiet, watch, foreground;
+    const char *endpoint, *state, *output, *client_key, *status, *sort_by, *providers, *config;
+    const char *durability, *log;
+    double timeout_s, interval_s, min_score; /* NAN: not given */
+    int64_t limit, target, workers, gateways, port; /* -1: not given */
+    enum cli_format format;                         /* of `output` */
+    const char *positional[CLI_MAX_POSITIONAL];
+    size_t n_positional;
+};
+
+/* What a command accepts. */
+struct cli_accepts {
+    uint64_t options;
+    unsigned formats;
+    size_t n_min, n_max;
+    const char *positional; /* for the message: "SWEEP FEATURE" */
+};
+
+/* Parse argv[1..argc) (argv[0] is skipped). Errors: ST_BAD_INPUT, naming the argument and the
+ * nearest valid option. With --help given, nothing else is required. */
+MUST_CHECK status_t cli_arguments_parse(struct cli_arguments *out, const struct cli_accepts *accepts,
+                                        int argc, char **argv, struct error *err);
+
+/* One line per option in `options`, for usage texts. */
+void cli_arguments_help(FILE *out, uint64_t options, unsigned formats);
+/* "--wait" ...; NULL-terminated names of the options in the mask go to names[CLI_N_OPTIONS + 1],
+ * without dashes. Returns how many. */
+size_t cli_arguments_names(uint64_t options, const char *names[CLI_N_OPTIONS + 1]);
+const char *cli_format_name(enum cli_format format);
+
+/* A whole decimal number in [low, high]. Errors: ST_BAD_INPUT naming `what`. */
+MUST_CHECK status_t cli_parse_count(const char *text, const char *what, int64_t low, int64_t high,
+                                    int64_t *out, struct error *err);
+/* Seconds: "30", "0.5", "30s", "5m", "2h". */
+MUST_CHECK status_t cli_parse_seconds(const char *text, const char *what, double *out,
+                                      struct error *err);
+
+#endif

@@ -1,0 +1,265 @@
+#include "coordinator/cli/client.h"
+
+#include "common/clock.h"
+#include "common/transport.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    RECONNECT_MS = 50,
+    RECONNECT_MAX_MS = 500,
+    REFUSED_PATIENCE_MS = 300, /* refused this long and never connected: nobody is there */
+    ENDPOINT_SIZE = 512,
+    EVENT_HEADER_BYTES = 6
+};
+static const char monitor_address[] = "inproc://client-monitor";
+
+struct client {
+    char endpoint[ENDPOINT_SIZE];
+    int64_t timeout_ms;
+    const volatile sig_atomic_t *interrupt;
+    void *zmq_context, *dealer, *monitor;
+    uint64_t last_id;
+    bool is_connected, was_connected;
+    struct transport_message incoming;
+};
+
+/* A request under way. */
+struct exchange {
+    const struct client_request *request;
+    char *json; /* arguments as text, owned */
+    uint64_t id;
+    int64_t started_ms, deadline_ms;
+    bool was_refused;  /* the last attempt to connect failed */
+    bool must_resend;  /* the connection it went out on is gone */
+    json_t *result;    /* set when answered */
+    bool is_answered;
+};
+
+static int64_t now_ms(void)
+{
+    return clock_monotonic_ms(clock_system());
+}
+
+static status_t set_options(struct client *client, struct error *err)
+{
+    const int linger = 0, interval = RECONNECT_MS, interval_max = RECONNECT_MAX_MS;
+    const int64_t max_bytes = WIRE_MAX_BULK_BYTES;
+    if (zmq_setsockopt(client->dealer, ZMQ_LINGER, &linger, sizeof linger) != 0 ||
+        zmq_setsockopt(client->dealer, ZMQ_RECONNECT_IVL, &interval, sizeof interval) != 0 ||
+        zmq_setsockopt(client->dealer, ZMQ_RECONNECT_IVL_MAX, &interval_max,
+                       sizeof interval_max) != 0 ||
+        zmq_setsockopt(client->dealer, ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes) != 0)
+        return error_set(err, ST_INTERNAL, "socket options: %s", zmq_strerror(errno));
+    return ST_OK;
+}
+
+static status_t open_sockets(struct client *client, struct error *err)
+{
+    const int events = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED;
+    client->zmq_context = zmq_ctx_new();
+    if (!client->zmq_context) return error_set(err, ST_NO_MEMORY, "ZeroMQ context");
+    client->dealer = zmq_socket(client->zmq_context, ZMQ_DEALER);
+    client->monitor = zmq_socket(client->zmq_context, ZMQ_PAIR);
+    if (!client->dealer || !client->monitor)
+        return error_set(err, ST_NO_MEMORY, "sockets: %s", zmq_strerror(errno));
+    const status_t status = set_options(client, err);
+    if (status != ST_OK) return status;
+    if (zmq_socket_monitor(client->dealer, monitor_address, events) != 0 ||
+        zmq_connect(client->monitor, monitor_address) != 0)
+        return error_set(err, ST_INTERNAL, "socket monitor: %s", zmq_strerror(errno));
+    if (zmq_connect(client->dealer, client->endpoint) != 0)
+        return error_set(err, ST_BAD_INPUT,
+                         "endpoint \"%s\": %s (write ipc:///path or tcp://host:port)",
+                         client->endpoint, zmq_strerror(errno));
+    return ST_OK;
+}
+
+status_t client_open(struct client **out, const struct client_params *params, struct error *err)
+{
+    struct client *client = calloc(1, sizeof *client);
+    if (!client) return error_set(err, ST_NO_MEMORY, "client");
+    transport_message_init(&client->incoming);
+    client->timeout_ms = params->timeout_ms;
+    client->interrupt = params->interrupt;
+    status_t status = ST_OK;
+    if ((size_t)snprintf(client->endpoint, sizeof client->endpoint, "%s", params->endpoint) >=
+        sizeof client->endpoint)
+        status = error_set(err, ST_BAD_INPUT, "endpoint of more than %zu bytes",
+                           sizeof client->endpoint - 1);
+    if (status == ST_OK) status = open_sockets(client, err);
+    if (status == ST_OK)
+        *out = client;
+    else
+        client_close(&client);
+    return status;
+}
+
+void client_close(struct client **client)
+{
+    if (!client || !*client) return;
+    struct client *it = *client;
+    transport_message_fini(&it->incoming);
+    if (it->dealer) (void)zmq_socket_monitor(it->dealer, NULL, 0);
+    if (it->monitor) (void)zmq_close(it->monitor);
+    if (it->dealer) (void)zmq_close(it->dealer);
+    if (it->zmq_context) (void)zmq_ctx_term(it->zmq_context);
+    free(it);
+    *client = NULL;
+}
+
+const char *client_endpoint(const struct client *client)
+{
+    return client->endpoint;
+}
+
+static status_t send_request(struct client *client, const struct exchange *exchange,
+                             struct error *err)
+{
+    const struct wire_message message = {.type = WIRE_REQUEST,
+                                         .id = exchange->id,
+                                         .name = wire_text_of(exchange->request->operation)};
+    return transport_send(client->dealer, NULL, &message, exchange->json, strlen(exchange->json),
+                          err);
+}
+
+/* One event of the monitor: 16-bit event, 32-bit value, then a frame with the address. 0: none. */
+static uint16_t next_event(struct client *client)
+{
+    unsigned char header[EVENT_HEADER_BYTES];
+    char address[ENDPOINT_SIZE];
+    uint16_t event = 0;
+    if (zmq_recv(client->monitor, header, sizeof header, ZMQ_DONTWAIT) != (int)sizeof header)
+        return 0;
+    (void)zmq_recv(client->monitor, address, sizeof address, ZMQ_DONTWAIT);
+    memcpy(&event, header, sizeof event);
+    return event;
+}
+
+/* What happened between two requests: what is sent from now on waits for the next connection. */
+static void catch_up(struct client *client)
+{
+    uint16_t event;
+    while ((event = next_event(client)) != 0)
+        if (event == ZMQ_EVENT_CONNECTED || event == ZMQ_EVENT_DISCONNECTED)
+            client->is_connected = event == ZMQ_EVENT_CONNECTED;
+    client->was_connected = client->was_connected || client->is_connected;
+}
+
+static status_t take_event(struct client *client, struct exchange *exchange, struct error *err)
+{
+    const uint16_t event = next_event(client);
+    if (event == ZMQ_EVENT_CONNECT_RETRIED) exchange->was_refused = true;
+    if (event == ZMQ_EVENT_DISCONNECTED) {
+        client->is_connected = false;
+        exchange->must_resend = true;
+        if (!exchange->request->is_repeatable)
+            return error_set(err, ST_UNREACHABLE,
+                             "%s: the connection to %s broke before the answer: the request may "
+                             "or may not have been carried out, look before you repeat it",
+                             exchange->request->operation, client->endpoint);
+    }
+    if (event == ZMQ_EVENT_CONNECTED) {
+        client->is_connected = client->was_connected = true;
+        exchange->was_refused = false;
+        if (exchange->must_resend) {
+            exchange->must_resend = false;
+            return send_request(client, exchange, err);
+        }
+    }
+    return ST_OK;
+}
+
+static status_t take_answer(struct client *client, struct exchange *exchange, struct error *err)
+{
+    struct transport_message *in = &client->incoming;
+    const char *operation = exchange->request->operation;
+    const status_t received = transport_receive(client->dealer, false, in, err);
+    if (received == ST_BUSY) return ST_OK;
+    if (received != ST_OK) return error_wrap(err, "%s: answer of %s", operation, client->endpoint);
+    if (in->wire.type == WIRE_REFUSED)
+        return error_set(err, ST_PROTOCOL, "%s refused this interpctl: %.*s", client->endpoint,
+                         (int)in->wire.text.n_bytes, in->wire.text.bytes);
+    if (in->wire.type != WIRE_ANSWER || in->wire.id != exchange->id) return ST_OK; /* stale */
+    const char *bulk = zmq_msg_data(&in->bulk);
+    const size_t n_bulk = zmq_msg_size(&in->bulk);
+    if (in->wire.status != ST_OK) {
+        const status_t told = in->wire.status <= ST_INTERNAL ? (status_t)in->wire.status
+                                                             : ST_INTERNAL;
+        return error_set(err, told, "%.*s", n_bulk < ERROR_TEXT_MAX ? (int)n_bulk : ERROR_TEXT_MAX,
+                         n_bulk ? bulk : status_name(told));
+    }
+    json_error_t problem;
+    exchange->result = json_loadb(bulk, n_bulk, JSON_ALLOW_NUL, &problem);
+    if (!json_is_object(exchange->result))
+        return error_set(err, ST_PROTOCOL, "%s: %s answered something that is no JSON object",
+                         operation, client->endpoint);
+    exchange->is_answered = true;
+    return ST_OK;
+}
+
+/* Has this gone on for too long? */
+static status_t check_time(const struct client *client, const struct exchange *exchange,
+                           struct error *err)
+{
+    const int64_t now = now_ms();
+    const int64_t waited_ms = now - exchange->started_ms;
+    const bool is_nobody = exchange->was_refused && !client->was_connected &&
+                           (waited_ms > REFUSED_PATIENCE_MS || now >= exchange->deadline_ms);
+    if (is_nobody || (now >= exchange->deadline_ms && !client->is_connected))
+        return error_set(err, ST_UNREACHABLE,
+                         "no coordinator answers at %s: start one with `interpctl up`",
+                         client->endpoint);
+    if (now >= exchange->deadline_ms)
+        return error_set(err, ST_UNREACHABLE, "%s: %s is connected but gave no answer in %.3g s",
+                         exchange->request->operation, client->endpoint,
+                         (double)waited_ms / 1000);
+    return ST_OK;
+}
+
+static status_t wait_answer(struct client *client, struct exchange *exchange, struct error *err)
+{
+    zmq_pollitem_t items[] = {{.socket = client->dealer, .events = ZMQ_POLLIN},
+                              {.socket = client->monitor, .events = ZMQ_POLLIN}};
+    status_t status = ST_OK;
+    while (status == ST_OK && !exchange->is_answered) {
+        int64_t wait_ms = exchange->deadline_ms - now_ms();
+        if (wait_ms < 0) wait_ms = 0;
+        if (wait_ms > RECONNECT_MS && !client->is_connected) wait_ms = RECONNECT_MS;
+        if (zmq_poll(items, 2, (long)wait_ms) < 0) items[0].revents = items[1].revents = 0;
+        if (client->interrupt && *client->interrupt)
+            return error_set(err, ST_CANCELLED, "%s: interrupted", exchange->request->operation);
+        if (items[0].revents & ZMQ_POLLIN)
+            status = take_answer(client, exchange, err);
+        else if (items[1].revents & ZMQ_POLLIN)
+            status = take_event(client, exchange, err);
+        else
+            status = check_time(client, exchange, err);
+    }
+    return status;
+}
+
+status_t client_ask(struct client *client, const struct client_request *request, json_t **result,
+                    struct error *err)
+{
+    const int64_t now = now_ms();
+    struct exchange exchange = {.request = request,
+                                .id = ++client->last_id,
+                                .started_ms = now,
+                                .deadline_ms = now + client->timeout_ms};
+    exchange.json = request->arguments ? json_dumps(request->arguments, JSON_COMPACT)
+                                       : strdup("{}");
+    if (!exchange.json) return error_set(err, ST_NO_MEMORY, "%s: arguments", request->operation);
+    catch_up(client);
+    status_t status = send_request(client, &exchange, err);
+    if (status == ST_OK) status = wait_answer(client, &exchange, err);
+    free(exchange.json);
+    if (status == ST_OK)
+        *result = exchange.result;
+    else
+        json_decref(exchange.result);
+    return status;
+}

@@ -1,0 +1,150 @@
+#include "coordinator/cli/plan_text.h"
+
+#include "common/hash.h"
+#include "coordinator/cli/cluster_paths.h"
+#include "coordinator/cli/document.h"
+#include "coordinator/cli/quantity.h"
+
+#include "coordinator/plan/estimate.h"
+#include "coordinator/plan/estimate_facts.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void line(FILE *out, const char *name, const char *value)
+{
+    (void)fprintf(out, "  %-11s %s\n", name, value);
+}
+
+static void print_noop(FILE *out, const struct sweep_spec *spec)
+{
+    char units[QUANTITY_SIZE], bytes[QUANTITY_SIZE], text[128];
+    (void)snprintf(text, sizeof text, "%s tasks that settle %s each and compute nothing",
+                   quantity_count((double)spec->n_units, units),
+                   quantity_bytes((double)spec->payload_bytes, bytes));
+    line(out, "work", text);
+}
+
+static void print_target(FILE *out, const struct sweep_target *target)
+{
+    char text[512];
+    (void)snprintf(text, sizeof text, "%s %s%s%s, features %s%s", target->hook,
+                   sweep_units_name(target->units), target->dictionary ? " of " : "",
+                   target->dictionary ? target->dictionary : "", target->features,
+                   target->sample ? " (a sample)" : "");
+    line(out, "target", text);
+}
+
+static void print_label(FILE *out, const struct sweep_spec *spec)
+{
+    char text[512];
+    line(out, "model", spec->model);
+    line(out, "corpus", spec->corpus.path);
+    for (size_t i = 0; i < spec->n_targets; i++) print_target(out, &spec->targets[i]);
+    (void)snprintf(text, sizeof text, "explainer %s, judge %s", spec->explainer, spec->judge);
+    line(out, "labels by", text);
+}
+
+/* --- estimate ------------------------------------------------------------------------------ */
+
+enum { PLAN_MAX_BYTES = 64 * 1024 };
+
+/* Providers by name alone, for counting calls where nobody told the prices. */
+struct unpriced {
+    struct provider providers[2];
+    struct provider_config config;
+};
+
+static void fill_unpriced(struct unpriced *out, const struct sweep_spec *spec)
+{
+    *out = (struct unpriced){.providers = {{.name = spec->explainer}, {.name = spec->judge}}};
+    out->config = (struct provider_config){.providers = out->providers, .n_providers = 2};
+}
+
+/* --providers, else providers.yaml in the state directory; NULL if there is none. */
+static status_t load_providers(struct provider_config **out, const struct cli_arguments *arguments,
+                               struct error *err)
+{
+    struct cluster_paths paths;
+    char path[CLUSTER_PATH_SIZE];
+    if (arguments->providers) return provider_config_load(out, arguments->providers, err);
+    if (cluster_paths_init(&paths, arguments->state, NULL) != ST_OK ||
+        access(cluster_path(&paths, "providers.yaml", path), F_OK) != 0)
+        return ST_OK;
+    return provider_config_load(out, path, err);
+}
+
+struct plan {
+    struct estimate estimate;
+    bool is_priced; /* dollars are known (0 when nothing is paid for) */
+};
+
+static status_t make_plan(struct plan *out, const struct sweep_spec *spec,
+                          const struct cli_arguments *arguments, struct error *err)
+{
+    struct provider_config *providers = NULL;
+    struct unpriced unpriced;
+    struct estimate_input input;
+    const bool asks_provider = sweep_spec_uses_provider(spec);
+    status_t status = asks_provider ? load_providers(&providers, arguments, err) : ST_OK;
+    fill_unpriced(&unpriced, spec);
+    if (status == ST_OK)
+        status = estimate_facts_read(&input, spec, providers ? providers : &unpriced.config, err);
+    if (status == ST_OK) estimate_make(&input, &out->estimate);
+    out->is_priced = providers || !asks_provider;
+    provider_config_destroy(&providers);
+    return status;
+}
+
+static status_t print_json(FILE *out, const struct sweep_spec *spec, const struct plan *plan,
+                           struct error *err)
+{
+    char key[HASH_HEX_SIZE];
+    char *text = sweep_spec_to_json(spec);
+    json_t *document = NULL;
+    status_t status = ST_OK;
+    if (text && sweep_spec_key(spec, key))
+        document = json_pack("{s:s, s:s, s:b, s:o, s:o}", "name", spec->name, "key", key,
+                             "is_priced", (int)plan->is_priced, "estimate",
+                             estimate_to_json(&plan->estimate), "spec",
+                             json_loads(text, JSON_ALLOW_NUL, NULL));
+    free(text);
+    if (!document) return error_set(err, ST_NO_MEMORY, "plan as JSON");
+    status = document_print(out, "Plan", document, err);
+    json_decref(document);
+    return status;
+}
+
+static status_t print_estimate(FILE *out, const struct sweep_spec *spec, const struct plan *plan,
+                               struct error *err)
+{
+    struct buffer text;
+    buffer_init(&text, PLAN_MAX_BYTES);
+    const status_t status = estimate_print(&plan->estimate, spec->budget_dollars, &text, err);
+    if (status == ST_OK) (void)fwrite(text.bytes, 1, text.n_bytes, out);
+    if (status == ST_OK && !plan->is_priced)
+        (void)fprintf(out, "Dollars are not known here: --providers FILE gives the prices.\n");
+    buffer_fini(&text);
+    return status;
+}
+
+status_t plan_text_print(const struct cli_arguments *arguments, FILE *out,
+                         const struct sweep_spec *spec, struct error *err)
+{
+    struct plan plan;
+    const bool is_json = arguments->dry_run && arguments->format == CLI_FORMAT_JSON;
+    if (!is_json) {
+        (void)fprintf(out, "sweep %s\n", spec->name);
+        if (spec->kind == SWEEP_KIND_NOOP)
+            print_noop(out, spec);
+        else
+            print_label(out, spec);
+        (void)fflush(out); /* reading a large corpus takes its time */
+    }
+    const bool is_label = spec->kind == SWEEP_KIND_LABEL;
+    status_t status = is_label || is_json ? make_plan(&plan, spec, arguments, err) : ST_OK;
+    if (status != ST_OK) return status;
+    if (is_json) return print_json(out, spec, &plan, err);
+    return is_label ? print_estimate(out, spec, &plan, err) : ST_OK;
+}

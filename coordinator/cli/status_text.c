@@ -1,0 +1,215 @@
+#include "coordinator/cli/status_text.h"
+
+#include "coordinator/cli/clean_text.h"
+#include "coordinator/cli/json_field.h"
+#include "coordinator/cli/progress.h"
+#include "coordinator/cli/quantity.h"
+
+#include <stdint.h>
+#include <string.h>
+
+enum { LINE_MAX_BYTES = 8192, N_LIST_COLUMNS = 12, N_LIST_NARROW = 8 };
+
+struct text_table_style status_text_style(const struct cli *cli,
+                                          const struct cli_arguments *arguments)
+{
+    return (struct text_table_style){
+        .has_heading = !arguments->no_headers,
+        .has_color = cli->has_color,
+        .width = arguments->format == CLI_FORMAT_WIDE ? 0 : cli->width,
+    };
+}
+
+/* --- the list ------------------------------------------------------------------------------ */
+
+static const struct text_column list_columns[N_LIST_COLUMNS] = {
+    {"SWEEP", false, true},    {"STATE", false, false},     {"PHASE", false, false},
+    {"DONE", true, false},     {"FEATURES", true, false},   {"LABELLED", true, false},
+    {"ETA", true, false},      {"CREATED", false, false},   {"SUPPORTED", true, false},
+    {"SPENT", true, false},    {"EXPLAINER", false, false}, {"JUDGE", false, false}};
+
+static status_t add_list_row(struct text_table *table, const json_t *sweep, size_t n_columns,
+                             struct error *err)
+{
+    char done[QUANTITY_SIZE], features[QUANTITY_SIZE], labelled[QUANTITY_SIZE];
+    char eta[QUANTITY_SIZE], supported[QUANTITY_SIZE], spent[QUANTITY_SIZE], created[20];
+    (void)snprintf(created, sizeof created, "%s", json_field_text(sweep, "created_at", "-"));
+    const char *const cells[N_LIST_COLUMNS] = {
+        json_field_text(sweep, "id", NULL),
+        json_field_text(sweep, "state", NULL),
+        json_field_text(sweep, "phase", NULL),
+        quantity_percent(json_field_number(sweep, "progress"), done),
+        quantity_count(json_field_number(sweep, "n_features"), features),
+        quantity_count(json_field_number(sweep, "n_labelled"), labelled),
+        quantity_seconds(json_field_number(sweep, "eta_seconds"), eta),
+        created,
+        quantity_count(json_field_number(sweep, "n_supported"), supported),
+        quantity_dollars(json_field_number(sweep, "spent_dollars"), spent),
+        json_field_text(sweep, "explainer", NULL),
+        json_field_text(sweep, "judge", NULL),
+    };
+    status_t status = ST_OK;
+    for (size_t i = 0; i < n_columns && status == ST_OK; i++)
+        status = text_table_add(table, cells[i], err);
+    return status;
+}
+
+status_t status_text_list(const struct cli *cli, const struct cli_arguments *arguments,
+                          const json_t *sweeps, struct error *err)
+{
+    struct text_table *table = NULL;
+    const bool is_wide = arguments->format == CLI_FORMAT_WIDE;
+    const size_t n_columns = is_wide ? N_LIST_COLUMNS : N_LIST_NARROW;
+    const struct text_table_style style = status_text_style(cli, arguments);
+    if (json_array_size(sweeps) == 0) {
+        (void)fprintf(cli->err, "no sweeps yet: interpctl submit FILE starts one\n");
+        return ST_OK;
+    }
+    status_t status = text_table_create(&table, list_columns, n_columns, err);
+    for (size_t i = 0; i < json_array_size(sweeps) && status == ST_OK; i++)
+        status = add_list_row(table, json_array_get(sweeps, i), n_columns, err);
+    if (status == ST_OK) text_table_print(table, &style, cli->out);
+    text_table_destroy(&table);
+    return status;
+}
+
+/* --- one sweep ----------------------------------------------------------------------------- */
+
+void status_text_line(const struct cli *cli, const char *name, const char *value)
+{
+    struct buffer clean;
+    buffer_init(&clean, LINE_MAX_BYTES);
+    if (clean_text_append(&clean, value, strlen(value), 0, NULL, NULL) == ST_OK && clean.n_bytes)
+        (void)fprintf(cli->out, "%-11s %s\n", name, buffer_text(&clean));
+    buffer_fini(&clean);
+}
+
+static void print_counts(const struct cli *cli, const char *title, const json_t *counts)
+{
+    struct buffer line;
+    const char *key;
+    json_t *value;
+    buffer_init(&line, LINE_MAX_BYTES);
+    json_object_foreach((json_t *)(uintptr_t)counts, key, value)
+    {
+        char number[QUANTITY_SIZE];
+        if (!json_is_number(value)) continue;
+        if (buffer_printf(&line, NULL, "%s%s %s", line.n_bytes ? ", " : "",
+                          quantity_count(json_number_value(value), number), key) != ST_OK)
+            break;
+    }
+    if (line.n_bytes) status_text_line(cli, title, buffer_text(&line));
+    buffer_fini(&line);
+}
+
+static void print_spend(const struct cli *cli, const json_t *sweep)
+{
+    char line[256], spent[QUANTITY_SIZE], budget[QUANTITY_SIZE], in[QUANTITY_SIZE];
+    char out[QUANTITY_SIZE], uncertain[QUANTITY_SIZE];
+    const double n_in = json_field_number(sweep, "spend.tokens_in");
+    const double n_uncertain = json_field_number(sweep, "spend.uncertain_dollars");
+    if (!(n_in > 0) && !(json_field_number(sweep, "spend.dollars") > 0)) return;
+    (void)snprintf(line, sizeof line, "%s of %s; %s tokens in, %s out%s%s",
+                   quantity_dollars(json_field_number(sweep, "spend.dollars"), spent),
+                   quantity_dollars(json_field_number(sweep, "budget_dollars"), budget),
+                   quantity_count(n_in, in),
+                   quantity_count(json_field_number(sweep, "spend.tokens_out"), out),
+                   n_uncertain > 0 ? "; uncertain " : "",
+                   n_uncertain > 0 ? quantity_dollars(n_uncertain, uncertain) : "");
+    status_text_line(cli, "spent", line);
+}
+
+static void print_splits(const struct cli *cli, const json_t *sweep)
+{
+    static const char *const names[] = {"explain", "validate", "test", "ood"};
+    struct buffer line;
+    buffer_init(&line, LINE_MAX_BYTES);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char path[64], documents[QUANTITY_SIZE], tokens[QUANTITY_SIZE];
+        (void)snprintf(path, sizeof path, "splits.%s", names[i]);
+        const json_t *split = json_field(sweep, path);
+        const double n_documents = json_field_number(split, "n_documents");
+        if (!(n_documents > 0)) continue;
+        if (buffer_printf(&line, NULL, "%s%s %s documents / %s tokens", line.n_bytes ? ", " : "",
+                          names[i], quantity_count(n_documents, documents),
+                          quantity_count(json_field_number(split, "n_tokens"), tokens)) != ST_OK)
+            break;
+    }
+    if (line.n_bytes) status_text_line(cli, "corpus", buffer_text(&line));
+    buffer_fini(&line);
+}
+
+static const struct text_column phase_columns[] = {
+    {"PHASE", false, false}, {"TASK", false, false}, {"UNITS", true, false},
+    {"READY", true, false},  {"LEASED", true, false}, {"DONE", true, false},
+    {"DEAD", true, false},   {"A UNIT TAKES", true, false}};
+
+static status_t add_phase(struct text_table *table, const json_t *phase, struct error *err)
+{
+    static const char *const counts[] = {"n_units", "ready", "leased", "done", "dead"};
+    char cell[QUANTITY_SIZE];
+    status_t status = text_table_add(table, json_field_text(phase, "name", NULL), err);
+    if (status == ST_OK) status = text_table_add(table, json_field_text(phase, "kind", NULL), err);
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0] && status == ST_OK; i++)
+        status = text_table_add(table,
+                                quantity_count(json_field_number(phase, counts[i]), cell), err);
+    if (status == ST_OK)
+        status = text_table_add(
+            table, quantity_seconds(json_field_number(phase, "seconds_per_unit"), cell), err);
+    return status;
+}
+
+static status_t print_phases(const struct cli *cli, const json_t *phases, struct error *err)
+{
+    struct text_table *table = NULL;
+    const struct text_table_style style = {true, cli->has_color, cli->width};
+    if (json_array_size(phases) == 0) return ST_OK;
+    status_t status = text_table_create(&table, phase_columns,
+                                        sizeof phase_columns / sizeof phase_columns[0], err);
+    for (size_t i = 0; i < json_array_size(phases) && status == ST_OK; i++)
+        status = add_phase(table, json_array_get(phases, i), err);
+    if (status == ST_OK) {
+        (void)fputc('\n', cli->out);
+        text_table_print(table, &style, cli->out);
+    }
+    text_table_destroy(&table);
+    return status;
+}
+
+static void print_times(const struct cli *cli, const json_t *sweep)
+{
+    static const char *const times[][2] = {{"created", "created_at"}, {"started", "started_at"},
+                                           {"finished", "finished_at"}};
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
+        if (json_field(sweep, times[i][1]))
+            status_text_line(cli, times[i][0], json_field_text(sweep, times[i][1], "-"));
+}
+
+status_t status_text_sweep(const struct cli *cli, const json_t *sweep, struct error *err)
+{
+    struct buffer line;
+    buffer_init(&line, LINE_MAX_BYTES);
+    status_t status = progress_format(&line, sweep, err);
+    if (status == ST_OK) {
+        status_text_line(cli, "sweep", json_field_text(sweep, "id", "?"));
+        status_text_line(cli, "name", json_field_text(sweep, "name", "-"));
+        status_text_line(cli, "state", buffer_text(&line));
+        print_times(cli, sweep);
+        if (json_field(sweep, "explainer"))
+            status_text_line(cli, "explainer", json_field_text(sweep, "explainer", "-"));
+        if (json_field(sweep, "judge"))
+            status_text_line(cli, "judge", json_field_text(sweep, "judge", "-"));
+        print_splits(cli, sweep);
+        print_counts(cli, "features", json_field(sweep, "statuses"));
+        print_counts(cli, "calls", json_field(sweep, "calls"));
+        print_spend(cli, sweep);
+        const json_t *problems = json_field(sweep, "problems");
+        for (size_t i = 0; i < json_array_size(problems); i++) {
+            const char *text = json_string_value(json_array_get(problems, i));
+            if (text) status_text_line(cli, "problem", text);
+        }
+        status = print_phases(cli, json_field(sweep, "phases"), err);
+    }
+    buffer_fini(&line);
+    return status;
+}

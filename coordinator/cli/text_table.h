@@ -1,0 +1,39 @@
+/* A table of text for people: a heading, columns as wide as their cells, the widest flexible
+ * column cut to fit the terminal. Cells are cleaned (clean_text.h) as they come in. One thread. */
+#ifndef COORDINATOR_CLI_TEXT_TABLE_H
+#define COORDINATOR_CLI_TEXT_TABLE_H
+
+#include "common/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+enum { TEXT_TABLE_MAX_COLUMNS = 24 };
+
+struct text_column {
+    const char *heading;
+    bool is_right;    /* numbers */
+    bool is_flexible; /* may be cut when the terminal is narrow */
+};
+
+struct text_table;
+
+/* `columns` [n_columns] is borrowed until text_table_destroy. The caller owns *out. */
+MUST_CHECK status_t text_table_create(struct text_table **out, const struct text_column *columns,
+                                      size_t n_columns, struct error *err);
+void text_table_destroy(struct text_table **table); /* NULL-safe */
+
+/* Add the next cell, row by row. NULL is "-". */
+MUST_CHECK status_t text_table_add(struct text_table *table, const char *text, struct error *err);
+
+struct text_table_style {
+    bool has_heading;
+    bool has_color; /* heading in bold */
+    size_t width;   /* terminal columns; 0: no limit */
+};
+void text_table_print(const struct text_table *table, const struct text_table_style *style,
+                      FILE *out);
+size_t text_table_n_rows(const struct text_table *table);
+
+#endif
