@@ -25,7 +25,7 @@ enum {
     GATEWAY_IDLE_MS = 1000,      /* reserve is tried this often without a ring */
     GATEWAY_SETTLE_BATCH = 64,
     GATEWAY_REDIS_TIMEOUT_MS = 5000,
-    GATEWAY_RECONNECT_MAX_MS = 5000,
+    GATEWAY_RECONNECT_MAX_MS = 1000,
     GATEWAY_REPLAY_PAUSE_MS = 1500, /* after Redis restarted: every gateway replays first */
     GATEWAY_LATENCY_BUCKETS = 12
 };

@@ -187,7 +187,9 @@ static bool set_request(struct slot *slot, const struct transfer_target *target)
     SET(CURLOPT_SSL_VERIFYHOST, 2L);
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    SET(CURLOPT_PIPEWAIT, 1L);
+    /* over TLS the handshake says at once whether one connection may carry all requests (HTTP/2);
+     * in the clear, waiting to learn it would hold everything until the first answer */
+    SET(CURLOPT_PIPEWAIT, strncmp(target->url, "https:", 6) == 0 ? 1L : 0L);
     SET(CURLOPT_MAXAGE_CONN, (long)IDLE_CONNECTION_SECONDS);
     SET(CURLOPT_CONNECTTIMEOUT, (long)target->provider->connect_timeout_seconds);
     SET(CURLOPT_TIMEOUT, (long)target->provider->timeout_seconds);
