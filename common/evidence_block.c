@@ -54,7 +54,7 @@ static void collect(const struct evidence_slot *slot, struct evidence_table *tab
     for (size_t i = 0; i < slot->n_documents; i++)
         table->document[table->n_documents++] = slot->document[i];
     for (size_t i = 0; i < slot->n_firing; i++)
-        table->window[table->n_windows++] = slot->firing[i].window;
+        table->window[table->n_windows++] = evidence_firing_window(&slot->firing[i]);
     for (size_t i = 0; i < slot->silent.n; i++)
         table->window[table->n_windows++] = slot->silent.window[i];
     for (size_t i = 0; i < slot->near_miss.n; i++)
@@ -155,10 +155,12 @@ static status_t fill_firing(const struct evidence_slot *slot, const struct evide
                             struct order *order, struct evidence_record *record,
                             struct error *err)
 {
-    const status_t status = evidence_record_reserve(record, slot->n_activations, err);
+    const status_t status = evidence_record_reserve(record, slot->n_pool, err);
     if (status != ST_OK) return status;
-    for (uint32_t i = 0; i < slot->n_firing; i++)
-        order[i] = (struct order){place_of(table, &slot->firing[i].window), i};
+    for (uint32_t i = 0; i < slot->n_firing; i++) {
+        const struct evidence_window window = evidence_firing_window(&slot->firing[i]);
+        order[i] = (struct order){place_of(table, &window), i};
+    }
     qsort(order, slot->n_firing, sizeof *order, compare_order);
     for (uint32_t i = 0; i < slot->n_firing; i++) {
         const struct evidence_firing *firing = &slot->firing[order[i].source];

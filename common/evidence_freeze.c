@@ -37,7 +37,8 @@ static status_t add_window(const struct evidence_slot *slot, const struct eviden
                            float threshold, evidence_token_lookup lookup, void *context,
                            struct masses *masses, struct error *err)
 {
-    const status_t status = lookup(context, &firing->window, masses->tokens, err);
+    const struct evidence_window window = evidence_firing_window(firing);
+    const status_t status = lookup(context, &window, masses->tokens, err);
     if (status != ST_OK) return status;
     for (uint32_t i = firing->first; i < firing->first + firing->n_activations; i++)
         if (slot->value[i] > threshold)
@@ -87,7 +88,7 @@ status_t evidence_freeze_hard_tokens(const struct evidence_state *explain,
     for (uint32_t i = 0; i < explain->params.n_slots && status == ST_OK; i++) {
         const struct evidence_slot *slot = &explain->slots[i];
         const float threshold = frozen->fire_threshold[first_slot + i];
-        status = reserve(&masses, slot->n_activations, err);
+        status = reserve(&masses, slot->n_pool, err);
         for (uint32_t j = 0; j < slot->n_firing && status == ST_OK; j++)
             status = add_window(slot, &slot->firing[j], threshold, lookup, context, &masses, err);
         if (status != ST_OK) break;

@@ -3,24 +3,24 @@
 #include <string.h>
 
 /* Two documents may bear one name, and so one key: the index decides. */
-static bool has_smaller_key(const struct evidence_candidate *a, const struct evidence_candidate *b)
+static bool has_smaller_key(const struct evidence_firing *a, const struct evidence_firing *b)
 {
     return a->key != b->key ? a->key < b->key : a->document_index < b->document_index;
 }
 
 /* Total order of firing windows; neither before the other only for the same window. */
-static bool is_before(const struct evidence_candidate *a, const struct evidence_candidate *b)
+static bool is_before(const struct evidence_firing *a, const struct evidence_firing *b)
 {
     return a->max_value != b->max_value ? a->max_value > b->max_value : has_smaller_key(a, b);
 }
 
-static size_t find_place(const struct evidence_candidate *list, size_t n,
-                         const struct evidence_candidate *candidate)
+static size_t find_place(const struct evidence_firing *list, size_t n,
+                         const struct evidence_firing *firing)
 {
     size_t low = 0, high = n;
     while (low < high) {
         const size_t middle = low + (high - low) / 2;
-        if (is_before(&list[middle], candidate)) low = middle + 1;
+        if (is_before(&list[middle], firing)) low = middle + 1;
         else high = middle;
     }
     return low;
@@ -31,14 +31,14 @@ struct sample {
     size_t n, worst;
 };
 
-static void note_sampled(const struct evidence_candidate *list, size_t i, struct sample *sample)
+static void note_sampled(const struct evidence_firing *list, size_t i, struct sample *sample)
 {
     if (!list[i].is_sampled) return;
     if (sample->n == 0 || has_smaller_key(&list[sample->worst], &list[i])) sample->worst = i;
     sample->n++;
 }
 
-static struct sample find_sample(const struct evidence_candidate *list, size_t n, size_t place,
+static struct sample find_sample(const struct evidence_firing *list, size_t n, size_t place,
                                  uint32_t bin)
 {
     struct sample sample = {0, 0};
@@ -49,26 +49,26 @@ static struct sample find_sample(const struct evidence_candidate *list, size_t n
     return sample;
 }
 
-static void remove_at(struct evidence_candidate *list, size_t *n, size_t place)
+static void remove_at(struct evidence_firing *list, size_t *n, size_t place)
 {
     memmove(list + place, list + place + 1, (*n - place - 1) * sizeof *list);
     --*n;
 }
 
-bool evidence_insert_firing(struct evidence_candidate *list, size_t *n,
+bool evidence_insert_firing(struct evidence_firing *list, size_t *n,
                             const struct evidence_limits *limits,
-                            const struct evidence_candidate *candidate)
+                            const struct evidence_firing *firing)
 {
-    const size_t place = find_place(list, *n, candidate);
-    if (place < *n && !is_before(candidate, &list[place])) return false; /* the same window */
+    const size_t place = find_place(list, *n, firing);
+    if (place < *n && !is_before(firing, &list[place])) return false; /* the same window */
     const struct sample sample =
-        find_sample(list, *n, place, evidence_reservoir_bin(candidate->max_value));
+        find_sample(list, *n, place, evidence_reservoir_bin(firing->max_value));
     const bool is_full = sample.n >= limits->bin_k;
     const bool is_sampled = !is_full || (sample.n > 0 &&
-                                         has_smaller_key(candidate, &list[sample.worst]));
+                                         has_smaller_key(firing, &list[sample.worst]));
     if (!is_sampled && place >= limits->top_k) return false;
     memmove(list + place + 1, list + place, (*n - place) * sizeof *list);
-    list[place] = *candidate;
+    list[place] = *firing;
     list[place].is_sampled = is_sampled;
     ++*n;
     if (is_sampled && is_full) { /* the worst of the sample leaves it, and perhaps the list */
@@ -82,15 +82,20 @@ bool evidence_insert_firing(struct evidence_candidate *list, size_t *n,
     return true;
 }
 
-bool evidence_insert_smallest(struct evidence_candidate *list, size_t *n, size_t k,
-                              const struct evidence_candidate *candidate)
+static bool is_smaller(const struct evidence_keyed *a, const struct evidence_keyed *b)
 {
-    if (k == 0 || (*n == k && !has_smaller_key(candidate, &list[k - 1]))) return false;
+    return a->key != b->key ? a->key < b->key : a->document_index < b->document_index;
+}
+
+bool evidence_insert_smallest(struct evidence_keyed *list, size_t *n, size_t k,
+                              const struct evidence_keyed *item)
+{
+    if (k == 0 || (*n == k && !is_smaller(item, &list[k - 1]))) return false;
     size_t at = *n;
-    while (at > 0 && has_smaller_key(candidate, &list[at - 1])) at--;
-    if (at > 0 && !has_smaller_key(&list[at - 1], candidate)) return false; /* the same one */
+    while (at > 0 && is_smaller(item, &list[at - 1])) at--;
+    if (at > 0 && !is_smaller(&list[at - 1], item)) return false; /* the same one */
     if (*n < k) ++*n;
     memmove(list + at + 1, list + at, (*n - 1 - at) * sizeof *list);
-    list[at] = *candidate;
+    list[at] = *item;
     return true;
 }

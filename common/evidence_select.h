@@ -20,23 +20,32 @@ enum {
     EVIDENCE_MAX_FIRING = EVIDENCE_MAX_TOP_K + EVIDENCE_RESERVOIR_BINS * EVIDENCE_MAX_BIN_K
 };
 
-struct evidence_candidate {
+/* A firing window. What order it has follows from key, max_value and document_index. */
+struct evidence_firing {
     uint64_t key;
     float max_value; /* > 0 */
-    uint32_t document_index;
-    uint32_t source; /* the caller's */
+    uint32_t document_index, document_offset;
+    uint32_t first; /* of its activations, or another number of the caller's */
+    uint16_t n_tokens, n_activations;
     bool is_sampled; /* in its bin's sample */
 };
 
-/* Insert into the list of kept windows, which has room for EVIDENCE_MAX_FIRING + 1; a window
- * that is there already is not taken twice. False if it did not enter. */
-bool evidence_insert_firing(struct evidence_candidate *list, size_t *n,
-                            const struct evidence_limits *limits,
-                            const struct evidence_candidate *candidate);
+/* Something ranked by its key alone. */
+struct evidence_keyed {
+    uint64_t key;
+    uint32_t document_index;
+    uint32_t source; /* the caller's */
+};
 
-/* Insert into the list of the at most k candidates of smallest (key, document), ascending.
- * False if it did not enter. */
-bool evidence_insert_smallest(struct evidence_candidate *list, size_t *n, size_t k,
-                              const struct evidence_candidate *candidate);
+/* Insert into the list of kept windows, which has room for one more (EVIDENCE_MAX_FIRING + 1 are
+ * always enough); a window that is there already is not taken twice. False if it did not enter. */
+bool evidence_insert_firing(struct evidence_firing *list, size_t *n,
+                            const struct evidence_limits *limits,
+                            const struct evidence_firing *firing);
+
+/* Insert into the list of the at most k items of smallest (key, document), ascending. False if
+ * it did not enter. */
+bool evidence_insert_smallest(struct evidence_keyed *list, size_t *n, size_t k,
+                              const struct evidence_keyed *item);
 
 #endif

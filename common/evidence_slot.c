@@ -14,8 +14,7 @@ status_t evidence_merge_init(struct evidence_merge *merge,
                                      .table = table};
     merge->window_number = malloc((table->n_windows + (size_t)1) * sizeof(uint64_t));
     merge->document_number = malloc((table->n_documents + (size_t)1) * sizeof(uint64_t));
-    merge->candidates = malloc((EVIDENCE_MAX_FIRING + 1) * sizeof *merge->candidates);
-    if (!merge->window_number || !merge->document_number || !merge->candidates)
+    if (!merge->window_number || !merge->document_number)
         return error_set(err, ST_NO_MEMORY, "merging evidence of %u windows", table->n_windows);
     uint64_t check = 0;
     for (uint32_t i = 0; i < table->n_documents; i++) {
@@ -39,7 +38,6 @@ void evidence_merge_fini(struct evidence_merge *merge)
 {
     free(merge->window_number);
     free(merge->document_number);
-    free(merge->candidates);
     *merge = (struct evidence_merge){0};
 }
 
@@ -56,6 +54,7 @@ void evidence_slot_fini(struct evidence_slot *slot)
     evidence_counts_fini(&slot->windows);
     evidence_counts_fini(&slot->positions);
     free(slot->firing);
+    free(slot->value);
     free(slot->document);
     free(slot->silent.key);
     free(slot->silent.window);
@@ -76,8 +75,8 @@ size_t evidence_slot_memory_bytes(const struct evidence_slot *slot)
 {
     const size_t n_bins = (size_t)slot->values.n_bins + slot->windows.n_bins +
                           slot->positions.n_bins;
-    return n_bins * sizeof(uint32_t) + slot->n_firing * sizeof *slot->firing +
-           slot->n_activations * (sizeof(float) + sizeof(uint16_t)) +
+    return n_bins * sizeof(uint32_t) + slot->firing_capacity * sizeof *slot->firing +
+           slot->pool_capacity * (sizeof(float) + sizeof(uint16_t)) +
            slot->n_documents * sizeof *slot->document +
            ((size_t)slot->silent.n + slot->near_miss.n) *
                (sizeof(uint64_t) + sizeof(struct evidence_window));

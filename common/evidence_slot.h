@@ -2,8 +2,9 @@
  * users read through evidence_view.
  *
  * The kept firing windows are one list, ordered as evidence_select.h says: its first top_k are
- * the top windows, and the bin_k of smallest key in a bin its reservoir. It is made anew, at
- * exact size, when something enters. */
+ * the top windows, and the bin_k of smallest key in a bin its reservoir. The activations of all
+ * its windows lie in one pool, in no order; when it is full, those of dropped windows are left
+ * out of a new one. */
 #ifndef COMMON_EVIDENCE_SLOT_H
 #define COMMON_EVIDENCE_SLOT_H
 
@@ -14,15 +15,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-
-struct evidence_firing {
-    uint64_t key;
-    struct evidence_window window;
-    float max_value;
-    uint32_t first; /* of its activations in the slot's values and positions */
-    uint16_t n_activations;
-    bool is_sampled; /* in its bin's reservoir */
-};
 
 /* A sample of windows without firing, by (key, document). */
 struct evidence_sample {
@@ -39,14 +31,14 @@ struct evidence_slot {
     uint32_t n_firing_on_hard[EVIDENCE_HARD_TOKENS];
     uint32_t n_hard_tokens[EVIDENCE_HARD_TOKENS];
     struct evidence_counts values, windows, positions;
-    struct evidence_firing *firing; /* [n_firing], then values [n_activations], then positions */
-    float *value;                   /* [n_activations], inside the allocation of firing */
-    uint16_t *position;             /* [n_activations], likewise */
+    struct evidence_firing *firing;    /* [n_firing], owned */
+    float *value;                      /* [pool_capacity], owned: the pool */
+    uint16_t *position;                /* [pool_capacity], behind the values */
     uint32_t *document;                /* [n_documents] of smallest document number, ascending */
     uint64_t document_limit;           /* largest document number that can enter */
     struct evidence_sample silent, near_miss;
-    uint32_t n_activations;
-    uint16_t n_firing, n_documents;
+    uint32_t n_pool, pool_capacity; /* n_pool includes what dropped windows left */
+    uint16_t n_firing, firing_capacity, n_documents;
 };
 
 /* Everything a record's merge needs beside the slot: shared by all slots of a message. */
@@ -56,10 +48,9 @@ struct evidence_merge {
     const struct evidence_table *table;
     uint64_t *window_number;   /* [table->n_windows] */
     uint64_t *document_number; /* [table->n_documents] */
-    struct evidence_candidate *candidates; /* [EVIDENCE_MAX_FIRING + 1], scratch */
 };
 
-/* Take numbers and scratch for the message's table, checking that its documents are known and
+/* Take the numbers for the message's table, checking that its documents are known and
  * the same. Errors: ST_CORRUPT, ST_NO_MEMORY; call fini either way. */
 MUST_CHECK status_t evidence_merge_init(struct evidence_merge *merge,
                                         const struct evidence_documents *documents,
@@ -69,6 +60,11 @@ void evidence_merge_fini(struct evidence_merge *merge);
 
 void evidence_slot_init(struct evidence_slot *slot);
 void evidence_slot_fini(struct evidence_slot *slot);
+static inline struct evidence_window evidence_firing_window(const struct evidence_firing *firing)
+{
+    return (struct evidence_window){firing->document_index, firing->document_offset,
+                                    firing->n_tokens};
+}
 bool evidence_slot_is_empty(const struct evidence_slot *slot);
 size_t evidence_slot_memory_bytes(const struct evidence_slot *slot);
 

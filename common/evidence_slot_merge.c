@@ -143,122 +143,69 @@ static status_t merge_silent(struct evidence_slot *slot, const struct evidence_r
     return status;
 }
 
-/* The list after the record's windows joined it; source >= n_firing means the record's. False if
- * it stays as it is. */
-static bool join_firing(const struct evidence_slot *slot, const struct evidence_record *record,
-                        uint64_t slot_number, const struct evidence_merge *merge, size_t *n)
+/* Room for one firing window more, with little to spare: there are many slots. */
+static status_t reserve_firing(struct evidence_slot *slot, struct error *err)
 {
-    struct evidence_candidate *list = merge->candidates;
-    bool is_changed = false;
-    for (uint32_t i = 0; i < slot->n_firing; i++) {
-        const struct evidence_firing *firing = &slot->firing[i];
-        list[i] = (struct evidence_candidate){firing->key, firing->max_value,
-                                              firing->window.document_index, i,
-                                              firing->is_sampled};
-    }
-    *n = slot->n_firing;
-    for (uint32_t i = 0; i < record->n_firing; i++) {
-        const struct evidence_firing_ref *firing = &record->firing[i];
-        const struct evidence_candidate candidate = {
-            .key = evidence_key(merge->window_number[firing->window], slot_number),
-            .max_value = firing->max_value,
-            .document_index = merge->table->window[firing->window].document_index,
-            .source = slot->n_firing + i,
-        };
-        is_changed |= evidence_insert_firing(list, n, merge->limits, &candidate);
-    }
-    return is_changed;
-}
-
-/* Arrays of the new list, in one allocation. */
-static status_t allocate_firing(struct evidence_slot *out, size_t n_firing, size_t n_activations,
-                                struct error *err)
-{
-    const size_t n_bytes = n_firing * sizeof *out->firing +
-                           n_activations * (sizeof *out->value + sizeof *out->position);
-    out->firing = malloc(n_bytes);
-    if (!out->firing) return error_set(err, ST_NO_MEMORY, "%zu bytes of firing windows", n_bytes);
-    out->value = (float *)(void *)(out->firing + n_firing);
-    out->position = (uint16_t *)(void *)(out->value + n_activations);
-    out->n_firing = 0;
-    out->n_activations = 0;
+    if (slot->n_firing < slot->firing_capacity) return ST_OK;
+    const size_t capacity = (size_t)slot->n_firing + slot->n_firing / 8 + 4;
+    struct evidence_firing *grown = realloc(slot->firing, capacity * sizeof *grown);
+    if (!grown) return error_set(err, ST_NO_MEMORY, "%zu firing windows", capacity);
+    slot->firing = grown;
+    slot->firing_capacity = (uint16_t)capacity;
     return ST_OK;
 }
 
-/* Append entries [from, end) of the old list, which follow each other in the new one too. */
-static void append_old(struct evidence_slot *to, const struct evidence_slot *old, uint32_t from,
-                       uint32_t end)
+/* Room for n activations more in the pool: a new one without what dropped windows left. */
+static status_t reserve_pool(struct evidence_slot *slot, uint32_t n, struct error *err)
 {
-    const uint32_t first = old->firing[from].first;
-    const uint32_t n = old->firing[end - 1].first + old->firing[end - 1].n_activations - first;
-    memcpy(to->value + to->n_activations, old->value + first, n * sizeof *old->value);
-    memcpy(to->position + to->n_activations, old->position + first, n * sizeof *old->position);
-    for (uint32_t i = from; i < end; i++) {
-        struct evidence_firing *firing = &to->firing[to->n_firing++];
-        *firing = old->firing[i];
-        firing->first += to->n_activations - first; /* modulo 2^32 */
+    if (n <= slot->pool_capacity - slot->n_pool) return ST_OK;
+    uint32_t n_live = 0, at = 0;
+    for (size_t i = 0; i < slot->n_firing; i++) n_live += slot->firing[i].n_activations;
+    const uint32_t capacity = n_live + n + n_live / 6 + 8;
+    float *value = malloc(capacity * (sizeof *value + sizeof *slot->position));
+    if (!value) return error_set(err, ST_NO_MEMORY, "pool of %u activations", capacity);
+    uint16_t *position = (uint16_t *)(void *)(value + capacity);
+    for (size_t i = 0; i < slot->n_firing; i++) {
+        struct evidence_firing *firing = &slot->firing[i];
+        memcpy(value + at, slot->value + firing->first, firing->n_activations * sizeof *value);
+        memcpy(position + at, slot->position + firing->first,
+               firing->n_activations * sizeof *position);
+        firing->first = at;
+        at += firing->n_activations;
     }
-    to->n_activations += n;
+    free(slot->value);
+    slot->value = value;
+    slot->position = position;
+    slot->n_pool = n_live;
+    slot->pool_capacity = capacity;
+    return ST_OK;
 }
 
-static void append_new(struct evidence_slot *to, const struct evidence_record *record,
-                       const struct evidence_merge *merge, const struct evidence_candidate *kept,
-                       uint32_t index)
+static status_t merge_window(struct evidence_slot *slot, const struct evidence_record *record,
+                             const struct evidence_firing_ref *ref, uint64_t slot_number,
+                             const struct evidence_merge *merge, struct error *err)
 {
-    const struct evidence_firing_ref *firing = &record->firing[index];
-    to->firing[to->n_firing++] = (struct evidence_firing){
-        .key = kept->key,
-        .window = merge->table->window[firing->window],
-        .max_value = kept->max_value,
-        .first = to->n_activations,
-        .n_activations = firing->n_activations,
-    };
-    memcpy(to->value + to->n_activations, record->value + firing->first,
-           firing->n_activations * sizeof *to->value);
-    memcpy(to->position + to->n_activations, record->position + firing->first,
-           firing->n_activations * sizeof *to->position);
-    to->n_activations += firing->n_activations;
-}
-
-static void append_list(struct evidence_slot *to, const struct evidence_slot *old,
-                        const struct evidence_record *record, const struct evidence_merge *merge,
-                        size_t n)
-{
-    const struct evidence_candidate *list = merge->candidates;
-    for (size_t i = 0; i < n;) {
-        const uint32_t from = list[i].source;
-        if (from >= old->n_firing) {
-            append_new(to, record, merge, &list[i++], from - old->n_firing);
-            continue;
-        }
-        uint32_t end = from + 1;
-        for (i++; i < n && list[i].source == end && end < old->n_firing; i++) end++;
-        append_old(to, old, from, end);
-    }
-    for (size_t i = 0; i < n; i++) to->firing[i].is_sampled = list[i].is_sampled;
-}
-
-static uint32_t source_activations(const struct evidence_slot *old,
-                                   const struct evidence_record *record, uint32_t source)
-{
-    return source < old->n_firing ? old->firing[source].n_activations
-                                  : record->firing[source - old->n_firing].n_activations;
-}
-
-static status_t merge_firing(struct evidence_slot *slot, const struct evidence_record *record,
-                             uint64_t slot_number, const struct evidence_merge *merge,
-                             struct error *err)
-{
-    size_t n, n_activations = 0;
-    if (!join_firing(slot, record, slot_number, merge, &n)) return ST_OK;
-    for (size_t i = 0; i < n; i++)
-        n_activations += source_activations(slot, record, merge->candidates[i].source);
-    struct evidence_slot merged = *slot;
-    const status_t status = allocate_firing(&merged, n, n_activations, err);
+    const struct evidence_window *window = &merge->table->window[ref->window];
+    status_t status = reserve_firing(slot, err);
+    if (status == ST_OK) status = reserve_pool(slot, ref->n_activations, err);
     if (status != ST_OK) return status;
-    append_list(&merged, slot, record, merge, n);
-    free(slot->firing);
-    *slot = merged;
+    const struct evidence_firing firing = {
+        .key = evidence_key(merge->window_number[ref->window], slot_number),
+        .max_value = ref->max_value,
+        .document_index = window->document_index,
+        .document_offset = window->document_offset,
+        .first = slot->n_pool,
+        .n_tokens = window->n_tokens,
+        .n_activations = ref->n_activations,
+    };
+    size_t n = slot->n_firing;
+    if (!evidence_insert_firing(slot->firing, &n, merge->limits, &firing)) return ST_OK;
+    slot->n_firing = (uint16_t)n;
+    memcpy(slot->value + slot->n_pool, record->value + ref->first,
+           ref->n_activations * sizeof *slot->value);
+    memcpy(slot->position + slot->n_pool, record->position + ref->first,
+           ref->n_activations * sizeof *slot->position);
+    slot->n_pool += ref->n_activations;
     return ST_OK;
 }
 
@@ -269,8 +216,8 @@ status_t evidence_slot_merge(struct evidence_slot *slot, const struct evidence_r
     status_t status = merge_counts(slot, record, err);
     if (status == ST_OK && record->n_documents > 0)
         status = merge_documents(slot, record, merge, err);
-    if (status == ST_OK && record->n_firing > 0)
-        status = merge_firing(slot, record, slot_number, merge, err);
+    for (uint32_t i = 0; i < record->n_firing && status == ST_OK; i++)
+        status = merge_window(slot, record, &record->firing[i], slot_number, merge, err);
     if (status == ST_OK) status = merge_silent(slot, record, slot_number, merge, err);
     return status;
 }

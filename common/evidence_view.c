@@ -49,7 +49,7 @@ struct evidence_entry evidence_view_firing(const struct evidence_view *view, siz
     const struct evidence_slot *slot = view->slot_state;
     const struct evidence_firing *firing = &slot->firing[index];
     return (struct evidence_entry){
-        .window = firing->window,
+        .window = evidence_firing_window(firing),
         .max_value = firing->max_value,
         .n_activations = firing->n_activations,
         .position = slot->position + firing->first,
@@ -70,16 +70,13 @@ struct evidence_window evidence_view_near_miss(const struct evidence_view *view,
 size_t evidence_view_reservoir(const struct evidence_view *view, uint32_t bin, size_t *out)
 {
     const struct evidence_slot *slot = view->slot_state;
-    struct evidence_candidate list[EVIDENCE_MAX_BIN_K];
+    struct evidence_keyed list[EVIDENCE_MAX_BIN_K];
     size_t n = 0;
     for (size_t i = 0; i < slot->n_firing; i++) {
         const struct evidence_firing *firing = &slot->firing[i];
         if (!firing->is_sampled || evidence_reservoir_bin(firing->max_value) != bin) continue;
-        const struct evidence_candidate candidate = {
-            .key = firing->key,
-            .document_index = firing->window.document_index,
-            .source = (uint32_t)i};
-        (void)evidence_insert_smallest(list, &n, EVIDENCE_MAX_BIN_K, &candidate);
+        const struct evidence_keyed item = {firing->key, firing->document_index, (uint32_t)i};
+        (void)evidence_insert_smallest(list, &n, EVIDENCE_MAX_BIN_K, &item);
     }
     for (size_t i = 0; i < n; i++) out[i] = list[i].source;
     return n;

@@ -34,9 +34,8 @@ status_t capture_accumulator_create(struct capture_accumulator **out,
     accumulator->frozen = frozen;
     accumulator->slot_start =
         malloc(((size_t)identity->n_slots + 2) * sizeof *accumulator->slot_start);
-    accumulator->candidates =
-        malloc((EVIDENCE_MAX_FIRING + 1) * sizeof *accumulator->candidates);
-    if (!accumulator->slot_start || !accumulator->candidates)
+    accumulator->firing = malloc((EVIDENCE_MAX_FIRING + 1) * sizeof *accumulator->firing);
+    if (!accumulator->slot_start || !accumulator->firing)
         status = error_set(err, ST_NO_MEMORY, "capture of %u slots", identity->n_slots);
     if (status == ST_OK) status = evidence_record_create(&accumulator->record, err);
     if (status == ST_OK) *out = accumulator;
@@ -68,7 +67,7 @@ void capture_accumulator_destroy(struct capture_accumulator **accumulator)
     free(old->value);
     free(old->grouped);
     free(old->slot_start);
-    free(old->candidates);
+    free(old->firing);
     evidence_record_destroy(&old->record);
     free(old);
     *accumulator = NULL;

@@ -48,7 +48,7 @@ struct capture_accumulator {
     bool *is_firing; /* by window */
     bool *is_marked; /* by window */
     struct capture_hits hits;
-    struct evidence_candidate *candidates; /* [EVIDENCE_MAX_FIRING + 1] */
+    struct evidence_firing *firing; /* [EVIDENCE_MAX_FIRING + 1] */
     struct evidence_record *record;
 };
 

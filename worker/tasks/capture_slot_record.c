@@ -128,20 +128,17 @@ static void list_documents(struct capture_accumulator *accumulator, uint32_t slo
     const uint64_t limit = accumulator->thresholds
                                ? evidence_thresholds_document(accumulator->thresholds, slot)
                                : UINT64_MAX;
-    struct evidence_candidate *list = accumulator->candidates;
+    struct evidence_keyed list[EVIDENCE_MAX_DOC_K];
     size_t n = 0;
     uint32_t last = CAPTURE_NO_PLACE;
     for (size_t i = 0; i < n_runs; i++) {
         const uint32_t place = accumulator->windows.item[accumulator->runs[i].window].document_place;
         if (!accumulator->runs[i].is_firing || place == last) continue;
         last = place;
-        const struct evidence_candidate candidate = {
-            .key = accumulator->windows.document_number[place],
-            .document_index = accumulator->windows.table.document[place],
-            .source = place};
-        if (candidate.key <= limit)
-            (void)evidence_insert_smallest(list, &n, accumulator->identity.limits.doc_k,
-                                           &candidate);
+        const struct evidence_keyed item = {accumulator->windows.document_number[place],
+                                            accumulator->windows.table.document[place], place};
+        if (item.key <= limit)
+            (void)evidence_insert_smallest(list, &n, accumulator->identity.limits.doc_k, &item);
     }
     if (n == 0 && last != CAPTURE_NO_PLACE) record->document[n++] = last;
     else
@@ -163,16 +160,15 @@ static size_t select_runs(struct capture_accumulator *accumulator, uint32_t slot
         if (accumulator->thresholds &&
             !evidence_thresholds_keep_firing(accumulator->thresholds, slot, run->max_value, key))
             continue;
-        const struct evidence_candidate candidate = {
-            .key = key,
-            .max_value = run->max_value,
-            .document_index = window->window.document_index,
-            .source = (uint32_t)i};
-        (void)evidence_insert_firing(accumulator->candidates, &n, &accumulator->identity.limits,
-                                     &candidate);
+        const struct evidence_firing firing = {.key = key,
+                                               .max_value = run->max_value,
+                                               .document_index = window->window.document_index,
+                                               .first = (uint32_t)i};
+        (void)evidence_insert_firing(accumulator->firing, &n, &accumulator->identity.limits,
+                                     &firing);
     }
     for (size_t i = 0; i < n; i++) {
-        struct capture_run *run = &accumulator->runs[accumulator->candidates[i].source];
+        struct capture_run *run = &accumulator->runs[accumulator->firing[i].first];
         run->is_kept = true;
         n_activations += run->n;
     }
