@@ -1,0 +1,123 @@
+#include "worker/arguments.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *label(const struct argument *a)
+{
+    return a->name ? a->name : a->value;
+}
+
+static status_t take_count(const struct argument *a, const char *text, struct error *err)
+{
+    char *end;
+    errno = 0;
+    const unsigned long long value = strtoull(text, &end, 10);
+    if (errno || *end || end == text || text[0] == '-' || !value || value > (1ull << 40))
+        return error_set(err, ST_BAD_INPUT, "%s '%s' is not a positive integer", label(a), text);
+    *a->count = (size_t)value;
+    return ST_OK;
+}
+
+static status_t take_number(const struct argument *a, const char *text, struct error *err)
+{
+    char *end;
+    const double value = strtod(text, &end);
+    if (*end || end == text || !isfinite(value))
+        return error_set(err, ST_BAD_INPUT, "%s '%s' is not a number", label(a), text);
+    *a->number = value;
+    return ST_OK;
+}
+
+static status_t take_value(const struct argument *a, const char *text, struct error *err)
+{
+    if (a->count) return take_count(a, text, err);
+    if (a->number) return take_number(a, text, err);
+    if (a->list) {
+        if (a->list->n_items == ARGUMENTS_MAX_LIST)
+            return error_set(err, ST_TOO_LARGE, "%s: more than %d values", label(a),
+                             ARGUMENTS_MAX_LIST);
+        a->list->items[a->list->n_items++] = text;
+        return ST_OK;
+    }
+    if (*a->text) return error_set(err, ST_BAD_INPUT, "%s is given twice: %s", label(a), text);
+    *a->text = text;
+    return ST_OK;
+}
+
+/* The table's entry for an option, or its positional one where `name` is NULL. */
+static const struct argument *find(const struct argument *table, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (name ? table[i].name && strcmp(name, table[i].name) == 0 : !table[i].name)
+            return &table[i];
+    }
+    return NULL;
+}
+
+static bool is_option(const char *text)
+{
+    return text[0] == '-' && text[1] != '\0';
+}
+
+static status_t check_required(const struct argument *table, size_t n, struct error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct argument *a = &table[i];
+        if (!a->is_required) continue;
+        if ((a->text && !*a->text) || (a->list && !a->list->n_items))
+            return error_set(err, ST_BAD_INPUT, "%s is missing (--help shows the usage)",
+                             label(a));
+    }
+    return ST_OK;
+}
+
+/* Values of option argv[at]; *at moves to its last word. */
+static status_t take_option(const struct argument *a, int argc, char **argv, int *at,
+                            struct error *err)
+{
+    if (a->flag) {
+        *a->flag = true;
+        return ST_OK;
+    }
+    if (*at + 1 >= argc)
+        return error_set(err, ST_BAD_INPUT, "%s needs a value (%s)", label(a), a->value);
+    status_t status = take_value(a, argv[++*at], err);
+    while (status == ST_OK && a->list && *at + 1 < argc && !is_option(argv[*at + 1]))
+        status = take_value(a, argv[++*at], err);
+    return status;
+}
+
+status_t arguments_parse(const struct argument *table, size_t n_arguments, int argc, char **argv,
+                         bool *is_help, struct error *err)
+{
+    status_t status = ST_OK;
+    *is_help = false;
+    for (int i = 1; i < argc && status == ST_OK; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            *is_help = true;
+            return ST_OK;
+        }
+        const struct argument *a = find(table, n_arguments, is_option(argv[i]) ? argv[i] : NULL);
+        if (!a) return error_set(err, ST_BAD_INPUT, "unknown argument %s", argv[i]);
+        status = a->name ? take_option(a, argc, argv, &i, err) : take_value(a, argv[i], err);
+    }
+    return status == ST_OK ? check_required(table, n_arguments, err) : status;
+}
+
+void arguments_print_help(const char *command, const char *summary, const struct argument *table,
+                          size_t n_arguments)
+{
+    (void)printf("usage: interp-worker %s [options]\n%s\n", command, summary);
+    for (size_t i = 0; i < n_arguments; i++) {
+        char left[64];
+        (void)snprintf(left, sizeof left, "%s%s%s%s", table[i].name ? table[i].name : "",
+                       table[i].name && table[i].value ? " " : "",
+                       table[i].value ? table[i].value : "", table[i].list ? "..." : "");
+        (void)printf("  %-24s %s%s\n", left, table[i].help,
+                     table[i].is_required ? " (required)" : "");
+    }
+}

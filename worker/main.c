@@ -1,0 +1,49 @@
+/* interp-worker: `interp-worker [--connect ...]` serves a coordinator; the other subcommands look
+ * inside models and measure, and need neither coordinator nor Redis. */
+#include "worker/activations_command.h"
+#include "worker/bench_command.h"
+#include "worker/inspect_command.h"
+#include "worker/link/serve.h"
+#include "worker/tokenize_command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct subcommand {
+    const char *name, *help;
+    int (*run)(int argc, char **argv); /* argv[0] is the subcommand's name */
+};
+
+static const struct subcommand SUBCOMMANDS[] = {
+    {"inspect", "family, shapes, hook points and memory of a model", inspect_command},
+    {"tokenize", "token ids of lines of text, and back", tokenize_command},
+    {"activations", "activations of a text at hook points", activations_command},
+    {"bench", "speed of forward pass and encode on this machine", bench_command},
+};
+
+/* What runs without a subcommand: the serving worker. */
+static int (*const SERVE)(int argc, char **argv) = worker_serve_command;
+
+static void print_help(void)
+{
+    (void)puts("usage: interp-worker [options]             serve a coordinator (--help says how)\n"
+               "       interp-worker SUBCOMMAND [options]  --help after it shows its options\n");
+    for (size_t i = 0; i < sizeof SUBCOMMANDS / sizeof SUBCOMMANDS[0]; i++)
+        (void)printf("  %-12s %s\n", SUBCOMMANDS[i].name, SUBCOMMANDS[i].help);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "help") == 0) {
+        print_help();
+        return 0;
+    }
+    if (argc < 2 || argv[1][0] == '-') return SERVE(argc, argv);
+    for (size_t i = 0; i < sizeof SUBCOMMANDS / sizeof SUBCOMMANDS[0]; i++) {
+        if (strcmp(argv[1], SUBCOMMANDS[i].name) == 0)
+            return SUBCOMMANDS[i].run(argc - 1, argv + 1);
+    }
+    (void)fprintf(stderr, "interp-worker: unknown subcommand '%s' (interp-worker help)\n",
+                  argv[1]);
+    return 2;
+}
