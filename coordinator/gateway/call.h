@@ -48,6 +48,10 @@ struct call {
  * ST_TOO_LARGE, ST_NO_MEMORY. */
 MUST_CHECK status_t call_prepare(struct call *out, const char *provider, const json_t *body,
                                  struct error *err);
+/* The same from JSON text; a body without "model" gets the provider's. */
+struct provider;
+MUST_CHECK status_t call_prepare_text(struct call *out, const struct provider *provider,
+                                      const char *body, size_t n_bytes, struct error *err);
 void call_fini(struct call *call);
 
 /* Names of providers, sweeps and tags: 1..CALL_NAME_MAX of [A-Za-z0-9_.-]. */

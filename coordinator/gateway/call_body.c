@@ -1,6 +1,7 @@
 /* The canonical body of a call and the id that names it. See call.h. */
 #include "common/buffer.h"
 #include "coordinator/gateway/call.h"
+#include "coordinator/gateway/provider_config.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +79,21 @@ status_t call_prepare(struct call *out, const char *provider, const json_t *body
     }
     *out = call;
     return ST_OK;
+}
+
+status_t call_prepare_text(struct call *out, const struct provider *provider, const char *body,
+                           size_t n_bytes, struct error *err)
+{
+    json_error_t why;
+    status_t status = ST_OK;
+    json_t *parsed = json_loadb(body, n_bytes, JSON_REJECT_DUPLICATES, &why);
+    if (!parsed) return error_set(err, ST_BAD_INPUT, "call: body is not JSON: %s", why.text);
+    if (json_is_object(parsed) && !json_object_get(parsed, "model") &&
+        json_object_set_new(parsed, "model", json_string(provider->model)) != 0)
+        status = error_set(err, ST_NO_MEMORY, "call body");
+    if (status == ST_OK) status = call_prepare(out, provider->name, parsed, err);
+    json_decref(parsed);
+    return status;
 }
 
 void call_fini(struct call *call)
