@@ -1,0 +1,270 @@
+#include "coordinator/session/label_json.h"
+
+#include "coordinator/session/window_text.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SCORE_DIGITS = 12, ACTIVATION_DIGITS = 5 };
+
+/* Every builder returns a new reference, or NULL when memory is short or a value has no JSON
+ * form; json_pack() takes "o" values over and fails on NULL, so one check at the end is enough. */
+
+const char *lexical_family_name(enum lexical_family family)
+{
+    static const char *const names[LEXICAL_N_FAMILIES + 1] = {
+        [FAMILY_TOKEN] = "token",
+        [FAMILY_WORD] = "word",
+        [FAMILY_POSITION] = "position",
+        [FAMILY_CLASS] = "class",
+        [FAMILY_AFFIX] = "affix",
+        [FAMILY_AFTER_WORD] = "after_word",
+        [FAMILY_AFTER_WORD_2] = "after_word_2",
+        [FAMILY_AFTER_WORD_3] = "after_word_3",
+        [FAMILY_AFTER_CLASS] = "after_class",
+        [FAMILY_SEQUENCE] = "sequence",
+        [FAMILY_AFTER_SEQUENCE] = "after_sequence",
+        [FAMILY_REPEATED] = "repeated",
+        [FAMILY_MIXED] = "mixed"};
+    return (unsigned)family <= FAMILY_MIXED ? names[family] : "unknown";
+}
+
+/* Rounded to significant digits, so that the shortest form is the same everywhere. */
+static json_t *number(double value, int digits)
+{
+    char text[40];
+    if (!isfinite(value)) return NULL;
+    (void)snprintf(text, sizeof text, "%.*g", digits, value);
+    const double rounded = strtod(text, NULL);
+    return json_real(rounded == 0.0 ? 0.0 : rounded); /* no negative zero */
+}
+
+static json_t *score(double value)
+{
+    return number(value, SCORE_DIGITS);
+}
+
+static json_t *value_of(struct score_value value)
+{
+    return value.is_defined ? score(value.value) : json_null();
+}
+
+static json_t *text_or_null(const char *text)
+{
+    return text ? json_string(text) : json_null();
+}
+
+static json_t *count(uint64_t n)
+{
+    return json_integer((json_int_t)n);
+}
+
+static json_t *interval_json(const struct interval *interval)
+{
+    if (!interval->is_defined) return json_null();
+    return json_pack("[o, o]", score(interval->low), score(interval->high));
+}
+
+/* --- scores ------------------------------------------------------------------------------- */
+
+static json_t *counts_json(const struct confusion *counts)
+{
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "true_firing", count(counts->n_true_firing),
+                     "missed", count(counts->n_missed), "true_silent",
+                     count(counts->n_true_silent), "false_alarm", count(counts->n_false_alarm),
+                     "failed_firing", count(counts->n_failed_firing), "failed_silent",
+                     count(counts->n_failed_silent));
+}
+
+static json_t *null_json(const struct label_score *of)
+{
+    if (!of->null) return json_null();
+    const struct score_value none = {false, 0.0};
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "n", count(of->null->n_scores), "mean",
+                     score(of->null->mean), "sd", score(of->null->sd), "z",
+                     value_of(of->support ? of->support->z : none), "p",
+                     value_of(of->support ? of->support->p : none));
+}
+
+static json_t *versus_json(const struct score_comparison *versus)
+{
+    if (!versus) return json_null();
+    return json_pack("{s:o, s:o, s:b}", "difference", value_of(versus->difference), "interval",
+                     interval_json(&versus->interval), "beats", versus->is_better);
+}
+
+static json_t *summary_json(const struct label_score *of)
+{
+    const struct score_summary *summary = of->summary;
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+                     "balanced_accuracy", value_of(summary->balanced_accuracy), "interval",
+                     interval_json(&summary->interval), "f1", value_of(summary->f1), "precision",
+                     value_of(summary->precision), "recall", value_of(summary->recall), "auroc",
+                     value_of(summary->auroc), "n_documents", count(summary->n_documents),
+                     "n_redrawn", count(summary->interval.n_redrawn), "counts",
+                     counts_json(&summary->counts), "null", null_json(of), "verdict",
+                     text_or_null(of->support ? support_verdict_text(of->support->verdict) : NULL),
+                     "versus_lexical", versus_json(of->versus_lexical));
+}
+
+/* {"detection": {"random": ..., "hard": ...}}; NULL if a name and kind comes twice. */
+static json_t *scores_json(const struct label_score *scores, size_t n_scores)
+{
+    json_t *all = json_object();
+    for (size_t i = 0; all && i < n_scores; i++) {
+        const char *kind = scores[i].negatives == NEGATIVES_RANDOM ? "random" : "hard";
+        json_t *of_name = json_object_get(all, scores[i].name);
+        if (!of_name) {
+            of_name = json_object();
+            if (json_object_set_new(all, scores[i].name, of_name) != 0) goto fail;
+        }
+        if (json_object_get(of_name, kind) ||
+            json_object_set_new(of_name, kind, summary_json(&scores[i])) != 0)
+            goto fail;
+    }
+    return all;
+fail:
+    json_decref(all);
+    return NULL;
+}
+
+static json_t *lexical_json(const struct label_record *record)
+{
+    const struct lexical_label *lexical = record->lexical;
+    if (!lexical) return json_null();
+    return json_pack("{s:s, s:s, s:o, s:o}", "label", lexical->text, "family",
+                     lexical_family_name(lexical->family), "held_out",
+                     value_of(lexical->held_out), "scores",
+                     scores_json(record->lexical_scores, record->n_lexical_scores));
+}
+
+/* --- evidence ----------------------------------------------------------------------------- */
+
+/* tokens[i] joined are the text; a token that ends inside a character leaves it to the next. */
+static json_t *tokens_json(const struct window_text *text)
+{
+    json_t *tokens = json_array();
+    for (size_t i = 0; tokens && i < text->n_tokens; i++)
+        if (json_array_append_new(tokens, json_stringn(text->text + text->cuts[i],
+                                                       text->cuts[i + 1] - text->cuts[i])) != 0) {
+            json_decref(tokens);
+            return NULL;
+        }
+    return tokens;
+}
+
+static json_t *activations_json(const struct window *window)
+{
+    json_t *values = json_array();
+    for (size_t i = 0; values && i < window->n_tokens; i++)
+        if (json_array_append_new(values, number((double)window_activation(window, i),
+                                                 ACTIVATION_DIGITS)) != 0) {
+            json_decref(values);
+            return NULL;
+        }
+    return values;
+}
+
+static json_t *evidence_json(const struct label_evidence *evidence,
+                             const struct token_texts *texts)
+{
+    const struct window *window = evidence->window;
+    struct window_text text;
+    char key[17];
+    if (window_text_init(&text, window, texts, NULL) != ST_OK) return NULL;
+    (void)snprintf(key, sizeof key, "%016llx", (unsigned long long)window->document_key);
+    json_t *made = json_pack("{s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "document",
+                             text_or_null(evidence->document_id), "document_key", key, "offset",
+                             count(window->document_offset), "kind",
+                             window_kind_name(window->kind), "max",
+                             number((double)window_max(window), ACTIVATION_DIGITS), "text",
+                             json_stringn(text.text, text.n_bytes), "tokens", tokens_json(&text),
+                             "activations", activations_json(window));
+    window_text_fini(&text);
+    return made;
+}
+
+static json_t *all_evidence_json(const struct label_record *record)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; all && i < record->n_evidence; i++)
+        if (json_array_append_new(all, evidence_json(&record->evidence[i], record->texts)) != 0) {
+            json_decref(all);
+            return NULL;
+        }
+    return all;
+}
+
+/* --- the record --------------------------------------------------------------------------- */
+
+static json_t *prompts_json(const struct label_record *record)
+{
+    json_t *prompts = json_object();
+    for (size_t i = 0; prompts && i < record->n_prompts; i++)
+        if (json_object_set_new(prompts, record->prompts[i].name,
+                                json_string(record->prompts[i].hash)) != 0) {
+            json_decref(prompts);
+            return NULL;
+        }
+    return prompts;
+}
+
+static json_t *firing_json(const struct label_record *record)
+{
+    const struct triage_input *counts = record->counts;
+    const double density = counts->n_tokens
+                               ? (double)counts->n_firing_tokens / (double)counts->n_tokens
+                               : 0.0;
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "n_tokens", count(counts->n_tokens),
+                     "n_firing_tokens", count(counts->n_firing_tokens), "n_test_documents",
+                     count(counts->n_test_documents), "density", score(density), "max",
+                     number((double)record->max_value, ACTIVATION_DIGITS), "position_f1",
+                     score(counts->position_f1), "token_f1", score(counts->token_f1));
+}
+
+static json_t *record_json(const struct label_record *record)
+{
+    json_t *target = json_pack("{s:o, s:o, s:o}", "model", text_or_null(record->model),
+                               "hook_point", text_or_null(record->hook_point), "dictionary",
+                               text_or_null(record->dictionary));
+    json_t *dropped = json_pack("{s:o, s:o, s:o}", "leaked", count(record->n_leaked),
+                                "mislabelled", count(record->n_mislabelled), "near_duplicates",
+                                count(record->n_near_duplicates));
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}",
+        "feature", count(record->feature), "target", target, "status",
+        text_or_null(feature_status_name(record->status)), "fire_threshold",
+        number((double)record->fire_threshold, SCORE_DIGITS), "firing", firing_json(record),
+        "label", text_or_null(record->label), "type",
+        text_or_null(feature_type_name(record->type)), "explainer",
+        text_or_null(record->explainer), "judge", text_or_null(record->judge), "prompts",
+        prompts_json(record), "scores", scores_json(record->scores, record->n_scores), "lexical",
+        lexical_json(record), "dropped", dropped, "n_shared_documents",
+        count(record->n_shared_documents), "supported", record->is_supported, "evidence",
+        all_evidence_json(record));
+}
+
+status_t label_json_write(const struct label_record *record, struct buffer *out,
+                          struct error *err)
+{
+    json_t *json = record_json(record);
+    if (!json)
+        return error_set(err, ST_BAD_INPUT,
+                         "result of feature %llu: text that is not UTF-8, a number that is not "
+                         "finite, a score given twice, or no memory",
+                         (unsigned long long)record->feature);
+    char *text =
+        json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(SCORE_DIGITS));
+    const size_t n_before = out->n_bytes;
+    status_t status = text ? buffer_append(out, text, strlen(text), err)
+                           : error_set(err, ST_NO_MEMORY, "result of feature %llu",
+                                       (unsigned long long)record->feature);
+    if (status == ST_OK) status = buffer_append_text(out, "\n", err);
+    if (status != ST_OK) out->n_bytes = n_before;
+    free(text);
+    json_decref(json);
+    return status;
+}
