@@ -1,5 +1,6 @@
 #include "worker/tokenize_command.h"
 
+#include "worker/arguments.h"
 #include "worker/model/tokenizer.h"
 
 #include <errno.h>
@@ -7,15 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char usage[] =
-    "usage: interp-worker tokenize MODEL [--special] [--decode] < lines\n"
-    "  MODEL      directory with tokenizer.json, or that file\n"
-    "  --special  add the special tokens that the model puts around a text\n"
-    "  --decode   lines are JSON arrays of ids; print each text as a JSON string\n";
+static const char SUMMARY[] = "Token ids of the lines of standard input, and back.";
 
-struct arguments {
+struct options {
     const char *model;
-    bool add_special, is_decode, is_help;
+    bool add_special, is_decode;
 };
 
 /* A line without its newline; *has_line is false at the end of the input. */
@@ -130,43 +127,46 @@ status_t detokenize_lines(const struct tokenizer *tokenizer, FILE *in, FILE *out
     return status == ST_OK ? end_output(out, err) : status;
 }
 
-static status_t read_arguments(int argc, char **argv, struct arguments *out, struct error *err)
+static status_t read_options(struct options *options, int argc, char **argv, bool *is_help,
+                             struct error *err)
 {
-    *out = (struct arguments){0};
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--special") == 0)
-            out->add_special = true;
-        else if (strcmp(argv[i], "--decode") == 0)
-            out->is_decode = true;
-        else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
-            out->is_help = true;
-        else if (argv[i][0] == '-' && argv[i][1] != '\0')
-            return error_set(err, ST_BAD_INPUT, "unknown option %s", argv[i]);
-        else if (out->model)
-            return error_set(err, ST_BAD_INPUT, "more than one MODEL: %s", argv[i]);
-        else
-            out->model = argv[i];
-    }
-    if (!out->model && !out->is_help) return error_set(err, ST_BAD_INPUT, "MODEL is missing");
-    return ST_OK;
+    const struct argument table[] = {
+        {.value = "MODEL",
+         .help = "directory with tokenizer.json, or that file",
+         .text = &options->model,
+         .is_required = true},
+        {.name = "--special",
+         .help = "add the special tokens that the model puts around a text",
+         .flag = &options->add_special},
+        {.name = "--decode",
+         .help = "lines are JSON arrays of ids; print each text as a JSON string",
+         .flag = &options->is_decode},
+    };
+    const size_t n = sizeof table / sizeof table[0];
+    const status_t status = arguments_parse(table, n, argc, argv, is_help, err);
+    if (*is_help) arguments_print_help("tokenize MODEL", SUMMARY, table, n);
+    return status;
+}
+
+static status_t run_on_stdin(const struct options *options, struct error *err)
+{
+    struct tokenizer *tokenizer = NULL;
+    status_t status = tokenizer_open(&tokenizer, options->model, err);
+    if (status == ST_OK && options->is_decode)
+        status = detokenize_lines(tokenizer, stdin, stdout, err);
+    else if (status == ST_OK)
+        status = tokenize_lines(tokenizer, options->add_special, stdin, stdout, err);
+    tokenizer_close(&tokenizer);
+    return status;
 }
 
 int tokenize_command(int argc, char **argv)
 {
+    bool is_help = false;
     struct error err = {0};
-    struct arguments arguments;
-    struct tokenizer *tokenizer = NULL;
-    status_t status = read_arguments(argc, argv, &arguments, &err);
-    if (status == ST_OK && arguments.is_help) {
-        (void)fputs(usage, stdout);
-        return 0;
-    }
-    if (status == ST_OK) status = tokenizer_open(&tokenizer, arguments.model, &err);
-    if (status == ST_OK)
-        status = arguments.is_decode
-                     ? detokenize_lines(tokenizer, stdin, stdout, &err)
-                     : tokenize_lines(tokenizer, arguments.add_special, stdin, stdout, &err);
-    tokenizer_close(&tokenizer);
+    struct options options = {0};
+    status_t status = read_options(&options, argc, argv, &is_help, &err);
+    if (status == ST_OK && !is_help) status = run_on_stdin(&options, &err);
     if (status != ST_OK) (void)fprintf(stderr, "interp-worker tokenize: %s\n", err.text);
     return status_exit_code(status);
 }
