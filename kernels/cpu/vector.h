@@ -46,6 +46,10 @@ struct vector_kernels {
     void (*scan)(const struct scan_params *p);
     /* out[r] = exact dot (backend.h) of w with x[r], r < n_rows; d is a multiple of DOT_LANES. */
     void (*dots)(const float *w, const float *const *x, size_t n_rows, size_t d, float *out);
+    /* Multiply-adds in registers, as fast as the core can: the peak that products are measured
+     * against. Does n_rounds x fma_round_flops operations; returns their (meaningless) sum. */
+    float (*fma_burst)(size_t n_rounds);
+    size_t fma_round_flops;
 };
 
 /* Floats that `attend` needs, for any instruction set. */

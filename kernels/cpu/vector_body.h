@@ -89,6 +89,21 @@ static inline vec vec_exp(vec x)
 #include "kernels/cpu/dot_body.h"
 #include "kernels/cpu/norm_body.h"
 
+enum { BURST_CHAINS = 12 };
+
+static float fma_burst(size_t n_rounds)
+{
+    const vec factor = vec_set(1.0f - 0x1p-20f), shift = vec_set(0x1p-20f);
+    vec sums[BURST_CHAINS], total = {0};
+    for (size_t j = 0; j < BURST_CHAINS; j++) sums[j] = vec_set((float)j);
+    for (size_t i = 0; i < n_rounds; i++) {
+#pragma GCC unroll 12
+        for (size_t j = 0; j < BURST_CHAINS; j++) sums[j] = vec_madd(sums[j], factor, shift);
+    }
+    for (size_t j = 0; j < BURST_CHAINS; j++) total += sums[j];
+    return vec_sum(total);
+}
+
 const struct vector_kernels VECTOR_KERNELS = {
     .name = VECTOR_NAME,
     .norm = norm,
@@ -101,4 +116,6 @@ const struct vector_kernels VECTOR_KERNELS = {
     .quantise = quantise,
     .scan = scan,
     .dots = dots,
+    .fma_burst = fma_burst,
+    .fma_round_flops = 2 * BURST_CHAINS * VEC_WIDTH,
 };
