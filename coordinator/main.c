@@ -13,6 +13,7 @@
 #include "coordinator/gateway/provider_config.h"
 #include "coordinator/http/http_server.h"
 #include "coordinator/options.h"
+#include "coordinator/report/results_file.h"
 #include "coordinator/sweep/registry.h"
 
 #include <signal.h>
@@ -53,6 +54,7 @@ struct coordinator {
     struct registry *registry;
     struct http_server *http;
     struct history *history;
+    struct sweep_cache cache;
     struct api api;
     int64_t next_point_ms;
 };
@@ -161,6 +163,7 @@ static status_t open_registry(struct coordinator *self, struct error *err)
         .prompts_directory = self->options.prompts_directory,
         .providers = self->providers,
         .history = self->history,
+        .cache = &self->cache,
     };
     const status_t status = registry_create(&self->registry, &context, err);
     if (status != ST_OK) return status;
@@ -272,6 +275,7 @@ static void stop(struct coordinator *self)
     http_server_stop(&self->http);
     background_destroy(&self->background); /* its jobs' done() still find their sweeps */
     registry_destroy(&self->registry);
+    results_file_close(&self->cache.results);
     dispatcher_destroy(&self->dispatcher);
     call_client_destroy(&self->calls);
     if (self->store) leader_release(&self->leader);

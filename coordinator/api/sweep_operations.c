@@ -124,11 +124,20 @@ status_t api_results(struct api *api, const json_t *args, json_t **out, struct e
     return ST_OK;
 }
 
-static bool is_record_of(const json_t *record, uint64_t feature, uint64_t target)
+static bool is_text(const json_t *value, const char *text)
 {
+    return text ? json_is_string(value) && strcmp(json_string_value(value), text) == 0
+                : json_is_null(value);
+}
+
+static bool is_record_of(const json_t *record, uint64_t feature,
+                         const struct sweep_target *target)
+{
+    const json_t *of = json_object_get(record, "target");
     return record &&
            json_integer_value(json_object_get(record, "feature")) == (json_int_t)feature &&
-           json_integer_value(json_object_get(record, "target")) == (json_int_t)target;
+           is_text(json_object_get(of, "hook_point"), target->hook) &&
+           is_text(json_object_get(of, "dictionary"), target->dictionary);
 }
 
 status_t api_feature(struct api *api, const json_t *args, json_t **out, struct error *err)
@@ -142,13 +151,16 @@ status_t api_feature(struct api *api, const json_t *args, json_t **out, struct e
     if (status == ST_OK && feature == UINT64_MAX)
         status = error_set(err, ST_BAD_INPUT, "argument \"feature\" is missing");
     if (status == ST_OK) status = args_count(args, "target", 0, &target, err);
+    if (status == ST_OK && target >= sweep->spec->n_targets)
+        status = error_set(err, ST_NOT_FOUND, "sweep %s has %zu targets", sweep->id,
+                           sweep->spec->n_targets);
     if (status != ST_OK) return status;
     const size_t total = sweep->ops->n_records ? sweep->ops->n_records(sweep) : 0;
     /* records are sorted by target and feature; all features present is the usual case */
     for (size_t k = 0; k < total; k++) {
         const size_t index = (k + (size_t)feature) % total;
         json_t *record = sweep->ops->record(sweep, index);
-        if (is_record_of(record, feature, target)) {
+        if (is_record_of(record, feature, &sweep->spec->targets[target])) {
             *out = record;
             return ST_OK;
         }

@@ -6,7 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { POOL_FACTOR = 3, N_WRONG_FUZZ = 10 };
+enum {
+    POOL_FACTOR = 3,
+    N_WRONG_FUZZ = 10,
+    MAX_EXPLAIN_SILENT = 128, /* together they fit the lexical explainer */
+    MAX_EXPLAIN_FIRING = LEXICAL_MAX_WINDOWS - MAX_EXPLAIN_SILENT
+};
 
 const char *case_score_name(enum case_score score)
 {
@@ -97,14 +102,18 @@ static status_t add_explain(struct feature_case *self, struct filling *filling,
                             const struct evidence_view *view, struct error *err)
 {
     status_t status = ST_OK;
-    for (size_t i = 0; i < view->n_firing && status == ST_OK; i++) {
+    for (size_t i = 0; i < view->n_firing && self->n_explain < MAX_EXPLAIN_FIRING &&
+                       status == ST_OK;
+         i++) {
         const struct evidence_entry entry = evidence_view_firing(view, i);
         if (!(entry.max_value > filling->params->fire_threshold)) continue;
         status = place_firing(filling, &entry, &self->explain[self->n_explain++], err);
     }
     self->n_explain_firing = self->n_explain;
+    const size_t n_silent =
+        view->n_silent < MAX_EXPLAIN_SILENT ? view->n_silent : (size_t)MAX_EXPLAIN_SILENT;
     if (status == ST_OK)
-        status = add_silent(filling, view, WINDOW_SILENT_RANDOM, view->n_silent, self->explain,
+        status = add_silent(filling, view, WINDOW_SILENT_RANDOM, n_silent, self->explain,
                             &self->n_explain, err);
     return status;
 }

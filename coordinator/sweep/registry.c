@@ -180,7 +180,12 @@ static status_t step_one(struct registry *registry, struct sweep *sweep, struct 
     if (!sweep->engine && sweep->ops->start(sweep, &cause) != ST_OK)
         return fail(registry, sweep, &cause, err);
     if (sweep->ops->step(sweep, &cause) != ST_OK) return fail(registry, sweep, &cause, err);
-    return sweep->is_complete ? registry_apply(registry, sweep, SWEEP_FINISH, NULL, err) : ST_OK;
+    if (sweep->is_complete) return registry_apply(registry, sweep, SWEEP_FINISH, NULL, err);
+    if (!sweep->wants_pause[0]) return ST_OK;
+    char reason[SWEEP_REASON_SIZE];
+    memcpy(reason, sweep->wants_pause, sizeof reason);
+    sweep->wants_pause[0] = '\0';
+    return registry_apply(registry, sweep, SWEEP_PAUSE, reason, err);
 }
 
 status_t registry_step(struct registry *registry, struct error *err)

@@ -22,6 +22,16 @@
 struct history;         /* coordinator/api/history.h */
 struct provider_config; /* coordinator/gateway/provider_config.h */
 
+struct results_file;    /* coordinator/report/results_file.h */
+
+enum { SWEEP_REASON_SIZE = 256 };
+
+/* What engines keep between requests about sweeps that are over. */
+struct sweep_cache {
+    struct results_file *results;
+    char results_sweep[SWEEP_ID_SIZE];
+};
+
 /* What engines work with; all borrowed from main. */
 struct sweep_context {
     struct dispatcher *dispatcher;
@@ -33,6 +43,7 @@ struct sweep_context {
     const char *prompts_directory;
     const struct provider_config *providers; /* NULL: none */
     struct history *history; /* labels are added as they arrive */
+    struct sweep_cache *cache;
 };
 
 struct sweep;
@@ -67,8 +78,6 @@ struct sweep_engine_ops {
     void (*retry)(struct sweep *sweep);
 };
 
-enum { SWEEP_REASON_SIZE = 256 };
-
 struct sweep {
     char id[SWEEP_ID_SIZE];
     struct sweep_spec *spec; /* owned */
@@ -79,6 +88,7 @@ struct sweep {
     const struct sweep_engine_ops *ops;
     void *engine; /* the engine's own; NULL while not started */
     bool is_complete;
+    char wants_pause[SWEEP_REASON_SIZE]; /* set by the engine: pause me, because ... */
     const struct sweep_context *context;
 };
 

@@ -1,0 +1,115 @@
+/* A result as its canonical line (session/label_json.h). */
+#include "coordinator/session/label_json.h"
+#include "coordinator/sweep/label_scoring_parts.h"
+
+#include <string.h>
+
+enum { SCORES_MAX = CASE_N_SCORES * SCORE_N_NEGATIVES, PROMPTS_MAX = 1 + CASE_N_SCORES };
+
+/* Everything that a struct label_record borrows. */
+struct record_parts {
+    struct label_score own[SCORES_MAX], baseline[SCORES_MAX];
+    struct label_prompt prompts[PROMPTS_MAX];
+    struct label_evidence evidence[KEPT_WINDOWS];
+};
+
+static size_t list_scores(const struct label_scoring *scoring, const struct slot_result *result,
+                          bool is_baseline, struct label_score *out)
+{
+    const struct slot_scores *scores = is_baseline ? &result->baseline : &result->own;
+    size_t n = 0;
+    for (unsigned score = 0; score < CASE_N_SCORES; score++)
+        for (unsigned kind = 0; kind < SCORE_N_NEGATIVES; kind++) {
+            if (!scores->has[score][kind]) continue;
+            out[n] = (struct label_score){.name = case_score_name((enum case_score)score),
+                                          .negatives = (enum score_negatives)kind,
+                                          .summary = &scores->summary[score][kind]};
+            if (!is_baseline && scoring->has_null_model) {
+                out[n].null = &scoring->null_models[score][kind];
+                out[n].support = &result->support[score][kind];
+            }
+            if (!is_baseline && result->baseline.has[score][kind])
+                out[n].versus_lexical = &result->versus[score][kind];
+            n++;
+        }
+    return n;
+}
+
+static size_t list_prompts(const struct label_scoring *scoring, struct label_prompt *out)
+{
+    static const char *const names[PROMPTS_MAX] = {"explainer", "detection", "fuzzing"};
+    size_t n = 0;
+    for (size_t i = 0; i < PROMPTS_MAX; i++)
+        if (scoring->templates[i])
+            out[n++] = (struct label_prompt){names[i],
+                                             prompt_template_hash(scoring->templates[i])};
+    return n;
+}
+
+static size_t list_evidence(const struct label_scoring *scoring,
+                            const struct slot_result *result, struct label_evidence *out)
+{
+    for (size_t i = 0; i < result->n_kept; i++)
+        out[i] = (struct label_evidence){
+            &result->kept[i],
+            token_corpus_document(scoring->run->corpus, result->kept[i].document_index).id};
+    return result->n_kept;
+}
+
+static bool is_supported(const struct label_scoring *scoring, const struct slot_result *result)
+{
+    return scoring->has_null_model &&
+           result->support[label_main_score(scoring)][NEGATIVES_RANDOM].verdict ==
+               SUPPORT_SUPPORTED;
+}
+
+static const char *who(const struct session_provider *provider)
+{
+    return provider->name ? provider->model : "lexical";
+}
+
+/* Signed units have two records: 2 * unit for the positive side, 2 * unit + 1 for the negative. */
+static uint64_t feature_number(const struct slot_name *name)
+{
+    return name->sign ? 2 * name->feature + (name->sign < 0) : name->feature;
+}
+
+status_t label_record_write(const struct label_scoring *scoring, size_t index,
+                            struct buffer *out, struct error *err)
+{
+    const struct label_run *run = scoring->run;
+    const struct slot_result *result = &scoring->results[index];
+    const struct slot_name name = label_scoring_name(run, index);
+    const struct sweep_target *target = &run->sweep->spec->targets[name.target];
+    struct record_parts parts;
+    const struct label_record record = {
+        .feature = feature_number(&name),
+        .model = run->sweep->spec->model,
+        .hook_point = target->hook,
+        .dictionary = target->dictionary,
+        .status = result->status,
+        .fire_threshold = run->targets[name.target].frozen.fire_threshold[name.slot],
+        .max_value = result->max_value,
+        .counts = &result->counts,
+        .label = result->has_label ? result->label.text : NULL,
+        .type = result->label.type,
+        .explainer = who(&scoring->rules.explainer),
+        .judge = who(&scoring->rules.judge),
+        .is_supported = is_supported(scoring, result),
+        .prompts = parts.prompts,
+        .n_prompts = list_prompts(scoring, parts.prompts),
+        .scores = parts.own,
+        .n_scores = list_scores(scoring, result, false, parts.own),
+        .lexical = result->has_lexical ? &result->lexical : NULL,
+        .lexical_scores = parts.baseline,
+        .n_lexical_scores = list_scores(scoring, result, true, parts.baseline),
+        .n_leaked = result->n_leaked,
+        .n_mislabelled = result->n_mislabelled,
+        .n_near_duplicates = result->n_near_duplicates,
+        .n_shared_documents = result->n_shared_documents,
+        .evidence = parts.evidence,
+        .n_evidence = list_evidence(scoring, result, parts.evidence),
+        .texts = &scoring->token_texts,
+    };
+    return label_json_write(&record, out, err);
+}

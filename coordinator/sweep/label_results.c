@@ -1,0 +1,158 @@
+/* The files a label sweep leaves: DATA/sweeps/ID/results.jsonl and summary.json; and reading
+ * records back, from memory while the sweep runs, from the file afterwards. */
+#include "common/file.h"
+#include "coordinator/report/results_file.h"
+#include "coordinator/sweep/label_scoring_parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RESULTS_MAX_BYTES = INT32_MAX, RECORD_MAX_BYTES = 4 * 1024 * 1024, SUMMARY_MAX = 1 << 20 };
+
+/* --- writing ------------------------------------------------------------------------------- */
+
+static json_t *json_summary(const struct label_scoring *scoring)
+{
+    const struct label_run *run = scoring->run;
+    json_t *statuses = json_object(), *splits = json_object();
+    for (unsigned i = 0; i < FEATURE_N_STATUSES; i++)
+        (void)json_object_set_new(statuses, feature_status_name((enum feature_status)i),
+                                  json_integer((json_int_t)scoring->n_statuses[i]));
+    for (unsigned i = 0; i < EVIDENCE_N_SPLITS; i++)
+        (void)json_object_set_new(
+            splits, evidence_split_name((enum evidence_split)i),
+            json_pack("{s:I s:I}", "n_documents", (json_int_t)run->plan_stats.n_documents[i],
+                      "n_tokens", (json_int_t)run->plan_stats.n_tokens[i]));
+    return json_pack("{s:I s:I s:o s:I s:o s:o}", "n_features", (json_int_t)scoring->n_slots,
+                     "n_labelled", (json_int_t)scoring->n_labelled, "n_supported",
+                     scoring->n_supported < 0 ? json_null() : json_integer(scoring->n_supported),
+                     "leak_count", (json_int_t)run->n_leaks, "statuses", statuses, "splits",
+                     splits);
+}
+
+static status_t write_summary(const struct label_scoring *scoring, struct error *err)
+{
+    char *path = sweep_path(scoring->run->sweep, "summary.json");
+    json_t *summary = json_summary(scoring);
+    char *text = summary ? json_dumps(summary, JSON_SORT_KEYS | JSON_INDENT(1)) : NULL;
+    const status_t status = path && text ? file_write_atomic(path, text, strlen(text), err)
+                                         : error_set(err, ST_NO_MEMORY, "summary");
+    json_decref(summary);
+    free(text);
+    free(path);
+    return status;
+}
+
+status_t label_results_write(struct label_scoring *scoring, struct error *err)
+{
+    struct buffer out;
+    buffer_init(&out, RESULTS_MAX_BYTES);
+    status_t status = ST_OK;
+    for (size_t i = 0; i < scoring->n_slots && status == ST_OK; i++)
+        status = label_record_write(scoring, i, &out, err);
+    char *path = sweep_path(scoring->run->sweep, "results.jsonl");
+    if (status == ST_OK)
+        status = path ? file_write_atomic(path, out.bytes ? (const void *)out.bytes : "",
+                                          out.n_bytes, err)
+                      : error_set(err, ST_NO_MEMORY, "results");
+    free(path);
+    buffer_fini(&out);
+    return status == ST_OK ? write_summary(scoring, err) : status;
+}
+
+/* --- reading a finished sweep -------------------------------------------------------------- */
+
+static json_t *read_summary(const struct sweep *sweep)
+{
+    char *path = sweep_path(sweep, "summary.json");
+    char *text = NULL;
+    json_t *summary = NULL;
+    if (path && file_read(path, SUMMARY_MAX, &text, NULL, NULL) == ST_OK)
+        summary = json_loads(text, 0, NULL);
+    free(text);
+    free(path);
+    return summary;
+}
+
+static uint64_t count_of(const json_t *summary, const char *key)
+{
+    const json_int_t value = json_integer_value(json_object_get(summary, key));
+    return value > 0 ? (uint64_t)value : 0;
+}
+
+void label_scoring_finished_counts(const struct sweep *sweep, struct sweep_progress *out)
+{
+    json_t *summary = sweep->state == SWEEP_FINISHED ? read_summary(sweep) : NULL;
+    if (!summary) return;
+    out->n_features = count_of(summary, "n_features");
+    out->n_units = out->n_units_done = out->n_features;
+    out->n_labelled = count_of(summary, "n_labelled");
+    const json_t *supported = json_object_get(summary, "n_supported");
+    out->n_supported = json_is_integer(supported) ? json_integer_value(supported) : -1;
+    json_decref(summary);
+}
+
+status_t label_scoring_describe_finished(const struct sweep *sweep, json_t *out,
+                                         struct error *err)
+{
+    (void)err;
+    json_t *summary = sweep->state == SWEEP_FINISHED ? read_summary(sweep) : NULL;
+    static const char *const keys[] = {"statuses", "splits", "leak_count"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        json_t *value = summary ? json_object_get(summary, keys[i]) : NULL;
+        (void)(value ? json_object_set(out, keys[i], value)
+                     : json_object_set_new(out, keys[i], json_null()));
+    }
+    (void)json_object_set_new(out, "problems", json_array());
+    json_decref(summary);
+    return ST_OK;
+}
+
+/* --- records ------------------------------------------------------------------------------- */
+
+static const struct label_scoring *scoring_of(const struct sweep *sweep)
+{
+    const struct label_run *run = sweep->engine;
+    return run ? run->scoring : NULL;
+}
+
+/* The results file of the sweep that was asked for last stays open. */
+static struct results_file *finished_file(const struct sweep *sweep)
+{
+    struct sweep_cache *cache = sweep->context->cache;
+    if (cache->results && strcmp(cache->results_sweep, sweep->id) == 0) return cache->results;
+    results_file_close(&cache->results);
+    char *path = sweep_path(sweep, "results.jsonl");
+    if (path && results_file_open(&cache->results, path, NULL) == ST_OK)
+        (void)snprintf(cache->results_sweep, sizeof cache->results_sweep, "%s", sweep->id);
+    free(path);
+    return cache->results;
+}
+
+size_t label_scoring_n_records(const struct sweep *sweep)
+{
+    const struct label_scoring *scoring = scoring_of(sweep);
+    if (scoring) return scoring->n_slots;
+    const struct results_file *file =
+        sweep->state == SWEEP_FINISHED ? finished_file(sweep) : NULL;
+    return file ? results_file_n_records(file) : 0;
+}
+
+json_t *label_scoring_record(const struct sweep *sweep, size_t index)
+{
+    const struct label_scoring *scoring = scoring_of(sweep);
+    if (!scoring) {
+        const struct results_file *file =
+            sweep->state == SWEEP_FINISHED ? finished_file(sweep) : NULL;
+        return file ? results_file_record(file, index) : NULL;
+    }
+    if (!scoring->results[index].is_done) return NULL;
+    struct buffer out;
+    buffer_init(&out, RECORD_MAX_BYTES);
+    json_t *record = NULL;
+    if (label_record_write(scoring, index, &out, NULL) == ST_OK)
+        record = json_loadb((const char *)out.bytes, out.n_bytes, 0, NULL);
+    buffer_fini(&out);
+    return record;
+}

@@ -1,0 +1,253 @@
+/* The scoring phase as a whole; see label_scoring.h. */
+#include "coordinator/sweep/label_scoring_parts.h"
+
+#include "common/file.h"
+#include "coordinator/gateway/provider_config.h"
+#include "coordinator/sweep/label_job.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct slot_name label_scoring_name(const struct label_run *run, size_t index)
+{
+    uint32_t target = 0;
+    while (index >= run->targets[target].n_slots) index -= run->targets[target++].n_slots;
+    const struct label_target *owner = &run->targets[target];
+    const size_t position = owner->is_signed ? index / 2 : index;
+    return (struct slot_name){.target = target,
+                              .slot = (uint32_t)index,
+                              .feature = owner->features.features[position],
+                              .sign = owner->is_signed ? (index % 2 ? -1 : 1) : 0};
+}
+
+/* --- begin --------------------------------------------------------------------------------- */
+
+static status_t find_provider(const struct label_run *run, const char *role, const char *name,
+                              struct session_provider *out, struct error *err)
+{
+    static const enum prompt_format formats[] = {
+        [STRUCTURED_NONE] = PROMPT_FORMAT_TEXT,
+        [STRUCTURED_JSON_OBJECT] = PROMPT_FORMAT_JSON_OBJECT,
+        [STRUCTURED_JSON_SCHEMA] = PROMPT_FORMAT_JSON_SCHEMA,
+    };
+    *out = (struct session_provider){0};
+    if (strcmp(name, "lexical") == 0) return ST_OK;
+    const struct provider_config *config = run->sweep->context->providers;
+    const struct provider *provider = config ? provider_find(config, name) : NULL;
+    if (!provider)
+        return error_set(err, ST_NOT_FOUND, "%s: no provider \"%s\" in the providers file", role,
+                         name);
+    *out = (struct session_provider){provider->name, provider->model,
+                                     formats[provider->structured_output]};
+    return ST_OK;
+}
+
+static status_t load_template(struct label_scoring *scoring, size_t index, const char *name,
+                              const char *const *fields, size_t n_fields, struct error *err)
+{
+    const char *directory = scoring->run->sweep->context->prompts_directory;
+    if (!directory)
+        return error_set(err, ST_BAD_INPUT, "the coordinator was started without --prompts");
+    char *path = file_join(directory, name);
+    if (!path) return error_set(err, ST_NO_MEMORY, "prompts");
+    struct prompt_template **template = &scoring->templates[index];
+    status_t status = prompt_template_load(template, path, err);
+    if (status == ST_OK) status = prompt_template_check_fields(*template, fields, n_fields, err);
+    free(path);
+    return status;
+}
+
+static status_t load_templates(struct label_scoring *scoring, struct error *err)
+{
+    struct session_rules *rules = &scoring->rules;
+    status_t status = ST_OK;
+    if (rules->explainer.name)
+        status = load_template(scoring, 0, "explainer.txt", PROMPT_EXPLAINER_FIELDS,
+                               PROMPT_N_EXPLAINER_FIELDS, err);
+    rules->explainer_template = scoring->templates[0];
+    static const char *const names[CASE_N_SCORES] = {"detection.txt", "fuzzing.txt"};
+    for (size_t i = 0; rules->judge.name && i < CASE_N_SCORES && status == ST_OK; i++) {
+        status = load_template(scoring, 1 + i, names[i], PROMPT_CLASSIFICATION_FIELDS,
+                               PROMPT_N_CLASSIFICATION_FIELDS, err);
+        rules->judge_templates[i] = scoring->templates[1 + i];
+    }
+    return status;
+}
+
+static status_t make_rules(struct label_scoring *scoring, struct error *err)
+{
+    const struct sweep_spec *spec = scoring->run->sweep->spec;
+    struct session_rules *rules = &scoring->rules;
+    status_t status =
+        find_provider(scoring->run, "explainer", spec->explainer, &rules->explainer, err);
+    if (status == ST_OK)
+        status = find_provider(scoring->run, "judge", spec->judge, &rules->judge, err);
+    if (status == ST_OK && rules->explainer.name && !rules->judge.name)
+        status = error_set(err, ST_BAD_INPUT,
+                           "judge: the lexical judge cannot read the labels of a language model");
+    rules->scores = (spec->scores & SWEEP_SCORE_DETECTION ? 1u << CASE_DETECTION : 0) |
+                    (spec->scores & SWEEP_SCORE_FUZZING ? 1u << CASE_FUZZING : 0);
+    rules->max_prompt_tokens = (size_t)spec->max_prompt_tokens;
+    return status == ST_OK ? load_templates(scoring, err) : status;
+}
+
+static status_t make_vocabulary(struct label_scoring *scoring, struct error *err)
+{
+    const struct description *description = &scoring->run->description;
+    const size_t n = description->n_vocab > description->n_tokens ? (size_t)description->n_vocab
+                                                                  : description->n_tokens;
+    scoring->texts = calloc(n + 1, sizeof *scoring->texts);
+    if (!scoring->texts) return error_set(err, ST_NO_MEMORY, "token texts");
+    for (size_t i = 0; i < description->n_tokens; i++)
+        scoring->texts[i] = (struct token_text){description->texts[i].bytes,
+                                                description->texts[i].n_bytes};
+    scoring->token_texts = (struct token_texts){scoring->texts, n};
+    scoring->rules.texts = &scoring->token_texts;
+    const status_t status =
+        lexical_vocabulary_create(&scoring->vocabulary, &scoring->token_texts, err);
+    scoring->rules.vocabulary = scoring->vocabulary;
+    return status;
+}
+
+static status_t set_budget(struct label_run *run, struct error *err)
+{
+    const struct sweep_spec *spec = run->sweep->spec;
+    if (!sweep_spec_uses_provider(spec)) return ST_OK;
+    const int64_t budget =
+        spec->budget_dollars > 0 ? (int64_t)(spec->budget_dollars * 1e6) : -1;
+    return call_set_budget(run->sweep->context->store, run->sweep->id, budget, 1.0, err);
+}
+
+static status_t score_begin(struct label_run *run, struct error *err)
+{
+    struct label_scoring *scoring = calloc(1, sizeof *scoring);
+    if (!scoring) return error_set(err, ST_NO_MEMORY, "scoring");
+    run->scoring = scoring;
+    scoring->run = run;
+    scoring->n_supported = -1;
+    for (size_t i = 0; i < run->sweep->spec->n_targets; i++)
+        scoring->n_slots += run->targets[i].n_slots;
+    scoring->results = calloc(scoring->n_slots + 1, sizeof *scoring->results);
+    if (!scoring->results)
+        return error_set(err, ST_NO_MEMORY, "results of %zu features", scoring->n_slots);
+    status_t status = make_rules(scoring, err);
+    if (status == ST_OK) status = make_vocabulary(scoring, err);
+    return status == ST_OK ? set_budget(run, err) : status;
+}
+
+/* --- poll ---------------------------------------------------------------------------------- */
+
+static status_t decide_and_write(struct label_run *run, struct error *err)
+{
+    const status_t status = label_null_decide(run->scoring, err);
+    return status == ST_OK ? label_results_write(run->scoring, err) : status;
+}
+
+static bool pass_is_over(const struct label_scoring *scoring)
+{
+    if (scoring->n_jobs || scoring->n_open) return false;
+    if (scoring->pass == PASS_LABELS) return scoring->n_done == scoring->n_slots;
+    if (scoring->pass == PASS_NULL) return scoring->n_pairs_done == scoring->n_pairs;
+    return scoring->run->n_jobs == 0;
+}
+
+static status_t enter_next_pass(struct label_scoring *scoring, struct error *err)
+{
+    scoring->pass++;
+    if (scoring->pass == PASS_NULL) return label_null_begin(scoring, err);
+    if (scoring->pass == PASS_WRITE) return label_job_start(scoring->run, decide_and_write, err);
+    return ST_OK;
+}
+
+static status_t score_poll(struct label_run *run, bool *is_over, struct error *err)
+{
+    struct label_scoring *scoring = run->scoring;
+    status_t status = ST_OK;
+    if (scoring->pass <= PASS_NULL) {
+        status = label_cases_submit(scoring, err);
+        if (status == ST_OK) status = label_calls_step(scoring, err);
+    }
+    while (status == ST_OK && scoring->pass != PASS_DONE && pass_is_over(scoring))
+        status = enter_next_pass(scoring, err);
+    *is_over = scoring->pass == PASS_DONE;
+    return status;
+}
+
+const struct label_phase_ops label_score_phase = {"label", score_begin, score_poll};
+
+void label_scoring_destroy(struct label_scoring **scoring)
+{
+    struct label_scoring *self = *scoring;
+    if (!self) return;
+    label_calls_fini(self);
+    for (size_t i = 0; self->results && i < self->n_slots; i++)
+        label_result_fini(&self->results[i]);
+    for (size_t i = 0; i < 1 + CASE_N_SCORES; i++) prompt_template_destroy(&self->templates[i]);
+    for (size_t i = 0; i < self->n_workspaces; i++)
+        lexical_workspace_destroy(&self->workspaces[i]);
+    for (size_t i = 0; i < CASE_N_SCORES; i++)
+        for (size_t j = 0; j < SCORE_N_NEGATIVES; j++) {
+            free(self->null_scores[i][j]);
+            null_model_fini(&self->null_models[i][j]);
+        }
+    lexical_vocabulary_destroy(&self->vocabulary);
+    free(self->workspaces);
+    free(self->texts);
+    free(self->results);
+    free(self->pairs);
+    free(self->scored);
+    free(self);
+    *scoring = NULL;
+}
+
+/* --- what is shown ------------------------------------------------------------------------- */
+
+double label_scoring_fraction(const struct label_scoring *scoring)
+{
+    if (!scoring || !scoring->n_slots) return 0;
+    const double labels = (double)scoring->n_done / (double)scoring->n_slots;
+    const double pairs = scoring->n_pairs
+                             ? (double)scoring->n_pairs_done / (double)scoring->n_pairs
+                             : (double)(scoring->pass > PASS_NULL);
+    return 0.9 * labels + 0.1 * pairs;
+}
+
+void label_scoring_counts(const struct label_scoring *scoring, struct sweep_progress *out)
+{
+    if (!scoring) return;
+    out->n_labelled = scoring->n_labelled;
+    out->n_supported = scoring->n_supported;
+    out->n_units = scoring->n_slots;
+    out->n_units_done = scoring->n_done;
+}
+
+static json_t *json_statuses(const struct label_scoring *scoring)
+{
+    json_t *json = json_object();
+    for (unsigned i = 0; i < FEATURE_N_STATUSES; i++)
+        (void)json_object_set_new(json, feature_status_name((enum feature_status)i),
+                                  json_integer((json_int_t)scoring->n_statuses[i]));
+    return json;
+}
+
+status_t label_scoring_describe(const struct label_scoring *scoring, json_t *out,
+                                struct error *err)
+{
+    (void)err;
+    json_t *problems = json_array();
+    if (scoring && scoring->problem[0])
+        (void)json_array_append_new(problems, json_string(scoring->problem));
+    (void)json_object_set_new(out, "statuses",
+                              scoring ? json_statuses(scoring) : json_object());
+    (void)json_object_set_new(out, "problems", problems);
+    return ST_OK;
+}
+
+void label_scoring_calls(const struct label_scoring *scoring, struct label_calls *sum)
+{
+    for (size_t i = 0; scoring && i < scoring->n_open; i++) {
+        const struct label_session *session = &scoring->open[i]->session;
+        sum->n_queued += session->n_calls - session->n_answered;
+    }
+}

@@ -1,0 +1,37 @@
+/* The last phase of a label sweep: sessions, null model, records.
+ *
+ *   slots in order -> cases (background, a block at a time) -> sessions -> slot results
+ *   then: foreign pairs (the null) the same way -> z, p, supported -> records.jsonl
+ *
+ * A window of sessions is open at once; a session that needs no LLM ends inside its background
+ * job. Results are kept as finished JSON, so memory is bounded by the records, and the file is
+ * written in order of target and feature: equal sweeps give equal bytes. */
+#ifndef COORDINATOR_SWEEP_LABEL_SCORING_H
+#define COORDINATOR_SWEEP_LABEL_SCORING_H
+
+#include "coordinator/sweep/label_engine.h"
+#include "coordinator/sweep/sweep.h"
+
+#include <jansson.h>
+
+struct label_scoring;
+
+void label_scoring_destroy(struct label_scoring **scoring); /* NULL-safe */
+
+/* What the sweep shows of this phase; scoring may be NULL (not begun). */
+double label_scoring_fraction(const struct label_scoring *scoring);
+void label_scoring_counts(const struct label_scoring *scoring, struct sweep_progress *out);
+MUST_CHECK status_t label_scoring_describe(const struct label_scoring *scoring, json_t *out,
+                                           struct error *err);
+void label_scoring_calls(const struct label_scoring *scoring, struct label_calls *sum);
+
+/* The same of a sweep that is over, from its summary file. */
+void label_scoring_finished_counts(const struct sweep *sweep, struct sweep_progress *out);
+MUST_CHECK status_t label_scoring_describe_finished(const struct sweep *sweep, json_t *out,
+                                                    struct error *err);
+
+/* Records: of the running phase those that are there, of a finished sweep the file's. */
+size_t label_scoring_n_records(const struct sweep *sweep);
+json_t *label_scoring_record(const struct sweep *sweep, size_t index);
+
+#endif

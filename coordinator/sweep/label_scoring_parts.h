@@ -1,0 +1,132 @@
+/* What the files of the scoring phase share. Private to coordinator/sweep/label_*.c. */
+#ifndef COORDINATOR_SWEEP_LABEL_SCORING_PARTS_H
+#define COORDINATOR_SWEEP_LABEL_SCORING_PARTS_H
+
+#include "coordinator/session/label_session.h"
+#include "coordinator/session/null_model.h"
+#include "coordinator/session/score_summary.h"
+#include "coordinator/session/support.h"
+#include "coordinator/sweep/label_run.h"
+#include "coordinator/sweep/label_scoring.h"
+
+#include <jansson.h>
+
+enum { KEPT_WINDOWS = 4 };
+
+/* Scores of one label, by score and kind of negatives; only where has[] says so. */
+struct slot_scores {
+    bool has[CASE_N_SCORES][SCORE_N_NEGATIVES];
+    struct score_summary summary[CASE_N_SCORES][SCORE_N_NEGATIVES];
+};
+
+/* What stays of a slot once its session is over: everything its record says. */
+struct slot_result {
+    bool is_done;
+    enum feature_status status;
+    struct triage_input counts;
+    float max_value;
+    bool has_label;
+    struct prompt_label label;
+    bool has_lexical;
+    struct lexical_label lexical;
+    struct slot_scores own;
+    struct slot_scores baseline; /* of the lexical label, beside an LLM's */
+    struct score_comparison versus[CASE_N_SCORES][SCORE_N_NEGATIVES]; /* where baseline.has */
+    struct support support[CASE_N_SCORES][SCORE_N_NEGATIVES];         /* once decided */
+    uint32_t n_leaked, n_mislabelled, n_near_duplicates, n_shared_documents;
+    struct window kept[KEPT_WINDOWS]; /* evidence; point into the arenas */
+    size_t n_kept;
+    uint32_t *tokens;   /* owned arenas of the kept windows */
+    float *activations;
+};
+
+/* A slot of a target, in the order of the results file. */
+struct slot_name {
+    uint32_t target;
+    uint32_t slot;
+    uint64_t feature; /* number of the feature or unit */
+    int sign;         /* 0, or +1 / -1 for signed units */
+};
+
+/* A session that waits for replies. */
+struct open_session {
+    struct label_session session;
+    size_t index;              /* of the slot, or of the pair for a foreign session */
+    char (*ids)[HASH_HEX_SIZE]; /* [session.n_calls] ids of its present calls, owned */
+    size_t n_ids;
+};
+
+enum scoring_pass { PASS_LABELS, PASS_NULL, PASS_WRITE, PASS_DONE };
+
+struct label_scoring {
+    struct label_run *run;
+    struct session_rules rules;
+    struct prompt_template *templates[1 + CASE_N_SCORES]; /* explainer, judges; owned */
+    struct token_text *texts;                             /* owned array */
+    struct token_texts token_texts;
+    struct lexical_vocabulary *vocabulary;
+    struct lexical_workspace **workspaces; /* free ones, owned */
+    size_t n_workspaces;
+
+    enum scoring_pass pass;
+    size_t n_slots;                /* of all targets */
+    struct slot_result *results;   /* [n_slots] */
+    size_t next_slot, n_done;
+    size_t n_statuses[FEATURE_N_STATUSES];
+    size_t n_labelled;
+
+    struct null_pair *pairs;       /* [n_pairs]; indices into scored[] */
+    size_t n_pairs, next_pair, n_pairs_done;
+    size_t *scored;                /* slots that have label and score */
+    size_t n_scored;
+    double *null_scores[CASE_N_SCORES][SCORE_N_NEGATIVES]; /* [n_null] of room n_pairs */
+    size_t n_null[CASE_N_SCORES][SCORE_N_NEGATIVES];
+    bool has_null_model;
+    struct null_model null_models[CASE_N_SCORES][SCORE_N_NEGATIVES];
+    int64_t n_supported;           /* -1 until known */
+
+    struct open_session **open;    /* [n_open], each owned */
+    size_t n_open, open_capacity;
+    char cursor[CALL_CURSOR_SIZE];
+    bool has_cursor;
+    int64_t next_check_ms, next_ask_ms;
+    size_t n_jobs;                 /* blocks of cases in the background */
+    char problem[SWEEP_REASON_SIZE]; /* why calls do not move, "" if they do */
+};
+
+/* label_scoring.c */
+struct slot_name label_scoring_name(const struct label_run *run, size_t index);
+
+/* label_cases.c: background blocks of cases */
+status_t label_cases_submit(struct label_scoring *scoring, struct error *err);
+
+/* label_calls.c: open sessions and their calls */
+status_t label_calls_add(struct label_scoring *scoring, struct label_session *session,
+                         size_t index, struct error *err); /* takes the session */
+status_t label_calls_step(struct label_scoring *scoring, struct error *err);
+void label_calls_fini(struct label_scoring *scoring);
+
+/* label_result.c: from a finished session to what stays of it */
+status_t label_result_make(const struct label_run *run, const struct label_session *session,
+                           size_t index, struct slot_result *out, struct error *err);
+void label_result_fini(struct slot_result *result);
+/* Takes the result (zeroing it). */
+void label_scoring_take(struct label_scoring *scoring, size_t index, struct slot_result *result);
+void label_scoring_take_foreign(struct label_scoring *scoring,
+                                const struct label_session *session);
+
+/* label_record.c: a result as its canonical line */
+status_t label_record_write(const struct label_scoring *scoring, size_t index,
+                            struct buffer *out, struct error *err);
+
+/* label_null.c */
+status_t label_null_begin(struct label_scoring *scoring, struct error *err);
+/* Null models from the scores of the pairs; z, p and verdict of every slot. Background. */
+status_t label_null_decide(struct label_scoring *scoring, struct error *err);
+/* The score that decides whether a label is supported. */
+enum case_score label_main_score(const struct label_scoring *scoring);
+
+/* label_results.c: results.jsonl and summary.json. Background. */
+status_t label_results_write(struct label_scoring *scoring, struct error *err);
+
+#endif
