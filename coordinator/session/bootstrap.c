@@ -138,8 +138,7 @@ static status_t check_params(const struct bootstrap_params *params, size_t n_doc
     return ST_OK;
 }
 
-static void interval_of(double *values, const struct bootstrap_params *params,
-                        struct interval *out)
+static void interval_of(double *values, const struct bootstrap_params *params, struct interval *out)
 {
     const double tail = (1.0 - params->confidence) / 2.0;
     out->is_defined = true;

@@ -15,11 +15,7 @@
 
 #include "coordinator/session/score.h"
 
-enum {
-    BOOTSTRAP_RESAMPLES = 2000,
-    BOOTSTRAP_MAX_RESAMPLES = 1000000,
-    BOOTSTRAP_MAX_REDRAWS = 10
-};
+enum { BOOTSTRAP_RESAMPLES = 2000, BOOTSTRAP_MAX_RESAMPLES = 1000000, BOOTSTRAP_MAX_REDRAWS = 10 };
 
 /* What one document adds to the confusion; for a paired comparison, under each of two labels. */
 struct document_counts {
@@ -63,8 +59,7 @@ MUST_CHECK status_t bootstrap_f1(const struct document_counts *documents, size_t
                                  struct error *err);
 /* Balanced accuracy of `label` minus that of `rival`, over the same drawn documents. */
 MUST_CHECK status_t bootstrap_difference(const struct document_counts *documents,
-                                         size_t n_documents,
-                                         const struct bootstrap_params *params,
+                                         size_t n_documents, const struct bootstrap_params *params,
                                          struct interval *out, struct error *err);
 
 /* Any other statistic of documents (Pearson of simulated activations, AUROC): called with the
@@ -72,8 +67,7 @@ MUST_CHECK status_t bootstrap_difference(const struct document_counts *documents
 typedef bool bootstrap_statistic(void *context, const uint32_t *drawn, size_t n_documents,
                                  double *value);
 MUST_CHECK status_t bootstrap_documents(bootstrap_statistic *statistic, void *context,
-                                        size_t n_documents,
-                                        const struct bootstrap_params *params,
+                                        size_t n_documents, const struct bootstrap_params *params,
                                         struct interval *out, struct error *err);
 
 /* The q-quantile (0..1) of values[n], n >= 1, interpolated linearly; reorders them. */

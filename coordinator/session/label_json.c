@@ -73,9 +73,9 @@ static json_t *interval_json(const struct interval *interval)
 static json_t *counts_json(const struct confusion *counts)
 {
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "true_firing", count(counts->n_true_firing),
-                     "missed", count(counts->n_missed), "true_silent",
-                     count(counts->n_true_silent), "false_alarm", count(counts->n_false_alarm),
-                     "failed_firing", count(counts->n_failed_firing), "failed_silent",
+                     "missed", count(counts->n_missed), "true_silent", count(counts->n_true_silent),
+                     "false_alarm", count(counts->n_false_alarm), "failed_firing",
+                     count(counts->n_failed_firing), "failed_silent",
                      count(counts->n_failed_silent));
 }
 
@@ -136,9 +136,8 @@ static json_t *lexical_json(const struct label_record *record)
     const struct lexical_label *lexical = record->lexical;
     if (!lexical) return json_null();
     return json_pack("{s:s, s:s, s:o, s:o}", "label", lexical->text, "family",
-                     lexical_family_name(lexical->family), "held_out",
-                     value_of(lexical->held_out), "scores",
-                     scores_json(record->lexical_scores, record->n_lexical_scores));
+                     lexical_family_name(lexical->family), "held_out", value_of(lexical->held_out),
+                     "scores", scores_json(record->lexical_scores, record->n_lexical_scores));
 }
 
 /* --- evidence ----------------------------------------------------------------------------- */
@@ -160,16 +159,15 @@ static json_t *activations_json(const struct window *window)
 {
     json_t *values = json_array();
     for (size_t i = 0; values && i < window->n_tokens; i++)
-        if (json_array_append_new(values, number((double)window_activation(window, i),
-                                                 ACTIVATION_DIGITS)) != 0) {
+        if (json_array_append_new(
+                values, number((double)window_activation(window, i), ACTIVATION_DIGITS)) != 0) {
             json_decref(values);
             return NULL;
         }
     return values;
 }
 
-static json_t *evidence_json(const struct label_evidence *evidence,
-                             const struct token_texts *texts)
+static json_t *evidence_json(const struct label_evidence *evidence, const struct token_texts *texts)
 {
     const struct window *window = evidence->window;
     struct window_text text;
@@ -178,9 +176,8 @@ static json_t *evidence_json(const struct label_evidence *evidence,
     (void)snprintf(key, sizeof key, "%016llx", (unsigned long long)window->document_key);
     json_t *made = json_pack("{s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "document",
                              text_or_null(evidence->document_id), "document_key", key, "offset",
-                             count(window->document_offset), "kind",
-                             window_kind_name(window->kind), "max",
-                             number((double)window_max(window), ACTIVATION_DIGITS), "text",
+                             count(window->document_offset), "kind", window_kind_name(window->kind),
+                             "max", number((double)window_max(window), ACTIVATION_DIGITS), "text",
                              json_stringn(text.text, text.n_bytes), "tokens", tokens_json(&text),
                              "activations", activations_json(window));
     window_text_fini(&text);
@@ -215,9 +212,8 @@ static json_t *prompts_json(const struct label_record *record)
 static json_t *firing_json(const struct label_record *record)
 {
     const struct triage_input *counts = record->counts;
-    const double density = counts->n_tokens
-                               ? (double)counts->n_firing_tokens / (double)counts->n_tokens
-                               : 0.0;
+    const double density =
+        counts->n_tokens ? (double)counts->n_firing_tokens / (double)counts->n_tokens : 0.0;
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "n_tokens", count(counts->n_tokens),
                      "n_firing_tokens", count(counts->n_firing_tokens), "n_test_documents",
                      count(counts->n_test_documents), "density", score(density), "max",
@@ -227,28 +223,26 @@ static json_t *firing_json(const struct label_record *record)
 
 static json_t *record_json(const struct label_record *record)
 {
-    json_t *target = json_pack("{s:o, s:o, s:o}", "model", text_or_null(record->model),
-                               "hook_point", text_or_null(record->hook_point), "dictionary",
-                               text_or_null(record->dictionary));
-    json_t *dropped = json_pack("{s:o, s:o, s:o}", "leaked", count(record->n_leaked),
-                                "mislabelled", count(record->n_mislabelled), "near_duplicates",
+    json_t *target =
+        json_pack("{s:o, s:o, s:o}", "model", text_or_null(record->model), "hook_point",
+                  text_or_null(record->hook_point), "dictionary", text_or_null(record->dictionary));
+    json_t *dropped = json_pack("{s:o, s:o, s:o}", "leaked", count(record->n_leaked), "mislabelled",
+                                count(record->n_mislabelled), "near_duplicates",
                                 count(record->n_near_duplicates));
     return json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}",
         "feature", count(record->feature), "target", target, "status",
         text_or_null(feature_status_name(record->status)), "fire_threshold",
         number((double)record->fire_threshold, SCORE_DIGITS), "firing", firing_json(record),
-        "label", text_or_null(record->label), "type",
-        text_or_null(feature_type_name(record->type)), "explainer",
-        text_or_null(record->explainer), "judge", text_or_null(record->judge), "prompts",
-        prompts_json(record), "scores", scores_json(record->scores, record->n_scores), "lexical",
-        lexical_json(record), "dropped", dropped, "n_shared_documents",
+        "label", text_or_null(record->label), "type", text_or_null(feature_type_name(record->type)),
+        "explainer", text_or_null(record->explainer), "judge", text_or_null(record->judge),
+        "prompts", prompts_json(record), "scores", scores_json(record->scores, record->n_scores),
+        "lexical", lexical_json(record), "dropped", dropped, "n_shared_documents",
         count(record->n_shared_documents), "supported", record->is_supported, "evidence",
         all_evidence_json(record));
 }
 
-status_t label_json_write(const struct label_record *record, struct buffer *out,
-                          struct error *err)
+status_t label_json_write(const struct label_record *record, struct buffer *out, struct error *err)
 {
     json_t *json = record_json(record);
     if (!json)

@@ -31,7 +31,7 @@ struct label_score {
     const char *name; /* "detection", "fuzzing" */
     enum score_negatives negatives;
     const struct score_summary *summary;
-    const struct null_model *null;               /* of this score and kind */
+    const struct null_model *null; /* of this score and kind */
     const struct support *support;
     const struct score_comparison *versus_lexical; /* of an LLM's label */
 };
@@ -55,16 +55,16 @@ struct label_record {
     float fire_threshold;
     float max_value;
     const struct triage_input *counts;
-    const char *label;     /* NULL: none */
+    const char *label; /* NULL: none */
     enum feature_type type;
     const char *explainer; /* "lexical" or the provider's model; NULL: none */
     const char *judge;
-    bool is_supported;     /* the sweep's verdict over its main score */
+    bool is_supported;                  /* the sweep's verdict over its main score */
     const struct label_prompt *prompts; /* [n_prompts] */
     size_t n_prompts;
     const struct label_score *scores; /* [n_scores] */
     size_t n_scores;
-    const struct lexical_label *lexical; /* NULL: none */
+    const struct lexical_label *lexical;      /* NULL: none */
     const struct label_score *lexical_scores; /* [n_lexical_scores] */
     size_t n_lexical_scores;
     size_t n_leaked, n_mislabelled, n_near_duplicates; /* dropped test windows */

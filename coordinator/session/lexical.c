@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-static const double TOKEN_WEIGHT = 0.1;   /* of the F1 over tokens beside balanced accuracy */
-static const double TERM_PENALTY = 0.01;  /* for every term after the first */
+static const double TOKEN_WEIGHT = 0.1;    /* of the F1 over tokens beside balanced accuracy */
+static const double TERM_PENALTY = 0.01;   /* for every term after the first */
 static const double FAMILY_MARGIN = 0.005; /* a later family must be this much better */
 
 /* The windows that a fit or a test may look at: all folds, all but one, or one. */
@@ -185,9 +185,9 @@ static struct family_list list_family(const struct lexical_candidates *found,
                                       enum lexical_family family)
 {
     static const size_t max_terms[LEXICAL_N_FAMILIES + 1] = {
-        [FAMILY_TOKEN] = 8,        [FAMILY_WORD] = 8,         [FAMILY_POSITION] = 1,
-        [FAMILY_CLASS] = 2,        [FAMILY_AFFIX] = 4,        [FAMILY_AFTER_WORD] = 8,
-        [FAMILY_AFTER_WORD_2] = 4, [FAMILY_AFTER_WORD_3] = 4, [FAMILY_AFTER_CLASS] = 2,
+        [FAMILY_TOKEN] = 8,        [FAMILY_WORD] = 8,           [FAMILY_POSITION] = 1,
+        [FAMILY_CLASS] = 2,        [FAMILY_AFFIX] = 4,          [FAMILY_AFTER_WORD] = 8,
+        [FAMILY_AFTER_WORD_2] = 4, [FAMILY_AFTER_WORD_3] = 4,   [FAMILY_AFTER_CLASS] = 2,
         [FAMILY_SEQUENCE] = 8,     [FAMILY_AFTER_SEQUENCE] = 8, [FAMILY_REPEATED] = 1,
         [FAMILY_MIXED] = 6};
     struct family_list list = {.max_terms = max_terms[family]};
@@ -218,8 +218,7 @@ static void consider(struct choice *choice, const struct folds *folds,
 /* Halfway between how often the pattern matches strong tokens and silent ones. */
 static double mark_threshold(const struct view *view, const struct solution *solution)
 {
-    const double hit_rate =
-        view->n_strong > 0 ? solution->n_strong_hits / view->n_strong : 0.0;
+    const double hit_rate = view->n_strong > 0 ? solution->n_strong_hits / view->n_strong : 0.0;
     const double n_silent = (double)view->found->n_silent_tokens;
     const double false_rate = n_silent > 0 ? solution->n_silent_hits / n_silent : 0.0;
     if (hit_rate <= false_rate) return 1.0;

@@ -8,8 +8,8 @@
 
 enum {
     MAX_SEEN = LEXICAL_MAX_WINDOWS * LEXICAL_STRONGEST * LEXICAL_TERMS_AT,
-    SEEN_SLOTS = 1 << 18,   /* > MAX_SEEN, a power of two */
-    CHOSEN_SLOTS = 1 << 10  /* > 2 LEXICAL_MAX_CANDIDATES */
+    SEEN_SLOTS = 1 << 18,  /* > MAX_SEEN, a power of two */
+    CHOSEN_SLOTS = 1 << 10 /* > 2 LEXICAL_MAX_CANDIDATES */
 };
 _Static_assert((int)SEEN_SLOTS > (int)MAX_SEEN, "seen terms fit their table");
 _Static_assert((int)CHOSEN_SLOTS > 2 * (int)LEXICAL_MAX_CANDIDATES, "candidates fit their table");
@@ -71,8 +71,8 @@ void lexical_workspace_destroy(struct lexical_workspace **workspace)
     *workspace = NULL;
 }
 
-const struct lexical_vocabulary *
-lexical_workspace_vocabulary(const struct lexical_workspace *workspace)
+const struct lexical_vocabulary *lexical_workspace_vocabulary(
+    const struct lexical_workspace *workspace)
 {
     return workspace->vocabulary;
 }
@@ -98,9 +98,8 @@ static void deal_folds(struct lexical_workspace *workspace)
     size_t n_dealt[2] = {0, 0};
     for (size_t first = 0, end; first < found->n_windows; first = end) {
         bool has_firing = false;
-        for (end = first; end < found->n_windows &&
-                          workspace->sorted[end]->document_key ==
-                              workspace->sorted[first]->document_key;
+        for (end = first; end < found->n_windows && workspace->sorted[end]->document_key ==
+                                                        workspace->sorted[first]->document_key;
              end++)
             has_firing |= workspace->sorted[end]->kind == WINDOW_FIRING;
         const size_t fold = n_dealt[has_firing]++ % LEXICAL_FOLDS;
@@ -207,8 +206,8 @@ static void offer(struct lexical_candidates *found, const struct seen_term *seen
     if (n < LEXICAL_FAMILY_SIZE) found->n_in_family[family] = ++n;
     size_t at = n - 1;
     for (; at > 0 && is_before(seen, &kept[at - 1]); at--) kept[at] = kept[at - 1];
-    kept[at] =
-        (struct lexical_candidate){.term = seen->term, .key = seen->key, .n_firing = seen->n_firing};
+    kept[at] = (struct lexical_candidate){
+        .term = seen->term, .key = seen->key, .n_firing = seen->n_firing};
 }
 
 /* Keep the most shared terms of each family; where any is shared by two windows, those of one
@@ -239,8 +238,8 @@ static struct lexical_candidate **chosen_slot(struct lexical_workspace *workspac
 }
 
 /* Set (or clear again) what tells quickly that a token may match `candidate`. */
-static void flag_candidate(struct lexical_workspace *workspace,
-                           struct lexical_candidate *candidate, bool is_set)
+static void flag_candidate(struct lexical_workspace *workspace, struct lexical_candidate *candidate,
+                           bool is_set)
 {
     const struct lexical_term *term = &candidate->term;
     const uint32_t value = term->values[term->n_values - 1];
@@ -301,16 +300,14 @@ static void hit(const struct cover *cover, struct lexical_candidate *candidate, 
     if (position >= cover->window->n_tokens) return;
     set_bit(candidate->covers, cover->bit);
     candidate->n_strong_hits[cover->fold] += cover->workspace->strong[position];
-    candidate->n_silent_hits[cover->fold] +=
-        !(window_activation(cover->window, position) > 0.0f);
+    candidate->n_silent_hits[cover->fold] += !(window_activation(cover->window, position) > 0.0f);
 }
 
 static void hit_value(const struct cover *cover, enum lexical_term_kind kind, size_t distance,
                       uint32_t value, size_t at)
 {
     const struct lexical_term term = {(uint8_t)kind, (uint8_t)distance, 1, {value, 0, 0}};
-    struct lexical_candidate *candidate =
-        *chosen_slot(cover->workspace, lexical_term_key(&term));
+    struct lexical_candidate *candidate = *chosen_slot(cover->workspace, lexical_term_key(&term));
     if (candidate) hit(cover, candidate, at);
 }
 
@@ -359,8 +356,7 @@ static void cover_token(const struct cover *cover, size_t at)
     hit_affixes(cover, known, at);
     for (size_t c = 0; known->classes >> c; c++)
         for (size_t d = 0; (known->classes >> c & 1) && d < 2; d++)
-            if (workspace->class_candidate[c][d])
-                hit(cover, workspace->class_candidate[c][d], at);
+            if (workspace->class_candidate[c][d]) hit(cover, workspace->class_candidate[c][d], at);
     hit_matching(cover, FAMILY_POSITION, at);
     hit_matching(cover, FAMILY_REPEATED, at);
 }
@@ -380,9 +376,9 @@ static void cover_windows(struct lexical_workspace *workspace)
     flag_all(workspace, false);
 }
 
-status_t lexical_candidates_find(struct lexical_workspace *workspace,
-                                 const struct window *windows, size_t n_windows,
-                                 const struct lexical_candidates **out, struct error *err)
+status_t lexical_candidates_find(struct lexical_workspace *workspace, const struct window *windows,
+                                 size_t n_windows, const struct lexical_candidates **out,
+                                 struct error *err)
 {
     const status_t status = take_windows(workspace, windows, n_windows, err);
     if (status != ST_OK) return status;

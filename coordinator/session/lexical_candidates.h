@@ -30,7 +30,7 @@ enum lexical_family {
     FAMILY_POSITION,
     FAMILY_CLASS,
     FAMILY_AFFIX,
-    FAMILY_AFTER_WORD,  /* one before */
+    FAMILY_AFTER_WORD, /* one before */
     FAMILY_AFTER_WORD_2,
     FAMILY_AFTER_WORD_3,
     FAMILY_AFTER_CLASS,
@@ -44,8 +44,8 @@ enum { LEXICAL_MAX_CANDIDATES = LEXICAL_N_FAMILIES * LEXICAL_FAMILY_SIZE };
 
 struct lexical_candidate {
     struct lexical_term term;
-    uint64_t key;             /* of the term's content: the order among equals */
-    uint32_t n_firing;        /* firing windows whose strongest tokens it was read off */
+    uint64_t key;      /* of the term's content: the order among equals */
+    uint32_t n_firing; /* firing windows whose strongest tokens it was read off */
     uint64_t covers[LEXICAL_WORDS];
     uint32_t n_strong_hits[LEXICAL_FOLDS]; /* tokens of at least 0.3 of the window's maximum */
     uint32_t n_silent_hits[LEXICAL_FOLDS]; /* tokens at which the feature does not fire */
@@ -69,8 +69,8 @@ MUST_CHECK status_t lexical_workspace_create(struct lexical_workspace **out,
                                              const struct lexical_vocabulary *vocabulary,
                                              struct error *err);
 void lexical_workspace_destroy(struct lexical_workspace **workspace); /* NULL-safe */
-const struct lexical_vocabulary *
-lexical_workspace_vocabulary(const struct lexical_workspace *workspace);
+const struct lexical_vocabulary *lexical_workspace_vocabulary(
+    const struct lexical_workspace *workspace);
 
 /* Fill the workspace's candidates from a feature's explain windows (at most LEXICAL_MAX_WINDOWS,
  * at least one firing; each of at most LEXICAL_MAX_WINDOW_TOKENS tokens). The result is the

@@ -81,7 +81,8 @@ static status_t append_value(struct buffer *out, const struct lexical_vocabulary
         return buffer_append_text(out, lexical_class_name((enum lexical_class)term->values[0]),
                                   err);
     case TERM_POSITION:
-        if (term->values[0] == 1) return buffer_append_text(out, "the first token of a document", err);
+        if (term->values[0] == 1)
+            return buffer_append_text(out, "the first token of a document", err);
         return buffer_printf(out, err, "one of the first %u tokens of a document",
                              (unsigned)term->values[0]);
     case TERM_REPEATED:

@@ -50,8 +50,8 @@ static bool repeats(const struct window *window, size_t at, bool is_pair)
 }
 
 bool lexical_term_matches(const struct lexical_term *term,
-                          const struct lexical_vocabulary *vocabulary,
-                          const struct window *window, size_t position)
+                          const struct lexical_vocabulary *vocabulary, const struct window *window,
+                          size_t position)
 {
     if (position < term->distance || position >= window->n_tokens) return false;
     const size_t at = position - term->distance;

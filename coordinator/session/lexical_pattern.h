@@ -27,9 +27,9 @@ enum {
 };
 
 enum lexical_term_kind {
-    TERM_TOKEN,        /* values[0]: token id */
-    TERM_FOLDED,       /* values[0]: spelling */
-    TERM_PREFIX,       /* values[0]: spelling */
+    TERM_TOKEN,  /* values[0]: token id */
+    TERM_FOLDED, /* values[0]: spelling */
+    TERM_PREFIX, /* values[0]: spelling */
     TERM_SUFFIX,
     TERM_PIECE,
     TERM_CLASS,        /* values[0]: enum lexical_class */
@@ -62,8 +62,8 @@ static inline uint32_t lexical_word(const struct lexical_vocabulary *vocabulary,
 
 /* Does the term match at token `position` of the window? Nothing before the window is known. */
 bool lexical_term_matches(const struct lexical_term *term,
-                          const struct lexical_vocabulary *vocabulary,
-                          const struct window *window, size_t position);
+                          const struct lexical_vocabulary *vocabulary, const struct window *window,
+                          size_t position);
 bool lexical_pattern_matches(const struct lexical_pattern *pattern,
                              const struct lexical_vocabulary *vocabulary,
                              const struct window *window, size_t position);

@@ -6,8 +6,8 @@
 
 enum {
     LEXICAL_POSITION_STEPS = 8, /* first 1, 2, 4 ... 128 tokens */
-    LEXICAL_TERMS_AT = 2 + LEXICAL_POSITION_STEPS + 2 * LEXICAL_N_CLASSES +
-                       2 * LEXICAL_N_AFFIXES + LEXICAL_MAX_PIECES + LEXICAL_MAX_DISTANCE + 4 + 2
+    LEXICAL_TERMS_AT = 2 + LEXICAL_POSITION_STEPS + 2 * LEXICAL_N_CLASSES + 2 * LEXICAL_N_AFFIXES +
+                       LEXICAL_MAX_PIECES + LEXICAL_MAX_DISTANCE + 4 + 2
 };
 
 /* Write all terms that match at `position` into out [LEXICAL_TERMS_AT]; returns how many. No

@@ -36,13 +36,12 @@ struct lexical_vocabulary {
     struct interned interned;
 };
 
-static const struct lexical_token NO_TOKEN = {
-    LEXICAL_NO_TEXT,
-    {LEXICAL_NO_TEXT, LEXICAL_NO_TEXT, LEXICAL_NO_TEXT},
-    {LEXICAL_NO_TEXT, LEXICAL_NO_TEXT, LEXICAL_NO_TEXT},
-    0,
-    0,
-    0};
+static const struct lexical_token NO_TOKEN = {LEXICAL_NO_TEXT,
+                                              {LEXICAL_NO_TEXT, LEXICAL_NO_TEXT, LEXICAL_NO_TEXT},
+                                              {LEXICAL_NO_TEXT, LEXICAL_NO_TEXT, LEXICAL_NO_TEXT},
+                                              0,
+                                              0,
+                                              0};
 
 const char *lexical_class_name(enum lexical_class token_class)
 {
@@ -179,8 +178,7 @@ static uint16_t classes_of(const struct letters *letters)
 /* --- interning ------------------------------------------------------------------------ */
 
 /* Room for `needed` items: the array, moved if it had to grow. NULL: no memory, array as it was. */
-static void *grow(void *array, size_t *capacity, size_t needed, size_t item_size,
-                  struct error *err)
+static void *grow(void *array, size_t *capacity, size_t needed, size_t item_size, struct error *err)
 {
     size_t larger = *capacity ? *capacity : FIRST_SLOTS, n_bytes;
     if (array && needed <= *capacity) return array;
@@ -197,8 +195,7 @@ static void *grow(void *array, size_t *capacity, size_t needed, size_t item_size
 static uint64_t hash_text(const char *text, size_t n_bytes)
 {
     uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a, then mixed */
-    for (size_t i = 0; i < n_bytes; i++)
-        hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3u;
+    for (size_t i = 0; i < n_bytes; i++) hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3u;
     return hash_mix64(hash);
 }
 
@@ -209,8 +206,7 @@ static uint32_t *find_slot(const struct interned *interned, const char *text, si
         uint32_t *slot = &interned->slots[at];
         if (*slot == 0) return slot;
         const struct spelling *known = &interned->spellings[*slot - 1];
-        if (known->n_bytes == n_bytes &&
-            memcmp(interned->arena + known->begin, text, n_bytes) == 0)
+        if (known->n_bytes == n_bytes && memcmp(interned->arena + known->begin, text, n_bytes) == 0)
             return slot;
     }
 }
@@ -235,8 +231,8 @@ static status_t append_spelling(struct interned *interned, const char *text, siz
 {
     if (interned->n_spellings >= UINT32_MAX - 1)
         return error_set(err, ST_TOO_LARGE, "vocabulary: too many spellings");
-    char *arena = grow(interned->arena, &interned->arena_capacity, interned->n_arena + n_bytes, 1,
-                       err);
+    char *arena =
+        grow(interned->arena, &interned->arena_capacity, interned->n_arena + n_bytes, 1, err);
     if (!arena) return ST_NO_MEMORY;
     interned->arena = arena;
     struct spelling *spellings = grow(interned->spellings, &interned->spelling_capacity,
@@ -323,15 +319,15 @@ static status_t add_token(struct lexical_vocabulary *vocabulary, size_t index, s
     if (!read_letters(vocabulary->texts->texts[index], &letters)) return ST_OK;
     token->classes = classes_of(&letters);
     if (letters.n_folded == 0) return ST_OK;
-    status_t status = intern(&vocabulary->interned, letters.folded, letters.n_folded,
-                             &token->folded, err);
+    status_t status =
+        intern(&vocabulary->interned, letters.folded, letters.n_folded, &token->folded, err);
     if (status == ST_OK) status = add_affixes(vocabulary, &letters, token, err);
     if (status == ST_OK) status = add_pieces(vocabulary, &letters, token, err);
     return status;
 }
 
-status_t lexical_vocabulary_create(struct lexical_vocabulary **out,
-                                   const struct token_texts *texts, struct error *err)
+status_t lexical_vocabulary_create(struct lexical_vocabulary **out, const struct token_texts *texts,
+                                   struct error *err)
 {
     struct lexical_vocabulary *made = calloc(1, sizeof *made);
     if (!made) return error_set(err, ST_NO_MEMORY, "vocabulary");

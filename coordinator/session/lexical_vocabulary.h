@@ -28,16 +28,16 @@ enum {
 
 /* Classes of tokens; a token is in any number of them. */
 enum lexical_class {
-    CLASS_DIGITS,       /* only digits, besides white space */
+    CLASS_DIGITS, /* only digits, besides white space */
     CLASS_HAS_DIGIT,
     CLASS_CAPITALISED,  /* one capital, then at least one small letter and no further capital */
     CLASS_ALL_CAPITALS, /* at least two letters, all capital */
     CLASS_ONE_LETTER,
-    CLASS_PUNCTUATION,  /* only punctuation or symbols, besides white space */
-    CLASS_LINE_BREAK,   /* holds one */
-    CLASS_WHITE_SPACE,  /* nothing else */
-    CLASS_WORD_START,   /* white space, then a letter */
-    CLASS_WORD_PIECE,   /* starts with a small letter, no white space before */
+    CLASS_PUNCTUATION, /* only punctuation or symbols, besides white space */
+    CLASS_LINE_BREAK,  /* holds one */
+    CLASS_WHITE_SPACE, /* nothing else */
+    CLASS_WORD_START,  /* white space, then a letter */
+    CLASS_WORD_PIECE,  /* starts with a small letter, no white space before */
     CLASS_NOT_ASCII,
     LEXICAL_N_CLASSES
 };
@@ -49,9 +49,9 @@ struct lexical_token {
     uint32_t folded;                      /* the whole spelling */
     uint32_t prefixes[LEXICAL_N_AFFIXES]; /* of 2, 3, 4 characters; LEXICAL_NO_TEXT if shorter */
     uint32_t suffixes[LEXICAL_N_AFFIXES];
-    uint32_t first_piece;                 /* in the pool of pieces */
+    uint32_t first_piece; /* in the pool of pieces */
     uint16_t n_pieces;
-    uint16_t classes;                     /* bit c: enum lexical_class c */
+    uint16_t classes; /* bit c: enum lexical_class c */
 };
 
 struct lexical_vocabulary; /* opaque */
@@ -59,8 +59,7 @@ struct lexical_vocabulary; /* opaque */
 /* Keeps its own copy of what it needs, except `texts`, which is borrowed for its life. On ST_OK
  * the caller owns *out. Errors: ST_NO_MEMORY, ST_TOO_LARGE. */
 MUST_CHECK status_t lexical_vocabulary_create(struct lexical_vocabulary **out,
-                                              const struct token_texts *texts,
-                                              struct error *err);
+                                              const struct token_texts *texts, struct error *err);
 void lexical_vocabulary_destroy(struct lexical_vocabulary **vocabulary); /* NULL-safe */
 
 size_t lexical_vocabulary_n_tokens(const struct lexical_vocabulary *vocabulary);

@@ -58,7 +58,7 @@ double null_model_p(const struct null_model *model, double score);
 
 /* Benjamini and Hochberg (1995): is_discovery[i] where p[i] is at most the largest p_(k) with
  * p_(k) <= k q / n. Errors: ST_BAD_INPUT (p or q outside [0, 1]), ST_NO_MEMORY. */
-MUST_CHECK status_t null_benjamini_hochberg(const double *p, size_t n, double q,
-                                            bool *is_discovery, struct error *err);
+MUST_CHECK status_t null_benjamini_hochberg(const double *p, size_t n, double q, bool *is_discovery,
+                                            struct error *err);
 
 #endif

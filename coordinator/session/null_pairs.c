@@ -20,8 +20,7 @@ struct null_pairs_params null_pairs_params_default(uint64_t seed, uint64_t score
 static int compare_density(const void *left, const void *right)
 {
     const struct ranked_feature *a = left, *b = right;
-    if (a->density < b->density || a->density > b->density)
-        return a->density < b->density ? -1 : 1;
+    if (a->density < b->density || a->density > b->density) return a->density < b->density ? -1 : 1;
     return (a->index > b->index) - (a->index < b->index);
 }
 
@@ -76,10 +75,10 @@ status_t null_pairs_choose(const double *density, size_t n_features,
                            const struct null_pairs_params *params, struct null_pair **out,
                            size_t *n_out, struct error *err)
 {
-    const size_t n_small = (size_t)params->n_pairs /
-                           (params->min_per_feature ? params->min_per_feature : 1);
-    const size_t n_total = n_features < n_small ? n_features * params->min_per_feature
-                                                : params->n_pairs;
+    const size_t n_small =
+        (size_t)params->n_pairs / (params->min_per_feature ? params->min_per_feature : 1);
+    const size_t n_total =
+        n_features < n_small ? n_features * params->min_per_feature : params->n_pairs;
     if (n_features > UINT32_MAX / 2)
         return error_set(err, ST_TOO_LARGE, "null of %zu features", n_features);
     struct ranked_feature *ranked = calloc(n_features + 1, sizeof *ranked);
@@ -96,13 +95,12 @@ status_t null_pairs_choose(const double *density, size_t n_features,
         order[i] = (uint32_t)i;
     }
     qsort(ranked, n_features, sizeof *ranked, compare_density);
-    struct pairing pairing = {ranked, n_features,
-                              draw_stream(params->seed, DRAW_NULL_PAIRS, params->score_type),
-                              pairs, 0, others};
+    struct pairing pairing = {
+        ranked, n_features, draw_stream(params->seed, DRAW_NULL_PAIRS, params->score_type),
+        pairs,  0,          others};
     draw_shuffle(&pairing.draw, order, n_features); /* who gets one more, or one at all */
     for (size_t i = 0; i < n_features; i++)
-        pair_feature(&pairing, order[i],
-                     n_total / n_features + (i < n_total % n_features ? 1 : 0));
+        pair_feature(&pairing, order[i], n_total / n_features + (i < n_total % n_features ? 1 : 0));
     qsort(pairs, pairing.n_pairs, sizeof *pairs, compare_pairs);
     *n_out = pairing.n_pairs;
     *out = pairs;

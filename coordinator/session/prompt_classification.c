@@ -16,8 +16,7 @@ static status_t append_windows(struct buffer *out,
         const struct prompt_item *item = &params->items->items[params->plan->order[first + i]];
         status = buffer_printf(out, err, "%sText %zu: ", i > 0 ? "\n" : "", i + 1);
         if (status == ST_OK)
-            status =
-                prompt_data_append_window(out, item->window, params->texts, item->marks, err);
+            status = prompt_data_append_window(out, item->window, params->texts, item->marks, err);
     }
     return status;
 }

@@ -25,8 +25,8 @@ struct prompt_classification_params {
 
 /* Append prompt `index` of the plan to `messages`. Errors: ST_BAD_INPUT (template, empty label),
  * ST_TOO_LARGE, ST_NO_MEMORY. */
-MUST_CHECK status_t
-prompt_classification_build(const struct prompt_classification_params *params, size_t index,
-                            struct prompt_messages *messages, struct error *err);
+MUST_CHECK status_t prompt_classification_build(const struct prompt_classification_params *params,
+                                                size_t index, struct prompt_messages *messages,
+                                                struct error *err);
 
 #endif

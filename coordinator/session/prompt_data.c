@@ -12,9 +12,9 @@
 
 /* What chat templates take for control tokens, besides "<|" and "|>". */
 static const char *const CONTROL_TOKENS[] = {
-    "<s>",     "</s>",    "<bos>",           "<eos>",          "<pad>",
-    "<unk>",   "<think>", "</think>",        "<start_of_turn>", "<end_of_turn>",
-    "<mask>",  "<tool_call>", "</tool_call>", "<\xEF\xBD\x9C" /* full-width bar */};
+    "<s>",    "</s>",        "<bos>",        "<eos>",           "<pad>",
+    "<unk>",  "<think>",     "</think>",     "<start_of_turn>", "<end_of_turn>",
+    "<mask>", "<tool_call>", "</tool_call>", "<\xEF\xBD\x9C" /* full-width bar */};
 
 static bool starts_with(const char *text, size_t n_bytes, const char *prefix)
 {
@@ -63,8 +63,7 @@ static status_t append_character(struct buffer *out, const char *text, size_t n_
         return buffer_append_text(out, UTF8_REPLACEMENT, err);
     }
     if (c < 0x20 || c == 0x7F) return append_control(out, c, err);
-    if (is_hidden(c))
-        return buffer_printf(out, err, "\xE2\x9F\xA8U+%04X\xE2\x9F\xA9", (unsigned)c);
+    if (is_hidden(c)) return buffer_printf(out, err, "\xE2\x9F\xA8U+%04X\xE2\x9F\xA9", (unsigned)c);
     if (c == '<' && is_harmful(text, n_bytes, at, touches_mark))
         return buffer_append_text(out, HARMLESS_OPEN, err);
     if (c == '>' && is_harmful(text, n_bytes, at, touches_mark))
@@ -88,8 +87,8 @@ status_t prompt_data_append(struct buffer *out, const char *text, size_t n_bytes
                                             : marks[mark].begin;
         size_t n_read = 1;
         if (status == ST_OK)
-            status = append_character(out, text, n_bytes, at, after_mark || at + 1 == edge,
-                                      &n_read, err);
+            status = append_character(out, text, n_bytes, at, after_mark || at + 1 == edge, &n_read,
+                                      err);
         at += n_read;
         after_mark = false;
         if (status == ST_OK && is_open && at >= marks[mark].end) {

@@ -50,8 +50,8 @@ static size_t listed_tokens(const struct window *window, const bool *marks,
 }
 
 static status_t append_strengths(struct buffer *out, const struct window *window,
-                                 const struct window_text *text, const bool *marks,
-                                 float max_value, struct error *err)
+                                 const struct window_text *text, const bool *marks, float max_value,
+                                 struct error *err)
 {
     size_t listed[PROMPT_LISTED_TOKENS];
     const size_t n = listed_tokens(window, marks, listed);
@@ -67,8 +67,7 @@ static status_t append_strengths(struct buffer *out, const struct window *window
 }
 
 static status_t append_firing(struct buffer *out, size_t number, const struct window *window,
-                              float max_value, const struct token_texts *texts,
-                              struct error *err)
+                              float max_value, const struct token_texts *texts, struct error *err)
 {
     struct window_text text;
     bool *marks = calloc(window->n_tokens + 1, sizeof *marks);
@@ -78,8 +77,7 @@ static status_t append_firing(struct buffer *out, size_t number, const struct wi
         (void)window_mark_strong(window, STRONG_FRACTION, marks);
         status = buffer_printf(out, err, "%sExample %zu: ", number > 1 ? "\n\n" : "", number);
         if (status == ST_OK) status = prompt_data_append_text(out, &text, marks, err);
-        if (status == ST_OK)
-            status = append_strengths(out, window, &text, marks, max_value, err);
+        if (status == ST_OK) status = append_strengths(out, window, &text, marks, max_value, err);
         window_text_fini(&text);
     }
     free(marks);
@@ -96,9 +94,8 @@ static int compare_shown(const void *left, const void *right)
 }
 
 /* The strongest window and the first others, n_firing together, by falling maximum. */
-static status_t append_all_firing(struct buffer *out,
-                                  const struct prompt_explainer_params *params, size_t n_firing,
-                                  struct error *err)
+static status_t append_all_firing(struct buffer *out, const struct prompt_explainer_params *params,
+                                  size_t n_firing, struct error *err)
 {
     const struct window *first = strongest(params->firing, params->n_firing);
     const struct window **chosen = calloc(n_firing + 1, sizeof *chosen);
@@ -115,9 +112,8 @@ static status_t append_all_firing(struct buffer *out,
     return status;
 }
 
-static status_t append_all_silent(struct buffer *out,
-                                  const struct prompt_explainer_params *params, size_t n_silent,
-                                  struct error *err)
+static status_t append_all_silent(struct buffer *out, const struct prompt_explainer_params *params,
+                                  size_t n_silent, struct error *err)
 {
     status_t status = ST_OK;
     if (n_silent == 0) return buffer_append_text(out, "(none are given)", err);

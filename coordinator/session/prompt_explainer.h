@@ -42,7 +42,6 @@ struct prompt_explainer_shown {
  * whose kind is not true, template), ST_TOO_LARGE if not even one example fits, ST_NO_MEMORY. */
 MUST_CHECK status_t prompt_explainer_build(const struct prompt_explainer_params *params,
                                            struct prompt_messages *messages,
-                                           struct prompt_explainer_shown *shown,
-                                           struct error *err);
+                                           struct prompt_explainer_shown *shown, struct error *err);
 
 #endif

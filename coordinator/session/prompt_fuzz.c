@@ -18,12 +18,11 @@ struct fuzzer {
     size_t n_marks;   /* used of made.marks */
     uint32_t *firing; /* [n_firing], indices of items that fire: they lend their shapes */
     size_t n_firing;
-    bool *allowed; /* [longest window]: where a highlight may go */
+    bool *allowed;    /* [longest window]: where a highlight may go */
     uint32_t *starts; /* [longest window]: preferred places */
 };
 
-static bool *take_marks(struct fuzzer *fuzzer, const struct window *window,
-                        enum window_kind truth)
+static bool *take_marks(struct fuzzer *fuzzer, const struct window *window, enum window_kind truth)
 {
     bool *marks = fuzzer->made.marks + fuzzer->n_marks;
     fuzzer->n_marks += window->n_tokens;

@@ -101,8 +101,7 @@ void prompt_plan_fini(struct prompt_plan *plan)
 }
 
 void prompt_plan_judge(const struct prompt_plan *plan, const struct prompt_items *items,
-                       size_t index, const enum judge_answer *answers,
-                       struct judgement *judgements)
+                       size_t index, const enum judge_answer *answers, struct judgement *judgements)
 {
     size_t n;
     const size_t first = prompt_plan_range(plan, index, &n);

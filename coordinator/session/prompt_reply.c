@@ -7,8 +7,7 @@
 
 enum { MAX_OBJECTS_TRIED = 64 };
 
-static const char *const TYPE_NAMES[] = {NULL, "concrete", "syntactic", "abstract",
-                                         "polysemantic"};
+static const char *const TYPE_NAMES[] = {NULL, "concrete", "syntactic", "abstract", "polysemantic"};
 
 const char *feature_type_name(enum feature_type type)
 {

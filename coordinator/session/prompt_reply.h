@@ -36,8 +36,8 @@ struct prompt_label {
 
 /* {"label": "...", "type": "..."}; the type may be missing or unknown (then none). Errors:
  * ST_BAD_INPUT (no such object, label not a string or empty after cleaning), ST_TOO_LARGE. */
-MUST_CHECK status_t prompt_reply_label(const char *reply, size_t n_bytes,
-                                       struct prompt_label *out, struct error *err);
+MUST_CHECK status_t prompt_reply_label(const char *reply, size_t n_bytes, struct prompt_label *out,
+                                       struct error *err);
 
 /* {"answers": [0, 1, ...]} with exactly n_answers entries of 0, 1, true or false, written to
  * answers[n_answers]; untouched on failure. is_repaired may be NULL. Errors: ST_BAD_INPUT,
@@ -49,7 +49,6 @@ MUST_CHECK status_t prompt_reply_answers(const char *reply, size_t n_bytes, size
 /* One line of a label: control and invisible characters become spaces, runs of white space one
  * space, ends trimmed, cut to 512 bytes between characters; bytes that are not UTF-8 become
  * U+FFFD. Returns the length; 0 means the label is empty and must be refused. */
-size_t prompt_label_clean(const char *text, size_t n_bytes,
-                          char out[PROMPT_MAX_LABEL_BYTES + 1]);
+size_t prompt_label_clean(const char *text, size_t n_bytes, char out[PROMPT_MAX_LABEL_BYTES + 1]);
 
 #endif

@@ -67,8 +67,7 @@ status_t prompt_request_write(const struct prompt_request *request, struct buffe
                               struct error *err)
 {
     json_t *body = body_of(request);
-    if (!body)
-        return error_set(err, ST_BAD_INPUT, "request: text that is not UTF-8, or no memory");
+    if (!body) return error_set(err, ST_BAD_INPUT, "request: text that is not UTF-8, or no memory");
     char *text = json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS);
     status_t status = text ? buffer_append(out, text, strlen(text), err)
                            : error_set(err, ST_NO_MEMORY, "request body");

@@ -27,7 +27,7 @@ static inline uint32_t prompt_request_answer_tokens(size_t n_answers)
 
 /* Append the JSON (temperature 0). An empty system message is left out. Errors: ST_BAD_INPUT
  * (messages or model are not UTF-8), ST_NO_MEMORY, ST_TOO_LARGE. */
-MUST_CHECK status_t prompt_request_write(const struct prompt_request *request,
-                                         struct buffer *out, struct error *err);
+MUST_CHECK status_t prompt_request_write(const struct prompt_request *request, struct buffer *out,
+                                         struct error *err);
 
 #endif

@@ -216,15 +216,15 @@ status_t prompt_template_check_fields(const struct prompt_template *template_,
         for (size_t f = 0; f < template_->n_fields; f++)
             is_used |= !strcmp(names[i], template_->fields[f]);
         if (!is_used)
-            return error_set(err, ST_BAD_INPUT, "%s: the field {{%s}} is missing",
-                             template_->name, names[i]);
+            return error_set(err, ST_BAD_INPUT, "%s: the field {{%s}} is missing", template_->name,
+                             names[i]);
     }
     return ST_OK;
 }
 
 static status_t fill_section(const struct prompt_template *template_, enum section section,
-                             const struct prompt_field *fields, size_t n_fields,
-                             struct buffer *out, struct error *err)
+                             const struct prompt_field *fields, size_t n_fields, struct buffer *out,
+                             struct error *err)
 {
     const char *text = template_->sections[section].begin;
     size_t n_left = text ? template_->sections[section].n_bytes : 0;

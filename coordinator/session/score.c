@@ -119,8 +119,8 @@ status_t score_auroc(const struct judgement *judgements, size_t n_judgements,
             if (!judgement->has_probability) goto done;
             probability = judgement->probability;
             if (!(probability >= 0.0 && probability <= 1.0)) {
-                status = error_set(err, ST_BAD_INPUT, "judgement %zu: probability %g", i,
-                                   probability);
+                status =
+                    error_set(err, ST_BAD_INPUT, "judgement %zu: probability %g", i, probability);
                 goto done;
             }
         }

@@ -22,11 +22,11 @@
 enum judge_answer { ANSWER_FAILED = -1, ANSWER_SILENT = 0, ANSWER_FIRES = 1 };
 
 struct judgement {
-    uint64_t document_key;    /* the unit of the bootstrap */
-    enum window_kind truth;   /* of the item: a firing window with wrong tokens marked is hard */
+    uint64_t document_key;  /* the unit of the bootstrap */
+    enum window_kind truth; /* of the item: a firing window with wrong tokens marked is hard */
     enum judge_answer answer;
     bool has_probability;
-    double probability;       /* that it fires, where the provider gives one */
+    double probability; /* that it fires, where the provider gives one */
 };
 
 enum score_negatives { NEGATIVES_RANDOM, NEGATIVES_HARD };

@@ -17,17 +17,17 @@ status_t score_summarise(const struct judgement *judgements, size_t n_judgements
         status = document_counts_build(judgements, n_judgements, NULL, 0, negatives, &documents,
                                        &made.n_documents, err);
     if (status == ST_OK && made.balanced_accuracy.is_defined)
-        status = bootstrap_balanced_accuracy(documents, made.n_documents, params, &made.interval,
-                                             err);
+        status =
+            bootstrap_balanced_accuracy(documents, made.n_documents, params, &made.interval, err);
     free(documents);
     if (status == ST_OK) *out = made;
     return status;
 }
 
-status_t score_compare(const struct judgement *label, size_t n_label,
-                       const struct judgement *rival, size_t n_rival,
-                       enum score_negatives negatives, const struct bootstrap_params *params,
-                       struct score_comparison *out, struct error *err)
+status_t score_compare(const struct judgement *label, size_t n_label, const struct judgement *rival,
+                       size_t n_rival, enum score_negatives negatives,
+                       const struct bootstrap_params *params, struct score_comparison *out,
+                       struct error *err)
 {
     const struct confusion counts = score_count(label, n_label, negatives);
     const struct confusion rival_counts = score_count(rival, n_rival, negatives);

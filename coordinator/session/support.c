@@ -39,9 +39,8 @@ static enum support_verdict verdict_of(const struct support_claim *claim,
 }
 
 status_t support_decide(const struct support_claim *claims, size_t n_claims,
-                        const struct null_model *null,
-                        const struct support_thresholds *thresholds, struct support *out,
-                        struct error *err)
+                        const struct null_model *null, const struct support_thresholds *thresholds,
+                        struct support *out, struct error *err)
 {
     double *p = calloc(n_claims + 1, sizeof *p);
     bool *is_discovery = calloc(n_claims + 1, sizeof *is_discovery);
@@ -68,10 +67,9 @@ status_t support_decide(const struct support_claim *claims, size_t n_claims,
         const bool has_null = score.is_defined && null->n_scores > 0;
         const bool is_eligible =
             score.is_defined && feature_status_can_be_supported(claims[i].status);
-        out[i].z = score.is_defined ? null_model_z(null, score.value)
-                                    : (struct score_value){false, 0.0};
-        out[i].p = (struct score_value){has_null,
-                                        has_null ? null_model_p(null, score.value) : 0.0};
+        out[i].z =
+            score.is_defined ? null_model_z(null, score.value) : (struct score_value){false, 0.0};
+        out[i].p = (struct score_value){has_null, has_null ? null_model_p(null, score.value) : 0.0};
         out[i].verdict = verdict_of(&claims[i], null, thresholds, out[i].z,
                                     is_eligible && is_discovery[n_eligible]);
         n_eligible += is_eligible;

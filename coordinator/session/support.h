@@ -16,12 +16,12 @@
 
 enum support_verdict {
     SUPPORT_SUPPORTED,
-    SUPPORT_STATUS,         /* dead, insufficient, dense or position */
-    SUPPORT_NO_SCORE,       /* undefined */
-    SUPPORT_NO_NULL,        /* fewer than two null scores */
+    SUPPORT_STATUS,   /* dead, insufficient, dense or position */
+    SUPPORT_NO_SCORE, /* undefined */
+    SUPPORT_NO_NULL,  /* fewer than two null scores */
     SUPPORT_JUDGE_CONSTANT,
-    SUPPORT_ROUNDS,         /* fewer than rounds.min */
-    SUPPORT_ADVERSARIAL,    /* the adversarial round was not passed */
+    SUPPORT_ROUNDS,      /* fewer than rounds.min */
+    SUPPORT_ADVERSARIAL, /* the adversarial round was not passed */
     SUPPORT_Z,
     SUPPORT_FALSE_DISCOVERY
 };
@@ -53,7 +53,7 @@ struct support {
  * that is not finite), ST_NO_MEMORY. */
 MUST_CHECK status_t support_decide(const struct support_claim *claims, size_t n_claims,
                                    const struct null_model *null,
-                                   const struct support_thresholds *thresholds,
-                                   struct support *out, struct error *err);
+                                   const struct support_thresholds *thresholds, struct support *out,
+                                   struct error *err);
 
 #endif

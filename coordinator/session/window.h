@@ -25,7 +25,7 @@ enum { WINDOW_N_KINDS = 3 };
 const char *window_kind_name(enum window_kind kind);
 
 struct window {
-    const uint32_t *tokens;   /* [n_tokens], borrowed */
+    const uint32_t *tokens; /* [n_tokens], borrowed */
     size_t n_tokens;
     const float *activations; /* [n_tokens], borrowed; NULL: silent everywhere */
     uint64_t document_key;    /* hash of the document's id */
@@ -71,7 +71,6 @@ int window_compare(const struct window *a, const struct window *b);
 
 /* Is the kind true (a firing window fires, a silent one does not), are values finite and >= 0,
  * is there a token? ST_BAD_INPUT says what is wrong with window `index`. */
-MUST_CHECK status_t window_check(const struct window *windows, size_t n_windows,
-                                 struct error *err);
+MUST_CHECK status_t window_check(const struct window *windows, size_t n_windows, struct error *err);
 
 #endif

@@ -15,8 +15,8 @@ struct gram {
 struct window_overlap {
     struct gram *grams;
     size_t n_grams;
-    uint32_t *buckets; /* [n_buckets], index + 1 */
-    size_t n_buckets;  /* a power of two */
+    uint32_t *buckets;    /* [n_buckets], index + 1 */
+    size_t n_buckets;     /* a power of two */
     uint32_t *n_grams_of; /* [n_windows]: distinct grams */
     uint32_t *n_common;   /* [n_windows], zero between calls */
     size_t n_windows;
@@ -75,8 +75,7 @@ static status_t remember(struct window_overlap *overlap, const struct window *wi
     overlap->n_grams_of[index] = (uint32_t)n;
     for (size_t i = 0; i < n; i++) {
         uint32_t *bucket = &overlap->buckets[overlap->scratch[i] & (overlap->n_buckets - 1)];
-        overlap->grams[overlap->n_grams++] =
-            (struct gram){overlap->scratch[i], index, *bucket};
+        overlap->grams[overlap->n_grams++] = (struct gram){overlap->scratch[i], index, *bucket};
         *bucket = (uint32_t)overlap->n_grams;
     }
     return ST_OK;

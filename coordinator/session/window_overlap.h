@@ -14,9 +14,8 @@ struct window_overlap; /* opaque: the grams of a set of windows */
 
 /* Remember the grams of windows[n_windows] (nothing is borrowed afterwards). On ST_OK the caller
  * owns *out. Errors: ST_NO_MEMORY, ST_TOO_LARGE. */
-MUST_CHECK status_t window_overlap_create(struct window_overlap **out,
-                                          const struct window *windows, size_t n_windows,
-                                          struct error *err);
+MUST_CHECK status_t window_overlap_create(struct window_overlap **out, const struct window *windows,
+                                          size_t n_windows, struct error *err);
 void window_overlap_destroy(struct window_overlap **overlap); /* NULL-safe */
 
 /* *jaccard = the largest index of `window` with any remembered one; 0 without any. Errors:

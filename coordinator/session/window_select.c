@@ -66,8 +66,8 @@ static bool is_refused(struct window_selection *counts, const struct window *win
         counts->n_mislabelled++;
         return true;
     }
-    if (n_keys > 0 && bsearch(&window->document_key, explain_keys, n_keys, sizeof *explain_keys,
-                              compare_keys)) {
+    if (n_keys > 0 &&
+        bsearch(&window->document_key, explain_keys, n_keys, sizeof *explain_keys, compare_keys)) {
         counts->n_leaked++;
         return true;
     }
@@ -93,9 +93,8 @@ static status_t admit(struct chooser *chooser, const struct window *pool, size_t
             chooser->made.n_near_duplicates++;
             continue;
         }
-        chooser->candidates[chooser->n++] =
-            (struct candidate){&pool[i], window_max(&pool[i]),
-                               order_of(chooser->params, &pool[i]), false};
+        chooser->candidates[chooser->n++] = (struct candidate){
+            &pool[i], window_max(&pool[i]), order_of(chooser->params, &pool[i]), false};
     }
     qsort(chooser->candidates, chooser->n, sizeof chooser->candidates[0], compare_candidates);
 done:

@@ -27,8 +27,7 @@ static inline void *keep_alloc(size_t n_items, size_t item_size)
 static inline struct token_texts texts_of(const char *const *words, size_t n_words)
 {
     struct token_text *texts = keep_alloc(n_words, sizeof *texts);
-    for (size_t i = 0; i < n_words; i++)
-        texts[i] = (struct token_text){words[i], strlen(words[i])};
+    for (size_t i = 0; i < n_words; i++) texts[i] = (struct token_text){words[i], strlen(words[i])};
     return (struct token_texts){texts, n_words};
 }
 

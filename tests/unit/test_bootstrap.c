@@ -102,14 +102,16 @@ Test(bootstrap, same_seed_same_interval_and_another_subject_another_stream)
     cr_assert_eq(
         bootstrap_documents(balanced_of_drawn, (void *)(uintptr_t)SIX, 6, &other, &c, NULL), ST_OK);
     cr_expect(a.low == b.low && a.high == b.high);
-    struct draw first = draw_stream(17, DRAW_BOOTSTRAP, 4), second = draw_stream(17, DRAW_BOOTSTRAP, 5);
+    struct draw first = draw_stream(17, DRAW_BOOTSTRAP, 4),
+                second = draw_stream(17, DRAW_BOOTSTRAP, 5);
     cr_expect_neq(draw_next(&first), draw_next(&second));
 }
 
 Test(bootstrap, redraws_what_lacks_a_class_and_gives_up_without_one)
 {
-    static const struct document_counts apart[2] = {{.document_key = 1, .label = {.n_true_firing = 1}},
-                                                    {.document_key = 2, .label = {.n_true_silent = 1}}};
+    static const struct document_counts apart[2] = {
+        {.document_key = 1, .label = {.n_true_firing = 1}},
+        {.document_key = 2, .label = {.n_true_silent = 1}}};
     struct interval got;
     const struct bootstrap_params some = params(2000);
     cr_assert_eq(bootstrap_balanced_accuracy(apart, 2, &some, &got, NULL), ST_OK);
@@ -141,14 +143,14 @@ Test(bootstrap, groups_judgements_by_document_whatever_their_order)
                                            .answer = i % 2 ? ANSWER_FIRES : ANSWER_SILENT};
     struct document_counts *forward, *backward;
     size_t n_forward, n_backward;
-    cr_assert_eq(document_counts_build(judgements, 9, NULL, 0, NEGATIVES_RANDOM, &forward,
-                                       &n_forward, NULL),
-                 ST_OK);
+    cr_assert_eq(
+        document_counts_build(judgements, 9, NULL, 0, NEGATIVES_RANDOM, &forward, &n_forward, NULL),
+        ST_OK);
     struct judgement reversed[9];
     for (size_t i = 0; i < 9; i++) reversed[i] = judgements[8 - i];
-    cr_assert_eq(document_counts_build(reversed, 9, NULL, 0, NEGATIVES_RANDOM, &backward,
-                                       &n_backward, NULL),
-                 ST_OK);
+    cr_assert_eq(
+        document_counts_build(reversed, 9, NULL, 0, NEGATIVES_RANDOM, &backward, &n_backward, NULL),
+        ST_OK);
     cr_assert_eq(n_forward, 3);
     cr_assert_eq(n_backward, 3);
     for (size_t d = 0; d < 3; d++) {

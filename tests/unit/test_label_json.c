@@ -10,14 +10,13 @@ static const float VALUES[] = {2.0f / 3.0f, 0.0f, 0.0f, 123456.789f, 1e-7f};
 static const struct window FIRING = {TOKENS, 5, VALUES, 0xabcdef, 3, 64, WINDOW_FIRING};
 static const struct window SILENT = {TOKENS, 2, NULL, 0x1, 4, 0, WINDOW_SILENT_HARD};
 
-static const struct score_summary SUMMARY = {
-    .counts = {17, 3, 18, 2, 1, 0},
-    .balanced_accuracy = {true, 0.875},
-    .interval = {true, 0.75, 1.0 / 3.0 + 0.6, 0},
-    .f1 = {true, 34.0 / 39.0},
-    .precision = {true, 17.0 / 19.0},
-    .recall = {true, 0.85},
-    .n_documents = 38};
+static const struct score_summary SUMMARY = {.counts = {17, 3, 18, 2, 1, 0},
+                                             .balanced_accuracy = {true, 0.875},
+                                             .interval = {true, 0.75, 1.0 / 3.0 + 0.6, 0},
+                                             .f1 = {true, 34.0 / 39.0},
+                                             .precision = {true, 17.0 / 19.0},
+                                             .recall = {true, 0.85},
+                                             .n_documents = 38};
 static const struct score_summary UNDEFINED = {.counts = {17, 3, 0, 0, 1, 0}, .n_documents = 20};
 
 struct scene {

@@ -7,8 +7,8 @@ enum { N_FIRING = 40, N_SILENT = 40, N_HARD = 20, N_TOKENS = 24 };
 enum { N_ALL = N_FIRING + N_SILENT + N_HARD };
 
 /* Words 0..9 are special, 10 onwards are filler. */
-static const char *const SPECIAL[] = {" cat", " Cat", " dog", " New", " York", " undo",
-                                      " untie", "unfit", " 42", "\n"};
+static const char *const SPECIAL[] = {" cat",  " Cat",   " dog",  " New", " York",
+                                      " undo", " untie", "unfit", " 42",  "\n"};
 enum { CAT, CAPITAL_CAT, DOG, NEW, YORK, UNDO, UNTIE, UNFIT, FORTY_TWO, BREAK, FILLER };
 enum { N_WORDS = 400 };
 
@@ -245,8 +245,8 @@ Test(lexical, marks_on_the_wrong_tokens_are_told_apart)
                                                   &bench.windows[i], wrong));
     }
     static const bool none[N_TOKENS] = {false};
-    cr_expect(!lexical_pattern_predict_marked(&label.pattern, bench.vocabulary,
-                                              &bench.windows[0], none));
+    cr_expect(
+        !lexical_pattern_predict_marked(&label.pattern, bench.vocabulary, &bench.windows[0], none));
     end_bench(&bench);
 }
 
@@ -255,8 +255,8 @@ Test(lexical, refuses_what_it_cannot_explain)
     struct bench bench = make_bench(10);
     struct lexical_label label;
     struct error err = {0};
-    cr_expect_eq(lexical_explain(bench.workspace, bench.windows, N_ALL, &label, &err),
-                 ST_BAD_INPUT, "no firing window");
+    cr_expect_eq(lexical_explain(bench.workspace, bench.windows, N_ALL, &label, &err), ST_BAD_INPUT,
+                 "no firing window");
     error_clear(&err);
     static struct window many[LEXICAL_MAX_WINDOWS + 1];
     for (size_t i = 0; i <= LEXICAL_MAX_WINDOWS; i++) many[i] = bench.windows[0];

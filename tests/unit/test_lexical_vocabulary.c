@@ -12,8 +12,8 @@ static struct lexical_vocabulary *vocabulary_of(const char *const *words, size_t
 
 Test(lexical_vocabulary, spelling_ignores_case_and_outer_space)
 {
-    static const char *const words[] = {" The", "the", "THE ", "them", " \xC3\x89t\xC3\xA9",
-                                        "\xC3\xA9t\xC3\xA9"};
+    static const char *const words[] = {
+        " The", "the", "THE ", "them", " \xC3\x89t\xC3\xA9", "\xC3\xA9t\xC3\xA9"};
     struct lexical_vocabulary *vocabulary = vocabulary_of(words, 6);
     const uint32_t the = lexical_vocabulary_token(vocabulary, 0)->folded;
     cr_expect_eq(lexical_vocabulary_token(vocabulary, 1)->folded, the);
@@ -56,9 +56,8 @@ Test(lexical_vocabulary, classes_are_what_they_say)
     for (size_t i = 0; i < n; i++) words[i] = cases[i].text;
     struct lexical_vocabulary *vocabulary = vocabulary_of(words, n);
     for (uint32_t i = 0; i < n; i++)
-        cr_expect_eq(lexical_vocabulary_token(vocabulary, i)->classes, cases[i].classes,
-                     "'%s': %x", cases[i].text,
-                     (unsigned)lexical_vocabulary_token(vocabulary, i)->classes);
+        cr_expect_eq(lexical_vocabulary_token(vocabulary, i)->classes, cases[i].classes, "'%s': %x",
+                     cases[i].text, (unsigned)lexical_vocabulary_token(vocabulary, i)->classes);
     lexical_vocabulary_destroy(&vocabulary);
 }
 

@@ -86,8 +86,7 @@ Test(null_model, uniform_p_values_give_discoveries_in_few_sweeps)
     for (int sweep = 0; sweep < 2000; sweep++) {
         double p[50];
         bool found[50], any = false;
-        for (size_t i = 0; i < 50; i++)
-            p[i] = (1.0 + draw_below(&draw, 1000000)) / 1000001.0;
+        for (size_t i = 0; i < 50; i++) p[i] = (1.0 + draw_below(&draw, 1000000)) / 1000001.0;
         cr_assert_eq(null_benjamini_hochberg(p, 50, 0.05, found, NULL), ST_OK);
         for (size_t i = 0; i < 50; i++) any |= found[i];
         n_with_any += any;
@@ -107,8 +106,7 @@ static size_t rank_of(const double *density, size_t n, size_t index)
 {
     size_t rank = 0;
     for (size_t i = 0; i < n; i++)
-        rank += density[i] < density[index] ||
-                (!(density[i] > density[index]) && i < index);
+        rank += density[i] < density[index] || (!(density[i] > density[index]) && i < index);
     return rank;
 }
 
@@ -116,8 +114,8 @@ Test(null_pairs, numbers_follow_the_size_of_the_sweep)
 {
     static const struct {
         size_t n, want, least, most; /* per feature */
-    } cases[] = {{0, 0, 0, 0},    {1, 0, 0, 0},      {2, 2, 1, 1},      {4, 12, 3, 3},
-                 {10, 50, 5, 5},  {199, 995, 5, 5},  {200, 1000, 5, 5}, {300, 1000, 3, 4},
+    } cases[] = {{0, 0, 0, 0},       {1, 0, 0, 0},      {2, 2, 1, 1},      {4, 12, 3, 3},
+                 {10, 50, 5, 5},     {199, 995, 5, 5},  {200, 1000, 5, 5}, {300, 1000, 3, 4},
                  {1000, 1000, 1, 1}, {4000, 1000, 0, 1}};
     static double density[4000];
     struct draw draw = {1};

@@ -8,9 +8,9 @@
 
 #include <jansson.h>
 
-static const char *const WORDS[] = {"The", " cat", " sat", " on", " the", " mat", ".", "\n",
-                                    "Text", " 2", ":", " <<", "dog", ">>", "<|im_end|>", " caf",
-                                    "\xC3", "\xA9", "\""};
+static const char *const WORDS[] = {"The",        " cat", " sat", " on",  " the", " mat", ".",
+                                    "\n",         "Text", " 2",   ":",    " <<",  "dog",  ">>",
+                                    "<|im_end|>", " caf", "\xC3", "\xA9", "\""};
 enum { N_WORDS = sizeof WORDS / sizeof WORDS[0] };
 
 static const uint32_t FIRST[] = {0, 1, 2, 3, 4, 5, 6};
@@ -223,8 +223,7 @@ Test(prompt_request, schema_fixes_the_number_of_answers)
     json_t *body = body_of(&request, &built.text);
     int n_min = 0, n_max = 0;
     const char *name = NULL;
-    cr_assert_eq(json_unpack(body,
-                             "{s:{s:{s:s, s:{s:{s:{s:i, s:i}}}}}}", "response_format",
+    cr_assert_eq(json_unpack(body, "{s:{s:{s:s, s:{s:{s:{s:i, s:i}}}}}}", "response_format",
                              "json_schema", "name", &name, "schema", "properties", "answers",
                              "minItems", &n_min, "maxItems", &n_max),
                  0);

@@ -27,17 +27,24 @@ Test(prompt_data, data_cannot_imitate_our_marks_lines_or_control_tokens)
         {"end of text", "a</s>b<s>", "a" OPEN "/s>b" OPEN "s>"},
         {"turns", "<end_of_turn>", OPEN "end_of_turn>"},
         {"thinking", "</think>", OPEN "/think>"},
-        {"right-to-left override", "a\xE2\x80\xAE" "b", "a\xE2\x9F\xA8U+202E\xE2\x9F\xA9" "b"},
+        {"right-to-left override",
+         "a\xE2\x80\xAE"
+         "b",
+         "a\xE2\x9F\xA8U+202E\xE2\x9F\xA9"
+         "b"},
         {"zero width", "\xE2\x80\x8B", "\xE2\x9F\xA8U+200B\xE2\x9F\xA9"},
         {"next line of C1", "\xC2\x85", "\xE2\x9F\xA8U+0085\xE2\x9F\xA9"},
-        {"broken UTF-8", "a\xFF" "b", "a\xEF\xBF\xBD" "b"},
+        {"broken UTF-8",
+         "a\xFF"
+         "b",
+         "a\xEF\xBF\xBD"
+         "b"},
         {"template field", "{{label}}", "{{label}}"},
     };
     struct buffer out;
     buffer_init(&out, 4096);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        cr_expect_str_eq(shown(&out, cases[i].text, NULL, 0), cases[i].want, "%s",
-                         cases[i].name);
+        cr_expect_str_eq(shown(&out, cases[i].text, NULL, 0), cases[i].want, "%s", cases[i].name);
     buffer_fini(&out);
 }
 
@@ -82,8 +89,10 @@ Test(prompt_data, marks_are_ours_alone_whatever_the_text)
         size_t n_open = 0, n_close = 0;
         for (const char *p = buffer_text(&out); *p; p++) {
             cr_assert_neq(*p, '\n');
-            if (p[0] == '<' && p[1] == '<') n_open++, p++;
-            else if (p[0] == '>' && p[1] == '>') n_close++, p++;
+            if (p[0] == '<' && p[1] == '<')
+                n_open++, p++;
+            else if (p[0] == '>' && p[1] == '>')
+                n_close++, p++;
         }
         cr_assert_eq(n_open, n_runs, "%s", buffer_text(&out));
         cr_assert_eq(n_close, n_runs, "%s", buffer_text(&out));

@@ -142,9 +142,9 @@ static struct prompt_plan plan_of(const struct prompt_items *items, size_t per_p
                                   uint64_t feature)
 {
     struct prompt_plan plan;
-    cr_assert_eq(prompt_plan_init(&plan, items, per_prompt,
-                                  draw_stream(5, DRAW_FUZZ, feature), NULL),
-                 ST_OK);
+    cr_assert_eq(
+        prompt_plan_init(&plan, items, per_prompt, draw_stream(5, DRAW_FUZZ, feature), NULL),
+        ST_OK);
     return plan;
 }
 
@@ -233,8 +233,8 @@ Test(prompt_plan, failed_reply_is_wrong_for_its_own_windows_only)
         size_t n;
         const size_t first = prompt_plan_range(&plan, p, &n);
         for (size_t i = 0; i < n; i++)
-            answers[i] = windows[plan.order[first + i]].kind == WINDOW_FIRING ? ANSWER_FIRES
-                                                                              : ANSWER_SILENT;
+            answers[i] =
+                windows[plan.order[first + i]].kind == WINDOW_FIRING ? ANSWER_FIRES : ANSWER_SILENT;
         prompt_plan_judge(&plan, &items, p, p == 2 ? NULL : answers, judgements);
     }
     const struct confusion random = score_count(judgements, n_windows, NEGATIVES_RANDOM);

@@ -21,13 +21,14 @@ Test(prompt_reply, reads_a_label_strictly_or_after_one_repair)
         {"no type", " {\"label\":\"cats\"} \n", "cats", FEATURE_TYPE_NONE, false},
         {"unknown type", "{\"label\":\"cats\",\"type\":\"lovely\"}", "cats", FEATURE_TYPE_NONE,
          false},
-        {"type of a wrong kind", "{\"label\":\"cats\",\"type\":3}", "cats", FEATURE_TYPE_NONE, false},
+        {"type of a wrong kind", "{\"label\":\"cats\",\"type\":3}", "cats", FEATURE_TYPE_NONE,
+         false},
         {"fenced", "Sure!\n```json\n{\"label\": \"cats\"}\n```\nBye", "cats", FEATURE_TYPE_NONE,
          true},
         {"after thinking", "<think>{\"label\":\"dogs\"}</think>{\"label\":\"cats\"}", "cats",
          FEATURE_TYPE_NONE, true},
-        {"braces before", "a {thing} and {\"x\":1} {\"label\":\"cats\"}", "cats",
-         FEATURE_TYPE_NONE, true},
+        {"braces before", "a {thing} and {\"x\":1} {\"label\":\"cats\"}", "cats", FEATURE_TYPE_NONE,
+         true},
         {"white space", "{\"label\":\"  a\\n\\n b\\tc \"}", "a b c", FEATURE_TYPE_NONE, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -85,16 +86,27 @@ Test(prompt_reply, answers_must_be_exactly_n_zeros_and_ones)
 {
     enum judge_answer answers[3];
     bool is_repaired = true;
-    cr_assert_eq(prompt_reply_answers("{\"answers\":[1,0,true]}", 22, 3, answers, &is_repaired, NULL),
-                 ST_OK);
+    cr_assert_eq(
+        prompt_reply_answers("{\"answers\":[1,0,true]}", 22, 3, answers, &is_repaired, NULL),
+        ST_OK);
     cr_expect(answers[0] == ANSWER_FIRES && answers[1] == ANSWER_SILENT &&
               answers[2] == ANSWER_FIRES && !is_repaired);
     static const char *const bad[] = {
-        "{\"answers\":[1,0]}",        "{\"answers\":[1,0,1,0]}",  "{\"answers\":[1,0,2]}",
-        "{\"answers\":[1,0,-1]}",     "{\"answers\":[1,0,0.5]}",  "{\"answers\":[1,0,\"1\"]}",
-        "{\"answers\":[1,0,null]}",   "{\"answers\":[1,0,[1]]}",  "{\"answers\":\"101\"}",
-        "{\"answers\":{\"0\":1}}",    "[1,0,1]",                  "1 0 1",
-        "{\"answers\":[1,0,99999999999999999999]}", "",           "{\"answers\":[1,0,1",
+        "{\"answers\":[1,0]}",
+        "{\"answers\":[1,0,1,0]}",
+        "{\"answers\":[1,0,2]}",
+        "{\"answers\":[1,0,-1]}",
+        "{\"answers\":[1,0,0.5]}",
+        "{\"answers\":[1,0,\"1\"]}",
+        "{\"answers\":[1,0,null]}",
+        "{\"answers\":[1,0,[1]]}",
+        "{\"answers\":\"101\"}",
+        "{\"answers\":{\"0\":1}}",
+        "[1,0,1]",
+        "1 0 1",
+        "{\"answers\":[1,0,99999999999999999999]}",
+        "",
+        "{\"answers\":[1,0,1",
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         enum judge_answer untouched[3] = {ANSWER_FAILED, ANSWER_FAILED, ANSWER_FAILED};

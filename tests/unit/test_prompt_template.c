@@ -70,9 +70,9 @@ Test(prompt_template, refuses_broken_files_and_names_the_line)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct prompt_template *made = NULL;
         struct error err = {0};
-        cr_expect_eq(prompt_template_parse(&made, "t.txt", cases[i].text, strlen(cases[i].text),
-                                           &err),
-                     ST_BAD_INPUT);
+        cr_expect_eq(
+            prompt_template_parse(&made, "t.txt", cases[i].text, strlen(cases[i].text), &err),
+            ST_BAD_INPUT);
         cr_expect_str_eq(err.text, cases[i].want);
         cr_expect_null(made);
     }

@@ -52,12 +52,12 @@ Test(score, random_and_hard_negatives_are_never_pooled)
 
 Test(score, is_undefined_when_a_class_is_empty)
 {
-    static const struct confusion no_silent = {.n_true_firing = 5}, no_firing = {.n_true_silent = 5};
+    static const struct confusion no_silent = {.n_true_firing = 5},
+                                  no_firing = {.n_true_silent = 5};
     const struct confusion *both[] = {&no_silent, &no_firing};
     for (size_t i = 0; i < 2; i++) {
-        const struct score_value values[] = {
-            score_balanced_accuracy(both[i]), score_f1(both[i]), score_precision(both[i]),
-            score_recall(both[i])};
+        const struct score_value values[] = {score_balanced_accuracy(both[i]), score_f1(both[i]),
+                                             score_precision(both[i]), score_recall(both[i])};
         for (size_t v = 0; v < 4; v++) {
             cr_expect(!values[v].is_defined);
             cr_expect_eq(values[v].value, 0.0, "never NaN");

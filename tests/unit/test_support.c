@@ -10,8 +10,7 @@ static struct null_model null_around_chance(void)
     static double scores[N_NULL];
     struct draw draw = {3};
     struct null_model null;
-    for (size_t i = 0; i < N_NULL; i++)
-        scores[i] = 0.4 + 0.2 * (draw_below(&draw, 1001) / 1000.0);
+    for (size_t i = 0; i < N_NULL; i++) scores[i] = 0.4 + 0.2 * (draw_below(&draw, 1001) / 1000.0);
     cr_assert_eq(null_model_init(&null, scores, N_NULL, NULL), ST_OK);
     return null;
 }
@@ -27,8 +26,9 @@ Test(support, verdict_is_the_first_thing_that_is_missing)
     const struct support_thresholds thresholds = support_thresholds_default();
     struct support_claim claims[9];
     static const enum support_verdict want[9] = {
-        SUPPORT_SUPPORTED, SUPPORT_SUPPORTED, SUPPORT_STATUS, SUPPORT_STATUS,     SUPPORT_NO_SCORE,
-        SUPPORT_Z,         SUPPORT_ROUNDS,    SUPPORT_ADVERSARIAL, SUPPORT_SUPPORTED};
+        SUPPORT_SUPPORTED, SUPPORT_SUPPORTED,   SUPPORT_STATUS,
+        SUPPORT_STATUS,    SUPPORT_NO_SCORE,    SUPPORT_Z,
+        SUPPORT_ROUNDS,    SUPPORT_ADVERSARIAL, SUPPORT_SUPPORTED};
     struct support got[9];
     claims[0] = claim(FEATURE_OPEN, 0.95);
     claims[1] = claim(FEATURE_TOKEN, 0.95);

@@ -25,8 +25,8 @@ Test(utf8, decodes_the_strict_forms_only)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         uint32_t code_point = 0;
-        cr_expect_eq(utf8_decode(cases[i].text, strlen(cases[i].text), &code_point),
-                     cases[i].want, "%s", cases[i].name);
+        cr_expect_eq(utf8_decode(cases[i].text, strlen(cases[i].text), &code_point), cases[i].want,
+                     "%s", cases[i].name);
         cr_expect_eq(code_point, cases[i].code_point, "%s", cases[i].name);
     }
 }
@@ -45,7 +45,8 @@ Test(utf8, every_code_point_makes_the_round_trip)
 
 Test(utf8, cut_never_splits_a_character)
 {
-    const char *text = "a\xE2\x82\xAC" "b";
+    const char *text = "a\xE2\x82\xAC"
+                       "b";
     static const size_t want[] = {0, 1, 1, 1, 4, 5, 5};
     for (size_t max = 0; max < 7; max++)
         cr_expect_eq(utf8_cut(text, 5, max), want[max], "max %zu", max);

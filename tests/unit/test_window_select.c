@@ -30,9 +30,9 @@ static struct window_selection choose(const struct pools *pools, uint64_t seed)
 {
     const struct window_select_params params = window_select_params_default(seed, 3);
     struct window_selection chosen;
-    cr_assert_eq(window_select(pools->explain, N_EXPLAIN, pools->pool, N_POOL, &params, &chosen,
-                               NULL),
-                 ST_OK);
+    cr_assert_eq(
+        window_select(pools->explain, N_EXPLAIN, pools->pool, N_POOL, &params, &chosen, NULL),
+        ST_OK);
     return chosen;
 }
 
@@ -121,7 +121,8 @@ Test(window_select, windows_that_lie_about_firing_are_dropped)
 {
     struct pools pools = make_pools(5);
     for (size_t i = 0; i < N_POOL; i++)
-        if (i % 30 == 1) fire_at(&pools.pool[i], 2, 9, 1.0f), pools.pool[i].kind = WINDOW_SILENT_RANDOM;
+        if (i % 30 == 1)
+            fire_at(&pools.pool[i], 2, 9, 1.0f), pools.pool[i].kind = WINDOW_SILENT_RANDOM;
     struct window_selection chosen = choose(&pools, 1);
     cr_expect_eq(chosen.n_mislabelled, 6);
     for (size_t i = 0; i < chosen.n_windows; i++)

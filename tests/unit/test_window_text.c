@@ -1,5 +1,5 @@
-#include "coordinator/session/window_text.h"
 #include "coordinator/session/utf8.h"
+#include "coordinator/session/window_text.h"
 #include "tests/support/session_windows.h"
 
 static struct window_text render(const char *const *words, size_t n_words)
@@ -28,8 +28,8 @@ Test(window_text, replaces_each_byte_that_stays_invalid)
 {
     static const char *const words[] = {"\x80", "a", "\xE2\x82", "b", "\xF0"};
     struct window_text text = render(words, 5);
-    cr_expect_str_eq(text.text, UTF8_REPLACEMENT "a" UTF8_REPLACEMENT UTF8_REPLACEMENT
-                                "b" UTF8_REPLACEMENT);
+    cr_expect_str_eq(text.text,
+                     UTF8_REPLACEMENT "a" UTF8_REPLACEMENT UTF8_REPLACEMENT "b" UTF8_REPLACEMENT);
     window_text_fini(&text);
 }
 
