@@ -363,9 +363,8 @@ status_t supervisor_run(const struct cluster_options *options, const struct clus
     if (status == ST_OK) write_status(&self);
     while (status == ST_OK && !self.must_stop) {
         look_at_redis(&self);
-        const bool has_started = start_due(&self);
-        const bool has_exited = wait_events(&self);
-        if (has_started || has_exited) write_status(&self);
+        if (start_due(&self)) write_status(&self);
+        if (wait_events(&self)) write_status(&self);
     }
     if (status == ST_OK) stop_all(&self);
     for (size_t i = 0; self.members && i < self.n; i++)

@@ -157,7 +157,9 @@ static status_t start_cluster(struct cli *cli, const struct cluster_options *opt
 {
     size_t n_stopped = 0;
     const double bound_s = isnan(arguments->timeout_s) ? READY_S : arguments->timeout_s;
+    char path[CLUSTER_PATH_SIZE];
     cli_catch_interrupt();
+    (void)unlink(cluster_path(paths, "run/status.json", path)); /* of a supervisor that died */
     status_t status = start_supervisor(options, paths, arguments->foreground, err);
     if (status != ST_OK) return status;
     status = cluster_ready_wait(cli, options, paths, bound_s, err);

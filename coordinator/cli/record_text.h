@@ -1,0 +1,36 @@
+/* One *record* (coordinator/session/label_json.h) as a row of a table, a line of CSV, or a page
+ * with evidence. Labels and window texts are data from outside: cleaned before they are shown. */
+#ifndef COORDINATOR_CLI_RECORD_TEXT_H
+#define COORDINATOR_CLI_RECORD_TEXT_H
+
+#include "common/buffer.h"
+#include "coordinator/cli/cli.h"
+#include "coordinator/cli/text_table.h"
+
+/* Balanced accuracy of a score ("detection", "fuzzing") over its "random" or "hard" negatives;
+ * NAN if there is none. */
+double record_score(const json_t *record, const char *score, const char *negatives);
+/* The score that stands for the record: detection on random negatives, else fuzzing's; NAN. */
+double record_main_score(const json_t *record);
+
+/* The columns of `results`, narrow or wide, and one record as a row under them. */
+const struct text_column *record_columns(bool is_wide, size_t *n_columns);
+MUST_CHECK status_t record_add_row(struct text_table *table, bool is_wide, const json_t *record,
+                                   struct error *err);
+
+/* RFC 4180 lines. Text that a spreadsheet would take for a formula gets an apostrophe in front;
+ * -o json has it untouched. */
+void record_print_csv_heading(FILE *out);
+MUST_CHECK status_t record_print_csv(FILE *out, const json_t *record, struct error *err);
+
+/* Everything about one feature; at most `max_windows` of evidence. Firing tokens are coloured by
+ * strength if cli->has_color, else in brackets. */
+MUST_CHECK status_t record_print(const struct cli *cli, const json_t *record, size_t max_windows,
+                                 struct error *err);
+
+/* The text of one evidence window with its firing tokens marked. */
+MUST_CHECK status_t record_append_window(struct buffer *out, const json_t *window,
+                                         double fire_threshold, bool has_color,
+                                         struct error *err);
+
+#endif
