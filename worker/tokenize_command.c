@@ -23,7 +23,7 @@ static status_t read_line(FILE *in, char **line, size_t *capacity, size_t *n_byt
     const ssize_t n = getline(line, capacity, in);
     *has_line = n >= 0;
     if (n < 0 && errno == ENOMEM) return error_set(err, ST_NO_MEMORY, "input line");
-    if (n < 0 && ferror(in)) return error_set(err, ST_IO, "read input: %s", strerror(errno));
+    if (n < 0 && !feof(in)) return error_set(err, ST_IO, "read input: %s", strerror(errno));
     if (n < 0) return ST_OK;
     *n_bytes = (size_t)n;
     if (*n_bytes > 0 && (*line)[*n_bytes - 1] == '\n') --*n_bytes;

@@ -2,6 +2,18 @@
 
 #include <string.h>
 
+status_t json_parse(json_t **out, const char *text, size_t n_bytes, bool is_unique,
+                    struct error *err)
+{
+    json_error_t where;
+    json_t *value = json_loadb(text, n_bytes, is_unique ? JSON_REJECT_DUPLICATES : 0, &where);
+    if (!value && where.text[0] == '\0') /* jansson says nothing when it has no memory */
+        return error_set(err, ST_NO_MEMORY, "JSON of %zu bytes", n_bytes);
+    if (!value) return error_set(err, ST_CORRUPT, "line %d: %s", where.line, where.text);
+    *out = value;
+    return ST_OK;
+}
+
 static bool is_absent(const json_t *value)
 {
     return !value || json_is_null(value);

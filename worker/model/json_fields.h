@@ -1,4 +1,4 @@
-/* Typed reads of JSON objects from model files: absent and null take the default, a value of
+/* Typed reads of JSON from model files. Objects: absent and null take the default, a value of
  * another type is an error that names the key. Pure, any thread. */
 #ifndef WORKER_MODEL_JSON_FIELDS_H
 #define WORKER_MODEL_JSON_FIELDS_H
@@ -8,6 +8,11 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+
+/* Parse a text; with is_unique a key that stands twice in an object is an error. The caller
+ * releases *out by json_decref(). Errors: ST_CORRUPT with line and reason, ST_NO_MEMORY. */
+MUST_CHECK status_t json_parse(json_t **out, const char *text, size_t n_bytes, bool is_unique,
+                               struct error *err);
 
 /* All of these: ST_CORRUPT when the key holds another type. Strings are borrowed from the
  * object and have no NUL inside. */

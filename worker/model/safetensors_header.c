@@ -1,6 +1,7 @@
 #include "worker/model/safetensors_header.h"
 
 #include "common/size.h"
+#include "worker/model/json_fields.h"
 #include "worker/model/safetensors.h"
 
 #include <jansson.h>
@@ -42,12 +43,15 @@ static status_t split_file(const char *path, const unsigned char *bytes, size_t 
 
 static status_t load_header(const struct layout *layout, json_t **out, struct error *err)
 {
-    json_error_t where;
+    json_t *root = NULL;
     if (layout->n_header == 0 || layout->header[0] != '{')
         return error_set(err, ST_CORRUPT, "%s: header is not a JSON object", layout->path);
-    json_t *root =
-        json_loadb((const char *)layout->header, layout->n_header, JSON_REJECT_DUPLICATES, &where);
-    if (!root) return error_set(err, ST_CORRUPT, "%s: header: %s", layout->path, where.text);
+    const status_t status =
+        json_parse(&root, (const char *)layout->header, layout->n_header, true, err);
+    if (status != ST_OK) {
+        error_wrap(err, "%s: header", layout->path);
+        return status;
+    }
     if (json_object_size(root) > SAFETENSORS_MAX_TENSORS) {
         const size_t n = json_object_size(root);
         json_decref(root);

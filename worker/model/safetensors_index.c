@@ -1,5 +1,6 @@
 #include "worker/model/safetensors_index.h"
 
+#include "worker/model/json_fields.h"
 #include "worker/model/safetensors.h"
 
 #include <jansson.h>
@@ -59,13 +60,16 @@ static status_t find_map(const char *path, const json_t *root, json_t **out, str
 status_t safetensors_index_parse(struct safetensors_index *out, const char *path, const char *text,
                                  size_t n_bytes, struct error *err)
 {
-    json_error_t where;
     json_t *map = NULL;
+    json_t *root = NULL;
     struct safetensors_index index = {0};
-    json_t *root = json_loadb(text, n_bytes, JSON_REJECT_DUPLICATES, &where);
-    if (!root) return error_set(err, ST_CORRUPT, "%s: line %d: %s", path, where.line, where.text);
+    status_t status = json_parse(&root, text, n_bytes, true, err);
+    if (status != ST_OK) {
+        error_wrap(err, "%s", path);
+        return status;
+    }
     index.document = root;
-    status_t status = find_map(path, root, &map, err);
+    status = find_map(path, root, &map, err);
     if (status != ST_OK) goto done;
     index.entries = calloc(json_object_size(map), sizeof *index.entries);
     if (!index.entries) {

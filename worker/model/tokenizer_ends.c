@@ -1,33 +1,41 @@
 /* Which tokens begin and end a text: tokenizer_config.json, config.json, template, names. */
 #include "common/file.h"
+#include "worker/model/json_fields.h"
 #include "worker/model/tokenizer_parts.h"
 
 #include <stdlib.h>
 
-/* NULL in *out if there is no such file. */
+static status_t parse_object(json_t **out, const char *path, const char *text, size_t n_bytes,
+                             struct error *err)
+{
+    json_t *value = NULL;
+    status_t status = json_parse(&value, text, n_bytes, false, err);
+    if (status == ST_OK && !json_is_object(value))
+        status = error_set(err, ST_CORRUPT, "not a JSON object");
+    if (status == ST_OK) {
+        *out = value;
+        return ST_OK;
+    }
+    json_decref(value);
+    error_wrap(err, "%s", path);
+    return status;
+}
+
+/* *out stays NULL if there is no such file. */
 static status_t read_json(const char *directory, const char *name, json_t **out, struct error *err)
 {
     char *text = NULL;
     size_t n_bytes = 0;
-    json_error_t where;
-    struct error absent = {0};
+    struct error reason = {0};
     char *path = file_join(directory, name);
     if (!path) return error_set(err, ST_NO_MEMORY, "%s", name);
-    status_t status = file_read(path, TOKENIZER_MAX_CONFIG_BYTES, &text, &n_bytes, &absent);
-    *out = NULL;
-    if (status == ST_OK) {
-        *out = json_loadb(text, n_bytes, 0, &where);
-        if (!json_is_object(*out)) {
-            status =
-                error_set(err, ST_CORRUPT, "%s: %s", path, *out ? "not a JSON object" : where.text);
-            json_decref(*out);
-            *out = NULL;
-        }
-    } else if (status == ST_NOT_FOUND) {
+    status_t status = file_read(path, TOKENIZER_MAX_CONFIG_BYTES, &text, &n_bytes, &reason);
+    if (status == ST_OK)
+        status = parse_object(out, path, text, n_bytes, err);
+    else if (status == ST_NOT_FOUND)
         status = ST_OK;
-    } else {
-        status = error_set(err, status, "%s", absent.text);
-    }
+    else
+        status = error_set(err, status, "%s", reason.text);
     free(text);
     free(path);
     return status;

@@ -102,11 +102,10 @@ static status_t load_parts(struct tokenizer *tokenizer, json_t *root, struct err
 static status_t parse_with_directory(struct tokenizer **out, const char *json, size_t n_bytes,
                                      const char *directory, struct error *err)
 {
-    json_error_t where;
+    json_t *root = NULL;
     struct tokenizer *tokenizer = NULL;
-    json_t *root = json_loadb(json, n_bytes, JSON_REJECT_DUPLICATES, &where);
-    if (!root) return error_set(err, ST_CORRUPT, "line %d: %s", where.line, where.text);
-    status_t status = create_empty(&tokenizer, err);
+    status_t status = json_parse(&root, json, n_bytes, true, err);
+    if (status == ST_OK) status = create_empty(&tokenizer, err);
     if (status == ST_OK) status = load_parts(tokenizer, root, err);
     json_decref(root);
     if (status == ST_OK) status = tokenizer_find_ends(tokenizer, directory, err);
