@@ -23,7 +23,7 @@ local function reap()
       local reason = 'gateway ' .. r.gateway .. ' did not settle within its lease'
       book_uncertain(p, rid, r, reason, now)
       local c = redis.call('HMGET', call_key(id), 'state', 'attempt')
-      if c[1] == 'granted' and rid == id .. '#' .. c[2] then again_or_fail(id, now, 0, reason) end
+      if c[1] == 'granted' and rid == id .. '#' .. c[2] then again_or_fail(id, int(math.floor(now)), 0, reason) end
     end
   end
 end

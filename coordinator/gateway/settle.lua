@@ -217,7 +217,7 @@ elseif state[1] == 'granted' and state[2] == attempt then
       strike = 0
       redis.call('HINCRBY', call, 'sends', -1)
     end
-    fate = again_or_fail(id, string.format('%.0f', now + meta.delay_ms), strike, meta.reason)
+    fate = again_or_fail(id, int(math.floor(now + meta.delay_ms)), strike, meta.reason)
   end
 end
 return {booking, fate}
