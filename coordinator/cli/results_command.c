@@ -149,7 +149,8 @@ static status_t read_pages(struct results *self, struct client *client, struct e
 {
     json_int_t cursor = 0;
     status_t status = ST_OK;
-    for (bool has_more = true; has_more && status == ST_OK && !is_enough(self);) {
+    bool is_begun = false; /* an unknown sweep leaves nothing half-written */
+    for (bool has_more = true; has_more && status == ST_OK;) {
         json_t *page = NULL;
         json_t *to_send = json_pack("{s:s, s:I, s:i}", "sweep", self->arguments->positional[0],
                                     "cursor", cursor, "limit", PAGE_ROWS);
@@ -157,11 +158,14 @@ static status_t read_pages(struct results *self, struct client *client, struct e
         const struct client_request request = {"results", to_send, true};
         status = client_ask(client, &request, &page, err);
         json_decref(to_send);
+        if (status == ST_OK && !is_begun) status = begin(self, err);
+        is_begun = true;
         if (status == ST_OK) {
             const json_t *next = json_field(page, "next_cursor");
             self->n_total = json_field_number(page, "total");
             status = take_page(self, json_field(page, "rows"), err);
-            has_more = json_is_integer(next) && json_integer_value(next) > cursor;
+            has_more = json_is_integer(next) && json_integer_value(next) > cursor &&
+                       !is_enough(self);
             cursor = has_more ? json_integer_value(next) : cursor;
         }
         json_decref(page);
@@ -180,16 +184,6 @@ status_t results_command(struct cli *cli, const struct cli_arguments *arguments,
                      arguments->limit < 0 ? SIZE_MAX : (size_t)arguments->limit);
     status_t status = check_statuses(arguments->status, err);
     if (status == ST_OK) status = cli_connect(&client, cli, arguments, err);
-    if (status == ST_OK && arguments->format == CLI_FORMAT_JSON) { /* nothing half-written */
-        json_t *known = NULL;
-        json_t *to_send = json_pack("{s:s, s:i, s:i}", "sweep", arguments->positional[0],
-                                    "cursor", 0, "limit", 1);
-        const struct client_request request = {"results", to_send, true};
-        status = client_ask(client, &request, &known, err);
-        json_decref(to_send);
-        json_decref(known);
-    }
-    if (status == ST_OK) status = begin(&self, err);
     if (status == ST_OK) status = read_pages(&self, client, err);
     if (status == ST_OK) status = result_rows_visit(&self.rows, emit, &self, err);
     if (status == ST_OK) end(&self);

@@ -1,0 +1,320 @@
+/* Commands end to end in one process: argv in, exit code, stdout and stderr out; the coordinator
+ * is a router of this test. */
+#include "coordinator/cli/cli.h"
+#include "coordinator/cli/commands.h"
+#include "tests/unit/cli_router.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ALL_FORMATS ((1u << CLI_N_FORMATS) - 1)
+#define ALL_OPTIONS (~UINT64_C(0) >> (64 - CLI_N_OPTIONS))
+static const struct cli_command commands[] = {
+    {"submit", NULL, "FILE", "", ALL_OPTIONS, ALL_FORMATS, 1, 1, false, submit_command},
+    {"list", "ls", "", "", ALL_OPTIONS, ALL_FORMATS, 0, 0, false, list_command},
+    {"status", NULL, "SWEEP", "", ALL_OPTIONS, ALL_FORMATS, 1, 1, false, status_command},
+    {"wait", NULL, "SWEEP", "", ALL_OPTIONS, ALL_FORMATS, 1, 1, false, wait_command},
+    {"results", NULL, "SWEEP", "", ALL_OPTIONS, ALL_FORMATS, 1, 1, false, results_command},
+    {"cancel", NULL, "SWEEP", "", ALL_OPTIONS, ALL_FORMATS, 1, 1, false, cancel_command},
+    {.name = NULL}};
+
+struct ran {
+    int code;
+    char *out, *err;
+    size_t n_out, n_err;
+};
+
+static struct ran run(const struct cli_router *router, const char *const *words)
+{
+    static const volatile sig_atomic_t none;
+    struct ran ran = {0};
+    char storage[20][256], *argv[21];
+    int argc = 0;
+    (void)snprintf(storage[argc++], sizeof storage[0], "interpctl");
+    for (; *words; words++)
+        (void)snprintf(storage[argc++], sizeof storage[0], "%s", *words);
+    if (router) {
+        (void)snprintf(storage[argc++], sizeof storage[0], "--endpoint");
+        (void)snprintf(storage[argc++], sizeof storage[0], "%s", router->endpoint);
+    }
+    for (int i = 0; i < argc; i++) argv[i] = storage[i];
+    argv[argc] = NULL;
+    struct cli cli = {.commands = commands, .clock = clock_system(), .interrupt = &none};
+    cli.out = open_memstream(&ran.out, &ran.n_out);
+    cli.err = open_memstream(&ran.err, &ran.n_err);
+    ran.code = cli_run(&cli, argc, argv);
+    (void)fclose(cli.out);
+    (void)fclose(cli.err);
+    return ran;
+}
+#define RUN(router, ...) run((router), (const char *const[]){__VA_ARGS__, NULL})
+
+static void forget(struct ran *ran)
+{
+    free(ran->out);
+    free(ran->err);
+}
+
+/* --- the coordinator of these tests --------------------------------------------------------- */
+
+enum { N_RECORDS = 1203 };
+
+struct world {
+    const char *state; /* of the sweep, once it was asked `n_looks` times */
+    int n_looks;
+    json_t *submitted; /* arguments of the last submit */
+};
+
+static json_t *summary(const char *state)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:f, s:s}", "id", "demo-1", "name", "demo", "state",
+                     state, "phase", "label", "progress", 0.5, "reason", "because");
+}
+
+static json_t *results_page(const json_t *arguments)
+{
+    const json_int_t cursor = json_integer_value(json_object_get(arguments, "cursor"));
+    json_int_t limit = json_integer_value(json_object_get(arguments, "limit"));
+    json_t *rows = json_array();
+    cr_assert(limit > 0 && limit <= 1000);
+    for (json_int_t i = cursor; i < N_RECORDS && limit-- > 0; i++)
+        (void)json_array_append_new(
+            rows, json_pack("{s:I, s:s, s:s, s:{s:{s:{s:f}}}}", "feature", i, "status",
+                            i % 2 ? "open" : "dead", "label", "words", "scores", "detection",
+                            "random", "balanced_accuracy", (double)(i % 100) / 100));
+    const json_int_t next = cursor + (json_int_t)json_array_size(rows);
+    return json_pack("{s:o, s:o, s:i}", "rows", rows, "next_cursor",
+                     next < N_RECORDS ? json_integer(next) : json_null(), "total", N_RECORDS);
+}
+
+static status_t answer(void *context, const char *operation, const json_t *arguments,
+                       json_t **result, char *error)
+{
+    struct world *world = context;
+    const char *sweep = json_string_value(json_object_get(arguments, "sweep"));
+    if (sweep && strcmp(sweep, "demo-1") != 0) {
+        (void)snprintf(error, 256, "no sweep \"%s\"", sweep);
+        return ST_NOT_FOUND;
+    }
+    if (strcmp(operation, "submit") == 0) {
+        world->submitted = json_deep_copy(arguments);
+        *result = json_pack("{s:s, s:b}", "sweep", "demo-1", "is_new", 1);
+    } else if (strcmp(operation, "list") == 0) {
+        *result = json_pack("{s:[o]}", "sweeps", summary("running"));
+    } else if (strcmp(operation, "status") == 0) {
+        *result = summary(world->n_looks-- > 0 ? "running" : world->state);
+    } else if (strcmp(operation, "results") == 0) {
+        *result = results_page(arguments);
+    } else {
+        (void)snprintf(error, 256, "demo-1 is finished");
+        return ST_CONFLICT;
+    }
+    return ST_OK;
+}
+
+/* --- tests --------------------------------------------------------------------------------- */
+
+Test(cli_run, an_unknown_command_names_the_nearest)
+{
+    struct ran ran = RUN(NULL, "statsu");
+    cr_expect_eq(ran.code, 2);
+    cr_expect_eq(ran.n_out, 0);
+    cr_expect_str_eq(ran.err, "interpctl: unknown command \"statsu\": did you mean \"status\"?\n");
+    forget(&ran);
+}
+
+Test(cli_run, exit_codes_are_the_coordinators_status)
+{
+    struct world world = {0};
+    struct cli_router router = {.answer = answer, .context = &world};
+    cli_router_start(&router, NULL);
+    struct ran missing = RUN(&router, "status", "demo-2"), conflict = RUN(&router, "cancel", "demo-1");
+    struct ran nobody = RUN(NULL, "list", "--endpoint", "ipc:///tmp/interp-test-nobody.sock");
+    cr_expect_eq(missing.code, 3);
+    cr_expect_str_eq(missing.err, "interpctl: no sweep \"demo-2\"\n");
+    cr_expect_eq(conflict.code, 5);
+    cr_expect_eq(nobody.code, 4);
+    cr_expect(missing.n_out == 0 && conflict.n_out == 0 && nobody.n_out == 0);
+    forget(&missing);
+    forget(&conflict);
+    forget(&nobody);
+    cli_router_stop(&router);
+}
+
+Test(cli_run, json_is_one_document_with_version_and_kind)
+{
+    struct world world = {0};
+    struct cli_router router = {.answer = answer, .context = &world};
+    cli_router_start(&router, NULL);
+    struct ran ran = RUN(&router, "ls", "-o", "json");
+    json_t *document = json_loads(ran.out, 0, NULL);
+    cr_expect_eq(ran.code, 0);
+    cr_expect_str_eq(json_string_value(json_object_get(document, "apiVersion")), "interp/v1");
+    cr_expect_str_eq(json_string_value(json_object_get(document, "kind")), "SweepList");
+    cr_expect_eq(json_array_size(json_object_get(document, "sweeps")), 1);
+    json_decref(document);
+    forget(&ran);
+    struct ran quiet = RUN(&router, "list", "--quiet");
+    cr_expect_str_eq(quiet.out, "demo-1\n");
+    forget(&quiet);
+    cli_router_stop(&router);
+}
+
+/* --- submit -------------------------------------------------------------------------------- */
+
+static void write_sweep(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    cr_assert_not_null(file);
+    cr_assert_geq(fputs(text, file), 0);
+    cr_assert_eq(fclose(file), 0);
+}
+
+Test(cli_run, submit_sends_file_directory_and_a_random_key)
+{
+    struct world world = {0};
+    struct cli_router router = {.answer = answer, .context = &world};
+    char path[] = "/tmp/interp-test-sweep.yaml";
+    const char yaml[] = "kind: noop\nname: demo\nn_units: 3\n";
+    write_sweep(path, yaml);
+    cli_router_start(&router, NULL);
+    struct ran ran = RUN(&router, "submit", path, "--quiet");
+    cr_expect_eq(ran.code, 0, "%s", ran.err);
+    cr_expect_str_eq(ran.out, "demo-1\n");
+    cr_expect_eq(ran.n_err, 0);
+    cr_expect_str_eq(json_string_value(json_object_get(world.submitted, "yaml")), yaml);
+    cr_expect_str_eq(json_string_value(json_object_get(world.submitted, "directory")), "/tmp");
+    const char *key = json_string_value(json_object_get(world.submitted, "client_key"));
+    cr_expect_eq(strlen(key), 36);
+    cr_expect(key[14] == '4' && strchr("89ab", key[19]), "a version 4 UUID: %s", key);
+    struct ran again = RUN(&router, "submit", path, "-q", "--client-key", "mine");
+    cr_expect_str_eq(json_string_value(json_object_get(world.submitted, "client_key")), "mine");
+    forget(&ran);
+    forget(&again);
+    cli_router_stop(&router);
+    (void)unlink(path);
+}
+
+Test(cli_run, a_bad_file_is_refused_here_with_its_line)
+{
+    struct world world = {0};
+    struct cli_router router = {.answer = answer, .context = &world};
+    char path[] = "/tmp/interp-test-bad.yaml";
+    write_sweep(path, "kind: noop\nname: demo\nn_unit: 3\n");
+    cli_router_start(&router, NULL);
+    struct ran ran = RUN(&router, "submit", path), dry = RUN(&router, "submit", path, "--dry-run");
+    cr_expect(ran.code == 2 && dry.code == 2);
+    cr_expect(strstr(ran.err, "interp-test-bad.yaml:3:") && strstr(ran.err, "n_units"), "%s",
+              ran.err);
+    cr_expect(ran.n_out == 0 && dry.n_out == 0);
+    cr_expect_eq(atomic_load(&router.n_requests), 0, "nothing was sent");
+    forget(&ran);
+    forget(&dry);
+    cli_router_stop(&router);
+    (void)unlink(path);
+}
+
+Test(cli_run, a_dry_run_asks_nobody)
+{
+    char path[] = "/tmp/interp-test-dry.yaml";
+    write_sweep(path, "kind: noop\nname: demo\nn_units: 16384\n");
+    struct ran ran = RUN(NULL, "submit", path, "--dry-run", "--endpoint",
+                         "ipc:///tmp/interp-test-nobody.sock");
+    cr_expect_eq(ran.code, 0, "%s", ran.err);
+    cr_expect(strstr(ran.out, "16,384"), "%s", ran.out);
+    forget(&ran);
+    (void)unlink(path);
+}
+
+/* --- wait ---------------------------------------------------------------------------------- */
+
+static int wait_for(const char *state, const char *timeout, const char *says)
+{
+    struct world world = {.state = state, .n_looks = 2};
+    struct cli_router router = {.answer = answer, .context = &world};
+    cli_router_start(&router, NULL);
+    struct ran ran = RUN(&router, "wait", "demo-1", "-i", "0.01", "--timeout", timeout);
+    const int code = ran.code;
+    cr_expect_eq(ran.n_out, 0, "progress is not data");
+    cr_expect(strstr(ran.err, says), "%s: %s", says, ran.err);
+    forget(&ran);
+    cli_router_stop(&router);
+    return code;
+}
+
+Test(cli_run, wait_succeeds_only_for_a_finished_sweep)
+{
+    cr_expect_eq(wait_for("finished", "60", "finished"), 0);
+    cr_expect_eq(wait_for("failed", "60", "sweep demo-1 failed: because"), 1);
+    cr_expect_eq(wait_for("cancelled", "60", "sweep demo-1 cancelled"), 1);
+    cr_expect_eq(wait_for("running", "0.1", "it goes on"), 124);
+}
+
+/* --- results ------------------------------------------------------------------------------- */
+
+static size_t count_lines(const char *text)
+{
+    size_t n = 0;
+    for (; (text = strchr(text, '\n')); text++) n++;
+    return n;
+}
+
+Test(cli_run, results_takes_every_page)
+{
+    struct world world = {0};
+    struct cli_router router = {.answer = answer, .context = &world};
+    cli_router_start(&router, NULL);
+    struct ran lines = RUN(&router, "results", "demo-1", "-o", "jsonl");
+    struct ran table = RUN(&router, "results", "demo-1", "--no-headers");
+    struct ran document = RUN(&router, "results", "demo-1", "-o", "json");
+    json_t *parsed = json_loads(document.out, 0, NULL);
+    cr_expect_eq(count_lines(lines.out), N_RECORDS);
+    cr_expect_eq(count_lines(table.out), N_RECORDS);
+    cr_expect_eq(json_array_size(json_object_get(parsed, "rows")), N_RECORDS);
+    json_decref(parsed);
+    forget(&lines);
+    forget(&table);
+    forget(&document);
+    cli_router_stop(&router);
+}
+
+Test(cli_run, results_filters_sorts_and_limits)
+{
+    struct world world = {0};
+    struct cli_router router = {.answer = answer, .context = &world};
+    cli_router_start(&router, NULL);
+    struct ran open = RUN(&router, "results", "demo-1", "--status", "open", "-o", "csv");
+    struct ran best = RUN(&router, "results", "demo-1", "--sort-by", "score", "-n", "3",
+                          "--min-score", "0.5", "-o", "jsonl");
+    struct ran few = RUN(&router, "results", "demo-1", "-n", "7", "-o", "jsonl");
+    struct ran bad = RUN(&router, "results", "demo-1", "--status", "opne");
+    cr_expect_eq(count_lines(open.out), N_RECORDS / 2 + 1, "and the heading");
+    cr_expect_eq(count_lines(best.out), 3);
+    cr_expect(strncmp(best.out, "{\"feature\":99,", 14) == 0, "%.80s", best.out);
+    cr_expect_eq(count_lines(few.out), 7);
+    cr_expect_eq(bad.code, 2);
+    forget(&open);
+    forget(&best);
+    forget(&few);
+    forget(&bad);
+    cli_router_stop(&router);
+}
+
+Test(cli_run, results_of_an_unknown_sweep_write_nothing)
+{
+    struct world world = {0};
+    struct cli_router router = {.answer = answer, .context = &world};
+    static const char *const formats[] = {"table", "json", "jsonl", "csv"};
+    cli_router_start(&router, NULL);
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        struct ran ran = RUN(&router, "results", "demo-9", "-o", formats[i]);
+        cr_expect_eq(ran.code, 3);
+        cr_expect_eq(ran.n_out, 0, "%s: %s", formats[i], ran.out);
+        forget(&ran);
+    }
+    cli_router_stop(&router);
+}
