@@ -31,8 +31,11 @@ static inline unsigned char *evidence_put_u16(unsigned char *at, uint16_t value)
 
 static inline unsigned char *evidence_put_u32(unsigned char *at, uint32_t value)
 {
-    for (unsigned i = 0; i < 4; i++) *at++ = (unsigned char)(value >> (8 * i));
-    return at;
+    at[0] = (unsigned char)value;
+    at[1] = (unsigned char)(value >> 8);
+    at[2] = (unsigned char)(value >> 16);
+    at[3] = (unsigned char)(value >> 24);
+    return at + 4;
 }
 
 static inline unsigned char *evidence_put_u64(unsigned char *at, uint64_t value)
@@ -66,10 +69,11 @@ static inline uint64_t evidence_fail(struct evidence_cursor *cursor)
     return 0;
 }
 
-/* A minimal varint of at most 64 bits. */
+/* A minimal varint of at most 64 bits; most have one byte. */
 static inline uint64_t evidence_get_varint(struct evidence_cursor *cursor)
 {
     uint64_t value = 0;
+    if (cursor->at != cursor->end && *cursor->at < 0x80) return *cursor->at++;
     for (unsigned shift = 0; shift < 64; shift += 7) {
         if (cursor->at == cursor->end) return evidence_fail(cursor);
         const unsigned char byte = *cursor->at++;
@@ -87,33 +91,32 @@ static inline uint32_t evidence_get_count(struct evidence_cursor *cursor, uint32
     return value > max ? (uint32_t)evidence_fail(cursor) : (uint32_t)value;
 }
 
-static inline uint64_t evidence_get_fixed(struct evidence_cursor *cursor, unsigned n_bytes)
-{
-    if (evidence_left(cursor) < n_bytes) return evidence_fail(cursor);
-    uint64_t value = 0;
-    for (unsigned i = 0; i < n_bytes; i++) value |= (uint64_t)cursor->at[i] << (8 * i);
-    cursor->at += n_bytes;
-    return value;
-}
-
 static inline uint8_t evidence_get_u8(struct evidence_cursor *cursor)
 {
-    return (uint8_t)evidence_get_fixed(cursor, 1);
+    if (evidence_left(cursor) < 1) return (uint8_t)evidence_fail(cursor);
+    return *cursor->at++;
 }
 
 static inline uint16_t evidence_get_u16(struct evidence_cursor *cursor)
 {
-    return (uint16_t)evidence_get_fixed(cursor, 2);
+    if (evidence_left(cursor) < 2) return (uint16_t)evidence_fail(cursor);
+    const unsigned char *at = cursor->at;
+    cursor->at += 2;
+    return (uint16_t)(at[0] | at[1] << 8);
 }
 
 static inline uint32_t evidence_get_u32(struct evidence_cursor *cursor)
 {
-    return (uint32_t)evidence_get_fixed(cursor, 4);
+    if (evidence_left(cursor) < 4) return (uint32_t)evidence_fail(cursor);
+    const unsigned char *at = cursor->at;
+    cursor->at += 4;
+    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
 static inline uint64_t evidence_get_u64(struct evidence_cursor *cursor)
 {
-    return evidence_get_fixed(cursor, 8);
+    const uint64_t low = evidence_get_u32(cursor);
+    return low | (uint64_t)evidence_get_u32(cursor) << 32;
 }
 
 static inline float evidence_get_f32(struct evidence_cursor *cursor)

@@ -94,19 +94,30 @@ static status_t grow_sample(struct evidence_sample *sample, uint32_t k, struct e
     return status;
 }
 
-/* Insert by (key, document). */
+/* Where (key, document) belongs; false if it is there already. */
+static bool find_place(const struct evidence_sample *sample, uint64_t key,
+                       uint32_t document_index, size_t *place)
+{
+    size_t low = 0, high = sample->n;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (sample->key[middle] < key) low = middle + 1;
+        else high = middle;
+    }
+    for (; low < sample->n && sample->key[low] == key; low++) {
+        if (sample->window[low].document_index == document_index) return false;
+        if (sample->window[low].document_index > document_index) break;
+    }
+    *place = low;
+    return true;
+}
+
 static status_t insert_window(struct evidence_sample *sample, uint32_t k, uint64_t key,
                               const struct evidence_window *window, struct error *err)
 {
     const size_t n = sample->n;
-    size_t place = n;
-    for (; place > 0 && sample->key[place - 1] >= key; place--) {
-        if (sample->key[place - 1] > key) continue;
-        const uint32_t other = sample->window[place - 1].document_index;
-        if (other == window->document_index) return ST_OK;
-        if (other < window->document_index) break;
-    }
-    if (place == k) return ST_OK;
+    size_t place;
+    if (!find_place(sample, key, window->document_index, &place) || place == k) return ST_OK;
     const status_t status = grow_sample(sample, k, err);
     if (status != ST_OK) return status;
     const size_t n_moved = (n < k ? n : k - 1) - place;
