@@ -370,7 +370,8 @@ static void cover_windows(struct lexical_workspace *workspace)
         const struct cover cover = {workspace, window, i, workspace->fold[i]};
         found->n_strong[cover.fold] +=
             (uint32_t)window_mark_strong(window, 0.3f, workspace->strong);
-        found->n_silent_tokens += window->n_tokens - window_n_firing(window);
+        found->n_silent_tokens[cover.fold] += window->n_tokens - window_n_firing(window);
+        found->n_tokens += window->n_tokens;
         for (size_t at = 0; at < window->n_tokens; at++) cover_token(&cover, at);
     }
     flag_all(workspace, false);

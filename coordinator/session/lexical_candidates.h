@@ -56,8 +56,9 @@ struct lexical_candidates {
     size_t n_words; /* of a mask in use */
     uint64_t kind_mask[WINDOW_N_KINDS][LEXICAL_WORDS];
     uint64_t fold_mask[LEXICAL_FOLDS][LEXICAL_WORDS];
-    uint32_t n_strong[LEXICAL_FOLDS]; /* tokens, as in n_strong_hits */
-    uint64_t n_silent_tokens;         /* at which the feature does not fire, in all windows */
+    uint32_t n_strong[LEXICAL_FOLDS];        /* tokens, as in n_strong_hits */
+    uint64_t n_silent_tokens[LEXICAL_FOLDS]; /* at which the feature does not fire */
+    uint64_t n_tokens;                       /* of all windows */
     size_t n_in_family[LEXICAL_N_FAMILIES];
     struct lexical_candidate in_family[LEXICAL_N_FAMILIES][LEXICAL_FAMILY_SIZE];
 };
