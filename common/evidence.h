@@ -11,7 +11,8 @@
  *   evidence_key.h, evidence_bins.h   sampling keys; bins of values and positions
  *   evidence_counts.h                 a compact histogram
  *   evidence_record.h                 one slot's contribution, as bytes and back
- *   evidence_partial.h                a unit's contribution: header, windows, records
+ *   evidence_message.h                header, table of windows, records: a partial or a block
+ *   evidence_select.h                 which firing windows are kept
  *   evidence_state.h                  the merged state;  evidence_block.h  its stored form
  *   evidence_thresholds.h             what can still survive, sent back to the workers
  *   evidence_frozen.h                 thresholds and hard tokens, frozen after the explain split

@@ -2,7 +2,7 @@
  *
  *   begin(unit) -> add(tokens' activations) ... -> finish() -> bytes
  *
- * Bounded: holds the unit's activations once (12 bytes each), then writes slot by slot; only
+ * Bounded: holds the unit's activations (20 bytes each), then writes slot by slot; only
  * what can enter a slot's top or one of its bins or samples is written. Silent windows are
  * found by a scan of n_slots x n_windows hashes. One accumulator per target and thread; it
  * keeps its scratch between units. */
