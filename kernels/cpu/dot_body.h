@@ -38,21 +38,22 @@ static void dots(const float *w, const float *const *x, size_t n_rows, size_t d,
 }
 
 /* Lanes where the bound is not certainly at or under the floor: all ones. */
-static inline vec_bits scan_lanes(const struct scan_params *p, size_t f)
+static inline vec_bits scan_lanes(const struct scan_params *p, size_t t, size_t f)
 {
-    vec bound = vec_madd(vec_load(p->product + f), vec_load(p->scale + f), vec_load(p->offset + f));
-    bound = vec_madd(vec_load(p->norm + f), vec_set(p->row_residual), bound);
-    bound = vec_madd(vec_load(p->residual + f), vec_set(p->row_norm), bound);
-    return ~(vec_bits)(bound <= p->floor);
+    const vec product = vec_load(p->product + t * p->ld + f);
+    vec bound = vec_madd(product, vec_load(p->scale + f), vec_load(p->offset + f));
+    bound = vec_madd(vec_load(p->norm + f), vec_set(p->row_residual[t]), bound);
+    bound = vec_madd(vec_load(p->residual + f), vec_set(p->row_norm[t]), bound);
+    return ~(vec_bits)(bound <= p->floor[t]);
 }
 
-/* The mask of 32 features; candidates are few, so lanes are read one by one only if any is set. */
-static inline uint32_t scan_group(const struct scan_params *p, size_t f)
+/* Candidates are few, so lanes are read one by one only if any is set. */
+static inline uint32_t scan_row(const struct scan_params *p, size_t t)
 {
     vec_bits lanes[32 / VEC_WIDTH], any = {0};
     uint32_t bits[32], mask = 0, sum = 0;
     for (size_t v = 0; v < 32 / VEC_WIDTH; v++) {
-        lanes[v] = scan_lanes(p, f + v * VEC_WIDTH);
+        lanes[v] = scan_lanes(p, t, v * VEC_WIDTH);
         any |= lanes[v];
     }
     for (size_t j = 0; j < VEC_WIDTH; j++) sum |= any[j];
@@ -64,7 +65,7 @@ static inline uint32_t scan_group(const struct scan_params *p, size_t f)
 
 static void scan(const struct scan_params *p)
 {
-    for (size_t f = 0; f < p->n; f += 32) p->masks[f / 32 * p->mask_stride] = scan_group(p, f);
+    for (size_t t = 0; t < p->n_tokens; t++) p->masks[t] = scan_row(p, t);
 }
 
 enum { QUANTISE_RUN = 256 }; /* squares summed in f32 before they join the double sums */

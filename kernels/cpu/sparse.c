@@ -9,12 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Share of candidates above which the next screen (slower, tighter) is taken, judged over at
- * least this many tokens. The result does not depend on it. */
+/* Share of pairs that a screen lets through in vain above which the next screen (slower, tighter)
+ * is taken, judged over at least this many tokens. Dense f32 costs about 3 times an f32 product
+ * here, int8 a quarter and bf16 half of one. The result does not depend on it. */
 static const struct {
     enum screen screen;
-    double most_share;
-} ESCALATION[] = {{SCREEN_INT8, 0.06}, {SCREEN_BF16, 0.15}, {SCREEN_F32, 0.5}};
+    double most_in_vain;
+} ESCALATION[] = {{SCREEN_INT8, 0.12}, {SCREEN_BF16, 0.25}};
+static const double DENSE_SHARE = 0.7; /* of candidates, from which no product pays */
+/* Before int8 is given up, and already at this share, the mean of the activations is taken out:
+ * real residual streams have a few columns that are large on every token. */
+static const double CENTRE_SHARE = 0.015;
 enum { ESCALATION_TOKENS = 2048, ENCODER_ALIGNMENT = 64 };
 static const float NORM_ROUND_UP = 1.0001f;
 
@@ -30,10 +35,14 @@ struct sparse_encoder {
     int8_t *q;                 /* [n_in up to whole groups of 4], zeros behind n_in */
     uint16_t *x_hi;            /* [n_block, n_in], bf16 */
     float *product;            /* [row_block, tile width] */
-    uint32_t *masks;           /* [SPARSE_TILE / SPARSE_PANEL, n_block + padding] */
+    uint32_t *masks;           /* [n_block + padding], of the panel at hand */
     struct int8_tokens tokens; /* step, residual, norm, floor serve every screen */
+    /* int8 only, NULL until centred: x - centre is rounded, offset holds centre W on top */
+    float *centre, *centred; /* [n_in]; centred: the row at hand */
+    double centre_norm;
+    float *offset; /* [n_padded] */
     struct sparse_stats stats;
-    uint64_t window_tokens, window_candidates; /* since the screen was last judged */
+    uint64_t window_tokens, window_candidates, window_fired; /* since the screen was judged */
 };
 
 static size_t up_to(size_t n, size_t step)
@@ -76,6 +85,9 @@ void sparse_encoder_close(struct sparse_encoder *e)
     free(e->tokens.residual);
     free(e->tokens.norm);
     free(e->tokens.floor);
+    free(e->centre);
+    free(e->centred);
+    free(e->offset);
     free(e);
 }
 
@@ -92,8 +104,7 @@ static status_t alloc_scratch(struct sparse_encoder *e, struct error *err)
     if (status == ST_OK) status = array_f32(n, &e->tokens.floor, err);
     if (status == ST_OK) status = aligned_array(n * s->n_in, sizeof *e->x_hi, &hi, err);
     e->x_hi = hi;
-    if (status == ST_OK)
-        status = aligned_array(n * (SPARSE_TILE / SPARSE_PANEL), sizeof *e->masks, &masks, err);
+    if (status == ST_OK) status = aligned_array(n, sizeof *e->masks, &masks, err);
     e->masks = masks;
     if (status == ST_OK && s->panels)
         status = aligned_array(n * s->n_groups, 4, &values, err);
@@ -180,6 +191,21 @@ struct row_moments {
     double norm, residual, rounded_norm; /* |x|, |x - x'|, |x'| */
 };
 
+/* The largest magnitude of a row; not finite if any value is not. */
+static float row_largest(const float *x, size_t n)
+{
+    uint32_t largest = 0; /* magnitudes order like their bits, NaN above infinity */
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        bits &= 0x7fffffffu;
+        largest = bits > largest ? bits : largest;
+    }
+    float value;
+    memcpy(&value, &largest, sizeof value);
+    return value;
+}
+
 /* The row's values rounded to int8 under one step, written into the interleaved layout of
  * screen_int8.h. Padding columns keep the value 0 (stored as 128). */
 static struct row_moments round_int8(struct sparse_encoder *e, size_t token, const float *x,
@@ -200,6 +226,18 @@ static struct row_moments round_int8(struct sparse_encoder *e, size_t token, con
     }
     e->tokens.step[token] = step;
     return (struct row_moments){sqrt(sums[0]), sqrt(sums[1]), sqrt(sums[2])};
+}
+
+/* As round_int8(), of the centred row; the norm returned bounds |x| + |centre|. */
+static struct row_moments prepare_int8(struct sparse_encoder *e, size_t token, const float *x,
+                                       float largest)
+{
+    if (!e->centre) return round_int8(e, token, x, largest);
+    const size_t n_in = e->sparse->n_in;
+    for (size_t i = 0; i < n_in; i++) e->centred[i] = x[i] - e->centre[i];
+    struct row_moments m = round_int8(e, token, e->centred, row_largest(e->centred, n_in));
+    m.norm += 2 * e->centre_norm; /* |x| <= |x - centre| + |centre| */
+    return m;
 }
 
 static struct row_moments round_bf16(struct sparse_encoder *e, size_t token, const float *x)
@@ -227,21 +265,6 @@ static struct row_moments plain_norm(const float *x, size_t n)
     return (struct row_moments){sqrt(square), 0, 0};
 }
 
-/* The largest magnitude of a row; not finite if any value is not. */
-static float row_largest(const float *x, size_t n)
-{
-    uint32_t largest = 0; /* magnitudes order like their bits, NaN above infinity */
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, x + i, sizeof bits);
-        bits &= 0x7fffffffu;
-        largest = bits > largest ? bits : largest;
-    }
-    float value;
-    memcpy(&value, &largest, sizeof value);
-    return value;
-}
-
 static status_t prepare(struct sparse_encoder *e, const float *x, size_t first, size_t n_tokens,
                         struct error *err)
 {
@@ -255,7 +278,7 @@ static status_t prepare(struct sparse_encoder *e, const float *x, size_t first, 
                              first + t);
         struct row_moments m;
         if (e->screen == SCREEN_INT8)
-            m = round_int8(e, t, row, largest);
+            m = prepare_int8(e, t, row, largest);
         else if (e->screen == SCREEN_BF16)
             m = round_bf16(e, t, row);
         else
@@ -275,6 +298,8 @@ static status_t screen_by_int8(struct sparse_encoder *e, size_t n_tokens, struct
     const struct sparse *s = e->sparse;
     const struct screen_bounds *b = &s->int8;
     const size_t n_padded = up_to(n_tokens, INT8_TOKENS);
+    const struct refine_tokens tokens = {.x = e->x, .floor = e->tokens.floor,
+                                         .n_tokens = n_tokens};
     status_t status = ST_OK;
     for (size_t t = n_tokens; t < n_padded; t++) e->tokens.floor[t] = INFINITY;
     e->tokens.n_tokens = n_padded;
@@ -283,52 +308,63 @@ static status_t screen_by_int8(struct sparse_encoder *e, size_t n_tokens, struct
         const struct int8_panel panel = {.weights = s->panels + f * s->n_groups * 4,
                                          .start = s->panel_start + f,
                                          .scale = b->scale + f,
-                                         .offset = b->offset + f,
+                                         .offset = (e->offset ? e->offset : b->offset) + f,
                                          .norm = b->norm + f,
                                          .residual = b->residual + f,
                                          .n_groups = s->n_groups};
         screen_int8_panel(&panel, &e->tokens, e->masks);
-        status = refiner_panel(&e->refiner, f / SPARSE_PANEL, e->masks, e->x, n_tokens,
-                               e->tokens.floor, err);
+        status = refiner_panel(&e->refiner, f / SPARSE_PANEL, e->masks, &tokens, err);
     }
     return status;
 }
 
-/* Masks of one tile [width / 32, n_block] for the tokens of one row block. */
-static status_t scan_row_block(struct sparse_encoder *e, const struct packed *tile,
-                               size_t first_feature, size_t first, size_t n_tokens,
-                               struct error *err)
+/* x W for one row block and one tile of features. */
+static status_t multiply_tile(struct sparse_encoder *e, const struct packed *tile, size_t first,
+                              struct error *err)
 {
     const struct sparse *s = e->sparse;
     const size_t width = matmul_packed_n_out(tile);
-    const bool is_bf16 = e->screen == SCREEN_BF16;
-    const struct screen_bounds *b = is_bf16 ? &s->bf16 : &s->f32;
+    if (e->screen == SCREEN_BF16)
+        return matmul_run_bf16(e->matmul, tile, e->x_hi + first * s->n_in, e->product, width, err);
     const struct matmul_params product = {.weights = tile,
                                           .x = e->x + first * s->n_row,
                                           .y = e->product,
                                           .ld_x = s->n_row,
                                           .ld_y = width,
                                           .n_rows = e->row_block};
-    const status_t status =
-        is_bf16 ? matmul_run_bf16(e->matmul, tile, e->x_hi + first * s->n_in, e->product, width,
-                                  err)
-                : matmul_run(e->matmul, &product, err);
-    if (status != ST_OK) return status;
-    for (size_t t = first; t < first + e->row_block && t < n_tokens; t++) {
-        const struct scan_params scan = {.product = e->product + (t - first) * width,
-                                         .scale = b->scale + first_feature,
-                                         .offset = b->offset + first_feature,
-                                         .norm = b->norm + first_feature,
-                                         .residual = b->residual + first_feature,
-                                         .row_residual = e->tokens.residual[t],
-                                         .row_norm = e->tokens.norm[t],
-                                         .floor = e->tokens.floor[t],
-                                         .n = width,
-                                         .masks = e->masks + t,
-                                         .mask_stride = e->n_block};
+    return matmul_run(e->matmul, &product, err);
+}
+
+/* Bound and refine the panels of one tile for tokens first .. first + n of the block; panel by
+ * panel, so that a floor that rises (topk) serves the next panel. */
+static status_t scan_tile(struct sparse_encoder *e, size_t first_feature, size_t width,
+                          size_t first, size_t n, struct error *err)
+{
+    const struct sparse *s = e->sparse;
+    const struct screen_bounds *b = e->screen == SCREEN_BF16 ? &s->bf16 : &s->f32;
+    status_t status = ST_OK;
+    for (size_t f = first_feature;
+         f < first_feature + width && f < s->n_features && status == ST_OK; f += SPARSE_PANEL) {
+        if (!is_panel_wanted(e, f / SPARSE_PANEL)) continue;
+        const struct scan_params scan = {.product = e->product + (f - first_feature),
+                                         .ld = width,
+                                         .n_tokens = n,
+                                         .scale = b->scale + f,
+                                         .offset = b->offset + f,
+                                         .norm = b->norm + f,
+                                         .residual = b->residual + f,
+                                         .row_residual = e->tokens.residual + first,
+                                         .row_norm = e->tokens.norm + first,
+                                         .floor = e->tokens.floor + first,
+                                         .masks = e->masks};
         e->kernels->scan(&scan);
+        const struct refine_tokens tokens = {.x = e->x + first * s->n_row,
+                                             .floor = e->tokens.floor + first,
+                                             .first = first,
+                                             .n_tokens = n};
+        status = refiner_panel(&e->refiner, f / SPARSE_PANEL, e->masks, &tokens, err);
     }
-    return ST_OK;
+    return status;
 }
 
 static bool is_tile_wanted(const struct sparse_encoder *e, size_t first)
@@ -345,26 +381,27 @@ static status_t screen_by_product(struct sparse_encoder *e, size_t n_tokens, str
     const struct sparse *s = e->sparse;
     struct packed *const *tiles;
     status_t status = sparse_tiles(s, e->screen, &tiles, err);
-    for (size_t first = 0; first < s->n_features && status == ST_OK; first += SPARSE_TILE) {
-        if (!is_tile_wanted(e, first)) continue;
-        for (size_t t = 0; t < n_tokens && status == ST_OK; t += e->row_block)
-            status = scan_row_block(e, tiles[first / SPARSE_TILE], first, t, n_tokens, err);
-        for (size_t f = first; f < first + SPARSE_TILE && f < s->n_features && status == ST_OK;
-             f += SPARSE_PANEL)
-            status = refiner_panel(&e->refiner, f / SPARSE_PANEL,
-                                   e->masks + (f - first) / SPARSE_PANEL * e->n_block, e->x,
-                                   n_tokens, e->tokens.floor, err);
+    for (size_t f = 0; f < s->n_features && status == ST_OK; f += SPARSE_TILE) {
+        const struct packed *tile = tiles[f / SPARSE_TILE];
+        if (!is_tile_wanted(e, f)) continue;
+        for (size_t t = 0; t < n_tokens && status == ST_OK; t += e->row_block) {
+            const size_t n = n_tokens - t < e->row_block ? n_tokens - t : e->row_block;
+            status = multiply_tile(e, tile, t, err);
+            if (status == ST_OK)
+                status = scan_tile(e, f, matmul_packed_n_out(tile), t, n, err);
+        }
     }
     return status;
 }
 
 static status_t screen_nothing(struct sparse_encoder *e, size_t n_tokens, struct error *err)
 {
+    const struct refine_tokens tokens = {.x = e->x, .floor = e->tokens.floor,
+                                         .n_tokens = n_tokens};
     status_t status = ST_OK;
     for (size_t t = 0; t < n_tokens; t++) e->masks[t] = UINT32_MAX;
     for (size_t f = 0; f < e->sparse->n_features && status == ST_OK; f += SPARSE_PANEL)
-        status = refiner_panel(&e->refiner, f / SPARSE_PANEL, e->masks, e->x, n_tokens,
-                               e->tokens.floor, err);
+        status = refiner_panel(&e->refiner, f / SPARSE_PANEL, e->masks, &tokens, err);
     return status;
 }
 
@@ -382,18 +419,71 @@ static status_t run_block(struct sparse_encoder *e, const float *x, size_t first
     return status == ST_OK ? refiner_collect(&e->refiner, n_tokens, err) : status;
 }
 
-/* AUTO: take the next screen if this one lets too much through. */
-static void judge_screen(struct sparse_encoder *e)
+/* Mean of the block's rows, those of outlying norm left out. */
+static void mean_row(const struct sparse_encoder *e, size_t n_tokens, float *out)
 {
-    if (e->wanted != SCREEN_AUTO || e->window_tokens < ESCALATION_TOKENS) return;
+    const struct sparse *s = e->sparse;
+    double total = 0;
+    size_t n_kept = 0;
+    for (size_t t = 0; t < n_tokens; t++) total += (double)e->tokens.norm[t];
+    memset(out, 0, s->n_in * sizeof *out);
+    for (size_t t = 0; t < n_tokens; t++) {
+        if ((double)e->tokens.norm[t] * (double)n_tokens > 4 * total) continue;
+        for (size_t i = 0; i < s->n_in; i++) out[i] += e->x[t * s->n_row + i];
+        n_kept++;
+    }
+    for (size_t i = 0; i < s->n_in && n_kept; i++) out[i] /= (float)n_kept;
+}
+
+/* offset[f] + centre W_f, rounded up. */
+static void shift_offsets(struct sparse_encoder *e)
+{
+    const struct sparse *s = e->sparse;
+    for (size_t f = 0; f < s->n_padded; f++) {
+        e->offset[f] = s->int8.offset[f];
+        if (f >= s->n_features) continue;
+        double sum = 0;
+        for (size_t i = 0; i < s->n_in; i++)
+            sum += (double)e->centre[i] * (double)s->rows[f * s->n_row + i];
+        sum *= s->scale ? (double)s->scale[f] : 1;
+        e->offset[f] += (float)(sum + fabs(sum) * 1e-6) + fabsf(e->offset[f]) * 1e-6f;
+    }
+}
+
+/* Take the mean of the last block out of what int8 rounds. */
+static status_t centre_int8(struct sparse_encoder *e, size_t n_tokens, struct error *err)
+{
+    status_t status = array_f32(e->sparse->n_in, &e->centre, err);
+    if (status == ST_OK) status = array_f32(e->sparse->n_in, &e->centred, err);
+    if (status == ST_OK) status = array_f32(e->sparse->n_padded, &e->offset, err);
+    if (status != ST_OK) return status;
+    mean_row(e, n_tokens, e->centre);
+    e->centre_norm = plain_norm(e->centre, e->sparse->n_in).norm;
+    shift_offsets(e);
+    return ST_OK;
+}
+
+/* AUTO: centre, or take the next screen, if this one lets too much through. n_tokens: of the
+ * block just done. */
+static status_t judge_screen(struct sparse_encoder *e, size_t n_tokens, struct error *err)
+{
+    if (e->wanted != SCREEN_AUTO || e->window_tokens < ESCALATION_TOKENS) return ST_OK;
     const double n_pairs = (double)e->window_tokens * (double)e->sparse->n_features;
     const double share = (double)e->window_candidates / n_pairs;
+    const double fired = (double)e->window_fired / n_pairs, in_vain = share - fired;
+    e->window_tokens = e->window_candidates = e->window_fired = 0;
+    if (fired > DENSE_SHARE || (e->screen == SCREEN_F32 && share > DENSE_SHARE)) {
+        e->screen = SCREEN_NONE;
+        return ST_OK;
+    }
+    if (e->screen == SCREEN_INT8 && !e->centre && in_vain > CENTRE_SHARE)
+        return centre_int8(e, n_tokens, err);
     for (size_t i = 0; i < sizeof ESCALATION / sizeof ESCALATION[0]; i++) {
-        if (e->screen != ESCALATION[i].screen || share <= ESCALATION[i].most_share) continue;
+        if (e->screen != ESCALATION[i].screen || in_vain <= ESCALATION[i].most_in_vain) continue;
         e->screen = (enum screen)(e->screen + 1);
         break;
     }
-    e->window_tokens = e->window_candidates = 0;
+    return ST_OK;
 }
 
 status_t sparse_encoder_run(struct sparse_encoder *e, const float *x, size_t n_tokens,
@@ -402,11 +492,13 @@ status_t sparse_encoder_run(struct sparse_encoder *e, const float *x, size_t n_t
     status_t status = refiner_begin(&e->refiner, n_tokens, err);
     for (size_t first = 0; first < n_tokens && status == ST_OK; first += e->n_block) {
         const size_t n = n_tokens - first < e->n_block ? n_tokens - first : e->n_block;
-        const uint64_t before = e->refiner.n_candidates;
+        const struct sparse_rows *rows = &e->refiner.rows;
+        const uint64_t before = e->refiner.n_candidates, fired = rows->row_start[rows->n_rows];
         status = run_block(e, x, first, n, err);
+        e->window_fired += rows->row_start[rows->n_rows] - fired;
         e->window_tokens += n;
         e->window_candidates += e->refiner.n_candidates - before;
-        judge_screen(e);
+        if (status == ST_OK) status = judge_screen(e, n, err);
     }
     if (status != ST_OK) return status;
     *out = e->refiner.rows;

@@ -129,42 +129,46 @@ static float activation_value(const struct sparse *s, size_t f, float dot)
     return value > 0 ? value : 0;
 }
 
-static status_t take_dot(struct refiner *r, size_t feature, uint32_t token, float dot,
-                         float *floor, struct error *err)
+/* `token` counts within `tokens`. */
+static status_t take_dot(struct refiner *r, const struct refine_tokens *tokens, size_t feature,
+                         size_t token, float dot, struct error *err)
 {
     const float value = activation_value(r->sparse, feature, dot);
+    const size_t place = tokens->first + token;
     if (!isfinite(dot) || !isfinite(value))
         return error_set(err, ST_BAD_INPUT, "feature %zu overflows on token %zu", feature,
-                         r->rows.n_rows + token);
+                         r->rows.n_rows + place);
     if (!(value > 0)) return ST_OK;
-    const struct fired f = {.token = token, .feature = (uint32_t)feature, .value = value};
+    const struct fired f = {
+        .token = (uint32_t)place, .feature = (uint32_t)feature, .value = value};
     if (!r->sparse->k) return fired_append(r, f, err);
-    best_offer(&r->best[token], r->sparse->k, f, &floor[token]);
+    best_offer(&r->best[place], r->sparse->k, f, &tokens->floor[token]);
     return ST_OK;
 }
 
 /* Exact dots of one feature with its queued tokens, eight rows at a time. */
-static status_t refine_feature(struct refiner *r, size_t feature, const uint32_t *tokens,
-                               size_t n_tokens, const float *x, float *floor, struct error *err)
+static status_t refine_feature(struct refiner *r, const struct refine_tokens *tokens,
+                               size_t feature, const uint32_t *queue, size_t n_queued,
+                               struct error *err)
 {
     const struct sparse *s = r->sparse;
     const float *weights = s->rows + feature * s->n_row;
     status_t status = ST_OK;
-    for (size_t first = 0; first < n_tokens && status == ST_OK; first += 8) {
+    for (size_t first = 0; first < n_queued && status == ST_OK; first += 8) {
         const float *rows[8];
         float dots[8];
-        const size_t n = n_tokens - first < 8 ? n_tokens - first : 8;
-        for (size_t j = 0; j < n; j++) rows[j] = x + tokens[first + j] * s->n_row;
+        const size_t n = n_queued - first < 8 ? n_queued - first : 8;
+        for (size_t j = 0; j < n; j++) rows[j] = tokens->x + queue[first + j] * s->n_row;
         s->kernels->dots(weights, rows, n, s->n_row, dots);
         for (size_t j = 0; j < n && status == ST_OK; j++)
-            status = take_dot(r, feature, tokens[first + j], dots[j], floor, err);
+            status = take_dot(r, tokens, feature, queue[first + j], dots[j], err);
     }
-    r->n_candidates += n_tokens;
+    r->n_candidates += n_queued;
     return status;
 }
 
-status_t refiner_panel(struct refiner *r, size_t panel, const uint32_t *masks, const float *x,
-                       size_t n_tokens, float *floor, struct error *err)
+status_t refiner_panel(struct refiner *r, size_t panel, const uint32_t *masks,
+                       const struct refine_tokens *tokens, struct error *err)
 {
     const size_t first = panel * SPARSE_PANEL, n_left = r->sparse->n_features - first;
     const size_t n_features = n_left < SPARSE_PANEL ? n_left : SPARSE_PANEL;
@@ -172,7 +176,7 @@ status_t refiner_panel(struct refiner *r, size_t panel, const uint32_t *masks, c
     const uint32_t wanted = r->selected && !r->sparse->k ? r->selected[panel] : UINT32_MAX;
     size_t n_queued[SPARSE_PANEL] = {0};
     status_t status = ST_OK;
-    for (size_t t = 0; t < n_tokens; t++) {
+    for (size_t t = 0; t < tokens->n_tokens; t++) {
         for (uint32_t mask = masks[t] & wanted; mask; mask &= mask - 1) {
             const size_t f = (size_t)__builtin_ctz(mask);
             r->queue[f * SPARSE_BLOCK + n_queued[f]++] = (uint32_t)t;
@@ -180,8 +184,8 @@ status_t refiner_panel(struct refiner *r, size_t panel, const uint32_t *masks, c
     }
     for (size_t f = 0; f < n_features && status == ST_OK; f++) {
         if (n_queued[f])
-            status = refine_feature(r, first + f, r->queue + f * SPARSE_BLOCK, n_queued[f], x,
-                                    floor, err);
+            status = refine_feature(r, tokens, first + f, r->queue + f * SPARSE_BLOCK,
+                                    n_queued[f], err);
     }
     return status;
 }

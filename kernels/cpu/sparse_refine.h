@@ -41,12 +41,18 @@ void refiner_fini(struct refiner *r); /* safe on zeroed */
 /* Begin a run of n_tokens: rows empty. */
 MUST_CHECK status_t refiner_begin(struct refiner *r, size_t n_tokens, struct error *err);
 
-/* Compute the candidates of panel `panel` (bit f of masks[t]) exactly. x: rows of the block,
- * [n_tokens, n_row]. For topk dictionaries floor[t] rises to the token's k-th best value.
+/* Some tokens of the block. */
+struct refine_tokens {
+    const float *x; /* [n_tokens, n_row] */
+    float *floor;   /* [n_tokens]: for topk rises to the token's k-th best value */
+    size_t first;   /* place of the first one in the block */
+    size_t n_tokens;
+};
+
+/* Compute the candidates of panel `panel` (bit f of masks[t], t within `tokens`) exactly.
  * Errors: ST_BAD_INPUT (an activation overflows; names the token), ST_NO_MEMORY. */
 MUST_CHECK status_t refiner_panel(struct refiner *r, size_t panel, const uint32_t *masks,
-                                  const float *x, size_t n_tokens, float *floor,
-                                  struct error *err);
+                                  const struct refine_tokens *tokens, struct error *err);
 
 /* End a block of n_tokens: append its rows. */
 MUST_CHECK status_t refiner_collect(struct refiner *r, size_t n_tokens, struct error *err);

@@ -17,15 +17,15 @@ enum cpu_isa { CPU_ISA_PLAIN, CPU_ISA_AVX2, CPU_ISA_AVX512, CPU_ISA_N };
 
 enum { DOT_LANES = 16 }; /* partial sums of the exact dot; rows are padded to a multiple */
 
-/* One row of a float screen: bit f of masks[f / 32 * mask_stride] is set unless
- * product[f] * scale[f] + offset[f] + row_residual * norm[f] + row_norm * residual[f] <= floor. */
+/* One panel of 32 features of a float screen: bit f of masks[t] is set unless
+ * product[t, f] * scale[f] + offset[f] + row_residual[t] * norm[f] + row_norm[t] * residual[f]
+ * <= floor[t]. */
 struct scan_params {
-    const float *product;                          /* [n], n a multiple of 32 */
-    const float *scale, *offset, *norm, *residual; /* [n] */
-    float row_residual, row_norm, floor;
-    size_t n;
-    uint32_t *masks;
-    size_t mask_stride;
+    const float *product; /* [n_tokens, 32], rows `ld` apart */
+    size_t ld, n_tokens;
+    const float *scale, *offset, *norm, *residual;    /* [32] */
+    const float *row_residual, *row_norm, *floor;     /* [n_tokens] */
+    uint32_t *masks;                                  /* [n_tokens] */
 };
 
 struct vector_kernels {

@@ -386,6 +386,36 @@ Test(kernels_sparse, a_selection_is_what_the_whole_has_of_it)
     }
 }
 
+/* A mean that dwarfs everything else: int8 alone drowns in it, centred it does not. */
+Test(kernels_sparse, auto_takes_a_large_mean_out_and_stays_exact)
+{
+    struct problem p = make_problem(PLAIN, 64, 300, 3000);
+    float *bias = p.memory + 64 * 300;
+    float mean[64];
+    for (size_t i = 0; i < 64; i++) mean[i] = i % 16 == 3 ? 500 : 5;
+    for (size_t i = 0; i < p.n_tokens * 64; i++) p.x[i] += mean[i % 64];
+    for (size_t f = 0; f < 300; f++)
+        bias[f] -= exact_dot(mean, p.params.weights + f * 64, 64) + 8;
+    struct encoder e;
+    struct sparse_rows rows;
+    open_encoder(&e, &p.params, cpu_isa_detect(CPU_ISA_AVX512), SCREEN_AUTO);
+    cr_assert_eq(sparse_encoder_run(e.encoder, p.x, p.n_tokens, &rows, &e.err), ST_OK);
+    (void)expect_equal(&p, &rows, "first run");
+    const struct sparse_stats first = sparse_encoder_stats(e.encoder);
+    cr_assert_eq(sparse_encoder_run(e.encoder, p.x, p.n_tokens, &rows, &e.err), ST_OK);
+    const size_t n_fired = expect_equal(&p, &rows, "second run");
+    const struct sparse_stats both = sparse_encoder_stats(e.encoder);
+    const uint64_t n_second = both.n_candidates - first.n_candidates;
+    if (can_screen(cpu_isa_detect(CPU_ISA_AVX512), SCREEN_INT8)) {
+        cr_expect_eq(both.screen, SCREEN_INT8, "%s", screen_name(both.screen));
+        cr_expect(first.n_candidates > 3 * n_second && n_second < 4 * n_fired,
+                  "%zu candidates, then %zu; %zu fire", (size_t)first.n_candidates,
+                  (size_t)n_second, n_fired);
+    }
+    close_encoder(&e);
+    free(p.memory);
+}
+
 Test(kernels_sparse, names_the_token_that_is_not_finite)
 {
     static const float BAD[] = {NAN, INFINITY, -INFINITY};
