@@ -12,7 +12,8 @@ static void copy_text(char *out, size_t size, const json_t *value, const char *a
     const char *text = json_string_value(value);
     (void)snprintf(out, size, "%s", text ? text : absent);
     for (char *c = out; *c; c++)
-        if ((unsigned char)*c < 0x20 || (unsigned char)*c > 0x7e) *c = '?'; /* a cut may split UTF-8 */
+        /* plain ASCII: the cut may have split a UTF-8 sequence */
+        if ((unsigned char)*c < 0x20 || (unsigned char)*c > 0x7e) *c = '?';
 }
 
 static char first_byte(const char *body, size_t n_bytes)

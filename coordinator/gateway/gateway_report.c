@@ -15,8 +15,8 @@ enum {
 };
 
 /* Upper bounds of the latency histogram, in ms; the last bucket has none. */
-static const int64_t bucket_ms[GATEWAY_LATENCY_BUCKETS] = {50,   100,   250,   500,   1000,  2500,
-                                                           5000, 10000, 20000, 40000, 80000, INT64_MAX};
+static const int64_t bucket_ms[GATEWAY_LATENCY_BUCKETS] = {
+    50, 100, 250, 500, 1000, 2500, 5000, 10000, 20000, 40000, 80000, INT64_MAX};
 
 void gateway_count_outcome(struct gateway_provider *serving, const struct settlement *outcome)
 {

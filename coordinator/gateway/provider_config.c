@@ -24,6 +24,8 @@ static const struct config_key provider_keys[] = {
                          "model family; explainer and judge should be of different ones"),
     CONFIG_TEXT(struct provider, api_key_env, NULL, "environment variable that holds the key"),
     CONFIG_TEXT(struct provider, api_key_file, NULL, "file that holds the key"),
+    CONFIG_TEXT(struct provider, ca_file, NULL,
+                "certificates to trust for this endpoint, PEM; default: the system's"),
     CONFIG_COUNT(struct provider, rpm, 0, 1e9, "0", "requests per minute", "0: no such limit"),
     CONFIG_COUNT(struct provider, itpm, 0, 1e12, "0", "input tokens per minute",
                  "0: no such limit"),

@@ -27,6 +27,7 @@ struct provider {
     char *family;        /* who trained it: explainer and judge should differ */
     char *api_key_env;   /* NULL if none */
     char *api_key_file;  /* NULL if none */
+    char *ca_file;       /* certificates to trust, PEM; NULL: the system's */
     uint64_t rpm, itpm, otpm, tpm; /* per minute; 0: no such limit */
     uint32_t max_in_flight;
     double burst_seconds;

@@ -23,7 +23,9 @@ local function reap()
       local reason = 'gateway ' .. r.gateway .. ' did not settle within its lease'
       book_uncertain(p, rid, r, reason, now)
       local c = redis.call('HMGET', call_key(id), 'state', 'attempt')
-      if c[1] == 'granted' and rid == id .. '#' .. c[2] then again_or_fail(id, int(math.floor(now)), 0, reason) end
+      if c[1] == 'granted' and rid == id .. '#' .. c[2] then
+        again_or_fail(id, int(math.floor(now)), 0, reason)
+      end
     end
   end
 end
@@ -88,7 +90,8 @@ local function estimate(head, bucket)
   if ratio > 0 then per_byte = math.min(1, ratio + 4 * tonumber(bucket.ratio_dev or '0')) end
   head.tokens_in = math.ceil(head.in_bytes * per_byte) + 8
   head.tokens_out = head.out_max
-  local picodollars = head.tokens_in * limits.microdollars_in + head.tokens_out * limits.microdollars_out
+  local picodollars = head.tokens_in * limits.microdollars_in +
+                      head.tokens_out * limits.microdollars_out
   head.cost = math.ceil(picodollars / 1e6)
 end
 

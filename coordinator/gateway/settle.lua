@@ -85,8 +85,8 @@ local function correct_virtual_time()
   if not vt or not meta.refund_unused then return end
   local reserved = share_of(needs(1, r.tokens_in, r.tokens_out), limits)
   local used = share_of(needs(1, meta.tokens_in, meta.tokens_out), limits)
-  redis.call('ZADD', vtime_key(p), string.format('%.12f', vt + (used - reserved) / weight_of(sweep)),
-             sweep)
+  vt = vt + (used - reserved) / weight_of(sweep)
+  redis.call('ZADD', vtime_key(p), string.format('%.12f', vt), sweep)
 end
 if r and meta.charge == 'usage' then
   correct_tokens(r.tokens_in - meta.tokens_in, r.tokens_out - meta.tokens_out)
@@ -108,7 +108,8 @@ save_levels(limit, levels, now)
 -- 3. Stop and scale: one cut per round trip, not one per refused request of a burst.
 if meta.retry_after_ms and meta.retry_after_ms > 0 then
   local stop = tonumber(bucket.stop or '0')
-  redis.call('HSET', limit, 'stop', string.format('%.0f', math.max(stop, now + meta.retry_after_ms)))
+  stop = math.max(stop, now + meta.retry_after_ms)
+  redis.call('HSET', limit, 'stop', string.format('%.0f', stop))
 end
 local granted_ms = r and r.granted_ms or now
 if meta.limited and granted_ms >= tonumber(bucket.cut_at or '0') then
@@ -128,14 +129,16 @@ end
 -- 4. Endpoints without published limits: as many at once as keep the latency near its best.
 local function adapt_concurrency()
   local concurrency = tonumber(bucket.concurrency or '4')
-  local h = redis.call('HMGET', limit, 'latency', 'latency_best', 'shrunk_at')
+  local h = redis.call('HMGET', limit, 'latency', 'latency_best', 'shrunk_at', 'latency_at')
   local latency, best = tonumber(h[1] or '0'), tonumber(h[2] or '0')
   local shrink = meta.health == 'bad' or meta.limited
   if meta.health == 'ok' and meta.charge == 'usage' then
     local each = meta.latency_ms / (meta.tokens_out + meta.tokens_in / 8 + 8)
     latency = latency > 0 and latency + (each - latency) / 8 or each
-    best = best > 0 and math.min(best * 1.001, each) or each
-    redis.call('HSET', limit, 'latency', latency, 'latency_best', best)
+    local since = math.min(now - tonumber(h[4] or now), 60000)
+    best = best > 0 and math.min(best * (1 + since / 1e6), each) or each -- forgets 0.1 % a second
+    redis.call('HSET', limit, 'latency', latency, 'latency_best', best, 'latency_at',
+               string.format('%.0f', now))
     local in_use = redis.call('ZCARD', held_key(p)) + 1
     if latency > 3 * best then
       shrink = true
@@ -166,8 +169,9 @@ end
 
 -- 6. The breaker.
 local function open_breaker(kind, backoff_ms)
-  redis.call('HSET', limit, 'breaker', 'open', 'breaker_kind', kind, 'breaker_reason', meta.reason,
-             'breaker_backoff', backoff_ms, 'breaker_until', string.format('%.0f', now + backoff_ms))
+  redis.call('HSET', limit, 'breaker', 'open', 'breaker_kind', kind,
+             'breaker_reason', meta.reason, 'breaker_backoff', backoff_ms,
+             'breaker_until', string.format('%.0f', now + backoff_ms))
   redis.call('HDEL', limit, 'probe')
 end
 local function judge_health()
@@ -181,8 +185,9 @@ local function judge_health()
     if bucket.breaker ~= 'open' then
       open_breaker('config', math.min(math.max(backoff * 2, 15000), 600000))
     end
-  elseif redis.call('HINCRBY', limit, 'bad_in_row', 1) >= BREAKER_STRIKES or bucket.breaker == 'half' then
-    if bucket.breaker ~= 'open' then
+  else
+    local in_row = redis.call('HINCRBY', limit, 'bad_in_row', 1)
+    if bucket.breaker == 'half' or (in_row >= BREAKER_STRIKES and bucket.breaker ~= 'open') then
       open_breaker('failing', math.min(math.max(backoff * 2, 2000), 60000))
     end
   end

@@ -185,6 +185,7 @@ static bool set_request(struct slot *slot, const struct transfer_target *target)
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_SSL_VERIFYPEER, 1L);
     SET(CURLOPT_SSL_VERIFYHOST, 2L);
+    if (target->provider->ca_file) SET(CURLOPT_CAINFO, target->provider->ca_file);
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     /* over TLS the handshake says at once whether one connection may carry all requests (HTTP/2);
@@ -291,7 +292,8 @@ struct transfer *transfer_next_ended(struct transfer_pool *pool)
 void transfer_release(struct transfer_pool *pool, struct transfer *transfer)
 {
     struct slot *slot = (struct slot *)(void *)transfer;
-    if (slot->answer.capacity > ((size_t)256 << 10)) buffer_fini(&slot->answer); /* keep small ones */
+    if (slot->answer.capacity > ((size_t)256 << 10))
+        buffer_fini(&slot->answer); /* small ones are kept */
     free_slot(pool, slot);
     pool->n_running--;
 }

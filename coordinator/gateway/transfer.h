@@ -2,8 +2,8 @@
  *
  * Connections are kept alive (HTTP/2 where the endpoint has it), certificates verified, redirects
  * not followed, sizes and times bounded, and a request is never resent behind our back: its body
- * cannot be rewound, so a connection that dies after a byte of it went out ends the transfer. The
- * API key is in a header only and appears in no error text. Belongs to the gateway's loop thread. */
+ * cannot be rewound, so a connection that dies after a byte of it went out ends the transfer.
+ * The API key is in a header only and appears in no error text. Belongs to the loop thread. */
 #ifndef COORDINATOR_GATEWAY_TRANSFER_H
 #define COORDINATOR_GATEWAY_TRANSFER_H
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """One call end to end, and every bad answer that a provider can give."""
 import pathlib
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
@@ -184,12 +185,34 @@ def an_unreachable_provider_costs_nothing(bench):
     bench.write_providers({"name": "p", "dollars_per_million_input": 3})
     bench.start_gateway()
     ids = bench.submit([body_of("call %d" % i) for i in range(30)])
-    reason = bench.wait_until(lambda: bench.redis.hash("interp:limit:{p}").get("breaker_reason"), 20)
+    reason = bench.wait_until(
+        lambda: bench.redis.hash("interp:limit:{p}").get("breaker_reason"), 20)
     check("not reachable" in reason, reason)
     bench.start_server(port=port)
     check(set(bench.wait_settled(ids, 30)) == {"done"}, "all done once it is up")
     check(bench.uncertain() == {}, "nothing is uncertain: nothing was sent")
     check(bench.stats()["received"] == 30, "each was sent once")
+
+
+def certificates_are_verified(bench):
+    cert, key = bench.path / "cert.pem", bench.path / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+                    "-out", cert, "-keyout", key], check=True, stderr=subprocess.DEVNULL)
+    bench.start_redis()
+    bench.start_server("--tls", cert, key)
+    bench.write_providers({"name": "p", "base_url": "https://127.0.0.1:%d/v1" % bench.port})
+    bench.start_gateway()
+    ids = bench.submit([body_of("call")])
+    reason = bench.wait_until(
+        lambda: bench.redis.hash("interp:limit:{p}").get("breaker_reason"), 10)
+    check("check base_url and the certificate" in reason, reason)
+    check(bench.states(ids) == ["waiting"] and bench.uncertain() == {}, "nothing was sent")
+    bench.kill("g1", 15)
+    bench.write_providers({"name": "p", "base_url": "https://127.0.0.1:%d/v1" % bench.port,
+                           "ca_file": cert})
+    bench.start_gateway()
+    check(bench.wait_settled(ids, 10) == ["done"], "with the certificate known it is")
 
 
 def a_failing_provider_has_a_fallback(bench):
@@ -216,5 +239,5 @@ if __name__ == "__main__":
          absurd_usage_is_estimated_and_marked,
          a_wrong_key_opens_the_breaker_and_a_restart_with_the_right_one_goes_on,
          redirects_and_forbidden_paths_are_not_followed,
-         an_unreachable_provider_costs_nothing,
+         an_unreachable_provider_costs_nothing, certificates_are_verified,
          a_failing_provider_has_a_fallback])

@@ -167,18 +167,28 @@ def an_overestimated_limit_is_found_by_the_429s(bench):
     check(share > 0.5, "%.0f %% of the allowed rate was used all the same" % (100 * share))
 
 
-def an_endpoint_without_limits_gets_as_many_as_keep_it_quick(bench):
-    """Latency grows with the requests at once beyond 4: more of them would only wait."""
-    responder = bench.path / "responder.py"
-    responder.write_text("def reply(body):\n    return 'fixed reply of some length'\n")
+def concurrency_with(bench, *server_options):
     bench.start_redis()
-    bench.start_server("--responder", responder, "--latency", 0.05)
+    bench.start_server("--latency", 0.05, *server_options)
     bench.write_providers({"name": "p", "max_in_flight": 64})
-    ids = bench.submit([body_of("call %d" % i) for i in range(2000)])
+    ids = bench.submit([body_of("call %d" % i) for i in range(1500)])
     bench.start_gateway()
-    check(set(bench.wait_settled(ids, 60)) == {"done"}, "all done")
-    peak = bench.stats()["peak_in_flight"]
-    check(16 <= peak <= 64, "constant latency: concurrency grew to %d" % peak)
+    check(set(bench.wait_settled(ids, 90)) == {"done"}, "all done")
+    return bench.stats()
+
+
+def an_endpoint_that_stays_quick_gets_more_at_once(bench):
+    peak = concurrency_with(bench)["peak_in_flight"]
+    check(32 <= peak <= 64, "constant latency: concurrency grew to %d" % peak)
+
+
+def an_endpoint_with_four_slots_is_kept_busy_and_not_flooded(bench):
+    """Beyond four at once a request only waits there."""
+    stats = concurrency_with(bench, "--slots", 4)
+    check(4 <= stats["peak_in_flight"] <= 20, "at most %d were there at once" %
+          stats["peak_in_flight"])
+    rate, most = stats["status_200"] / stats["seconds"], 4 / 0.05
+    check(rate >= 0.85 * most, "%.1f a second of the %.0f that four slots can do" % (rate, most))
 
 
 def a_cancelled_sweep_leaves_replies_and_ledger_alone(bench):
@@ -213,5 +223,6 @@ if __name__ == "__main__":
          priority_goes_first_and_starves_nobody,
          a_budget_is_never_passed_and_a_raised_one_goes_on, a_daily_budget_holds_over_sweeps,
          an_overestimated_limit_is_found_by_the_429s,
-         an_endpoint_without_limits_gets_as_many_as_keep_it_quick,
+         an_endpoint_that_stays_quick_gets_more_at_once,
+         an_endpoint_with_four_slots_is_kept_busy_and_not_flooded,
          a_cancelled_sweep_leaves_replies_and_ledger_alone])

@@ -7,6 +7,7 @@ limits the way providers do, misbehaves on request, and writes down everything t
     llm_server.py [--port 0] [--log FILE] [--faults FILE.json] [--responder FILE.py]
                   [--latency SECONDS] [--rpm N --itpm N --otpm N --tpm N] [--burst-seconds S]
                   [--window bucket|sliding] [--no-refund] [--failures-free] [--key KEY]
+                  [--slots N] [--tls CERT.pem KEY.pem]
 
 The first line on stdout is the port. GET /stats tells counters as JSON.
 
@@ -14,6 +15,8 @@ Tokens: prompt = ceil(bytes of all message contents / 4) + 8 per message; comple
 ceil(bytes of the content / 4), at most max_tokens. At admission a request costs its prompt tokens
 and max_tokens of output; with refunds the unused output comes back when the answer is done. A
 request over a limit gets 429 and counts as a violation.
+
+--slots N answers N requests at once and lets the others wait, as a self-hosted model does.
 
 Content: --responder names a Python file with `reply(body) -> str | {"content", "logprobs",
 "finish_reason"}`; without one it is a JSON object that depends on the body alone.
@@ -41,6 +44,7 @@ import importlib.util
 import json
 import math
 import re
+import ssl
 import sys
 import time
 
@@ -203,6 +207,7 @@ class Server:
             self.reply = module.reply
         self.n = 0
         self.in_flight = 0
+        self.slots = asyncio.Semaphore(args.slots) if args.slots else None
         self.sends = collections.Counter()
         self.stats = collections.Counter()
         self.peak_in_flight = 0
@@ -320,7 +325,12 @@ class Server:
         return json.dumps(answer).encode(), n_in, n_out
 
     async def answer(self, writer, n, digest, body, rule):
-        await asyncio.sleep(rule.get("seconds", self.args.latency))
+        seconds = rule.get("seconds", self.args.latency)
+        if self.slots:
+            async with self.slots:
+                await asyncio.sleep(seconds)
+        else:
+            await asyncio.sleep(seconds)
         text, n_in, n_out = self.envelope(body, rule)
         self.limits.give_back(int(body.get("max_tokens", 16)) - n_out)
         self.stats["status_200"] += 1
@@ -370,8 +380,12 @@ class Server:
 
 async def main(args):
     server = Server(args)
+    tls = None
+    if args.tls:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(*args.tls)
     listener = await asyncio.start_server(server.serve, "127.0.0.1", args.port, limit=8 << 20,
-                                          backlog=1024)
+                                          backlog=1024, ssl=tls)
     print(listener.sockets[0].getsockname()[1], flush=True)
     async with listener:
         await listener.serve_forever()
@@ -391,6 +405,8 @@ def parse():
     parser.add_argument("--no-refund", action="store_true")
     parser.add_argument("--failures-free", action="store_true")
     parser.add_argument("--key")
+    parser.add_argument("--slots", type=int, default=0)
+    parser.add_argument("--tls", nargs=2)
     return parser.parse_args()
 
 

@@ -92,9 +92,11 @@ Test(call, text_without_a_model_gets_the_providers)
 Test(call, names_are_plain_words)
 {
     cr_expect(call_name_is_valid("sweep-1.a_B"));
-    static const char *const bad[] = {"", "a b", "a/b", "a:b", "a\n", "{a}", "\xc3\xa9",
-                                      "0123456789012345678901234567890123456789012345678901234567890123"
-                                      "4"};
+    char too_long[CALL_NAME_MAX + 2];
+    memset(too_long, 'a', sizeof too_long - 1);
+    too_long[sizeof too_long - 1] = '\0';
+    const char *const bad[] = {"", "a b", "a/b", "a:b", "a\n", "{a}", "\xc3\xa9", too_long};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         cr_expect_not(call_name_is_valid(bad[i]), "'%s'", bad[i]);
+    cr_expect(call_name_is_valid(too_long + 1));
 }

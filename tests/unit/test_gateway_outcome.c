@@ -41,14 +41,22 @@ Test(outcome, judges_every_status_by_the_table)
         enum settlement_health health;
         bool is_limited, is_strike;
     } cases[] = {
-        {201, NEXT_AGAIN, HEALTH_BAD, false, true},  {301, NEXT_AGAIN, HEALTH_CONFIG, false, false},
-        {400, NEXT_FAIL, HEALTH_SILENT, false, false}, {401, NEXT_AGAIN, HEALTH_CONFIG, false, false},
-        {402, NEXT_AGAIN, HEALTH_CONFIG, false, false}, {403, NEXT_AGAIN, HEALTH_CONFIG, false, false},
-        {404, NEXT_AGAIN, HEALTH_CONFIG, false, false}, {408, NEXT_AGAIN, HEALTH_BAD, false, true},
-        {413, NEXT_FAIL, HEALTH_SILENT, false, false}, {422, NEXT_FAIL, HEALTH_SILENT, false, false},
-        {429, NEXT_AGAIN, HEALTH_SILENT, true, false}, {500, NEXT_AGAIN, HEALTH_BAD, false, true},
-        {503, NEXT_AGAIN, HEALTH_BAD, false, true},  {529, NEXT_AGAIN, HEALTH_SILENT, true, false},
-        {599, NEXT_AGAIN, HEALTH_BAD, false, true},  {999, NEXT_AGAIN, HEALTH_BAD, false, true},
+        {201, NEXT_AGAIN, HEALTH_BAD, false, true},
+        {301, NEXT_AGAIN, HEALTH_CONFIG, false, false},
+        {400, NEXT_FAIL, HEALTH_SILENT, false, false},
+        {401, NEXT_AGAIN, HEALTH_CONFIG, false, false},
+        {402, NEXT_AGAIN, HEALTH_CONFIG, false, false},
+        {403, NEXT_AGAIN, HEALTH_CONFIG, false, false},
+        {404, NEXT_AGAIN, HEALTH_CONFIG, false, false},
+        {408, NEXT_AGAIN, HEALTH_BAD, false, true},
+        {413, NEXT_FAIL, HEALTH_SILENT, false, false},
+        {422, NEXT_FAIL, HEALTH_SILENT, false, false},
+        {429, NEXT_AGAIN, HEALTH_SILENT, true, false},
+        {500, NEXT_AGAIN, HEALTH_BAD, false, true},
+        {503, NEXT_AGAIN, HEALTH_BAD, false, true},
+        {529, NEXT_AGAIN, HEALTH_SILENT, true, false},
+        {599, NEXT_AGAIN, HEALTH_BAD, false, true},
+        {999, NEXT_AGAIN, HEALTH_BAD, false, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char number[8];

@@ -7,7 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define GOOD "providers:\n  - name: a\n    base_url: https://x.example/v1\n    model: m\n    family: f\n"
+#define NAMED "providers:\n  - name: a\n"
+#define GOOD NAMED "    base_url: https://x.example/v1\n    model: m\n    family: f\n"
 
 static status_t load(const char *text, struct provider_config **out, struct error *err)
 {
@@ -56,12 +57,11 @@ Test(provider_config, names_what_is_wrong)
          ":6: providers[1].name: another provider has this name"},
         {"providers:\n  - name: 'a b'\n    base_url: https://x/v1\n    model: m\n    family: f\n",
          ":2: providers[0].name"},
-        {"providers:\n  - name: a\n    base_url: ftp://x/v1\n    model: m\n    family: f\n",
+        {NAMED "    base_url: ftp://x/v1\n    model: m\n    family: f\n",
          ":3: providers[0].base_url"},
-        {"providers:\n  - name: a\n    base_url: http://x.example/v1\n    model: m\n    family: f\n"
+        {NAMED "    base_url: http://x.example/v1\n    model: m\n    family: f\n"
          "    api_key_env: KEY\n", "in the clear"},
-        {"providers:\n  - name: a\n    base_url: https://user:pw@x/v1\n    model: m\n    family: f\n",
-         "'@'"},
+        {NAMED "    base_url: https://user:pw@x/v1\n    model: m\n    family: f\n", "'@'"},
         {"providers:\n  - name: a\n", "base_url"},
         {"providers: []\n", "providers"},
         {"", ""},
