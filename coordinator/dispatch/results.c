@@ -104,8 +104,9 @@ status_t dispatcher_read_results(struct dispatcher *dispatcher, struct error *er
         const struct pending_read *read =
             &dispatcher->reads[(dispatcher->reads_head + i) % dispatcher->reads_capacity];
         char key[TASK_KEY_SIZE];
-        status = store_queue(dispatcher->options.store, err, "HGET %s %zu",
-                             dispatcher_task_key(read->task, "done", key), read->unit);
+        status = store_queue(dispatcher->options.store, err, "HGET %s %llu",
+                             dispatcher_task_key(read->task, "done", key),
+                             (unsigned long long)read->unit);
     }
     if (status == ST_OK && n)
         status = store_drain(dispatcher->options.store, on_result, dispatcher, err);
