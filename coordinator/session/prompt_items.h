@@ -11,7 +11,8 @@
  *
  * The plan shuffles the items with a seed fixed by feature and purpose and cuts them into
  * prompts whose sizes differ by at most one: how many of a prompt's items fire varies as chance
- * has it. Items of one window, or of windows that overlap, are kept in different prompts.
+ * has it. Items of one window, or of windows that overlap, are kept in different prompts. Give
+ * the windows in a canonical order (window_select()'s): places and prompts depend on it.
  * Objects belong to one thread. */
 #ifndef COORDINATOR_SESSION_PROMPT_ITEMS_H
 #define COORDINATOR_SESSION_PROMPT_ITEMS_H
