@@ -160,6 +160,28 @@ static bool is_same(struct evidence_window a, struct evidence_window b)
     return a.document_index == b.document_index && a.document_offset == b.document_offset;
 }
 
+/* Everywhere but in four windows of eight tokens. */
+static float nearly_everywhere(uint32_t slot, uint32_t row, uint32_t position, uint32_t token)
+{
+    (void)token;
+    return slot > 0 || (row % 3 == 0 && position >= 9 && position < 17) ? 0 : 1.0f;
+}
+
+Test(evidence_view, finds_the_few_silent_windows_of_a_dense_slot)
+{
+    struct hand hand;
+    hand_init(&hand, nearly_everywhere, false);
+    const struct evidence_view dense = open_view(&hand, 0), dead = open_view(&hand, 1);
+    cr_assert_eq(dense.n_silent, 4);
+    for (size_t i = 0; i < 4; i++) {
+        const struct evidence_window window = evidence_view_silent(&dense, i);
+        cr_expect_eq(window.document_offset % (ROW - 1), 8);
+        cr_expect_eq(window.document_offset / (ROW - 1) % 3, 0);
+    }
+    cr_expect_eq(dead.n_silent, 4);
+    hand_fini(&hand);
+}
+
 Test(evidence_pick, spreads_over_quantiles_and_avoids_what_was_used)
 {
     struct hand hand;
