@@ -73,14 +73,14 @@ status_t family_find(const char *architecture, const char *model_type, const str
 {
     for (size_t i = 0; i < N_FAMILIES; i++) {
         const struct family *family = &FAMILIES[i];
-        if (architecture ? strcmp(architecture, family->architecture) != 0
-                         : !model_type || strcmp(model_type, family->name) != 0)
-            continue;
+        if (architecture && strcmp(architecture, family->architecture) != 0) continue;
+        if (model_type && strcmp(model_type, family->name) != 0) continue;
+        if (!architecture && !model_type) continue;
         *out = family;
         return ST_OK;
     }
     return error_set(err, ST_UNSUPPORTED,
-                     "architecture '%s' (model type '%s') is not one of GPT2LMHeadModel, "
-                     "LlamaForCausalLM",
+                     "architectures '%s' with model_type '%s' is neither GPT2LMHeadModel (gpt2) "
+                     "nor LlamaForCausalLM (llama)",
                      architecture ? architecture : "(none)", model_type ? model_type : "(none)");
 }

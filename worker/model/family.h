@@ -44,8 +44,8 @@ struct family {
     const char *default_activation;
 };
 
-/* The family of a config's architecture or, where it names none, of its model_type; either may
- * be NULL. Errors: ST_UNSUPPORTED names what was asked for. */
+/* The family of a config's architecture and model_type; either may be NULL, and where both are
+ * given they must agree. Errors: ST_UNSUPPORTED names what was asked for. */
 MUST_CHECK status_t family_find(const char *architecture, const char *model_type,
                                 const struct family **out, struct error *err);
 

@@ -249,13 +249,13 @@ static status_t read_shape(const json_t *root, struct model_config *c, struct er
                            &c->d_mlp, err);
     if (status != ST_OK) return status;
     if (c->n_heads % c->n_kv_heads)
-        return error_set(err, ST_BAD_INPUT, "%zu heads do not divide over %zu key/value heads",
-                         c->n_heads, c->n_kv_heads);
+        return error_set(err, ST_BAD_INPUT, "%s %zu is no multiple of %s %zu", keys->n_heads,
+                         c->n_heads, keys->n_kv_heads, c->n_kv_heads);
     if (is_given(root, keys->d_head))
         return read_size(root, keys->d_head, 0, MODEL_MAX_WIDTH, &c->d_head, err);
     if (c->d_model % c->n_heads)
-        return error_set(err, ST_BAD_INPUT, "width %zu does not divide over %zu heads",
-                         c->d_model, c->n_heads);
+        return error_set(err, ST_BAD_INPUT, "%s %zu is no multiple of %s %zu", keys->d_model,
+                         c->d_model, keys->n_heads, c->n_heads);
     c->d_head = c->d_model / c->n_heads;
     return ST_OK;
 }
@@ -293,7 +293,7 @@ static status_t parse_root(struct model_config *config, const json_t *root, stru
     if (status == ST_OK) status = read_switches(root, config, err);
     if (status != ST_OK || !config->family->has_rotary) return status;
     if (config->d_head % 2)
-        return error_set(err, ST_BAD_INPUT, "head size %zu is odd", config->d_head);
+        return error_set(err, ST_BAD_INPUT, "head_dim %zu is odd", config->d_head);
     return read_rope(root, &config->rope, err);
 }
 

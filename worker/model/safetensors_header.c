@@ -74,7 +74,7 @@ static status_t read_shape(const json_t *shape, struct tensor_view *view, struct
     if (!json_is_array(shape)) return error_set(err, ST_CORRUPT, "shape is missing or not a list");
     view->n_dims = json_array_size(shape);
     if (view->n_dims > TENSOR_MAX_DIMS)
-        return error_set(err, ST_TOO_LARGE, "%zu dimensions, at most %d", view->n_dims,
+        return error_set(err, ST_TOO_LARGE, "shape of %zu dimensions, at most %d", view->n_dims,
                          TENSOR_MAX_DIMS);
     for (size_t i = 0; i < view->n_dims; i++)
         if (!read_size(json_array_get(shape, i), &view->shape[i]))

@@ -15,6 +15,8 @@ struct loader {
     struct exec *exec;
     const char *prefix;
     struct weights *weights; /* its byte count grows; NULL if nobody counts */
+    const struct tensor_view **used; /* [n_used] of [safetensors_count()], NULL: not kept */
+    size_t n_used;
 };
 
 /* prefix + base with '#' replaced by the layer + suffix. */
@@ -43,12 +45,29 @@ static status_t check_finite(const char *name, const float *values, size_t n, st
     return ST_OK;
 }
 
-/* Read a [rows, columns] tensor (rows = 0: a vector [columns]) as f32 into out. */
-static status_t read_tensor(const struct loader *l, const char *name, size_t rows, size_t columns,
-                            float *out, struct error *err)
+/* The tensor of that name, noted as used. Errors name it: missing, or of a type that is no
+ * float. */
+static status_t find_tensor(struct loader *l, const char *name, const struct tensor_view **out,
+                            struct error *err)
 {
     const struct tensor_view *view = safetensors_find(l->source->checkpoint, name);
     if (!view) return error_set(err, ST_NOT_FOUND, "tensor %s is missing", name);
+    if (view->dtype != TENSOR_F32 && view->dtype != TENSOR_F16 && view->dtype != TENSOR_BF16)
+        return error_set(err, ST_UNSUPPORTED, "tensor %s: dtype %s is not F32, F16 or BF16", name,
+                         tensor_dtype_name(view->dtype));
+    if (l->used && l->n_used < safetensors_count(l->source->checkpoint))
+        l->used[l->n_used++] = view;
+    *out = view;
+    return ST_OK;
+}
+
+/* Read a [rows, columns] tensor (rows = 0: a vector [columns]) as f32 into out. */
+static status_t read_tensor(struct loader *l, const char *name, size_t rows, size_t columns,
+                            float *out, struct error *err)
+{
+    const struct tensor_view *view = NULL;
+    status_t status = find_tensor(l, name, &view, err);
+    if (status != ST_OK || !view) return status;
     const bool fits = rows ? view->n_dims == 2 && view->shape[0] == rows &&
                                  view->shape[1] == columns
                            : view->n_dims == 1 && view->shape[0] == columns;
@@ -60,7 +79,7 @@ static status_t read_tensor(const struct loader *l, const char *name, size_t row
                          view->n_dims ? view->shape[view->n_dims - 1] : 1, view->n_dims,
                          rows ? rows : 1, columns);
     const size_t n = columns * (rows ? rows : 1);
-    const status_t status = tensor_to_f32(view, out, n, err);
+    status = tensor_to_f32(view, out, n, err);
     return status == ST_OK ? check_finite(name, out, n, err) : status;
 }
 
@@ -277,7 +296,60 @@ static status_t loader_init(struct loader *l, const struct weights_source *sourc
 
 static void loader_fini(struct loader *l)
 {
+    free(l->used);
     if (l->exec) l->ops->exec_destroy(l->exec);
+}
+
+static int by_address(const void *a, const void *b)
+{
+    const uintptr_t left = (uintptr_t)*(const struct tensor_view *const *)a;
+    const uintptr_t right = (uintptr_t)*(const struct tensor_view *const *)b;
+    return (left > right) - (left < right);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    const size_t n = strlen(text), n_end = strlen(end);
+    return n >= n_end && strcmp(text + n - n_end, end) == 0;
+}
+
+/* Buffers that older checkpoints carry beside the weights, and a head that the config ties. */
+static bool is_ignorable(const char *name, const struct model_config *config)
+{
+    static const char *const BUFFERS[] = {".attn.bias", ".attn.masked_bias",
+                                          ".rotary_emb.inv_freq"};
+    for (size_t i = 0; i < sizeof BUFFERS / sizeof BUFFERS[0]; i++) {
+        if (ends_with(name, BUFFERS[i])) return true;
+    }
+    return ends_with(name, "lm_head.weight") && config->is_tied;
+}
+
+/* Every tensor of the checkpoint must have been used: one that we do not know would be a part of
+ * the model that we do not compute. */
+static status_t check_all_used(struct loader *l, struct error *err)
+{
+    const struct safetensors *checkpoint = l->source->checkpoint;
+    qsort(l->used, l->n_used, sizeof(l->used[0]), by_address);
+    for (size_t i = 0; i < safetensors_count(checkpoint); i++) {
+        const struct tensor_view *view = safetensors_at(checkpoint, i);
+        if (bsearch(&view, l->used, l->n_used, sizeof(l->used[0]), by_address) ||
+            is_ignorable(view->name, l->source->config))
+            continue;
+        return error_set(err, ST_UNSUPPORTED, "tensor %s: a %s model has no such part", view->name,
+                         l->source->config->family->name);
+    }
+    return ST_OK;
+}
+
+/* The head is packed on first use; here it is only looked for. */
+static status_t note_head(struct loader *l, struct error *err)
+{
+    const struct model_config *c = l->source->config;
+    const struct tensor_view *view = NULL;
+    char name[TENSOR_NAME_SIZE];
+    if (c->is_tied) return ST_OK;
+    const status_t status = tensor_name(name, "", c->family->tensors.head, 0, ".weight", err);
+    return status == ST_OK ? find_tensor(l, name, &view, err) : status;
 }
 
 static status_t load_all(struct loader *l, struct weights *w, struct error *err)
@@ -292,7 +364,8 @@ static status_t load_all(struct loader *l, struct weights *w, struct error *err)
     if (status == ST_OK) status = load_norm(l, names->norm_final, 0, &w->norm_final, err);
     for (size_t i = 0; i < c->n_layers && status == ST_OK; i++)
         status = load_layer(l, i, &w->layers[i], err);
-    return status;
+    if (status == ST_OK) status = note_head(l, err);
+    return status == ST_OK ? check_all_used(l, err) : status;
 }
 
 status_t weights_load(struct weights *out, const struct weights_source *source,
@@ -303,8 +376,9 @@ status_t weights_load(struct weights *out, const struct weights_source *source,
     status_t status = loader_init(&l, source, err);
     if (status != ST_OK) return status;
     l.weights = out;
+    l.used = malloc((safetensors_count(source->checkpoint) + 1) * sizeof(l.used[0]));
     out->layers = calloc(out->n_layers, sizeof *out->layers);
-    if (!out->layers) status = error_set(err, ST_NO_MEMORY, "%zu layers", out->n_layers);
+    if (!out->layers || !l.used) status = error_set(err, ST_NO_MEMORY, "%zu layers", out->n_layers);
     if (status == ST_OK) status = load_all(&l, out, err);
     loader_fini(&l);
     if (status != ST_OK) weights_unload(out);
