@@ -160,7 +160,7 @@ static const struct config_key threshold_keys[] = {
     CONFIG_KEY_(CONFIG_TYPE_CHOICE, struct sweep_spec, kind, .is_required = true,                  \
                 .choices = sweep_kind_choices, .help = "what the sweep does"),                     \
         CONFIG_REQUIRED_TEXT(struct sweep_spec, name, "letters, digits, . _ - ; at most 64"),      \
-        CONFIG_COUNT(struct sweep_spec, priority, 1, 100, "10", NULL,                              \
+        CONFIG_COUNT(struct sweep_spec, priority, 0, 9, "5", NULL,                                 \
                      "share of the workers beside other sweeps"),                                  \
         CONFIG_CHOICE(struct sweep_spec, durability, sweep_durability_choices, "everysec",         \
                       "what survives a crash of the store's machine; calls always do")
