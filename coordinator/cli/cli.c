@@ -3,6 +3,7 @@
 #include "common/cluster_config.h"
 #include "common/config.h"
 #include "coordinator/cli/cluster_paths.h"
+#include "coordinator/cli/supervisor.h"
 #include "coordinator/gateway/provider_config.h"
 #include "coordinator/intake/sweep_spec.h"
 
@@ -65,6 +66,7 @@ status_t cli_connect(struct client **out, const struct cli *cli,
 {
     struct cluster_paths paths;
     const char *endpoint = arguments->endpoint;
+    bool is_supervised = false;
     if (!endpoint && !arguments->state) { /* an explicit --state outranks the environment */
         endpoint = getenv("INTERP_ENDPOINT");
         if (endpoint && !*endpoint) endpoint = NULL;
@@ -73,11 +75,13 @@ status_t cli_connect(struct client **out, const struct cli *cli,
         const status_t status = cluster_paths_init(&paths, arguments->state, err);
         if (status != ST_OK) return status;
         endpoint = paths.coordinator_endpoint;
+        is_supervised = supervisor_is_running(&paths);
     }
     const double timeout_s = isnan(arguments->timeout_s) ? default_timeout_s
                                                          : arguments->timeout_s;
     const struct client_params params = {.endpoint = endpoint,
                                          .timeout_ms = (int64_t)(timeout_s * 1000),
+                                         .is_expected = is_supervised,
                                          .interrupt = cli->interrupt};
     return client_open(out, &params, err);
 }

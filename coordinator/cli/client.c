@@ -11,7 +11,7 @@
 enum {
     RECONNECT_MS = 50,
     RECONNECT_MAX_MS = 500,
-    REFUSED_PATIENCE_MS = 300, /* refused this long and never connected: nobody is there */
+    REFUSED_PATIENCE_MS = 300, /* refused this long by a stranger: nobody is there */
     ENDPOINT_SIZE = 512,
     EVENT_HEADER_BYTES = 6
 };
@@ -23,7 +23,8 @@ struct client {
     const volatile sig_atomic_t *interrupt;
     void *zmq_context, *dealer, *monitor;
     uint64_t last_id;
-    bool is_connected, was_connected;
+    bool is_connected;
+    bool is_expected; /* was connected, or the caller knows better: a refusal is no verdict */
     struct transport_message incoming;
 };
 
@@ -85,6 +86,7 @@ status_t client_open(struct client **out, const struct client_params *params, st
     transport_message_init(&client->incoming);
     client->timeout_ms = params->timeout_ms;
     client->interrupt = params->interrupt;
+    client->is_expected = params->is_expected;
     status_t status = ST_OK;
     if ((size_t)snprintf(client->endpoint, sizeof client->endpoint, "%s", params->endpoint) >=
         sizeof client->endpoint)
@@ -146,7 +148,7 @@ static void catch_up(struct client *client)
     while ((event = next_event(client)) != 0)
         if (event == ZMQ_EVENT_CONNECTED || event == ZMQ_EVENT_DISCONNECTED)
             client->is_connected = event == ZMQ_EVENT_CONNECTED;
-    client->was_connected = client->was_connected || client->is_connected;
+    client->is_expected = client->is_expected || client->is_connected;
 }
 
 static status_t take_event(struct client *client, struct exchange *exchange, struct error *err)
@@ -163,7 +165,7 @@ static status_t take_event(struct client *client, struct exchange *exchange, str
                              exchange->request->operation, client->endpoint);
     }
     if (event == ZMQ_EVENT_CONNECTED) {
-        client->is_connected = client->was_connected = true;
+        client->is_connected = client->is_expected = true;
         exchange->was_refused = false;
         if (exchange->must_resend) {
             exchange->must_resend = false;
@@ -207,7 +209,7 @@ static status_t check_time(const struct client *client, const struct exchange *e
 {
     const int64_t now = now_ms();
     const int64_t waited_ms = now - exchange->started_ms;
-    const bool is_nobody = exchange->was_refused && !client->was_connected &&
+    const bool is_nobody = exchange->was_refused && !client->is_expected &&
                            (waited_ms > REFUSED_PATIENCE_MS || now >= exchange->deadline_ms);
     if (is_nobody || (now >= exchange->deadline_ms && !client->is_connected))
         return error_set(err, ST_UNREACHABLE,

@@ -17,7 +17,8 @@ struct client;
 
 struct client_params {
     const char *endpoint;
-    int64_t timeout_ms;                     /* bounds every request */
+    int64_t timeout_ms; /* bounds every request */
+    bool is_expected;   /* somebody keeps a coordinator there: wait although it is refused now */
     const volatile sig_atomic_t *interrupt; /* set by a signal handler; NULL: none */
 };
 

@@ -71,15 +71,15 @@ static int64_t now_ms(void)
 
 /* --- files --------------------------------------------------------------------------------- */
 
-static int open_lock(const struct cluster_paths *paths)
+static int open_lock(const struct cluster_paths *paths, int flags)
 {
     char path[CLUSTER_PATH_SIZE];
-    return open(cluster_path(paths, "run/lock", path), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    return open(cluster_path(paths, "run/lock", path), O_RDWR | O_CLOEXEC | flags, 0600);
 }
 
 bool supervisor_is_running(const struct cluster_paths *paths)
 {
-    const int fd = open_lock(paths);
+    const int fd = open_lock(paths, 0);
     if (fd < 0) return false;
     const bool is_held = flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     (void)close(fd);
@@ -88,7 +88,7 @@ bool supervisor_is_running(const struct cluster_paths *paths)
 
 static status_t take_lock(struct supervisor *self, struct error *err)
 {
-    self->lock_fd = open_lock(self->paths);
+    self->lock_fd = open_lock(self->paths, O_CREAT);
     if (self->lock_fd < 0)
         return error_set(err, ST_IO, "%s/run/lock: %s", self->paths->state, strerror(errno));
     if (flock(self->lock_fd, LOCK_EX | LOCK_NB) != 0)
