@@ -58,6 +58,22 @@ def three_gateways_use_the_token_limit(bench):
     utilisation(bench, 200000, 3, lambda l: l["tokens_in"] + l["tokens_out"])
 
 
+def eight_gateways_and_four_sweeps(bench):
+    """Requests and tokens at once; every call costs the same, so shares are exact."""
+    bench.start_redis()
+    bench.start_server("--rpm", 6000, "--tpm", 600000, "--burst-seconds", 10, "--latency", 0.3)
+    bench.write_providers({"name": "p", "rpm": 6000, "tpm": 600000, "burst_seconds": 10,
+                           "max_in_flight": 256})
+    n = int(100 * (WARM_SECONDS + MEASURED_SECONDS + 15) / 4) + 400
+    for sweep in "abcd":
+        bench.submit([body_of("%s %06d" % (sweep, i), max_tokens=64) for i in range(n)],
+                     sweep=sweep)
+    utilisation(bench, 6000, 8, lambda _line: 1)
+    calls = [bench.ledger(s)["calls"] for s in "abcd"]
+    spread = max(calls) / (sum(calls) / 4) - 1
+    check(spread <= 0.01, "four sweeps got %s: within %.2f %%" % (calls, 100 * spread))
+
+
 def a_sliding_minute_is_kept_too(bench):
     """A provider that counts the last 60 seconds exactly: cap = depth + rate x 60."""
     bench.start_redis()
@@ -219,7 +235,7 @@ def a_cancelled_sweep_leaves_replies_and_ledger_alone(bench):
 
 if __name__ == "__main__":
     run([one_gateway_uses_the_request_limit, three_gateways_use_the_request_limit,
-         three_gateways_use_the_token_limit, three_sweeps_share_fairly,
+         three_gateways_use_the_token_limit, eight_gateways_and_four_sweeps, three_sweeps_share_fairly,
          priority_goes_first_and_starves_nobody,
          a_budget_is_never_passed_and_a_raised_one_goes_on, a_daily_budget_holds_over_sweeps,
          an_overestimated_limit_is_found_by_the_429s,
