@@ -11,6 +11,8 @@ struct token_mass {
 };
 
 struct masses {
+    evidence_token_lookup lookup;
+    void *context;
     struct token_mass *item; /* [capacity] */
     size_t n, capacity;
     uint32_t tokens[EVIDENCE_MAX_WINDOW_TOKENS];
@@ -34,11 +36,10 @@ static status_t reserve(struct masses *masses, size_t n, struct error *err)
 }
 
 static status_t add_window(const struct evidence_slot *slot, const struct evidence_firing *firing,
-                           float threshold, evidence_token_lookup lookup, void *context,
-                           struct masses *masses, struct error *err)
+                           float threshold, struct masses *masses, struct error *err)
 {
     const struct evidence_window window = evidence_firing_window(firing);
-    const status_t status = lookup(context, &window, masses->tokens, err);
+    const status_t status = masses->lookup(masses->context, &window, masses->tokens, err);
     if (status != ST_OK) return status;
     for (uint32_t i = firing->first; i < firing->first + firing->n_activations; i++)
         if (slot->value[i] > threshold)
@@ -80,7 +81,7 @@ status_t evidence_freeze_hard_tokens(const struct evidence_state *explain,
                                      struct evidence_frozen *frozen, struct error *err)
 {
     const uint32_t first_slot = explain->params.first_slot;
-    struct masses masses = {0};
+    struct masses masses = {.lookup = lookup, .context = context};
     status_t status = ST_OK;
     if (frozen->n_slots != explain->params.identity.n_slots)
         return error_set(err, ST_BAD_INPUT, "hard tokens of %u slots, the evidence has %u",
@@ -90,7 +91,7 @@ status_t evidence_freeze_hard_tokens(const struct evidence_state *explain,
         const float threshold = frozen->fire_threshold[first_slot + i];
         status = reserve(&masses, slot->n_pool, err);
         for (uint32_t j = 0; j < slot->n_firing && status == ST_OK; j++)
-            status = add_window(slot, &slot->firing[j], threshold, lookup, context, &masses, err);
+            status = add_window(slot, &slot->firing[j], threshold, &masses, err);
         if (status != ST_OK) break;
         join_tokens(&masses);
         pick_heaviest(&masses, frozen->hard_tokens[first_slot + i]);

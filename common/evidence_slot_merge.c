@@ -193,9 +193,10 @@ static status_t reserve_pool(struct evidence_slot *slot, uint32_t n, struct erro
 }
 
 static status_t merge_window(struct evidence_slot *slot, const struct evidence_record *record,
-                             const struct evidence_firing_ref *ref, uint64_t slot_number,
+                             const struct evidence_firing_ref *ref,
                              const struct evidence_merge *merge, struct error *err)
 {
+    const uint64_t slot_number = evidence_slot_number(record->slot);
     const struct evidence_window *window = &merge->table->window[ref->window];
     status_t status = reserve_firing(slot, err);
     if (status == ST_OK) status = reserve_pool(slot, ref->n_activations, err);
@@ -228,7 +229,7 @@ status_t evidence_slot_merge(struct evidence_slot *slot, const struct evidence_r
     if (status == ST_OK && record->n_documents > 0)
         status = merge_documents(slot, record, merge, err);
     for (uint32_t i = 0; i < record->n_firing && status == ST_OK; i++)
-        status = merge_window(slot, record, &record->firing[i], slot_number, merge, err);
+        status = merge_window(slot, record, &record->firing[i], merge, err);
     if (status == ST_OK) status = merge_silent(slot, record, slot_number, merge, err);
     return status;
 }

@@ -19,6 +19,10 @@ struct fact { /* one window, seen by one slot */
 };
 
 struct facts {
+    const struct evidence_limits *limits;
+    const struct evidence_frozen *frozen;
+    uint32_t slot;
+    float threshold;
     struct fact *item;
     size_t n;
     uint64_t n_tokens, n_firing_tokens, n_positive, sum_fixed;
@@ -35,20 +39,18 @@ static float value_at(const struct sparse_rows *rows, size_t token, uint32_t slo
     return 0;
 }
 
-static void note_token(struct facts *facts, struct fact *fact, const struct evidence_frozen *frozen,
-                       uint32_t slot, uint32_t token, float value)
+static void note_token(struct facts *facts, struct fact *fact, uint32_t token, float value)
 {
-    const float threshold = frozen ? frozen->fire_threshold[slot] : 0;
     facts->n_tokens++;
-    for (size_t i = 0; frozen && i < EVIDENCE_HARD_TOKENS; i++) {
-        if (frozen->hard_tokens[slot][i] != token) continue;
+    for (size_t i = 0; facts->frozen && i < EVIDENCE_HARD_TOKENS; i++) {
+        if (facts->frozen->hard_tokens[facts->slot][i] != token) continue;
         facts->n_hard[i]++;
-        facts->n_on_hard[i] += value > threshold;
+        facts->n_on_hard[i] += value > facts->threshold;
         fact->has_hard_token = true;
     }
     if (!(value > 0)) return;
     facts->n_positive++;
-    facts->n_firing_tokens += value > threshold;
+    facts->n_firing_tokens += value > facts->threshold;
     facts->sum_fixed += (uint64_t)((double)value * 1048576.0 + 0.5);
     facts->values[evidence_value_bin(value)]++;
     if (value > fact->max_value) fact->max_value = value;
@@ -56,33 +58,32 @@ static void note_token(struct facts *facts, struct fact *fact, const struct evid
 
 static void note_window(const struct world *world, struct facts *facts,
                         const struct world_unit *unit, const struct capture_segment *segment,
-                        uint32_t start, uint32_t slot, const struct evidence_limits *limits,
-                        const struct evidence_frozen *frozen)
+                        uint32_t start)
 {
+    const struct evidence_limits *limits = facts->limits;
     struct fact *fact = &facts->item[facts->n++];
     const uint32_t left = segment->length - start;
     const uint32_t n = left < limits->window_tokens ? left : limits->window_tokens;
-    const float threshold = frozen ? frozen->fire_threshold[slot] : 0;
     memset(fact, 0, sizeof *fact);
     fact->window = (struct evidence_window){segment->document_index,
                                             segment->document_offset + start, (uint16_t)n};
     fact->key = evidence_key(evidence_window_number(
                                  world->document_keys[segment->document_index],
                                  fact->window.document_offset),
-                             evidence_slot_number(slot));
+                             evidence_slot_number(facts->slot));
     fact->is_long = n >= limits->min_window_tokens;
     for (uint32_t i = 0; i < n; i++) {
         const size_t place = (size_t)segment->row * unit->unit.row_tokens + segment->start +
                              start + i;
-        const float value = value_at(&unit->rows, place, slot);
-        note_token(facts, fact, frozen, slot, unit->tokens[place], value);
-        if (value > threshold)
+        const float value = value_at(&unit->rows, place, facts->slot);
+        note_token(facts, fact, unit->tokens[place], value);
+        if (value > facts->threshold)
             facts->positions[evidence_position_bucket(segment->start + start + i)]++;
         if (!(value > 0)) continue;
         fact->position[fact->n_activations] = (uint16_t)i;
         fact->value[fact->n_activations++] = value;
     }
-    if (!(fact->max_value > threshold)) return;
+    if (!(fact->max_value > facts->threshold)) return;
     facts->fires_in[segment->document_index] = true;
     if (fact->is_long) facts->windows[evidence_reservoir_bin(fact->max_value)]++;
 }
@@ -92,15 +93,15 @@ static void gather(const struct world *world, uint32_t slot, const struct eviden
 {
     struct fact *item = facts->item;
     bool *fires_in = facts->fires_in;
-    memset(facts, 0, sizeof *facts);
-    facts->item = item;
-    facts->fires_in = fires_in;
+    *facts = (struct facts){.limits = limits, .frozen = frozen, .slot = slot, .item = item,
+                            .threshold = frozen ? frozen->fire_threshold[slot] : 0,
+                            .fires_in = fires_in};
     memset(fires_in, 0, world->params.n_documents * sizeof *fires_in);
     for (uint32_t i = 0; i < world->params.n_units; i++) {
         const struct world_unit *unit = &world->units[i];
         for (uint32_t j = 0; j < unit->unit.n_segments; j++)
             for (uint32_t at = 0; at < unit->segments[j].length; at += limits->window_tokens)
-                note_window(world, facts, unit, &unit->segments[j], at, slot, limits, frozen);
+                note_window(world, facts, unit, &unit->segments[j], at);
     }
 }
 

@@ -93,3 +93,13 @@ Test(evidence_key, is_uniform_and_independent_between_slots)
     cr_expect_lt(worst_share, 0.02, "share off by %g", worst_share);
     cr_expect_lt(worst_overlap, 0.008, "overlap off by %g", worst_overlap);
 }
+
+/* Stored blocks are sorted and sampled by these numbers: they may never change. */
+Test(evidence_key, stays_what_it_was)
+{
+    const uint64_t window = evidence_window_number(12345, 64);
+    const uint64_t key = evidence_key(window, evidence_slot_number(7));
+    cr_expect_eq(key, UINT64_C(0xce2be464a5823096));
+    cr_expect_eq(evidence_near_key(key), UINT64_C(0x97aeb1b8e58b7085));
+    cr_expect_eq(evidence_document_number(12345), UINT64_C(0xfa358389987d0875));
+}

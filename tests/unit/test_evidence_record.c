@@ -147,16 +147,16 @@ Test(evidence_record, that_contradicts_itself_is_corrupt)
 static const uint64_t document_keys[2] = {70, 71};
 static const struct evidence_documents documents = {document_keys, 2};
 
-/* A partial of one record for slot `slot`. */
-static void write_partial(struct buffer *out, uint32_t slot)
+/* A partial of one record for slot `slot`, in a unit of n_tokens. */
+static void write_partial(struct buffer *out, uint32_t slot, uint32_t n_tokens)
 {
     uint32_t document[2] = {0, 1};
     struct evidence_record *record = make_record();
     struct error err = {0};
     size_t patch_at;
     record->position[2] = (uint16_t)(windows[5].n_tokens - 1);
-    struct evidence_message message = {.kind = EVIDENCE_PARTIAL, .n_tokens = 43,
-                                       .positions = {1, {2}, {43}},
+    struct evidence_message message = {.kind = EVIDENCE_PARTIAL, .n_tokens = n_tokens,
+                                       .positions = {1, {2}, {n_tokens}},
                                        .identity = {.n_slots = 8, .limits = limits},
                                        .table = {2, N_WINDOWS, document, windows}};
     for (uint32_t i = 0; i < 2; i++)
@@ -187,7 +187,7 @@ Test(evidence_record, followed_by_stray_bytes_is_corrupt)
     struct evidence_state *state = make_state();
     struct buffer bytes;
     buffer_init(&bytes, 1 << 16);
-    write_partial(&bytes, 4);
+    write_partial(&bytes, 4, 43);
     cr_assert_eq(buffer_append(&bytes, "", 1, NULL), ST_OK);
     cr_expect_eq(merge(state, &bytes), ST_CORRUPT);
     bytes.n_bytes--;
@@ -204,17 +204,17 @@ Test(evidence_record, of_a_window_with_two_lengths_still_makes_a_block_that_load
     struct error err = {0};
     buffer_init(&bytes, 1 << 16);
     buffer_init(&block, 1 << 16);
-    write_partial(&bytes, 4);
+    write_partial(&bytes, 4, 43);
     cr_assert_eq(merge(state, &bytes), ST_OK);
     bytes.n_bytes = 0;
     windows[1].n_tokens = 9; /* refused: longer than a window can be */
-    write_partial(&bytes, 5);
+    write_partial(&bytes, 5, 43);
     cr_expect_eq(merge(state, &bytes), ST_CORRUPT);
     windows[1].n_tokens = 8;
     for (uint32_t slot = 5; slot < 8; slot++) { /* 4, 6 and 5 instead of 3 tokens */
         windows[5].n_tokens = (uint16_t)(slot == 5 ? 4 : slot == 6 ? 6 : 5);
         bytes.n_bytes = 0;
-        write_partial(&bytes, slot);
+        write_partial(&bytes, slot, 43);
         cr_assert_eq(merge(state, &bytes), ST_OK);
     }
     windows[5].n_tokens = 3;
@@ -225,4 +225,20 @@ Test(evidence_record, of_a_window_with_two_lengths_still_makes_a_block_that_load
     buffer_fini(&block);
     evidence_state_destroy(&state);
     evidence_state_destroy(&loaded);
+}
+
+Test(evidence_record, of_more_tokens_than_a_split_can_count_is_refused)
+{
+    struct evidence_state *state = make_state();
+    struct buffer bytes;
+    buffer_init(&bytes, 1 << 16);
+    write_partial(&bytes, 4, UINT32_MAX - 50);
+    cr_assert_eq(merge(state, &bytes), ST_OK);
+    cr_expect_eq(merge(state, &bytes), ST_TOO_LARGE);
+    cr_expect_eq(evidence_state_n_tokens(state), UINT32_MAX - 50);
+    bytes.n_bytes = 0;
+    write_partial(&bytes, 4, 50);
+    cr_expect_eq(merge(state, &bytes), ST_OK);
+    buffer_fini(&bytes);
+    evidence_state_destroy(&state);
 }
