@@ -1,39 +1,18 @@
 #include "coordinator/session/lexical_vocabulary.h"
 
-#include "common/hash.h"
-#include "common/size.h"
+#include "coordinator/session/lexical_spellings.h"
 #include "coordinator/session/utf8.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    MAX_CHARACTERS = 64, /* of a spelling; longer tokens (runs of spaces, rules) have none */
-    FIRST_SLOTS = 1024
-};
-
-struct spelling {
-    size_t begin; /* in the arena */
-    uint32_t n_bytes;
-};
-
-/* Open addressing over spellings; slots hold id + 1. */
-struct interned {
-    char *arena;
-    size_t n_arena, arena_capacity;
-    struct spelling *spellings;
-    size_t n_spellings, spelling_capacity;
-    uint32_t *slots;
-    size_t n_slots; /* a power of two */
-};
-
 struct lexical_vocabulary {
     const struct token_texts *texts;
     struct lexical_token *tokens; /* [texts->n_tokens] */
-    uint32_t *pieces;
-    size_t n_pieces, piece_capacity;
-    struct interned interned;
+    uint32_t *pieces;             /* [texts->n_tokens * LEXICAL_MAX_PIECES], n_pieces used */
+    size_t n_pieces;
+    struct lexical_spellings spellings;
 };
 
 static const struct lexical_token NO_TOKEN = {LEXICAL_NO_TEXT,
@@ -106,9 +85,9 @@ static bool is_mark(uint32_t c)
 /* --- one token ------------------------------------------------------------------------ */
 
 struct letters {
-    uint32_t all[MAX_CHARACTERS]; /* as written */
+    uint32_t all[LEXICAL_MAX_CHARACTERS]; /* as written */
     size_t n_all;
-    uint32_t folded[MAX_CHARACTERS]; /* lower case, without white space at either end */
+    uint32_t folded[LEXICAL_MAX_CHARACTERS]; /* lower case, without white space at either end */
     size_t n_folded;
     size_t n_leading_space;
 };
@@ -119,7 +98,7 @@ static bool read_letters(struct token_text text, struct letters *out)
     for (size_t at = 0; at < text.n_bytes;) {
         uint32_t c;
         const size_t n_read = utf8_decode(text.bytes + at, text.n_bytes - at, &c);
-        if (n_read == 0 || out->n_all == MAX_CHARACTERS) return false;
+        if (n_read == 0 || out->n_all == LEXICAL_MAX_CHARACTERS) return false;
         out->all[out->n_all++] = c;
         at += n_read;
     }
@@ -175,95 +154,6 @@ static uint16_t classes_of(const struct letters *letters)
     return (uint16_t)bits;
 }
 
-/* --- interning ------------------------------------------------------------------------ */
-
-/* Room for `needed` items: the array, moved if it had to grow. NULL: no memory, array as it was. */
-static void *grow(void *array, size_t *capacity, size_t needed, size_t item_size, struct error *err)
-{
-    size_t larger = *capacity ? *capacity : FIRST_SLOTS, n_bytes;
-    if (array && needed <= *capacity) return array;
-    while (larger < needed && size_mul(larger, 2, &larger)) continue;
-    void *grown = NULL;
-    if (larger >= needed && size_mul(larger, item_size, &n_bytes)) grown = realloc(array, n_bytes);
-    if (grown)
-        *capacity = larger;
-    else
-        (void)error_set(err, ST_NO_MEMORY, "vocabulary: %zu items of %zu bytes", needed, item_size);
-    return grown;
-}
-
-static uint64_t hash_text(const char *text, size_t n_bytes)
-{
-    uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a, then mixed */
-    for (size_t i = 0; i < n_bytes; i++) hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3u;
-    return hash_mix64(hash);
-}
-
-static uint32_t *find_slot(const struct interned *interned, const char *text, size_t n_bytes)
-{
-    size_t at = hash_text(text, n_bytes) & (interned->n_slots - 1);
-    for (;; at = (at + 1) & (interned->n_slots - 1)) {
-        uint32_t *slot = &interned->slots[at];
-        if (*slot == 0) return slot;
-        const struct spelling *known = &interned->spellings[*slot - 1];
-        if (known->n_bytes == n_bytes && memcmp(interned->arena + known->begin, text, n_bytes) == 0)
-            return slot;
-    }
-}
-
-static status_t rehash(struct interned *interned, struct error *err)
-{
-    const size_t n_slots = interned->n_slots ? interned->n_slots * 2 : FIRST_SLOTS;
-    uint32_t *slots = calloc(n_slots, sizeof *slots);
-    if (!slots) return error_set(err, ST_NO_MEMORY, "vocabulary: %zu slots", n_slots);
-    free(interned->slots);
-    interned->slots = slots;
-    interned->n_slots = n_slots;
-    for (size_t id = 0; id < interned->n_spellings; id++) {
-        const struct spelling *known = &interned->spellings[id];
-        *find_slot(interned, interned->arena + known->begin, known->n_bytes) = (uint32_t)id + 1;
-    }
-    return ST_OK;
-}
-
-static status_t append_spelling(struct interned *interned, const char *text, size_t n_bytes,
-                                struct error *err)
-{
-    if (interned->n_spellings >= UINT32_MAX - 1)
-        return error_set(err, ST_TOO_LARGE, "vocabulary: too many spellings");
-    char *arena =
-        grow(interned->arena, &interned->arena_capacity, interned->n_arena + n_bytes, 1, err);
-    if (!arena) return ST_NO_MEMORY;
-    interned->arena = arena;
-    struct spelling *spellings = grow(interned->spellings, &interned->spelling_capacity,
-                                      interned->n_spellings + 1, sizeof *spellings, err);
-    if (!spellings) return ST_NO_MEMORY;
-    interned->spellings = spellings;
-    memcpy(arena + interned->n_arena, text, n_bytes);
-    spellings[interned->n_spellings++] = (struct spelling){interned->n_arena, (uint32_t)n_bytes};
-    interned->n_arena += n_bytes;
-    return ST_OK;
-}
-
-static status_t intern(struct interned *interned, const uint32_t *letters, size_t n_letters,
-                       uint32_t *id, struct error *err)
-{
-    char text[4 * MAX_CHARACTERS];
-    size_t n_bytes = 0;
-    for (size_t i = 0; i < n_letters; i++) n_bytes += utf8_encode(letters[i], text + n_bytes);
-    status_t status = ST_OK;
-    if (interned->n_spellings * 2 >= interned->n_slots) status = rehash(interned, err);
-    if (status != ST_OK) return status;
-    uint32_t *slot = find_slot(interned, text, n_bytes);
-    if (*slot == 0) {
-        status = append_spelling(interned, text, n_bytes, err);
-        if (status != ST_OK) return status;
-        *slot = (uint32_t)interned->n_spellings;
-    }
-    *id = *slot - 1;
-    return ST_OK;
-}
-
 /* --- building ------------------------------------------------------------------------- */
 
 static status_t add_affixes(struct lexical_vocabulary *vocabulary, const struct letters *letters,
@@ -273,10 +163,12 @@ static status_t add_affixes(struct lexical_vocabulary *vocabulary, const struct 
     for (size_t a = 0; a < LEXICAL_N_AFFIXES && status == ST_OK; a++) {
         const size_t length = LEXICAL_MIN_AFFIX + a;
         if (length > letters->n_folded) break;
-        status = intern(&vocabulary->interned, letters->folded, length, &token->prefixes[a], err);
+        status = lexical_spellings_add(&vocabulary->spellings, letters->folded, length,
+                                       &token->prefixes[a], err);
         if (status == ST_OK)
-            status = intern(&vocabulary->interned, letters->folded + letters->n_folded - length,
-                            length, &token->suffixes[a], err);
+            status = lexical_spellings_add(&vocabulary->spellings,
+                                           letters->folded + letters->n_folded - length, length,
+                                           &token->suffixes[a], err);
     }
     return status;
 }
@@ -291,18 +183,14 @@ static bool has_piece(const uint32_t *pieces, size_t n_pieces, uint32_t piece)
 static status_t add_pieces(struct lexical_vocabulary *vocabulary, const struct letters *letters,
                            struct lexical_token *token, struct error *err)
 {
-    uint32_t *pool = grow(vocabulary->pieces, &vocabulary->piece_capacity,
-                          vocabulary->n_pieces + LEXICAL_MAX_PIECES, sizeof *pool, err);
-    if (!pool) return ST_NO_MEMORY;
-    vocabulary->pieces = pool;
-    uint32_t *pieces = pool + vocabulary->n_pieces;
+    uint32_t *pieces = vocabulary->pieces + vocabulary->n_pieces;
     token->first_piece = (uint32_t)vocabulary->n_pieces;
     for (size_t length = LEXICAL_MIN_PIECE; length <= LEXICAL_MAX_PIECE; length++) {
         for (size_t at = 0; at + length <= letters->n_folded; at++) {
             uint32_t piece = 0;
             if (token->n_pieces == LEXICAL_MAX_PIECES) break;
-            const status_t status =
-                intern(&vocabulary->interned, letters->folded + at, length, &piece, err);
+            const status_t status = lexical_spellings_add(
+                &vocabulary->spellings, letters->folded + at, length, &piece, err);
             if (status != ST_OK) return status;
             if (!has_piece(pieces, token->n_pieces, piece)) pieces[token->n_pieces++] = piece;
         }
@@ -319,8 +207,8 @@ static status_t add_token(struct lexical_vocabulary *vocabulary, size_t index, s
     if (!read_letters(vocabulary->texts->texts[index], &letters)) return ST_OK;
     token->classes = classes_of(&letters);
     if (letters.n_folded == 0) return ST_OK;
-    status_t status =
-        intern(&vocabulary->interned, letters.folded, letters.n_folded, &token->folded, err);
+    status_t status = lexical_spellings_add(&vocabulary->spellings, letters.folded,
+                                            letters.n_folded, &token->folded, err);
     if (status == ST_OK) status = add_affixes(vocabulary, &letters, token, err);
     if (status == ST_OK) status = add_pieces(vocabulary, &letters, token, err);
     return status;
@@ -334,7 +222,9 @@ status_t lexical_vocabulary_create(struct lexical_vocabulary **out, const struct
     status_t status = ST_OK;
     made->texts = texts;
     made->tokens = calloc(texts->n_tokens + 1, sizeof *made->tokens);
-    if (!made->tokens)
+    if (texts->n_tokens < UINT32_MAX / LEXICAL_MAX_PIECES) /* pieces are numbered in 32 bits */
+        made->pieces = calloc(texts->n_tokens + 1, LEXICAL_MAX_PIECES * sizeof *made->pieces);
+    if (!made->tokens || !made->pieces)
         status = error_set(err, ST_NO_MEMORY, "vocabulary of %zu tokens", texts->n_tokens);
     for (size_t i = 0; status == ST_OK && i < texts->n_tokens; i++)
         status = add_token(made, i, err);
@@ -349,9 +239,7 @@ void lexical_vocabulary_destroy(struct lexical_vocabulary **vocabulary)
 {
     struct lexical_vocabulary *gone = *vocabulary;
     if (!gone) return;
-    free(gone->interned.arena);
-    free(gone->interned.spellings);
-    free(gone->interned.slots);
+    lexical_spellings_fini(&gone->spellings);
     free(gone->tokens);
     free(gone->pieces);
     free(gone);
@@ -365,7 +253,7 @@ size_t lexical_vocabulary_n_tokens(const struct lexical_vocabulary *vocabulary)
 
 size_t lexical_vocabulary_n_spellings(const struct lexical_vocabulary *vocabulary)
 {
-    return vocabulary->interned.n_spellings;
+    return vocabulary->spellings.n_spellings;
 }
 
 const struct lexical_token *lexical_vocabulary_token(const struct lexical_vocabulary *vocabulary,
@@ -383,10 +271,7 @@ const uint32_t *lexical_vocabulary_pieces(const struct lexical_vocabulary *vocab
 const char *lexical_vocabulary_spelling(const struct lexical_vocabulary *vocabulary, uint32_t id,
                                         size_t *n_bytes)
 {
-    *n_bytes = 0;
-    if (id >= vocabulary->interned.n_spellings) return "";
-    *n_bytes = vocabulary->interned.spellings[id].n_bytes;
-    return vocabulary->interned.arena + vocabulary->interned.spellings[id].begin;
+    return lexical_spellings_text(&vocabulary->spellings, id, n_bytes);
 }
 
 struct token_text lexical_vocabulary_text(const struct lexical_vocabulary *vocabulary,
