@@ -62,8 +62,11 @@ static const struct lexical_pattern *own_pattern(const struct label_session *ses
                                : &session->feature_case.lexical.pattern;
 }
 
+/* Where no score may be claimed, none is paid for. */
 static status_t start_judging(struct label_session *session, struct error *err)
 {
+    session->stage = SESSION_DONE;
+    if (!feature_status_claims_score(session->feature_case.status)) return ST_OK;
     status_t status = allocate_judgements(session, session->judgements, err);
     if (status != ST_OK) return status;
     if (session->rules->judge.name) return open_judge_calls(session, err);

@@ -8,6 +8,8 @@
  *          v                                                        v
  *        DONE <--------------------------------------------------- JUDGING
  *
+ * A feature whose status claims no score (triage.h) is DONE as soon as it has a label.
+ *
  * Pure: no Redis, no clock. The owner asks for the calls that are open, sends them, and hands
  * replies in as they come, in any order; the result depends on the replies, not on their order.
  * A foreign session (the null) starts LABELLED with another feature's label. One thread. */

@@ -115,7 +115,7 @@ static status_t finish(struct label_scoring *scoring, size_t position, struct er
         label_scoring_take_foreign(scoring, &open->session);
     } else {
         struct slot_result result = {0};
-        status = label_result_make(scoring->run, &open->session, open->index, &result, err);
+        status = label_result_make(scoring, &open->session, open->index, &result, err);
         if (status == ST_OK) label_scoring_take(scoring, open->index, &result);
     }
     drop(scoring, position);

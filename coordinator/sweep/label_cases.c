@@ -23,20 +23,21 @@ struct case_job {
     bool is_open[BLOCK]; /* the session waits for calls */
 };
 
-static struct feature_case_params params_of(const struct label_run *run, size_t index,
+static struct feature_case_params params_of(const struct label_scoring *scoring, size_t index,
                                             struct lexical_workspace *workspace)
 {
+    const struct label_run *run = scoring->run;
     const struct sweep_spec *spec = run->sweep->spec;
-    const struct slot_name name = label_scoring_name(run, index);
+    const struct slot_name name = label_slot_name(scoring, index);
     const struct label_target *target = &run->targets[name.target];
     struct feature_case_params params = {
         .corpus = run->corpus,
         .fire_threshold = target->frozen.fire_threshold[name.slot],
         .slot = name.slot,
-        .feature = index, /* unique over all targets of the sweep */
+        .feature = scoring->slots[index], /* unique over all targets of the sweep */
         .seed = spec->seed ^ spec->scoring.seed,
         .judged = EVIDENCE_TEST,
-        .scores = run->scoring->rules.scores,
+        .scores = scoring->rules.scores,
         .n_firing = spec->scoring.n_firing,
         .n_silent = spec->scoring.n_silent,
         .windows_per_prompt = spec->scoring.windows_per_prompt,
@@ -56,10 +57,9 @@ static struct feature_case_params params_of(const struct label_run *run, size_t 
 static status_t open_case(struct case_job *self, size_t i, struct error *err)
 {
     struct label_scoring *scoring = self->scoring;
-    const struct label_run *run = scoring->run;
     const size_t index =
         self->is_null ? scoring->scored[scoring->pairs[self->low + i].feature] : self->low + i;
-    const struct feature_case_params params = params_of(run, index, self->workspace);
+    const struct feature_case_params params = params_of(scoring, index, self->workspace);
     struct feature_case feature_case;
     status_t status = feature_case_build(&feature_case, &params, err);
     if (status != ST_OK) return error_wrap(err, "feature %zu", index);
@@ -77,7 +77,7 @@ static status_t run_one(struct case_job *self, size_t i, struct error *err)
     if (status != ST_OK) return status;
     self->is_open[i] = true;
     if (self->sessions[i].stage != SESSION_DONE || self->is_null) return ST_OK;
-    status = label_result_make(self->scoring->run, &self->sessions[i], self->low + i,
+    status = label_result_make(self->scoring, &self->sessions[i], self->low + i,
                                &self->results[i], err);
     label_session_fini(&self->sessions[i]);
     self->is_open[i] = false;

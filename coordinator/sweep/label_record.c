@@ -79,7 +79,7 @@ status_t label_record_write(const struct label_scoring *scoring, size_t index,
 {
     const struct label_run *run = scoring->run;
     const struct slot_result *result = &scoring->results[index];
-    const struct slot_name name = label_scoring_name(run, index);
+    const struct slot_name name = label_slot_name(scoring, index);
     const struct sweep_target *target = &run->sweep->spec->targets[name.target];
     struct record_parts parts;
     const struct label_record record = {

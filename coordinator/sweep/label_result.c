@@ -10,18 +10,18 @@
 
 /* --- scores -------------------------------------------------------------------------------- */
 
-static struct bootstrap_params bootstrap_of(const struct label_run *run, size_t index,
+static struct bootstrap_params bootstrap_of(const struct label_scoring *scoring, size_t index,
                                             unsigned score)
 {
-    const struct sweep_spec *spec = run->sweep->spec;
+    const struct sweep_spec *spec = scoring->run->sweep->spec;
     return (struct bootstrap_params){.n_resamples = spec->scoring.bootstrap_resamples,
                                      .confidence = 0.95,
                                      .seed = spec->seed ^ spec->scoring.seed,
-                                     .subject = index * CASE_N_SCORES + score};
+                                     .subject = scoring->slots[index] * CASE_N_SCORES + score};
 }
 
 struct scoring_input {
-    const struct label_run *run;
+    const struct label_scoring *scoring;
     const struct label_session *session;
     size_t index;
 };
@@ -33,7 +33,7 @@ static status_t summarise(const struct scoring_input *input,
     status_t status = ST_OK;
     for (unsigned score = 0; score < CASE_N_SCORES; score++)
         for (unsigned kind = 0; judgements[score] && kind < SCORE_N_NEGATIVES; kind++) {
-            const struct bootstrap_params params = bootstrap_of(input->run, input->index, score);
+            const struct bootstrap_params params = bootstrap_of(input->scoring, input->index, score);
             if (status == ST_OK)
                 status = score_summarise(judgements[score],
                                          input->session->feature_case.items[score].n_items,
@@ -52,7 +52,7 @@ static status_t compare(const struct scoring_input *input, struct slot_result *o
     for (unsigned score = 0; score < CASE_N_SCORES; score++)
         for (unsigned kind = 0; kind < SCORE_N_NEGATIVES && status == ST_OK; kind++) {
             if (!out->own.has[score][kind] || !out->baseline.has[score][kind]) continue;
-            const struct bootstrap_params params = bootstrap_of(input->run, input->index, score);
+            const struct bootstrap_params params = bootstrap_of(input->scoring, input->index, score);
             const size_t n = session->feature_case.items[score].n_items;
             status = score_compare(session->judgements[score], n,
                                    session->lexical_judgements[score], n,
@@ -108,11 +108,12 @@ static status_t keep_evidence(const struct feature_case *feature_case, struct sl
 
 /* --- the result ---------------------------------------------------------------------------- */
 
-status_t label_result_make(const struct label_run *run, const struct label_session *session,
-                           size_t index, struct slot_result *out, struct error *err)
+status_t label_result_make(const struct label_scoring *scoring,
+                           const struct label_session *session, size_t index,
+                           struct slot_result *out, struct error *err)
 {
     const struct feature_case *feature_case = &session->feature_case;
-    const struct scoring_input input = {run, session, index};
+    const struct scoring_input input = {scoring, session, index};
     *out = (struct slot_result){
         .is_done = true,
         .status = feature_case->status,
@@ -147,7 +148,7 @@ static void announce(struct label_scoring *scoring, size_t index)
     const enum case_score main_score = label_main_score(scoring);
     struct history *history = scoring->run->sweep->context->history;
     struct recent_label recent = {
-        .feature = label_scoring_name(scoring->run, index).feature,
+        .feature = label_slot_name(scoring, index).feature,
         .score = own->has[main_score][NEGATIVES_RANDOM]
                      ? own->summary[main_score][NEGATIVES_RANDOM].balanced_accuracy.value
                      : NAN,

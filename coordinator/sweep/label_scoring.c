@@ -9,18 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct slot_name label_scoring_name(const struct label_run *run, size_t index)
-{
-    uint32_t target = 0;
-    while (index >= run->targets[target].n_slots) index -= run->targets[target++].n_slots;
-    const struct label_target *owner = &run->targets[target];
-    const size_t position = owner->is_signed ? index / 2 : index;
-    return (struct slot_name){.target = target,
-                              .slot = (uint32_t)index,
-                              .feature = owner->features.features[position],
-                              .sign = owner->is_signed ? (index % 2 ? -1 : 1) : 0};
-}
-
 /* --- begin --------------------------------------------------------------------------------- */
 
 static status_t find_provider(const struct label_run *run, const char *role, const char *name,
@@ -126,12 +114,12 @@ static status_t score_begin(struct label_run *run, struct error *err)
     run->scoring = scoring;
     scoring->run = run;
     scoring->n_supported = -1;
-    for (size_t i = 0; i < run->sweep->spec->n_targets; i++)
-        scoring->n_slots += run->targets[i].n_slots;
+    status_t status = label_slots_choose(scoring, err);
+    if (status != ST_OK) return status;
     scoring->results = calloc(scoring->n_slots + 1, sizeof *scoring->results);
     if (!scoring->results)
         return error_set(err, ST_NO_MEMORY, "results of %zu features", scoring->n_slots);
-    status_t status = make_rules(scoring, err);
+    status = make_rules(scoring, err);
     if (status == ST_OK) status = make_vocabulary(scoring, err);
     return status == ST_OK ? set_budget(run, err) : status;
 }
@@ -197,6 +185,7 @@ void label_scoring_destroy(struct label_scoring **scoring)
     free(self->results);
     free(self->pairs);
     free(self->scored);
+    free(self->slots);
     free(self);
     *scoring = NULL;
 }

@@ -69,7 +69,8 @@ struct label_scoring {
     size_t n_workspaces;
 
     enum scoring_pass pass;
-    size_t n_slots;                /* of all targets */
+    size_t n_slots;                /* to be labelled, of all targets */
+    size_t *slots;                 /* [n_slots] number of the slot over all targets, ascending */
     struct slot_result *results;   /* [n_slots] */
     size_t next_slot, n_done;
     size_t n_statuses[FEATURE_N_STATUSES];
@@ -94,8 +95,9 @@ struct label_scoring {
     char problem[SWEEP_REASON_SIZE]; /* why calls do not move, "" if they do */
 };
 
-/* label_scoring.c */
-struct slot_name label_scoring_name(const struct label_run *run, size_t index);
+/* label_slots.c: which slots are labelled, and what they are called */
+status_t label_slots_choose(struct label_scoring *scoring, struct error *err);
+struct slot_name label_slot_name(const struct label_scoring *scoring, size_t index);
 
 /* label_cases.c: background blocks of cases */
 status_t label_cases_submit(struct label_scoring *scoring, struct error *err);
@@ -107,8 +109,9 @@ status_t label_calls_step(struct label_scoring *scoring, struct error *err);
 void label_calls_fini(struct label_scoring *scoring);
 
 /* label_result.c: from a finished session to what stays of it */
-status_t label_result_make(const struct label_run *run, const struct label_session *session,
-                           size_t index, struct slot_result *out, struct error *err);
+status_t label_result_make(const struct label_scoring *scoring,
+                           const struct label_session *session, size_t index,
+                           struct slot_result *out, struct error *err);
 void label_result_fini(struct slot_result *result);
 /* Takes the result (zeroing it). */
 void label_scoring_take(struct label_scoring *scoring, size_t index, struct slot_result *result);

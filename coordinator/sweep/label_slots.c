@@ -1,0 +1,59 @@
+/* Which slots are labelled: all of every target, or those whose firing density on explain tokens
+ * lies in the range that the target asks for. */
+#include "common/evidence_view.h"
+#include "coordinator/sweep/label_scoring_parts.h"
+
+#include <stdlib.h>
+
+static status_t is_wanted(const struct label_run *run, size_t target, uint32_t slot, bool *wanted,
+                          struct error *err)
+{
+    const struct sweep_target *asked = &run->sweep->spec->targets[target];
+    struct evidence_view view;
+    *wanted = true;
+    if (asked->density_min <= 0 && asked->density_max >= 1) return ST_OK;
+    const struct label_target *owner = &run->targets[target];
+    const status_t status =
+        evidence_view_open(owner->states[EVIDENCE_EXPLAIN], slot, &view, err);
+    if (status != ST_OK) return status;
+    const double n_firing =
+        (double)evidence_view_n_above(&view, owner->frozen.fire_threshold[slot]);
+    const double density = view.n_tokens ? n_firing / (double)view.n_tokens : 0;
+    *wanted = density >= asked->density_min && density <= asked->density_max;
+    return ST_OK;
+}
+
+status_t label_slots_choose(struct label_scoring *scoring, struct error *err)
+{
+    const struct label_run *run = scoring->run;
+    const size_t n_targets = run->sweep->spec->n_targets;
+    size_t n_all = 0, number = 0;
+    for (size_t i = 0; i < n_targets; i++) n_all += run->targets[i].n_slots;
+    scoring->slots = malloc((n_all + 1) * sizeof *scoring->slots);
+    if (!scoring->slots) return error_set(err, ST_NO_MEMORY, "%zu slots", n_all);
+    status_t status = ST_OK;
+    for (size_t i = 0; i < n_targets; i++)
+        for (uint32_t slot = 0; slot < run->targets[i].n_slots && status == ST_OK; slot++) {
+            bool wanted;
+            status = is_wanted(run, i, slot, &wanted, err);
+            if (status == ST_OK && wanted) scoring->slots[scoring->n_slots++] = number;
+            number++;
+        }
+    if (status == ST_OK && scoring->n_slots == 0)
+        status = error_set(err, ST_NOT_FOUND, "no feature fires within density_min, density_max");
+    return status;
+}
+
+struct slot_name label_slot_name(const struct label_scoring *scoring, size_t index)
+{
+    const struct label_run *run = scoring->run;
+    size_t number = scoring->slots[index];
+    uint32_t target = 0;
+    while (number >= run->targets[target].n_slots) number -= run->targets[target++].n_slots;
+    const struct label_target *owner = &run->targets[target];
+    const size_t position = owner->is_signed ? number / 2 : number;
+    return (struct slot_name){.target = target,
+                              .slot = (uint32_t)number,
+                              .feature = owner->features.features[position],
+                              .sign = owner->is_signed ? (number % 2 ? -1 : 1) : 0};
+}
