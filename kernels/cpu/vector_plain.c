@@ -9,8 +9,8 @@ typedef float vec __attribute__((vector_size(16)));
 /* a * b + c in one rounding, which the exact dot is defined by. */
 static inline vec vec_fma(vec a, vec b, vec c)
 {
-    for (size_t lane = 0; lane < VEC_WIDTH; lane++) c[lane] = fmaf(a[lane], b[lane], c[lane]);
-    return c;
+    return (vec){fmaf(a[0], b[0], c[0]), fmaf(a[1], b[1], c[1]), fmaf(a[2], b[2], c[2]),
+                 fmaf(a[3], b[3], c[3])};
 }
 
 /* a * b + c where the rounding is free. */

@@ -199,7 +199,7 @@ static status_t make_sparse(struct dictionary *d, const struct parts *p, struct 
 
 static status_t open_weights(struct dictionary *d, struct error *err)
 {
-    struct parts parts = {NULL};
+    struct parts parts = {.encoder = NULL};
     char *path = file_join(d->directory, "sae_weights.safetensors");
     if (!path) return error_set(err, ST_NO_MEMORY, "path");
     status_t status = safetensors_open(&d->file, path, err);
