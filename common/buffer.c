@@ -35,7 +35,7 @@ status_t buffer_reserve(struct buffer *buffer, size_t n_more, void **room, struc
         buffer->bytes = grown;
         buffer->capacity = capacity;
     }
-    *room = buffer->bytes + buffer->n_bytes;
+    *room = buffer->bytes ? buffer->bytes + buffer->n_bytes : NULL;
     return ST_OK;
 }
 

@@ -36,8 +36,8 @@ static status_t place(struct filling *filling, const struct evidence_window *whe
     uint32_t *tokens = filling->tokens + filling->n_tokens;
     if (!token_corpus_read(corpus, where->document_index, where->document_offset,
                            where->n_tokens, tokens))
-        return error_set(err, ST_CORRUPT, "evidence of feature %llu names tokens that do not exist",
-                         (unsigned long long)filling->params->feature);
+        return error_set(err, ST_CORRUPT, "evidence of slot %u names tokens that do not exist",
+                         (unsigned)filling->params->slot);
     *out = (struct window){.tokens = tokens,
                            .n_tokens = where->n_tokens,
                            .document_key =
@@ -73,7 +73,7 @@ static status_t place_silent(struct filling *filling, const struct evidence_wind
 static struct evidence_pick pick_of(const struct feature_case_params *params, size_t n)
 {
     return (struct evidence_pick){.n = n,
-                                  .seed = params->seed ^ hash_mix64(params->feature),
+                                  .seed = params->seed ^ hash_mix64(params->subject),
                                   .fire_threshold = params->fire_threshold};
 }
 
@@ -177,7 +177,7 @@ static status_t select_judged(struct feature_case *self, struct filling *filling
     status_t status = add_pool(self, filling, view, &n_pool, err);
     if (status != ST_OK) return status;
     struct window_select_params select =
-        window_select_params_default(params->seed, params->feature);
+        window_select_params_default(params->seed, params->subject);
     select.n_wanted[WINDOW_FIRING] = params->n_firing;
     select.n_wanted[WINDOW_SILENT_RANDOM] = params->n_silent;
     select.n_wanted[WINDOW_SILENT_HARD] = params->n_silent;
@@ -191,14 +191,14 @@ static status_t make_items(struct feature_case *self, const struct feature_case_
 {
     const struct window *windows = self->judged.windows;
     const size_t n = self->judged.n_windows;
-    const struct prompt_fuzz_params fuzz = {params->seed, params->feature, N_WRONG_FUZZ};
+    const struct prompt_fuzz_params fuzz = {params->seed, params->subject, N_WRONG_FUZZ};
     status_t status = score == CASE_FUZZING
                           ? prompt_items_fuzzing(windows, n, &fuzz, &self->items[score], err)
                           : prompt_items_detection(windows, n, &self->items[score], err);
     if (status != ST_OK) return status;
     const enum draw_purpose purpose = score == CASE_FUZZING ? DRAW_FUZZ : DRAW_DETECTION;
     return prompt_plan_init(&self->plans[score], &self->items[score], params->windows_per_prompt,
-                            draw_stream(params->seed, purpose, params->feature), err);
+                            draw_stream(params->seed, purpose, params->subject), err);
 }
 
 /* --- counts -------------------------------------------------------------------------------- */
@@ -239,8 +239,7 @@ static status_t make_room(struct feature_case *self, struct filling *filling,
     self->tokens = malloc(n_tokens * sizeof *self->tokens);
     self->activations = malloc(n_tokens * sizeof *self->activations);
     if (!self->explain || !self->pool || !self->tokens || !self->activations)
-        return error_set(err, ST_NO_MEMORY, "windows of feature %llu",
-                         (unsigned long long)params->feature);
+        return error_set(err, ST_NO_MEMORY, "windows of slot %u", (unsigned)params->slot);
     filling->tokens = self->tokens;
     filling->activations = self->activations;
     return ST_OK;
@@ -292,7 +291,7 @@ static status_t fill(struct feature_case *self, const struct feature_case_params
 status_t feature_case_build(struct feature_case *out, const struct feature_case_params *params,
                             struct error *err)
 {
-    struct feature_case self = {.slot = params->slot, .feature = params->feature};
+    struct feature_case self = {.slot = params->slot, .subject = params->subject};
     status_t status = count(&self, params, err);
     if (status == ST_OK && self.status != FEATURE_DEAD) status = fill(&self, params, err);
     if (status == ST_OK)

@@ -27,7 +27,7 @@ struct feature_case_params {
     const struct evidence_state *states[EVIDENCE_N_SPLITS]; /* of the target; NULL: none */
     float fire_threshold;
     uint32_t slot;
-    uint64_t feature; /* its number in every draw and record */
+    uint64_t subject; /* names the feature in every draw */
     uint64_t seed;    /* of the sweep */
     enum evidence_split judged; /* EVIDENCE_TEST, or EVIDENCE_VALIDATE, EVIDENCE_OOD */
     unsigned scores;            /* bits 1 << enum case_score */
@@ -42,7 +42,7 @@ enum { CASE_N_TOP = 10, CASE_N_QUANTILES = 10, CASE_N_SHOWN_SILENT = 5 };
 
 struct feature_case {
     uint32_t slot;
-    uint64_t feature;
+    uint64_t subject;
     enum feature_status status;
     struct triage_input counts;
     float max_value;

@@ -34,7 +34,7 @@ static struct feature_case_params params_of(const struct label_scoring *scoring,
         .corpus = run->corpus,
         .fire_threshold = target->frozen.fire_threshold[name.slot],
         .slot = name.slot,
-        .feature = scoring->slots[index], /* unique over all targets of the sweep */
+        .subject = label_slot_subject(scoring, index),
         .seed = spec->seed ^ spec->scoring.seed,
         .judged = EVIDENCE_TEST,
         .scores = scoring->rules.scores,

@@ -138,7 +138,7 @@ static void label_progress(const struct sweep *sweep, struct sweep_progress *out
         out->n_units_dead = unit_table_count(run->task->units, UNIT_DEAD);
     }
     for (size_t i = 0; is_planned(run) && i < sweep->spec->n_targets; i++)
-        out->n_features += run->targets[i].n_slots;
+        out->n_features += run->targets[i].chosen.n * (run->targets[i].is_signed ? 2 : 1);
     label_scoring_counts(run->scoring, out);
 }
 

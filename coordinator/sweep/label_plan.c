@@ -15,7 +15,7 @@ static uint64_t target_key(const struct label_run *run, size_t index)
                            target->hook, target->dictionary ? target->dictionary : "",
                            sweep_units_name(target->units));
     const size_t n_name = n > 0 && (size_t)n < sizeof name ? (size_t)n : sizeof name - 1;
-    const struct feature_set *set = &run->targets[index].features;
+    const struct feature_set *set = &run->targets[index].captured;
     return hash_mix64(hash_name64(name, n_name) ^
                       hash_name64(set->features, set->n * sizeof *set->features));
 }
@@ -25,12 +25,17 @@ static status_t init_target(struct label_run *run, size_t index, struct error *e
     const struct sweep_target *wanted = &run->sweep->spec->targets[index];
     const struct describe_target *facts = &run->description.targets[index];
     struct label_target *target = &run->targets[index];
-    status_t status =
-        feature_set_init(&target->features, wanted->features, facts->n_features, wanted->sample,
-                         wanted->sample_seed, err);
+    const size_t n_signs = facts->is_signed ? 2 : 1;
+    const bool is_whole = facts->n_features * n_signs <= LABEL_WHOLE_CAPTURE_SLOTS;
+    status_t status = feature_set_init(&target->chosen, wanted->features, facts->n_features,
+                                       wanted->sample, wanted->sample_seed, err);
+    if (status == ST_OK)
+        status = feature_set_init(&target->captured, is_whole ? NULL : wanted->features,
+                                  facts->n_features, is_whole ? 0 : wanted->sample,
+                                  wanted->sample_seed, err);
     if (status != ST_OK) return error_wrap(err, "targets[%zu] %s", index, wanted->hook);
     target->is_signed = facts->is_signed;
-    const size_t n_slots = target->features.n * (facts->is_signed ? 2 : 1);
+    const size_t n_slots = target->captured.n * n_signs;
     if (n_slots > EVIDENCE_MAX_SLOTS)
         return error_set(err, ST_TOO_LARGE, "targets[%zu]: %zu slots, at most %d", index, n_slots,
                          EVIDENCE_MAX_SLOTS);
@@ -56,7 +61,8 @@ void label_targets_fini(struct label_run *run)
         for (size_t split = 0; split < EVIDENCE_N_SPLITS; split++)
             evidence_state_destroy(&target->states[split]);
         evidence_frozen_fini(&target->frozen);
-        feature_set_fini(&target->features);
+        feature_set_fini(&target->chosen);
+        feature_set_fini(&target->captured);
     }
     free(run->targets);
     run->targets = NULL;

@@ -17,7 +17,7 @@ static struct bootstrap_params bootstrap_of(const struct label_scoring *scoring,
     return (struct bootstrap_params){.n_resamples = spec->scoring.bootstrap_resamples,
                                      .confidence = 0.95,
                                      .seed = spec->seed ^ spec->scoring.seed,
-                                     .subject = scoring->slots[index] * CASE_N_SCORES + score};
+                                     .subject = label_slot_subject(scoring, index) + score};
 }
 
 struct scoring_input {

@@ -29,10 +29,16 @@ enum label_phase {
 };
 const char *label_phase_name(enum label_phase phase);
 
-/* One hook point with its dictionary or units. Slots are the chosen features in order; a signed
- * unit (neuron, residual dimension) has two, + then -. */
+enum { LABEL_WHOLE_CAPTURE_SLOTS = 65536 };
+
+/* One hook point with its dictionary or units. Slots are the captured features in order; a signed
+ * unit (neuron, residual dimension) has two, + then -. Up to LABEL_WHOLE_CAPTURE_SLOTS all
+ * features are captured whatever is to be labelled: then evidence and prompts of a feature do
+ * not depend on which others were chosen, another sweep over the same dictionary captures
+ * nothing, and a sweep that is submitted again with more features pays for the new ones only. */
 struct label_target {
-    struct feature_set features;
+    struct feature_set chosen;   /* to be labelled */
+    struct feature_set captured; /* contains `chosen` */
     bool is_signed;
     uint32_t n_slots;
     uint64_t key;

@@ -98,6 +98,8 @@ struct label_scoring {
 /* label_slots.c: which slots are labelled, and what they are called */
 status_t label_slots_choose(struct label_scoring *scoring, struct error *err);
 struct slot_name label_slot_name(const struct label_scoring *scoring, size_t index);
+/* The number that names the slot in every draw: the same whichever other slots are labelled. */
+uint64_t label_slot_subject(const struct label_scoring *scoring, size_t index);
 
 /* label_cases.c: background blocks of cases */
 status_t label_cases_submit(struct label_scoring *scoring, struct error *err);

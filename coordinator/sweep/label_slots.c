@@ -1,6 +1,7 @@
-/* Which slots are labelled: all of every target, or those whose firing density on explain tokens
- * lies in the range that the target asks for. */
+/* Which slots are labelled: the chosen features of every target whose firing density on explain
+ * tokens lies in the range that the target asks for. */
 #include "common/evidence_view.h"
+#include "common/hash.h"
 #include "coordinator/sweep/label_scoring_parts.h"
 
 #include <stdlib.h>
@@ -23,22 +24,36 @@ static status_t is_wanted(const struct label_run *run, size_t target, uint32_t s
     return ST_OK;
 }
 
+/* Slots of one target, whose first has number `first` over all targets. */
+static status_t choose_of_target(struct label_scoring *scoring, size_t target, size_t first,
+                                 struct error *err)
+{
+    const struct label_target *owner = &scoring->run->targets[target];
+    const uint32_t n_signs = owner->is_signed ? 2 : 1;
+    status_t status = ST_OK;
+    for (size_t i = 0, at = 0; i < owner->chosen.n && status == ST_OK; i++) {
+        while (owner->captured.features[at] < owner->chosen.features[i]) at++; /* both ascend */
+        for (uint32_t sign = 0; sign < n_signs && status == ST_OK; sign++) {
+            const uint32_t slot = (uint32_t)at * n_signs + sign;
+            bool wanted;
+            status = is_wanted(scoring->run, target, slot, &wanted, err);
+            if (status == ST_OK && wanted) scoring->slots[scoring->n_slots++] = first + slot;
+        }
+    }
+    return status;
+}
+
 status_t label_slots_choose(struct label_scoring *scoring, struct error *err)
 {
     const struct label_run *run = scoring->run;
     const size_t n_targets = run->sweep->spec->n_targets;
-    size_t n_all = 0, number = 0;
+    size_t n_all = 0, first = 0;
     for (size_t i = 0; i < n_targets; i++) n_all += run->targets[i].n_slots;
     scoring->slots = malloc((n_all + 1) * sizeof *scoring->slots);
     if (!scoring->slots) return error_set(err, ST_NO_MEMORY, "%zu slots", n_all);
     status_t status = ST_OK;
-    for (size_t i = 0; i < n_targets; i++)
-        for (uint32_t slot = 0; slot < run->targets[i].n_slots && status == ST_OK; slot++) {
-            bool wanted;
-            status = is_wanted(run, i, slot, &wanted, err);
-            if (status == ST_OK && wanted) scoring->slots[scoring->n_slots++] = number;
-            number++;
-        }
+    for (size_t i = 0; i < n_targets && status == ST_OK; first += run->targets[i++].n_slots)
+        status = choose_of_target(scoring, i, first, err);
     if (status == ST_OK && scoring->n_slots == 0)
         status = error_set(err, ST_NOT_FOUND, "no feature fires within density_min, density_max");
     return status;
@@ -54,6 +69,12 @@ struct slot_name label_slot_name(const struct label_scoring *scoring, size_t ind
     const size_t position = owner->is_signed ? number / 2 : number;
     return (struct slot_name){.target = target,
                               .slot = (uint32_t)number,
-                              .feature = owner->features.features[position],
+                              .feature = owner->captured.features[position],
                               .sign = owner->is_signed ? (number % 2 ? -1 : 1) : 0};
+}
+
+uint64_t label_slot_subject(const struct label_scoring *scoring, size_t index)
+{
+    const struct slot_name name = label_slot_name(scoring, index);
+    return hash_mix64(scoring->run->targets[name.target].key ^ hash_mix64(name.slot));
 }

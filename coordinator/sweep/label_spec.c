@@ -11,8 +11,6 @@ static json_t *json_target(const struct sweep_target *target)
                              sweep_units_name(target->units));
     if (target->dictionary)
         (void)json_object_set_new(json, "dictionary", json_string(target->dictionary));
-    if (target->features)
-        (void)json_object_set_new(json, "features", json_string(target->features));
     return json;
 }
 
@@ -34,7 +32,7 @@ static void add_capture_target(const struct label_run *run, size_t index, json_t
     (void)snprintf(key, sizeof key, "%016llx", (unsigned long long)target->key);
     (void)json_object_set_new(json, "key", json_string(key));
     (void)json_object_set_new(json, "n_slots", json_integer(target->n_slots));
-    char *ranges = number_ranges_write(target->features.features, target->features.n);
+    char *ranges = number_ranges_write(target->captured.features, target->captured.n);
     if (ranges) (void)json_object_set_new(json, "features", json_string(ranges));
     free(ranges);
 }
