@@ -89,8 +89,9 @@ export function stackedArea({ points, series, hidden, hover, label }) {
   gridLines(),
   layers.map(({ tone, lower, upper }) => svg("path", { class: `area fill-${tone}`,
     d: areaPath(shown, lower, upper, x, y) })),
-  layers.map(({ tone, upper }) => svg("path", { class: `line stroke-${tone}`,
-    d: linePath(shown, upper, x, y) })),
+  layers.filter(({ lower, upper }) => upper.some((sum, i) => sum > lower[i]))
+    .map(({ tone, upper }) => svg("path", { class: `line stroke-${tone}`,
+      d: linePath(shown, upper, x, y) })),
   cursorLine(under, x));
   return h("div", { class: "chart" },
     legend(series, hidden, under ?? points.at(-1)),

@@ -61,9 +61,11 @@ export function duration(seconds) {
   return `${Math.floor(whole / 86400)}d ${Math.floor(whole / 3600) % 24}h`;
 }
 
-/** Whole seconds: for what is not measured that finely ("left", "ago"). */
+/** Whole seconds: for what is not known more finely ("left", "ago"). */
 export function roughly(seconds) {
-  return isKnown(seconds) ? duration(Math.max(1, Math.round(seconds))) : UNKNOWN;
+  if (!isKnown(seconds)) return UNKNOWN;
+  const whole = Math.max(1, Math.round(seconds));
+  return whole < 60 ? `${whole}s` : duration(whole);
 }
 
 /** RFC 3339 -> milliseconds, or null */
