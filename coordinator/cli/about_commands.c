@@ -4,8 +4,7 @@
 #include "common/version.h"
 #include "common/wire.h"
 
-status_t version_command(struct cli *cli, const struct cli_arguments *arguments,
-                         struct error *err)
+status_t version_command(struct cli *cli, const struct cli_arguments *arguments, struct error *err)
 {
     (void)arguments;
     (void)err;

@@ -27,41 +27,53 @@ static const struct definition definitions[CLI_N_OPTIONS] = {
     [CLI_HELP] = {.name = "help", .letter = 'h', .offset = AT(help), .help = "this text"},
     [CLI_ENDPOINT] = {"endpoint", 0, TEXT, AT(endpoint), "ADDRESS",
                       "the coordinator: ipc:///path or tcp://host:port (INTERP_ENDPOINT; else "
-                      "the local cluster)", NULL, 0, 0},
+                      "the local cluster)",
+                      NULL, 0, 0},
     [CLI_STATE] = {"state", 0, TEXT, AT(state), "DIR",
                    "state directory of the local cluster (INTERP_STATE; else "
-                   "~/.local/state/interp)", NULL, 0, 0},
+                   "~/.local/state/interp)",
+                   NULL, 0, 0},
     [CLI_TIMEOUT] = {"timeout", 0, SECONDS, AT(timeout_s), "S",
                      "seconds (or 5m, 2h): for an answer (10); of wait, up and --wait: for the "
-                     "whole", NULL, 0, 0},
+                     "whole",
+                     NULL, 0, 0},
     [CLI_OUTPUT] = {"output", 'o', TEXT, AT(output), "FORMAT", "output format", NULL, 0, 0},
-    [CLI_NO_HEADERS] = {.name = "no-headers", .offset = AT(no_headers),
+    [CLI_NO_HEADERS] = {.name = "no-headers",
+                        .offset = AT(no_headers),
                         .help = "leave out the heading of a table"},
-    [CLI_DRY_RUN] = {.name = "dry-run", .offset = AT(dry_run),
+    [CLI_DRY_RUN] = {.name = "dry-run",
+                     .offset = AT(dry_run),
                      .help = "check the file, print plan and estimate, send nothing"},
-    [CLI_WAIT] = {.name = "wait", .letter = 'W', .offset = AT(wait),
+    [CLI_WAIT] = {.name = "wait",
+                  .letter = 'W',
+                  .offset = AT(wait),
                   .help = "wait until the sweep has ended; exit 0 only if it finished"},
-    [CLI_QUIET] = {.name = "quiet", .letter = 'q', .offset = AT(quiet),
+    [CLI_QUIET] = {.name = "quiet",
+                   .letter = 'q',
+                   .offset = AT(quiet),
                    .help = "print ids only, no progress"},
     [CLI_CLIENT_KEY] = {"client-key", 0, TEXT, AT(client_key), "KEY",
                         "the same key never submits twice (default: random)", NULL, 0, 0},
-    [CLI_WATCH] = {.name = "watch", .letter = 'w', .offset = AT(watch),
+    [CLI_WATCH] = {.name = "watch",
+                   .letter = 'w',
+                   .offset = AT(watch),
                    .help = "show it again and again until the sweep has ended"},
     [CLI_INTERVAL] = {"interval", 'i', SECONDS, AT(interval_s), "S",
                       "seconds between two looks (1)", NULL, 0, 0},
     [CLI_STATUS] = {"status", 0, TEXT, AT(status), "LIST",
                     "only features with these statuses: open,token,dense,position,insufficient,"
-                    "dead", NULL, 0, 0},
+                    "dead",
+                    NULL, 0, 0},
     [CLI_MIN_SCORE] = {"min-score", 0, NUMBER, AT(min_score), "X",
                        "only labels whose score is at least X", NULL, 0, 0},
-    [CLI_SORT_BY] = {"sort-by", 0, TEXT, AT(sort_by), "KEY", "order of the rows",
-                     "feature|score", 0, 0},
+    [CLI_SORT_BY] = {"sort-by", 0, TEXT, AT(sort_by), "KEY", "order of the rows", "feature|score",
+                     0, 0},
     [CLI_LIMIT] = {"limit", 'n', COUNT, AT(limit), "N", "at most N rows", NULL, 0,
                    INT64_C(1) << 40},
     [CLI_TARGET] = {"target", 0, COUNT, AT(target), "N",
                     "which target of the sweep, counted from 0", NULL, 0, 65535},
-    [CLI_WORKERS] = {"workers", 0, COUNT, AT(workers), "N", "workers (default: one per core)",
-                     NULL, 0, 256},
+    [CLI_WORKERS] = {"workers", 0, COUNT, AT(workers), "N", "workers (default: one per core)", NULL,
+                     0, 256},
     [CLI_GATEWAYS] = {"gateways", 0, COUNT, AT(gateways), "N",
                       "gateways (default: 1 with --providers, else 0)", NULL, 0, 64},
     [CLI_PROVIDERS] = {"providers", 0, TEXT, AT(providers), "FILE",
@@ -69,15 +81,17 @@ static const struct definition definitions[CLI_N_OPTIONS] = {
                        NULL, 0, 0},
     [CLI_CONFIG] = {"config", 0, TEXT, AT(config), "FILE",
                     "cluster.yaml; options win over it (default: the one in the state directory, "
-                    "if any)", NULL, 0, 0},
+                    "if any)",
+                    NULL, 0, 0},
     [CLI_PORT] = {"port", 0, COUNT, AT(port), "PORT",
                   "port of the page on 127.0.0.1 (default 0: one that is free)", NULL, 0, 65535},
     [CLI_DURABILITY] = {"durability", 0, TEXT, AT(durability), "MODE",
-                        "when Redis' log reaches the disk (everysec)", "memory|everysec|fsync",
-                        0, 0},
+                        "when Redis' log reaches the disk (everysec)", "memory|everysec|fsync", 0,
+                        0},
     [CLI_LOG] = {"log", 0, TEXT, AT(log), "LEVEL", "what the processes log (info)",
                  "debug|info|warn|error", 0, 0},
-    [CLI_FOREGROUND] = {.name = "foreground", .offset = AT(foreground),
+    [CLI_FOREGROUND] = {.name = "foreground",
+                        .offset = AT(foreground),
                         .help = "stay; Ctrl-C stops the cluster"},
 };
 
@@ -121,8 +135,8 @@ status_t cli_parse_seconds(const char *text, const char *what, double *out, stru
         end++;
     }
     if (end == text || *end || !(value > 0) || value * unit > 1e8)
-        return error_set(err, ST_BAD_INPUT,
-                         "%s \"%s\": seconds above 0, such as 30, 0.5, 5m or 2h", what, text);
+        return error_set(err, ST_BAD_INPUT, "%s \"%s\": seconds above 0, such as 30, 0.5, 5m or 2h",
+                         what, text);
     *out = value * unit;
     return ST_OK;
 }
@@ -174,8 +188,8 @@ static status_t parse_format(const struct cli_accepts *accepts, struct cli_argum
             out->format = i;
             return ST_OK;
         }
-        used += (size_t)snprintf(allowed + used, sizeof allowed - used, "%s%s",
-                                 used ? ", " : "", format_names[i]);
+        used += (size_t)snprintf(allowed + used, sizeof allowed - used, "%s%s", used ? ", " : "",
+                                 format_names[i]);
     }
     return error_set(err, ST_BAD_INPUT, "-o \"%s\": one of %s", out->output, allowed);
 }
@@ -190,10 +204,9 @@ static void fill_getopt(uint64_t mask, struct option longs[CLI_N_OPTIONS + 1],
     for (int i = 0; i < CLI_N_OPTIONS; i++) {
         if (!(mask & CLI_BIT(i))) continue;
         const struct definition *definition = &definitions[i];
-        longs[n_long++] = (struct option){definition->name,
-                                          definition->kind == FLAG ? no_argument
-                                                                   : required_argument,
-                                          NULL, OPTION_BASE + i};
+        longs[n_long++] = (struct option){
+            definition->name, definition->kind == FLAG ? no_argument : required_argument, NULL,
+            OPTION_BASE + i};
         if (!definition->letter) continue;
         shorts[n_short++] = definition->letter;
         if (definition->kind != FLAG) shorts[n_short++] = ':';
@@ -255,8 +268,7 @@ static status_t take_options(uint64_t mask, int argc, char **argv, struct cli_ar
     optind = 0; /* glibc: start again, also after an argv of another command */
     int got;
     while ((got = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
-        if (got == ':')
-            return error_set(err, ST_BAD_INPUT, "%s needs a value", argv[optind - 1]);
+        if (got == ':') return error_set(err, ST_BAD_INPUT, "%s needs a value", argv[optind - 1]);
         if (got == '?') {
             const char letter[3] = {'-', (char)optopt, 0};
             const bool is_short = optopt && optopt < OPTION_BASE;
@@ -275,8 +287,13 @@ static status_t take_options(uint64_t mask, int argc, char **argv, struct cli_ar
 status_t cli_arguments_parse(struct cli_arguments *out, const struct cli_accepts *accepts, int argc,
                              char **argv, struct error *err)
 {
-    *out = (struct cli_arguments){.timeout_s = NAN, .interval_s = NAN, .min_score = NAN,
-                                  .limit = -1, .target = -1, .workers = -1, .gateways = -1,
+    *out = (struct cli_arguments){.timeout_s = NAN,
+                                  .interval_s = NAN,
+                                  .min_score = NAN,
+                                  .limit = -1,
+                                  .target = -1,
+                                  .workers = -1,
+                                  .gateways = -1,
                                   .port = -1};
     status_t status = take_options(accepts->options, argc, argv, out, err);
     if (status == ST_OK) status = take_positional(accepts, argc, argv, out, err);

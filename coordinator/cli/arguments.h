@@ -42,7 +42,7 @@ enum cli_option {
     CLI_N_OPTIONS
 };
 #define CLI_BIT(option) (UINT64_C(1) << (option))
-#define CLI_COMMON_OPTIONS                                                                        \
+#define CLI_COMMON_OPTIONS                                                                         \
     (CLI_BIT(CLI_HELP) | CLI_BIT(CLI_ENDPOINT) | CLI_BIT(CLI_STATE) | CLI_BIT(CLI_TIMEOUT))
 
 enum cli_format {
@@ -61,7 +61,7 @@ struct cli_arguments {
     bool help, no_headers, dry_run, wait, quiet, watch, foreground;
     const char *endpoint, *state, *output, *client_key, *status, *sort_by, *providers, *config;
     const char *durability, *log;
-    double timeout_s, interval_s, min_score; /* NAN: not given */
+    double timeout_s, interval_s, min_score;        /* NAN: not given */
     int64_t limit, target, workers, gateways, port; /* -1: not given */
     enum cli_format format;                         /* of `output` */
     const char *positional[CLI_MAX_POSITIONAL];
@@ -78,8 +78,9 @@ struct cli_accepts {
 
 /* Parse argv[1..argc) (argv[0] is skipped). Errors: ST_BAD_INPUT, naming the argument and the
  * nearest valid option. With --help given, nothing else is required. */
-MUST_CHECK status_t cli_arguments_parse(struct cli_arguments *out, const struct cli_accepts *accepts,
-                                        int argc, char **argv, struct error *err);
+MUST_CHECK status_t cli_arguments_parse(struct cli_arguments *out,
+                                        const struct cli_accepts *accepts, int argc, char **argv,
+                                        struct error *err);
 
 /* One line per option in `options`, for usage texts. */
 void cli_arguments_help(FILE *out, uint64_t options, unsigned formats);

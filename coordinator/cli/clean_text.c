@@ -21,13 +21,13 @@ static bool is_between(uint32_t code, uint32_t low, uint32_t high)
 static bool is_unsafe(uint32_t code)
 {
     return code < 0x20 || is_between(code, 0x7F, 0x9F) ||
-           is_between(code, 0x200E, 0x200F) ||   /* direction marks */
-           is_between(code, 0x2028, 0x202E) ||   /* separators, embeddings, overrides */
-           is_between(code, 0x2066, 0x2069) ||   /* isolates */
-           code == 0x061C || code == 0xFEFF ||   /* Arabic letter mark, BOM */
-           is_between(code, 0xE000, 0xF8FF) ||   /* private use */
-           is_between(code, 0xFFF0, 0xFFFB) ||   /* interlinear annotation */
-           is_between(code, 0xE0000, 0x10FFFF);  /* tags, private planes */
+           is_between(code, 0x200E, 0x200F) ||  /* direction marks */
+           is_between(code, 0x2028, 0x202E) ||  /* separators, embeddings, overrides */
+           is_between(code, 0x2066, 0x2069) ||  /* isolates */
+           code == 0x061C || code == 0xFEFF ||  /* Arabic letter mark, BOM */
+           is_between(code, 0xE000, 0xF8FF) ||  /* private use */
+           is_between(code, 0xFFF0, 0xFFFB) ||  /* interlinear annotation */
+           is_between(code, 0xE0000, 0x10FFFF); /* tags, private planes */
 }
 
 /* The character to show for the one at text[0..n_bytes); how many bytes it took through *n. */
@@ -59,8 +59,8 @@ size_t clean_text_columns(const char *text, size_t n_bytes)
     return columns;
 }
 
-status_t clean_text_append(struct buffer *out, const char *text, size_t n_bytes,
-                           size_t max_columns, size_t *columns, struct error *err)
+status_t clean_text_append(struct buffer *out, const char *text, size_t n_bytes, size_t max_columns,
+                           size_t *columns, struct error *err)
 {
     const bool is_cut = max_columns && clean_text_columns(text, n_bytes) > max_columns;
     const size_t room = is_cut ? max_columns - 1 : SIZE_MAX;

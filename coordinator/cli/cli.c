@@ -54,8 +54,8 @@ void cli_init(struct cli *cli, const struct cli_command *commands)
                         .is_err_tty = isatty(STDERR_FILENO) == 1,
                         .clock = clock_system(),
                         .interrupt = &interrupt_signal};
-    cli->has_color = cli->is_out_tty && !(no_color && *no_color) &&
-                     !(term && strcmp(term, "dumb") == 0);
+    cli->has_color =
+        cli->is_out_tty && !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
     if (cli->is_out_tty && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) cli->width = size.ws_col;
 }
 
@@ -77,8 +77,7 @@ status_t cli_connect(struct client **out, const struct cli *cli,
         endpoint = paths.coordinator_endpoint;
         is_supervised = supervisor_is_running(&paths);
     }
-    const double timeout_s = isnan(arguments->timeout_s) ? default_timeout_s
-                                                         : arguments->timeout_s;
+    const double timeout_s = isnan(arguments->timeout_s) ? default_timeout_s : arguments->timeout_s;
     const struct client_params params = {.endpoint = endpoint,
                                          .timeout_ms = (int64_t)(timeout_s * 1000),
                                          .is_expected = is_supervised,
@@ -109,10 +108,11 @@ static void print_overview(FILE *out, const struct cli_command *commands)
                        it->alias ? it->alias : "", it->arguments);
         (void)fprintf(out, "  %-26s %s\n", head, it->summary);
     }
-    (void)fprintf(out, "\ninterpctl COMMAND --help explains one; interpctl help "
-                       "sweep|providers|cluster lists\nthe keys of such a file. Exit codes: 0 ok, 1 failed, "
-                       "2 usage or bad input,\n3 not found, 4 no coordinator, 5 conflict, "
-                       "124 time-out, 130 interrupted.\n");
+    (void)fprintf(
+        out, "\ninterpctl COMMAND --help explains one; interpctl help "
+             "sweep|providers|cluster lists\nthe keys of such a file. Exit codes: 0 ok, 1 failed, "
+             "2 usage or bad input,\n3 not found, 4 no coordinator, 5 conflict, "
+             "124 time-out, 130 interrupted.\n");
 }
 
 static uint64_t options_of(const struct cli_command *command)
@@ -165,10 +165,10 @@ static status_t unknown_command(const struct cli *cli, const char *name, struct 
         if (!it->is_hidden) names[n++] = it->name;
     names[n] = NULL;
     const char *near = config_nearest(name, names);
-    return near ? error_set(err, ST_BAD_INPUT, "unknown command \"%s\": did you mean \"%s\"?",
-                            name, near)
-                : error_set(err, ST_BAD_INPUT, "unknown command \"%s\": see interpctl --help",
-                            name);
+    return near
+               ? error_set(err, ST_BAD_INPUT, "unknown command \"%s\": did you mean \"%s\"?", name,
+                           near)
+               : error_set(err, ST_BAD_INPUT, "unknown command \"%s\": see interpctl --help", name);
 }
 
 static status_t run_command(struct cli *cli, const struct cli_command *command, int argc,

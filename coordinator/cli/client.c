@@ -34,9 +34,9 @@ struct exchange {
     char *json; /* arguments as text, owned */
     uint64_t id;
     int64_t started_ms, deadline_ms;
-    bool was_refused;  /* the last attempt to connect failed */
-    bool must_resend;  /* the connection it went out on is gone */
-    json_t *result;    /* set when answered */
+    bool was_refused; /* the last attempt to connect failed */
+    bool must_resend; /* the connection it went out on is gone */
+    json_t *result;   /* set when answered */
     bool is_answered;
 };
 
@@ -51,8 +51,8 @@ static status_t set_options(struct client *client, struct error *err)
     const int64_t max_bytes = WIRE_MAX_BULK_BYTES;
     if (zmq_setsockopt(client->dealer, ZMQ_LINGER, &linger, sizeof linger) != 0 ||
         zmq_setsockopt(client->dealer, ZMQ_RECONNECT_IVL, &interval, sizeof interval) != 0 ||
-        zmq_setsockopt(client->dealer, ZMQ_RECONNECT_IVL_MAX, &interval_max,
-                       sizeof interval_max) != 0 ||
+        zmq_setsockopt(client->dealer, ZMQ_RECONNECT_IVL_MAX, &interval_max, sizeof interval_max) !=
+            0 ||
         zmq_setsockopt(client->dealer, ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes) != 0)
         return error_set(err, ST_INTERNAL, "socket options: %s", zmq_strerror(errno));
     return ST_OK;
@@ -189,8 +189,8 @@ static status_t take_answer(struct client *client, struct exchange *exchange, st
     const char *bulk = zmq_msg_data(&in->bulk);
     const size_t n_bulk = zmq_msg_size(&in->bulk);
     if (in->wire.status != ST_OK) {
-        const status_t told = in->wire.status <= ST_INTERNAL ? (status_t)in->wire.status
-                                                             : ST_INTERNAL;
+        const status_t told =
+            in->wire.status <= ST_INTERNAL ? (status_t)in->wire.status : ST_INTERNAL;
         return error_set(err, told, "%.*s", n_bulk < ERROR_TEXT_MAX ? (int)n_bulk : ERROR_TEXT_MAX,
                          n_bulk ? bulk : status_name(told));
     }
@@ -217,8 +217,7 @@ static status_t check_time(const struct client *client, const struct exchange *e
                          client->endpoint);
     if (now >= exchange->deadline_ms)
         return error_set(err, ST_UNREACHABLE, "%s: %s is connected but gave no answer in %.3g s",
-                         exchange->request->operation, client->endpoint,
-                         (double)waited_ms / 1000);
+                         exchange->request->operation, client->endpoint, (double)waited_ms / 1000);
     return ST_OK;
 }
 
@@ -252,8 +251,8 @@ status_t client_ask(struct client *client, const struct client_request *request,
                                 .id = ++client->last_id,
                                 .started_ms = now,
                                 .deadline_ms = now + client->timeout_ms};
-    exchange.json = request->arguments ? json_dumps(request->arguments, JSON_COMPACT)
-                                       : strdup("{}");
+    exchange.json =
+        request->arguments ? json_dumps(request->arguments, JSON_COMPACT) : strdup("{}");
     if (!exchange.json) return error_set(err, ST_NO_MEMORY, "%s: arguments", request->operation);
     catch_up(client);
     status_t status = send_request(client, &exchange, err);

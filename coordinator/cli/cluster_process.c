@@ -109,13 +109,12 @@ status_t cluster_options_init(struct cluster_options *out, const struct cli_argu
                                             : cluster_durability_name(config->durability),
         .log = arguments->log ? arguments->log : log_level_name(config->log),
     };
-    const status_t status =
-        find_providers(out, arguments->providers ? arguments->providers : config->providers, paths,
-                       err);
+    const status_t status = find_providers(
+        out, arguments->providers ? arguments->providers : config->providers, paths, err);
     if (status != ST_OK) return status;
     out->n_workers = choose_count(arguments->workers, config->workers, count_cores());
-    out->n_gateways = choose_count(arguments->gateways, config->gateways,
-                                   out->providers[0] ? 1 : 0);
+    out->n_gateways =
+        choose_count(arguments->gateways, config->gateways, out->providers[0] ? 1 : 0);
     if (out->n_gateways && !out->providers[0])
         return error_set(err, ST_BAD_INPUT, "gateways need --providers FILE");
     return ST_OK;
@@ -254,22 +253,21 @@ status_t cluster_write_redis_conf(const struct cluster_options *options,
         return error_set(err, ST_BAD_INPUT,
                          "the state directory's path holds a quote, backslash or line break");
     buffer_init(&conf, REDIS_CONF_MAX_BYTES);
-    status_t status = buffer_printf(
-        &conf, err,
-        "# Written by `interpctl up`; changes are overwritten.\n"
-        "port 0\n"
-        "unixsocket \"%s\"\n"
-        "unixsocketperm 700\n"
-        "dir \"%s\"\n"
-        "daemonize no\n"
-        "logfile \"\"\n"
-        "loglevel notice\n"
-        "appendonly yes\n"
-        "appendfsync %s\n"
-        "save \"\"\n"
-        "maxmemory-policy noeviction\n",
-        paths->redis_socket, cluster_path(paths, "redis", directory),
-        appendfsync_of(options->durability));
+    status_t status = buffer_printf(&conf, err,
+                                    "# Written by `interpctl up`; changes are overwritten.\n"
+                                    "port 0\n"
+                                    "unixsocket \"%s\"\n"
+                                    "unixsocketperm 700\n"
+                                    "dir \"%s\"\n"
+                                    "daemonize no\n"
+                                    "logfile \"\"\n"
+                                    "loglevel notice\n"
+                                    "appendonly yes\n"
+                                    "appendfsync %s\n"
+                                    "save \"\"\n"
+                                    "maxmemory-policy noeviction\n",
+                                    paths->redis_socket, cluster_path(paths, "redis", directory),
+                                    appendfsync_of(options->durability));
     if (status == ST_OK)
         status = file_write_atomic(cluster_path(paths, "redis.conf", path), conf.bytes,
                                    conf.n_bytes, err);

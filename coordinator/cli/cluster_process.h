@@ -13,8 +13,13 @@
 enum { CLUSTER_MAX_PROCESSES = 512, CLUSTER_MAX_ARGUMENTS = 24, CLUSTER_ARGUMENT_BYTES = 16384 };
 
 /* In the order of their start; they stop in reverse. */
-enum cluster_stage { CLUSTER_REDIS, CLUSTER_COORDINATOR, CLUSTER_GATEWAY, CLUSTER_WORKER,
-                     CLUSTER_N_STAGES };
+enum cluster_stage {
+    CLUSTER_REDIS,
+    CLUSTER_COORDINATOR,
+    CLUSTER_GATEWAY,
+    CLUSTER_WORKER,
+    CLUSTER_N_STAGES
+};
 
 /* What `up` was told, with the defaults filled in. */
 struct cluster_options {
@@ -54,8 +59,7 @@ MUST_CHECK status_t cluster_command_build(struct cluster_command *out,
 
 /* Redis' configuration, into the state directory. Errors: ST_IO. */
 MUST_CHECK status_t cluster_write_redis_conf(const struct cluster_options *options,
-                                             const struct cluster_paths *paths,
-                                             struct error *err);
+                                             const struct cluster_paths *paths, struct error *err);
 
 /* Path of a program: beside this one, else in PATH. Errors: ST_NOT_FOUND, with the cure. */
 MUST_CHECK status_t cluster_find_program(const char *name, char out[CLUSTER_PATH_SIZE],

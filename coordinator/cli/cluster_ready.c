@@ -7,8 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOOK_MS = 50, ASK_TIMEOUT_MS = 2000, STATUS_MAX_BYTES = 1 << 20,
-       PAGE_MAX_BYTES = 256, SUPERVISOR_GRACE_MS = 3000 };
+enum {
+    LOOK_MS = 50,
+    ASK_TIMEOUT_MS = 2000,
+    STATUS_MAX_BYTES = 1 << 20,
+    PAGE_MAX_BYTES = 256,
+    SUPERVISOR_GRACE_MS = 3000
+};
 
 bool cluster_ready_page(const struct cluster_paths *paths, char *out, size_t cap)
 {
@@ -77,8 +82,7 @@ static bool is_member_running(const json_t *status, const char *name)
 }
 
 /* A process that says its input is wrong will say so again: no use in waiting. */
-static status_t check_refused(const struct readiness *self, const json_t *status,
-                              struct error *err)
+static status_t check_refused(const struct readiness *self, const json_t *status, struct error *err)
 {
     const json_t *members = json_field(status, "processes");
     for (size_t i = 0; i < json_array_size(members); i++) {
@@ -188,14 +192,17 @@ static status_t step(struct readiness *self, double bound_s, struct error *err)
 status_t cluster_ready_wait(struct cli *cli, const struct cluster_options *options,
                             const struct cluster_paths *paths, double bound_s, struct error *err)
 {
-    struct readiness self = {.cli = cli, .options = options, .paths = paths,
+    struct readiness self = {.cli = cli,
+                             .options = options,
+                             .paths = paths,
                              .started_ms = clock_monotonic_ms(cli->clock)};
     const struct client_params params = {.endpoint = paths->coordinator_endpoint,
                                          .timeout_ms = ASK_TIMEOUT_MS,
                                          .interrupt = cli->interrupt};
     status_t status = client_open(&self.client, &params, err);
     if (status == ST_OK)
-        while ((status = step(&self, bound_s, err)) == ST_BUSY) {}
+        while ((status = step(&self, bound_s, err)) == ST_BUSY) {
+        }
     client_close(&self.client);
     return status;
 }

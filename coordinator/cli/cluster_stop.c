@@ -43,19 +43,17 @@ static size_t visit(const struct cluster_paths *paths, enum cluster_stage stage,
         if (!is_of_stage(entry->d_name, stage)) continue;
         if ((size_t)snprintf(path, sizeof path, "%s/%s", run, entry->d_name) >= sizeof path)
             continue;
-        const bool is_alive = process_file_read(path, &identity, NULL) == ST_OK &&
-                              process_is_alive(&identity);
+        const bool is_alive =
+            process_file_read(path, &identity, NULL) == ST_OK && process_is_alive(&identity);
         n_alive += is_alive;
-        if (is_alive && work->signal_number)
-            (void)process_signal(&identity, work->signal_number);
+        if (is_alive && work->signal_number) (void)process_signal(&identity, work->signal_number);
         if (!is_alive && work->removes_files) (void)unlink(path);
     }
     (void)closedir(directory);
     return n_alive;
 }
 
-static bool wait_gone(const struct cluster_paths *paths, enum cluster_stage stage,
-                      int64_t bound_ms)
+static bool wait_gone(const struct cluster_paths *paths, enum cluster_stage stage, int64_t bound_ms)
 {
     const struct stage_work clean = {0, true};
     const struct timespec pause = {0, LOOK_EVERY_MS * 1000000L};
@@ -63,7 +61,8 @@ static bool wait_gone(const struct cluster_paths *paths, enum cluster_stage stag
     while (visit(paths, stage, &clean) > 0) {
         if (clock_monotonic_ms(clock_system()) >= until_ms) return false;
         (void)nanosleep(&pause, NULL);
-        while (waitpid(-1, NULL, WNOHANG) > 0) {} /* the supervisor's children */
+        while (waitpid(-1, NULL, WNOHANG) > 0) {
+        } /* the supervisor's children */
     }
     return true;
 }

@@ -5,8 +5,8 @@
 
 #include "coordinator/cli/cli.h"
 
-#define COMMAND(name)                                                                             \
-    status_t name##_command(struct cli *cli, const struct cli_arguments *arguments,               \
+#define COMMAND(name)                                                                              \
+    status_t name##_command(struct cli *cli, const struct cli_arguments *arguments,                \
                             struct error *err)
 
 COMMAND(submit);

@@ -1,8 +1,8 @@
 /* doctor: does this machine have what a cluster needs, and does the cluster answer? */
-#include "coordinator/cli/commands.h"
 #include "coordinator/cli/cluster_process.h"
 #include "coordinator/cli/cluster_ready.h"
 #include "coordinator/cli/cluster_stop.h"
+#include "coordinator/cli/commands.h"
 #include "coordinator/cli/document.h"
 #include "coordinator/cli/json_field.h"
 #include "coordinator/cli/quantity.h"
@@ -36,8 +36,7 @@ struct doctor {
     bool is_broken;
 };
 
-static void tell(struct doctor *doctor, const char *check, enum verdict verdict,
-                 const char *detail)
+static void tell(struct doctor *doctor, const char *check, enum verdict verdict, const char *detail)
 {
     doctor->is_broken = doctor->is_broken || verdict == BROKEN;
     (void)json_array_append_new(doctor->checks,
@@ -78,8 +77,9 @@ static void check_redis(struct doctor *doctor)
     const char *version = strstr(line, "v=");
     int64_t major = 0;
     char number[32] = "?";
-    if (version) (void)snprintf(number, sizeof number, "%.*s", (int)strcspn(version + 2, " \n"),
-                                version + 2);
+    if (version)
+        (void)snprintf(number, sizeof number, "%.*s", (int)strcspn(version + 2, " \n"),
+                       version + 2);
     char first[8];
     (void)snprintf(first, sizeof first, "%.*s", (int)strcspn(number, "."), number);
     const bool is_known = cli_parse_count(first, "version", 0, 1000, &major, NULL) == ST_OK;
@@ -154,7 +154,8 @@ static void check_cluster(struct doctor *doctor)
         (void)snprintf(detail, sizeof detail,
                        n_running ? "%zu processes run without their supervisor: `interpctl up` "
                                    "adopts them"
-                                 : "not running", n_running);
+                                 : "not running",
+                       n_running);
         tell(doctor, "local cluster", n_running ? WARNING : FINE, detail);
         return;
     }
@@ -223,8 +224,8 @@ status_t doctor_command(struct cli *cli, const struct cli_arguments *arguments, 
 {
     struct doctor doctor = {.cli = cli, .arguments = arguments, .checks = json_array()};
     if (!doctor.checks) return error_set(err, ST_NO_MEMORY, "doctor");
-    doctor.has_paths = cluster_paths_init(&doctor.paths, arguments->state, &doctor.paths_error) ==
-                       ST_OK;
+    doctor.has_paths =
+        cluster_paths_init(&doctor.paths, arguments->state, &doctor.paths_error) == ST_OK;
     check_programs(&doctor);
     check_redis(&doctor);
     check_state(&doctor);
@@ -232,8 +233,8 @@ status_t doctor_command(struct cli *cli, const struct cli_arguments *arguments, 
     check_locale(&doctor);
     check_cluster(&doctor);
     check_endpoint(&doctor);
-    json_t *answer = json_pack("{s:b, s:O}", "is_healthy", (int)!doctor.is_broken, "checks",
-                               doctor.checks);
+    json_t *answer =
+        json_pack("{s:b, s:O}", "is_healthy", (int)!doctor.is_broken, "checks", doctor.checks);
     status_t status = arguments->format == CLI_FORMAT_JSON
                           ? document_print(cli->out, "Checkup", answer, err)
                           : print_checks(&doctor, err);

@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
+enum { DOCUMENT_DIGITS = 12 }; /* as results are stored: 4.5661, not 4.5660999999999996 */
+
 static status_t failed(struct error *err)
 {
     return error_set(err, ST_IO, "writing JSON: %s", strerror(errno ? errno : EIO));
@@ -24,7 +26,8 @@ status_t document_print(FILE *out, const char *kind, const json_t *answer, struc
             status = error_set(err, ST_NO_MEMORY, "JSON document");
     }
     if (status == ST_OK &&
-        (json_dumpf(document, out, JSON_INDENT(2)) != 0 || fputc('\n', out) == EOF))
+        (json_dumpf(document, out, JSON_INDENT(2) | JSON_REAL_PRECISION(DOCUMENT_DIGITS)) != 0 ||
+         fputc('\n', out) == EOF))
         status = failed(err);
     json_decref(document);
     return status;
@@ -32,7 +35,9 @@ status_t document_print(FILE *out, const char *kind, const json_t *answer, struc
 
 status_t document_print_line(FILE *out, const json_t *object, struct error *err)
 {
-    if (json_dumpf(object, out, JSON_COMPACT) != 0 || fputc('\n', out) == EOF) return failed(err);
+    if (json_dumpf(object, out, JSON_COMPACT | JSON_REAL_PRECISION(DOCUMENT_DIGITS)) != 0 ||
+        fputc('\n', out) == EOF)
+        return failed(err);
     return ST_OK;
 }
 

@@ -105,10 +105,10 @@ static status_t print_json(FILE *out, const struct sweep_spec *spec, const struc
     json_t *document = NULL;
     status_t status = ST_OK;
     if (text && sweep_spec_key(spec, key))
-        document = json_pack("{s:s, s:s, s:b, s:o, s:o}", "name", spec->name, "key", key,
-                             "is_priced", (int)plan->is_priced, "estimate",
-                             estimate_to_json(&plan->estimate), "spec",
-                             json_loads(text, JSON_ALLOW_NUL, NULL));
+        document =
+            json_pack("{s:s, s:s, s:b, s:o, s:o}", "name", spec->name, "key", key, "is_priced",
+                      (int)plan->is_priced, "estimate", estimate_to_json(&plan->estimate), "spec",
+                      json_loads(text, JSON_ALLOW_NUL, NULL));
     free(text);
     if (!document) return error_set(err, ST_NO_MEMORY, "plan as JSON");
     status = document_print(out, "Plan", document, err);

@@ -67,8 +67,7 @@ bool process_is_alive(const struct process_identity *identity)
 {
     struct process_identity now;
     return process_identity_of(identity->pid, &now, NULL) == ST_OK &&
-           now.start_ticks == identity->start_ticks &&
-           strcmp(now.program, identity->program) == 0;
+           now.start_ticks == identity->start_ticks && strcmp(now.program, identity->program) == 0;
 }
 
 /* The descriptor is opened before the check, so the signal goes to the process that was checked

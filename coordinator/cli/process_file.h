@@ -22,8 +22,7 @@ struct process_identity {
 };
 
 /* The identity of a living process. Errors: ST_NOT_FOUND (no such process, or a zombie). */
-MUST_CHECK status_t process_identity_of(pid_t pid, struct process_identity *out,
-                                        struct error *err);
+MUST_CHECK status_t process_identity_of(pid_t pid, struct process_identity *out, struct error *err);
 /* Does exactly this process still run? A program file that was replaced meanwhile is the same. */
 bool process_is_alive(const struct process_identity *identity);
 /* Send `signal_number` if it still runs. Returns whether it did. */

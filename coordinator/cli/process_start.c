@@ -80,8 +80,7 @@ status_t process_start(const struct process_start *start, pid_t *pid, struct err
 {
     int pipe_fds[2];
     const int log_fd = open(start->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (log_fd < 0)
-        return error_set(err, ST_IO, "open %s: %s", start->log_path, strerror(errno));
+    if (log_fd < 0) return error_set(err, ST_IO, "open %s: %s", start->log_path, strerror(errno));
     if (pipe2(pipe_fds, O_CLOEXEC) != 0) {
         (void)close(log_fd);
         return error_set(err, ST_IO, "pipe: %s", strerror(errno));

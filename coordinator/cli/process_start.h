@@ -17,7 +17,6 @@ struct process_start {
 
 /* Returns once the program runs. *pid is the child's; 0 for a daemon, which says itself who it
  * is. Errors: ST_IO, with the reason why it could not be run. */
-MUST_CHECK status_t process_start(const struct process_start *start, pid_t *pid,
-                                  struct error *err);
+MUST_CHECK status_t process_start(const struct process_start *start, pid_t *pid, struct error *err);
 
 #endif

@@ -11,8 +11,8 @@ enum { LINE_EVERY_MS = 10000, BAR_COLUMNS = 20, LINE_MAX_BYTES = 4096 };
 
 void progress_init(struct progress *progress, FILE *err, bool is_tty, size_t width)
 {
-    *progress = (struct progress){.err = err, .is_tty = is_tty, .width = width,
-                                  .last_line_ms = INT64_MIN / 2};
+    *progress = (struct progress){
+        .err = err, .is_tty = is_tty, .width = width, .last_line_ms = INT64_MIN / 2};
 }
 
 static status_t append_bar(struct buffer *out, double share, struct error *err)

@@ -46,8 +46,7 @@ status_t record_append_window(struct buffer *out, const json_t *window, double f
         if (status == ST_OK && json_is_string(token))
             status = clean_text_append(out, json_string_value(token), json_string_length(token), 0,
                                        NULL, err);
-        if (status == ST_OK && has_color && fires)
-            status = buffer_append_text(out, color_end, err);
+        if (status == ST_OK && has_color && fires) status = buffer_append_text(out, color_end, err);
     }
     if (status == ST_OK && !has_color && is_marked) status = buffer_append_text(out, "]", err);
     return status;
@@ -66,8 +65,8 @@ static status_t print_window(const struct cli *cli, const json_t *window, double
     if (status == ST_OK && document)
         status = clean_text_append(&line, document, strlen(document), 60, NULL, err);
     if (status == ST_OK)
-        status = buffer_printf(&line, err, "@%.0f\n          ",
-                               json_field_number(window, "offset"));
+        status =
+            buffer_printf(&line, err, "@%.0f\n          ", json_field_number(window, "offset"));
     if (status == ST_OK)
         status = record_append_window(&line, window, threshold, cli->has_color, err);
     if (status == ST_OK) (void)fprintf(cli->out, "%s\n", buffer_text(&line));
@@ -93,9 +92,9 @@ static status_t print_evidence(const struct cli *cli, const json_t *record, size
 /* --- scores -------------------------------------------------------------------------------- */
 
 static const struct text_column score_columns[] = {
-    {"SCORE", false, false}, {"AGAINST", false, false},  {"ACCURACY", true, false},
-    {"95 %", false, false},  {"F1", true, false},        {"DOCUMENTS", true, false},
-    {"PARSE FAILURES", true, false}, {"Z", true, false}, {"P", true, false},
+    {"SCORE", false, false},         {"AGAINST", false, false}, {"ACCURACY", true, false},
+    {"95 %", false, false},          {"F1", true, false},       {"DOCUMENTS", true, false},
+    {"PARSE FAILURES", true, false}, {"Z", true, false},        {"P", true, false},
     {"VERDICT", false, true}};
 
 static void interval_text(const json_t *score, char out[QUANTITY_SIZE])
@@ -131,10 +130,16 @@ static status_t add_score(struct text_table *table, const char *name, const char
     interval_text(score, interval);
     const double n_failed = json_field_number(score, "counts.failed_firing") +
                             json_field_number(score, "counts.failed_silent");
-    const char *const cells[] = {
-        name, negatives, accuracy, interval, f1,
-        quantity_count(json_field_number(score, "n_documents"), n),
-        quantity_count(n_failed, failures), z, p, json_field_text(score, "verdict", NULL)};
+    const char *const cells[] = {name,
+                                 negatives,
+                                 accuracy,
+                                 interval,
+                                 f1,
+                                 quantity_count(json_field_number(score, "n_documents"), n),
+                                 quantity_count(n_failed, failures),
+                                 z,
+                                 p,
+                                 json_field_text(score, "verdict", NULL)};
     status_t status = ST_OK;
     for (size_t i = 0; i < sizeof cells / sizeof cells[0] && status == ST_OK; i++)
         status = text_table_add(table, cells[i], err);

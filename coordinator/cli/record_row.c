@@ -26,10 +26,10 @@ double record_main_score(const json_t *record)
 /* --- table --------------------------------------------------------------------------------- */
 
 static const struct text_column columns[N_COLUMNS] = {
-    {"FEATURE", true, false}, {"STATUS", false, false},    {"DETECTION", true, false},
-    {"HARD", true, false},    {"FUZZING", true, false},    {"SUPPORTED", false, false},
-    {"FIRES", true, false},   {"LABEL", false, true},      {"TYPE", false, false},
-    {"95 %", false, false},   {"DOCUMENTS", true, false},  {"HOOK", false, true},
+    {"FEATURE", true, false},    {"STATUS", false, false},   {"DETECTION", true, false},
+    {"HARD", true, false},       {"FUZZING", true, false},   {"SUPPORTED", false, false},
+    {"FIRES", true, false},      {"LABEL", false, true},     {"TYPE", false, false},
+    {"95 %", false, false},      {"DOCUMENTS", true, false}, {"HOOK", false, true},
     {"EXPLAINER", false, false}, {"JUDGE", false, false}};
 
 const struct text_column *record_columns(bool is_wide, size_t *n_columns)
@@ -51,8 +51,7 @@ static char *interval_text(const json_t *record, char out[QUANTITY_SIZE])
 {
     const json_t *interval = json_field(record, "scores.detection.random.interval");
     if (json_array_size(interval) != 2) return quantity_score(NAN, out);
-    (void)snprintf(out, QUANTITY_SIZE, "%.2f-%.2f",
-                   json_number_value(json_array_get(interval, 0)),
+    (void)snprintf(out, QUANTITY_SIZE, "%.2f-%.2f", json_number_value(json_array_get(interval, 0)),
                    json_number_value(json_array_get(interval, 1)));
     return out;
 }
@@ -90,26 +89,37 @@ status_t record_add_row(struct text_table *table, bool is_wide, const json_t *re
     };
     const size_t n = is_wide ? N_COLUMNS : N_NARROW;
     status_t status = ST_OK;
-    for (size_t i = 0; i < n && status == ST_OK; i++)
-        status = text_table_add(table, cells[i], err);
+    for (size_t i = 0; i < n && status == ST_OK; i++) status = text_table_add(table, cells[i], err);
     return status;
 }
 
 /* --- CSV ----------------------------------------------------------------------------------- */
 
-static const char *const csv_paths[] = {
-    "feature", "target.hook_point", "target.dictionary", "status", "label", "type",
-    "scores.detection.random.balanced_accuracy", "scores.detection.random.f1",
-    "scores.detection.random.auroc", "scores.detection.random.null.z",
-    "scores.detection.random.null.p", "scores.detection.hard.balanced_accuracy",
-    "scores.fuzzing.random.balanced_accuracy", "scores.fuzzing.hard.balanced_accuracy",
-    "supported", "firing.density", "firing.max", "firing.n_test_documents", "explainer", "judge"};
+static const char *const csv_paths[] = {"feature",
+                                        "target.hook_point",
+                                        "target.dictionary",
+                                        "status",
+                                        "label",
+                                        "type",
+                                        "scores.detection.random.balanced_accuracy",
+                                        "scores.detection.random.f1",
+                                        "scores.detection.random.auroc",
+                                        "scores.detection.random.null.z",
+                                        "scores.detection.random.null.p",
+                                        "scores.detection.hard.balanced_accuracy",
+                                        "scores.fuzzing.random.balanced_accuracy",
+                                        "scores.fuzzing.hard.balanced_accuracy",
+                                        "supported",
+                                        "firing.density",
+                                        "firing.max",
+                                        "firing.n_test_documents",
+                                        "explainer",
+                                        "judge"};
 enum { N_CSV = sizeof csv_paths / sizeof csv_paths[0] };
 
 void record_print_csv_heading(FILE *out)
 {
-    for (size_t i = 0; i < N_CSV; i++)
-        (void)fprintf(out, "%s%s", i ? "," : "", csv_paths[i]);
+    for (size_t i = 0; i < N_CSV; i++) (void)fprintf(out, "%s%s", i ? "," : "", csv_paths[i]);
     (void)fputs("\r\n", out);
 }
 
@@ -117,8 +127,8 @@ static status_t print_csv_text(FILE *out, const json_t *value, struct error *err
 {
     struct buffer clean;
     buffer_init(&clean, CSV_FIELD_BYTES);
-    status_t status = clean_text_append(&clean, json_string_value(value),
-                                        json_string_length(value), 0, NULL, err);
+    status_t status = clean_text_append(&clean, json_string_value(value), json_string_length(value),
+                                        0, NULL, err);
     if (status == ST_OK && clean.n_bytes) {
         const char *text = buffer_text(&clean);
         (void)fputc('"', out);

@@ -30,7 +30,6 @@ MUST_CHECK status_t record_print(const struct cli *cli, const json_t *record, si
 
 /* The text of one evidence window with its firing tokens marked. */
 MUST_CHECK status_t record_append_window(struct buffer *out, const json_t *window,
-                                         double fire_threshold, bool has_color,
-                                         struct error *err);
+                                         double fire_threshold, bool has_color, struct error *err);
 
 #endif

@@ -12,7 +12,7 @@
 enum { FIRST_CAPACITY = 256, SLACK = 1024 };
 
 struct result_row {
-    double key; /* ascending */
+    double key;   /* ascending */
     size_t order; /* as it came: the tie-breaker, so that sorting is stable */
     char *text;
 };

@@ -12,8 +12,8 @@
 struct result_row;
 
 struct result_rows {
-    bool by_score;      /* best score first; else by feature */
-    bool drops_bulk;    /* the evidence is not needed */
+    bool by_score;   /* best score first; else by feature */
+    bool drops_bulk; /* the evidence is not needed */
     size_t limit;
     struct result_row *rows; /* [n], owned */
     size_t n, capacity;

@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { PAGE_ROWS = 500 };
+enum { PAGE_ROWS = 100 }; /* small: the coordinator answers one page between two beats */
 
 struct results {
     struct cli *cli;
@@ -40,8 +40,7 @@ static bool is_listed(const char *list, const char *word)
 static bool is_wanted(const struct results *self, const json_t *record)
 {
     const struct cli_arguments *arguments = self->arguments;
-    if (arguments->status &&
-        !is_listed(arguments->status, json_field_text(record, "status", "")))
+    if (arguments->status && !is_listed(arguments->status, json_field_text(record, "status", "")))
         return false;
     return isnan(arguments->min_score) || record_main_score(record) >= arguments->min_score;
 }
@@ -101,8 +100,7 @@ static status_t emit(void *context, const json_t *record, struct error *err)
     switch (self->arguments->format) {
     case CLI_FORMAT_TABLE:
     case CLI_FORMAT_WIDE:
-        return record_add_row(self->table, self->arguments->format == CLI_FORMAT_WIDE, record,
-                              err);
+        return record_add_row(self->table, self->arguments->format == CLI_FORMAT_WIDE, record, err);
     case CLI_FORMAT_CSV: return record_print_csv(out, record, err);
     case CLI_FORMAT_JSON:
         (void)fputs(self->n_printed > 1 ? ",\n" : "\n", out);
@@ -164,8 +162,8 @@ static status_t read_pages(struct results *self, struct client *client, struct e
             const json_t *next = json_field(page, "next_cursor");
             self->n_total = json_field_number(page, "total");
             status = take_page(self, json_field(page, "rows"), err);
-            has_more = json_is_integer(next) && json_integer_value(next) > cursor &&
-                       !is_enough(self);
+            has_more =
+                json_is_integer(next) && json_integer_value(next) > cursor && !is_enough(self);
             cursor = has_more ? json_integer_value(next) : cursor;
         }
         json_decref(page);
@@ -178,8 +176,8 @@ status_t results_command(struct cli *cli, const struct cli_arguments *arguments,
     struct client *client = NULL;
     struct results self = {.cli = cli, .arguments = arguments};
     const bool by_score = arguments->sort_by && strcmp(arguments->sort_by, "score") == 0;
-    const bool is_tabular = arguments->format != CLI_FORMAT_JSON &&
-                            arguments->format != CLI_FORMAT_JSONL;
+    const bool is_tabular =
+        arguments->format != CLI_FORMAT_JSON && arguments->format != CLI_FORMAT_JSONL;
     result_rows_init(&self.rows, by_score, is_tabular,
                      arguments->limit < 0 ? SIZE_MAX : (size_t)arguments->limit);
     status_t status = check_statuses(arguments->status, err);

@@ -10,8 +10,8 @@ status_t show_command(struct cli *cli, const struct cli_arguments *arguments, st
     int64_t feature = 0;
     json_t *record = NULL;
     const int64_t target = arguments->target < 0 ? 0 : arguments->target;
-    status_t status = cli_parse_count(arguments->positional[1], "feature", 0, INT64_C(1) << 40,
-                                      &feature, err);
+    status_t status =
+        cli_parse_count(arguments->positional[1], "feature", 0, INT64_C(1) << 40, &feature, err);
     if (status != ST_OK) return status;
     json_t *to_send = json_pack("{s:s, s:I, s:I}", "sweep", arguments->positional[0], "feature",
                                 (json_int_t)feature, "target", (json_int_t)target);

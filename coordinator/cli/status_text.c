@@ -23,10 +23,10 @@ struct text_table_style status_text_style(const struct cli *cli,
 /* --- the list ------------------------------------------------------------------------------ */
 
 static const struct text_column list_columns[N_LIST_COLUMNS] = {
-    {"SWEEP", false, true},    {"STATE", false, false},     {"PHASE", false, false},
-    {"DONE", true, false},     {"FEATURES", true, false},   {"LABELLED", true, false},
-    {"ETA", true, false},      {"CREATED", false, false},   {"SUPPORTED", true, false},
-    {"SPENT", true, false},    {"EXPLAINER", false, false}, {"JUDGE", false, false}};
+    {"SWEEP", false, true}, {"STATE", false, false},     {"PHASE", false, false},
+    {"DONE", true, false},  {"FEATURES", true, false},   {"LABELLED", true, false},
+    {"ETA", true, false},   {"CREATED", false, false},   {"SUPPORTED", true, false},
+    {"SPENT", true, false}, {"EXPLAINER", false, false}, {"JUDGE", false, false}};
 
 static status_t add_list_row(struct text_table *table, const json_t *sweep, size_t n_columns,
                              struct error *err)
@@ -140,8 +140,8 @@ static void print_splits(const struct cli *cli, const json_t *sweep)
 }
 
 static const struct text_column phase_columns[] = {
-    {"PHASE", false, false}, {"TASK", false, false}, {"UNITS", true, false},
-    {"READY", true, false},  {"LEASED", true, false}, {"DONE", true, false},
+    {"PHASE", false, false}, {"TASK", false, false},       {"UNITS", true, false},
+    {"READY", true, false},  {"LEASED", true, false},      {"DONE", true, false},
     {"DEAD", true, false},   {"A UNIT TAKES", true, false}};
 
 static status_t add_phase(struct text_table *table, const json_t *phase, struct error *err)
@@ -151,8 +151,8 @@ static status_t add_phase(struct text_table *table, const json_t *phase, struct 
     status_t status = text_table_add(table, json_field_text(phase, "name", NULL), err);
     if (status == ST_OK) status = text_table_add(table, json_field_text(phase, "kind", NULL), err);
     for (size_t i = 0; i < sizeof counts / sizeof counts[0] && status == ST_OK; i++)
-        status = text_table_add(table,
-                                quantity_count(json_field_number(phase, counts[i]), cell), err);
+        status =
+            text_table_add(table, quantity_count(json_field_number(phase, counts[i]), cell), err);
     if (status == ST_OK)
         status = text_table_add(
             table, quantity_seconds(json_field_number(phase, "seconds_per_unit"), cell), err);
@@ -178,8 +178,8 @@ static status_t print_phases(const struct cli *cli, const json_t *phases, struct
 
 static void print_times(const struct cli *cli, const json_t *sweep)
 {
-    static const char *const times[][2] = {{"created", "created_at"}, {"started", "started_at"},
-                                           {"finished", "finished_at"}};
+    static const char *const times[][2] = {
+        {"created", "created_at"}, {"started", "started_at"}, {"finished", "finished_at"}};
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
         if (json_field(sweep, times[i][1]))
             status_text_line(cli, times[i][0], json_field_text(sweep, times[i][1], "-"));

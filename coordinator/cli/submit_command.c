@@ -20,8 +20,8 @@ enum { KEY_SIZE = 37, KEY_BYTES = 16, PATH_BYTES = 4096, STATE_POLL_MS = 500 };
 
 /* A file as the coordinator wants it. */
 struct submission {
-    const char *name;           /* as the user wrote it */
-    char *yaml;                 /* owned */
+    const char *name; /* as the user wrote it */
+    char *yaml;       /* owned */
     size_t n_bytes;
     char directory[PATH_BYTES]; /* absolute; relative paths in the file start here */
     char key[KEY_SIZE];         /* random unless the user gave one */
@@ -37,8 +37,8 @@ static status_t random_key(char out[KEY_SIZE], struct error *err)
     r[8] = (unsigned char)((r[8] & 0x3f) | 0x80);
     (void)snprintf(out, KEY_SIZE,
                    "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", r[0],
-                   r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
-                   r[13], r[14], r[15]);
+                   r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13],
+                   r[14], r[15]);
     return ST_OK;
 }
 
@@ -93,8 +93,7 @@ static status_t read_submission(struct submission *out, const struct cli_argumen
     if (status == ST_OK) status = find_directory(is_stdin ? NULL : file, out->directory, err);
     if (status != ST_OK) return status;
     if (!arguments->client_key) return random_key(out->key, err);
-    if ((size_t)snprintf(out->key, sizeof out->key, "%s", arguments->client_key) >=
-        sizeof out->key)
+    if ((size_t)snprintf(out->key, sizeof out->key, "%s", arguments->client_key) >= sizeof out->key)
         return error_set(err, ST_BAD_INPUT, "--client-key: at most %d bytes", KEY_SIZE - 1);
     return ST_OK;
 }
@@ -132,8 +131,8 @@ static status_t send(struct client *client, const struct submission *submission,
     return status;
 }
 
-static status_t report(struct cli *cli, const struct cli_arguments *arguments,
-                       const json_t *answer, struct error *err)
+static status_t report(struct cli *cli, const struct cli_arguments *arguments, const json_t *answer,
+                       struct error *err)
 {
     const char *sweep = json_field_text(answer, "sweep", "");
     if (arguments->format == CLI_FORMAT_JSON)

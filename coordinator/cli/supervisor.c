@@ -113,11 +113,11 @@ static void write_status(const struct supervisor *self)
     for (size_t i = 0; i < self->n; i++) {
         const struct member *member = &self->members[i];
         (void)json_array_append_new(
-            members, json_pack("{s:s, s:s, s:i, s:i, s:i}", "name", member->process.name, "state",
-                               state_names[member->state], "pid",
-                               member->state == RUNNING ? (int)member->identity.pid : 0,
-                               "n_restarts", (int)member->n_restarts, "last_exit",
-                               member->last_exit));
+            members,
+            json_pack("{s:s, s:s, s:i, s:i, s:i}", "name", member->process.name, "state",
+                      state_names[member->state], "pid",
+                      member->state == RUNNING ? (int)member->identity.pid : 0, "n_restarts",
+                      (int)member->n_restarts, "last_exit", member->last_exit));
     }
     json_t *document = json_pack("{s:i, s:o}", "pid", (int)getpid(), "processes", members);
     char *text = document ? json_dumps(document, JSON_INDENT(1)) : NULL;
@@ -172,11 +172,11 @@ static void start_member(struct supervisor *self, struct member *member)
     char log_path[CLUSTER_PATH_SIZE], relative[64];
     pid_t pid = 0;
     (void)snprintf(relative, sizeof relative, "logs/%s.log", member->process.name);
-    const struct process_start start = {
-        .argv = command.argv, .log_path = cluster_path(self->paths, relative, log_path)};
+    const struct process_start start = {.argv = command.argv,
+                                        .log_path = cluster_path(self->paths, relative, log_path)};
     options.port = page_port(self, member);
-    status_t status = cluster_command_build(&command, &member->process, &options, self->paths,
-                                            &err);
+    status_t status =
+        cluster_command_build(&command, &member->process, &options, self->paths, &err);
     if (status == ST_OK) status = process_start(&start, &pid, &err);
     if (status != ST_OK || process_identity_of(pid, &member->identity, &err) != ST_OK) {
         log_event(LOG_ERROR, "start_failed", LOG_TEXT("process", member->process.name),
@@ -330,8 +330,7 @@ static status_t claim(struct supervisor *self, struct error *err)
     struct process_identity me;
     status_t status = take_lock(self, err);
     if (status == ST_OK) status = process_identity_of(getpid(), &me, err);
-    if (status == ST_OK)
-        status = process_file_write(pid_path(self, "supervisor", path), &me, err);
+    if (status == ST_OK) status = process_file_write(pid_path(self, "supervisor", path), &me, err);
     if (status == ST_OK) status = cluster_write_redis_conf(&self->options, self->paths, err);
     if (status == ST_OK) status = open_supervisor(self, err);
     for (size_t i = 0; status == ST_OK && i < self->n; i++) adopt(self, &self->members[i]);
@@ -357,8 +356,7 @@ static void stop_all(struct supervisor *self)
 status_t supervisor_run(const struct cluster_options *options, const struct cluster_paths *paths,
                         struct error *err)
 {
-    struct supervisor self = {.options = *options, .paths = paths, .lock_fd = -1,
-                              .signal_fd = -1};
+    struct supervisor self = {.options = *options, .paths = paths, .lock_fd = -1, .signal_fd = -1};
     status_t status = claim(&self, err);
     if (status == ST_OK) write_status(&self);
     while (status == ST_OK && !self.must_stop) {

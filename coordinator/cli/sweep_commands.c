@@ -25,8 +25,7 @@ status_t list_command(struct cli *cli, const struct cli_arguments *arguments, st
     const json_t *sweeps = json_field(answer, "sweeps");
     if (arguments->quiet) {
         for (size_t i = 0; i < json_array_size(sweeps); i++)
-            (void)fprintf(cli->out, "%s\n",
-                          json_field_text(json_array_get(sweeps, i), "id", "?"));
+            (void)fprintf(cli->out, "%s\n", json_field_text(json_array_get(sweeps, i), "id", "?"));
     } else if (arguments->format == CLI_FORMAT_JSON) {
         status = document_print(cli->out, "SweepList", answer, err);
     } else if (arguments->format == CLI_FORMAT_JSONL) {
@@ -43,8 +42,7 @@ status_t list_command(struct cli *cli, const struct cli_arguments *arguments, st
 static status_t print_status(struct cli *cli, const struct cli_arguments *arguments,
                              const json_t *answer, struct error *err)
 {
-    if (arguments->format == CLI_FORMAT_JSON)
-        return document_print(cli->out, "Sweep", answer, err);
+    if (arguments->format == CLI_FORMAT_JSON) return document_print(cli->out, "Sweep", answer, err);
     if (arguments->format == CLI_FORMAT_JSONL) return document_print_line(cli->out, answer, err);
     return status_text_sweep(cli, answer, err);
 }

@@ -70,8 +70,8 @@ static status_t handle_away(struct watch *watch, int64_t now_ms, struct error *e
 static status_t look(struct watch *watch, json_t **last, struct error *err)
 {
     json_t *status_json = NULL;
-    const status_t status = sweep_watch_status(watch->client, watch->params->sweep, &status_json,
-                                               err);
+    const status_t status =
+        sweep_watch_status(watch->client, watch->params->sweep, &status_json, err);
     const int64_t now_ms = clock_monotonic_ms(watch->cli->clock);
     if (status == ST_UNREACHABLE) return handle_away(watch, now_ms, err);
     if (status != ST_OK) return status;
@@ -87,8 +87,7 @@ static status_t look(struct watch *watch, json_t **last, struct error *err)
 }
 
 status_t sweep_watch_wait(struct cli *cli, struct client *client,
-                          const struct sweep_watch_params *params, json_t **last,
-                          struct error *err)
+                          const struct sweep_watch_params *params, json_t **last, struct error *err)
 {
     struct watch watch = {.cli = cli, .client = client, .params = params, .away_since_ms = -1};
     const int64_t started_ms = clock_monotonic_ms(cli->clock);
@@ -100,8 +99,8 @@ status_t sweep_watch_wait(struct cli *cli, struct client *client,
         status = *cli->interrupt ? ST_CANCELLED : look(&watch, last, err);
         const double waited_s = (double)(clock_monotonic_ms(cli->clock) - started_ms) / 1000;
         if (status != ST_BUSY || waited_s >= params->timeout_s) break;
-        const double left_ms = isnan(params->timeout_s) ? 1e9
-                                                        : (params->timeout_s - waited_s) * 1000;
+        const double left_ms =
+            isnan(params->timeout_s) ? 1e9 : (params->timeout_s - waited_s) * 1000;
         (void)cli_sleep(cli, (double)params->interval_ms < left_ms ? params->interval_ms
                                                                    : (int64_t)left_ms + 1);
     }

@@ -70,8 +70,7 @@ status_t text_table_add(struct text_table *table, const char *text, struct error
     if (!text) text = "-";
     buffer_init(&clean, CELL_MAX_BYTES);
     status_t status = grow(table, err);
-    if (status == ST_OK)
-        status = clean_text_append(&clean, text, strlen(text), 0, &columns, err);
+    if (status == ST_OK) status = clean_text_append(&clean, text, strlen(text), 0, &columns, err);
     char *copy = status == ST_OK ? strdup(clean.n_bytes ? buffer_text(&clean) : "") : NULL;
     buffer_fini(&clean);
     if (status != ST_OK) return status;

@@ -1,6 +1,6 @@
 /* top: the coordinator's overview as text, drawn again every second on a terminal. */
-#include "coordinator/cli/commands.h"
 #include "coordinator/cli/clean_text.h"
+#include "coordinator/cli/commands.h"
 #include "coordinator/cli/document.h"
 #include "coordinator/cli/json_field.h"
 #include "coordinator/cli/progress.h"
@@ -109,9 +109,8 @@ status_t top_command(struct cli *cli, const struct cli_arguments *arguments, str
 {
     struct client *client = NULL;
     const bool is_once = !cli->is_out_tty || arguments->format == CLI_FORMAT_JSON;
-    const int64_t interval_ms = isnan(arguments->interval_s)
-                                    ? REFRESH_MS
-                                    : (int64_t)(arguments->interval_s * 1000) + 1;
+    const int64_t interval_ms =
+        isnan(arguments->interval_s) ? REFRESH_MS : (int64_t)(arguments->interval_s * 1000) + 1;
     status_t status = cli_connect(&client, cli, arguments, err);
     if (!is_once) cli_catch_interrupt();
     do {

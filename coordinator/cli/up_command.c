@@ -1,7 +1,7 @@
 /* up, down and what up leaves running. */
-#include "coordinator/cli/commands.h"
 #include "coordinator/cli/cluster_ready.h"
 #include "coordinator/cli/cluster_stop.h"
+#include "coordinator/cli/commands.h"
 #include "coordinator/cli/process_file.h"
 #include "coordinator/cli/process_start.h"
 #include "coordinator/cli/supervisor.h"
@@ -49,16 +49,17 @@ static status_t start_supervisor(const struct cluster_options *options,
     (void)snprintf(gateways, sizeof gateways, "%zu", options->n_gateways);
     (void)snprintf(port, sizeof port, "%u", options->port);
     const char *argv[MAX_OWN_ARGUMENTS] = {
-        self, "supervise", "--state", paths->state, "--workers", workers, "--gateways", gateways,
-        "--port", port, "--durability", options->durability, "--log", options->log};
+        self,           "supervise",         "--state", paths->state, "--workers",
+        workers,        "--gateways",        gateways,  "--port",     port,
+        "--durability", options->durability, "--log",   options->log};
     size_t n_argv = 14;
     if (options->providers[0]) {
         argv[n_argv++] = "--providers";
         argv[n_argv++] = options->providers;
     }
     const struct process_start start = {.argv = argv,
-                                        .log_path = cluster_path(paths, "logs/supervisor.log",
-                                                                 log_path),
+                                        .log_path =
+                                            cluster_path(paths, "logs/supervisor.log", log_path),
                                         .is_daemon = !is_foreground,
                                         .dies_with_parent = is_foreground};
     return process_start(&start, &pid, err);
@@ -144,7 +145,8 @@ static status_t stay(struct cli *cli, const struct cluster_paths *paths, struct 
 {
     size_t n_stopped = 0;
     (void)fprintf(cli->err, "running; Ctrl-C stops it\n");
-    while (cli_sleep(cli, LOOK_MS) && supervisor_is_running(paths)) {}
+    while (cli_sleep(cli, LOOK_MS) && supervisor_is_running(paths)) {
+    }
     if (!*cli->interrupt)
         return error_set(err, ST_INTERNAL, "the supervisor ended: see %s/logs/supervisor.log",
                          paths->state);

@@ -9,8 +9,7 @@
 
 #include <string.h>
 
-status_t workers_command(struct cli *cli, const struct cli_arguments *arguments,
-                         struct error *err)
+status_t workers_command(struct cli *cli, const struct cli_arguments *arguments, struct error *err)
 {
     json_t *answer = NULL;
     const struct client_request request = {"workers", NULL, true};
@@ -25,8 +24,8 @@ status_t workers_command(struct cli *cli, const struct cli_arguments *arguments,
     else if (json_array_size(workers) == 0)
         (void)fprintf(cli->err, "no workers: interp-worker --connect ENDPOINT brings one\n");
     else
-        status = worker_text_table(workers, arguments->format == CLI_FORMAT_WIDE, &style, cli->out,
-                                   err);
+        status =
+            worker_text_table(workers, arguments->format == CLI_FORMAT_WIDE, &style, cli->out, err);
     json_decref(answer);
     return status;
 }
@@ -80,8 +79,8 @@ static status_t print_dead(const struct cli *cli, const struct cli_arguments *ar
         (void)fprintf(cli->err, "no dead tasks\n");
         return ST_OK;
     }
-    status_t status = text_table_create(&table, dead_columns,
-                                        sizeof dead_columns / sizeof dead_columns[0], err);
+    status_t status =
+        text_table_create(&table, dead_columns, sizeof dead_columns / sizeof dead_columns[0], err);
     for (size_t i = 0; i < json_array_size(units) && status == ST_OK; i++)
         status = add_dead(table, json_array_get(units, i), err);
     if (status == ST_OK) text_table_print(table, &style, cli->out);
@@ -95,8 +94,8 @@ status_t dead_command(struct cli *cli, const struct cli_arguments *arguments, st
 {
     json_t *answer = NULL;
     const bool is_one = arguments->n_positional > 0;
-    json_t *to_send = is_one ? json_pack("{s:s}", "sweep", arguments->positional[0])
-                             : json_object();
+    json_t *to_send =
+        is_one ? json_pack("{s:s}", "sweep", arguments->positional[0]) : json_object();
     if (!to_send) return error_set(err, ST_BAD_INPUT, "the sweep's id is not valid UTF-8");
     const struct client_request request = {"dead", to_send, true};
     status_t status = cli_ask(cli, arguments, &request, &answer, err);

@@ -8,8 +8,8 @@
 
 enum { STEP_MS = 10 };
 
-static void send_answer(struct cli_router *router, const struct transport_message *in,
-                        uint64_t id, status_t status, const char *bulk)
+static void send_answer(struct cli_router *router, const struct transport_message *in, uint64_t id,
+                        status_t status, const char *bulk)
 {
     zmq_msg_t *identity = (zmq_msg_t *)(uintptr_t)&in->identity;
     const struct transport_peer peer = {zmq_msg_data(identity), zmq_msg_size(identity)};
@@ -34,7 +34,9 @@ static void handle(struct cli_router *router, struct transport_message *in)
     char *text = result ? json_dumps(result, 0) : NULL;
     if (router->sends_stale_first) send_answer(router, in, in->wire.id + 1000, ST_OK, "{}");
     send_answer(router, in, in->wire.id, status,
-                router->sends_garbage ? "{no" : status == ST_OK ? text : error);
+                router->sends_garbage ? "{no"
+                : status == ST_OK     ? text
+                                      : error);
     free(text);
     json_decref(result);
 }

@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct cli_accepts everything = {
-    .options = ~UINT64_C(0) >> (64 - CLI_N_OPTIONS),
-    .formats = CLI_FORMAT_BIT(CLI_FORMAT_TABLE) | CLI_FORMAT_BIT(CLI_FORMAT_JSON),
-    .n_min = 1,
-    .n_max = 2,
-    .positional = "SWEEP [FEATURE]"};
+static const struct cli_accepts everything = {.options = ~UINT64_C(0) >> (64 - CLI_N_OPTIONS),
+                                              .formats = CLI_FORMAT_BIT(CLI_FORMAT_TABLE) |
+                                                         CLI_FORMAT_BIT(CLI_FORMAT_JSON),
+                                              .n_min = 1,
+                                              .n_max = 2,
+                                              .positional = "SWEEP [FEATURE]"};
 
 static status_t parse(const struct cli_accepts *accepts, struct cli_arguments *out,
                       struct error *err, const char *const *words)
@@ -34,7 +34,8 @@ Test(cli_arguments, takes_options_before_and_after_positionals)
     struct cli_arguments got;
     struct error err;
     cr_assert_eq(PARSE(&got, &err, "demo-1", "--timeout", "5m", "-n", "20", "17", "--min-score=0.8",
-                       "-w", "-o", "json"), ST_OK, "%s", err.text);
+                       "-w", "-o", "json"),
+                 ST_OK, "%s", err.text);
     cr_expect_eq(got.n_positional, 2);
     cr_expect_str_eq(got.positional[0], "demo-1");
     cr_expect_str_eq(got.positional[1], "17");
@@ -58,7 +59,10 @@ Test(cli_arguments, what_is_not_given_is_marked_so)
 
 Test(cli_arguments, refuses_by_name)
 {
-    static const struct { const char *words[4]; const char *says; } cases[] = {
+    static const struct {
+        const char *words[4];
+        const char *says;
+    } cases[] = {
         {{"x", "--wiat"}, "--wait"},
         {{"x", "--timeout", "soon"}, "--timeout \"soon\""},
         {{"x", "--timeout", "-3"}, "--timeout \"-3\""},
@@ -78,11 +82,10 @@ Test(cli_arguments, refuses_by_name)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct cli_arguments got;
         struct error err;
-        const char *const words[] = {"command", cases[i].words[0], cases[i].words[1],
+        const char *const words[] = {"command",         cases[i].words[0], cases[i].words[1],
                                      cases[i].words[2], cases[i].words[3], NULL};
         cr_expect_eq(parse(&everything, &got, &err, words), ST_BAD_INPUT, "%s", cases[i].says);
-        cr_expect(strstr(err.text, cases[i].says), "\"%s\" is not in: %s", cases[i].says,
-                  err.text);
+        cr_expect(strstr(err.text, cases[i].says), "\"%s\" is not in: %s", cases[i].says, err.text);
     }
 }
 

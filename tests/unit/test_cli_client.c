@@ -25,8 +25,8 @@ static status_t ask(struct client *client, const char *operation, json_t **resul
     return client_ask(client, &request, result, err);
 }
 
-static status_t echo(void *context, const char *operation, const json_t *arguments,
-                     json_t **result, char *error)
+static status_t echo(void *context, const char *operation, const json_t *arguments, json_t **result,
+                     char *error)
 {
     (void)context;
     if (strcmp(operation, "missing") == 0) {

@@ -105,8 +105,14 @@ Test(cli_process_file, a_recycled_number_is_never_signalled)
 
 Test(cli_process_file, refuses_what_is_no_process_file)
 {
-    static const char *const bad[] = {"", "12", "x 1 /bin/a\n", "12 y /bin/a\n", "-4 1 /bin/a\n",
-                                      "12 99\n", "99999999999 1 /bin/a\n", "12 99 \n"};
+    static const char *const bad[] = {"",
+                                      "12",
+                                      "x 1 /bin/a\n",
+                                      "12 y /bin/a\n",
+                                      "-4 1 /bin/a\n",
+                                      "12 99\n",
+                                      "99999999999 1 /bin/a\n",
+                                      "12 99 \n"};
     char path[] = "/tmp/interp-test-bad-XXXXXX";
     const int fd = mkstemp(path);
     cr_assert_geq(fd, 0);
@@ -158,8 +164,7 @@ Test(cli_cluster_process, lists_processes_in_the_order_of_their_start)
 {
     static struct cluster_process processes[CLUSTER_MAX_PROCESSES];
     const struct cluster_options options = {.n_workers = 2, .n_gateways = 1};
-    static const char *const want[] = {"redis", "coordinator", "gateway-1", "worker-1",
-                                       "worker-2"};
+    static const char *const want[] = {"redis", "coordinator", "gateway-1", "worker-1", "worker-2"};
     cr_assert_eq(cluster_processes(&options, processes), 5);
     for (size_t i = 0; i < 5; i++) cr_expect_str_eq(processes[i].name, want[i]);
 }
@@ -169,8 +174,8 @@ Test(cli_cluster_process, options_win_over_the_file_and_the_file_over_defaults)
     struct cluster_options out;
     struct cluster_paths paths;
     struct error err = {0};
-    const struct cluster_config config = {.workers = 3, .port = 8080,
-                                          .durability = CLUSTER_FSYNC, .log = LOG_WARN};
+    const struct cluster_config config = {
+        .workers = 3, .port = 8080, .durability = CLUSTER_FSYNC, .log = LOG_WARN};
     struct cli_arguments arguments = {.workers = -1, .gateways = -1, .port = -1};
     cr_assert_eq(cluster_paths_init(&paths, "/tmp/interp-none", &err), ST_OK);
     cr_assert_eq(cluster_options_init(&out, &arguments, &config, &paths, &err), ST_OK, "%s",

@@ -64,9 +64,9 @@ Test(cli_record, csv_text_is_no_formula_and_no_second_line)
 
 Test(cli_record, the_main_score_is_detection_else_fuzzing)
 {
-    json_t *both = json_pack("{s:{s:{s:{s:f}}, s:{s:{s:f}}}}", "scores", "detection", "random",
-                             "balanced_accuracy", 0.5, "fuzzing", "random", "balanced_accuracy",
-                             0.75);
+    json_t *both =
+        json_pack("{s:{s:{s:{s:f}}, s:{s:{s:f}}}}", "scores", "detection", "random",
+                  "balanced_accuracy", 0.5, "fuzzing", "random", "balanced_accuracy", 0.75);
     cr_expect_float_eq(record_main_score(both), 0.5, 0);
     (void)json_object_del(json_object_get(both, "scores"), "detection");
     cr_expect_float_eq(record_main_score(both), 0.75, 0);

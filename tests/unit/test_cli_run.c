@@ -35,8 +35,7 @@ static struct ran run(const struct cli_router *router, const char *const *words)
     char storage[20][256], *argv[21];
     int argc = 0;
     (void)snprintf(storage[argc++], sizeof storage[0], "interpctl");
-    for (; *words; words++)
-        (void)snprintf(storage[argc++], sizeof storage[0], "%s", *words);
+    for (; *words; words++) (void)snprintf(storage[argc++], sizeof storage[0], "%s", *words);
     if (router) {
         (void)snprintf(storage[argc++], sizeof storage[0], "--endpoint");
         (void)snprintf(storage[argc++], sizeof storage[0], "%s", router->endpoint);
@@ -82,10 +81,10 @@ static json_t *results_page(const json_t *arguments)
     json_t *rows = json_array();
     cr_assert(limit > 0 && limit <= 1000);
     for (json_int_t i = cursor; i < N_RECORDS && limit-- > 0; i++)
-        (void)json_array_append_new(
-            rows, json_pack("{s:I, s:s, s:s, s:{s:{s:{s:f}}}}", "feature", i, "status",
-                            i % 2 ? "open" : "dead", "label", "words", "scores", "detection",
-                            "random", "balanced_accuracy", (double)(i % 100) / 100));
+        (void)json_array_append_new(rows, json_pack("{s:I, s:s, s:s, s:{s:{s:{s:f}}}}", "feature",
+                                                    i, "status", i % 2 ? "open" : "dead", "label",
+                                                    "words", "scores", "detection", "random",
+                                                    "balanced_accuracy", (double)(i % 100) / 100));
     const json_int_t next = cursor + (json_int_t)json_array_size(rows);
     return json_pack("{s:o, s:o, s:i}", "rows", rows, "next_cursor",
                      next < N_RECORDS ? json_integer(next) : json_null(), "total", N_RECORDS);
@@ -132,7 +131,8 @@ Test(cli_run, exit_codes_are_the_coordinators_status)
     struct world world = {0};
     struct cli_router router = {.answer = answer, .context = &world};
     cli_router_start(&router, NULL);
-    struct ran missing = RUN(&router, "status", "demo-2"), conflict = RUN(&router, "cancel", "demo-1");
+    struct ran missing = RUN(&router, "status", "demo-2"),
+               conflict = RUN(&router, "cancel", "demo-1");
     struct ran nobody = RUN(NULL, "list", "--endpoint", "ipc:///tmp/interp-test-nobody.sock");
     cr_expect_eq(missing.code, 3);
     cr_expect_str_eq(missing.err, "interpctl: no sweep \"demo-2\"\n");
@@ -222,8 +222,8 @@ Test(cli_run, a_dry_run_asks_nobody)
 {
     char path[] = "/tmp/interp-test-dry.yaml";
     write_sweep(path, "kind: noop\nname: demo\nn_units: 16384\n");
-    struct ran ran = RUN(NULL, "submit", path, "--dry-run", "--endpoint",
-                         "ipc:///tmp/interp-test-nobody.sock");
+    struct ran ran =
+        RUN(NULL, "submit", path, "--dry-run", "--endpoint", "ipc:///tmp/interp-test-nobody.sock");
     cr_expect_eq(ran.code, 0, "%s", ran.err);
     cr_expect(strstr(ran.out, "16,384"), "%s", ran.out);
     forget(&ran);

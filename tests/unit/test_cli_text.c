@@ -20,13 +20,19 @@ static const char *clean(const char *text, size_t max_columns)
 
 Test(cli_clean_text, nothing_that_steers_a_terminal_passes)
 {
-    static const struct { const char *in, *want; } cases[] = {
+    static const struct {
+        const char *in, *want;
+    } cases[] = {
         {"plain", "plain"},
         {"\033[31mred\033[0m", "\uFFFD[31mred\uFFFD[0m"},
         {"bell\a del\x7f", "bell\uFFFD del\uFFFD"},
         {"two\nlines\tand\rmore", "two\u21B5lines\u2192and\uFFFDmore"},
-        {"c1 \xC2\x9B" "31m", "c1 \uFFFD31m"},
-        {"bidi \xE2\x80\xAE" "gpj.exe", "bidi \uFFFDgpj.exe"},
+        {"c1 \xC2\x9B"
+         "31m",
+         "c1 \uFFFD31m"},
+        {"bidi \xE2\x80\xAE"
+         "gpj.exe",
+         "bidi \uFFFDgpj.exe"},
         {"cut \xE2\x82", "cut \uFFFD\uFFFD"},
         {"over-long \xC0\x9B", "over-long \uFFFD\uFFFD"},
         {"tag \xF3\xA0\x81\x81", "tag \uFFFD"},
@@ -56,8 +62,7 @@ static char *print_table(const char *const *cells, size_t n_cells, size_t width)
     const struct text_table_style style = {.has_heading = true, .width = width};
     FILE *out = fmemopen(text, sizeof text, "w");
     cr_assert_eq(text_table_create(&table, columns, 2, NULL), ST_OK);
-    for (size_t i = 0; i < n_cells; i++)
-        cr_assert_eq(text_table_add(table, cells[i], NULL), ST_OK);
+    for (size_t i = 0; i < n_cells; i++) cr_assert_eq(text_table_add(table, cells[i], NULL), ST_OK);
     text_table_print(table, &style, out);
     text_table_destroy(&table);
     (void)fclose(out);
@@ -136,7 +141,7 @@ Test(cli_progress, off_a_terminal_a_line_per_ten_seconds_and_per_change)
     progress_show(&progress, first, 1000);
     progress_show(&progress, first, 2000);
     progress_show(&progress, first, 10999);
-    progress_show(&progress, first, 11000); /* due */
+    progress_show(&progress, first, 11000);  /* due */
     progress_show(&progress, second, 11500); /* another phase */
     progress_show(&progress, second, 12000);
     progress_end(&progress);
