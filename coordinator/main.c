@@ -238,6 +238,7 @@ static status_t run_once(struct coordinator *self, struct error *err)
                                  is_busy ? background_fd(self->background) : -1, err);
     (void)background_collect(self->background);
     if (status == ST_OK) status = registry_step(self->registry, err);
+    if (status == ST_OK) status = dispatcher_grant(self->dispatcher, err);
     if (status == ST_OK) sample_history(self);
     return status;
 }

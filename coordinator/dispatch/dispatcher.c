@@ -153,6 +153,11 @@ status_t dispatcher_step(struct dispatcher *dispatcher, int timeout_ms, int wake
     return status;
 }
 
+status_t dispatcher_grant(struct dispatcher *dispatcher, struct error *err)
+{
+    return dispatcher_grant_all(dispatcher, err);
+}
+
 status_t dispatcher_drain_worker(struct dispatcher *dispatcher, const char *name,
                                  struct error *err)
 {

@@ -69,6 +69,10 @@ void dispatcher_forget_task(struct dispatcher *dispatcher, struct task *task);
 MUST_CHECK status_t dispatcher_step(struct dispatcher *dispatcher, int timeout_ms, int wake_fd,
                                     struct error *err);
 
+/* Grant what can be granted now, without waiting for the next step: called when tasks were added
+ * outside of it, so that an idle cluster starts a sweep at once. */
+MUST_CHECK status_t dispatcher_grant(struct dispatcher *dispatcher, struct error *err);
+
 /* Tell a worker to finish and leave; ST_NOT_FOUND. */
 MUST_CHECK status_t dispatcher_drain_worker(struct dispatcher *dispatcher, const char *name,
                                             struct error *err);
