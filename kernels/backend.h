@@ -133,10 +133,10 @@ struct rotate_params {
  * at or before the query. Head h reads key and value head h / (n_heads / n_kv_heads). Positions
  * at or past lengths[sequence] are padding: their z is 0 and nobody attends to them. */
 struct attend_params {
-    const float *q; /* device [n_sequences * n_ctx, n_heads * d_head], rows ld apart */
-    const float *k; /* device [.., n_kv_heads * d_head], rows ld apart */
-    const float *v; /* device, likewise */
-    float *z;       /* device [.., n_heads * d_head], packed */
+    const float *q;          /* device [n_sequences * n_ctx, n_heads * d_head], rows ld apart */
+    const float *k;          /* device [.., n_kv_heads * d_head], rows ld apart */
+    const float *v;          /* device, likewise */
+    float *z;                /* device [.., n_heads * d_head], packed */
     const uint32_t *lengths; /* host [n_sequences], each at most n_ctx */
     size_t n_sequences, n_ctx, n_heads, n_kv_heads, d_head, ld;
     float scale;
@@ -239,8 +239,7 @@ struct backend_ops {
     status_t (*activate)(struct exec *exec, const struct activate_params *p, struct error *err);
     status_t (*rotate)(struct exec *exec, const struct rotate_params *p, struct error *err);
     status_t (*attend)(struct exec *exec, const struct attend_params *p, struct error *err);
-    status_t (*head_norms)(struct exec *exec, const struct head_norms_params *p,
-                           struct error *err);
+    status_t (*head_norms)(struct exec *exec, const struct head_norms_params *p, struct error *err);
 
     status_t (*sparse_create)(struct sparse **out, struct backend *backend,
                               const struct sparse_params *params, struct error *err);

@@ -44,21 +44,35 @@ static status_t read_options(struct options *o, int argc, char **argv, bool *is_
 {
     const struct argument table[] = {
         {.value = "MODEL", .help = "HF directory", .text = &o->directory, .is_required = true},
-        {.name = "--hook", .value = "NAME", .help = "hook points; logits is one",
+        {.name = "--hook",
+         .value = "NAME",
+         .help = "hook points; logits is one",
          .list = &o->hooks},
-        {.name = "--dictionary", .value = "DIR", .help = "also write its feature_acts",
+        {.name = "--dictionary",
+         .value = "DIR",
+         .help = "also write its feature_acts",
          .text = &o->dictionary},
-        {.name = "--norm-scaling-factor", .value = "X",
+        {.name = "--norm-scaling-factor",
+         .value = "X",
          .help = "for expected_average_only_in without a folded factor",
          .number = &o->norm_scaling_factor},
         {.name = "--text", .value = "FILE", .help = "one document", .text = &o->text},
-        {.name = "--tokens", .value = "FILE", .help = "one {\"tokens\": [ids]} a line",
+        {.name = "--tokens",
+         .value = "FILE",
+         .help = "one {\"tokens\": [ids]} a line",
          .text = &o->tokens},
-        {.name = "--ctx", .value = "N", .help = "tokens of a row of --text (the model's most)",
+        {.name = "--ctx",
+         .value = "N",
+         .help = "tokens of a row of --text (the model's most)",
          .count = &o->max_ctx},
-        {.name = "--compute", .value = "NAME", .help = "f32 (default), bf16x3 or bf16",
+        {.name = "--compute",
+         .value = "NAME",
+         .help = "f32 (default), bf16x3 or bf16",
          .text = &o->compute},
-        {.name = "-o", .value = "FILE", .help = "the safetensors file to write", .text = &o->out,
+        {.name = "-o",
+         .value = "FILE",
+         .help = "the safetensors file to write",
+         .text = &o->out,
          .is_required = true},
     };
     const size_t n = sizeof table / sizeof table[0];
@@ -78,8 +92,7 @@ static status_t open_model(struct run *run, struct error *err)
     enum compute compute = COMPUTE_F32;
     status_t status = o->compute ? compute_parse(o->compute, &compute, err) : ST_OK;
     if (status == ST_OK) status = backend_open_cpu(&run->backend, err);
-    if (status == ST_OK)
-        status = model_open(&run->model, o->directory, run->backend, compute, err);
+    if (status == ST_OK) status = model_open(&run->model, o->directory, run->backend, compute, err);
     if (status != ST_OK || !o->dictionary) return status;
     const struct dictionary_params params = {.directory = o->dictionary,
                                              .backend = run->backend,
@@ -91,15 +104,12 @@ static status_t read_rows(struct run *run, struct error *err)
 {
     const struct options *o = &run->options;
     const struct model_config *c = model_config(run->model);
-    const size_t max_ctx =
-        o->max_ctx && o->max_ctx < c->n_positions ? o->max_ctx : c->n_positions;
+    const size_t max_ctx = o->max_ctx && o->max_ctx < c->n_positions ? o->max_ctx : c->n_positions;
     struct tokenizer *tokenizer = NULL;
-    if (o->tokens)
-        return token_rows_read_jsonl(&run->rows, o->tokens, c->n_vocab, max_ctx, err);
+    if (o->tokens) return token_rows_read_jsonl(&run->rows, o->tokens, c->n_vocab, max_ctx, err);
     status_t status = tokenizer_open(&tokenizer, o->directory, err);
     if (status == ST_OK)
-        status =
-            token_rows_read_text(&run->rows, o->text, tokenizer, c->n_vocab, max_ctx, err);
+        status = token_rows_read_text(&run->rows, o->text, tokenizer, c->n_vocab, max_ctx, err);
     tokenizer_close(&tokenizer);
     return status;
 }
@@ -112,11 +122,10 @@ static status_t find_hooks(struct run *run, struct error *err)
     for (size_t i = 0; i < o->hooks.n_items && status == ST_OK; i++) {
         for (size_t j = 0; j < i && status == ST_OK; j++) {
             if (strcmp(o->hooks.items[i], o->hooks.items[j]) == 0)
-                status = error_set(err, ST_BAD_INPUT, "--hook %s is given twice",
-                                   o->hooks.items[i]);
+                status =
+                    error_set(err, ST_BAD_INPUT, "--hook %s is given twice", o->hooks.items[i]);
         }
-        if (status == ST_OK)
-            status = hook_point_parse(o->hooks.items[i], c, &run->hooks[i], err);
+        if (status == ST_OK) status = hook_point_parse(o->hooks.items[i], c, &run->hooks[i], err);
     }
     if (status != ST_OK) return status;
     run->n_outputs = run->n_hooks = o->hooks.n_items;
@@ -181,12 +190,12 @@ static status_t open_writer(struct run *run, struct error *err)
     size_t n = 2;
     for (size_t i = 0; i < run->n_outputs; i++) views[n++] = hook_view(run, i);
     if (run->dictionary)
-        views[n++] = (struct tensor_view){
-            .name = "feature_acts",
-            .dtype = TENSOR_F32,
-            .n_dims = 3,
-            .shape = {run->rows.n_rows, run->rows.n_ctx,
-                      dictionary_config(run->dictionary)->n_features}};
+        views[n++] =
+            (struct tensor_view){.name = "feature_acts",
+                                 .dtype = TENSOR_F32,
+                                 .n_dims = 3,
+                                 .shape = {run->rows.n_rows, run->rows.n_ctx,
+                                           dictionary_config(run->dictionary)->n_features}};
     return safetensors_writer_open(&run->writer, run->options.out, views, n, err);
 }
 
@@ -218,8 +227,8 @@ static status_t write_hook(struct run *run, size_t index, const float *acts, siz
         status = safetensors_writer_append(run->writer, 2 + index, acts + r * n_ctx * width,
                                            length * width * sizeof *acts, err);
         for (size_t t = length; t < n_ctx && status == ST_OK; t++)
-            status = safetensors_writer_append(run->writer, 2 + index, zeros,
-                                               width * sizeof *zeros, err);
+            status = safetensors_writer_append(run->writer, 2 + index, zeros, width * sizeof *zeros,
+                                               err);
     }
     free(zeros);
     return status;
@@ -233,8 +242,8 @@ static status_t write_features(struct run *run, const float *acts, size_t first,
     status_t status = ST_OK;
     for (size_t r = 0; r < n_rows && status == ST_OK; r++) {
         struct sparse_rows rows;
-        status = encoder_run(run->encoder, acts + r * n_ctx * d->d_in,
-                             run->rows.lengths[first + r], &rows, err);
+        status = encoder_run(run->encoder, acts + r * n_ctx * d->d_in, run->rows.lengths[first + r],
+                             &rows, err);
         if (status != ST_OK) return status;
         memset(run->dense, 0, n_dense * sizeof *run->dense);
         for (size_t t = 0; t < rows.n_rows; t++) {
@@ -281,8 +290,7 @@ static status_t run_all(struct run *run, struct error *err)
     if (status == ST_OK) status = make_workers(run, err);
     if (status == ST_OK) status = open_writer(run, err);
     if (status == ST_OK) status = write_tokens(run, err);
-    for (size_t first = 0; first < run->rows.n_rows && status == ST_OK;
-         first += run->batch_rows) {
+    for (size_t first = 0; first < run->rows.n_rows && status == ST_OK; first += run->batch_rows) {
         const size_t left = run->rows.n_rows - first;
         status = run_batch(run, first, left < run->batch_rows ? left : run->batch_rows, err);
     }

@@ -69,8 +69,7 @@ static status_t check_required(const struct argument *table, size_t n, struct er
         const struct argument *a = &table[i];
         if (!a->is_required) continue;
         if ((a->text && !*a->text) || (a->list && !a->list->n_items))
-            return error_set(err, ST_BAD_INPUT, "%s is missing (--help shows the usage)",
-                             label(a));
+            return error_set(err, ST_BAD_INPUT, "%s is missing (--help shows the usage)", label(a));
     }
     return ST_OK;
 }

@@ -18,7 +18,7 @@ struct argument_list {
 
 /* Exactly one target is set. Without a name it is the positional argument. */
 struct argument {
-    const char *name; /* "--hook", "-o", or NULL: positional */
+    const char *name;  /* "--hook", "-o", or NULL: positional */
     const char *value; /* what the value is called in the help: "NAME" */
     const char *help;
     bool *flag;

@@ -59,8 +59,7 @@ static status_t measure_window(const struct bench_work *work, double *rate, doub
     *rate = 0;
     for (size_t i = 0; i < work->n_threads; i++) {
         (void)pthread_join(threads[i], NULL);
-        *rate += (double)lanes[i].n_tokens /
-                 ((double)(lanes[i].end_ns - lanes[i].begin_ns) * 1e-9);
+        *rate += (double)lanes[i].n_tokens / ((double)(lanes[i].end_ns - lanes[i].begin_ns) * 1e-9);
         n_tokens += (double)lanes[i].n_tokens;
         cpu_ns += (double)lanes[i].cpu_ns;
     }

@@ -26,12 +26,17 @@ static status_t read_options(struct inspection *in, int argc, char **argv, bool 
 {
     const struct argument table[] = {
         {.value = "MODEL", .help = "HF directory", .text = &in->directory, .is_required = true},
-        {.name = "--dictionary", .value = "DIR", .help = "SAELens directory",
+        {.name = "--dictionary",
+         .value = "DIR",
+         .help = "SAELens directory",
          .text = &in->dictionary_directory},
-        {.name = "--norm-scaling-factor", .value = "X",
+        {.name = "--norm-scaling-factor",
+         .value = "X",
          .help = "for expected_average_only_in without a folded factor",
          .number = &in->norm_scaling_factor},
-        {.name = "--compute", .value = "NAME", .help = "f32 (default), bf16x3 or bf16",
+        {.name = "--compute",
+         .value = "NAME",
+         .help = "f32 (default), bf16x3 or bf16",
          .text = &in->compute_text},
         {.name = "-o", .value = "FORMAT", .help = "table (default) or json", .text = &in->format},
     };
@@ -51,8 +56,7 @@ static status_t open_all(struct inspection *in, struct error *err)
     status_t status = ST_OK;
     if (in->compute_text) status = compute_parse(in->compute_text, &compute, err);
     if (status == ST_OK) status = backend_open_cpu(&in->backend, err);
-    if (status == ST_OK)
-        status = model_open(&in->model, in->directory, in->backend, compute, err);
+    if (status == ST_OK) status = model_open(&in->model, in->directory, in->backend, compute, err);
     if (status != ST_OK || !in->dictionary_directory) return status;
     const struct dictionary_params params = {.directory = in->dictionary_directory,
                                              .backend = in->backend,
@@ -79,9 +83,8 @@ static json_t *describe_hooks(const struct model_config *c)
             char name[HOOK_NAME_SIZE];
             if (!hook_kind_exists(hook.kind, c)) continue;
             (void)json_array_append_new(hooks,
-                                        json_pack("{s:s, s:I}", "name",
-                                                  hook_point_name(hook, name), "width",
-                                                  (json_int_t)hook_point_width(hook, c)));
+                                        json_pack("{s:s, s:I}", "name", hook_point_name(hook, name),
+                                                  "width", (json_int_t)hook_point_width(hook, c)));
         }
     }
     return hooks;
@@ -90,27 +93,26 @@ static json_t *describe_hooks(const struct model_config *c)
 static json_t *describe_dictionary(const struct dictionary *d)
 {
     const struct dictionary_config *c = dictionary_config(d);
-    static const char *const NORMS[] = {"none", "expected_average_only_in",
-                                        "constant_norm_rescale", "layer_norm"};
-    return json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:b, s:b, s:b, s:I, s:I}", "architecture",
-        dictionary_architecture_name(c->architecture), "hook_name", c->hook_name, "model_name",
-        c->model_name, "d_in", (json_int_t)c->d_in, "n_features", (json_int_t)c->n_features, "k",
-        (json_int_t)c->k, "normalize_activations", NORMS[c->norm], "apply_b_dec_to_input",
-        c->has_b_dec_in_input, "is_centred", c->is_centred, "prepend_bos", c->prepend_bos,
-        "context_size", (json_int_t)c->context_size, "device_bytes",
-        (json_int_t)dictionary_device_bytes(d));
+    static const char *const NORMS[] = {"none", "expected_average_only_in", "constant_norm_rescale",
+                                        "layer_norm"};
+    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:b, s:b, s:b, s:I, s:I}", "architecture",
+                     dictionary_architecture_name(c->architecture), "hook_name", c->hook_name,
+                     "model_name", c->model_name, "d_in", (json_int_t)c->d_in, "n_features",
+                     (json_int_t)c->n_features, "k", (json_int_t)c->k, "normalize_activations",
+                     NORMS[c->norm], "apply_b_dec_to_input", c->has_b_dec_in_input, "is_centred",
+                     c->is_centred, "prepend_bos", c->prepend_bos, "context_size",
+                     (json_int_t)c->context_size, "device_bytes",
+                     (json_int_t)dictionary_device_bytes(d));
 }
 
 static status_t print_json(const struct inspection *in, struct error *err)
 {
     const struct model_config *c = model_config(in->model);
     json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "family", c->family->name,
-                             "dtype", c->dtype, "backend",
-                             in->backend->ops->describe(in->backend), "compute",
-                             compute_name(model_compute(in->model)), "device_bytes",
-                             (json_int_t)model_device_bytes(in->model), "shape",
-                             describe_shape(c), "hook_points", describe_hooks(c));
+                             "dtype", c->dtype, "backend", in->backend->ops->describe(in->backend),
+                             "compute", compute_name(model_compute(in->model)), "device_bytes",
+                             (json_int_t)model_device_bytes(in->model), "shape", describe_shape(c),
+                             "hook_points", describe_hooks(c));
     if (root && in->dictionary)
         (void)json_object_set_new(root, "dictionary", describe_dictionary(in->dictionary));
     const int failed = !root || json_dumpf(root, stdout, JSON_INDENT(2) | JSON_SORT_KEYS) != 0;

@@ -43,7 +43,6 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], SUBCOMMANDS[i].name) == 0)
             return SUBCOMMANDS[i].run(argc - 1, argv + 1);
     }
-    (void)fprintf(stderr, "interp-worker: unknown subcommand '%s' (interp-worker help)\n",
-                  argv[1]);
+    (void)fprintf(stderr, "interp-worker: unknown subcommand '%s' (interp-worker help)\n", argv[1]);
     return 2;
 }

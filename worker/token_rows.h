@@ -21,8 +21,8 @@ void token_rows_fini(struct token_rows *rows); /* safe on zeroed */
 
 /* One {"tokens": [ids]} a line; every id below n_vocab, every row at most max_ctx.
  * Errors: ST_BAD_INPUT (names file and line), ST_NOT_FOUND, ST_IO, ST_TOO_LARGE, ST_NO_MEMORY. */
-MUST_CHECK status_t token_rows_read_jsonl(struct token_rows *out, const char *path,
-                                          size_t n_vocab, size_t max_ctx, struct error *err);
+MUST_CHECK status_t token_rows_read_jsonl(struct token_rows *out, const char *path, size_t n_vocab,
+                                          size_t max_ctx, struct error *err);
 
 /* The text of a file, tokenized as one document (with the tokenizer's own BOS template) and cut
  * into rows of at most max_ctx. Errors: as above and the tokenizer's. */

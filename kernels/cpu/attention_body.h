@@ -23,8 +23,8 @@ static inline size_t round_up(size_t n, size_t step)
     return (n + step - 1) / step * step;
 }
 
-static void pack_head(const float *k, const float *v, size_t ld, struct attend_head *h,
-                      float *keys, float *values)
+static void pack_head(const float *k, const float *v, size_t ld, struct attend_head *h, float *keys,
+                      float *values)
 {
     for (size_t t = 0; t < h->length; t++) {
         for (size_t i = 0; i < h->d_head; i++) keys[i * h->n_pad + t] = k[t * ld + i];
@@ -139,8 +139,7 @@ static void attend_sequence(const struct attend_params *p, size_t first_row, siz
             attend_one_head(&h);
         }
     }
-    memset(p->z + (first_row + length) * h.ld_z, 0,
-           (p->n_ctx - length) * h.ld_z * sizeof(float));
+    memset(p->z + (first_row + length) * h.ld_z, 0, (p->n_ctx - length) * h.ld_z * sizeof(float));
 }
 
 static void attend(const struct attend_params *p, float *scratch)

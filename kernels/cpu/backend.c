@@ -164,8 +164,7 @@ static status_t cpu_add(struct exec *exec, const struct add_params *p, struct er
     return ST_OK;
 }
 
-static status_t cpu_activate(struct exec *exec, const struct activate_params *p,
-                             struct error *err)
+static status_t cpu_activate(struct exec *exec, const struct activate_params *p, struct error *err)
 {
     if ((unsigned)p->kind >= ACTIVATION_N || p->ld_pre < p->d || p->ld_out < p->d)
         return error_set(err, ST_BAD_INPUT, "activate: kind %d, rows of %zu", (int)p->kind, p->d);
@@ -274,8 +273,7 @@ static status_t isa_limit(enum cpu_isa *out, struct error *err)
         *out = (enum cpu_isa)i;
         return ST_OK;
     }
-    return error_set(err, ST_BAD_INPUT, "INTERP_CPU_ISA '%s' is not plain, avx2 or avx512",
-                     wanted);
+    return error_set(err, ST_BAD_INPUT, "INTERP_CPU_ISA '%s' is not plain, avx2 or avx512", wanted);
 }
 
 status_t backend_open_cpu(struct backend **out, struct error *err)

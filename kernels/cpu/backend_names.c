@@ -54,8 +54,8 @@ bool backend_supports(const struct backend *backend, enum backend_feature featur
     const struct backend_ops *ops = backend->ops;
     switch (feature) {
     case BACKEND_FORWARD:
-        return ops->matmul && ops->embed && ops->norm && ops->add && ops->activate &&
-               ops->rotate && ops->attend;
+        return ops->matmul && ops->embed && ops->norm && ops->add && ops->activate && ops->rotate &&
+               ops->attend;
     case BACKEND_SPARSE_ENCODE:
         return ops->sparse_create && ops->sparse_encoder_create && ops->sparse_encode;
     case BACKEND_HEAD_NORMS: return ops->head_norms != NULL;

@@ -96,8 +96,7 @@ static void quantise_run(const float *x, size_t n, float step, float inverse, in
     sums[2] += (double)vec_sum(kepts) + (double)kept;
 }
 
-static void quantise(const float *x, size_t n, float step, float inverse, int8_t *q,
-                     double sums[3])
+static void quantise(const float *x, size_t n, float step, float inverse, int8_t *q, double sums[3])
 {
     for (size_t i = 0; i < n; i += QUANTISE_RUN)
         quantise_run(x + i, n - i < QUANTISE_RUN ? n - i : QUANTISE_RUN, step, inverse, q + i,

@@ -56,10 +56,10 @@ static status_t dnn_check(dnnl_status_t status, const char *what, struct error *
     return error_set(err, ST_INTERNAL, "oneDNN: %s: status %d", what, (int)status);
 }
 
-#define DNN(call)                                                                                 \
-    do {                                                                                          \
-        status = dnn_check((call), #call, err);                                                   \
-        if (status != ST_OK) goto done;                                                           \
+#define DNN(call)                                                                                  \
+    do {                                                                                           \
+        status = dnn_check((call), #call, err);                                                    \
+        if (status != ST_OK) goto done;                                                            \
     } while (0)
 
 void matmul_limit_isa(enum cpu_isa isa)
@@ -138,8 +138,7 @@ static status_t pack_part(struct packed *packed, size_t part, const void *values
     DNN(dnnl_reorder_primitive_desc_create(&desc, plain, engine, &packed->layout, engine, NULL));
     DNN(dnnl_primitive_create(&reorder, desc));
     {
-        const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from},
-                                        {DNNL_ARG_TO, packed->parts[part]}};
+        const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, packed->parts[part]}};
         DNN(dnnl_primitive_execute(reorder, stream, 2, args));
     }
     DNN(dnnl_stream_wait(stream));
@@ -321,9 +320,8 @@ done:
 
 static bool product_is(const struct product *a, const struct product *b)
 {
-    return a->n_in == b->n_in && a->n_out == b->n_out && a->ld_x == b->ld_x &&
-           a->ld_y == b->ld_y && a->type == b->type &&
-           a->is_accumulating == b->is_accumulating &&
+    return a->n_in == b->n_in && a->n_out == b->n_out && a->ld_x == b->ld_x && a->ld_y == b->ld_y &&
+           a->type == b->type && a->is_accumulating == b->is_accumulating &&
            dnnl_memory_desc_equal(&a->layout, &b->layout);
 }
 
@@ -417,8 +415,8 @@ static status_t split_reserve(struct matmul_cache *cache, size_t n_in, struct er
 }
 
 /* y = x W for one block by one or three bf16 products. */
-static status_t run_split(struct matmul_cache *cache, const struct matmul_params *p,
-                          const float *x, float *y, struct error *err)
+static status_t run_split(struct matmul_cache *cache, const struct matmul_params *p, const float *x,
+                          float *y, struct error *err)
 {
     const struct packed *w = p->weights;
     const bool has_low = w->compute == COMPUTE_BF16X3;

@@ -19,8 +19,7 @@ struct matmul_cache;
 void matmul_limit_isa(enum cpu_isa isa);
 
 MUST_CHECK status_t matmul_packed_create(struct packed **out, const struct pack_params *params,
-                                         const struct vector_kernels *kernels,
-                                         struct error *err);
+                                         const struct vector_kernels *kernels, struct error *err);
 void matmul_packed_destroy(struct packed *packed); /* NULL-safe */
 size_t matmul_packed_bytes(const struct packed *packed);
 size_t matmul_packed_n_in(const struct packed *packed);
@@ -39,7 +38,6 @@ MUST_CHECK status_t matmul_run(struct matmul_cache *cache, const struct matmul_p
 /* One block of row_block rows whose bf16 parts the caller has made: y = x_hi W. For weights
  * packed as COMPUTE_BF16. */
 MUST_CHECK status_t matmul_run_bf16(struct matmul_cache *cache, const struct packed *weights,
-                                    const uint16_t *x_hi, float *y, size_t ld_y,
-                                    struct error *err);
+                                    const uint16_t *x_hi, float *y, size_t ld_y, struct error *err);
 
 #endif

@@ -114,7 +114,7 @@ static void head_norms(const struct head_norms_params *p)
     const size_t d = p->d_head;
     for (size_t r = 0; r < p->n_rows; r++) {
         for (size_t head = 0; head < p->n_heads; head++)
-            p->out[r * p->n_heads + head] = projected_norm(
-                p->z + (r * p->n_heads + head) * d, p->factors + head * d * d, d);
+            p->out[r * p->n_heads + head] =
+                projected_norm(p->z + (r * p->n_heads + head) * d, p->factors + head * d * d, d);
     }
 }

@@ -10,8 +10,8 @@ enum { INT8_TOKENS = 12 }; /* tokens multiplied together: 24 of 32 registers are
 
 /* One panel of 32 features; arrays as in struct screen_bounds, at the panel's first feature. */
 struct int8_panel {
-    const int8_t *weights; /* [n_groups, 32, 4] */
-    const int32_t *start;  /* [32] */
+    const int8_t *weights;                         /* [n_groups, 32, 4] */
+    const int32_t *start;                          /* [32] */
     const float *scale, *offset, *norm, *residual; /* [32] */
     size_t n_groups;
 };

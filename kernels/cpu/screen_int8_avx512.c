@@ -9,10 +9,10 @@
 static inline VNNI __mmask16 bound_mask(__m512i sums, const struct int8_panel *p, size_t half,
                                         const struct int8_tokens *t, size_t token)
 {
-    const __m512 scale = _mm512_mul_ps(_mm512_loadu_ps(p->scale + 16 * half),
-                                       _mm512_set1_ps(t->step[token]));
-    __m512 bound = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), scale,
-                                   _mm512_loadu_ps(p->offset + 16 * half));
+    const __m512 scale =
+        _mm512_mul_ps(_mm512_loadu_ps(p->scale + 16 * half), _mm512_set1_ps(t->step[token]));
+    __m512 bound =
+        _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), scale, _mm512_loadu_ps(p->offset + 16 * half));
     bound = _mm512_fmadd_ps(_mm512_set1_ps(t->residual[token]),
                             _mm512_loadu_ps(p->norm + 16 * half), bound);
     bound = _mm512_fmadd_ps(_mm512_set1_ps(t->norm[token]),
@@ -23,16 +23,16 @@ static inline VNNI __mmask16 bound_mask(__m512i sums, const struct int8_panel *p
 /* sum += four products of unsigned (value) and signed (weight) bytes per lane. The intrinsic
  * makes gcc 12 copy and store every sum in every step (half the speed), so the instruction is
  * written out; for the same reason the twelve tokens' sums are named, not an array. */
-#define DOT_BYTES(sum, value, weight)                                                             \
+#define DOT_BYTES(sum, value, weight)                                                              \
     __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(value), "v"(weight))
 #define EACH_TOKEN(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11)
 #define SUMS(j) __m512i low##j = start_low, high##j = start_high;
-#define MULTIPLY(j)                                                                               \
-    value = _mm512_set1_epi32(four_values(x + 4 * (j)));                                          \
-    DOT_BYTES(low##j, value, w_low);                                                              \
+#define MULTIPLY(j)                                                                                \
+    value = _mm512_set1_epi32(four_values(x + 4 * (j)));                                           \
+    DOT_BYTES(low##j, value, w_low);                                                               \
     DOT_BYTES(high##j, value, w_high);
-#define MASK(j)                                                                                   \
-    masks[first + (j)] = (uint32_t)bound_mask(low##j, p, 0, t, first + (j)) |                     \
+#define MASK(j)                                                                                    \
+    masks[first + (j)] = (uint32_t)bound_mask(low##j, p, 0, t, first + (j)) |                      \
                          (uint32_t)bound_mask(high##j, p, 1, t, first + (j)) << 16;
 
 static inline int32_t four_values(const uint8_t *x)
@@ -42,8 +42,8 @@ static inline int32_t four_values(const uint8_t *x)
     return four;
 }
 
-static VNNI void panel_tokens(const struct int8_panel *p, const struct int8_tokens *t,
-                              size_t first, uint32_t *masks)
+static VNNI void panel_tokens(const struct int8_panel *p, const struct int8_tokens *t, size_t first,
+                              uint32_t *masks)
 {
     const uint8_t *x = t->values + first * p->n_groups * 4;
     const int8_t *w = p->weights;

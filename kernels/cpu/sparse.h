@@ -39,8 +39,7 @@ MUST_CHECK status_t sparse_encoder_open(struct sparse_encoder **out,
                                         const struct vector_kernels *kernels, struct error *err);
 void sparse_encoder_close(struct sparse_encoder *encoder); /* NULL-safe */
 MUST_CHECK status_t sparse_encoder_run(struct sparse_encoder *encoder, const float *x,
-                                       size_t n_tokens, struct sparse_rows *out,
-                                       struct error *err);
+                                       size_t n_tokens, struct sparse_rows *out, struct error *err);
 struct sparse_stats sparse_encoder_stats(const struct sparse_encoder *encoder);
 
 #endif

@@ -139,8 +139,7 @@ static status_t take_dot(struct refiner *r, const struct refine_tokens *tokens, 
         return error_set(err, ST_BAD_INPUT, "feature %zu overflows on token %zu", feature,
                          r->rows.n_rows + place);
     if (!(value > 0)) return ST_OK;
-    const struct fired f = {
-        .token = (uint32_t)place, .feature = (uint32_t)feature, .value = value};
+    const struct fired f = {.token = (uint32_t)place, .feature = (uint32_t)feature, .value = value};
     if (!r->sparse->k) return fired_append(r, f, err);
     best_offer(&r->best[place], r->sparse->k, f, &tokens->floor[token]);
     return ST_OK;
@@ -184,8 +183,8 @@ status_t refiner_panel(struct refiner *r, size_t panel, const uint32_t *masks,
     }
     for (size_t f = 0; f < n_features && status == ST_OK; f++) {
         if (n_queued[f])
-            status = refine_feature(r, tokens, first + f, r->queue + f * SPARSE_BLOCK,
-                                    n_queued[f], err);
+            status =
+                refine_feature(r, tokens, first + f, r->queue + f * SPARSE_BLOCK, n_queued[f], err);
     }
     return status;
 }
@@ -210,8 +209,7 @@ static status_t drain_best(struct refiner *r, size_t n_tokens, struct error *err
         struct best *best = &r->best[t];
         if (best->n) qsort(best->heap, best->n, sizeof *best->heap, by_feature);
         for (size_t i = 0; i < best->n && status == ST_OK; i++) {
-            if (is_selected(r, best->heap[i].feature))
-                status = fired_append(r, best->heap[i], err);
+            if (is_selected(r, best->heap[i].feature)) status = fired_append(r, best->heap[i], err);
         }
         best->n = 0;
     }

@@ -22,7 +22,7 @@ struct best {
 struct refiner {
     const struct sparse *sparse;
     const uint32_t *selected; /* one bit a feature that is wanted; NULL: all */
-    struct fired *fired; /* [n_fired] in order of feature, growable */
+    struct fired *fired;      /* [n_fired] in order of feature, growable */
     size_t n_fired, capacity;
     struct best *best; /* [SPARSE_BLOCK] for topk */
     struct fired *heaps;

@@ -116,8 +116,8 @@ static void float_bounds(struct sparse *s, uint16_t *hi)
 static void panel_feature(struct sparse *s, size_t f)
 {
     const float *row = s->rows + f * s->n_row;
-    int8_t *panel = s->panels + f / SPARSE_PANEL * s->n_groups * SPARSE_PANEL * 4 +
-                    f % SPARSE_PANEL * 4;
+    int8_t *panel =
+        s->panels + f / SPARSE_PANEL * s->n_groups * SPARSE_PANEL * 4 + f % SPARSE_PANEL * 4;
     float largest = 0;
     for (size_t i = 0; i < s->n_in; i++) largest = fmaxf(largest, fabsf(row[i]));
     const float step = largest / 127;
@@ -138,11 +138,9 @@ static status_t make_panels(struct sparse *s, struct error *err)
 {
     void *panels = NULL, *start = NULL;
     status_t status = bounds_alloc(&s->int8, s->n_padded, err);
-    if (status == ST_OK)
-        status = aligned_zeros(s->n_padded, s->n_groups, 4, &panels, err);
+    if (status == ST_OK) status = aligned_zeros(s->n_padded, s->n_groups, 4, &panels, err);
     s->panels = panels;
-    if (status == ST_OK)
-        status = aligned_zeros(s->n_padded, 1, sizeof(int32_t), &start, err);
+    if (status == ST_OK) status = aligned_zeros(s->n_padded, 1, sizeof(int32_t), &start, err);
     s->panel_start = start;
     for (size_t f = 0; f < s->n_features && status == ST_OK; f++) panel_feature(s, f);
     return status;
@@ -272,8 +270,8 @@ static status_t make_tile(const struct sparse *s, size_t first, enum compute com
     return status;
 }
 
-static status_t make_tiles(const struct sparse *s, enum compute compute,
-                           struct screen_tiles *tiles, struct error *err)
+static status_t make_tiles(const struct sparse *s, enum compute compute, struct screen_tiles *tiles,
+                           struct error *err)
 {
     status_t status = ST_OK;
     const size_t n = (s->n_padded + SPARSE_TILE - 1) / SPARSE_TILE;
@@ -288,8 +286,8 @@ static status_t make_tiles(const struct sparse *s, enum compute compute,
     return status;
 }
 
-status_t sparse_tiles(const struct sparse *sparse, enum screen screen,
-                      struct packed *const **out, struct error *err)
+status_t sparse_tiles(const struct sparse *sparse, enum screen screen, struct packed *const **out,
+                      struct error *err)
 {
     union {
         const struct sparse *read;

@@ -29,7 +29,7 @@ struct screen_tiles {
 };
 
 struct sparse {
-    size_t n_in, n_row; /* n_row: n_in up to DOT_LANES */
+    size_t n_in, n_row;          /* n_row: n_in up to DOT_LANES */
     size_t n_features, n_padded; /* n_padded: n_features up to SPARSE_TILE or SPARSE_PANEL */
     float *rows;                 /* [n_features, n_row], zeros behind n_in */
     float *bias;                 /* [n_features] */
@@ -37,11 +37,11 @@ struct sparse {
     size_t k;
     float rounding; /* bound on the relative f32 rounding of a product, of |x| |w| */
     struct screen_bounds int8, bf16, f32;
-    int8_t *panels;        /* [n_padded / 32, n_groups, 32, 4] or NULL without VNNI */
-    int32_t *panel_start;  /* [n_padded]: -128 times the sum of a feature's int8 weights */
-    size_t n_groups;       /* n_in / 4, rounded up */
+    int8_t *panels;       /* [n_padded / 32, n_groups, 32, 4] or NULL without VNNI */
+    int32_t *panel_start; /* [n_padded]: -128 times the sum of a feature's int8 weights */
+    size_t n_groups;      /* n_in / 4, rounded up */
     const struct vector_kernels *kernels;
-    pthread_mutex_t lock;  /* guards the two: */
+    pthread_mutex_t lock; /* guards the two: */
     struct screen_tiles bf16_tiles, f32_tiles;
 };
 

@@ -23,9 +23,9 @@ enum { DOT_LANES = 16 }; /* partial sums of the exact dot; rows are padded to a 
 struct scan_params {
     const float *product; /* [n_tokens, 32], rows `ld` apart */
     size_t ld, n_tokens;
-    const float *scale, *offset, *norm, *residual;    /* [32] */
-    const float *row_residual, *row_norm, *floor;     /* [n_tokens] */
-    uint32_t *masks;                                  /* [n_tokens] */
+    const float *scale, *offset, *norm, *residual; /* [32] */
+    const float *row_residual, *row_norm, *floor;  /* [n_tokens] */
+    uint32_t *masks;                               /* [n_tokens] */
 };
 
 struct vector_kernels {
@@ -65,7 +65,6 @@ bool cpu_has_bf16(void);
 /* The table of an instruction set that cpu_isa_detect() allows. */
 const struct vector_kernels *vector_kernels_of(enum cpu_isa isa);
 
-extern const struct vector_kernels vector_kernels_plain, vector_kernels_avx2,
-    vector_kernels_avx512;
+extern const struct vector_kernels vector_kernels_plain, vector_kernels_avx2, vector_kernels_avx512;
 
 #endif

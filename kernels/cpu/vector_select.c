@@ -11,10 +11,9 @@ size_t attend_scratch_floats(size_t n_ctx, size_t d_head)
 
 enum cpu_isa cpu_isa_detect(enum cpu_isa limit)
 {
-    const bool has_avx512 = __builtin_cpu_supports("avx512f") &&
-                            __builtin_cpu_supports("avx512bw") &&
-                            __builtin_cpu_supports("avx512dq") &&
-                            __builtin_cpu_supports("avx512vl");
+    const bool has_avx512 =
+        __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     if (limit >= CPU_ISA_AVX512 && has_avx512 && has_avx2) return CPU_ISA_AVX512;
     if (limit >= CPU_ISA_AVX2 && has_avx2) return CPU_ISA_AVX2;

@@ -126,7 +126,8 @@ Test(dictionary, matches_saelens_for_every_architecture_and_normalisation)
     const char *name;
     json_t *spec;
     size_t n = 0;
-    json_object_foreach(json_object_get(cases, "encode"), name, spec) {
+    json_object_foreach(json_object_get(cases, "encode"), name, spec)
+    {
         check_case(name, spec, SCREEN_AUTO);
         check_case(name, spec, SCREEN_NONE);
         n++;
@@ -163,7 +164,8 @@ Test(dictionary, refuses_by_name_what_it_does_not_understand)
     const char *name;
     size_t n = 0;
     cr_assert_eq(backend_open_cpu(&backend, &err), ST_OK);
-    json_object_foreach(json_object_get(cases, "refuse"), name, pattern) {
+    json_object_foreach(json_object_get(cases, "refuse"), name, pattern)
+    {
         char path[PATH_SIZE];
         struct dictionary *dictionary = NULL;
         (void)snprintf(path, sizeof path, "%s/refuse/%s", FOLDER, name);

@@ -210,9 +210,9 @@ Test(forward, resumes_from_a_residual_stream)
         .row_lengths = f.batch.lengths, .first_layer = 1, .residual = residual};
     cr_assert_eq(forward_run(f.forward, &resumed, hooks + 1, 1, acts, &f.err), ST_OK);
     cr_expect_eq(memcmp(logits, acts[0], n_logits * sizeof *logits), 0);
-    cr_expect_eq(forward_run(f.forward, &resumed, &(struct hook_point){HOOK_RESID_PRE, 0}, 1, acts,
-                             &f.err),
-                 ST_BAD_INPUT);
+    cr_expect_eq(
+        forward_run(f.forward, &resumed, &(struct hook_point){HOOK_RESID_PRE, 0}, 1, acts, &f.err),
+        ST_BAD_INPUT);
     free(residual);
     free(logits);
     close_all(&f);

@@ -44,8 +44,8 @@ Test(hook_point, widths_are_those_of_the_model)
     static const struct {
         const char *name;
         size_t width;
-    } CASES[] = {{"blocks.10.hook_resid_post", 16}, {"blocks.0.attn.hook_q", 16},
-                 {"blocks.0.attn.hook_v", 8},       {"blocks.0.mlp.hook_post", 20},
+    } CASES[] = {{"blocks.10.hook_resid_post", 16},    {"blocks.0.attn.hook_q", 16},
+                 {"blocks.0.attn.hook_v", 8},          {"blocks.0.mlp.hook_post", 20},
                  {"blocks.0.mlp.hook_pre_linear", 20}, {"logits", 50}};
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
         struct hook_point hook;
@@ -57,9 +57,14 @@ Test(hook_point, widths_are_those_of_the_model)
 Test(hook_point, refuses_what_is_not_there)
 {
     const struct model_config gpt2 = config_of(GPT2), llama = config_of(LLAMA);
-    static const char *const ABSENT[] = {"blocks.3.hook_resid_pre", "blocks.-1.hook_resid_pre",
-                                         "blocks.1.", "blocks.1x.hook_z", "hook_resid_pre",
-                                         "blocks.0.logits", "blocks.0.hook_resid_pre ", "",
+    static const char *const ABSENT[] = {"blocks.3.hook_resid_pre",
+                                         "blocks.-1.hook_resid_pre",
+                                         "blocks.1.",
+                                         "blocks.1x.hook_z",
+                                         "hook_resid_pre",
+                                         "blocks.0.logits",
+                                         "blocks.0.hook_resid_pre ",
+                                         "",
                                          "blocks.99999999999999999999.hook_resid_pre",
                                          "blocks.1.mlp.hook_pre_linear"};
     struct hook_point hook;

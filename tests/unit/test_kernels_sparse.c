@@ -41,8 +41,7 @@ static float *fill_normal(float *out, size_t n, float scale, float shift)
     return out;
 }
 
-static struct problem make_problem(enum kind kind, size_t n_in, size_t n_features,
-                                   size_t n_tokens)
+static struct problem make_problem(enum kind kind, size_t n_in, size_t n_features, size_t n_tokens)
 {
     const size_t n_weights = n_in * n_features, n_x = n_in * n_tokens;
     struct problem p = {.n_tokens = n_tokens};
@@ -147,22 +146,21 @@ struct encoder {
 static const uint32_t SELECTED[] = {0, 5, 31, 32, 70, 71, 2099, 70};
 enum { N_SELECTED = sizeof SELECTED / sizeof SELECTED[0] };
 
-static void open_selecting(struct encoder *e, const struct sparse_params *params,
-                           enum cpu_isa isa, enum screen screen, bool select)
+static void open_selecting(struct encoder *e, const struct sparse_params *params, enum cpu_isa isa,
+                           enum screen screen, bool select)
 {
     const struct vector_kernels *kernels = vector_kernels_of(isa);
     const bool has_vnni = isa == CPU_ISA_AVX512 && cpu_has_vnni();
     *e = (struct encoder){.sparse = NULL};
-    cr_assert_eq(sparse_weights_create(&e->sparse, params, kernels, has_vnni, &e->err), ST_OK,
-                 "%s", e->err.text);
+    cr_assert_eq(sparse_weights_create(&e->sparse, params, kernels, has_vnni, &e->err), ST_OK, "%s",
+                 e->err.text);
     const struct sparse_encoder_params encoder = {.sparse = e->sparse,
                                                   .screen = screen,
                                                   .features = select ? SELECTED : NULL,
                                                   .n_selected = N_SELECTED};
     cr_assert_eq(matmul_cache_create(&e->matmul, 64, kernels, &e->err), ST_OK);
-    cr_assert_eq(
-        sparse_encoder_open(&e->encoder, &encoder, e->matmul, 64, kernels, &e->err),
-        ST_OK, "%s", e->err.text);
+    cr_assert_eq(sparse_encoder_open(&e->encoder, &encoder, e->matmul, 64, kernels, &e->err), ST_OK,
+                 "%s", e->err.text);
 }
 
 static void open_encoder(struct encoder *e, const struct sparse_params *params, enum cpu_isa isa,
@@ -253,8 +251,8 @@ Test(kernels_sparse, screens_drop_most_silent_pairs)
         cr_assert_eq(sparse_encoder_run(e.encoder, p.x, p.n_tokens, &rows, &e.err), ST_OK);
         const struct sparse_stats stats = sparse_encoder_stats(e.encoder);
         cr_expect((double)stats.n_candidates < MOST[i] * (double)stats.n_fired,
-                  "%s: %zu candidates for %zu", screen_name(SCREENS[i]),
-                  (size_t)stats.n_candidates, (size_t)stats.n_fired);
+                  "%s: %zu candidates for %zu", screen_name(SCREENS[i]), (size_t)stats.n_candidates,
+                  (size_t)stats.n_fired);
         close_encoder(&e);
     }
     free(p.memory);
@@ -297,8 +295,8 @@ Test(kernels_sparse, keeps_pairs_that_fire_by_a_hair)
         for (unsigned screen = 0; screen < SCREEN_N; screen++) {
             const enum cpu_isa isa = cpu_isa_detect(CPU_ISA_AVX512);
             if (!can_screen(isa, (enum screen)screen)) continue;
-            const size_t n = check_problem(&p, isa, (enum screen)screen,
-                                           screen_name((enum screen)screen));
+            const size_t n =
+                check_problem(&p, isa, (enum screen)screen, screen_name((enum screen)screen));
             cr_expect(n > 3900, "%zu fired", n);
         }
         free(p.memory);
@@ -394,8 +392,7 @@ Test(kernels_sparse, auto_takes_a_large_mean_out_and_stays_exact)
     float mean[64];
     for (size_t i = 0; i < 64; i++) mean[i] = i % 16 == 3 ? 500 : 5;
     for (size_t i = 0; i < p.n_tokens * 64; i++) p.x[i] += mean[i % 64];
-    for (size_t f = 0; f < 300; f++)
-        bias[f] -= exact_dot(mean, p.params.weights + f * 64, 64) + 8;
+    for (size_t f = 0; f < 300; f++) bias[f] -= exact_dot(mean, p.params.weights + f * 64, 64) + 8;
     struct encoder e;
     struct sparse_rows rows;
     open_encoder(&e, &p.params, cpu_isa_detect(CPU_ISA_AVX512), SCREEN_AUTO);

@@ -29,8 +29,8 @@ static float *random_floats(size_t n, float scale)
 static void expect_near(double got, double want, double tolerance, const char *isa,
                         const char *what)
 {
-    cr_assert(fabs(got - want) <= tolerance * (1 + fabs(want)), "%s, %s: %.9g, not %.9g", isa,
-              what, got, want);
+    cr_assert(fabs(got - want) <= tolerance * (1 + fabs(want)), "%s, %s: %.9g, not %.9g", isa, what,
+              got, want);
 }
 
 /* Call `check` with the table of each instruction set that runs here. */
@@ -165,8 +165,7 @@ static void attend_by_definition(const struct attend_params *p, size_t row, size
     for (size_t i = 0; i < p->d_head; i++) {
         out[i] = 0;
         for (size_t t = 0; t < n_seen; t++)
-            out[i] += weights[t] / total *
-                      (double)p->v[(first + t) * p->ld + kv * p->d_head + i];
+            out[i] += weights[t] / total * (double)p->v[(first + t) * p->ld + kv * p->d_head + i];
     }
 }
 
@@ -176,8 +175,8 @@ static void check_attention(const struct vector_kernels *k, size_t n_ctx, size_t
     const size_t n_rows = 2 * n_ctx, ld = (n_heads + 2 * n_kv_heads) * d_head;
     const uint32_t lengths[] = {(uint32_t)n_ctx, (uint32_t)(n_ctx / 2)};
     float *qkv = random_floats(n_rows * ld, 2), *z = random_floats(n_rows * n_heads * d_head, 1);
-    float *scratch = aligned_alloc(
-        64, (attend_scratch_floats(n_ctx, d_head) * sizeof *scratch + 63) / 64 * 64);
+    float *scratch =
+        aligned_alloc(64, (attend_scratch_floats(n_ctx, d_head) * sizeof *scratch + 63) / 64 * 64);
     const struct attend_params p = {.q = qkv,
                                     .k = qkv + n_heads * d_head,
                                     .v = qkv + (n_heads + n_kv_heads) * d_head,
@@ -268,8 +267,7 @@ static void check_adds(const struct vector_kernels *k)
                                          .ld_out = d};
             k->add(&p);
             for (size_t i = 0; i < N_ROWS * d; i++) {
-                const double want = (double)a[i / d * ld + i % d] +
-                                    (mask & 1 ? (double)b[i] : 0) +
+                const double want = (double)a[i / d * ld + i % d] + (mask & 1 ? (double)b[i] : 0) +
                                     (mask & 2 ? (double)bias[i % d] : 0);
                 expect_near((double)out[i], want, 3e-7, k->name, "add");
             }

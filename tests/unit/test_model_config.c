@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LLAMA                                                                                     \
-    "\"architectures\": [\"LlamaForCausalLM\"], \"model_type\": \"llama\", "                      \
-    "\"hidden_size\": 64, \"num_hidden_layers\": 2, \"num_attention_heads\": 4, "                 \
+#define LLAMA                                                                                      \
+    "\"architectures\": [\"LlamaForCausalLM\"], \"model_type\": \"llama\", "                       \
+    "\"hidden_size\": 64, \"num_hidden_layers\": 2, \"num_attention_heads\": 4, "                  \
     "\"intermediate_size\": 128, \"vocab_size\": 100"
 
 static status_t parse(const char *text, struct model_config *config, struct error *err)
@@ -75,8 +75,7 @@ Test(model_config, refuses_and_names_the_key)
         struct model_config c = {.n_layers = 77};
         struct error err = {0};
         cr_expect_neq(parse(CASES[i].text, &c, &err), ST_OK, "%s", CASES[i].text);
-        cr_expect(strstr(err.text, CASES[i].word), "'%s' does not say %s", err.text,
-                  CASES[i].word);
+        cr_expect(strstr(err.text, CASES[i].word), "'%s' does not say %s", err.text, CASES[i].word);
         cr_expect(strstr(err.text, "config.json"), "%s", err.text);
         cr_expect_eq(c.n_layers, 77);
     }

@@ -14,20 +14,20 @@ struct dictionary {
     struct safetensors *file;
     struct sparse *sparse;
     char *directory;
-    float *input_bias;  /* [d_in] or NULL */
-    float factor;       /* norm scaling, 1 where there is none */
+    float *input_bias;                 /* [d_in] or NULL */
+    float factor;                      /* norm scaling, 1 where there is none */
     const struct tensor_view *decoder; /* [n_features, d_in] */
 };
 
 /* Tensors on the host while the encoder weights are made. */
 struct parts {
-    float *encoder;     /* [d_in, n_features] as stored */
-    float *rows;        /* [n_features, d_in] */
-    float *bias;        /* b_enc or b_gate */
-    float *scale;       /* |W_dec| for rescaled top-k */
-    float *floor;       /* threshold */
-    float *mag_scale;   /* exp(r_mag) */
-    float *mag_bias;    /* b_mag */
+    float *encoder;   /* [d_in, n_features] as stored */
+    float *rows;      /* [n_features, d_in] */
+    float *bias;      /* b_enc or b_gate */
+    float *scale;     /* |W_dec| for rescaled top-k */
+    float *floor;     /* threshold */
+    float *mag_scale; /* exp(r_mag) */
+    float *mag_bias;  /* b_mag */
 };
 
 static void parts_fini(struct parts *p)
@@ -56,9 +56,9 @@ void dictionary_close(struct dictionary **pointer)
 static status_t check_shape(const struct tensor_view *view, size_t rows, size_t columns,
                             struct error *err)
 {
-    const bool fits = rows ? view->n_dims == 2 && view->shape[0] == rows &&
-                                 view->shape[1] == columns
-                           : view->n_dims == 1 && view->shape[0] == columns;
+    const bool fits = rows
+                          ? view->n_dims == 2 && view->shape[0] == rows && view->shape[1] == columns
+                          : view->n_dims == 1 && view->shape[0] == columns;
     if (fits) return ST_OK;
     return error_set(err, ST_BAD_INPUT,
                      "tensor %s: shape [%zu, %zu] (%zu dimensions), d_in and d_sae say [%zu, %zu]",
@@ -160,16 +160,14 @@ static status_t read_gated(const struct dictionary *d, struct parts *p, struct e
     if (status == ST_OK) status = read_tensor(d, "r_mag", 0, n, &p->mag_scale, err);
     if (status == ST_OK) status = read_tensor(d, "b_mag", 0, n, &p->mag_bias, err);
     for (size_t f = 0; status == ST_OK && f < n; f++) p->mag_scale[f] = expf(p->mag_scale[f]);
-    return status == ST_OK ? check_finite("r_mag (its exponential)", p->mag_scale, n, err)
-                           : status;
+    return status == ST_OK ? check_finite("r_mag (its exponential)", p->mag_scale, n, err) : status;
 }
 
 static status_t read_parts(struct dictionary *d, struct parts *p, struct error *err)
 {
     const struct dictionary_config *c = &d->config;
     status_t status = check_scaling_factor(d, err);
-    if (status == ST_OK)
-        status = read_tensor(d, "W_enc", c->d_in, c->n_features, &p->encoder, err);
+    if (status == ST_OK) status = read_tensor(d, "W_enc", c->d_in, c->n_features, &p->encoder, err);
     if (status == ST_OK) scale_all(p->encoder, c->d_in * c->n_features, d->factor);
     if (status == ST_OK) status = turn_encoder(d, p, err);
     if (status == ST_OK) status = read_decoder_norms(d, p, err);
@@ -236,8 +234,7 @@ static status_t set_factor(struct dictionary *d, double factor, struct error *er
     return ST_OK;
 }
 
-static status_t open_all(struct dictionary *d, const struct dictionary_params *p,
-                         struct error *err)
+static status_t open_all(struct dictionary *d, const struct dictionary_params *p, struct error *err)
 {
     status_t status = dictionary_config_read(&d->config, p->directory, err);
     if (status != ST_OK) return status;

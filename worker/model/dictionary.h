@@ -10,8 +10,8 @@
 struct dictionary;
 
 struct dictionary_params {
-    const char *directory;   /* cfg.json and sae_weights.safetensors (SAELens) */
-    struct backend *backend; /* borrowed, must outlive the dictionary */
+    const char *directory;      /* cfg.json and sae_weights.safetensors (SAELens) */
+    struct backend *backend;    /* borrowed, must outlive the dictionary */
     double norm_scaling_factor; /* for normalize_activations: expected_average_only_in whose
                                  * factor was not folded in; 0: not given */
 };
@@ -19,8 +19,8 @@ struct dictionary_params {
 /* Errors: as dictionary_config_read(); ST_BAD_INPUT and ST_UNSUPPORTED naming tensor or key
  * (shape, NaN, infinity, a missing norm_scaling_factor), ST_NOT_FOUND (a tensor),
  * ST_NO_MEMORY; preceded by the directory's name. On ST_OK the caller owns *out. */
-MUST_CHECK status_t dictionary_open(struct dictionary **out,
-                                    const struct dictionary_params *params, struct error *err);
+MUST_CHECK status_t dictionary_open(struct dictionary **out, const struct dictionary_params *params,
+                                    struct error *err);
 void dictionary_close(struct dictionary **dictionary); /* NULL-safe; sets *dictionary = NULL */
 
 const struct dictionary_config *dictionary_config(const struct dictionary *dictionary);

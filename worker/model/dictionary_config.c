@@ -95,8 +95,8 @@ static status_t read_architecture(const struct cfg *cfg, struct dictionary_confi
                                   struct error *err)
 {
     const char *name;
-    status_t status = json_read_string(cfg->root, "architecture",
-                                       cfg->is_legacy ? "standard" : NULL, &name, err);
+    status_t status =
+        json_read_string(cfg->root, "architecture", cfg->is_legacy ? "standard" : NULL, &name, err);
     if (status != ST_OK) return status;
     if (!name) return error_set(err, ST_BAD_INPUT, "architecture is missing");
     unsigned i = 0;
@@ -131,8 +131,8 @@ static status_t read_norm(const struct cfg *cfg, struct dictionary_config *c, st
         c->norm = json_is_true(value) ? DICTIONARY_NORM_EXPECTED_AVERAGE : DICTIONARY_NORM_NONE;
         return ST_OK;
     }
-    const status_t status = json_read_string(cfg->root, "normalize_activations", "none", &name,
-                                             err);
+    const status_t status =
+        json_read_string(cfg->root, "normalize_activations", "none", &name, err);
     if (status != ST_OK) return status;
     for (size_t i = 0; i < sizeof NORMS / sizeof NORMS[0]; i++) {
         if (strcmp(name, NORMS[i].name) != 0) continue;
@@ -189,8 +189,7 @@ static status_t read_processing(const struct cfg *cfg, struct dictionary_config 
                     is_true(kwargs, "refactor_factored_attn_matrices")))
         return error_set(err, ST_UNSUPPORTED, "model_from_pretrained_kwargs folds values at %s",
                          c->hook_name);
-    c->is_centred =
-        is_true(kwargs, "center_writing_weights") && is_centred_hook(c->hook_name);
+    c->is_centred = is_true(kwargs, "center_writing_weights") && is_centred_hook(c->hook_name);
     return ST_OK;
 }
 
@@ -201,8 +200,7 @@ static status_t read_hook(const struct cfg *cfg, struct dictionary_config *c, st
         status = copy_text(cfg->metadata, "hook_point", c->hook_name, err);
     if (status == ST_OK) status = copy_text(cfg->metadata, "model_name", c->model_name, err);
     if (status == ST_OK)
-        status = json_read_bool(cfg->metadata, "prepend_bos", cfg->is_legacy, &c->prepend_bos,
-                                err);
+        status = json_read_bool(cfg->metadata, "prepend_bos", cfg->is_legacy, &c->prepend_bos, err);
     if (status == ST_OK)
         status = json_read_count(cfg->metadata, "context_size", 0, &c->context_size, err);
     static const char *const HEADS[] = {"hook_head_index", "hook_point_head_index"};

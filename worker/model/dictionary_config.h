@@ -33,10 +33,10 @@ struct dictionary_config {
     enum dictionary_architecture architecture;
     enum dictionary_norm norm;
     size_t d_in, n_features;
-    size_t k; /* topk, else 0 */
-    bool has_b_dec_in_input;       /* x - b_dec is encoded */
-    bool is_rescaled_by_decoder;   /* topk: pre-activations times |W_dec| */
-    bool is_centred;               /* trained on a residual stream without its mean over d_model:
+    size_t k;                    /* topk, else 0 */
+    bool has_b_dec_in_input;     /* x - b_dec is encoded */
+    bool is_rescaled_by_decoder; /* topk: pre-activations times |W_dec| */
+    bool is_centred;             /* trained on a residual stream without its mean over d_model:
                                     * the mean is subtracted before encoding */
     char hook_name[DICTIONARY_TEXT_SIZE];  /* "" if the file does not say */
     char model_name[DICTIONARY_TEXT_SIZE]; /* likewise */
@@ -54,7 +54,6 @@ MUST_CHECK status_t dictionary_config_read(struct dictionary_config *out, const 
 
 /* The same from JSON text, `source` naming it in errors. */
 MUST_CHECK status_t dictionary_config_parse(struct dictionary_config *out, const char *text,
-                                            size_t n_bytes, const char *source,
-                                            struct error *err);
+                                            size_t n_bytes, const char *source, struct error *err);
 
 #endif

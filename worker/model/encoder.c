@@ -124,15 +124,14 @@ static void prepare_row(const struct encoder *e, const float *from, float *to)
     for (size_t i = 0; bias && i < n; i++) to[i] -= bias[i];
 }
 
-status_t encoder_run(struct encoder *e, const float *acts, size_t n_tokens,
-                     struct sparse_rows *out, struct error *err)
+status_t encoder_run(struct encoder *e, const float *acts, size_t n_tokens, struct sparse_rows *out,
+                     struct error *err)
 {
     const struct backend_ops *ops = e->backend->ops;
     const size_t d_in = dictionary_config(e->dictionary)->d_in;
     status_t status = reserve_rows(e, n_tokens, err);
     if (status != ST_OK) return status;
-    for (size_t t = 0; t < n_tokens; t++)
-        prepare_row(e, acts + t * d_in, e->rows + t * d_in);
+    for (size_t t = 0; t < n_tokens; t++) prepare_row(e, acts + t * d_in, e->rows + t * d_in);
     if (e->device != e->rows)
         status = ops->upload(e->exec, e->device, e->rows, n_tokens * d_in * sizeof(float), err);
     if (status != ST_OK) return status;

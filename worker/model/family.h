@@ -14,14 +14,14 @@
 
 /* Keys of config.json; NULL where the family has no such key. */
 struct family_keys {
-    const char *d_model, *n_layers, *n_heads, *n_kv_heads, *d_head, *d_mlp, *n_vocab,
-        *n_positions, *norm_eps, *activation, *attention_bias, *mlp_bias;
+    const char *d_model, *n_layers, *n_heads, *n_kv_heads, *d_head, *d_mlp, *n_vocab, *n_positions,
+        *norm_eps, *activation, *attention_bias, *mlp_bias;
 };
 
 struct family_tensors {
     const char *prefixes[3]; /* tried in turn, before every name but the head's; NULL ends */
     const char *token_embed, *position_embed, *norm_1, *norm_2, *norm_final;
-    const char *qkv;     /* one tensor of q, k and v, or NULL and then: */
+    const char *qkv; /* one tensor of q, k and v, or NULL and then: */
     const char *q, *k, *v;
     const char *attn_out;
     const char *mlp_gate; /* NULL if the MLP is not gated */
@@ -35,10 +35,10 @@ struct family {
     struct family_tensors tensors;
     enum norm_kind norm;
     bool norm_has_bias;
-    bool has_rotary;        /* else learned positions */
-    bool is_conv1d;         /* weights lie [in, out] (y = x W), else [out, in] */
+    bool has_rotary; /* else learned positions */
+    bool is_conv1d;  /* weights lie [in, out] (y = x W), else [out, in] */
     bool is_tied_by_default;
-    bool has_biases;        /* all linear maps have one, whatever the config says */
+    bool has_biases; /* all linear maps have one, whatever the config says */
     double default_norm_eps;
     size_t default_n_positions;
     const char *default_activation;

@@ -63,8 +63,8 @@ static bool split_layer(const char *name, size_t *layer, const char **rest)
     return true;
 }
 
-static status_t find_kind(const char *name, const char *rest, bool has_layer,
-                          enum hook_kind *out, struct error *err)
+static status_t find_kind(const char *name, const char *rest, bool has_layer, enum hook_kind *out,
+                          struct error *err)
 {
     for (unsigned kind = 0; kind < HOOK_N_KINDS; kind++) {
         if (KINDS[kind].has_layer != has_layer || strcmp(rest, KINDS[kind].name) != 0) continue;

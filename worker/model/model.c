@@ -191,8 +191,7 @@ static status_t make_factors(struct model *m, size_t layer, struct error *err)
     return status;
 }
 
-status_t model_head_factors(struct model *model, size_t layer, const float **out,
-                            struct error *err)
+status_t model_head_factors(struct model *model, size_t layer, const float **out, struct error *err)
 {
     status_t status = ST_OK;
     if (layer >= model->config.n_layers)

@@ -14,8 +14,8 @@ struct model;
 /* Open the HF directory `directory`. `backend` is borrowed and must outlive the model. On ST_OK
  * the caller owns *out. Errors: as model_config_read(), safetensors_open() and weights_load(),
  * preceded by the directory's name. */
-MUST_CHECK status_t model_open(struct model **out, const char *directory,
-                               struct backend *backend, enum compute compute, struct error *err);
+MUST_CHECK status_t model_open(struct model **out, const char *directory, struct backend *backend,
+                               enum compute compute, struct error *err);
 void model_close(struct model **model); /* NULL-safe; sets *model = NULL */
 
 const struct model_config *model_config(const struct model *model);
@@ -28,8 +28,7 @@ const char *model_directory(const struct model *model);
 size_t model_device_bytes(struct model *model);
 
 /* The packed output head, loaded by the first caller. Thread-safe; lives until model_close(). */
-MUST_CHECK status_t model_head(struct model *model, const struct packed **out,
-                               struct error *err);
+MUST_CHECK status_t model_head(struct model *model, const struct packed **out, struct error *err);
 
 /* Factors of a layer for backend_ops.head_norms, device [n_heads, d_head, d_head], made by the
  * first caller: the lower Cholesky factor of W_O,h W_O,h^T per head, in double, rounded once.

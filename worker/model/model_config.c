@@ -38,8 +38,7 @@ static status_t read_positive(const json_t *object, const char *key, double fall
     *out = fallback;
     if (is_given(object, key)) {
         const json_t *value = json_object_get(object, key);
-        if (!json_is_number(value))
-            return error_set(err, ST_BAD_INPUT, "%s is not a number", key);
+        if (!json_is_number(value)) return error_set(err, ST_BAD_INPUT, "%s is not a number", key);
         *out = json_number_value(value);
     }
     if (!(*out > 0) || !isfinite(*out))
@@ -75,12 +74,9 @@ static status_t read_activation(const json_t *root, const struct family *family,
     static const struct {
         const char *name;
         enum activation kind;
-    } KINDS[] = {{"gelu_new", ACTIVATION_GELU_TANH},
-                 {"gelu_pytorch_tanh", ACTIVATION_GELU_TANH},
-                 {"gelu", ACTIVATION_GELU_ERF},
-                 {"silu", ACTIVATION_SILU},
-                 {"swish", ACTIVATION_SILU},
-                 {"relu", ACTIVATION_RELU}};
+    } KINDS[] = {{"gelu_new", ACTIVATION_GELU_TANH}, {"gelu_pytorch_tanh", ACTIVATION_GELU_TANH},
+                 {"gelu", ACTIVATION_GELU_ERF},      {"silu", ACTIVATION_SILU},
+                 {"swish", ACTIVATION_SILU},         {"relu", ACTIVATION_RELU}};
     const char *name;
     const status_t status = read_text(root, family->keys.activation, &name, err);
     if (status != ST_OK) return status;
@@ -159,8 +155,7 @@ static status_t read_scaling(const json_t *scaling, struct rope_config *rope, st
 static bool rope_equal(const struct rope_config *a, const struct rope_config *b)
 {
     return a->kind == b->kind && a->factor == b->factor &&
-           a->low_freq_factor == b->low_freq_factor &&
-           a->high_freq_factor == b->high_freq_factor &&
+           a->low_freq_factor == b->low_freq_factor && a->high_freq_factor == b->high_freq_factor &&
            a->original_n_positions == b->original_n_positions;
 }
 
@@ -229,8 +224,7 @@ static status_t read_family(const json_t *root, const struct family **out, struc
 static status_t read_shape(const json_t *root, struct model_config *c, struct error *err)
 {
     const struct family_keys *keys = &c->family->keys;
-    status_t status =
-        read_size(root, keys->n_layers, 0, MODEL_MAX_LAYERS, &c->n_layers, err);
+    status_t status = read_size(root, keys->n_layers, 0, MODEL_MAX_LAYERS, &c->n_layers, err);
     if (status == ST_OK)
         status = read_size(root, keys->d_model, 0, MODEL_MAX_WIDTH, &c->d_model, err);
     if (status == ST_OK)
@@ -277,8 +271,8 @@ static status_t read_switches(const json_t *root, struct model_config *c, struct
     if (status == ST_OK)
         status = read_bool(root, "scale_attn_weights", true, &c->is_attention_scaled, err);
     if (status == ST_OK)
-        status = read_bool(root, "scale_attn_by_inverse_layer_idx", false,
-                           &c->is_scaled_by_layer, err);
+        status =
+            read_bool(root, "scale_attn_by_inverse_layer_idx", false, &c->is_scaled_by_layer, err);
     if (status == ST_OK) status = read_activation(root, family, &c->activation, err);
     if (status == ST_OK) status = read_dtype(root, c, err);
     return status;

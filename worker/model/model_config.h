@@ -36,11 +36,11 @@ struct model_config {
     size_t n_positions; /* longest context the model was made for */
     enum activation activation;
     float norm_eps;
-    bool is_tied;           /* the head is the token embedding */
+    bool is_tied; /* the head is the token embedding */
     bool has_attention_bias, has_mlp_bias;
-    bool is_attention_scaled;  /* by 1 / sqrt(d_head) */
-    bool is_scaled_by_layer;   /* further by 1 / (layer + 1) */
-    struct rope_config rope;   /* families with has_rotary */
+    bool is_attention_scaled;    /* by 1 / sqrt(d_head) */
+    bool is_scaled_by_layer;     /* further by 1 / (layer + 1) */
+    struct rope_config rope;     /* families with has_rotary */
     char dtype[MODEL_NAME_SIZE]; /* as the config spells it; "" if it does not say */
 };
 

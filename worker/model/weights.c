@@ -1,138 +1,19 @@
 #include "worker/model/weights.h"
 
-#include "common/size.h"
+#include "worker/model/weights_loader.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { TENSOR_NAME_SIZE = 256, LINEAR_MAX_PARTS = 3 };
+enum { LINEAR_MAX_PARTS = 3 };
 
-/* Where the loader is: the source, an exec to upload with, the prefix that this file uses. */
-struct loader {
-    const struct weights_source *source;
-    const struct backend_ops *ops;
-    struct exec *exec;
-    const char *prefix;
-    struct weights *weights; /* its byte count grows; NULL if nobody counts */
-    const struct tensor_view **used; /* [n_used] of [safetensors_count()], NULL: not kept */
-    size_t n_used;
-};
-
-/* prefix + base with '#' replaced by the layer + suffix. */
-static status_t tensor_name(char out[TENSOR_NAME_SIZE], const char *prefix, const char *base,
-                            size_t layer, const char *suffix, struct error *err)
-{
-    const char *mark = strchr(base, '#');
-    const int head = mark ? (int)(mark - base) : (int)strlen(base);
-    char number[24] = "";
-    if (mark) (void)snprintf(number, sizeof number, "%zu", layer);
-    const int n = snprintf(out, TENSOR_NAME_SIZE, "%s%.*s%s%s%s", prefix, head, base, number,
-                           mark ? mark + 1 : "", suffix);
-    if (n < 0 || n >= TENSOR_NAME_SIZE)
-        return error_set(err, ST_TOO_LARGE, "tensor name %s%s is too long", prefix, base);
-    return ST_OK;
-}
-
-static status_t check_finite(const char *name, const float *values, size_t n, struct error *err)
-{
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, values + i, sizeof bits);
-        if ((bits & 0x7f800000u) != 0x7f800000u) continue;
-        return error_set(err, ST_BAD_INPUT, "tensor %s: value %zu is not finite", name, i);
-    }
-    return ST_OK;
-}
-
-/* The tensor of that name, noted as used. Errors name it: missing, or of a type that is no
- * float. */
-static status_t find_tensor(struct loader *l, const char *name, const struct tensor_view **out,
-                            struct error *err)
-{
-    const struct tensor_view *view = safetensors_find(l->source->checkpoint, name);
-    if (!view) return error_set(err, ST_NOT_FOUND, "tensor %s is missing", name);
-    if (view->dtype != TENSOR_F32 && view->dtype != TENSOR_F16 && view->dtype != TENSOR_BF16)
-        return error_set(err, ST_UNSUPPORTED, "tensor %s: dtype %s is not F32, F16 or BF16", name,
-                         tensor_dtype_name(view->dtype));
-    if (l->used && l->n_used < safetensors_count(l->source->checkpoint))
-        l->used[l->n_used++] = view;
-    *out = view;
-    return ST_OK;
-}
-
-/* Read a [rows, columns] tensor (rows = 0: a vector [columns]) as f32 into out. */
-static status_t read_tensor(struct loader *l, const char *name, size_t rows, size_t columns,
-                            float *out, struct error *err)
-{
-    const struct tensor_view *view = NULL;
-    status_t status = find_tensor(l, name, &view, err);
-    if (status != ST_OK || !view) return status;
-    const bool fits = rows ? view->n_dims == 2 && view->shape[0] == rows &&
-                                 view->shape[1] == columns
-                           : view->n_dims == 1 && view->shape[0] == columns;
-    if (!fits)
-        return error_set(err, ST_BAD_INPUT,
-                         "tensor %s: shape [%zu, %zu] (%zu dimensions), the config says "
-                         "[%zu, %zu]",
-                         name, view->n_dims > 1 ? view->shape[0] : 1,
-                         view->n_dims ? view->shape[view->n_dims - 1] : 1, view->n_dims,
-                         rows ? rows : 1, columns);
-    const size_t n = columns * (rows ? rows : 1);
-    status = tensor_to_f32(view, out, n, err);
-    return status == ST_OK ? check_finite(name, out, n, err) : status;
-}
-
-static status_t host_floats(size_t rows, size_t columns, float **out, struct error *err)
-{
-    size_t n_bytes;
-    if (!size_tensor(rows ? rows : 1, columns, sizeof(float), &n_bytes))
-        return error_set(err, ST_TOO_LARGE, "%zu x %zu floats", rows, columns);
-    *out = malloc(n_bytes);
-    return *out ? ST_OK : error_set(err, ST_NO_MEMORY, "%zu bytes", n_bytes);
-}
-
-/* Move n host floats to newly allocated device memory. */
-static status_t to_device(struct loader *l, const float *host, size_t n, float **out,
-                          struct error *err)
-{
-    void *device;
-    struct backend *backend = l->source->backend;
-    status_t status = l->ops->alloc(backend, n * sizeof *host, &device, err);
-    if (status != ST_OK) return status;
-    status = l->ops->upload(l->exec, device, host, n * sizeof *host, err);
-    if (status == ST_OK) status = l->ops->synchronize(l->exec, err);
-    if (status != ST_OK) {
-        l->ops->release(backend, device);
-        return status;
-    }
-    *out = device;
-    if (l->weights) l->weights->n_bytes += n * sizeof *host;
-    return ST_OK;
-}
-
-/* A named table [rows, columns] (rows = 0: vector) on the device. */
-static status_t load_table(struct loader *l, const char *base, size_t layer, const char *suffix,
-                           size_t rows, size_t columns, float **out, struct error *err)
-{
-    char name[TENSOR_NAME_SIZE];
-    float *host = NULL;
-    status_t status = tensor_name(name, l->prefix, base, layer, suffix, err);
-    if (status == ST_OK) status = host_floats(rows, columns, &host, err);
-    if (status == ST_OK) status = read_tensor(l, name, rows, columns, host, err);
-    if (status == ST_OK) status = to_device(l, host, columns * (rows ? rows : 1), out, err);
-    free(host);
-    return status;
-}
-
-static status_t load_norm(struct loader *l, const char *base, size_t layer,
+static status_t load_norm(struct weights_loader *l, const char *base, size_t layer,
                           struct norm_weights *out, struct error *err)
 {
     const struct model_config *c = l->source->config;
     const status_t status =
-        load_table(l, base, layer, ".weight", 0, c->d_model, &out->weight, err);
+        weights_load_table(l, base, layer, ".weight", 0, c->d_model, &out->weight, err);
     if (status != ST_OK || !c->family->norm_has_bias) return status;
-    return load_table(l, base, layer, ".bias", 0, c->d_model, &out->bias, err);
+    return weights_load_table(l, base, layer, ".bias", 0, c->d_model, &out->bias, err);
 }
 
 /* A linear map whose outputs are the concatenation of parts, one tensor each. */
@@ -152,7 +33,7 @@ static size_t plan_width(const struct linear_plan *plan)
 
 /* All parts' weights on the host, back to back: [out, in] tensors stack up into one; an [in, out]
  * family holds its maps in one tensor each. */
-static status_t read_parts(struct loader *l, const struct linear_plan *plan, float *weights,
+static status_t read_parts(struct weights_loader *l, const struct linear_plan *plan, float *weights,
                            float *bias, struct error *err)
 {
     const bool is_conv1d = l->source->config->family->is_conv1d;
@@ -160,29 +41,29 @@ static status_t read_parts(struct loader *l, const struct linear_plan *plan, flo
     status_t status = ST_OK;
     for (size_t i = 0; i < plan->n_parts && status == ST_OK; i++) {
         const size_t n_out = plan->n_out[i];
-        status = tensor_name(name, l->prefix, plan->names[i], plan->layer, ".weight", err);
+        status = weights_tensor_name(name, l->prefix, plan->names[i], plan->layer, ".weight", err);
         if (status == ST_OK)
-            status = read_tensor(l, name, is_conv1d ? plan->n_in : n_out,
-                                 is_conv1d ? n_out : plan->n_in, weights, err);
+            status = weights_read_tensor(l, name, is_conv1d ? plan->n_in : n_out,
+                                         is_conv1d ? n_out : plan->n_in, weights, err);
         if (status != ST_OK || !plan->has_bias) {
             weights += plan->n_in * n_out;
             continue;
         }
-        status = tensor_name(name, l->prefix, plan->names[i], plan->layer, ".bias", err);
-        if (status == ST_OK) status = read_tensor(l, name, 0, n_out, bias, err);
+        status = weights_tensor_name(name, l->prefix, plan->names[i], plan->layer, ".bias", err);
+        if (status == ST_OK) status = weights_read_tensor(l, name, 0, n_out, bias, err);
         weights += plan->n_in * n_out;
         bias += n_out;
     }
     return status;
 }
 
-static status_t load_linear(struct loader *l, const struct linear_plan *plan, struct linear *out,
-                            struct error *err)
+static status_t load_linear(struct weights_loader *l, const struct linear_plan *plan,
+                            struct linear *out, struct error *err)
 {
     const size_t n_out = plan_width(plan);
     float *weights = NULL, *bias = NULL;
-    status_t status = host_floats(plan->n_in, n_out, &weights, err);
-    if (status == ST_OK) status = host_floats(0, n_out, &bias, err);
+    status_t status = weights_host_floats(plan->n_in, n_out, &weights, err);
+    if (status == ST_OK) status = weights_host_floats(0, n_out, &bias, err);
     if (status == ST_OK) status = read_parts(l, plan, weights, bias, err);
     if (status == ST_OK) {
         const struct pack_params params = {.n_in = plan->n_in,
@@ -193,7 +74,8 @@ static status_t load_linear(struct loader *l, const struct linear_plan *plan, st
         status = l->ops->packed_create(&out->weights, l->source->backend, &params, err);
     }
     if (status == ST_OK && l->weights) l->weights->n_bytes += l->ops->packed_bytes(out->weights);
-    if (status == ST_OK && plan->has_bias) status = to_device(l, bias, n_out, &out->bias, err);
+    if (status == ST_OK && plan->has_bias)
+        status = weights_to_device(l, bias, n_out, &out->bias, err);
     out->n_in = plan->n_in;
     out->n_out = n_out;
     free(weights);
@@ -245,7 +127,7 @@ static struct linear_plan plan_mlp_in(const struct model_config *c, size_t layer
     return plan;
 }
 
-static status_t load_layer(struct loader *l, size_t layer, struct layer_weights *out,
+static status_t load_layer(struct weights_loader *l, size_t layer, struct layer_weights *out,
                            struct error *err)
 {
     const struct model_config *c = l->source->config;
@@ -267,120 +149,46 @@ static status_t load_layer(struct loader *l, size_t layer, struct layer_weights 
     return status;
 }
 
-/* The prefix under which the checkpoint keeps its token embedding. */
-static status_t find_prefix(struct loader *l, struct error *err)
-{
-    const struct family_tensors *names = &l->source->config->family->tensors;
-    char name[TENSOR_NAME_SIZE];
-    for (size_t i = 0; i < 3 && names->prefixes[i]; i++) {
-        const status_t status =
-            tensor_name(name, names->prefixes[i], names->token_embed, 0, ".weight", err);
-        if (status != ST_OK) return status;
-        if (!safetensors_find(l->source->checkpoint, name)) continue;
-        l->prefix = names->prefixes[i];
-        return ST_OK;
-    }
-    return error_set(err, ST_NOT_FOUND, "tensor %s%s.weight is missing", names->prefixes[0],
-                     names->token_embed);
-}
-
-static status_t loader_init(struct loader *l, const struct weights_source *source,
-                            struct error *err)
-{
-    *l = (struct loader){.source = source, .ops = source->backend->ops};
-    const struct exec_params params = {.row_block = 1};
-    const status_t status = find_prefix(l, err);
-    if (status != ST_OK) return status;
-    return l->ops->exec_create(&l->exec, source->backend, &params, err);
-}
-
-static void loader_fini(struct loader *l)
-{
-    free(l->used);
-    if (l->exec) l->ops->exec_destroy(l->exec);
-}
-
-static int by_address(const void *a, const void *b)
-{
-    const uintptr_t left = (uintptr_t)*(const struct tensor_view *const *)a;
-    const uintptr_t right = (uintptr_t)*(const struct tensor_view *const *)b;
-    return (left > right) - (left < right);
-}
-
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t n = strlen(text), n_end = strlen(end);
-    return n >= n_end && strcmp(text + n - n_end, end) == 0;
-}
-
-/* Buffers that older checkpoints carry beside the weights, and a head that the config ties. */
-static bool is_ignorable(const char *name, const struct model_config *config)
-{
-    static const char *const BUFFERS[] = {".attn.bias", ".attn.masked_bias",
-                                          ".rotary_emb.inv_freq"};
-    for (size_t i = 0; i < sizeof BUFFERS / sizeof BUFFERS[0]; i++) {
-        if (ends_with(name, BUFFERS[i])) return true;
-    }
-    return ends_with(name, "lm_head.weight") && config->is_tied;
-}
-
-/* Every tensor of the checkpoint must have been used: one that we do not know would be a part of
- * the model that we do not compute. */
-static status_t check_all_used(struct loader *l, struct error *err)
-{
-    const struct safetensors *checkpoint = l->source->checkpoint;
-    qsort(l->used, l->n_used, sizeof(l->used[0]), by_address);
-    for (size_t i = 0; i < safetensors_count(checkpoint); i++) {
-        const struct tensor_view *view = safetensors_at(checkpoint, i);
-        if (bsearch(&view, l->used, l->n_used, sizeof(l->used[0]), by_address) ||
-            is_ignorable(view->name, l->source->config))
-            continue;
-        return error_set(err, ST_UNSUPPORTED, "tensor %s: a %s model has no such part", view->name,
-                         l->source->config->family->name);
-    }
-    return ST_OK;
-}
-
 /* The head is packed on first use; here it is only looked for. */
-static status_t note_head(struct loader *l, struct error *err)
+static status_t note_head(struct weights_loader *l, struct error *err)
 {
     const struct model_config *c = l->source->config;
     const struct tensor_view *view = NULL;
     char name[TENSOR_NAME_SIZE];
     if (c->is_tied) return ST_OK;
-    const status_t status = tensor_name(name, "", c->family->tensors.head, 0, ".weight", err);
-    return status == ST_OK ? find_tensor(l, name, &view, err) : status;
+    const status_t status =
+        weights_tensor_name(name, "", c->family->tensors.head, 0, ".weight", err);
+    return status == ST_OK ? weights_find_tensor(l, name, &view, err) : status;
 }
 
-static status_t load_all(struct loader *l, struct weights *w, struct error *err)
+static status_t load_all(struct weights_loader *l, struct weights *w, struct error *err)
 {
     const struct model_config *c = l->source->config;
     const struct family_tensors *names = &c->family->tensors;
-    status_t status = load_table(l, names->token_embed, 0, ".weight", c->n_vocab, c->d_model,
-                                 &w->token_embed, err);
+    status_t status = weights_load_table(l, names->token_embed, 0, ".weight", c->n_vocab,
+                                         c->d_model, &w->token_embed, err);
     if (status == ST_OK && names->position_embed)
-        status = load_table(l, names->position_embed, 0, ".weight", c->n_positions, c->d_model,
-                            &w->position_embed, err);
+        status = weights_load_table(l, names->position_embed, 0, ".weight", c->n_positions,
+                                    c->d_model, &w->position_embed, err);
     if (status == ST_OK) status = load_norm(l, names->norm_final, 0, &w->norm_final, err);
     for (size_t i = 0; i < c->n_layers && status == ST_OK; i++)
         status = load_layer(l, i, &w->layers[i], err);
     if (status == ST_OK) status = note_head(l, err);
-    return status == ST_OK ? check_all_used(l, err) : status;
+    return status == ST_OK ? weights_check_all_used(l, err) : status;
 }
 
-status_t weights_load(struct weights *out, const struct weights_source *source,
-                      struct error *err)
+status_t weights_load(struct weights *out, const struct weights_source *source, struct error *err)
 {
-    struct loader l;
+    struct weights_loader l;
     *out = (struct weights){.backend = source->backend, .n_layers = source->config->n_layers};
-    status_t status = loader_init(&l, source, err);
+    status_t status = weights_loader_init(&l, source, err);
     if (status != ST_OK) return status;
     l.weights = out;
     l.used = malloc((safetensors_count(source->checkpoint) + 1) * sizeof(l.used[0]));
     out->layers = calloc(out->n_layers, sizeof *out->layers);
     if (!out->layers || !l.used) status = error_set(err, ST_NO_MEMORY, "%zu layers", out->n_layers);
     if (status == ST_OK) status = load_all(&l, out, err);
-    loader_fini(&l);
+    weights_loader_fini(&l);
     if (status != ST_OK) weights_unload(out);
     return status;
 }
@@ -422,16 +230,16 @@ status_t weights_load_head(struct packed **out, const struct weights_source *sou
                            struct error *err)
 {
     const struct model_config *c = source->config;
-    struct loader l;
+    struct weights_loader l;
     char name[TENSOR_NAME_SIZE];
     float *host = NULL;
-    status_t status = loader_init(&l, source, err);
+    status_t status = weights_loader_init(&l, source, err);
     if (status != ST_OK) return status;
-    status = c->is_tied ? tensor_name(name, l.prefix, c->family->tensors.token_embed, 0,
-                                      ".weight", err)
-                        : tensor_name(name, "", c->family->tensors.head, 0, ".weight", err);
-    if (status == ST_OK) status = host_floats(c->n_vocab, c->d_model, &host, err);
-    if (status == ST_OK) status = read_tensor(&l, name, c->n_vocab, c->d_model, host, err);
+    status = c->is_tied ? weights_tensor_name(name, l.prefix, c->family->tensors.token_embed, 0,
+                                              ".weight", err)
+                        : weights_tensor_name(name, "", c->family->tensors.head, 0, ".weight", err);
+    if (status == ST_OK) status = weights_host_floats(c->n_vocab, c->d_model, &host, err);
+    if (status == ST_OK) status = weights_read_tensor(&l, name, c->n_vocab, c->d_model, host, err);
     if (status == ST_OK) {
         const struct pack_params params = {.n_in = c->d_model,
                                            .n_out = c->n_vocab,
@@ -441,7 +249,7 @@ status_t weights_load_head(struct packed **out, const struct weights_source *sou
         status = l.ops->packed_create(out, source->backend, &params, err);
     }
     free(host);
-    loader_fini(&l);
+    weights_loader_fini(&l);
     return status;
 }
 
@@ -450,7 +258,7 @@ static status_t transposed(const float *from, size_t rows, size_t columns, float
                            struct error *err)
 {
     float *to;
-    const status_t status = host_floats(rows, columns, &to, err);
+    const status_t status = weights_host_floats(rows, columns, &to, err);
     if (status != ST_OK) return status;
     for (size_t r = 0; r < rows; r++) {
         for (size_t c = 0; c < columns; c++) to[c * rows + r] = from[r * columns + c];
@@ -464,14 +272,14 @@ status_t weights_read_attn_out(float **out, const struct weights_source *source,
 {
     const struct model_config *c = source->config;
     struct linear_plan plan = plan_attn_out(c, layer);
-    struct loader l;
+    struct weights_loader l;
     float *host = NULL;
-    status_t status = loader_init(&l, source, err);
+    status_t status = weights_loader_init(&l, source, err);
     if (status != ST_OK) return status;
     plan.has_bias = false;
-    status = host_floats(plan.n_in, c->d_model, &host, err);
+    status = weights_host_floats(plan.n_in, c->d_model, &host, err);
     if (status == ST_OK) status = read_parts(&l, &plan, host, NULL, err);
-    loader_fini(&l);
+    weights_loader_fini(&l);
     if (status == ST_OK && !c->family->is_conv1d) {
         float *turned = NULL;
         status = transposed(host, c->d_model, plan.n_in, &turned, err);

@@ -23,16 +23,16 @@ struct norm_weights {
 
 struct layer_weights {
     struct norm_weights norm_1, norm_2;
-    struct linear qkv;      /* columns [q | k | v], heads contiguous */
+    struct linear qkv; /* columns [q | k | v], heads contiguous */
     struct linear attn_out;
-    struct linear mlp_in;   /* columns [gate | up] where gated */
+    struct linear mlp_in; /* columns [gate | up] where gated */
     struct linear mlp_out;
 };
 
 struct weights {
     struct backend *backend;
-    float *token_embed;    /* device [n_vocab, d_model] */
-    float *position_embed; /* device [n_positions, d_model] or NULL */
+    float *token_embed;           /* device [n_vocab, d_model] */
+    float *position_embed;        /* device [n_positions, d_model] or NULL */
     struct layer_weights *layers; /* [n_layers] */
     size_t n_layers;
     struct norm_weights norm_final;

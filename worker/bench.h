@@ -1,0 +1,52 @@
+/* What `interp-worker bench` measures and with what, shared by bench_command.c (options, files),
+ * bench_forward.c and bench_encode.c. One thread but for the lanes of bench_clock.h. */
+#ifndef WORKER_BENCH_H
+#define WORKER_BENCH_H
+
+#include "worker/arguments.h"
+#include "worker/model/encoder.h"
+#include "worker/model/forward.h"
+
+#include <jansson.h>
+
+struct bench_options {
+    const char *make, *model, *dictionary, *activations, *hook, *what;
+    struct argument_list computes, screens;
+    struct argument_list threads;
+    size_t n_rows, n_ctx, n_windows;
+    double seconds, norm_scaling_factor;
+};
+
+struct bench {
+    struct bench_options options;
+    struct backend *backend;
+    struct model *model;
+    struct dictionary *dictionary;
+    struct hook_point hook;
+    size_t n_tokens; /* of one batch */
+    uint32_t *tokens, *lengths;
+    float *acts; /* [n_acts, d_in]: what the encoder is fed */
+    size_t n_acts;
+    double peak_flops; /* multiply-adds in registers, one core */
+};
+
+/* True if --what asks for it. */
+bool bench_is_wanted(const struct bench_options *options, const char *what);
+
+/* One JSON line on stdout; takes the reference to `line`. */
+void bench_print_line(json_t *line);
+
+/* Errors: ST_BAD_INPUT names the text. */
+MUST_CHECK status_t bench_parse_threads(const char *text, size_t *out, struct error *err);
+
+/* For every --compute: open the model, measure and report the forward pass, and keep the first
+ * one's activations for the encode. */
+MUST_CHECK status_t bench_forward(struct bench *b, struct error *err);
+
+/* For every --screen: measure and report the encode, alone and with a running top 20. */
+MUST_CHECK status_t bench_encode(struct bench *b, struct error *err);
+
+/* Take `x` of the --activations file as what is encoded. */
+MUST_CHECK status_t bench_read_activations(struct bench *b, struct error *err);
+
+#endif

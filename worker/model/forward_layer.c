@@ -1,0 +1,258 @@
+#include "worker/model/forward_parts.h"
+
+#include <math.h>
+
+static struct hook_source rows_of(const float *values, size_t width)
+{
+    return (struct hook_source){.values = values, .width = width, .ld = width};
+}
+
+static status_t run_linear(struct forward *f, const struct packed *weights, const float *x,
+                           size_t n_in, float *y, size_t n_out, struct error *err)
+{
+    const struct matmul_params p = {
+        .weights = weights, .x = x, .y = y, .ld_x = n_in, .ld_y = n_out, .n_rows = f->n_padded};
+    return f->ops->matmul(f->exec, &p, err);
+}
+
+/* normed = norm(residual); offers the value before weight and bias to `hook` if it is asked. */
+static status_t run_norm(struct forward *f, const struct norm_weights *w, enum hook_kind hook,
+                         size_t layer, struct error *err)
+{
+    struct norm_params p = {.kind = f->config->family->norm,
+                            .x = f->residual,
+                            .y = f->normed,
+                            .eps = f->config->norm_eps,
+                            .n_rows = f->n_tokens,
+                            .d = f->config->d_model};
+    if (forward_is_asked(f, hook, layer)) {
+        status_t status = f->ops->norm(f->exec, &p, err);
+        if (status == ST_OK)
+            status = forward_offer(f, hook, layer, rows_of(f->normed, f->config->d_model), err);
+        if (status != ST_OK) return status;
+    }
+    p.weight = w->weight;
+    p.bias = w->bias;
+    return f->ops->norm(f->exec, &p, err);
+}
+
+status_t forward_embed(struct forward *f, struct error *err)
+{
+    const struct model_config *c = f->config;
+    const struct hook_source out = rows_of(f->residual, c->d_model);
+    struct embed_params p = {.tokens = f->tokens,
+                             .token_table = f->weights->token_embed,
+                             .out = f->residual,
+                             .n_rows = f->n_tokens,
+                             .n_ctx = f->n_ctx,
+                             .d_model = c->d_model};
+    status_t status = ST_OK;
+    if (forward_is_asked(f, HOOK_EMBED, 0)) {
+        status = f->ops->embed(f->exec, &p, err);
+        if (status == ST_OK) status = forward_offer(f, HOOK_EMBED, 0, out, err);
+    }
+    p.position_table = f->weights->position_embed;
+    if (forward_is_asked(f, HOOK_POS_EMBED, 0) && status == ST_OK) {
+        p.token_table = NULL;
+        status = f->ops->embed(f->exec, &p, err);
+        if (status == ST_OK) status = forward_offer(f, HOOK_POS_EMBED, 0, out, err);
+        p.token_table = f->weights->token_embed;
+    }
+    if (status != ST_OK || forward_is_complete(f)) return status;
+    return f->ops->embed(f->exec, &p, err);
+}
+
+static status_t offer_qkv(struct forward *f, size_t layer, struct error *err)
+{
+    const struct model_config *c = f->config;
+    const size_t ld = forward_width_qkv(c), d_q = c->n_heads * c->d_head,
+                 d_kv = c->n_kv_heads * c->d_head;
+    const struct hook_source q = {.values = f->qkv, .width = d_q, .ld = ld},
+                             k = {.values = f->qkv + d_q, .width = d_kv, .ld = ld},
+                             v = {.values = f->qkv + d_q + d_kv, .width = d_kv, .ld = ld};
+    status_t status = forward_offer(f, HOOK_Q, layer, q, err);
+    if (status == ST_OK) status = forward_offer(f, HOOK_K, layer, k, err);
+    return status == ST_OK ? forward_offer(f, HOOK_V, layer, v, err) : status;
+}
+
+static status_t run_rotary(struct forward *f, struct error *err)
+{
+    const struct model_config *c = f->config;
+    struct rotate_params p = {.x = f->qkv,
+                              .cos = f->rope_cos,
+                              .sin = f->rope_sin,
+                              .n_rows = f->n_tokens,
+                              .n_ctx = f->n_ctx,
+                              .n_heads = c->n_heads + c->n_kv_heads, /* q and k lie together */
+                              .d_head = c->d_head,
+                              .ld = forward_width_qkv(c)};
+    return f->ops->rotate(f->exec, &p, err);
+}
+
+static float attention_scale(const struct model_config *c, size_t layer)
+{
+    float scale = c->is_attention_scaled ? 1.0f / sqrtf((float)c->d_head) : 1.0f;
+    if (c->is_scaled_by_layer) scale /= (float)(layer + 1);
+    return scale;
+}
+
+static status_t run_attend(struct forward *f, size_t layer, struct error *err)
+{
+    const struct model_config *c = f->config;
+    const size_t d_q = c->n_heads * c->d_head, d_kv = c->n_kv_heads * c->d_head;
+    const struct attend_params p = {.q = f->qkv,
+                                    .k = f->qkv + d_q,
+                                    .v = f->qkv + d_q + d_kv,
+                                    .z = f->z,
+                                    .lengths = f->input->row_lengths,
+                                    .n_sequences = f->n_rows,
+                                    .n_ctx = f->n_ctx,
+                                    .n_heads = c->n_heads,
+                                    .n_kv_heads = c->n_kv_heads,
+                                    .d_head = c->d_head,
+                                    .ld = forward_width_qkv(c),
+                                    .scale = attention_scale(c, layer)};
+    return f->ops->attend(f->exec, &p, err);
+}
+
+/* residual += delta + bias */
+static status_t run_residual(struct forward *f, const float *bias, struct error *err)
+{
+    const size_t d = f->config->d_model;
+    const struct add_params p = {.a = f->residual,
+                                 .b = f->delta,
+                                 .bias = bias,
+                                 .out = f->residual,
+                                 .n_rows = f->n_tokens,
+                                 .d = d,
+                                 .ld_a = d,
+                                 .ld_out = d};
+    return f->ops->add(f->exec, &p, err);
+}
+
+/* From the normed stream to z. */
+static status_t run_heads(struct forward *f, const struct layer_weights *w, size_t layer,
+                          struct error *err)
+{
+    const struct model_config *c = f->config;
+    const size_t width = forward_width_qkv(c);
+    status_t status = run_linear(f, w->qkv.weights, f->normed, c->d_model, f->qkv, width, err);
+    if (status == ST_OK && w->qkv.bias) {
+        const struct add_params bias = {.a = f->qkv,
+                                        .bias = w->qkv.bias,
+                                        .out = f->qkv,
+                                        .n_rows = f->n_tokens,
+                                        .d = width,
+                                        .ld_a = width,
+                                        .ld_out = width};
+        status = f->ops->add(f->exec, &bias, err);
+    }
+    if (status == ST_OK) status = offer_qkv(f, layer, err);
+    if (status != ST_OK || forward_is_complete(f)) return status;
+    if (c->family->has_rotary) status = run_rotary(f, err);
+    if (status == ST_OK) status = run_attend(f, layer, err);
+    if (status == ST_OK)
+        status = forward_offer(f, HOOK_Z, layer, rows_of(f->z, c->n_heads * c->d_head), err);
+    return status;
+}
+
+static status_t run_attention(struct forward *f, const struct layer_weights *w, size_t layer,
+                              struct error *err)
+{
+    const size_t d = f->config->d_model;
+    status_t status = run_norm(f, &w->norm_1, HOOK_LN1_NORMALIZED, layer, err);
+    if (status != ST_OK || forward_is_complete(f)) return status;
+    status = run_heads(f, w, layer, err);
+    if (status != ST_OK || forward_is_complete(f)) return status;
+    status = run_linear(f, w->attn_out.weights, f->z, w->attn_out.n_in, f->delta, d, err);
+    struct hook_source out = rows_of(f->delta, d);
+    out.bias = w->attn_out.bias;
+    if (status == ST_OK) status = forward_offer(f, HOOK_ATTN_OUT, layer, out, err);
+    if (status == ST_OK) status = run_residual(f, w->attn_out.bias, err);
+    if (status == ST_OK)
+        status = forward_offer(f, HOOK_RESID_MID, layer, rows_of(f->residual, d), err);
+    return status;
+}
+
+/* From the normed stream to mlp_post. */
+static status_t run_neurons(struct forward *f, const struct layer_weights *w, size_t layer,
+                            struct error *err)
+{
+    const struct model_config *c = f->config;
+    const bool is_gated = c->family->tensors.mlp_gate != NULL;
+    const size_t ld = forward_width_mlp_in(c);
+    const float *bias = w->mlp_in.bias;
+    const struct hook_source pre = {
+        .values = f->mlp_pre, .bias = bias, .width = c->d_mlp, .ld = ld};
+    const struct hook_source linear = {.values = f->mlp_pre + c->d_mlp,
+                                       .bias = bias ? bias + c->d_mlp : NULL,
+                                       .width = c->d_mlp,
+                                       .ld = ld};
+    const struct activate_params p = {.kind = c->activation,
+                                      .pre = f->mlp_pre,
+                                      .bias = bias,
+                                      .up = is_gated ? linear.values : NULL,
+                                      .up_bias = is_gated ? linear.bias : NULL,
+                                      .out = f->mlp_post,
+                                      .n_rows = f->n_tokens,
+                                      .d = c->d_mlp,
+                                      .ld_pre = ld,
+                                      .ld_out = c->d_mlp};
+    status_t status = run_linear(f, w->mlp_in.weights, f->normed, c->d_model, f->mlp_pre, ld, err);
+    if (status == ST_OK) status = forward_offer(f, HOOK_MLP_PRE, layer, pre, err);
+    if (status == ST_OK && is_gated)
+        status = forward_offer(f, HOOK_MLP_PRE_LINEAR, layer, linear, err);
+    if (status != ST_OK || forward_is_complete(f)) return status;
+    status = f->ops->activate(f->exec, &p, err);
+    if (status == ST_OK)
+        status = forward_offer(f, HOOK_MLP_POST, layer, rows_of(f->mlp_post, c->d_mlp), err);
+    return status;
+}
+
+static status_t run_mlp(struct forward *f, const struct layer_weights *w, size_t layer,
+                        struct error *err)
+{
+    const struct model_config *c = f->config;
+    status_t status = run_norm(f, &w->norm_2, HOOK_LN2_NORMALIZED, layer, err);
+    if (status != ST_OK || forward_is_complete(f)) return status;
+    status = run_neurons(f, w, layer, err);
+    if (status != ST_OK || forward_is_complete(f)) return status;
+    status = run_linear(f, w->mlp_out.weights, f->mlp_post, c->d_mlp, f->delta, c->d_model, err);
+    struct hook_source out = rows_of(f->delta, c->d_model);
+    out.bias = w->mlp_out.bias;
+    if (status == ST_OK) status = forward_offer(f, HOOK_MLP_OUT, layer, out, err);
+    if (status == ST_OK) status = run_residual(f, w->mlp_out.bias, err);
+    if (status == ST_OK)
+        status = forward_offer(f, HOOK_RESID_POST, layer, rows_of(f->residual, c->d_model), err);
+    return status;
+}
+
+/* One layer, in place on the residual stream; stops early once every hook is served. */
+status_t forward_layer(struct forward *f, size_t layer, struct error *err)
+{
+    const struct layer_weights *w = &f->weights->layers[layer];
+    status_t status =
+        forward_offer(f, HOOK_RESID_PRE, layer, rows_of(f->residual, f->config->d_model), err);
+    if (status != ST_OK || forward_is_complete(f)) return status;
+    status = run_attention(f, w, layer, err);
+    if (status != ST_OK || forward_is_complete(f)) return status;
+    status = run_mlp(f, w, layer, err);
+    if (f->progress) (void)atomic_fetch_add_explicit(f->progress, 1, memory_order_relaxed);
+    return status;
+}
+
+status_t forward_head(struct forward *f, struct error *err)
+{
+    const struct model_config *c = f->config;
+    const struct packed *head;
+    status_t status = run_norm(f, &f->weights->norm_final, HOOK_LN_FINAL_NORMALIZED, 0, err);
+    if (status != ST_OK || forward_is_complete(f)) return status;
+    status = model_head(f->model, &head, err);
+    if (status == ST_OK && !f->logits)
+        status = forward_floats(f, f->n_padded, c->n_vocab, &f->logits, err);
+    if (status == ST_OK)
+        status = run_linear(f, head, f->normed, c->d_model, f->logits, c->n_vocab, err);
+    if (status == ST_OK)
+        status = forward_offer(f, HOOK_LOGITS, 0, rows_of(f->logits, c->n_vocab), err);
+    return status;
+}
