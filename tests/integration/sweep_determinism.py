@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""The same sweep on 1, 2 and 3 workers, with a worker killed and replaced, and with the
+coordinator killed and restarted in every phase: byte-identical results, a clean store."""
+import os
+import pathlib
+import random
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from cluster import DEMO, Cluster, check, check_store_is_clean, run, say, wait_until
+
+SEED = int(os.environ.get("SEED", "0")) or random.randrange(1, 1 << 30)
+SWEEP = """
+kind: label
+name: same
+model: %s
+corpus:
+  path: %s
+  bos: true
+  context_tokens: 128
+  max_tokens: 70000
+targets:
+  - hook: blocks.2.hook_resid_pre
+    dictionary: %s
+    features: "0-4999"
+    sample: 400
+scoring: {null_pairs: 200, bootstrap_resamples: 200}
+""" % (DEMO / "model", DEMO / "corpus/demo.jsonl.gz", DEMO / "sae")
+PHASES = ("tokenize", "capture-explain", "capture-rest", "label")
+
+reference = {}
+
+
+def undisturbed(cluster, n_workers):
+    cluster.up(workers=n_workers)
+    sweep = cluster.submit(SWEEP)
+    cluster.wait(sweep)
+    check_store_is_clean(cluster)
+    return cluster.canonical(sweep)
+
+
+def expect_same(cluster, sweep, how):
+    """The reference is made by the first test that needs it, on one worker."""
+    if not reference:
+        with Cluster() as first:
+            reference.update(undisturbed(first, 1))
+    mine = cluster.canonical(sweep)
+    for name in reference:
+        check(mine[name] == reference[name], "%s: %s differs" % (how, name))
+    check_store_is_clean(cluster)
+
+
+def one_two_and_three_workers(cluster):
+    cluster.up(workers=3)
+    sweep = cluster.submit(SWEEP)
+    cluster.wait(sweep)
+    expect_same(cluster, sweep, "3 workers")
+    n_rows = reference["results.jsonl"].count(b"\n")
+    check(n_rows == 400, "%d rows" % n_rows)
+    check(b'"status":"' in reference["results.jsonl"], "rows have a status")
+    with Cluster() as two:
+        check(undisturbed(two, 2) == reference, "2 workers: the files differ")
+
+
+def a_worker_is_killed_and_replaced(cluster):
+    rng = random.Random(SEED)
+    cluster.up(workers=2)
+    sweep = cluster.submit(SWEEP)
+    for phase in PHASES[:3]:
+        at = rng.uniform(0, 1)
+        wait_until(lambda: has_reached(cluster, sweep, phase, at), phase)
+        victim = rng.choice(["w1", "w2"])
+        say("kill -9 %s in %s at %.2f (SEED=%d)" % (victim, phase, at, SEED))
+        cluster.kill(victim)
+        cluster.start_worker(victim)
+    cluster.wait(sweep)
+    expect_same(cluster, sweep, "workers killed")
+
+
+def has_reached(cluster, sweep, phase, share):
+    """Is `phase` under way with about `share` of its units done, or over?"""
+    now = cluster.status(sweep)
+    order = ("describe",) + PHASES + ("done",)
+    if now["phase"] != phase:
+        return order.index(now["phase"]) > order.index(phase)
+    if phase == "label" or not now["phases"]:
+        return now["n_units_done"] >= share * 0.9 * 400 if phase == "label" else False
+    return now["phases"][0]["done"] >= share * 0.9 * now["phases"][0]["n_units"]
+
+
+def the_coordinator_is_killed_in_every_phase(cluster):
+    rng = random.Random(SEED)
+    cluster.up(workers=2)
+    sweep = cluster.submit(SWEEP)
+    for phase in PHASES:
+        at = rng.uniform(0, 1)
+        wait_until(lambda: has_reached(cluster, sweep, phase, at), phase)
+        say("kill -9 coordinator in %s at %.2f (SEED=%d)" % (phase, at, SEED))
+        cluster.kill("coordinator")
+        cluster.start_coordinator()
+    cluster.wait(sweep)
+    expect_same(cluster, sweep, "coordinator killed")
+    check(cluster.log("coordinator").count(" ready ") == 5, "it was started five times")
+
+
+if __name__ == "__main__":
+    print("SEED=%d" % SEED)
+    run([one_two_and_three_workers, a_worker_is_killed_and_replaced,
+         the_coordinator_is_killed_in_every_phase])
