@@ -23,6 +23,7 @@ static const char *marked(bool has_color)
 {
     static struct buffer out;
     json_t *it = window();
+    buffer_fini(&out); /* of the call before */
     buffer_init(&out, 4096);
     cr_assert_eq(record_append_window(&out, it, 0.0, has_color, NULL), ST_OK);
     json_decref(it);

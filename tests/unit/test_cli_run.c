@@ -100,6 +100,7 @@ static status_t answer(void *context, const char *operation, const json_t *argum
         return ST_NOT_FOUND;
     }
     if (strcmp(operation, "submit") == 0) {
+        json_decref(world->submitted);
         world->submitted = json_deep_copy(arguments);
         *result = json_pack("{s:s, s:b}", "sweep", "demo-1", "is_new", 1);
     } else if (strcmp(operation, "list") == 0) {
@@ -193,6 +194,7 @@ Test(cli_run, submit_sends_file_directory_and_a_random_key)
     cr_expect(key[14] == '4' && strchr("89ab", key[19]), "a version 4 UUID: %s", key);
     struct ran again = RUN(&router, "submit", path, "-q", "--client-key", "mine");
     cr_expect_str_eq(json_string_value(json_object_get(world.submitted, "client_key")), "mine");
+    json_decref(world.submitted);
     forget(&ran);
     forget(&again);
     cli_router_stop(&router);

@@ -13,6 +13,7 @@
 static const char *clean(const char *text, size_t max_columns)
 {
     static struct buffer out;
+    buffer_fini(&out); /* of the call before */
     buffer_init(&out, 4096);
     cr_assert_eq(clean_text_append(&out, text, strlen(text), max_columns, NULL, NULL), ST_OK);
     return out.n_bytes ? buffer_text(&out) : "";
