@@ -1,29 +1,40 @@
 # One Makefile for everything. `make help` lists the targets; `V=1` shows the commands.
 #
-# Objects land in $(BUILD) (default build/release); the sanitizer targets call this file
-# again with another VARIANT. Sources are found by folder, so a new .c needs no edit here;
-# the folders themselves are the layers that `check-layers` enforces.
+# Objects land in build/$(VARIANT); the gates call this file again with another VARIANT.
+# Sources are found by folder, so a new .c needs no edit here; the folders themselves are the
+# layers that `check-layers` enforces. Steps longer than a line are scripts, which also run alone.
 VARIANT ?= release
 BUILD   ?= build/$(VARIANT)
 PREFIX  ?= /usr/local
-CC      ?= gcc
 ifeq ($(origin CC),default)
-CC := gcc
+CC := $(if $(filter fuzz,$(VARIANT)),clang,gcc)
+endif
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += --no-print-directory $(if $(filter -j%,$(value MAKEFLAGS)),,-j$(shell nproc))
 endif
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wcast-qual \
         -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wwrite-strings -Wvla -Wformat=2 \
-        -Wswitch-enum -Wnull-dereference $(if $(CI),-Werror)
+        -Wswitch-enum -Wnull-dereference
 OPT_release := -O2 -g
 OPT_asan    := -O1 -g -fsanitize=address -fno-omit-frame-pointer
 OPT_ubsan   := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all
 OPT_tsan    := -O1 -g -fsanitize=thread
+OPT_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 CPPFLAGS += -I. -D_POSIX_C_SOURCE=200809L
-CFLAGS   += -std=c11 $(OPT_$(VARIANT)) -fPIC $(WARN)
-LDFLAGS  += $(filter -fsanitize=%,$(OPT_$(VARIANT)))
+CFLAGS   += -std=c11 $(OPT_$(VARIANT)) -fPIC $(WARN) $(if $(CI),-Werror)
+LDFLAGS  += -Wl,--as-needed $(filter -fsanitize=%,$(OPT_$(VARIANT)))
+ifneq ($(findstring clang,$(CC)),)
+CPPFLAGS += -idirafter $(dir $(shell gcc -print-file-name=include/omp.h))
+LDFLAGS  += -L$(dir $(shell gcc -print-file-name=libgomp.so))
+endif
+# Other flags or another compiler: everything is compiled again (see $(BUILD)/flags).
+BUILT_WITH := $(CC) $(CPPFLAGS) $(filter-out -Werror,$(CFLAGS))
 
+# What the layers are linked with. A program keeps only what it uses (--as-needed): interpctl
+# has neither the HTTP server nor the HTTP client, oneDNN is the worker's alone.
 COMMON_LIBS := -lzmq -lmsgpackc -lhiredis -ljansson -lcyaml -lyaml -lzstd -lz -lcrypto -lpthread -lm
 WORKER_LIBS := -ldnnl -lpcre2-8 -lutf8proc -lgomp
 COORD_LIBS  := -lmicrohttpd -lcurl
@@ -34,8 +45,9 @@ KERNELS := $(wildcard kernels/cpu/*.c)
 WORKER  := $(filter-out worker/main.c,$(wildcard worker/*.c worker/*/*.c))
 MAINS   := worker/main.c coordinator/main.c coordinator/cli/main.c coordinator/gateway/main.c
 COORD   := $(filter-out $(MAINS),$(wildcard coordinator/*.c coordinator/*/*.c))
-UNIT    := $(wildcard tests/unit/*.c)
-SUPPORT := $(wildcard tests/support/*.c)
+UNIT    := $(wildcard tests/unit/*.c tests/support/*.c)
+STRESS  := $(wildcard tests/stress/*.c)
+FUZZ    := $(wildcard tests/fuzz/fuzz_*.c)
 
 # Files that programs carry inside (Lua scripts, the page): common/settle.lua becomes
 # `extern const char embed_common_settle_lua[]`, NUL-terminated, and `..._size` without the NUL.
@@ -48,7 +60,10 @@ LIB_COMMON  := $(BUILD)/libcommon.a
 LIB_KERNELS := $(BUILD)/libkernels.a
 LIB_WORKER  := $(BUILD)/libworker.a
 LIB_COORD   := $(BUILD)/libcoordinator.a
-PROGRAMS := $(addprefix $(BUILD)/,interp-worker interp-coordinator interpctl interp-gateway)
+NAMES    := interpctl interp-coordinator interp-worker interp-gateway
+PROGRAMS := $(addprefix $(BUILD)/,$(NAMES))
+STRESS_PROGRAMS := $(patsubst tests/stress/%.c,$(BUILD)/stress/%,$(STRESS))
+FUZZ_PROGRAMS   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ))
 
 # The vector kernels are compiled per instruction set and chosen at run time; fixed
 # summation orders forbid contraction by the compiler's own choice.
@@ -56,25 +71,31 @@ $(BUILD)/kernels/%.o: CFLAGS += -ffp-contract=off -O3
 $(BUILD)/kernels/cpu/%_avx512.o: CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
 $(BUILD)/kernels/cpu/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
 
-.PHONY: all help
+.PHONY: all help FORCE
 all: $(PROGRAMS) ## build the four programs
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	@echo 'Variables: V=1 commands, CI=1 warnings are errors, CC=clang, FILTER=suite/test (unit),'
+	@echo '  FUZZ_SECONDS=10 a target, DESTDIR= PREFIX=$(PREFIX) (install, uninstall)'
 
-$(BUILD)/%.o: %.c
-	@mkdir -p $(dir $@)
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(BUILT_WITH)' | cmp -s - $@ || { scripts/bootstrap --dry-run && echo '$(BUILT_WITH)' > $@; }
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(BUILD)/embed/%.c: %
-	@mkdir -p $(dir $@)
+$(BUILD)/embed/%.c: % Makefile
+	@mkdir -p $(@D)
 	@name=embed_$$(printf '%s' '$<' | tr -c 'A-Za-z0-9' _); \
 	{ printf '#include <stddef.h>\nextern const char %s[]; extern const size_t %s_size;\n' $$name $$name; \
 	  printf 'const char %s[] = {\n' $$name; \
 	  od -An -v -tx1 '$<' | sed 's/ \([0-9a-f][0-9a-f]\)/(char)0x\1,/g'; \
 	  printf '0};\nconst size_t %s_size = sizeof %s - 1;\n' $$name $$name; } > $@
-$(BUILD)/embed/%.o: $(BUILD)/embed/%.c
+$(BUILD)/embed/%.o: $(BUILD)/embed/%.c $(BUILD)/flags
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 .PRECIOUS: $(BUILD)/embed/%.c
 
@@ -90,26 +111,96 @@ link = $(Q)$(CC) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(1) -o $@
 $(BUILD)/interp-worker: $(call obj,worker/main.c) $(LIB_WORKER) $(LIB_KERNELS) $(LIB_COMMON)
 	$(call say,LINK,$@)
 	$(call link,$(WORKER_LIBS) $(COMMON_LIBS))
-$(BUILD)/interp-coordinator: $(call obj,coordinator/main.c) $(LIB_COORD) $(LIB_COMMON)
-	$(call say,LINK,$@)
-	$(call link,$(COORD_LIBS) $(COMMON_LIBS))
 $(BUILD)/interpctl: $(call obj,coordinator/cli/main.c) $(LIB_COORD) $(LIB_COMMON)
-	$(call say,LINK,$@)
-	$(call link,$(COORD_LIBS) $(COMMON_LIBS))
+$(BUILD)/interp-coordinator: $(call obj,coordinator/main.c) $(LIB_COORD) $(LIB_COMMON)
 $(BUILD)/interp-gateway: $(call obj,coordinator/gateway/main.c) $(LIB_COORD) $(LIB_COMMON)
+$(BUILD)/interpctl $(BUILD)/interp-coordinator $(BUILD)/interp-gateway:
 	$(call say,LINK,$@)
 	$(call link,$(COORD_LIBS) $(COMMON_LIBS))
 
-$(BUILD)/unit-tests: $(call obj,$(UNIT)) $(LIB_WORKER) $(LIB_KERNELS) $(LIB_COORD) $(LIB_COMMON)
+ALL_LIBS := $(LIB_WORKER) $(LIB_KERNELS) $(LIB_COORD) $(LIB_COMMON)
+link_all = $(call link,$(1) $(WORKER_LIBS) $(COORD_LIBS) $(COMMON_LIBS))
+$(BUILD)/unit-tests: $(call obj,$(UNIT)) $(ALL_LIBS)
 	$(call say,LINK,$@)
-	$(call link,-lcriterion $(WORKER_LIBS) $(COORD_LIBS) $(COMMON_LIBS))
+	$(call link_all,-lcriterion)
+$(BUILD)/stress/%: $(BUILD)/tests/stress/%.o $(ALL_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(call link_all)
+$(BUILD)/submit_latency: $(call obj,tests/bench/submit_latency.c) $(LIB_COMMON)
+	$(call say,LINK,$@)
+	$(call link,$(COMMON_LIBS))
+$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(ALL_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(call link_all,-fsanitize=fuzzer)
+.SECONDARY: $(call obj,$(STRESS) $(FUZZ))
 
 -include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d $(BUILD)/*/*/*.d $(BUILD)/*/*/*/*.d)
 
-# --- tests and gates: scripts hold the steps, so that they can be run alone -----------
-.PHONY: check unit clean
-unit: $(BUILD)/unit-tests ## run the unit tests alone
+# --- programs and tests ---------------------------------------------------------------
+.PHONY: bootstrap demo check unit integration tests stress-programs fuzz-programs
+bootstrap: ## install what is missing for everything below (Debian 12)
+	@scripts/bootstrap --demo --check --lint
+
+demo: ## install what is missing, build, label the demo dictionary, show the result
+	@scripts/bootstrap --demo
+	@$(MAKE) all
+	@BUILD=$(BUILD) scripts/demo
+
+tests: all $(BUILD)/unit-tests
+
+check: ## install what is missing, build, pass every test
+	@scripts/bootstrap --check
+	@CI=1 BUILD=$(BUILD) scripts/check
+
+unit: $(BUILD)/unit-tests ## the unit tests alone
 	$(Q)$(BUILD)/unit-tests --jobs=2 $(if $(FILTER),--filter='$(FILTER)')
+
+integration: all ## the integration tests alone
+	@BUILD=$(BUILD) tests/integration/run $(FILTER)
+
+bench: all $(BUILD)/submit_latency ## measure; JSON lines and a table
+	@BUILD=$(BUILD) scripts/bench
+
+# --- gates ------------------------------------------------------------------------------
+.PHONY: asan ubsan tsan fuzz lint format check-layers
+asan ubsan tsan: ## the tests under a sanitizer: memory, undefined behaviour, threads
+	@scripts/bootstrap --check
+	@tests/sanitizers/run $@
+fuzz: ## every decoder for FUZZ_SECONDS
+	@scripts/bootstrap --lint
+	@tests/fuzz/run
+stress-programs: $(STRESS_PROGRAMS) all
+fuzz-programs: $(FUZZ_PROGRAMS)
+
+lint: ## clang-format, compiler warnings of clang, cppcheck, clang-tidy, sizes
+	@scripts/bootstrap --lint
+	@CPPFLAGS='$(CPPFLAGS)' WARN='$(WARN)' scripts/lint
+
+format: ## put every C file into the shape that lint wants
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+check-layers: ## no include across layers
+	@scripts/check-layers
+
+# --- install ----------------------------------------------------------------------------
+.PHONY: install uninstall clean
+BIN   := $(DESTDIR)$(PREFIX)/bin
+SHARE := $(DESTDIR)$(PREFIX)/share
+install: all ## programs, configuration, prompts, completion, licence below DESTDIR/PREFIX
+	install -d $(BIN) $(SHARE)/interp/prompts $(SHARE)/interp/sweeps $(SHARE)/doc/interp \
+	    $(SHARE)/bash-completion/completions
+	install -m 755 $(PROGRAMS) $(BIN)
+	install -m 644 config/cluster.yaml config/providers.yaml $(SHARE)/interp
+	install -m 644 config/prompts/* $(SHARE)/interp/prompts
+	install -m 644 config/sweeps/*.yaml $(SHARE)/interp/sweeps
+	install -m 644 README.md LICENSE $(SHARE)/doc/interp
+	$(BUILD)/interpctl completion bash > $(SHARE)/bash-completion/completions/interpctl
+
+uninstall: ## remove what install put there
+	rm -f $(addprefix $(BIN)/,$(NAMES)) $(SHARE)/bash-completion/completions/interpctl
+	rm -rf $(SHARE)/interp $(SHARE)/doc/interp
 
 clean: ## remove everything built
 	rm -rf build

@@ -123,7 +123,8 @@ int main(int argc, char **argv)
     const size_t n = argc > 2 ? (size_t)strtoul(argv[2], NULL, 10) : ROUNDS_DEFAULT;
     if (argc < 2 || n < 1 || n > 1000000) die("usage: submit_latency ENDPOINT [ROUNDS]", NULL);
     void *context = zmq_ctx_new();
-    struct ends ends = {connect_to(context, argv[1]), connect_to(context, argv[1]), {0}};
+    struct ends ends = {.client = connect_to(context, argv[1]),
+                        .worker = connect_to(context, argv[1])};
     transport_message_init(&ends.incoming);
     double *us = malloc(n * sizeof *us);
     if (!us) die("memory", NULL);
