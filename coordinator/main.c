@@ -170,6 +170,7 @@ static status_t open_registry(struct coordinator *self, struct error *err)
     self->api = (struct api){.registry = self->registry,
                              .dispatcher = self->dispatcher,
                              .store = self->store,
+                             .providers = self->providers,
                              .history = self->history,
                              .clock = self->clock,
                              .epoch = self->leader.epoch,

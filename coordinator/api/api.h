@@ -10,10 +10,13 @@
 
 #include <jansson.h>
 
+struct provider_config; /* coordinator/gateway/provider_config.h */
+
 struct api {
     struct registry *registry;
     struct dispatcher *dispatcher;
     struct store *store;
+    const struct provider_config *providers; /* NULL: none */
     struct history *history;
     const struct clock *clock;
     uint64_t epoch;

@@ -126,6 +126,9 @@ struct history_point api_history_point(struct api *api)
         sweep->ops->progress(sweep, &progress);
         if (sweep->state == SWEEP_RUNNING) now.n_labelled += progress.n_labelled;
     }
+    const struct api_money money = api_read_money(api, NULL);
+    now.calls_in_flight = money.n_in_flight;
+    now.dollars = (double)money.ledger.spent_microdollars * 1e-6;
     return now;
 }
 

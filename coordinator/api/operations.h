@@ -31,6 +31,12 @@ json_t *json_time(int64_t unix_ms);  /* RFC 3339, or null for 0 */
 json_t *json_optional(double value); /* a number, or null when negative or not finite */
 json_t *json_sweep_summary(struct api *api, const struct sweep *sweep);
 json_t *json_workers(struct api *api);
+/* What calls cost so far and how many are open; of one sweep, or of all (NULL). */
+struct api_money {
+    struct call_ledger ledger;
+    uint64_t n_queued, n_in_flight;
+};
+struct api_money api_read_money(struct api *api, const struct sweep *only);
 json_t *json_calls_and_spend(struct api *api, const struct sweep *sweep); /* NULL sweep: all */
 
 #endif

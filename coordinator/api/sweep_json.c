@@ -1,6 +1,7 @@
 /* What a sweep looks like from outside. */
 #include "coordinator/api/operations.h"
 
+#include "coordinator/gateway/provider_config.h"
 #include "coordinator/sweep/label_engine.h"
 
 static double budget_of(const struct sweep_spec *spec)
@@ -65,21 +66,51 @@ static struct call_ledger read_ledgers(struct api *api, const struct sweep *only
     return sum;
 }
 
-json_t *json_calls_and_spend(struct api *api, const struct sweep *sweep)
+/* Requests on the wire now, of all sweeps: gateways know no more than the provider's total. */
+static uint64_t calls_in_flight(struct api *api)
 {
-    const struct call_ledger sum = read_ledgers(api, sweep);
+    uint64_t sum = 0;
+    for (size_t i = 0; api->providers && i < api->providers->n_providers; i++) {
+        struct call_provider_state state;
+        struct error ignored = {0};
+        if (call_provider_state_read(api->store, api->providers->providers[i].name, &state,
+                                     &ignored) == ST_OK)
+            sum += state.in_flight;
+    }
+    return sum;
+}
+
+static uint64_t calls_open(struct api *api, const struct sweep *only)
+{
     struct label_calls waiting = {0};
     for (size_t i = 0; i < registry_count(api->registry); i++) {
-        const struct sweep *each = registry_at(api->registry, i);
-        if ((!sweep || each == sweep) && each->engine && each->ops == &label_engine)
-            label_engine_calls(each, &waiting);
+        const struct sweep *sweep = registry_at(api->registry, i);
+        if ((!only || sweep == only) && sweep->engine && sweep->ops == &label_engine)
+            label_engine_calls(sweep, &waiting);
     }
+    return waiting.n_open;
+}
+
+struct api_money api_read_money(struct api *api, const struct sweep *only)
+{
+    const struct call_ledger sum = read_ledgers(api, only);
+    const uint64_t n_open = calls_open(api, only);
+    const uint64_t in_flight = n_open ? calls_in_flight(api) : 0;
+    return (struct api_money){.ledger = sum,
+                              .n_in_flight = in_flight < n_open ? in_flight : n_open,
+                              .n_queued = in_flight < n_open ? n_open - in_flight : 0};
+}
+
+json_t *json_calls_and_spend(struct api *api, const struct sweep *sweep)
+{
+    const struct api_money money = api_read_money(api, sweep);
+    const struct call_ledger *sum = &money.ledger;
     return json_pack("{s:{s:I s:I s:I s:I s:I s:I} s:{s:f s:f s:f s:I s:I}}", "calls", "queued",
-                     (json_int_t)waiting.n_queued, "in_flight", (json_int_t)waiting.n_in_flight,
-                     "done", (json_int_t)sum.calls, "cached", (json_int_t)sum.cached, "failed",
-                     (json_int_t)sum.failed, "uncertain", (json_int_t)sum.uncertain_calls, "spend",
-                     "dollars", (double)sum.spent_microdollars * 1e-6, "reserved_dollars",
-                     (double)sum.reserved_microdollars * 1e-6, "uncertain_dollars",
-                     (double)sum.uncertain_microdollars * 1e-6, "tokens_in",
-                     (json_int_t)sum.tokens_in, "tokens_out", (json_int_t)sum.tokens_out);
+                     (json_int_t)money.n_queued, "in_flight", (json_int_t)money.n_in_flight,
+                     "done", (json_int_t)sum->calls, "cached", (json_int_t)sum->cached, "failed",
+                     (json_int_t)sum->failed, "uncertain", (json_int_t)sum->uncertain_calls,
+                     "spend", "dollars", (double)sum->spent_microdollars * 1e-6,
+                     "reserved_dollars", (double)sum->reserved_microdollars * 1e-6,
+                     "uncertain_dollars", (double)sum->uncertain_microdollars * 1e-6, "tokens_in",
+                     (json_int_t)sum->tokens_in, "tokens_out", (json_int_t)sum->tokens_out);
 }

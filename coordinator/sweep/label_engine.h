@@ -5,7 +5,7 @@
 #include "coordinator/sweep/sweep.h"
 
 struct label_calls {
-    uint64_t n_queued, n_in_flight;
+    uint64_t n_open; /* queued or in flight */
 };
 /* Add the calls this sweep waits for. */
 void label_engine_calls(const struct sweep *sweep, struct label_calls *sum);

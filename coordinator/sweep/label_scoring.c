@@ -237,6 +237,6 @@ void label_scoring_calls(const struct label_scoring *scoring, struct label_calls
 {
     for (size_t i = 0; scoring && i < scoring->n_open; i++) {
         const struct label_session *session = &scoring->open[i]->session;
-        sum->n_queued += session->n_calls - session->n_answered;
+        sum->n_open += session->n_calls - session->n_answered;
     }
 }
