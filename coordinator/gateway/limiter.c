@@ -17,11 +17,12 @@ status_t limited_provider_init(struct limited_provider *out, const struct provid
     const double margin = fmin(LIMITER_JITTER_SECONDS, burst / 4);
     *out = (struct limited_provider){.provider = provider};
     out->limits = json_pack(
-        "{s:f, s:f, s:f, s:f, s:f, s:i, s:b, s:f, s:f, s:f}", "rpm",
+        "{s:f, s:f, s:f, s:f, s:f, s:i, s:b, s:b, s:f, s:f, s:f}", "rpm",
         rate * (double)provider->rpm, "itpm", rate * (double)provider->itpm, "otpm",
         rate * (double)provider->otpm, "tpm", rate * (double)provider->tpm, "burst_seconds",
         burst - margin, "max_in_flight", (int)provider->max_in_flight, "adaptive",
-        provider_is_adaptive(provider), "microdollars_in",
+        provider_is_adaptive(provider), "p90_output", provider->reserve_output == RESERVE_P90,
+        "microdollars_in",
         round(provider->dollars_per_million_input * 1e6), "microdollars_out",
         round(provider->dollars_per_million_output * 1e6), "day_microdollars",
         round(dollars_per_day * 1e6));

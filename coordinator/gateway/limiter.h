@@ -54,7 +54,7 @@ struct grant {
     uint64_t attempt;           /* unique over all calls and gateways */
     char sweep_id[CALL_NAME_MAX + 1];
     uint64_t tokens_in;         /* reserved */
-    uint64_t tokens_out;
+    uint64_t tokens_out;        /* most that the reply may have: max_tokens */
     int64_t microdollars;
     unsigned n_strikes;         /* failures that count so far */
     unsigned n_sends;           /* this one included */

@@ -173,6 +173,8 @@ local function weight_of(sweep)
 end
 
 -- The levels of the bucket at `now`: refilled at cap x scale, never above the burst depth.
+-- Output that is reserved on a guess (see learn_output) will mostly come back, and the endpoint's
+-- bucket is full meanwhile: a refill stops that much earlier.
 local function levels_now(bucket, limits, now)
   local caps, levels, depth = limit_caps(limits), {}, {}
   local scale = tonumber(bucket.scale or '1')
@@ -181,7 +183,11 @@ local function levels_now(bucket, limits, now)
     if caps[k] > 0 then
       depth[k] = math.max(caps[k] * scale * limits.burst_seconds / 60, k == 'r' and 1 or 0)
       local level = tonumber(bucket[k] or '') or depth[k]
-      levels[k] = math.min(depth[k], level + caps[k] * scale * elapsed / 60000)
+      local full = depth[k]
+      if k == 'o' or k == 't' then
+        full = math.max(full - tonumber(bucket.guessed or '0'), level)
+      end
+      levels[k] = math.min(depth[k], full, level + caps[k] * scale * elapsed / 60000)
     end
   end
   return levels, depth, scale
@@ -197,7 +203,7 @@ end
 
 local function read_bucket(limit)
   local names = {'r', 'i', 'o', 't', 'at', 'stop', 'scale', 'floor', 'lane', 'concurrency',
-                 'breaker', 'breaker_until', 'probe', 'ratio', 'ratio_dev', 'cut_at'}
+                 'breaker', 'breaker_until', 'probe', 'ratio', 'ratio_dev', 'cut_at', 'guessed'}
   local values = redis.call('HMGET', limit, unpack(names))
   local bucket = {}
   for i, name in ipairs(names) do bucket[name] = values[i] or nil end
@@ -210,12 +216,13 @@ local function book_uncertain(p, rid, r, reason, now)
                     uncertain_calls = 1})
   redis.call('HSET', UNCERTAIN, rid, cjson.encode({
     state = 'open', sweep = r.accounts[1], accounts = r.accounts, provider = p,
-    microdollars = r.cost, tokens_in = r.tokens_in, tokens_out = r.tokens_out,
+    microdollars = r.cost, tokens_in = r.tokens_in, tokens_out = r.tokens_out, out_max = r.out_max,
     gateway = r.gateway, reason = reason, unix_ms = math.floor(now)}))
 end
 
-local function drop_reservation(p, rid)
+local function drop_reservation(p, rid, r)
   redis.call('HDEL', reservation_key(p), rid)
   redis.call('ZREM', held_key(p), rid)
+  if r and r.is_guess then redis.call('HINCRBY', limit_key(p), 'guessed', int(-r.tokens_out)) end
 end
 

@@ -15,6 +15,12 @@ static const struct config_choice structured_choices[] = {
     {NULL, 0, false},
 };
 
+static const struct config_choice reserve_choices[] = {
+    {"max_tokens", RESERVE_MAX_TOKENS, false},
+    {"p90", RESERVE_P90, false},
+    {NULL, 0, false},
+};
+
 static const struct config_key provider_keys[] = {
     CONFIG_REQUIRED_TEXT(struct provider, name, "how sweeps call it; letters, digits, . _ -"),
     CONFIG_REQUIRED_TEXT(struct provider, base_url,
@@ -39,6 +45,8 @@ static const struct config_key provider_keys[] = {
                   "depth of the provider's own bucket, in seconds of its rate"),
     CONFIG_BOOL(struct provider, refund_unused, "true",
                 "tokens of max_tokens that were not used do not count against the limits"),
+    CONFIG_CHOICE(struct provider, reserve_output, reserve_choices, "max_tokens",
+                  "output that a call reserves of the limits; p90: what 9 of 10 replies need"),
     CONFIG_BOOL(struct provider, count_failures, "true",
                 "refused and failed requests count against the limits"),
     CONFIG_NUMBER(struct provider, dollars_per_million_input, 0, 1e6, "0", "USD",

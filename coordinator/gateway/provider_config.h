@@ -20,6 +20,13 @@ enum structured_output {
     STRUCTURED_JSON_SCHEMA  /* response_format {"type": "json_schema", ...}, strict */
 };
 
+/* How much output a send reserves of the token limits (of money always the worst case). */
+enum reserve_output {
+    RESERVE_MAX_TOKENS, /* never over the limit */
+    RESERVE_P90         /* what nine of ten replies stayed below: for endpoints that count output as
+                           it is written, where max_tokens would leave most of the limit unused */
+};
+
 struct provider {
     char *name;
     char *base_url;      /* up to and without "/chat/completions" */
@@ -34,6 +41,7 @@ struct provider {
     bool refund_unused;
     bool count_failures;
     double dollars_per_million_input, dollars_per_million_output;
+    enum reserve_output reserve_output;
     enum structured_output structured_output;
     bool logprobs;
     uint32_t timeout_seconds, connect_timeout_seconds;

@@ -3,10 +3,10 @@
 --
 -- ARGV 1 queue: provider whose calls are served   2 limit: provider that serves them (the same,
 --        or its fallback)   3 gateway   4 most grants   5 lease in ms
---      6 limits, JSON {rpm, itpm, otpm, tpm, burst_seconds, max_in_flight, adaptive,
+--      6 limits, JSON {rpm, itpm, otpm, tpm, burst_seconds, max_in_flight, adaptive, p90_output,
 --        microdollars_in, microdollars_out (per million tokens), day_microdollars}
 -- Returns {wait ms (-1: until the doorbell rings), reason, grants...}; a grant is
---   {id, attempt, sweep, input tokens, output tokens, microdollars, strikes, sends, body}.
+--   {id, attempt, sweep, input tokens, most output tokens, microdollars, strikes, sends, body}.
 local q, p, gateway = ARGV[1], ARGV[2], ARGV[3]
 local most, lease_ms, limits = tonumber(ARGV[4]), tonumber(ARGV[5]), cjson.decode(ARGV[6])
 local limit, held, reservations = limit_key(p), held_key(p), reservation_key(p)
@@ -16,9 +16,9 @@ local now = now_ms()
 local function reap()
   for _, rid in ipairs(redis.call('ZRANGEBYSCORE', held, '-inf', now, 'LIMIT', 0, 64)) do
     local raw = redis.call('HGET', reservations, rid)
-    drop_reservation(p, rid)
-    if raw then
-      local r = cjson.decode(raw)
+    local r = raw and cjson.decode(raw)
+    drop_reservation(p, rid, r)
+    if r then
       local id = string.match(rid, '^(.-)#')
       local reason = 'gateway ' .. r.gateway .. ' did not settle within its lease'
       book_uncertain(p, rid, r, reason, now)
@@ -90,8 +90,13 @@ local function estimate(head, bucket)
   if ratio > 0 then per_byte = math.min(1, ratio + 4 * tonumber(bucket.ratio_dev or '0')) end
   head.tokens_in = math.ceil(head.in_bytes * per_byte) + 8
   head.tokens_out = head.out_max
+  if limits.p90_output then
+    local seen = tonumber(redis.call('HGET', limit, 'p90:' .. head.out_max) or head.out_max)
+    head.tokens_out = math.min(head.out_max, math.ceil(seen))
+    head.is_guess = tonumber(redis.call('HGET', limit, 'p90:' .. head.out_max .. ':n') or '0') < 8
+  end
   local picodollars = head.tokens_in * limits.microdollars_in +
-                      head.tokens_out * limits.microdollars_out
+                      head.out_max * limits.microdollars_out -- money: always the worst case
   head.cost = math.ceil(picodollars / 1e6)
 end
 
@@ -204,12 +209,14 @@ local function grant(head, levels, vt)
   redis.call('ZADD', held, string.format('%.0f', now + lease_ms), rid)
   redis.call('HSET', reservations, rid, cjson.encode({
     accounts = accounts, gateway = gateway, cost = head.cost, tokens_in = head.tokens_in,
-    tokens_out = head.tokens_out, in_bytes = head.in_bytes, granted_ms = math.floor(now)}))
+    tokens_out = head.tokens_out, is_guess = head.is_guess, out_max = head.out_max,
+    in_bytes = head.in_bytes, granted_ms = math.floor(now)}))
+  if head.is_guess then redis.call('HINCRBY', limit, 'guessed', int(head.tokens_out)) end
   redis.call('HSET', call_key(id), 'state', 'granted', 'gateway', gateway, 'attempt', attempt)
   redis.call('HINCRBY', call_key(id), 'sends', 1)
   book(accounts, {reserved_microdollars = head.cost})
   local c = redis.call('HMGET', call_key(id), 'strikes', 'sends', 'body')
-  return {id, tostring(attempt), sweep, int(head.tokens_in), int(head.tokens_out), int(head.cost),
+  return {id, tostring(attempt), sweep, int(head.tokens_in), int(head.out_max), int(head.cost),
           c[1] or '0', c[2], c[3]}, rid
 end
 

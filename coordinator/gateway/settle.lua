@@ -63,7 +63,7 @@ elseif was == 'live' then
     book(r.accounts, {reserved_microdollars = -r.cost})
   end
 end
-drop_reservation(p, rid)
+drop_reservation(p, rid, was == 'live' and r or nil)
 if booking == 'moot' then return {'moot', 'none'} end
 
 -- 2. The limiter's levels: give back what was reserved and not used, take what was used beyond.
@@ -166,6 +166,28 @@ if was == 'live' and meta.charge == 'usage' and not meta.is_estimated and r.in_b
   end
   redis.call('HSET', limit, 'ratio', ratio, 'ratio_dev', dev)
 end
+
+-- What nine of ten replies to calls with this max_tokens stay below. The first eight replies
+-- decide where it begins (a slow descent from max_tokens would hand back tokens that the
+-- endpoint's bucket, full all the while, never had); then it moves up by 0.9 steps when a reply
+-- is longer and down by 0.1 when not.
+local function learn_output(out_max)
+  local name = 'p90:' .. out_max
+  local h = redis.call('HMGET', limit, name, name .. ':n', name .. ':longest')
+  local estimate, n = tonumber(h[1] or out_max), tonumber(h[2] or '0') + 1
+  local longest = math.max(tonumber(h[3] or '0'), meta.tokens_out)
+  if n < 8 then
+    redis.call('HSET', limit, name .. ':longest', longest)
+  elseif n == 8 then
+    estimate = 1.2 * longest
+    redis.call('HDEL', limit, name .. ':longest')
+  else
+    local step = 0.05 * estimate + 0.5
+    estimate = estimate + (meta.tokens_out > estimate and 0.9 or -0.1) * step
+  end
+  redis.call('HSET', limit, name, math.min(math.max(estimate, 1), out_max), name .. ':n', n)
+end
+if limits.p90_output and was == 'live' and meta.charge == 'usage' then learn_output(r.out_max) end
 
 -- 6. The breaker.
 local function open_breaker(kind, backoff_ms)

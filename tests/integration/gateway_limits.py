@@ -9,21 +9,21 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from gateway_bench import body_of, check, run
 
 WARM_SECONDS = 4
-MEASURED_SECONDS = int(os.environ.get("MEASURED_SECONDS", "15"))
+MEASURED_SECONDS = int(os.environ.get("MEASURED_SECONDS", "8"))
 
 
 def answered(bench):
     return [l for l in bench.log() if l["event"] == "answered" and l["status"] == 200]
 
 
-def utilisation(bench, rate_per_minute, n_gateways, amount):
+def utilisation(bench, rate_per_minute, n_gateways, amount, warm_seconds=WARM_SECONDS):
     """Run under load. After the first burst the endpoint's bucket gives exactly its rate, and the
     share of it that was used is what counts."""
     for i in range(n_gateways):
         bench.start_gateway("g%d" % i)
-    time.sleep(WARM_SECONDS + MEASURED_SECONDS + 2)
+    time.sleep(warm_seconds + MEASURED_SECONDS + 2)
     lines = answered(bench)
-    start = lines[0]["t"] + WARM_SECONDS
+    start = lines[0]["t"] + warm_seconds
     used = sum(amount(l) for l in lines if start < l["t"] <= start + MEASURED_SECONDS)
     stats = bench.stats()
     check(stats.get("violations", 0) == 0, "%d gateways: no request over the limit of %d seen" %
@@ -56,6 +56,16 @@ def three_gateways_use_the_token_limit(bench):
     bench.submit([body_of("call %d " % i + "words " * (i % 40), max_tokens=40)
                   for i in range(6000)])
     utilisation(bench, 200000, 3, lambda l: l["tokens_in"] + l["tokens_out"])
+
+
+def output_that_counts_as_it_is_written_is_reserved_by_experience(bench):
+    """max_tokens is 50 times what replies need: reserving it would use a tenth of the limit."""
+    bench.start_redis()
+    bench.start_server("--otpm", 60000, "--burst-seconds", 10, "--latency", 1, "--count-actual")
+    bench.write_providers({"name": "p", "otpm": 60000, "burst_seconds": 10, "max_in_flight": 512,
+                           "reserve_output": "p90"})
+    bench.submit([body_of("call %d" % i, max_tokens=512) for i in range(6000)])
+    utilisation(bench, 60000, 2, lambda l: l["tokens_out"], warm_seconds=12)
 
 
 def eight_gateways_and_four_sweeps(bench):
@@ -235,7 +245,8 @@ def a_cancelled_sweep_leaves_replies_and_ledger_alone(bench):
 
 if __name__ == "__main__":
     run([one_gateway_uses_the_request_limit, three_gateways_use_the_request_limit,
-         three_gateways_use_the_token_limit, eight_gateways_and_four_sweeps, three_sweeps_share_fairly,
+         three_gateways_use_the_token_limit,
+         output_that_counts_as_it_is_written_is_reserved_by_experience, eight_gateways_and_four_sweeps, three_sweeps_share_fairly,
          priority_goes_first_and_starves_nobody,
          a_budget_is_never_passed_and_a_raised_one_goes_on, a_daily_budget_holds_over_sweeps,
          an_overestimated_limit_is_found_by_the_429s,

@@ -7,14 +7,15 @@ limits the way providers do, misbehaves on request, and writes down everything t
     llm_server.py [--port 0] [--log FILE] [--faults FILE.json] [--responder FILE.py]
                   [--latency SECONDS] [--rpm N --itpm N --otpm N --tpm N] [--burst-seconds S]
                   [--window bucket|sliding] [--no-refund] [--failures-free] [--key KEY]
-                  [--slots N] [--tls CERT.pem KEY.pem]
+                  [--slots N] [--tls CERT.pem KEY.pem] [--count-actual]
 
 The first line on stdout is the port. GET /stats tells counters as JSON.
 
 Tokens: prompt = ceil(bytes of all message contents / 4) + 8 per message; completion =
 ceil(bytes of the content / 4), at most max_tokens. At admission a request costs its prompt tokens
 and max_tokens of output; with refunds the unused output comes back when the answer is done. A
-request over a limit gets 429 and counts as a violation.
+request over a limit gets 429 (with --count-actual output counts when it is done, and a request is over the
+limit when the output limit is used up) and counts as a violation.
 
 --slots N answers N requests at once and lets the others wait, as a self-hosted model does.
 
@@ -131,6 +132,7 @@ class Limits:
         self.caps = {name: getattr(args, name) for name in self.dims}
         self.refund = not args.no_refund
         self.failures_free = args.failures_free
+        self.count_actual = args.count_actual
 
     @staticmethod
     def needs(n_in, n_out):
@@ -138,6 +140,7 @@ class Limits:
 
     def admit(self, n_in, n_out):
         """None if admitted, else (dimension, seconds to wait)."""
+        n_out = 0 if self.count_actual else n_out
         needs = self.needs(n_in, n_out)
         for name, dim in self.dims.items():
             if not dim.room(needs[name]):
@@ -148,8 +151,13 @@ class Limits:
             dim.take(needs[name])
         return None
 
-    def give_back(self, unused_out):
-        if not self.refund:
+    def done(self, n_max, n_out):
+        """The answer is complete: n_out of n_max tokens were written."""
+        if self.count_actual:
+            unused_out = -n_out
+        elif self.refund:
+            unused_out = n_max - n_out
+        else:
             return
         for name in ("otpm", "tpm"):
             if name in self.dims:
@@ -289,7 +297,7 @@ class Server:
         if rule:
             done = await self.misbehave(writer, n, digest, body, rule)
             if done is not None:
-                self.limits.give_back(n_max)
+                self.limits.done(n_max, 0)
                 return done
         return await self.answer(writer, n, digest, body, rule or {})
 
@@ -332,7 +340,7 @@ class Server:
         else:
             await asyncio.sleep(seconds)
         text, n_in, n_out = self.envelope(body, rule)
-        self.limits.give_back(int(body.get("max_tokens", 16)) - n_out)
+        self.limits.done(int(body.get("max_tokens", 16)), n_out)
         self.stats["status_200"] += 1
         self.stats["tokens_in"] += n_in
         self.stats["tokens_out"] += n_out
@@ -404,6 +412,7 @@ def parse():
     parser.add_argument("--window", choices=("bucket", "sliding"), default="bucket")
     parser.add_argument("--no-refund", action="store_true")
     parser.add_argument("--failures-free", action="store_true")
+    parser.add_argument("--count-actual", action="store_true")
     parser.add_argument("--key")
     parser.add_argument("--slots", type=int, default=0)
     parser.add_argument("--tls", nargs=2)
