@@ -72,6 +72,8 @@ static status_t unreachable(struct store *store, struct error *err)
 static status_t check_reply(const redisReply *reply, struct error *err)
 {
     if (reply->type != REDIS_REPLY_ERROR) return ST_OK;
+    if (strncmp(reply->str, "LOADING", 7) == 0) /* started, but its log is still being read */
+        return error_set(err, ST_UNREACHABLE, "Redis: %s", reply->str);
     const bool ours = strncmp(reply->str, "FENCED", 6) == 0;
     return error_set(err, ours ? ST_CONFLICT : ST_INTERNAL, "Redis: %s", reply->str);
 }
@@ -81,7 +83,7 @@ static status_t greet(struct store *store, struct error *err, const char *a, con
                       const char *c)
 {
     const char *args[] = {a, b, c};
-    redisReply *reply = redisCommandArgv(store->redis, c ? 3 : 2, args, NULL);
+    redisReply *reply = redisCommandArgv(store->redis, c ? 3 : b ? 2 : 1, args, NULL);
     if (!reply) return unreachable(store, err);
     const status_t status = check_reply(reply, err);
     freeReplyObject(reply);
@@ -128,6 +130,7 @@ static status_t dial(struct store *store, struct error *err)
     if (!store->redis || store->redis->err) return unreachable(store, err);
     if (redisSetTimeout(store->redis, limit) != REDIS_OK) return unreachable(store, err);
     status = authenticate(store, &address, err);
+    if (status == ST_OK) status = greet(store, err, "PING", NULL, NULL); /* LOADING: not yet */
     for (size_t i = 0; status == ST_OK && i < store->n_scripts; i++)
         status = load_script(store, store->scripts[i], err);
     if (status != ST_OK) drop_connection(store);

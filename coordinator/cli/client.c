@@ -13,6 +13,7 @@ enum {
     RECONNECT_MAX_MS = 500,
     REFUSED_PATIENCE_MS = 300, /* refused this long by a stranger: nobody is there */
     ENDPOINT_SIZE = 512,
+    AWAY_RETRY_MS = 200, /* between two tries while the coordinator's store is away */
     EVENT_HEADER_BYTES = 6
 };
 static const char monitor_address[] = "inproc://client-monitor";
@@ -34,9 +35,11 @@ struct exchange {
     char *json; /* arguments as text, owned */
     uint64_t id;
     int64_t started_ms, deadline_ms;
-    bool was_refused; /* the last attempt to connect failed */
-    bool must_resend; /* the connection it went out on is gone */
-    json_t *result;   /* set when answered */
+    bool was_refused;  /* the last attempt to connect failed */
+    bool must_resend;  /* the connection it went out on is gone */
+    int64_t again_ms;  /* when to ask again, after the answer that its store is away; 0: no */
+    struct error away; /* what it said then */
+    json_t *result;    /* set when answered */
     bool is_answered;
 };
 
@@ -175,6 +178,25 @@ static status_t take_event(struct client *client, struct exchange *exchange, str
     return ST_OK;
 }
 
+/* An answer that is an error. "Away" is not the last word on what may be repeated: Redis comes
+ * back within seconds, and the user need not know. */
+static status_t take_refusal(struct exchange *exchange, struct transport_message *in,
+                             struct error *err)
+{
+    const char *text = zmq_msg_data(&in->bulk);
+    const size_t n = zmq_msg_size(&in->bulk);
+    const status_t told = in->wire.status <= ST_INTERNAL ? (status_t)in->wire.status : ST_INTERNAL;
+    struct error said = {0};
+    (void)error_set(&said, told, "%.*s", n < ERROR_TEXT_MAX ? (int)n : ERROR_TEXT_MAX,
+                    n ? text : status_name(told));
+    if (told == ST_UNREACHABLE && exchange->request->is_repeatable) {
+        exchange->away = said;
+        exchange->again_ms = now_ms() + AWAY_RETRY_MS;
+        return ST_OK;
+    }
+    return error_set(err, told, "%s", said.text);
+}
+
 static status_t take_answer(struct client *client, struct exchange *exchange, struct error *err)
 {
     struct transport_message *in = &client->incoming;
@@ -188,12 +210,7 @@ static status_t take_answer(struct client *client, struct exchange *exchange, st
     if (in->wire.type != WIRE_ANSWER || in->wire.id != exchange->id) return ST_OK; /* stale */
     const char *bulk = zmq_msg_data(&in->bulk);
     const size_t n_bulk = zmq_msg_size(&in->bulk);
-    if (in->wire.status != ST_OK) {
-        const status_t told =
-            in->wire.status <= ST_INTERNAL ? (status_t)in->wire.status : ST_INTERNAL;
-        return error_set(err, told, "%.*s", n_bulk < ERROR_TEXT_MAX ? (int)n_bulk : ERROR_TEXT_MAX,
-                         n_bulk ? bulk : status_name(told));
-    }
+    if (in->wire.status != ST_OK) return take_refusal(exchange, in, err);
     json_error_t problem;
     exchange->result = json_loadb(bulk, n_bulk, JSON_ALLOW_NUL, &problem);
     if (!json_is_object(exchange->result))
@@ -215,6 +232,8 @@ static status_t check_time(const struct client *client, const struct exchange *e
         return error_set(err, ST_UNREACHABLE,
                          "no coordinator answers at %s: start one with `interpctl up`",
                          client->endpoint);
+    if (now >= exchange->deadline_ms && exchange->away.status != ST_OK)
+        return error_set(err, ST_UNREACHABLE, "%s", exchange->away.text);
     if (now >= exchange->deadline_ms)
         return error_set(err, ST_UNREACHABLE, "%s: %s is connected but gave no answer in %.3g s",
                          exchange->request->operation, client->endpoint, (double)waited_ms / 1000);
@@ -229,7 +248,8 @@ static status_t wait_answer(struct client *client, struct exchange *exchange, st
     while (status == ST_OK && !exchange->is_answered) {
         int64_t wait_ms = exchange->deadline_ms - now_ms();
         if (wait_ms < 0) wait_ms = 0;
-        if (wait_ms > RECONNECT_MS && !client->is_connected) wait_ms = RECONNECT_MS;
+        if (wait_ms > RECONNECT_MS && (!client->is_connected || exchange->again_ms))
+            wait_ms = RECONNECT_MS;
         if (zmq_poll(items, 2, (long)wait_ms) < 0) items[0].revents = items[1].revents = 0;
         if (client->interrupt && *client->interrupt)
             return error_set(err, ST_CANCELLED, "%s: interrupted", exchange->request->operation);
@@ -239,6 +259,10 @@ static status_t wait_answer(struct client *client, struct exchange *exchange, st
             status = take_event(client, exchange, err);
         else
             status = check_time(client, exchange, err);
+        if (status == ST_OK && exchange->again_ms && now_ms() >= exchange->again_ms) {
+            exchange->again_ms = 0;
+            status = send_request(client, exchange, err);
+        }
     }
     return status;
 }

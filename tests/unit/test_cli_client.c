@@ -124,6 +124,37 @@ Test(cli_client, ignores_answers_to_other_requests)
     cli_router_stop(&router);
 }
 
+static status_t away_twice(void *context, const char *operation, const json_t *arguments,
+                           json_t **result, char *error)
+{
+    int *n_left = context;
+    if ((*n_left)-- > 0) {
+        (void)snprintf(error, 256, "Redis is away");
+        return ST_UNREACHABLE;
+    }
+    return echo(NULL, operation, arguments, result, error);
+}
+
+Test(cli_client, asks_again_while_the_store_is_away)
+{
+    int n_left = 2;
+    struct cli_router router = {.answer = away_twice, .context = &n_left};
+    struct error err;
+    json_t *result = NULL;
+    cli_router_start(&router, NULL);
+    struct client *client = connect_to(router.endpoint, 10000);
+    cr_expect_eq(ask(client, "submit", &result, &err), ST_OK, "%s", err.text);
+    cr_expect_eq(atomic_load(&router.n_requests), 3);
+    json_decref(result);
+    client_close(&client);
+    n_left = 1000;
+    client = connect_to(router.endpoint, 300);
+    cr_expect_eq(ask(client, "submit", &result, &err), ST_UNREACHABLE);
+    cr_expect_str_eq(err.text, "Redis is away");
+    client_close(&client);
+    cli_router_stop(&router);
+}
+
 Test(cli_client, refuses_an_answer_that_is_no_json)
 {
     struct cli_router router = {.answer = echo, .sends_garbage = true};
