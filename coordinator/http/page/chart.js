@@ -62,7 +62,7 @@ function legend(series, hidden, point) {
   return h("div", { class: "legend", role: "group", "aria-label": "States shown" },
     series.map(({ key, name, tone }) => h("button", { type: "button", class: "legend-item",
       "data-key": key, "data-action": "toggle-series", "data-series": key,
-      "aria-pressed": String(!hidden.has(key)) },
+      "aria-pressed": String(!hidden.has(key)), title: `show or hide: ${name}` },
     h("span", { class: `swatch fill-${tone}` }), name,
     h("span", { class: "legend-value" }, compact(point[key])))));
 }
@@ -97,7 +97,7 @@ export function stackedArea({ points, series, hidden, hover, label }) {
     legend(series, hidden, under ?? points.at(-1)),
     h("div", { class: "chart-body" },
       h("div", { class: "axis-y", "aria-hidden": "true" }, h("span", null, compact(top)),
-        h("span", null, compact(top / 2)), h("span", null, "0")),
+        h("span", null, top > 1 ? compact(top / 2) : ""), h("span", null, "0")),
       drawing,
       h("div", { class: "axis-x", "aria-hidden": "true" }, h("span", null, clock(shown[0].at)),
         h("span", null, under ? `at ${clock(under.at)}` : ""),

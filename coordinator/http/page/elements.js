@@ -10,12 +10,12 @@ export function panel({ title, side = null, className = "", id = null }, ...chil
     ...children);
 }
 
-/** One figure: {name, value, note, href, tone}. */
-export function tile({ name, value, note = null, tone = "", meterValue = null }) {
+/** One figure; `foot` is a meter or sparkline under it. */
+function tile({ name, value, note = null, tone = "", foot = null }) {
   return h("div", { class: `tile ${tone}`, "data-key": name },
-    h("dt", null, name), h("dd", null, value),
-    h("div", { class: "tile-note" }, note,
-      meterValue === null ? null : meter(meterValue, { label: name })));
+    h("dt", null, name),
+    h("dd", null, value, h("span", { class: "tile-note" }, note),
+      foot && h("span", { class: "tile-foot" }, foot)));
 }
 
 export function tiles(list) {

@@ -31,12 +31,15 @@ function token(text, value, top) {
 
 function windowOf(evidence, top) {
   const values = evidence.activations ?? [];
+  const peak = values.findIndex((value) => value === evidence.max);
   const where = `${evidence.document ?? evidence.document_key}, token ${count(evidence.offset)}`;
   return h("li", { class: "window", "data-key": `${evidence.document_key}/${evidence.offset}` },
     h("p", { class: "window-text", dir: "auto" },
       evidence.tokens.map((text, i) => token(text, values[i] ?? 0, top))),
     h("p", { class: "window-meta muted" },
-      h("span", { class: "num" }, `max ${significant(evidence.max)}`),
+      h("span", { class: "num" }, evidence.max > 0 ? `max ${significant(evidence.max)}` : "silent",
+        evidence.max > 0 && peak >= 0 && [" on ",
+          h("bdi", { class: "peak" }, visible(evidence.tokens[peak]))]),
       h("bdi", { class: "mono window-source" }, where)));
 }
 

@@ -32,11 +32,13 @@ export function rate(value) {
     "/s";
 }
 
-/** A fraction of 1: 0.6249 -> "62 %"; what is not whole never reads 100 %. */
+/** A part of a whole: 0.6249 -> "62 %". What is not all never reads 100 %, nor a little 0 %. */
 export function percent(fraction, digits = 0) {
   if (!isKnown(fraction)) return UNKNOWN;
-  const floor = 10 ** digits;
-  const shown = fraction < 1 ? Math.floor(fraction * 100 * floor + 1e-9) / floor : fraction * 100;
+  const step = 10 ** -digits;
+  const rounded = Number((fraction * 100).toFixed(digits));
+  if (fraction > 0 && rounded === 0) return `<${step}\u202f%`;
+  const shown = fraction < 1 && rounded >= 100 ? 100 - step : rounded;
   return `${shown.toFixed(digits)}\u202f%`;
 }
 
@@ -114,11 +116,11 @@ export function score(value, digits = 2) {
   return isKnown(value) ? value.toFixed(digits) : UNKNOWN;
 }
 
-/** An activation or statistic: four significant digits. */
+/** An activation or statistic, to so many significant digits: 2.4 -> "2.40" */
 export function significant(value, digits = 3) {
   if (!isKnown(value)) return UNKNOWN;
-  if (value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e6)) {
-    return value.toExponential(digits - 1);
-  }
-  return String(Number(value.toPrecision(digits)));
+  const size = Math.abs(value);
+  if (size === 0) return "0";
+  if (size < 1e-3 || size >= 1e6) return value.toExponential(digits - 1);
+  return size >= 10 ** digits ? grouped.format(value) : value.toPrecision(digits);
 }

@@ -11,7 +11,7 @@ function entry(label, now) {
     h("a", { class: "label-link", href: to.feature(label.sweep, label.feature) },
       h("bdi", { class: "label-text" }, label.label),
       h("span", { class: "label-meta" },
-        h("span", { class: "mono" }, `#${label.feature}`), badge(label.status),
+        h("span", { class: "mono", title: label.sweep }, `#${label.feature}`), badge(label.status),
         label.score === null ? null
           : h("span", { class: "num", title: "balanced accuracy on test windows" },
             score(label.score)),

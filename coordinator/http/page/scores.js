@@ -51,8 +51,10 @@ function tally({ counts }) {
 
 function against({ null: foreign, versus_lexical: versus }) {
   const list = [];
-  if (foreign && foreign.z !== null) list.push(`z ${significant(foreign.z)}`);
-  if (foreign && foreign.p !== null) list.push(`p ${significant(foreign.p, 2)}`);
+  if (foreign && foreign.z !== null) {
+    list.push(`z ${significant(foreign.z).replace("-", "\u2212")}`);
+  }
+  if (foreign && foreign.p !== null) list.push(`p ${Number(foreign.p.toPrecision(2))}`);
   if (versus && versus.difference !== null) {
     const sign = versus.difference >= 0 ? "+" : "\u2212";
     list.push(`${sign}${score(Math.abs(versus.difference))} to lexical`);

@@ -5,7 +5,7 @@ import { compact, count, dollars, percent, rate } from "./format.js";
 import { rateSeries, recentRate } from "./history.js";
 import { answer, store } from "./store.js";
 import { sparkline, stackedArea } from "./chart.js";
-import { emptyState, loading, panel, tiles } from "./elements.js";
+import { emptyState, loading, meter, panel, tiles } from "./elements.js";
 import { labelFeed } from "./label_feed.js";
 import { isFinal, sweepList } from "./sweep_list.js";
 import { workerTable } from "./worker_table.js";
@@ -19,64 +19,69 @@ export const SERIES = [
   { key: "dead", name: "Dead", tone: "dead" },
 ];
 
-function spendTile({ sweeps, spend }) {
+const spark = (series, tone, label) =>
+  series.values.length > 1 ? sparkline({ ...series, tone, label }) : null;
+
+function spendTile({ sweeps, spend, history }) {
   const budgets = sweeps.map((sweep) => sweep.budget_dollars).filter((budget) => budget !== null);
   const budget = budgets.reduce((sum, one) => sum + one, 0);
   const held = spend.reserved_dollars ? `, ${dollars(spend.reserved_dollars)} reserved` : "";
+  const series = { points: history, values: history.map((point) => point.dollars) };
   return { name: "Spend", value: dollars(spend.dollars),
     note: budgets.length ? `of ${dollars(budget)}${held}` : "no paid provider",
-    meterValue: budget > 0 ? spend.dollars / budget : null,
+    foot: budget > 0 ? meter(spend.dollars / budget, { label: "spend against budget" })
+      : spark(series, "ready", "spend"),
     tone: budget > 0 && spend.dollars > 0.9 * budget ? "is-warn" : "" };
 }
 
-function figures(overview) {
-  const { sweeps, workers, queue, calls, history } = overview;
-  const running = sweeps.filter((sweep) => sweep.state === "running").length;
-  const waiting = sweeps.filter((sweep) => !isFinal(sweep)).length - running;
+function callsTile({ calls, history }) {
+  const series = { points: history, values: history.map((point) => point.calls_in_flight) };
+  return { name: "Calls in flight", value: compact(calls.in_flight),
+    note: `${compact(calls.queued)} queued, ${compact(calls.done)} done` +
+      (calls.failed ? `, ${compact(calls.failed)} failed` : ""),
+    foot: spark(series, "info", "calls in flight") };
+}
+
+function sweepsTile({ sweeps }) {
+  const open = sweeps.filter((sweep) => !isFinal(sweep));
+  const running = open.filter((sweep) => sweep.state === "running");
+  const part = running.reduce((sum, sweep) => sum + sweep.progress, 0) / running.length;
+  return { name: "Sweeps running", value: count(running.length),
+    note: open.length > running.length ? `${count(open.length - running.length)} waiting`
+      : `${count(sweeps.length)} in all`,
+    foot: meter(running.length ? part : 0, { label: "mean progress of running sweeps" }) };
+}
+
+function workersTile({ workers }) {
   const busy = workers.filter((worker) => worker.state === "busy").length;
-  const total = queue.ready + queue.leased + queue.done + queue.dead;
+  return { name: "Workers busy", value: `${count(busy)} / ${count(workers.length)}`,
+    note: workers.length ? "connected" : "none connected", tone: workers.length ? "" : "is-warn",
+    foot: meter(workers.length ? busy / workers.length : 0, { label: "busy workers" }) };
+}
+
+function figures(overview) {
+  const { queue, history } = overview;
   return tiles([
-    { name: "Sweeps running", value: count(running),
-      note: waiting ? `${count(waiting)} waiting` : `${count(sweeps.length)} in all` },
-    { name: "Units waiting", value: compact(queue.ready),
-      note: total ? `${compact(queue.leased)} leased, ${percent(queue.done / total)} done`
-        : "nothing queued" },
-    { name: "Labels", value: rate(recentRate(history, "labelled")), note: "last 15 s" },
-    { name: "Workers busy", value: `${count(busy)} / ${count(workers.length)}`,
-      note: workers.length ? "connected" : "none connected",
-      tone: workers.length ? "" : "is-warn" },
-    { name: "Calls in flight", value: compact(calls.in_flight),
-      note: `${compact(calls.queued)} queued, ${compact(calls.cached)} cached` +
-        (calls.failed ? `, ${compact(calls.failed)} failed` : "") },
+    sweepsTile(overview),
+    { name: "Labels", value: rate(recentRate(history, "labelled")), note: "mean of 15 s",
+      foot: spark(rateSeries(history, "labelled"), "done", "labels per second") },
+    { name: "Units settled", value: rate(recentRate(history, "done")),
+      note: `${compact(queue.ready)} ready, ${compact(queue.leased)} leased`,
+      foot: spark(rateSeries(history, "done"), "leased", "units per second") },
+    workersTile(overview),
+    callsTile(overview),
     spendTile(overview),
   ]);
 }
 
 function queuePanel({ history }) {
-  const enough = history.length > 1;
   const last = history.at(-1);
-  return panel({ title: "Queue", side: "units by state, last 10 minutes", className: "span-2" },
-    enough ? stackedArea({ points: history, series: SERIES, hidden: store.ui.hiddenSeries,
+  const isUsed = history.some((point) => SERIES.some(({ key }) => point[key] > 0));
+  return panel({ title: "Queue", side: "units by state, last 10 minutes" },
+    history.length > 1 && isUsed ? stackedArea({ points: history, series: SERIES, hidden: store.ui.hiddenSeries,
       hover: store.ui.hoverFraction,
       label: `Units by state: ${SERIES.map(({ key, name }) => `${last[key]} ${name}`).join(", ")}` })
-      : emptyState("Gathering", "The chart begins with the second point."));
-}
-
-function trend(name, value, series, tone) {
-  const isEnough = series.values.length > 1;
-  return h("div", { class: "trend", "data-key": name },
-    h("div", { class: "trend-head" }, h("span", null, name), h("strong", null, value)),
-    isEnough ? sparkline({ ...series, tone, label: `${name}, now ${value}` })
-      : h("div", { class: "sparkline" }));
-}
-
-function pacePanel({ history, calls, spend }) {
-  const plain = (key) => ({ points: history, values: history.map((point) => point[key]) });
-  return panel({ title: "Pace", side: "last 10 minutes" },
-    trend("Labels", rate(recentRate(history, "labelled")), rateSeries(history, "labelled"), "done"),
-    trend("Units settled", rate(recentRate(history, "done")), rateSeries(history, "done"), "leased"),
-    trend("Calls in flight", compact(calls.in_flight), plain("calls_in_flight"), "info"),
-    trend("Spend", dollars(spend.dollars), plain("dollars"), "ready"));
+      : emptyState("The queue is empty", "No unit of work waited, ran or failed."));
 }
 
 export const overviewView = {
@@ -99,11 +104,11 @@ export const overviewView = {
       h("h1", { class: "hidden" }, "Overview"),
       figures(overview),
       h("div", { class: "columns" },
-        queuePanel(overview),
-        pacePanel(overview),
-        panel({ title: "Sweeps", side: sweeps.length ? `${count(sweeps.length)} newest first` : null,
-          className: "span-2" }, sweepList(sweeps, now)),
-        panel({ title: "Newest labels", className: "tall" }, labelFeed(labels, now))),
+        h("div", { class: "stack" }, queuePanel(overview),
+          panel({ title: "Sweeps", side: sweeps.length > 1 ? "newest first" : null },
+            sweepList(sweeps, now))),
+        panel({ title: "Newest labels", side: "as they arrive", className: "fills" },
+          labelFeed(labels, now))),
       panel({ title: "Workers" }, workerTable(workers, now)),
     ];
   },

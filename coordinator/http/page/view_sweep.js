@@ -67,7 +67,7 @@ function figures(sweep) {
   { name: "Spend", value: dollars(spend.dollars),
     note: budget === null ? `${compact(spend.tokens_in + spend.tokens_out)} tokens`
       : `of ${dollars(budget)}, ${compact(spend.tokens_in + spend.tokens_out)} tokens`,
-    meterValue: budget ? spend.dollars / budget : null }]);
+    foot: budget ? meter(spend.dollars / budget, { label: "spend against budget" }) : null }]);
 }
 
 /** Where a phase stands: behind, at work, or ahead. */
@@ -112,8 +112,8 @@ function statusesPanel(sweep) {
   return panel({ title: "Statuses", side: "every feature has exactly one" },
     total ? [shareBar(parts, "features by status"),
       h("ul", { class: "shares" }, parts.map(({ name, tone, value }) =>
-        h("li", { "data-key": name }, h("span", { class: `swatch fill-${tone}` }), name,
-          h("span", { class: "num" }, count(value)),
+        h("li", { "data-key": name }, h("span", { class: `swatch fill-${tone}` }),
+          h("span", { class: "share-name" }, name), h("span", { class: "num" }, count(value)),
           h("span", { class: "num muted" }, percent(value / total, 1)))))]
       : emptyState("Not yet", "Features are told apart once the capture is merged."));
 }
