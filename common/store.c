@@ -16,6 +16,7 @@ struct store {
     int timeout_ms;
     struct store_script *scripts[STORE_SCRIPTS_MAX]; /* borrowed */
     size_t n_scripts;
+    bool has_lost_scripts; /* somebody flushed them: connect anew, which loads them */
     size_t n_queued;
 };
 
@@ -58,6 +59,7 @@ static void drop_connection(struct store *store)
     if (store->redis) redisFree(store->redis);
     store->redis = NULL;
     store->n_queued = 0;
+    store->has_lost_scripts = false;
 }
 
 static status_t unreachable(struct store *store, struct error *err)
@@ -69,11 +71,23 @@ static status_t unreachable(struct store *store, struct error *err)
     return error_set(err, ST_UNREACHABLE, "Redis at %s: %s", at ? at + 1 : store->url, cause);
 }
 
-static status_t check_reply(const redisReply *reply, struct error *err)
+/* Errors that pass by themselves: the server is there and cannot do it now. To the caller they
+ * are what a lost connection is: nothing was done, ask again. */
+static bool is_passing(const char *text)
+{
+    static const char *const codes[] = {"LOADING ",  "MASTERDOWN ", "READONLY ",    "OOM ",
+                                        "MISCONF ",  "NOSCRIPT ",   "CLUSTERDOWN ", "NOREPLICAS ",
+                                        "BUSY Redis"};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        if (strncmp(text, codes[i], strlen(codes[i])) == 0) return true;
+    return false;
+}
+
+static status_t check_reply(struct store *store, const redisReply *reply, struct error *err)
 {
     if (reply->type != REDIS_REPLY_ERROR) return ST_OK;
-    if (strncmp(reply->str, "LOADING", 7) == 0) /* started, but its log is still being read */
-        return error_set(err, ST_UNREACHABLE, "Redis: %s", reply->str);
+    if (strncmp(reply->str, "NOSCRIPT", 8) == 0) store->has_lost_scripts = true;
+    if (is_passing(reply->str)) return error_set(err, ST_UNREACHABLE, "Redis: %s", reply->str);
     const bool ours = strncmp(reply->str, "FENCED", 6) == 0;
     return error_set(err, ours ? ST_CONFLICT : ST_INTERNAL, "Redis: %s", reply->str);
 }
@@ -85,7 +99,7 @@ static status_t greet(struct store *store, struct error *err, const char *a, con
     const char *args[] = {a, b, c};
     redisReply *reply = redisCommandArgv(store->redis, c ? 3 : b ? 2 : 1, args, NULL);
     if (!reply) return unreachable(store, err);
-    const status_t status = check_reply(reply, err);
+    const status_t status = check_reply(store, reply, err);
     freeReplyObject(reply);
     return status;
 }
@@ -109,13 +123,14 @@ static status_t load_script(struct store *store, struct store_script *script, st
 {
     redisReply *reply = redisCommand(store->redis, "SCRIPT LOAD %s", script->source);
     if (!reply) return unreachable(store, err);
-    status_t status = check_reply(reply, err);
+    status_t status = check_reply(store, reply, err);
     if (status == ST_OK && reply->type == REDIS_REPLY_STRING && reply->len == 40)
         (void)snprintf(script->sha1_hex, sizeof script->sha1_hex, "%s", reply->str);
-    else
-        status = error_set(err, ST_INTERNAL, "script %s: unexpected reply", script->name);
+    else if (status == ST_OK)
+        status = error_set(err, ST_INTERNAL, "unexpected reply");
     freeReplyObject(reply);
-    return status == ST_OK ? ST_OK : error_wrap(err, "script %s", script->name);
+    if (status != ST_OK) (void)error_wrap(err, "script %s", script->name);
+    return status;
 }
 
 static status_t dial(struct store *store, struct error *err)
@@ -139,7 +154,7 @@ static status_t dial(struct store *store, struct error *err)
 
 status_t store_connect(struct store *store, struct error *err)
 {
-    if (store->redis && !store->redis->err) return ST_OK;
+    if (store->redis && !store->redis->err && !store->has_lost_scripts) return ST_OK;
     drop_connection(store);
     return dial(store, err);
 }
@@ -183,7 +198,7 @@ static status_t take_reply(struct store *store, void *raw, redisReply **out, str
 {
     redisReply *reply = raw;
     if (!reply) return unreachable(store, err);
-    const status_t status = check_reply(reply, err);
+    const status_t status = check_reply(store, reply, err);
     if (status != ST_OK || !out)
         freeReplyObject(reply);
     else
@@ -193,8 +208,11 @@ static status_t take_reply(struct store *store, void *raw, redisReply **out, str
 
 static status_t ready_to_run(struct store *store, struct error *err)
 {
-    if (store->n_queued)
-        return error_set(err, ST_INTERNAL, "%zu commands wait in the pipeline", store->n_queued);
+    if (store->n_queued) { /* a caller gave up between queue and drain: nothing was sent */
+        const size_t n_queued = store->n_queued;
+        drop_connection(store);
+        return error_set(err, ST_INTERNAL, "%zu commands were left in the pipeline", n_queued);
+    }
     return store_connect(store, err);
 }
 
@@ -324,7 +342,7 @@ status_t store_drain(struct store *store, store_reply_fn *on_reply, void *contex
         void *raw = NULL;
         if (!store->redis || redisGetReply(store->redis, &raw) != REDIS_OK || !raw)
             return unreachable(store, err);
-        const status_t reply_status = check_reply(raw, err);
+        const status_t reply_status = check_reply(store, raw, err);
         if (status == ST_OK) status = reply_status;
         if (on_reply) on_reply(context, i, raw);
         freeReplyObject(raw);

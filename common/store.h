@@ -41,8 +41,10 @@ MUST_CHECK status_t store_register_script(struct store *store, struct store_scri
 
 /* Run one command (hiredis format: %s, %b, %d, %lld). On ST_OK *reply is the caller's
  * (freeReplyObject); reply may be NULL to drop it. A Redis error reply is ST_CONFLICT when it
- * starts with an upper-case code of our scripts ("FENCED", ...), else ST_INTERNAL, with its
- * text. Must not be called between store_queue and store_drain. */
+ * starts with the code of our scripts ("FENCED"), ST_UNREACHABLE when it passes by itself
+ * (LOADING, READONLY, OOM, MISCONF, NOSCRIPT ...: nothing was done, ask again), else ST_INTERNAL,
+ * with its text. Must not be called between store_queue and store_drain: it fails, and drops what
+ * was queued. */
 MUST_CHECK status_t store_run(struct store *store, redisReply **reply, struct error *err,
                               const char *format, ...);
 MUST_CHECK status_t store_run_argv(struct store *store, redisReply **reply, size_t n_args,
