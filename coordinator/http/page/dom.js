@@ -61,17 +61,29 @@ function findMatch(cursor, wanted, keyed) {
   const key = wanted.dataset?.key;
   if (key !== undefined) {
     const known = keyed.get(key);
+    keyed.delete(key); // a key that comes twice stands for one node only
     return known && isSameKind(known, wanted) ? known : null;
   }
   return cursor && isSameKind(cursor, wanted) ? cursor : null;
 }
 
+/** Children with a key, by key; those that are not wanted any more leave first, so that nobody
+ * has to move (a node that moves loses focus) because a neighbour went. */
+function keyedChildren(target, source) {
+  const wanted = new Set([...source.children].map((child) => child.dataset.key));
+  const keyed = new Map();
+  for (const child of [...target.children]) {
+    const { key } = child.dataset;
+    if (key === undefined) continue;
+    if (wanted.has(key) && !keyed.has(key)) keyed.set(key, child);
+    else child.remove();
+  }
+  return keyed;
+}
+
 /** Make the children of `target` equal to those of `source`; `source` is used up. */
 export function patch(target, source) {
-  const keyed = new Map();
-  for (const child of target.children) {
-    if (child.dataset.key !== undefined) keyed.set(child.dataset.key, child);
-  }
+  const keyed = keyedChildren(target, source);
   let cursor = target.firstChild;
   for (const wanted of [...source.childNodes]) {
     const match = findMatch(cursor, wanted, keyed);

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""The page's own modules, imported in headless Chromium from the running coordinator: number
+formats, rates, routes, and the patching of the document."""
+import json
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import chromium
+import http_cluster
+from http_cluster import Cluster, check
+
+FORMATS = [
+    ("count(16384)", "16,384"), ("count(null)", "\u2014"), ("count(0)", "0"),
+    ("compact(0)", "0"), ("compact(999)", "999"), ("compact(1000)", "1k"),
+    ("compact(1234)", "1.2k"), ("compact(16384)", "16.4k"), ("compact(999960)", "1M"),
+    ("compact(123456)", "123k"), ("compact(2500000)", "2.5M"), ("compact(NaN)", "\u2014"),
+    ("rate(0)", "0/s"), ("rate(0.42)", "0.42/s"), ("rate(3.14)", "3.1/s"),
+    ("rate(12345)", "12.3k/s"), ("rate(null)", "\u2014"),
+    ("percent(0)", "0\u202f%"), ("percent(0.6249)", "62\u202f%"), ("percent(0.9999)", "99\u202f%"),
+    ("percent(1)", "100\u202f%"), ("percent(0.001)", "<1\u202f%"),
+    ("percent(0.0001, 1)", "<0.1\u202f%"), ("percent(0.9999, 1)", "99.9\u202f%"),
+    ("share(0.00012)", "0.012\u202f%"), ("share(0)", "0\u202f%"),
+    ("duration(0.35)", "350\u202fms"), ("duration(4.25)", "4.3s"), ("duration(59.4)", "59s"),
+    ("duration(200)", "3m 20s"), ("duration(59.7)", "1m 00s"), ("duration(7380)", "2h 03m"),
+    ("duration(93600)", "1d 2h"), ("duration(null)", "\u2014"),
+    ("roughly(0.2)", "1s"), ("roughly(7.2)", "7s"), ("roughly(200.4)", "3m 20s"),
+    ("ago('2026-01-01T00:00:00Z', '2026-01-01T00:03:20Z')", "3m 20s ago"),
+    ("ago('2026-01-01T00:00:01Z', '2026-01-01T00:00:00Z')", "now"), ("ago(null, 'x')", "\u2014"),
+    ("dollars(0)", "$0"), ("dollars(0.0042)", "$0.0042"), ("dollars(1.5)", "$1.50"),
+    ("dollars(12345.6)", "$12,346"), ("dollars(null)", "\u2014"),
+    ("bytes(512)", "512 B"), ("bytes(11243520)", "10.7 MiB"), ("bytes(3 * 2 ** 30)", "3.0 GiB"),
+    ("score(0.5)", "0.50"), ("score(null)", "\u2014"), ("significant(2.4)", "2.40"),
+    ("significant(0)", "0"), ("significant(123460, 4)", "123,460"), ("significant(1e-7)", "1.00e-7"),
+]
+
+
+def numbers_read_well(module):
+    for expression, want in FORMATS:
+        got = module("format", f"m.{expression}")
+        check(got == want, f"{expression} gave {got!r}, not {want!r}")
+
+
+def rates_never_fall_below_zero(module):
+    points = [{"at": f"2026-01-01T00:00:0{i}Z", "n": n} for i, n in enumerate((0, 10, 30, 0, 5))]
+    text = json.dumps(points)
+    check(module("history", f"m.recentRate({text}, 'n')") == 35 / 4, "a fall counts as nothing")
+    check(module("history", f"m.recentRate({text}, 'n', 1)") == 5, "of the last second")
+    check(module("history", f"m.recentRate({text}.slice(0, 1), 'n')") is None, "one point: unknown")
+    check(module("history", f"m.rateSeries({text}, 'n').values") == [10, 20, 0, 5], "step by step")
+    series = module("history", f"m.rateSeries({text}, 'n', 2)")
+    check(series["values"] == [15, 2.5], "in groups")
+    check([point["at"] for point in series["points"]] == [points[2]["at"], points[4]["at"]], "ends")
+
+
+def addresses_name_views(module):
+    check(module("router", "m.match('sweeps/:sweep', ['sweeps', 'a'])") == {"sweep": "a"}, "match")
+    check(module("router", "m.match('sweeps/:sweep', ['sweeps'])") is None, "too short")
+    check(module("router", "m.match('', [])") == {}, "the overview")
+    check(module("router", "m.to.sweep('a/b?c')") == "#/sweeps/a%2Fb%3Fc", "escaped")
+    check(module("router", "m.to.feature('d-1', 7)") == "#/sweeps/d-1/features/7", "feature")
+
+
+def patching_keeps_what_is_there(module):
+    def patched(before, after, ask):
+        return module("dom", """(() => {
+            const list = (keys) => m.h('ul', null, keys.map((key) => m.h('li',
+              { 'data-key': key || null }, m.h('a', { href: '#' + key }, key))));
+            const screen = list(%s); document.body.append(screen);
+            const old = [...screen.children];
+            old[1]?.firstChild.focus();
+            m.patch(screen, list(%s));
+            const got = { keys: [...screen.children].map((e) => e.textContent),
+              kept: [...screen.children].map((e) => old.indexOf(e)),
+              focus: document.activeElement.textContent };
+            screen.remove(); return got%s; })()""" % (json.dumps(before), json.dumps(after), ask))
+    got = patched(["a", "b", "c"], ["n", "a", "b", "c"], "")
+    check(got == {"keys": ["n", "a", "b", "c"], "kept": [-1, 0, 1, 2], "focus": "b"}, got)
+    got = patched(["a", "b", "c"], ["b", "x"], "")
+    check(got == {"keys": ["b", "x"], "kept": [1, -1], "focus": "b"}, got)
+    check(patched(["a", "b"], ["b", "a"], ".keys") == ["b", "a"], "another order")
+    check(patched(["a", "a"], ["a", "a", "a"], ".keys") == ["a", "a", "a"], "a key that repeats")
+    check(patched(["a", "b"], [], ".keys") == [], "emptied")
+    check(patched(["", ""], ["", "", ""], ".kept") == [0, 1, -1], "without keys: by place")
+
+
+def text_stays_text(module):
+    got = module("dom", "((e) => [e.getAttribute('title'), e.textContent, e.children.length])("
+                 "m.h('p', {title: '<b>'}, '<img src=x>', null, false, 0, ['&amp;']))")
+    check(got == ["<b>", "<img src=x>0&amp;", 0], got)
+
+
+def main():
+    if not chromium.find():
+        print("chromium is not here: scripts/bootstrap --browser")
+        return 77
+    with Cluster() as cluster, chromium.Page() as page:
+        cluster.start_redis()
+        cluster.start_coordinator()
+        page.open(cluster.address + "/")
+
+        def module(name, expression):
+            return page.value(f"import('/static/{name}.js').then((m) => {expression})")
+
+        numbers_read_well(module)
+        rates_never_fall_below_zero(module)
+        addresses_name_views(module)
+        patching_keeps_what_is_there(module)
+        text_stays_text(module)
+    print(f"{http_cluster.N_CHECKS} checks passed")
+    return 0
+
+
+sys.exit(main())
