@@ -18,8 +18,8 @@ struct bell {
     void *context;
     atomic_bool should_stop;
     atomic_bool has_rung;
-    struct store *store;       /* the thread's alone */
-    char cursor[CURSOR_SIZE];  /* the thread's alone */
+    struct store *store;      /* the thread's alone */
+    char cursor[CURSOR_SIZE]; /* the thread's alone */
 };
 
 static void pause_ms(long ms)

@@ -51,8 +51,7 @@ status_t call_queue_submit(struct call_client *client, const struct call *call,
     if (!call_name_is_valid(sweep_id))
         return error_set(err, ST_BAD_INPUT, "sweep id '%.80s' is not valid", sweep_id);
     if (priority > CALL_PRIORITY_MAX)
-        return error_set(err, ST_BAD_INPUT, "priority %u, at most %d", priority,
-                         CALL_PRIORITY_MAX);
+        return error_set(err, ST_BAD_INPUT, "priority %u, at most %d", priority, CALL_PRIORITY_MAX);
     (void)snprintf(key, sizeof key, "interp:call:%s", call->id);
     (void)snprintf(priority_text, sizeof priority_text, "%u", priority);
     (void)snprintf(n_bytes_text, sizeof n_bytes_text, "%zu", call->n_body_bytes);
@@ -89,8 +88,7 @@ static void keep_cursor(char cursor[CALL_CURSOR_SIZE], const redisReply *entry)
 status_t call_cursor_now(struct store *store, char cursor[CALL_CURSOR_SIZE], struct error *err)
 {
     redisReply *reply = NULL;
-    const status_t status =
-        store_run(store, &reply, err, "XREVRANGE interp:replies + - COUNT 1");
+    const status_t status = store_run(store, &reply, err, "XREVRANGE interp:replies + - COUNT 1");
     if (status != ST_OK) return error_wrap(err, "position of announcements");
     (void)snprintf(cursor, CALL_CURSOR_SIZE, "0-0");
     if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 1)
@@ -123,11 +121,11 @@ status_t call_announcements(struct store *store, char cursor[CALL_CURSOR_SIZE], 
     redisReply *reply = NULL;
     *n_out = 0;
     const status_t status =
-        block_ms < 0 ? store_run(store, &reply, err, "XREAD COUNT %llu STREAMS interp:replies %s",
-                                 (unsigned long long)cap, cursor)
-                     : store_run(store, &reply, err,
-                                 "XREAD COUNT %llu BLOCK %d STREAMS interp:replies %s",
-                                 (unsigned long long)cap, block_ms ? block_ms : 1, cursor);
+        block_ms < 0
+            ? store_run(store, &reply, err, "XREAD COUNT %llu STREAMS interp:replies %s",
+                        (unsigned long long)cap, cursor)
+            : store_run(store, &reply, err, "XREAD COUNT %llu BLOCK %d STREAMS interp:replies %s",
+                        (unsigned long long)cap, block_ms ? block_ms : 1, cursor);
     if (status != ST_OK) return error_wrap(err, "announcements of replies");
     if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 &&
         reply->element[0]->elements == 2) {

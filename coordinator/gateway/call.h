@@ -25,10 +25,10 @@
 #include <stdint.h>
 
 enum {
-    CALL_BODY_MAX = 1 << 20,    /* bytes of a canonical body */
-    CALL_OUTPUT_MAX = 1 << 20,  /* tokens that max_tokens may ask for */
-    CALL_NAME_MAX = 64,         /* bytes of a provider's, sweep's or tag's name */
-    CALL_PRIORITY_MAX = 9       /* 0 is the least; 5 is usual */
+    CALL_BODY_MAX = 1 << 20,   /* bytes of a canonical body */
+    CALL_OUTPUT_MAX = 1 << 20, /* tokens that max_tokens may ask for */
+    CALL_NAME_MAX = 64,        /* bytes of a provider's, sweep's or tag's name */
+    CALL_PRIORITY_MAX = 9      /* 0 is the least; 5 is usual */
 };
 
 /* ---- asking ------------------------------------------------------------------------------ */
@@ -37,9 +37,9 @@ enum {
 struct call {
     char id[HASH_HEX_SIZE];
     char provider[CALL_NAME_MAX + 1];
-    char *body;           /* JSON, compact, sorted keys; owned */
+    char *body; /* JSON, compact, sorted keys; owned */
     size_t n_body_bytes;
-    uint64_t max_tokens;  /* most output tokens, from the body */
+    uint64_t max_tokens; /* most output tokens, from the body */
 };
 
 /* `body` is a chat-completions request (borrowed): "model" (text), "messages" (not empty) and
@@ -109,15 +109,15 @@ enum call_state {
 
 struct call_reply {
     enum call_state state;
-    char *content;            /* message text, NUL-terminated, may hold NULs; NULL unless done */
+    char *content; /* message text, NUL-terminated, may hold NULs; NULL unless done */
     size_t n_content_bytes;
-    char *logprobs;           /* JSON text of choices[0].logprobs, NULL if absent */
-    char *reason;             /* why it failed or waits, NULL if nothing is known */
-    char finish_reason[32];   /* "stop", "length", ... */
-    uint64_t tokens_in;       /* as booked */
+    char *logprobs;         /* JSON text of choices[0].logprobs, NULL if absent */
+    char *reason;           /* why it failed or waits, NULL if nothing is known */
+    char finish_reason[32]; /* "stop", "length", ... */
+    uint64_t tokens_in;     /* as booked */
     uint64_t tokens_out;
-    int64_t microdollars;     /* as booked */
-    bool is_estimated;        /* the provider's usage was missing or absurd */
+    int64_t microdollars; /* as booked */
+    bool is_estimated;    /* the provider's usage was missing or absurd */
     uint64_t latency_ms;
 };
 
@@ -136,8 +136,7 @@ void call_reply_fini(struct call_reply *reply);
 /* Budget (microdollars; < 0: none) and fair-share weight (> 0, usually 1) of a sweep. Wakes
  * gateways, so that a raised budget takes effect at once. */
 MUST_CHECK status_t call_set_budget(struct store *store, const char *sweep_id,
-                                    int64_t budget_microdollars, double weight,
-                                    struct error *err);
+                                    int64_t budget_microdollars, double weight, struct error *err);
 
 struct call_ledger {
     int64_t budget_microdollars; /* -1: none */
@@ -145,8 +144,8 @@ struct call_ledger {
     int64_t spent_microdollars;
     int64_t uncertain_microdollars;
     uint64_t tokens_in, tokens_out;
-    uint64_t calls;           /* paid for, with known usage */
-    uint64_t cached;          /* answered by a reply that was there or on its way */
+    uint64_t calls;  /* paid for, with known usage */
+    uint64_t cached; /* answered by a reply that was there or on its way */
     uint64_t failed;
     uint64_t uncertain_calls; /* sends whose fate is unknown; listed in interp:uncertain */
     uint64_t estimated_calls; /* paid calls whose usage is our estimate */
@@ -161,9 +160,9 @@ struct call_uncertain {
     uint64_t attempt;
     char sweep_id[CALL_NAME_MAX + 1];
     char provider[CALL_NAME_MAX + 1];
-    int64_t microdollars;    /* worst case, booked */
+    int64_t microdollars; /* worst case, booked */
     int64_t unix_ms;
-    bool is_settled;         /* its usage turned up later and was booked instead */
+    bool is_settled; /* its usage turned up later and was booked instead */
     char reason[160];
 };
 /* Every listed send (of one sweep, or all if sweep_id is NULL). The caller frees *out.

@@ -55,8 +55,7 @@ static status_t name_call(struct call *call, const char *model, struct error *er
     return status;
 }
 
-status_t call_prepare(struct call *out, const char *provider, const json_t *body,
-                      struct error *err)
+status_t call_prepare(struct call *out, const char *provider, const json_t *body, struct error *err)
 {
     struct call call = {.n_body_bytes = 0};
     if (!call_name_is_valid(provider))

@@ -16,8 +16,8 @@ status_t call_set_budget(struct store *store, const char *sweep_id, int64_t budg
         return error_set(err, ST_BAD_INPUT, "weight %g: more than 0, at most 1e6", weight);
     status_t status = store_queue(store, err, "HSET interp:ledger:%s weight %f", sweep_id, weight);
     if (status == ST_OK && budget_microdollars >= 0)
-        status = store_queue(store, err, "HSET interp:ledger:%s budget_microdollars %lld",
-                             sweep_id, (long long)budget_microdollars);
+        status = store_queue(store, err, "HSET interp:ledger:%s budget_microdollars %lld", sweep_id,
+                             (long long)budget_microdollars);
     if (status == ST_OK && budget_microdollars < 0)
         status = store_queue(store, err, "HDEL interp:ledger:%s budget_microdollars exhausted",
                              sweep_id);
@@ -118,16 +118,16 @@ static status_t add_page(struct uncertain_list *list, const redisReply *page, co
     return ST_OK;
 }
 
-status_t call_uncertain_read(struct store *store, const char *sweep_id,
-                             struct call_uncertain **out, size_t *n_out, struct error *err)
+status_t call_uncertain_read(struct store *store, const char *sweep_id, struct call_uncertain **out,
+                             size_t *n_out, struct error *err)
 {
     struct uncertain_list list = {.items = NULL};
     char cursor[32] = "0";
     status_t status;
     do {
         redisReply *reply = NULL;
-        status = store_run(store, &reply, err, "HSCAN interp:uncertain %s COUNT %d", cursor,
-                           SCAN_COUNT);
+        status =
+            store_run(store, &reply, err, "HSCAN interp:uncertain %s COUNT %d", cursor, SCAN_COUNT);
         if (status != ST_OK) break;
         if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && reply->element[0]->str) {
             (void)snprintf(cursor, sizeof cursor, "%s", reply->element[0]->str);
@@ -150,9 +150,8 @@ status_t call_provider_state_read(struct store *store, const char *provider,
                                   struct call_provider_state *out, struct error *err)
 {
     redisReply *limit = NULL, *held = NULL, *now = NULL;
-    status_t status = store_run(store, &limit, err,
-                                "HMGET interp:limit:{%s} breaker breaker_reason stop scale",
-                                provider);
+    status_t status = store_run(
+        store, &limit, err, "HMGET interp:limit:{%s} breaker breaker_reason stop scale", provider);
     if (status == ST_OK) status = store_run(store, &held, err, "ZCARD interp:held:{%s}", provider);
     if (status == ST_OK) status = store_run(store, &now, err, "TIME");
     if (status == ST_OK && (limit->elements != 4 || now->elements != 2))

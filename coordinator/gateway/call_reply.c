@@ -5,17 +5,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const fields[] = {"state",     "content",    "logprobs",     "reason",
+static const char *const fields[] = {"state",         "content",   "logprobs",   "reason",
                                      "finish_reason", "tokens_in", "tokens_out", "microdollars",
                                      "is_estimated",  "latency_ms"};
-enum { FIELD_STATE, FIELD_CONTENT, FIELD_LOGPROBS, FIELD_REASON, FIELD_FINISH, FIELD_IN, FIELD_OUT,
-       FIELD_COST, FIELD_ESTIMATED, FIELD_LATENCY, N_FIELDS };
+enum {
+    FIELD_STATE,
+    FIELD_CONTENT,
+    FIELD_LOGPROBS,
+    FIELD_REASON,
+    FIELD_FINISH,
+    FIELD_IN,
+    FIELD_OUT,
+    FIELD_COST,
+    FIELD_ESTIMATED,
+    FIELD_LATENCY,
+    N_FIELDS
+};
 
 status_t call_queue_read(struct store *store, const char *id, struct error *err)
 {
     return store_queue(store, err, "HMGET interp:call:%s %s %s %s %s %s %s %s %s %s %s", id,
-                       fields[0], fields[1], fields[2], fields[3], fields[4], fields[5],
-                       fields[6], fields[7], fields[8], fields[9]);
+                       fields[0], fields[1], fields[2], fields[3], fields[4], fields[5], fields[6],
+                       fields[7], fields[8], fields[9]);
 }
 
 static enum call_state state_of(const char *word)
@@ -78,10 +89,10 @@ status_t call_reply_read(struct store *store, const char *id, struct call_reply 
                          struct error *err)
 {
     redisReply *reply = NULL;
-    status_t status = store_run(store, &reply, err,
-                                "HMGET interp:call:%s %s %s %s %s %s %s %s %s %s %s", id,
-                                fields[0], fields[1], fields[2], fields[3], fields[4], fields[5],
-                                fields[6], fields[7], fields[8], fields[9]);
+    status_t status =
+        store_run(store, &reply, err, "HMGET interp:call:%s %s %s %s %s %s %s %s %s %s %s", id,
+                  fields[0], fields[1], fields[2], fields[3], fields[4], fields[5], fields[6],
+                  fields[7], fields[8], fields[9]);
     if (status != ST_OK) return error_wrap(err, "reply of call %.16s", id);
     status = call_reply_parse(reply, out, err);
     freeReplyObject(reply);

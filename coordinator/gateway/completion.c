@@ -11,8 +11,7 @@ static void copy_text(char *out, size_t size, const json_t *value, const char *a
 {
     const char *text = json_string_value(value);
     (void)snprintf(out, size, "%s", text ? text : absent);
-    for (char *c = out; *c; c++)
-        /* plain ASCII: the cut may have split a UTF-8 sequence */
+    for (char *c = out; *c; c++) /* plain ASCII: the cut may have split a UTF-8 sequence */
         if ((unsigned char)*c < 0x20 || (unsigned char)*c > 0x7e) *c = '?';
 }
 
@@ -26,8 +25,7 @@ static char first_byte(const char *body, size_t n_bytes)
 static status_t take_content(const json_t *message, struct completion *out, struct error *err)
 {
     const json_t *content = json_object_get(message, "content");
-    if (!json_is_object(message) ||
-        !(json_is_string(content) || json_is_null(content) || !content))
+    if (!json_is_object(message) || !(json_is_string(content) || json_is_null(content) || !content))
         return error_set(err, ST_CORRUPT, "the answer has no message text");
     out->n_content_bytes = json_string_length(content);
     out->content = malloc(out->n_content_bytes + 1);
@@ -49,8 +47,7 @@ static void take_logprobs(const json_t *choice, struct completion *out)
     }
 }
 
-static bool usage_number(const json_t *usage, const char *name, const char *other,
-                         uint64_t *out)
+static bool usage_number(const json_t *usage, const char *name, const char *other, uint64_t *out)
 {
     const json_t *value = json_object_get(usage, name);
     if (!value) value = json_object_get(usage, other);
@@ -105,9 +102,8 @@ static status_t take_apart(const json_t *root, const struct completion_bounds *b
     return ST_OK;
 }
 
-status_t completion_parse(const char *body, size_t n_bytes,
-                          const struct completion_bounds *bounds, struct completion *out,
-                          struct error *err)
+status_t completion_parse(const char *body, size_t n_bytes, const struct completion_bounds *bounds,
+                          struct completion *out, struct error *err)
 {
     json_error_t why;
     struct completion parsed = {.content = NULL};
@@ -116,8 +112,7 @@ status_t completion_parse(const char *body, size_t n_bytes,
                          COMPLETION_BODY_MAX);
     if (first_byte(body, n_bytes) == '<')
         return error_set(err, ST_UNSUPPORTED, "the answer is a web page, not JSON");
-    if (first_byte(body, n_bytes) == '\0')
-        return error_set(err, ST_CORRUPT, "the answer is empty");
+    if (first_byte(body, n_bytes) == '\0') return error_set(err, ST_CORRUPT, "the answer is empty");
     json_t *root = json_loadb(body, n_bytes, JSON_ALLOW_NUL, &why);
     if (!root)
         return error_set(err, ST_CORRUPT, "the answer of %zu bytes is not whole JSON: %s", n_bytes,

@@ -13,16 +13,16 @@
 #include <stdint.h>
 
 enum {
-    COMPLETION_BODY_MAX = 4 << 20,     /* bytes of an HTTP answer */
+    COMPLETION_BODY_MAX = 4 << 20,      /* bytes of an HTTP answer */
     COMPLETION_LOGPROBS_MAX = 512 << 10 /* bytes kept; larger ones are dropped */
 };
 
 struct completion {
-    char *content;          /* [n_content_bytes] and a NUL; owned */
+    char *content; /* [n_content_bytes] and a NUL; owned */
     size_t n_content_bytes;
-    char *logprobs;         /* JSON text of choices[0].logprobs; NULL if absent; owned */
+    char *logprobs; /* JSON text of choices[0].logprobs; NULL if absent; owned */
     char finish_reason[32];
-    char model[128];        /* as the provider names it */
+    char model[128]; /* as the provider names it */
     uint64_t tokens_in;
     uint64_t tokens_out;
     bool is_estimated;
@@ -39,8 +39,8 @@ struct completion_bounds {
  * ST_UNSUPPORTED (a web page, not an API's answer), ST_UNREACHABLE (the provider put an error
  * into a 200), ST_CORRUPT (half a body, no choices, ...), ST_TOO_LARGE, ST_NO_MEMORY. */
 MUST_CHECK status_t completion_parse(const char *body, size_t n_bytes,
-                                     const struct completion_bounds *bounds,
-                                     struct completion *out, struct error *err);
+                                     const struct completion_bounds *bounds, struct completion *out,
+                                     struct error *err);
 void completion_fini(struct completion *completion);
 
 /* The message and code of an error answer, "" where it has none: {"error": {"message", "code" or

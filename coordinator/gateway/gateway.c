@@ -25,8 +25,8 @@ static status_t add_provider(struct gateway *gateway, const struct provider *pro
 {
     struct error why;
     struct gateway_provider *added = &gateway->providers[gateway->n_providers];
-    status_t status = limited_provider_init(&added->limited, provider,
-                                            gateway->config->dollars_per_day, err);
+    status_t status =
+        limited_provider_init(&added->limited, provider, gateway->config->dollars_per_day, err);
     if (status != ST_OK) return status;
     gateway->n_providers++;
     error_clear(&why);
@@ -66,8 +66,8 @@ static status_t open_journal(struct gateway *gateway, struct error *err)
     const status_t status = journal_open(&gateway->journal, directory, gateway->clock, err);
     free(directory);
     if (status == ST_OK)
-        (void)snprintf(gateway->identity, sizeof gateway->identity, "%s.%s",
-                       gateway->options.name, journal_id(gateway->journal));
+        (void)snprintf(gateway->identity, sizeof gateway->identity, "%s.%s", gateway->options.name,
+                       journal_id(gateway->journal));
     return status;
 }
 
@@ -147,8 +147,8 @@ void gateway_destroy(struct gateway **gateway)
 static void note_away(struct gateway *gateway, const struct error *why)
 {
     gateway->is_connected = false;
-    gateway->reconnect_delay_ms = gateway->reconnect_delay_ms ? gateway->reconnect_delay_ms * 2
-                                                              : 50;
+    gateway->reconnect_delay_ms =
+        gateway->reconnect_delay_ms ? gateway->reconnect_delay_ms * 2 : 50;
     if (gateway->reconnect_delay_ms > GATEWAY_RECONNECT_MAX_MS)
         gateway->reconnect_delay_ms = GATEWAY_RECONNECT_MAX_MS;
     gateway->reconnect_ms = clock_monotonic_ms(gateway->clock) + gateway->reconnect_delay_ms;
@@ -161,10 +161,10 @@ static void note_away(struct gateway *gateway, const struct error *why)
 static status_t open_store(struct gateway *gateway, struct error *err)
 {
     if (gateway->store) return store_connect(gateway->store, err);
-    status_t status = store_open(&gateway->store, gateway->options.redis_url,
-                                 GATEWAY_REDIS_TIMEOUT_MS, err);
-    if (status == ST_OK) status = limiter_init(&gateway->limiter, gateway->store,
-                                               gateway->identity, err);
+    status_t status =
+        store_open(&gateway->store, gateway->options.redis_url, GATEWAY_REDIS_TIMEOUT_MS, err);
+    if (status == ST_OK)
+        status = limiter_init(&gateway->limiter, gateway->store, gateway->identity, err);
     if (status == ST_OK) gateway->has_limiter = true;
     if (status != ST_OK) {
         store_close(&gateway->store);
@@ -180,8 +180,8 @@ static status_t retry_config_breakers(struct gateway *gateway, struct error *err
     for (size_t p = 0; status == ST_OK && p < gateway->n_providers; p++) {
         redisReply *reply = NULL;
         const char *name = gateway->providers[p].limited.provider->name;
-        status = store_run(gateway->store, &reply, err, "HGET interp:limit:{%s} breaker_kind",
-                           name);
+        status =
+            store_run(gateway->store, &reply, err, "HGET interp:limit:{%s} breaker_kind", name);
         if (status != ST_OK) break;
         const bool is_config = reply->str && strcmp(reply->str, "config") == 0;
         freeReplyObject(reply);
@@ -202,8 +202,8 @@ static status_t connect_store(struct gateway *gateway, struct error *err)
     gateway->is_connected = true;
     gateway->reconnect_delay_ms = 0;
     gateway->n_reconnects += !is_start;
-    if (gateway->is_away_logged) log_event(LOG_INFO, "redis_back", LOG_NUMBER("unsettled",
-                                           gateway->n_unsettled));
+    if (gateway->is_away_logged)
+        log_event(LOG_INFO, "redis_back", LOG_NUMBER("unsettled", gateway->n_unsettled));
     gateway->is_away_logged = false;
     for (size_t p = 0; p < gateway->n_providers; p++) gateway->providers[p].next_reserve_ms = 0;
     return ST_OK;
@@ -248,8 +248,7 @@ static status_t run_transfers(struct gateway *gateway, struct error *err)
 {
     struct curl_waitfd signal = {.fd = gateway->options.signal_fd, .events = CURL_WAIT_POLLIN};
     const unsigned n_fds = gateway->options.signal_fd >= 0 && !gateway->is_draining ? 1 : 0;
-    const status_t status =
-        transfer_pool_run(gateway->pool, wait_ms(gateway), &signal, n_fds, err);
+    const status_t status = transfer_pool_run(gateway->pool, wait_ms(gateway), &signal, n_fds, err);
     if (status == ST_OK && n_fds && signal.revents) start_drain(gateway);
     return status;
 }
@@ -288,8 +287,7 @@ static status_t run_once(struct gateway *gateway, struct error *err)
     gateway_collect_answers(gateway);
     (void)gateway_sync_journal(gateway);
     if (bell_has_rung(gateway->bell))
-        for (size_t p = 0; p < gateway->n_providers; p++)
-            gateway->providers[p].next_reserve_ms = 0;
+        for (size_t p = 0; p < gateway->n_providers; p++) gateway->providers[p].next_reserve_ms = 0;
     error_clear(&redis);
     if (talk_to_redis(gateway, &redis) != ST_OK) note_away(gateway, &redis);
     return ST_OK;

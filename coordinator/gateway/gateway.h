@@ -16,16 +16,16 @@ struct gateway_options {
     const char *redis_url;
     const char *journal_directory; /* of this gateway alone is <directory>/<name> */
     const char *name;
-    int signal_fd;                 /* readable when the gateway should drain and stop; -1: none */
-    uint32_t drain_seconds;        /* how long calls in flight may finish then */
+    int signal_fd;          /* readable when the gateway should drain and stop; -1: none */
+    uint32_t drain_seconds; /* how long calls in flight may finish then */
 };
 
 /* `config` and the texts of `options` are borrowed. Redis may be away; the journal may not.
  * Providers whose key is missing are left out with a warning. On ST_OK the caller owns *out.
  * Errors: ST_BAD_INPUT (no usable provider), ST_BUSY (journal in use), ST_IO, ST_NO_MEMORY. */
 MUST_CHECK status_t gateway_create(struct gateway **out, const struct provider_config *config,
-                                   const struct gateway_options *options,
-                                   const struct clock *clock, struct error *err);
+                                   const struct gateway_options *options, const struct clock *clock,
+                                   struct error *err);
 void gateway_destroy(struct gateway **gateway); /* NULL-safe */
 
 /* Work until signal_fd says stop, then drain. ST_TIMEOUT: calls were left in flight when the

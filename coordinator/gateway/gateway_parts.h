@@ -22,7 +22,7 @@ enum {
     GATEWAY_FLIGHTS_MAX = 1024,
     GATEWAY_HEARTBEAT_MS = 1000,
     GATEWAY_HEARTBEAT_TTL_SECONDS = 5,
-    GATEWAY_IDLE_MS = 1000,      /* reserve is tried this often without a ring */
+    GATEWAY_IDLE_MS = 1000, /* reserve is tried this often without a ring */
     GATEWAY_SETTLE_BATCH = 64,
     GATEWAY_REDIS_TIMEOUT_MS = 5000,
     GATEWAY_RECONNECT_MAX_MS = 1000,
@@ -40,12 +40,12 @@ struct provider_stats {
 struct gateway_provider {
     struct limited_provider limited;
     struct transfer_target target;
-    struct gateway_provider *fallback;  /* NULL if none is usable */
+    struct gateway_provider *fallback; /* NULL if none is usable */
     bool is_usable;
-    int64_t next_reserve_ms;            /* monotonic */
-    char waits_for[16];                 /* why nothing was granted last: "rpm", ... */
+    int64_t next_reserve_ms; /* monotonic */
+    char waits_for[16];      /* why nothing was granted last: "rpm", ... */
     struct provider_stats stats;
-    char last_problem[320];             /* as logged last */
+    char last_problem[320]; /* as logged last */
     int64_t last_problem_ms;
     int64_t problem_seen_ms;
 };
@@ -54,8 +54,8 @@ struct gateway_provider {
 struct flight {
     struct grant grant;
     struct gateway_provider *serving;
-    char *body;            /* what is sent; grant.body, or a copy with the fallback's model */
-    uint64_t segment;      /* of its send record */
+    char *body;       /* what is sent; grant.body, or a copy with the fallback's model */
+    uint64_t segment; /* of its send record */
     struct flight *next_free;
     bool is_used;
 };
@@ -64,7 +64,7 @@ struct flight {
 struct unsettled {
     struct settle_args args;
     struct gateway_provider *serving;
-    uint64_t segments[2];  /* of the send and the reply record; 0: none */
+    uint64_t segments[2]; /* of the send and the reply record; 0: none */
     bool is_settled;
 };
 
@@ -72,7 +72,7 @@ struct gateway {
     const struct provider_config *config;
     struct gateway_options options;
     const struct clock *clock;
-    struct store *store;           /* NULL before the first connection */
+    struct store *store; /* NULL before the first connection */
     struct limiter limiter;
     bool has_limiter;
     char identity[LIMITER_IDENTITY_MAX];
@@ -82,16 +82,16 @@ struct gateway {
     struct gateway_provider *providers; /* [n_providers], as in the config */
     size_t n_providers;
 
-    struct flight *flights;        /* [GATEWAY_FLIGHTS_MAX] */
+    struct flight *flights; /* [GATEWAY_FLIGHTS_MAX] */
     struct flight *free_flights;
     size_t n_flights;
-    struct unsettled *unsettled;   /* [n_unsettled], oldest first */
+    struct unsettled *unsettled; /* [n_unsettled], oldest first */
     size_t n_unsettled, unsettled_capacity;
 
-    bool is_connected;             /* Redis answers */
+    bool is_connected; /* Redis answers */
     bool is_away_logged;
-    char run_id[48];               /* of the Redis that we talked to last, "" before */
-    int64_t reconnect_ms;          /* monotonic: not before */
+    char run_id[48];      /* of the Redis that we talked to last, "" before */
+    int64_t reconnect_ms; /* monotonic: not before */
     int64_t reconnect_delay_ms;
     int64_t reserve_not_before_ms; /* pause after a replay */
     bool is_journal_ill;           /* the disk refuses: nothing is sent or settled */

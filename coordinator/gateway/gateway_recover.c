@@ -19,7 +19,7 @@ struct sent {
 
 struct replay {
     struct gateway *gateway;
-    struct sent *sent;  /* [n_sent], every send record */
+    struct sent *sent; /* [n_sent], every send record */
     size_t n_sent, capacity;
     size_t n_replies;
 };
@@ -51,8 +51,8 @@ static status_t settle_again(struct replay *replay, const struct journal_record 
     if (record->n_fields != SETTLE_N_ARGS) return ST_OK;
     error_clear(&refusal);
     const status_t status =
-        store_run_script(gateway->store, &reply, &gateway->limiter.settle.script, 0,
-                         SETTLE_N_ARGS, record->fields, record->n_bytes, &refusal);
+        store_run_script(gateway->store, &reply, &gateway->limiter.settle.script, 0, SETTLE_N_ARGS,
+                         record->fields, record->n_bytes, &refusal);
     if (status == ST_OK) {
         freeReplyObject(reply);
         replay->n_replies++;
@@ -108,8 +108,8 @@ static status_t settle_held(struct gateway *gateway, struct gateway_provider *se
         outcome_lost("sent before a crash; no reply is known", &outcome);
     else
         outcome_unsent("granted before a crash, never sent", &outcome);
-    status_t status = settlement_encode(&outcome, &gateway->limiter, &grant, &serving->limited,
-                                        &args, err);
+    status_t status =
+        settlement_encode(&outcome, &gateway->limiter, &grant, &serving->limited, &args, err);
     if (status == ST_OK) status = gateway_add_unsettled(gateway, &args, serving, 0, 0, err);
     if (status == ST_OK && is_sent)
         log_event(LOG_WARN, "call_uncertain", LOG_TEXT("call", held->id),
@@ -122,8 +122,8 @@ static status_t recover_held(struct gateway *gateway, const struct replay *repla
 {
     struct held_reservation *held = NULL;
     size_t n_held = 0;
-    status_t status = limiter_read_held(&gateway->limiter, serving->limited.provider->name, &held,
-                                        &n_held, err);
+    status_t status =
+        limiter_read_held(&gateway->limiter, serving->limited.provider->name, &held, &n_held, err);
     for (size_t i = 0; status == ST_OK && i < n_held; i++)
         if (!is_in_hand(gateway, &held[i]))
             status = settle_held(gateway, serving, &held[i], was_sent(replay, &held[i]), err);

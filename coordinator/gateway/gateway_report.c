@@ -72,8 +72,8 @@ void gateway_log_outcome(struct gateway *gateway, struct gateway_provider *servi
 static status_t put_number(struct gateway *gateway, const char *field, uint64_t value,
                            struct error *err)
 {
-    return store_queue(gateway->store, err, "HSET interp:gateway:%s %s %llu",
-                       gateway->options.name, field, (unsigned long long)value);
+    return store_queue(gateway->store, err, "HSET interp:gateway:%s %s %llu", gateway->options.name,
+                       field, (unsigned long long)value);
 }
 
 static status_t put_provider_number(struct gateway *gateway, const char *provider,
@@ -108,11 +108,16 @@ static status_t put_provider(struct gateway *gateway, const struct gateway_provi
     const struct {
         const char *field;
         uint64_t value;
-    } numbers[] = {{"sent", s->sent},       {"replies", s->replies},
-                   {"retries", s->retries}, {"failed", s->failed},
-                   {"429", s->n_429},       {"5xx", s->n_5xx},
-                   {"broken", s->broken},   {"unsent", s->unsent},
-                   {"tokens_in", s->tokens_in}, {"tokens_out", s->tokens_out},
+    } numbers[] = {{"sent", s->sent},
+                   {"replies", s->replies},
+                   {"retries", s->retries},
+                   {"failed", s->failed},
+                   {"429", s->n_429},
+                   {"5xx", s->n_5xx},
+                   {"broken", s->broken},
+                   {"unsent", s->unsent},
+                   {"tokens_in", s->tokens_in},
+                   {"tokens_out", s->tokens_out},
                    {"latency_ms_total", s->latency_total_ms}};
     status_t status = ST_OK;
     for (size_t i = 0; status == ST_OK && i < sizeof numbers / sizeof numbers[0]; i++)
@@ -129,8 +134,8 @@ static status_t put_provider(struct gateway *gateway, const struct gateway_provi
 
 status_t gateway_write_heartbeat(struct gateway *gateway, struct error *err)
 {
-    status_t status = put_number(gateway, "heartbeat_unix_ms",
-                                 (uint64_t)clock_unix_ms(gateway->clock), err);
+    status_t status =
+        put_number(gateway, "heartbeat_unix_ms", (uint64_t)clock_unix_ms(gateway->clock), err);
     if (status == ST_OK)
         status = put_number(gateway, "started_unix_ms", (uint64_t)gateway->started_unix_ms, err);
     if (status == ST_OK) status = put_number(gateway, "pid", (uint64_t)getpid(), err);

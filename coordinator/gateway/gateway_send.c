@@ -22,9 +22,8 @@ status_t gateway_add_unsettled(struct gateway *gateway, struct settle_args *args
         gateway->unsettled = grown;
         gateway->unsettled_capacity = capacity;
     }
-    gateway->unsettled[gateway->n_unsettled++] =
-        (struct unsettled){.args = *args, .serving = serving,
-                           .segments = {send_segment, reply_segment}};
+    gateway->unsettled[gateway->n_unsettled++] = (struct unsettled){
+        .args = *args, .serving = serving, .segments = {send_segment, reply_segment}};
     *args = (struct settle_args){.texts = {NULL}};
     return ST_OK;
 }
@@ -62,8 +61,8 @@ static void end_flight(struct gateway *gateway, struct flight *flight,
         if (status != ST_OK) settle_args_fini(&args);
     }
     if (status == ST_OK)
-        status = gateway_add_unsettled(gateway, &args, flight->serving, flight->segment, segment,
-                                       &err);
+        status =
+            gateway_add_unsettled(gateway, &args, flight->serving, flight->segment, segment, &err);
     /* not written down: as after a crash, the lease runs out and the call counts as uncertain */
     if (status != ST_OK)
         log_event(LOG_ERROR, "outcome_lost", LOG_TEXT("call", flight->grant.id),
@@ -186,8 +185,7 @@ status_t gateway_settle(struct gateway *gateway, struct error *err)
 /* ---- reserve and send -------------------------------------------------------------------- */
 
 /* The body for another model: the fallback's name in place of the first provider's. */
-static char *body_for(const struct grant *grant, const struct provider *serving,
-                      const char *queue)
+static char *body_for(const struct grant *grant, const struct provider *serving, const char *queue)
 {
     if (strcmp(serving->name, queue) == 0) return grant->body;
     json_t *body = json_loadb(grant->body, grant->n_body_bytes, JSON_ALLOW_NUL, NULL);
@@ -236,8 +234,8 @@ static void launch(struct gateway *gateway, struct flight *flight)
 {
     struct error err;
     error_clear(&err);
-    if (transfer_start(gateway->pool, &flight->serving->target, flight->body,
-                       strlen(flight->body), flight, &err) == ST_OK)
+    if (transfer_start(gateway->pool, &flight->serving->target, flight->body, strlen(flight->body),
+                       flight, &err) == ST_OK)
         flight->serving->stats.sent++;
     else
         give_back(gateway, flight, err.text);
@@ -261,8 +259,8 @@ static status_t take_from(struct gateway *gateway, struct gateway_provider *queu
                                             &serving->limited, n_most, &result, err);
     if (status != ST_OK) return status;
     for (size_t i = 0; i < result.n_grants; i++)
-        list[(*n_list)++] = prepare_flight(gateway, &result.grants[i], serving,
-                                           queue->limited.provider->name);
+        list[(*n_list)++] =
+            prepare_flight(gateway, &result.grants[i], serving, queue->limited.provider->name);
     const int64_t wait_ms = result.wait_ms < 0 ? GATEWAY_IDLE_MS : result.wait_ms;
     queue->next_reserve_ms = now_ms + (wait_ms < GATEWAY_IDLE_MS ? wait_ms : GATEWAY_IDLE_MS);
     (void)snprintf(queue->waits_for, sizeof queue->waits_for, "%s", result.reason);

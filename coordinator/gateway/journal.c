@@ -20,8 +20,8 @@ static const char segment_magic[4] = {'I', 'G', 'J', '1'};
 struct segment {
     uint64_t number;
     uint64_t n_bytes;
-    size_t n_open;            /* appended and not released */
-    int64_t released_ms;      /* when n_open last fell to 0, or when it was found at start */
+    size_t n_open;       /* appended and not released */
+    int64_t released_ms; /* when n_open last fell to 0, or when it was found at start */
 };
 
 struct journal {
@@ -29,9 +29,9 @@ struct journal {
     const struct clock *clock;
     char id[JOURNAL_ID_SIZE];
     int lock_fd;
-    int fd;                   /* of the last segment, -1 before the first append */
-    struct buffer pending;    /* records not yet written */
-    size_t n_written;         /* bytes of `pending` that are in the file, not yet synced */
+    int fd;                /* of the last segment, -1 before the first append */
+    struct buffer pending; /* records not yet written */
+    size_t n_written;      /* bytes of `pending` that are in the file, not yet synced */
     struct segment segments[SEGMENTS_MAX]; /* [n_segments], by number */
     size_t n_segments;
 };
@@ -60,8 +60,8 @@ static status_t lock_directory(struct journal *journal, struct error *err)
     if (journal->lock_fd < 0)
         status = io_error(err, "open", path);
     else if (fcntl(journal->lock_fd, F_SETLK, &whole) != 0)
-        status = error_set(err, ST_BUSY, "journal %s is in use by another process",
-                           journal->directory);
+        status =
+            error_set(err, ST_BUSY, "journal %s is in use by another process", journal->directory);
     free(path);
     return status;
 }
@@ -90,8 +90,10 @@ static status_t read_id(struct journal *journal, struct error *err)
     } else if (status == ST_OK && strspn(text, "0123456789abcdef") == JOURNAL_ID_SIZE - 1) {
         (void)snprintf(journal->id, sizeof journal->id, "%.16s", text);
     } else {
-        status = error_set(err, ST_CORRUPT, "journal: %s is damaged; move %s away (its open calls "
-                           "then count as uncertain)", path, journal->directory);
+        status = error_set(err, ST_CORRUPT,
+                           "journal: %s is damaged; move %s away (its open calls "
+                           "then count as uncertain)",
+                           path, journal->directory);
     }
     free(text);
     free(path);
@@ -209,9 +211,8 @@ static status_t start_segment(struct journal *journal, struct error *err)
 
 static status_t make_room(struct journal *journal, struct error *err)
 {
-    const bool is_full =
-        journal->fd >= 0 &&
-        journal->segments[journal->n_segments - 1].n_bytes >= JOURNAL_SEGMENT_BYTES;
+    const bool is_full = journal->fd >= 0 && journal->segments[journal->n_segments - 1].n_bytes >=
+                                                 JOURNAL_SEGMENT_BYTES;
     if (journal->fd >= 0 && !is_full) return ST_OK;
     const status_t status = journal_sync(journal, err); /* what is pending belongs to the old one */
     return status == ST_OK ? start_segment(journal, err) : status;

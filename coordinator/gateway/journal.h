@@ -30,10 +30,10 @@ enum journal_kind { JOURNAL_SEND = 1, JOURNAL_REPLY = 2 };
 
 enum {
     JOURNAL_FIELDS_MAX = 8,
-    JOURNAL_RECORD_MAX = 16 << 20,  /* bytes of a payload */
-    JOURNAL_SEGMENT_BYTES = 8 << 20,/* a new segment begins behind this */
+    JOURNAL_RECORD_MAX = 16 << 20,   /* bytes of a payload */
+    JOURNAL_SEGMENT_BYTES = 8 << 20, /* a new segment begins behind this */
     JOURNAL_KEEP_MS = 15000,
-    JOURNAL_ID_SIZE = 17            /* 16 hex digits and NUL */
+    JOURNAL_ID_SIZE = 17 /* 16 hex digits and NUL */
 };
 
 /* Open or create. Errors: ST_BUSY (another process has it), ST_IO, ST_CORRUPT (its ID file),
@@ -47,9 +47,9 @@ const char *journal_id(const struct journal *journal);
 
 /* Buffer one record; *segment says which segment holds it, for journal_release(). Errors:
  * ST_TOO_LARGE, ST_NO_MEMORY, ST_IO. */
-MUST_CHECK status_t journal_append(struct journal *journal, enum journal_kind kind,
-                                   size_t n_fields, const char *const *fields,
-                                   const size_t *n_bytes, uint64_t *segment, struct error *err);
+MUST_CHECK status_t journal_append(struct journal *journal, enum journal_kind kind, size_t n_fields,
+                                   const char *const *fields, const size_t *n_bytes,
+                                   uint64_t *segment, struct error *err);
 
 /* Make everything appended durable. Errors: ST_IO (disk full, ...): nothing of it may be acted
  * upon; the records stay buffered and the next sync tries again. */

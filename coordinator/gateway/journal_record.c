@@ -23,8 +23,7 @@ static uint32_t checksum(const void *bytes, size_t n_bytes)
 }
 
 status_t journal_record_encode(struct buffer *out, enum journal_kind kind, size_t n_fields,
-                               const char *const *fields, const size_t *n_bytes,
-                               struct error *err)
+                               const char *const *fields, const size_t *n_bytes, struct error *err)
 {
     void *room;
     size_t n_payload = 3;

@@ -22,8 +22,7 @@ status_t limited_provider_init(struct limited_provider *out, const struct provid
         rate * (double)provider->otpm, "tpm", rate * (double)provider->tpm, "burst_seconds",
         burst - margin, "max_in_flight", (int)provider->max_in_flight, "adaptive",
         provider_is_adaptive(provider), "p90_output", provider->reserve_output == RESERVE_P90,
-        "microdollars_in",
-        round(provider->dollars_per_million_input * 1e6), "microdollars_out",
+        "microdollars_in", round(provider->dollars_per_million_input * 1e6), "microdollars_out",
         round(provider->dollars_per_million_output * 1e6), "day_microdollars",
         round(dollars_per_day * 1e6));
     out->limits_text = out->limits ? json_dumps(out->limits, JSON_COMPACT) : NULL;
@@ -93,8 +92,7 @@ static status_t parse_grant(const redisReply *reply, struct grant *out, struct e
     return ST_OK;
 }
 
-static status_t parse_result(const redisReply *reply, struct reserve_result *out,
-                             struct error *err)
+static status_t parse_result(const redisReply *reply, struct reserve_result *out, struct error *err)
 {
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 2 || !reply->element[0]->str ||
         !reply->element[1]->str || reply->elements - 2 > LIMITER_GRANTS_MAX)
@@ -120,8 +118,8 @@ status_t limiter_reserve(struct limiter *limiter, const char *queue,
     (void)snprintf(most_text, sizeof most_text, "%zu",
                    n_most < LIMITER_GRANTS_MAX ? n_most : (size_t)LIMITER_GRANTS_MAX);
     (void)snprintf(lease_text, sizeof lease_text, "%llu", lease_ms);
-    const char *const args[] = {queue,     serving->provider->name, limiter->identity,
-                                most_text, lease_text,              serving->limits_text};
+    const char *const args[] = {queue,      serving->provider->name, limiter->identity, most_text,
+                                lease_text, serving->limits_text};
     out->n_grants = 0;
     status_t status =
         store_run_script(limiter->store, &reply, &limiter->reserve.script, 0, 6, args, NULL, err);
@@ -141,8 +139,7 @@ static bool parse_held(const char *field, const char *value, const char *identit
     const char *mark = strchr(field, '#');
     json_t *record = json_loads(value, 0, NULL);
     const char *gateway = json_string_value(json_object_get(record, "gateway"));
-    const char *sweep =
-        json_string_value(json_array_get(json_object_get(record, "accounts"), 0));
+    const char *sweep = json_string_value(json_array_get(json_object_get(record, "accounts"), 0));
     const bool is_ours = mark && mark - field == HASH_HEX_SIZE - 1 && gateway && sweep &&
                          strcmp(gateway, identity) == 0;
     if (is_ours) {

@@ -32,8 +32,8 @@ struct limited_provider {
 #define LIMITER_JITTER_SECONDS 0.5
 
 MUST_CHECK status_t limited_provider_init(struct limited_provider *out,
-                                          const struct provider *provider,
-                                          double dollars_per_day, struct error *err);
+                                          const struct provider *provider, double dollars_per_day,
+                                          struct error *err);
 void limited_provider_fini(struct limited_provider *provider);
 
 struct limiter {
@@ -44,21 +44,21 @@ struct limiter {
 };
 
 /* Errors: store errors. */
-MUST_CHECK status_t limiter_init(struct limiter *limiter, struct store *store,
-                                 const char *identity, struct error *err);
+MUST_CHECK status_t limiter_init(struct limiter *limiter, struct store *store, const char *identity,
+                                 struct error *err);
 void limiter_fini(struct limiter *limiter);
 
 /* Leave to send one call once. */
 struct grant {
     char id[HASH_HEX_SIZE];
-    uint64_t attempt;           /* unique over all calls and gateways */
+    uint64_t attempt; /* unique over all calls and gateways */
     char sweep_id[CALL_NAME_MAX + 1];
-    uint64_t tokens_in;         /* reserved */
-    uint64_t tokens_out;        /* most that the reply may have: max_tokens */
+    uint64_t tokens_in;  /* reserved */
+    uint64_t tokens_out; /* most that the reply may have: max_tokens */
     int64_t microdollars;
-    unsigned n_strikes;         /* failures that count so far */
-    unsigned n_sends;           /* this one included */
-    char *body;                 /* owned */
+    unsigned n_strikes; /* failures that count so far */
+    unsigned n_sends;   /* this one included */
+    char *body;         /* owned */
     size_t n_body_bytes;
 };
 void grant_fini(struct grant *grant);
@@ -66,8 +66,8 @@ void grant_fini(struct grant *grant);
 struct reserve_result {
     struct grant grants[LIMITER_GRANTS_MAX]; /* [n_grants], owned by the caller */
     size_t n_grants;
-    int64_t wait_ms;  /* nothing more before; -1: until the doorbell rings; 0: ask again */
-    char reason[16];  /* what is waited for: "rpm", "budget", "breaker", "idle", ... */
+    int64_t wait_ms; /* nothing more before; -1: until the doorbell rings; 0: ask again */
+    char reason[16]; /* what is waited for: "rpm", "budget", "breaker", "idle", ... */
 };
 
 /* Up to n_most (<= LIMITER_GRANTS_MAX) calls of the queue of `queue`, to be sent to `serving` (the

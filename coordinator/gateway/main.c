@@ -71,8 +71,10 @@ static status_t parse_arguments(int argc, char **argv, struct arguments *out, st
         {"drain", required_argument, NULL, 'd'},   {"log", required_argument, NULL, 'l'},
         {"check", no_argument, NULL, 'c'},         {NULL, 0, NULL, 0}};
     int option;
-    *out = (struct arguments){.redis_url = getenv("INTERP_REDIS_URL"), .name = "gateway",
-                              .log_level = LOG_INFO, .drain_seconds = 30};
+    *out = (struct arguments){.redis_url = getenv("INTERP_REDIS_URL"),
+                              .name = "gateway",
+                              .log_level = LOG_INFO,
+                              .drain_seconds = 30};
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         const status_t status = parse_option(option, optarg, out, err);
         if (status != ST_OK) return status;

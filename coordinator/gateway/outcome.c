@@ -8,8 +8,8 @@ int64_t outcome_backoff_ms(unsigned n_sends, double jitter)
     const unsigned doublings = n_sends > 1 ? n_sends - 1 : 0;
     const int64_t most = doublings < 20 ? (int64_t)OUTCOME_BACKOFF_BASE_MS << doublings
                                         : (int64_t)OUTCOME_BACKOFF_MAX_MS;
-    return (int64_t)(jitter * (double)(most < OUTCOME_BACKOFF_MAX_MS ? most
-                                                                     : OUTCOME_BACKOFF_MAX_MS));
+    return (int64_t)(jitter *
+                     (double)(most < OUTCOME_BACKOFF_MAX_MS ? most : OUTCOME_BACKOFF_MAX_MS));
 }
 
 static void start(struct settlement *out)
@@ -76,8 +76,8 @@ static const struct status_rule *rule_of(int http_status)
     return &odd;
 }
 
-static void apply(enum verdict verdict, const struct transfer *transfer,
-                  const struct grant *grant, double jitter, struct settlement *out)
+static void apply(enum verdict verdict, const struct transfer *transfer, const struct grant *grant,
+                  double jitter, struct settlement *out)
 {
     out->delay_ms = outcome_backoff_ms(grant->n_sends, jitter);
     switch (verdict) {
@@ -99,9 +99,7 @@ static void apply(enum verdict verdict, const struct transfer *transfer,
         out->health = HEALTH_CONFIG;
         out->delay_ms = 0;
         break;
-    case VERDICT_FAIL:
-        out->next = NEXT_FAIL;
-        break;
+    case VERDICT_FAIL: out->next = NEXT_FAIL; break;
     }
 }
 
@@ -113,8 +111,8 @@ static void judge_refusal(const struct transfer *transfer, const struct grant *g
     completion_error_text(transfer->body, transfer->n_body_bytes, message, code);
     const bool is_unpaid = strcmp(code, "insufficient_quota") == 0;
     apply(is_unpaid ? VERDICT_CONFIG : rule->verdict, transfer, grant, jitter, out);
-    (void)snprintf(out->reason, sizeof out->reason, "provider %s: HTTP %d: %s%s%s",
-                   provider->name, transfer->http_status,
+    (void)snprintf(out->reason, sizeof out->reason, "provider %s: HTTP %d: %s%s%s", provider->name,
+                   transfer->http_status,
                    is_unpaid ? "the account has no credit left" : rule->advice,
                    message[0] ? ": " : "", message);
 }
@@ -122,26 +120,25 @@ static void judge_refusal(const struct transfer *transfer, const struct grant *g
 /* ---- a 200 ------------------------------------------------------------------------------- */
 
 static void judge_completion(const struct transfer *transfer, const struct grant *grant,
-                             const struct provider *provider, double jitter,
-                             struct settlement *out)
+                             const struct provider *provider, double jitter, struct settlement *out)
 {
     struct error why;
     const struct completion_bounds bounds = {grant->n_body_bytes, grant->tokens_in,
                                              grant->tokens_out};
     error_clear(&why);
-    const status_t status = completion_parse(transfer->body, transfer->n_body_bytes, &bounds,
-                                             &out->completion, &why);
+    const status_t status =
+        completion_parse(transfer->body, transfer->n_body_bytes, &bounds, &out->completion, &why);
     if (status == ST_OK) {
         out->charge = CHARGE_USAGE;
         out->next = NEXT_DONE;
         out->health = HEALTH_OK;
-        out->microdollars = provider_microdollars(provider, out->completion.tokens_in,
-                                                  out->completion.tokens_out);
+        out->microdollars =
+            provider_microdollars(provider, out->completion.tokens_in, out->completion.tokens_out);
         return;
     }
     /* a web page or an error in place of an answer is not charged; half an answer may be */
-    out->charge = status == ST_UNSUPPORTED || status == ST_UNREACHABLE ? CHARGE_NONE
-                                                                       : CHARGE_UNKNOWN;
+    out->charge =
+        status == ST_UNSUPPORTED || status == ST_UNREACHABLE ? CHARGE_NONE : CHARGE_UNKNOWN;
     apply(VERDICT_AGAIN, transfer, grant, jitter, out);
     (void)snprintf(out->reason, sizeof out->reason, "provider %s: HTTP 200: %.200s%s",
                    provider->name, why.text,
@@ -173,9 +170,7 @@ static void judge_silence(const struct transfer *transfer, const struct grant *g
         advice = "the answer is larger than any reply may be";
         break;
     case TRANSFER_ANSWERED:
-    case TRANSFER_BROKEN:
-        out->charge = CHARGE_UNKNOWN;
-        break;
+    case TRANSFER_BROKEN: out->charge = CHARGE_UNKNOWN; break;
     }
     (void)snprintf(out->reason, sizeof out->reason, "provider %s: %.120s: %s", provider->name,
                    transfer->problem, advice);

@@ -72,8 +72,8 @@ static const struct config_key file_keys[] = {
 const struct config_schema provider_config_schema = {"providers", file_keys,
                                                      sizeof(struct provider_config)};
 
-static status_t complain(const struct yaml_tree *tree, size_t i, const char *key,
-                         struct error *err, const char *what)
+static status_t complain(const struct yaml_tree *tree, size_t i, const char *key, struct error *err,
+                         const char *what)
 {
     char path[64];
     (void)snprintf(path, sizeof path, "providers[%zu].%s", i, key);
@@ -98,8 +98,7 @@ static status_t check_url(const struct yaml_tree *tree, size_t i, const struct p
         return complain(tree, i, "base_url", err, "must hold no blank, '@', '?' or '#'");
     if (is_plain && (provider->api_key_env || provider->api_key_file) &&
         !is_loopback(provider->base_url + 7))
-        return complain(tree, i, "base_url", err,
-                        "a key would travel in the clear: use https://");
+        return complain(tree, i, "base_url", err, "a key would travel in the clear: use https://");
     return ST_OK;
 }
 

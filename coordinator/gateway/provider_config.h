@@ -29,12 +29,12 @@ enum reserve_output {
 
 struct provider {
     char *name;
-    char *base_url;      /* up to and without "/chat/completions" */
+    char *base_url; /* up to and without "/chat/completions" */
     char *model;
-    char *family;        /* who trained it: explainer and judge should differ */
-    char *api_key_env;   /* NULL if none */
-    char *api_key_file;  /* NULL if none */
-    char *ca_file;       /* certificates to trust, PEM; NULL: the system's */
+    char *family;                  /* who trained it: explainer and judge should differ */
+    char *api_key_env;             /* NULL if none */
+    char *api_key_file;            /* NULL if none */
+    char *ca_file;                 /* certificates to trust, PEM; NULL: the system's */
     uint64_t rpm, itpm, otpm, tpm; /* per minute; 0: no such limit */
     uint32_t max_in_flight;
     double burst_seconds;
@@ -45,7 +45,7 @@ struct provider {
     enum structured_output structured_output;
     bool logprobs;
     uint32_t timeout_seconds, connect_timeout_seconds;
-    char *fallback;      /* NULL if none */
+    char *fallback; /* NULL if none */
 };
 
 struct provider_config {
@@ -75,7 +75,7 @@ int64_t provider_microdollars(const struct provider *provider, uint64_t tokens_i
 /* The API key from environment or file into key[PROVIDER_KEY_MAX], "" if none is configured.
  * Errors: ST_NOT_FOUND (variable or file), ST_BAD_INPUT (empty, control bytes, too long); the
  * text never holds the key. */
-MUST_CHECK status_t provider_read_key(const struct provider *provider,
-                                      char key[PROVIDER_KEY_MAX], struct error *err);
+MUST_CHECK status_t provider_read_key(const struct provider *provider, char key[PROVIDER_KEY_MAX],
+                                      struct error *err);
 
 #endif

@@ -34,8 +34,8 @@ static bool unit_ms(const char **text, double *out)
     static const struct {
         const char *name;
         double ms;
-    } units[] = {{"ms", 1}, {"us", 1e-3}, {"ns", 1e-6}, {"h", 3600e3},
-                 {"m", 60e3}, {"s", 1e3}, {"d", 86400e3}};
+    } units[] = {{"ms", 1},   {"us", 1e-3}, {"ns", 1e-6},  {"h", 3600e3},
+                 {"m", 60e3}, {"s", 1e3},   {"d", 86400e3}};
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         const size_t n = strlen(units[i].name);
         if (strncmp(*text, units[i].name, n) != 0) continue;
@@ -121,7 +121,8 @@ bool rate_parse_rfc3339_ms(const char *text, int64_t *out)
     int64_t offset_minutes;
     if (strspn(text, "0123456789") != 4) return false;
     if (sscanf(text, "%4d-%2d-%2d%*1[Tt ]%2d:%2d:%n", &year, &month, &day, &hour, &minute, &n) !=
-            5 || n == 0)
+            5 ||
+        n == 0)
         return false;
     if (!parse_number(text + n, &second, &rest) || !parse_zone(rest, &offset_minutes)) return false;
     if (month < 1 || month > 12 || day < 1 || day > 31 || hour < 0 || hour > 23 || minute < 0 ||

@@ -21,9 +21,9 @@ enum rate_dimension { RATE_REQUESTS, RATE_INPUT, RATE_OUTPUT, RATE_TOKENS, N_RAT
 enum { RATE_WAIT_MAX_MS = 10 * 60 * 1000 }; /* no header stops us for longer */
 
 struct rate_header {
-    int64_t limit;     /* -1: not told, in all three */
+    int64_t limit; /* -1: not told, in all three */
     int64_t remaining;
-    int64_t reset_ms;  /* from now */
+    int64_t reset_ms; /* from now */
 };
 
 struct rate_headers {

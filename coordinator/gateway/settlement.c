@@ -30,8 +30,8 @@ static json_t *meta_json(const struct settlement *s, const struct limiter *limit
         "{s:s, s:s, s:s, s:i, s:b, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s:s, s:s, s:s, "
         "s:s, s:b, s:b, s:o, s:O}",
         "charge", charge_words[s->charge], "next", next_words[s->next], "health",
-        health_words[s->health], "strike", s->is_strike ? 1 : 0, "limited", s->is_limited,
-        "status", s->http_status, "retry_after_ms", (json_int_t)s->retry_after_ms, "delay_ms",
+        health_words[s->health], "strike", s->is_strike ? 1 : 0, "limited", s->is_limited, "status",
+        s->http_status, "retry_after_ms", (json_int_t)s->retry_after_ms, "delay_ms",
         (json_int_t)s->delay_ms, "latency_ms", (json_int_t)s->latency_ms, "tokens_in",
         (json_int_t)s->completion.tokens_in, "tokens_out", (json_int_t)s->completion.tokens_out,
         "microdollars", (json_int_t)s->microdollars, "is_estimated", s->completion.is_estimated,
@@ -68,8 +68,7 @@ status_t settlement_encode(const struct settlement *settlement, const struct lim
     json_decref(meta);
     for (size_t i = 0; i < SETTLE_N_ARGS; i++) {
         is_whole = is_whole && args.texts[i];
-        if (args.texts[i])
-            args.n_bytes[i] = i == 4 ? done->n_content_bytes : strlen(args.texts[i]);
+        if (args.texts[i]) args.n_bytes[i] = i == 4 ? done->n_content_bytes : strlen(args.texts[i]);
     }
     if (!is_whole) {
         settle_args_fini(&args);

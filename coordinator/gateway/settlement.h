@@ -24,19 +24,19 @@ enum settlement_next { NEXT_DONE, NEXT_AGAIN, NEXT_FAIL };
 enum settlement_health {
     HEALTH_SILENT, /* says nothing about the provider */
     HEALTH_OK,
-    HEALTH_BAD,    /* many in a row open the breaker */
-    HEALTH_CONFIG  /* opens the breaker at once: somebody must change something */
+    HEALTH_BAD,   /* many in a row open the breaker */
+    HEALTH_CONFIG /* opens the breaker at once: somebody must change something */
 };
 
 struct settlement {
     enum settlement_charge charge;
     enum settlement_next next;
     enum settlement_health health;
-    bool is_strike;          /* counts against the call */
-    bool is_limited;         /* 429, 529 */
-    int http_status;         /* 0: none came */
-    int64_t retry_after_ms;  /* stop the provider for so long; -1: do not */
-    int64_t delay_ms;        /* the call is due again after so long */
+    bool is_strike;         /* counts against the call */
+    bool is_limited;        /* 429, 529 */
+    int http_status;        /* 0: none came */
+    int64_t retry_after_ms; /* stop the provider for so long; -1: do not */
+    int64_t delay_ms;       /* the call is due again after so long */
     int64_t latency_ms;
     int64_t remaining[N_RATE_DIMENSIONS]; /* provider's word; -1: not told */
     struct completion completion;         /* CHARGE_USAGE */

@@ -12,9 +12,9 @@ struct slot {
     struct transfer transfer; /* first: a transfer is its slot */
     CURL *easy;               /* kept for the next request */
     struct buffer answer;
-    const char *request;      /* borrowed */
+    const char *request; /* borrowed */
     size_t n_request_bytes;
-    size_t n_request_read;    /* handed to curl: may have gone out */
+    size_t n_request_read; /* handed to curl: may have gone out */
     int64_t started_ns;
     const struct clock *clock;
     struct slot *next_free;
@@ -48,8 +48,8 @@ status_t transfer_target_init(struct transfer_target *out, const struct provider
     if (status != ST_OK) return status;
     size_t n_base = strlen(provider->base_url);
     while (n_base && provider->base_url[n_base - 1] == '/') n_base--;
-    const int n = snprintf(url, sizeof url, "%.*s/chat/completions", (int)n_base,
-                           provider->base_url);
+    const int n =
+        snprintf(url, sizeof url, "%.*s/chat/completions", (int)n_base, provider->base_url);
     if (n < 0 || (size_t)n >= sizeof url)
         return error_set(err, ST_TOO_LARGE, "provider %s: base_url is too long", provider->name);
     (void)snprintf(line, sizeof line, "Authorization: Bearer %s", key);
@@ -159,8 +159,7 @@ static size_t on_answer(char *bytes, size_t size, size_t n_items, void *context)
 static size_t on_header(char *line, size_t size, size_t n_items, void *context)
 {
     struct slot *slot = context;
-    rate_headers_note(&slot->transfer.headers, line, size * n_items,
-                      clock_unix_ms(slot->clock));
+    rate_headers_note(&slot->transfer.headers, line, size * n_items, clock_unix_ms(slot->clock));
     return size * n_items;
 }
 
@@ -220,8 +219,7 @@ status_t transfer_start(struct transfer_pool *pool, const struct transfer_target
     slot->n_request_read = 0;
     slot->answer.n_bytes = 0;
     slot->started_ns = clock_monotonic_ns(slot->clock);
-    if (!set_request(slot, target) ||
-        curl_multi_add_handle(pool->multi, slot->easy) != CURLM_OK)
+    if (!set_request(slot, target) || curl_multi_add_handle(pool->multi, slot->easy) != CURLM_OK)
         return error_set(err, ST_INTERNAL, "libcurl refuses a request to provider %s",
                          target->provider->name);
     pool->free_slots = slot->next_free;
@@ -284,8 +282,7 @@ struct transfer *transfer_next_ended(struct transfer_pool *pool)
     transfer->n_body_bytes = slot->answer.n_bytes;
     transfer->latency_ms = (clock_monotonic_ns(slot->clock) - slot->started_ns) / 1000000;
     if (code != CURLE_OK && !transfer->problem[0])
-        (void)snprintf(transfer->problem, sizeof transfer->problem, "%s",
-                       curl_easy_strerror(code));
+        (void)snprintf(transfer->problem, sizeof transfer->problem, "%s", curl_easy_strerror(code));
     return transfer;
 }
 

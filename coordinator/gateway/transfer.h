@@ -29,13 +29,13 @@ enum transfer_end {
 
 struct transfer {
     enum transfer_end end;
-    int http_status;             /* 0 if none came */
-    const char *body;            /* [n_body_bytes], borrowed until transfer_release() */
+    int http_status;  /* 0 if none came */
+    const char *body; /* [n_body_bytes], borrowed until transfer_release() */
     size_t n_body_bytes;
     struct rate_headers headers;
     int64_t latency_ms;
     char problem[CURL_ERROR_SIZE]; /* why it did not end ANSWERED */
-    void *context;               /* the caller's, from transfer_start() */
+    void *context;                 /* the caller's, from transfer_start() */
 };
 
 /* Errors: ST_NO_MEMORY, ST_INTERNAL. `clock` is borrowed. */
@@ -45,8 +45,8 @@ void transfer_pool_destroy(struct transfer_pool **pool); /* NULL-safe; aborts wh
 
 /* Where requests of one provider go. */
 struct transfer_target {
-    char *url;                   /* base_url/chat/completions; owned */
-    struct curl_slist *headers;  /* content type and authorization; owned */
+    char *url;                  /* base_url/chat/completions; owned */
+    struct curl_slist *headers; /* content type and authorization; owned */
     const struct provider *provider;
 };
 MUST_CHECK status_t transfer_target_init(struct transfer_target *out,
@@ -57,9 +57,9 @@ void transfer_target_redact(const struct transfer_target *target, char *text);
 
 /* Begin a POST of `body` (borrowed until it is released). Errors: ST_BUSY (max_transfers run),
  * ST_NO_MEMORY, ST_INTERNAL: nothing was sent. */
-MUST_CHECK status_t transfer_start(struct transfer_pool *pool,
-                                   const struct transfer_target *target, const char *body,
-                                   size_t n_body_bytes, void *context, struct error *err);
+MUST_CHECK status_t transfer_start(struct transfer_pool *pool, const struct transfer_target *target,
+                                   const char *body, size_t n_body_bytes, void *context,
+                                   struct error *err);
 
 /* Move data for up to wait_ms, less if something happens on a socket or on one of the `fds`. */
 MUST_CHECK status_t transfer_pool_run(struct transfer_pool *pool, int wait_ms,

@@ -10,8 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct completion_bounds bounds = {.n_request_bytes = 1000, .tokens_in = 300,
-                                             .tokens_out = 100};
+    const struct completion_bounds bounds = {
+        .n_request_bytes = 1000, .tokens_in = 300, .tokens_out = 100};
     struct completion reply = {.content = NULL};
     struct error err = {.status = ST_OK};
     char message[COMPLETION_ERROR_MAX], code[64];

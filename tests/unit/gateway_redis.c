@@ -48,10 +48,16 @@ void gateway_world_start(struct gateway_world *world)
     cr_assert_not_null(world->store, "redis-server: %s", err.text);
     cr_assert_eq(call_client_create(&world->client, world->store, &err), ST_OK, "%s", err.text);
     cr_assert_eq(limiter_init(&world->limiter, world->store, "g.0", &err), ST_OK, "%s", err.text);
-    world->provider = (struct provider){
-        .name = name, .base_url = url, .model = model, .max_in_flight = 64, .burst_seconds = 10,
-        .refund_unused = true, .count_failures = true, .dollars_per_million_input = 1,
-        .dollars_per_million_output = 1, .timeout_seconds = 10};
+    world->provider = (struct provider){.name = name,
+                                        .base_url = url,
+                                        .model = model,
+                                        .max_in_flight = 64,
+                                        .burst_seconds = 10,
+                                        .refund_unused = true,
+                                        .count_failures = true,
+                                        .dollars_per_million_input = 1,
+                                        .dollars_per_million_output = 1,
+                                        .timeout_seconds = 10};
     gateway_world_limit(world, 0);
 }
 
@@ -104,8 +110,7 @@ enum call_submit_outcome gateway_world_submit(struct gateway_world *world, const
     return outcome;
 }
 
-size_t gateway_world_reserve(struct gateway_world *world, size_t n_most,
-                             struct reserve_result *out)
+size_t gateway_world_reserve(struct gateway_world *world, size_t n_most, struct reserve_result *out)
 {
     struct error err;
     error_clear(&err);
@@ -127,7 +132,8 @@ const char *gateway_world_settle(struct gateway_world *world, const struct grant
     const char *const texts[] = {args.texts[0], args.texts[1], args.texts[2],
                                  args.texts[3], args.texts[4], args.texts[5]};
     cr_assert_eq(store_run_script(world->store, &reply, &world->limiter.settle.script, 0,
-                                  SETTLE_N_ARGS, texts, args.n_bytes, &err), ST_OK, "%s", err.text);
+                                  SETTLE_N_ARGS, texts, args.n_bytes, &err),
+                 ST_OK, "%s", err.text);
     (void)snprintf(booking, sizeof booking, "%s", reply->element[0]->str);
     if (fate) (void)snprintf(fate, 16, "%s", reply->element[1]->str);
     freeReplyObject(reply);
@@ -138,11 +144,18 @@ const char *gateway_world_settle(struct gateway_world *world, const struct grant
 struct settlement gateway_world_usage(uint64_t tokens_in, uint64_t tokens_out)
 {
     static char content[] = "yes";
-    struct settlement outcome = {
-        .charge = CHARGE_USAGE, .next = NEXT_DONE, .health = HEALTH_OK, .retry_after_ms = -1,
-        .latency_ms = 5, .microdollars = (int64_t)(tokens_in + tokens_out),
-        .completion = {.content = content, .n_content_bytes = 3, .finish_reason = "stop",
-                       .model = "m", .tokens_in = tokens_in, .tokens_out = tokens_out}};
+    struct settlement outcome = {.charge = CHARGE_USAGE,
+                                 .next = NEXT_DONE,
+                                 .health = HEALTH_OK,
+                                 .retry_after_ms = -1,
+                                 .latency_ms = 5,
+                                 .microdollars = (int64_t)(tokens_in + tokens_out),
+                                 .completion = {.content = content,
+                                                .n_content_bytes = 3,
+                                                .finish_reason = "stop",
+                                                .model = "m",
+                                                .tokens_in = tokens_in,
+                                                .tokens_out = tokens_out}};
     for (size_t i = 0; i < N_RATE_DIMENSIONS; i++) outcome.remaining[i] = -1;
     return outcome;
 }
@@ -169,10 +182,10 @@ long long gateway_world_number(struct gateway_world *world, const char *command)
     struct error err;
     redisReply *reply = NULL;
     error_clear(&err);
-    cr_assert_eq(run_text(world->store, &reply, command, &err), ST_OK, "%s: %s", command,
-                 err.text);
+    cr_assert_eq(run_text(world->store, &reply, command, &err), ST_OK, "%s: %s", command, err.text);
     const long long number = reply->type == REDIS_REPLY_INTEGER ? reply->integer
-                             : reply->str ? strtoll(reply->str, NULL, 10) : -1;
+                             : reply->str                       ? strtoll(reply->str, NULL, 10)
+                                                                : -1;
     freeReplyObject(reply);
     return number;
 }

@@ -20,9 +20,13 @@ Test(call, equal_requests_have_one_id_whatever_their_spelling)
     struct error err;
     struct call a, b;
     cr_assert_eq(prepare("{\"model\":\"m\",\"max_tokens\":5,\"messages\":[{\"role\":\"user\","
-                         "\"content\":\"hi\"}]}", &a, &err), ST_OK, "%s", err.text);
+                         "\"content\":\"hi\"}]}",
+                         &a, &err),
+                 ST_OK, "%s", err.text);
     cr_assert_eq(prepare("{ \"messages\": [ {\"content\": \"\\u0068i\", \"role\": \"user\"} ],\n"
-                         "  \"max_tokens\": 5, \"model\": \"m\" }", &b, &err), ST_OK);
+                         "  \"max_tokens\": 5, \"model\": \"m\" }",
+                         &b, &err),
+                 ST_OK);
     cr_expect_str_eq(a.id, b.id);
     cr_expect_str_eq(a.body, "{\"max_tokens\":5,\"messages\":[{\"content\":\"hi\",\"role\":"
                              "\"user\"}],\"model\":\"m\"}");
@@ -54,7 +58,9 @@ Test(call, the_id_covers_provider_model_and_every_parameter)
 Test(call, refuses_bodies_that_cannot_be_bounded)
 {
     static const char *const bodies[] = {
-        "[]", "{}", "{\"model\":\"m\",\"messages\":[{}]}",
+        "[]",
+        "{}",
+        "{\"model\":\"m\",\"messages\":[{}]}",
         "{\"model\":\"m\",\"messages\":[],\"max_tokens\":5}",
         "{\"messages\":[{}],\"max_tokens\":5}",
         "{\"model\":\"m\",\"messages\":[{}],\"max_tokens\":0}",

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct completion_bounds bounds = {.n_request_bytes = 400, .tokens_in = 150,
-                                                .tokens_out = 64};
+static const struct completion_bounds bounds = {
+    .n_request_bytes = 400, .tokens_in = 150, .tokens_out = 64};
 static const char good[] =
     "{\"model\":\"m-1\",\"choices\":[{\"message\":{\"role\":\"assistant\",\"content\":\"a "
     "label\"},\"finish_reason\":\"stop\",\"logprobs\":{\"content\":[{\"token\":\"a\","
@@ -38,7 +38,10 @@ Test(completion, takes_content_usage_and_logprobs)
 Test(completion, estimates_usage_that_is_missing_or_absurd)
 {
     static const char *const usages[] = {
-        "null", "{}", "\"many\"", "[1,2]",
+        "null",
+        "{}",
+        "\"many\"",
+        "[1,2]",
         "{\"prompt_tokens\":-1,\"completion_tokens\":-1}",
         "{\"prompt_tokens\":0,\"completion_tokens\":0}",
         "{\"prompt_tokens\":999999999999,\"completion_tokens\":999999999999}",
@@ -64,8 +67,8 @@ Test(completion, never_estimates_above_what_was_reserved)
 {
     struct error err;
     struct completion reply;
-    const struct completion_bounds tight = {.n_request_bytes = 400, .tokens_in = 20,
-                                            .tokens_out = 1};
+    const struct completion_bounds tight = {
+        .n_request_bytes = 400, .tokens_in = 20, .tokens_out = 1};
     static const char text[] = "{\"choices\":[{\"message\":{\"content\":\"a long reply\"}}]}";
     error_clear(&err);
     cr_assert_eq(completion_parse(text, sizeof text - 1, &tight, &reply, &err), ST_OK);
@@ -80,7 +83,9 @@ Test(completion, takes_an_answer_without_text_as_empty)
     struct completion reply;
     cr_assert_eq(parse("{\"choices\":[{\"message\":{\"content\":null},\"finish_reason\":"
                        "\"content_filter\"}],\"usage\":{\"prompt_tokens\":9,"
-                       "\"completion_tokens\":0}}", &reply, &err), ST_OK);
+                       "\"completion_tokens\":0}}",
+                       &reply, &err),
+                 ST_OK);
     cr_expect_str_eq(reply.content, "");
     cr_expect_str_eq(reply.finish_reason, "content_filter");
     cr_expect_not(reply.is_estimated);
@@ -111,8 +116,8 @@ Test(completion, says_what_is_wrong_with_other_answers)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct error err;
         struct completion reply = {.content = NULL};
-        cr_expect_eq(parse(cases[i].text, &reply, &err), cases[i].want, "'%s': %s",
-                     cases[i].text, err.text);
+        cr_expect_eq(parse(cases[i].text, &reply, &err), cases[i].want, "'%s': %s", cases[i].text,
+                     err.text);
         cr_expect_null(reply.content);
         cr_expect(err.text[0] != '\0');
     }
@@ -143,7 +148,9 @@ Test(completion, bounds_depth_and_odd_bytes)
     cr_expect_eq(parse(deep, &reply, &err), ST_CORRUPT);
     free(deep);
     cr_assert_eq(parse("{\"model\":\"m\\n\xc3\xa9\",\"choices\":[{\"message\":{\"content\":"
-                       "\"a\\u0000b\"}}]}", &reply, &err), ST_OK);
+                       "\"a\\u0000b\"}}]}",
+                       &reply, &err),
+                 ST_OK);
     cr_expect_eq(reply.n_content_bytes, 3, "a NUL is content like any other");
     cr_expect_str_eq(reply.model, "m???", "names go to logs: printable ASCII only");
     completion_fini(&reply);

@@ -164,8 +164,7 @@ Test(journal, believes_no_flipped_bit)
         cr_expect_eq(journal_record_decode(copy, bytes.n_bytes, &record), 0, "bit %zu", bit);
     }
     struct journal_record record;
-    cr_assert_eq(journal_record_decode((char *)bytes.bytes, bytes.n_bytes, &record),
-                 bytes.n_bytes);
+    cr_assert_eq(journal_record_decode((char *)bytes.bytes, bytes.n_bytes, &record), bytes.n_bytes);
     cr_expect_eq(record.n_fields, 3);
     cr_expect_str_eq(record.fields[0], "provider");
     cr_expect_str_eq(record.fields[2], "");

@@ -11,12 +11,15 @@ static const char good[] = "{\"choices\":[{\"message\":{\"content\":\"x\"}}],\"u
 static struct settlement judge(enum transfer_end end, int http_status, const char *body)
 {
     char name[] = "p";
-    const struct provider provider = {.name = name, .dollars_per_million_input = 3,
-                                      .dollars_per_million_output = 15};
-    const struct grant grant = {.n_body_bytes = 100, .tokens_in = 40, .tokens_out = 64,
-                                .n_sends = 1};
-    struct transfer transfer = {.end = end, .http_status = http_status, .body = body,
-                                .n_body_bytes = strlen(body), .latency_ms = 7};
+    const struct provider provider = {
+        .name = name, .dollars_per_million_input = 3, .dollars_per_million_output = 15};
+    const struct grant grant = {
+        .n_body_bytes = 100, .tokens_in = 40, .tokens_out = 64, .n_sends = 1};
+    struct transfer transfer = {.end = end,
+                                .http_status = http_status,
+                                .body = body,
+                                .n_body_bytes = strlen(body),
+                                .latency_ms = 7};
     struct settlement outcome;
     rate_headers_init(&transfer.headers);
     outcome_judge(&transfer, &grant, &provider, 0.5, &outcome);
@@ -116,8 +119,8 @@ Test(outcome, backs_off_with_full_jitter_up_to_a_cap)
 
 Test(outcome, reasons_are_one_line_of_printable_text)
 {
-    const struct settlement got = judge(
-        TRANSFER_ANSWERED, 400, "{\"error\":{\"message\":\"a\\nb\\u001b[31m\\u00e9\"}}");
+    const struct settlement got =
+        judge(TRANSFER_ANSWERED, 400, "{\"error\":{\"message\":\"a\\nb\\u001b[31m\\u00e9\"}}");
     for (const char *c = got.reason; *c; c++) cr_expect(*c >= 0x20 && *c < 0x7f);
     cr_expect_not_null(strstr(got.reason, "a?b?[31m"), "%s", got.reason);
 }

@@ -60,7 +60,8 @@ Test(provider_config, names_what_is_wrong)
         {NAMED "    base_url: ftp://x/v1\n    model: m\n    family: f\n",
          ":3: providers[0].base_url"},
         {NAMED "    base_url: http://x.example/v1\n    model: m\n    family: f\n"
-         "    api_key_env: KEY\n", "in the clear"},
+               "    api_key_env: KEY\n",
+         "in the clear"},
         {NAMED "    base_url: https://user:pw@x/v1\n    model: m\n    family: f\n", "'@'"},
         {"providers:\n  - name: a\n", "base_url"},
         {"providers: []\n", "providers"},
@@ -85,7 +86,9 @@ Test(provider_config, reads_keys_and_never_prints_them)
     static const struct {
         const char *value;
         status_t want;
-    } cases[] = {{"  sk-secret-1\n", ST_OK}, {"sk secret", ST_BAD_INPUT}, {"", ST_BAD_INPUT},
+    } cases[] = {{"  sk-secret-1\n", ST_OK},
+                 {"sk secret", ST_BAD_INPUT},
+                 {"", ST_BAD_INPUT},
                  {"sk-secret\x01", ST_BAD_INPUT}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         cr_assert_eq(setenv(env, cases[i].value, 1), 0);

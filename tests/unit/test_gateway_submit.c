@@ -126,7 +126,8 @@ Test(submit, forgetting_a_sweep_leaves_replies_and_ledger)
     cr_expect_eq(gateway_world_reserve(&world, 32, &result), 0, "nothing is sent any more");
     cr_expect_eq(gateway_world_number(&world, "EXISTS interp:calls:s interp:flows:{p} "
                                               "interp:cursor:{p} interp:vtime:{p} "
-                                              "interp:joined:{p} interp:held:{p}"), 0);
+                                              "interp:joined:{p} interp:held:{p}"),
+                 0);
     /* replies, attempts, doorbell, limit, ledger, one call */
     cr_expect_eq(gateway_world_number(&world, "DBSIZE"), 6);
 }

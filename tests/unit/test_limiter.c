@@ -249,8 +249,7 @@ Test(limiter, a_limited_answer_stops_everybody_and_shrinks_once_a_round)
     limited.charge = CHARGE_NONE;
     limited.is_limited = true;
     limited.retry_after_ms = 5000;
-    for (size_t i = 0; i < 10; i++)
-        gateway_world_settle(&world, &result.grants[i], &limited, fate);
+    for (size_t i = 0; i < 10; i++) gateway_world_settle(&world, &result.grants[i], &limited, fate);
     free_grants();
     cr_expect_eq(gateway_world_reserve(&world, 1, &result), 0);
     cr_expect_str_eq(result.reason, "stop");
