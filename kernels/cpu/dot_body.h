@@ -34,7 +34,9 @@ static void dots(const float *w, const float *const *x, size_t n_rows, size_t d,
 {
     size_t r = 0;
     for (; r + DOT_ROWS <= n_rows; r += DOT_ROWS) dot_group(w, x + r, DOT_ROWS, d, out + r);
-    for (; r < n_rows; r++) dot_group(w, x + r, 1, d, out + r);
+    /* Candidates come in ones and twos: side by side, their chains of additions overlap. */
+    for (; r + 2 <= n_rows; r += 2) dot_group(w, x + r, 2, d, out + r);
+    if (r < n_rows) dot_group(w, x + r, 1, d, out + r);
 }
 
 /* Lanes where the bound is not certainly at or under the floor: all ones. */

@@ -166,6 +166,23 @@ static status_t refine_feature(struct refiner *r, const struct refine_tokens *to
     return status;
 }
 
+static void prefetch_row(const float *row, size_t n)
+{
+    for (size_t i = 0; i < n; i += 16) __builtin_prefetch(row + i);
+}
+
+/* Ask for the rows that feature f will need: they lie anywhere in memory, and waiting for them
+ * would cost more than the dots. */
+static void prefetch_feature(const struct refiner *r, const struct refine_tokens *tokens,
+                             size_t feature, const uint32_t *queue, size_t n_queued)
+{
+    const size_t n_row = r->sparse->n_row;
+    if (!n_queued) return;
+    prefetch_row(r->sparse->rows + feature * n_row, n_row);
+    for (size_t j = 0; j < n_queued && j < 8; j++)
+        prefetch_row(tokens->x + queue[j] * n_row, n_row);
+}
+
 status_t refiner_panel(struct refiner *r, size_t panel, const uint32_t *masks,
                        const struct refine_tokens *tokens, struct error *err)
 {
@@ -181,7 +198,11 @@ status_t refiner_panel(struct refiner *r, size_t panel, const uint32_t *masks,
             r->queue[f * SPARSE_BLOCK + n_queued[f]++] = (uint32_t)t;
         }
     }
+    prefetch_feature(r, tokens, first, r->queue, n_queued[0]);
     for (size_t f = 0; f < n_features && status == ST_OK; f++) {
+        if (f + 1 < n_features)
+            prefetch_feature(r, tokens, first + f + 1, r->queue + (f + 1) * SPARSE_BLOCK,
+                             n_queued[f + 1]);
         if (n_queued[f])
             status =
                 refine_feature(r, tokens, first + f, r->queue + f * SPARSE_BLOCK, n_queued[f], err);

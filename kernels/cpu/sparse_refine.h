@@ -6,7 +6,7 @@
 
 #include "kernels/cpu/sparse_weights.h"
 
-enum { SPARSE_BLOCK = 512 }; /* tokens refined together: their rows fit a level-2 cache */
+enum { SPARSE_BLOCK = 1024 }; /* tokens refined together: their rows fit a level-2 cache */
 
 struct fired {
     uint32_t token, feature; /* token within the block */
