@@ -101,3 +101,8 @@ bool sweep_state_is_final(enum sweep_state state)
 {
     return state == SWEEP_FINISHED || state == SWEEP_FAILED || state == SWEEP_CANCELLED;
 }
+
+bool sweep_state_is_over(enum sweep_state state)
+{
+    return state == SWEEP_FINISHED || state == SWEEP_CANCELLED;
+}

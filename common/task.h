@@ -73,5 +73,7 @@ const char *sweep_state_name(enum sweep_state state);
 MUST_CHECK status_t sweep_state_parse(const char *name, enum sweep_state *out, struct error *err);
 /* True for the states that a sweep never leaves by itself. */
 bool sweep_state_is_final(enum sweep_state state);
+/* True for those that it never leaves at all: finished, cancelled. */
+bool sweep_state_is_over(enum sweep_state state);
 
 #endif

@@ -123,8 +123,9 @@ struct history_point api_history_point(struct api *api)
     for (size_t i = 0; i < registry_count(api->registry); i++) {
         const struct sweep *sweep = registry_at(api->registry, i);
         struct sweep_progress progress = {0};
+        if (sweep->state != SWEEP_RUNNING) continue; /* of one that is over: a file to read */
         sweep->ops->progress(sweep, &progress);
-        if (sweep->state == SWEEP_RUNNING) now.n_labelled += progress.n_labelled;
+        now.n_labelled += progress.n_labelled;
     }
     const struct api_money money = api_read_money(api, NULL);
     now.calls_in_flight = money.n_in_flight;

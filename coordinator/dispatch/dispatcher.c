@@ -104,7 +104,7 @@ status_t dispatcher_add_task(struct dispatcher *dispatcher, struct task *task, s
     char open_key[TASK_KEY_SIZE];
     struct store *store = dispatcher->options.store;
     status_t status = store_run(store, NULL, err, "SET %s 1 NX",
-                                dispatcher_task_key(task, "open", open_key));
+                                dispatcher_task_key(task->id, "open", open_key));
     if (status == ST_OK) status = dispatcher_load_settled(dispatcher, task, err);
     if (status == ST_OK) status = task_queue_add(dispatcher->queue, task, err);
     return status;
@@ -124,14 +124,20 @@ void dispatcher_forget_task(struct dispatcher *dispatcher, struct task *task)
     dispatcher_forget_reads(dispatcher, task);
 }
 
+status_t dispatcher_forget_keys(struct dispatcher *dispatcher, const char *task_id,
+                                struct error *err)
+{
+    char open_key[TASK_KEY_SIZE], done_key[TASK_KEY_SIZE], revoked_key[TASK_KEY_SIZE];
+    return store_run(dispatcher->options.store, NULL, err, "UNLINK %s %s %s",
+                     dispatcher_task_key(task_id, "open", open_key),
+                     dispatcher_task_key(task_id, "done", done_key),
+                     dispatcher_task_key(task_id, "revoked", revoked_key));
+}
+
 status_t dispatcher_end_task(struct dispatcher *dispatcher, struct task *task, struct error *err)
 {
     dispatcher_forget_task(dispatcher, task);
-    char open_key[TASK_KEY_SIZE], done_key[TASK_KEY_SIZE], revoked_key[TASK_KEY_SIZE];
-    return store_run(dispatcher->options.store, NULL, err, "UNLINK %s %s %s",
-                     dispatcher_task_key(task, "open", open_key),
-                     dispatcher_task_key(task, "done", done_key),
-                     dispatcher_task_key(task, "revoked", revoked_key));
+    return dispatcher_forget_keys(dispatcher, task->id, err);
 }
 
 status_t dispatcher_step(struct dispatcher *dispatcher, int timeout_ms, int wake_fd,

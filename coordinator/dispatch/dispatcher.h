@@ -61,6 +61,11 @@ MUST_CHECK status_t dispatcher_add_task(struct dispatcher *dispatcher, struct ta
 MUST_CHECK status_t dispatcher_end_task(struct dispatcher *dispatcher, struct task *task,
                                         struct error *err);
 
+/* Remove the keys of a task of that id that is not on the queue (an earlier life may have left
+ * them). */
+MUST_CHECK status_t dispatcher_forget_keys(struct dispatcher *dispatcher, const char *task_id,
+                                           struct error *err);
+
 /* Take it off the queue and leave the store as it is, to be added again later. */
 void dispatcher_forget_task(struct dispatcher *dispatcher, struct task *task);
 

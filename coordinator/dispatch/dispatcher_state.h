@@ -59,6 +59,6 @@ void dispatcher_note_failure(struct dispatcher *dispatcher, struct task *task, s
                              const char *worker, const char *text, enum unit_blame blame);
 /* Names of a task's keys, e.g. "interp:{id}:done". */
 enum { TASK_KEY_SIZE = TASK_ID_SIZE + 32 };
-char *dispatcher_task_key(const struct task *task, const char *part, char out[TASK_KEY_SIZE]);
+char *dispatcher_task_key(const char *task_id, const char *part, char out[TASK_KEY_SIZE]);
 
 #endif

@@ -38,7 +38,7 @@ status_t dispatcher_revoke_lease(struct dispatcher *dispatcher, struct lease *le
     char key[TASK_KEY_SIZE];
     const status_t status =
         store_run(dispatcher->options.store, NULL, err, "SADD %s %llu",
-                  dispatcher_task_key(lease->task, "revoked", key), (unsigned long long)lease->id);
+                  dispatcher_task_key(lease->task->id, "revoked", key), (unsigned long long)lease->id);
     if (status != ST_OK) return status;
     const struct wire_message revoke = {.type = WIRE_REVOKE, .lease = lease->id};
     dispatcher_send(dispatcher, lease->worker, &revoke, NULL, 0);

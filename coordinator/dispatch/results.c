@@ -9,9 +9,9 @@
 
 enum { READS_PER_STEP = 8, MARKS_PER_SCAN = 4096 };
 
-char *dispatcher_task_key(const struct task *task, const char *part, char out[TASK_KEY_SIZE])
+char *dispatcher_task_key(const char *task_id, const char *part, char out[TASK_KEY_SIZE])
 {
-    (void)snprintf(out, TASK_KEY_SIZE, "interp:{%s}:%s", task->id, part);
+    (void)snprintf(out, TASK_KEY_SIZE, "interp:{%s}:%s", task_id, part);
     return out;
 }
 
@@ -105,7 +105,7 @@ status_t dispatcher_read_results(struct dispatcher *dispatcher, struct error *er
             &dispatcher->reads[(dispatcher->reads_head + i) % dispatcher->reads_capacity];
         char key[TASK_KEY_SIZE];
         status = store_queue(dispatcher->options.store, err, "HGET %s %llu",
-                             dispatcher_task_key(read->task, "done", key),
+                             dispatcher_task_key(read->task->id, "done", key),
                              (unsigned long long)read->unit);
     }
     if (status == ST_OK && n)
@@ -141,7 +141,7 @@ status_t dispatcher_load_settled(struct dispatcher *dispatcher, struct task *tas
     char key[TASK_KEY_SIZE];
     redisReply *reply;
     status_t status = store_run(dispatcher->options.store, &reply, err, "HKEYS %s",
-                                dispatcher_task_key(task, "done", key));
+                                dispatcher_task_key(task->id, "done", key));
     if (status != ST_OK) return status;
     status = mark_settled(dispatcher, task, reply, err);
     freeReplyObject(reply);

@@ -108,7 +108,7 @@ struct task *task_queue_at(struct task_queue *queue, size_t index)
 
 bool task_fits(const struct task *task, const struct task_fit *fit)
 {
-    if (task->is_paused) return false;
+    if (task->share->is_paused) return false;
     if (!task->is_pinned || !task->backend[0]) return true;
     return strcmp(task->backend, fit->backend) == 0 && strcmp(task->isa, fit->isa) == 0;
 }

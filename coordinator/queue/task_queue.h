@@ -42,6 +42,7 @@ struct fair_share {
     int priority;  /* higher first */
     double weight; /* > 0 */
     double pass;   /* seconds / weight consumed, relative */
+    bool is_paused; /* nothing of it is handed out; what runs is finished and counts */
 };
 
 struct task {
@@ -55,7 +56,6 @@ struct task {
     char backend[16], isa[32]; /* "" = any; set by the first worker that leases: results of one
                                   task come from one backend and instruction set */
     bool is_pinned;           /* does the result depend on the instruction set? */
-    bool is_paused;
     size_t max_units_per_lease;
     size_t n_read;            /* results handed to ops->result */
     double seconds_per_unit;  /* smoothed over all workers; 0 = not measured yet */

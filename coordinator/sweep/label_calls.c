@@ -61,7 +61,22 @@ static status_t ask(struct label_scoring *scoring, struct open_session *open, st
     status_t status = ST_OK;
     for (size_t i = 0; i < n && status == ST_OK; i++)
         if (!open->session.calls[i].is_answered) status = queue_call(scoring, open, i, err);
-    if (status == ST_OK) status = store_drain(store_of(scoring), NULL, NULL, err);
+    const status_t drained = store_drain(store_of(scoring), NULL, NULL, err);
+    if (status == ST_OK) status = drained;
+    open->must_ask = status != ST_OK;
+    return status;
+}
+
+/* Where announcements are read from is fixed before the first call is out. */
+static status_t ask_all(struct label_scoring *scoring, bool must_only, struct error *err)
+{
+    status_t status = ST_OK;
+    if (!scoring->has_cursor)
+        status = call_cursor_now(store_of(scoring), scoring->cursor, err);
+    scoring->has_cursor = status == ST_OK;
+    for (size_t p = 0; p < scoring->n_open && status == ST_OK; p++)
+        if (scoring->open[p]->must_ask || !must_only)
+            status = ask(scoring, scoring->open[p], err);
     return status;
 }
 
@@ -79,14 +94,10 @@ status_t label_calls_add(struct label_scoring *scoring, struct label_session *se
     if (!open) return error_set(err, ST_NO_MEMORY, "session");
     open->session = *session;
     open->index = index;
+    open->must_ask = true;
     *session = (struct label_session){0};
     scoring->open[scoring->n_open++] = open;
-    if (!scoring->has_cursor) {
-        const status_t status = call_cursor_now(store_of(scoring), scoring->cursor, err);
-        if (status != ST_OK) return status;
-        scoring->has_cursor = true;
-    }
-    return ask(scoring, open, err);
+    return ST_OK;
 }
 
 static void drop(struct label_scoring *scoring, size_t position)
@@ -122,6 +133,13 @@ static status_t finish(struct label_scoring *scoring, size_t position, struct er
     return status;
 }
 
+/* The ids were those of the stage before; the new calls get theirs when they go out. */
+static void await_new_calls(struct open_session *open)
+{
+    open->n_ids = 0;
+    open->must_ask = true;
+}
+
 /* Hand one reply to every open call of that id; a session may end or ask anew. */
 static status_t deliver(struct label_scoring *scoring, const char *id,
                         const struct call_reply *reply, struct error *err)
@@ -141,7 +159,7 @@ static status_t deliver(struct label_scoring *scoring, const char *id,
         if (open->session.stage == SESSION_DONE)
             status = finish(scoring, p, err);
         else if (open->session.stage != stage)
-            status = ask(scoring, open, err);
+            await_new_calls(open);
     }
     return status;
 }
@@ -178,7 +196,8 @@ static status_t read_and_deliver(struct label_scoring *scoring,
     status_t status = ST_OK;
     for (size_t i = 0; i < n && status == ST_OK; i++)
         status = call_queue_read(store_of(scoring), heard[i].id, err);
-    if (status == ST_OK) status = store_drain(store_of(scoring), take_reply, reading, err);
+    const status_t drained = store_drain(store_of(scoring), take_reply, reading, err);
+    if (status == ST_OK) status = drained;
     if (status == ST_OK && reading->status != ST_OK)
         status = error_set(err, reading->status, "%s", reading->error.text);
     for (size_t i = 0; i < n; i++) {
@@ -236,27 +255,22 @@ static status_t check(struct label_scoring *scoring, struct error *err)
     return status;
 }
 
-static status_t ask_again(struct label_scoring *scoring, struct error *err)
-{
-    status_t status = ST_OK;
-    for (size_t p = 0; p < scoring->n_open && status == ST_OK; p++)
-        status = ask(scoring, scoring->open[p], err);
-    return status;
-}
-
 status_t label_calls_step(struct label_scoring *scoring, struct error *err)
 {
     if (scoring->n_open == 0) return ST_OK;
     size_t n_heard = 0;
-    status_t status = ST_OK;
+    status_t status = ask_all(scoring, true, err);
+    if (status != ST_OK) return status;
     do status = hear(scoring, &n_heard, err);
     while (status == ST_OK && n_heard == ANNOUNCEMENTS_AT_ONCE);
+    if (status == ST_OK) status = ask_all(scoring, true, err); /* sessions that went on */
+    if (status == ST_UNREACHABLE) scoring->next_ask_ms = 1; /* what was heard may be lost */
     if (status == ST_OK && now_ms(scoring) >= scoring->next_check_ms) {
         scoring->next_check_ms = now_ms(scoring) + CHECK_EVERY_MS;
         status = check(scoring, err);
     }
     if (status == ST_OK && now_ms(scoring) >= scoring->next_ask_ms) {
-        if (scoring->next_ask_ms) status = ask_again(scoring, err);
+        if (scoring->next_ask_ms) status = ask_all(scoring, false, err);
         scoring->next_ask_ms = now_ms(scoring) + ASK_AGAIN_EVERY_MS;
     }
     return status;

@@ -75,16 +75,11 @@ static void wait_for_jobs(struct label_run *run)
     while (run->n_jobs) background_wait(run->sweep->context->background);
 }
 
-static void label_stop(struct sweep *sweep, bool is_final)
+static void label_stop(struct sweep *sweep)
 {
     struct label_run *run = sweep->engine;
-    struct error ignored = {0};
     wait_for_jobs(run);
-    if (is_final) {
-        (void)!label_task_end(run, &ignored);
-        if (sweep_spec_uses_provider(sweep->spec))
-            (void)!call_forget_sweep(sweep->context->calls, sweep->id, &ignored);
-    } else if (run->task) {
+    if (run->task) {
         dispatcher_forget_task(sweep->context->dispatcher, run->task);
         task_destroy(&run->task);
     }
@@ -96,6 +91,19 @@ static void label_stop(struct sweep *sweep, bool is_final)
     text_batches_destroy(&run->batches);
     if (run->has_description) description_fini(&run->description);
     free(run);
+}
+
+static status_t label_forget(const struct sweep *sweep, struct error *err)
+{
+    status_t status = ST_OK;
+    for (unsigned phase = 0; phase < LABEL_SCORE && status == ST_OK; phase++) {
+        char id[TASK_ID_SIZE];
+        label_task_id(sweep, phases[phase]->name, id);
+        status = dispatcher_forget_keys(sweep->context->dispatcher, id, err);
+    }
+    if (status == ST_OK && sweep_spec_uses_provider(sweep->spec))
+        status = call_forget_sweep(sweep->context->calls, sweep->id, err);
+    return status;
 }
 
 /* Plan and targets are made in the background: they are there once that phase is over. */
@@ -178,6 +186,7 @@ void label_engine_calls(const struct sweep *sweep, struct label_calls *sum)
 const struct sweep_engine_ops label_engine = {.start = label_start,
                                               .step = label_step,
                                               .stop = label_stop,
+                                              .forget = label_forget,
                                               .progress = label_progress,
                                               .describe = label_describe,
                                               .n_records = label_scoring_n_records,

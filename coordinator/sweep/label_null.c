@@ -67,8 +67,8 @@ status_t label_null_begin(struct label_scoring *scoring, struct error *err)
 
 /* --- verdicts ------------------------------------------------------------------------------ */
 
-static status_t decide(struct label_scoring *scoring, unsigned score, unsigned kind,
-                       struct error *err)
+static status_t decide(const struct label_scoring *scoring, struct label_verdicts *out,
+                       unsigned score, unsigned kind, struct error *err)
 {
     const struct sweep_spec *spec = scoring->run->sweep->spec;
     const struct support_thresholds thresholds = {spec->thresholds.z_min,
@@ -84,32 +84,55 @@ static status_t decide(struct label_scoring *scoring, unsigned score, unsigned k
             claims[i].score = result->own.summary[score][kind].balanced_accuracy;
     }
     if (status == ST_OK)
-        status = support_decide(claims, n, &scoring->null_models[score][kind], &thresholds,
+        status = support_decide(claims, n, &out->null_models[score][kind], &thresholds,
                                 verdicts, err);
     for (size_t i = 0; i < n && status == ST_OK; i++)
-        scoring->results[i].support[score][kind] = verdicts[i];
+        out->support[i][score][kind] = verdicts[i];
     free(claims);
     free(verdicts);
     return status;
 }
 
-status_t label_null_decide(struct label_scoring *scoring, struct error *err)
+void label_verdicts_destroy(struct label_verdicts **verdicts)
+{
+    if (!*verdicts) return;
+    for (size_t i = 0; i < CASE_N_SCORES; i++)
+        for (size_t j = 0; j < SCORE_N_NEGATIVES; j++)
+            null_model_fini(&(*verdicts)->null_models[i][j]);
+    free((*verdicts)->support);
+    free(*verdicts);
+    *verdicts = NULL;
+}
+
+static status_t decide_all(const struct label_scoring *scoring, struct label_verdicts *out,
+                           struct error *err)
 {
     status_t status = ST_OK;
-    if (scoring->run->sweep->spec->scoring.null_pairs == 0) return ST_OK;
     for (unsigned score = 0; score < CASE_N_SCORES; score++)
         for (unsigned kind = 0; kind < SCORE_N_NEGATIVES && status == ST_OK; kind++) {
             if (!(scoring->rules.scores & (1u << score))) continue;
-            status = null_model_init(&scoring->null_models[score][kind],
+            status = null_model_init(&out->null_models[score][kind],
                                      scoring->null_scores[score][kind],
                                      scoring->n_null[score][kind], err);
-            if (status == ST_OK) status = decide(scoring, score, kind, err);
+            if (status == ST_OK) status = decide(scoring, out, score, kind, err);
         }
-    scoring->has_null_model = status == ST_OK;
-    scoring->n_supported = 0;
     for (size_t i = 0; i < scoring->n_slots && status == ST_OK; i++)
-        scoring->n_supported +=
-            scoring->results[i].support[label_main_score(scoring)][NEGATIVES_RANDOM].verdict ==
-            SUPPORT_SUPPORTED;
+        out->n_supported += out->support[i][label_main_score(scoring)][NEGATIVES_RANDOM].verdict ==
+                            SUPPORT_SUPPORTED;
+    return status;
+}
+
+status_t label_null_decide(struct label_scoring *scoring, struct error *err)
+{
+    if (scoring->run->sweep->spec->scoring.null_pairs == 0) return ST_OK;
+    struct label_verdicts *verdicts = calloc(1, sizeof *verdicts);
+    if (verdicts) verdicts->support = calloc(scoring->n_slots + 1, sizeof *verdicts->support);
+    status_t status = verdicts && verdicts->support
+                          ? decide_all(scoring, verdicts, err)
+                          : error_set(err, ST_NO_MEMORY, "verdicts on %zu slots", scoring->n_slots);
+    if (status == ST_OK)
+        scoring->decided = verdicts;
+    else
+        label_verdicts_destroy(&verdicts);
     return status;
 }

@@ -13,9 +13,10 @@ struct record_parts {
     struct label_evidence evidence[KEPT_WINDOWS];
 };
 
-static size_t list_scores(const struct label_scoring *scoring, const struct slot_result *result,
-                          bool is_baseline, struct label_score *out)
+static size_t list_scores(const struct label_scoring *scoring, size_t index, bool is_baseline,
+                          struct label_score *out)
 {
+    const struct slot_result *result = &scoring->results[index];
     const struct slot_scores *scores = is_baseline ? &result->baseline : &result->own;
     size_t n = 0;
     for (unsigned score = 0; score < CASE_N_SCORES; score++)
@@ -24,9 +25,9 @@ static size_t list_scores(const struct label_scoring *scoring, const struct slot
             out[n] = (struct label_score){.name = case_score_name((enum case_score)score),
                                           .negatives = (enum score_negatives)kind,
                                           .summary = &scores->summary[score][kind]};
-            if (!is_baseline && scoring->has_null_model) {
-                out[n].null = &scoring->null_models[score][kind];
-                out[n].support = &result->support[score][kind];
+            if (!is_baseline && scoring->verdicts) {
+                out[n].null = &scoring->verdicts->null_models[score][kind];
+                out[n].support = &scoring->verdicts->support[index][score][kind];
             }
             if (!is_baseline && result->baseline.has[score][kind])
                 out[n].versus_lexical = &result->versus[score][kind];
@@ -56,11 +57,11 @@ static size_t list_evidence(const struct label_scoring *scoring,
     return result->n_kept;
 }
 
-static bool is_supported(const struct label_scoring *scoring, const struct slot_result *result)
+static bool is_supported(const struct label_scoring *scoring, size_t index)
 {
-    return scoring->has_null_model &&
-           result->support[label_main_score(scoring)][NEGATIVES_RANDOM].verdict ==
-               SUPPORT_SUPPORTED;
+    const struct label_verdicts *verdicts = scoring->verdicts;
+    return verdicts && verdicts->support[index][label_main_score(scoring)][NEGATIVES_RANDOM]
+                               .verdict == SUPPORT_SUPPORTED;
 }
 
 static const char *who(const struct session_provider *provider)
@@ -95,14 +96,14 @@ status_t label_record_write(const struct label_scoring *scoring, size_t index,
         .type = result->label.type,
         .explainer = who(&scoring->rules.explainer),
         .judge = who(&scoring->rules.judge),
-        .is_supported = is_supported(scoring, result),
+        .is_supported = is_supported(scoring, index),
         .prompts = parts.prompts,
         .n_prompts = list_prompts(scoring, parts.prompts),
         .scores = parts.own,
-        .n_scores = list_scores(scoring, result, false, parts.own),
+        .n_scores = list_scores(scoring, index, false, parts.own),
         .lexical = result->has_lexical ? &result->lexical : NULL,
         .lexical_scores = parts.baseline,
-        .n_lexical_scores = list_scores(scoring, result, true, parts.baseline),
+        .n_lexical_scores = list_scores(scoring, index, true, parts.baseline),
         .n_leaked = result->n_leaked,
         .n_mislabelled = result->n_mislabelled,
         .n_near_duplicates = result->n_near_duplicates,

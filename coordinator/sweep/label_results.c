@@ -15,6 +15,7 @@ enum { RESULTS_MAX_BYTES = INT32_MAX, RECORD_MAX_BYTES = 4 * 1024 * 1024, SUMMAR
 static json_t *json_summary(const struct label_scoring *scoring)
 {
     const struct label_run *run = scoring->run;
+    const struct label_verdicts *verdicts = scoring->verdicts;
     json_t *statuses = json_object(), *splits = json_object();
     for (unsigned i = 0; i < FEATURE_N_STATUSES; i++)
         (void)json_object_set_new(statuses, feature_status_name((enum feature_status)i),
@@ -26,7 +27,7 @@ static json_t *json_summary(const struct label_scoring *scoring)
                       "n_tokens", (json_int_t)run->plan_stats.n_tokens[i]));
     return json_pack("{s:I s:I s:o s:I s:o s:o}", "n_features", (json_int_t)scoring->n_slots,
                      "n_labelled", (json_int_t)scoring->n_labelled, "n_supported",
-                     scoring->n_supported < 0 ? json_null() : json_integer(scoring->n_supported),
+                     verdicts ? json_integer(verdicts->n_supported) : json_null(),
                      "leak_count", (json_int_t)run->n_leaks, "statuses", statuses, "splits",
                      splits);
 }

@@ -54,6 +54,7 @@ struct label_run {
     enum label_phase phase;
     bool has_begun;     /* begin() of `phase` was called */
     struct task *task;  /* of the phase that runs; NULL between */
+    bool is_task_added; /* the dispatcher has it */
     size_t n_jobs;      /* background jobs that will still call done() */
     struct error failure; /* of a background job: fails the sweep at the next step */
     int64_t phase_began_ms;
@@ -72,7 +73,9 @@ struct label_run {
     struct label_scoring *scoring;
 };
 
-/* One phase. begin() starts it; poll() sets *is_over when it is. */
+/* One phase. begin() starts it and touches nothing that may be away (no store): it is called
+ * once. poll() is called again and again, also after ST_UNREACHABLE; it sets *is_over when the
+ * phase is. */
 struct label_phase_ops {
     const char *name;
     status_t (*begin)(struct label_run *run, struct error *err);
@@ -82,8 +85,9 @@ extern const struct label_phase_ops label_describe_phase, label_tokenize_phase,
     label_capture_explain_phase, label_capture_rest_phase, label_score_phase;
 
 /* label_task.c: the task of a phase */
+void label_task_id(const struct sweep *sweep, const char *phase, char out[TASK_ID_SIZE]);
 struct label_task_params {
-    const char *phase; /* last part of the id */
+    const char *phase; /* the phase's name, last part of the id */
     enum task_kind kind;
     size_t n_units;
     const char *spec_json;
@@ -93,7 +97,8 @@ struct label_task_params {
 };
 status_t label_task_begin(struct label_run *run, const struct label_task_params *params,
                           struct error *err);
-/* *is_over when every unit's result was taken; an error when units are dead or refused. */
+/* Hands the task to the dispatcher first, if it has not got it. *is_over when every unit's result
+ * was taken; an error when units are dead or refused. */
 status_t label_task_poll(struct label_run *run, bool *is_over, struct error *err);
 /* Remove the finished task and its keys. No-op without one. */
 status_t label_task_end(struct label_run *run, struct error *err);

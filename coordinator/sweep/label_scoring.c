@@ -98,13 +98,17 @@ static status_t make_vocabulary(struct label_scoring *scoring, struct error *err
     return status;
 }
 
-static status_t set_budget(struct label_run *run, struct error *err)
+static status_t set_budget(struct label_scoring *scoring, struct error *err)
 {
-    const struct sweep_spec *spec = run->sweep->spec;
-    if (!sweep_spec_uses_provider(spec)) return ST_OK;
-    const int64_t budget =
-        spec->budget_dollars > 0 ? (int64_t)(spec->budget_dollars * 1e6) : -1;
-    return call_set_budget(run->sweep->context->store, run->sweep->id, budget, 1.0, err);
+    const struct sweep *sweep = scoring->run->sweep;
+    if (scoring->has_budget || !sweep_spec_uses_provider(sweep->spec)) return ST_OK;
+    const int64_t budget = sweep->spec->budget_dollars > 0
+                               ? (int64_t)(sweep->spec->budget_dollars * 1e6)
+                               : -1;
+    const status_t status =
+        call_set_budget(sweep->context->store, sweep->id, budget, 1.0, err);
+    scoring->has_budget = status == ST_OK;
+    return status;
 }
 
 static status_t score_begin(struct label_run *run, struct error *err)
@@ -113,23 +117,31 @@ static status_t score_begin(struct label_run *run, struct error *err)
     if (!scoring) return error_set(err, ST_NO_MEMORY, "scoring");
     run->scoring = scoring;
     scoring->run = run;
-    scoring->n_supported = -1;
     status_t status = label_slots_choose(scoring, err);
     if (status != ST_OK) return status;
     scoring->results = calloc(scoring->n_slots + 1, sizeof *scoring->results);
     if (!scoring->results)
         return error_set(err, ST_NO_MEMORY, "results of %zu features", scoring->n_slots);
     status = make_rules(scoring, err);
-    if (status == ST_OK) status = make_vocabulary(scoring, err);
-    return status == ST_OK ? set_budget(run, err) : status;
+    return status == ST_OK ? make_vocabulary(scoring, err) : status;
 }
 
 /* --- poll ---------------------------------------------------------------------------------- */
 
-static status_t decide_and_write(struct label_run *run, struct error *err)
+static status_t decide_verdicts(struct label_run *run, struct error *err)
 {
-    const status_t status = label_null_decide(run->scoring, err);
-    return status == ST_OK ? label_results_write(run->scoring, err) : status;
+    return label_null_decide(run->scoring, err);
+}
+
+static status_t write_results(struct label_run *run, struct error *err)
+{
+    return label_results_write(run->scoring, err);
+}
+
+static void show_verdicts(struct label_scoring *scoring)
+{
+    scoring->verdicts = scoring->decided;
+    scoring->decided = NULL;
 }
 
 static bool pass_is_over(const struct label_scoring *scoring)
@@ -144,15 +156,19 @@ static status_t enter_next_pass(struct label_scoring *scoring, struct error *err
 {
     scoring->pass++;
     if (scoring->pass == PASS_NULL) return label_null_begin(scoring, err);
-    if (scoring->pass == PASS_WRITE) return label_job_start(scoring->run, decide_and_write, err);
+    if (scoring->pass == PASS_DECIDE) return label_job_start(scoring->run, decide_verdicts, err);
+    if (scoring->pass == PASS_WRITE) {
+        show_verdicts(scoring);
+        return label_job_start(scoring->run, write_results, err);
+    }
     return ST_OK;
 }
 
 static status_t score_poll(struct label_run *run, bool *is_over, struct error *err)
 {
     struct label_scoring *scoring = run->scoring;
-    status_t status = ST_OK;
-    if (scoring->pass <= PASS_NULL) {
+    status_t status = set_budget(scoring, err); /* before any call */
+    if (status == ST_OK && scoring->pass <= PASS_NULL) {
         status = label_cases_submit(scoring, err);
         if (status == ST_OK) status = label_calls_step(scoring, err);
     }
@@ -175,10 +191,9 @@ void label_scoring_destroy(struct label_scoring **scoring)
     for (size_t i = 0; i < self->n_workspaces; i++)
         lexical_workspace_destroy(&self->workspaces[i]);
     for (size_t i = 0; i < CASE_N_SCORES; i++)
-        for (size_t j = 0; j < SCORE_N_NEGATIVES; j++) {
-            free(self->null_scores[i][j]);
-            null_model_fini(&self->null_models[i][j]);
-        }
+        for (size_t j = 0; j < SCORE_N_NEGATIVES; j++) free(self->null_scores[i][j]);
+    label_verdicts_destroy(&self->verdicts);
+    label_verdicts_destroy(&self->decided);
     lexical_vocabulary_destroy(&self->vocabulary);
     free(self->workspaces);
     free(self->texts);
@@ -206,7 +221,7 @@ void label_scoring_counts(const struct label_scoring *scoring, struct sweep_prog
 {
     if (!scoring) return;
     out->n_labelled = scoring->n_labelled;
-    out->n_supported = scoring->n_supported;
+    out->n_supported = scoring->verdicts ? scoring->verdicts->n_supported : -1;
     out->n_units = scoring->n_slots;
     out->n_units_done = scoring->n_done;
 }

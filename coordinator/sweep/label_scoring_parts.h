@@ -32,7 +32,6 @@ struct slot_result {
     struct slot_scores own;
     struct slot_scores baseline; /* of the lexical label, beside an LLM's */
     struct score_comparison versus[CASE_N_SCORES][SCORE_N_NEGATIVES]; /* where baseline.has */
-    struct support support[CASE_N_SCORES][SCORE_N_NEGATIVES];         /* once decided */
     uint32_t n_leaked, n_mislabelled, n_near_duplicates, n_shared_documents;
     struct window kept[KEPT_WINDOWS]; /* evidence; point into the arenas */
     size_t n_kept;
@@ -48,15 +47,24 @@ struct slot_name {
     int sign;         /* 0, or +1 / -1 for signed units */
 };
 
+/* What the null says of every slot. Made whole by a background job, then shown by the loop: a
+ * record never has half of it. */
+struct label_verdicts {
+    struct null_model null_models[CASE_N_SCORES][SCORE_N_NEGATIVES];
+    struct support (*support)[CASE_N_SCORES][SCORE_N_NEGATIVES]; /* [n_slots] */
+    int64_t n_supported;
+};
+
 /* A session that waits for replies. */
 struct open_session {
     struct label_session session;
     size_t index;              /* of the slot, or of the pair for a foreign session */
     char (*ids)[HASH_HEX_SIZE]; /* [session.n_calls] ids of its present calls, owned */
     size_t n_ids;
+    bool must_ask; /* its present calls are not in the store yet */
 };
 
-enum scoring_pass { PASS_LABELS, PASS_NULL, PASS_WRITE, PASS_DONE };
+enum scoring_pass { PASS_LABELS, PASS_NULL, PASS_DECIDE, PASS_WRITE, PASS_DONE };
 
 struct label_scoring {
     struct label_run *run;
@@ -82,10 +90,10 @@ struct label_scoring {
     size_t n_scored;
     double *null_scores[CASE_N_SCORES][SCORE_N_NEGATIVES]; /* [n_null] of room n_pairs */
     size_t n_null[CASE_N_SCORES][SCORE_N_NEGATIVES];
-    bool has_null_model;
-    struct null_model null_models[CASE_N_SCORES][SCORE_N_NEGATIVES];
-    int64_t n_supported;           /* -1 until known */
+    struct label_verdicts *verdicts; /* owned; NULL until decided, or without a null model */
+    struct label_verdicts *decided;  /* owned; of the job that runs */
 
+    bool has_budget;               /* the ledger knows it */
     struct open_session **open;    /* [n_open], each owned */
     size_t n_open, open_capacity;
     char cursor[CALL_CURSOR_SIZE];
@@ -105,8 +113,9 @@ uint64_t label_slot_subject(const struct label_scoring *scoring, size_t index);
 status_t label_cases_submit(struct label_scoring *scoring, struct error *err);
 
 /* label_calls.c: open sessions and their calls */
+/* Takes the session on ST_OK; its calls go out at the next step. Errors: ST_NO_MEMORY. */
 status_t label_calls_add(struct label_scoring *scoring, struct label_session *session,
-                         size_t index, struct error *err); /* takes the session */
+                         size_t index, struct error *err);
 status_t label_calls_step(struct label_scoring *scoring, struct error *err);
 void label_calls_fini(struct label_scoring *scoring);
 
@@ -126,8 +135,10 @@ status_t label_record_write(const struct label_scoring *scoring, size_t index,
 
 /* label_null.c */
 status_t label_null_begin(struct label_scoring *scoring, struct error *err);
-/* Null models from the scores of the pairs; z, p and verdict of every slot. Background. */
+/* Null models from the scores of the pairs; z, p and verdict of every slot, into
+ * scoring->decided (NULL if the sweep has no null). Background. */
 status_t label_null_decide(struct label_scoring *scoring, struct error *err);
+void label_verdicts_destroy(struct label_verdicts **verdicts); /* NULL-safe */
 /* The score that decides whether a label is supported. */
 enum case_score label_main_score(const struct label_scoring *scoring);
 

@@ -3,11 +3,16 @@
 
 #include <stdio.h>
 
+void label_task_id(const struct sweep *sweep, const char *phase, char out[TASK_ID_SIZE])
+{
+    (void)snprintf(out, TASK_ID_SIZE, "%s/%s", sweep->id, phase);
+}
+
 status_t label_task_begin(struct label_run *run, const struct label_task_params *params,
                           struct error *err)
 {
     char id[TASK_ID_SIZE];
-    (void)snprintf(id, sizeof id, "%s/%s", run->sweep->id, params->phase);
+    label_task_id(run->sweep, params->phase, id);
     const struct task_params task = {.id = id,
                                      .kind = params->kind,
                                      .n_units = params->n_units,
@@ -17,10 +22,16 @@ status_t label_task_begin(struct label_run *run, const struct label_task_params 
                                      .share = &run->sweep->share,
                                      .is_pinned = params->is_pinned,
                                      .max_units_per_lease = params->max_units_per_lease};
-    status_t status = task_create(&run->task, &task, err);
-    if (status == ST_OK)
-        status = dispatcher_add_task(run->sweep->context->dispatcher, run->task, err);
-    if (status != ST_OK) task_destroy(&run->task);
+    run->is_task_added = false;
+    return task_create(&run->task, &task, err);
+}
+
+static status_t add_task(struct label_run *run, struct error *err)
+{
+    if (run->is_task_added) return ST_OK;
+    const status_t status =
+        dispatcher_add_task(run->sweep->context->dispatcher, run->task, err);
+    run->is_task_added = status == ST_OK;
     return status;
 }
 
@@ -36,6 +47,8 @@ status_t label_task_poll(struct label_run *run, bool *is_over, struct error *err
 {
     const struct task *task = run->task;
     *is_over = false;
+    const status_t status = add_task(run, err);
+    if (status != ST_OK) return status;
     const size_t n_dead = unit_table_count(task->units, UNIT_DEAD);
     if (n_dead && unit_table_is_settled(task->units))
         return error_set(err, ST_INTERNAL, "%s: %zu of %zu units are dead: %s", task->id, n_dead,

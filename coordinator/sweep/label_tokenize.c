@@ -59,7 +59,7 @@ static status_t tokenize_poll(struct label_run *run, bool *is_over, struct error
         status = label_task_end(run, err);
         return status == ST_OK ? label_plan_begin(run, err) : status;
     }
-    *is_over = run->plan != NULL && run->n_jobs == 0;
+    *is_over = run->n_jobs == 0 && run->plan != NULL; /* the job writes run->plan */
     return ST_OK;
 }
 

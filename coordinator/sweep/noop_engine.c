@@ -9,10 +9,15 @@ enum { NOOP_UNITS_PER_LEASE = 8192 };
 
 static const struct task_ops noop_task_ops = {0};
 
+static void noop_task_id(const struct sweep *sweep, char out[TASK_ID_SIZE])
+{
+    (void)snprintf(out, TASK_ID_SIZE, "%s/noop", sweep->id);
+}
+
 static status_t noop_start(struct sweep *sweep, struct error *err)
 {
     char id[TASK_ID_SIZE], spec[256];
-    (void)snprintf(id, sizeof id, "%s/noop", sweep->id);
+    noop_task_id(sweep, id);
     (void)snprintf(spec, sizeof spec, "{\"kind\":\"noop\",\"payload_bytes\":%u}",
                    (unsigned)sweep->spec->payload_bytes);
     const struct task_params params = {.id = id,
@@ -43,15 +48,18 @@ static status_t noop_step(struct sweep *sweep, struct error *err)
     return ST_OK;
 }
 
-static void noop_stop(struct sweep *sweep, bool is_final)
+static void noop_stop(struct sweep *sweep)
 {
     struct task *task = sweep->engine;
-    struct error ignored = {0};
-    if (is_final)
-        (void)!dispatcher_end_task(sweep->context->dispatcher, task, &ignored);
-    else
-        dispatcher_forget_task(sweep->context->dispatcher, task);
+    dispatcher_forget_task(sweep->context->dispatcher, task);
     task_destroy(&task);
+}
+
+static status_t noop_forget(const struct sweep *sweep, struct error *err)
+{
+    char id[TASK_ID_SIZE];
+    noop_task_id(sweep, id);
+    return dispatcher_forget_keys(sweep->context->dispatcher, id, err);
 }
 
 static void noop_progress(const struct sweep *sweep, struct sweep_progress *out)
@@ -79,5 +87,6 @@ static void noop_retry(struct sweep *sweep)
 const struct sweep_engine_ops noop_engine = {.start = noop_start,
                                              .step = noop_step,
                                              .stop = noop_stop,
+                                             .forget = noop_forget,
                                              .progress = noop_progress,
                                              .retry = noop_retry};

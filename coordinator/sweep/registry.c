@@ -28,15 +28,15 @@ status_t registry_create(struct registry **out, const struct sweep_context *cont
     return ST_OK;
 }
 
-static void stop_engine(struct sweep *sweep, bool is_final)
+static void stop_engine(struct sweep *sweep)
 {
-    if (sweep->engine) sweep->ops->stop(sweep, is_final);
+    if (sweep->engine) sweep->ops->stop(sweep);
     sweep->engine = NULL;
 }
 
 static void sweep_destroy(struct sweep *sweep)
 {
-    stop_engine(sweep, false);
+    stop_engine(sweep);
     sweep_spec_free(&sweep->spec);
     free(sweep);
 }
@@ -83,6 +83,7 @@ static status_t add_loaded(struct registry *registry, const char *id, struct swe
         return status;
     }
     attach(registry, sweep);
+    sweep->share.is_paused = sweep->state == SWEEP_PAUSED;
     *out = sweep;
     return ST_OK;
 }
@@ -139,6 +140,22 @@ status_t registry_submit(struct registry *registry, struct sweep_spec *spec,
     return ST_OK;
 }
 
+/* A failed sweep keeps what it has in the store, for retry. Of any other that is over nothing is
+ * left, also when no engine of this life knows of it (cancelled after it failed, or paused). The
+ * store lists it as active until then, so a coordinator that dies in between finds it again. */
+static status_t forget(struct registry *registry, struct sweep *sweep, struct error *err)
+{
+    struct error problem = {0};
+    status_t status = sweep->ops->forget(sweep, &problem);
+    if (status == ST_OK) status = sweep_store_forgotten(&registry->store, sweep, &problem);
+    if (status == ST_UNREACHABLE) return error_set(err, status, "%s", problem.text);
+    sweep->must_forget = false;
+    if (status != ST_OK)
+        log_event(LOG_WARN, "sweep_not_forgotten", LOG_TEXT("sweep", sweep->id),
+                  LOG_TEXT("error", problem.text));
+    return ST_OK;
+}
+
 status_t registry_apply(struct registry *registry, struct sweep *sweep, enum sweep_event event,
                         const char *reason, struct error *err)
 {
@@ -152,8 +169,11 @@ status_t registry_apply(struct registry *registry, struct sweep *sweep, enum swe
     (void)snprintf(changed.reason, sizeof changed.reason, "%s", reason ? reason : "");
     const status_t status = sweep_store_save(&registry->store, &changed, err);
     if (status != ST_OK) return status;
+    changed.share.is_paused = changed.state == SWEEP_PAUSED;
     *sweep = changed;
-    if (sweep_state_is_final(sweep->state)) stop_engine(sweep, sweep->state != SWEEP_FAILED);
+    if (sweep_state_is_final(sweep->state)) stop_engine(sweep);
+    sweep->must_forget = sweep_state_is_over(sweep->state);
+    if (sweep->must_forget) (void)!forget(registry, sweep, NULL); /* or at a later step */
     log_event(sweep->state == SWEEP_FAILED ? LOG_ERROR : LOG_INFO, "sweep_state",
               LOG_TEXT("sweep", sweep->id), LOG_TEXT("state", sweep_state_name(sweep->state)),
               LOG_TEXT("reason", sweep->reason));
@@ -173,8 +193,8 @@ static status_t fail(struct registry *registry, struct sweep *sweep, const struc
 static status_t step_one(struct registry *registry, struct sweep *sweep, struct error *err)
 {
     struct error cause = {0};
-    status_t status = ST_OK;
-    if (sweep->state == SWEEP_QUEUED)
+    status_t status = sweep->must_forget ? forget(registry, sweep, err) : ST_OK;
+    if (status == ST_OK && sweep->state == SWEEP_QUEUED)
         status = registry_apply(registry, sweep, SWEEP_START, NULL, err);
     if (status != ST_OK || sweep->state != SWEEP_RUNNING) return status;
     if (!sweep->engine && sweep->ops->start(sweep, &cause) != ST_OK)

@@ -65,9 +65,11 @@ struct sweep_engine_ops {
      * sweep with its text. The engine calls registry-independent helpers only; it reports being
      * finished by sweep->is_complete. */
     status_t (*step)(struct sweep *sweep, struct error *err);
-    /* Free everything; leave the store in a state that start() can go on from, or, when
-     * `is_final`, remove what the sweep has in it except its results. */
-    void (*stop)(struct sweep *sweep, bool is_final);
+    /* Free everything; leave the store in a state that start() can go on from. */
+    void (*stop)(struct sweep *sweep);
+    /* Remove what the sweep, now over for good, has in the store except itself. Works without an
+     * engine, any number of times. */
+    status_t (*forget)(const struct sweep *sweep, struct error *err);
     void (*progress)(const struct sweep *sweep, struct sweep_progress *out);
     /* Add the engine's own keys of the `status` operation. */
     status_t (*describe)(const struct sweep *sweep, json_t *out, struct error *err);
@@ -88,6 +90,7 @@ struct sweep {
     const struct sweep_engine_ops *ops;
     void *engine; /* the engine's own; NULL while not started */
     bool is_complete;
+    bool must_forget; /* over for good, and the store still has something of it */
     char wants_pause[SWEEP_REASON_SIZE]; /* set by the engine: pause me, because ... */
     const struct sweep_context *context;
 };

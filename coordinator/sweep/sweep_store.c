@@ -64,8 +64,26 @@ status_t sweep_store_save(struct sweep_store *sweeps, const struct sweep *sweep,
         (long long)sweep->started_unix_ms, (long long)sweep->finished_unix_ms);
     if (status == ST_OK)
         status = store_queue(sweeps->store, err, "%s interp:active %s",
-                             sweep_state_is_final(sweep->state) ? "SREM" : "SADD", sweep->id);
+                             sweep->state == SWEEP_FAILED ? "SREM" : "SADD", sweep->id);
     return status == ST_OK ? store_drain(sweeps->store, NULL, NULL, err) : status;
+}
+
+status_t sweep_store_forgotten(struct sweep_store *sweeps, const struct sweep *sweep,
+                               struct error *err)
+{
+    return store_run(sweeps->store, NULL, err, "SREM interp:active %s", sweep->id);
+}
+
+static status_t read_active(struct sweep_store *sweeps, struct sweep *sweep, struct error *err)
+{
+    redisReply *reply;
+    if (!sweep_state_is_over(sweep->state)) return ST_OK;
+    const status_t status =
+        store_run(sweeps->store, &reply, err, "SISMEMBER interp:active %s", sweep->id);
+    if (status != ST_OK) return status;
+    sweep->must_forget = reply->integer == 1;
+    freeReplyObject(reply);
+    return ST_OK;
 }
 
 /* The value of `name` in an HGETALL reply; "" if it is not there. */
@@ -108,7 +126,11 @@ status_t sweep_store_load(struct sweep_store *sweeps, const char *id, struct swe
     if (status != ST_OK) return status;
     status = fill(reply, id, out, err);
     freeReplyObject(reply);
-    return status == ST_OK ? ST_OK : error_wrap(err, "stored sweep %s", id);
+    if (status == ST_OK) status = read_active(sweeps, out, err);
+    if (status == ST_OK) return ST_OK;
+    sweep_spec_free(&out->spec);
+    (void)error_wrap(err, "stored sweep %s", id);
+    return status;
 }
 
 status_t sweep_store_ids(struct sweep_store *sweeps, char ***ids, size_t *n, struct error *err)

@@ -2,7 +2,7 @@
  *
  *   interp:sweep:ID      hash: spec, state, reason, created / started / finished_unix_ms
  *   interp:sweeps        zset of ids by creation time
- *   interp:active        set of ids that are not final
+ *   interp:active        set of ids that are not over, or not yet cleaned up after
  *   interp:sweep_serial  counter
  *   interp:client:KEY    id that a client's key made; expires */
 #ifndef COORDINATOR_SWEEP_SWEEP_STORE_H
@@ -28,6 +28,9 @@ MUST_CHECK status_t sweep_store_submit(struct sweep_store *sweeps, const struct 
 /* Write state, reason and times. */
 MUST_CHECK status_t sweep_store_save(struct sweep_store *sweeps, const struct sweep *sweep,
                                      struct error *err);
+/* Its keys are gone: no longer active. */
+MUST_CHECK status_t sweep_store_forgotten(struct sweep_store *sweeps, const struct sweep *sweep,
+                                          struct error *err);
 /* Read one sweep into *out (spec parsed, engine not started). Errors: ST_NOT_FOUND, ST_CORRUPT. */
 MUST_CHECK status_t sweep_store_load(struct sweep_store *sweeps, const char *id,
                                      struct sweep *out, struct error *err);
