@@ -18,6 +18,7 @@ struct store {
     size_t n_scripts;
     bool has_lost_scripts; /* somebody flushed them: connect anew, which loads them */
     size_t n_queued;
+    uint64_t n_connections;
 };
 
 struct address {
@@ -148,8 +149,16 @@ static status_t dial(struct store *store, struct error *err)
     if (status == ST_OK) status = greet(store, err, "PING", NULL, NULL); /* LOADING: not yet */
     for (size_t i = 0; status == ST_OK && i < store->n_scripts; i++)
         status = load_script(store, store->scripts[i], err);
-    if (status != ST_OK) drop_connection(store);
+    if (status == ST_OK)
+        store->n_connections++;
+    else
+        drop_connection(store);
     return status;
+}
+
+uint64_t store_n_connections(const struct store *store)
+{
+    return store->n_connections;
 }
 
 status_t store_connect(struct store *store, struct error *err)

@@ -16,6 +16,7 @@
 #include <hiredis/hiredis.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct store;
 
@@ -34,6 +35,10 @@ void store_close(struct store **store); /* NULL-safe; sets *store = NULL */
 
 /* Is the connection believed to be up? Connects if it is not. */
 MUST_CHECK status_t store_connect(struct store *store, struct error *err);
+
+/* How many connections were made so far. A number that changed says that commands acknowledged
+ * before may be lost: Redis may have been restarted from a log that is synced every second. */
+uint64_t store_n_connections(const struct store *store);
 
 /* Load `script` now and after every reconnect. The struct must outlive the store. */
 MUST_CHECK status_t store_register_script(struct store *store, struct store_script *script,

@@ -266,6 +266,21 @@ static status_t decode_map(const msgpack_object *root, struct wire_message *out,
     return ST_OK;
 }
 
+int wire_is_other_version(const void *bytes, size_t n_bytes)
+{
+    msgpack_unpacked unpacked;
+    msgpack_unpacked_init(&unpacked);
+    const msgpack_object *version = NULL;
+    if (n_bytes <= WIRE_MAX_HEADER_BYTES &&
+        msgpack_unpack_next(&unpacked, bytes, n_bytes, NULL) == MSGPACK_UNPACK_SUCCESS &&
+        unpacked.data.type == MSGPACK_OBJECT_MAP)
+        version = find_key(&unpacked.data.via.map, "v");
+    const bool is_other = version && version->type == MSGPACK_OBJECT_POSITIVE_INTEGER &&
+                          version->via.u64 != WIRE_VERSION;
+    msgpack_unpacked_destroy(&unpacked);
+    return is_other;
+}
+
 status_t wire_decode(const void *bytes, size_t n_bytes, struct wire_message *out,
                      struct error *err)
 {

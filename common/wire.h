@@ -89,6 +89,9 @@ MUST_CHECK status_t wire_encode(const struct wire_message *message, struct buffe
 MUST_CHECK status_t wire_decode(const void *bytes, size_t n_bytes, struct wire_message *out,
                                 struct error *err);
 
+/* Is this a message of another protocol version (rather than one that breaks the grammar)? */
+int wire_is_other_version(const void *bytes, size_t n_bytes);
+
 const char *wire_type_name(enum wire_type type); /* "HELLO"; "?" when out of range */
 struct wire_text wire_text_of(const char *text); /* borrow a C string */
 /* Copy into out[cap], NUL-terminated. False (and out = "") if it does not fit or holds NUL. */

@@ -42,27 +42,31 @@ static status_t run(struct leader *leader, const char *action, uint64_t *epoch,
 status_t leader_take(struct leader *leader, struct error *err)
 {
     leader->renewed_ms = clock_monotonic_ms(leader->clock);
-    return run(leader, "take", &leader->epoch, err);
+    const status_t status = run(leader, "take", &leader->epoch, err);
+    leader->counter = leader->epoch;
+    return status;
+}
+
+/* Our key is gone: it ran out while Redis was away or this machine slept, or a crash of Redis
+ * took the last second of its log. If the counter says that nobody led meanwhile, go on. */
+static status_t take_back(struct leader *leader, struct error *err)
+{
+    uint64_t counter;
+    const status_t status = run(leader, "take", &counter, err);
+    if (status != ST_OK) return status;
+    if (counter == 0 || counter > leader->counter + 1)
+        return error_set(err, ST_CONFLICT, "another coordinator leads now");
+    leader->counter = counter;
+    return ST_OK;
 }
 
 status_t leader_keep(struct leader *leader, struct error *err)
 {
     const int64_t now_ms = clock_monotonic_ms(leader->clock);
     if (now_ms - leader->renewed_ms < LEADER_RENEW_MS) return ST_OK;
-    uint64_t epoch;
-    status_t status = run(leader, "renew", &epoch, err);
-    if (status != ST_OK) return status;
-    if (epoch == 0 && now_ms - leader->renewed_ms > LEADER_LEASE_MS) {
-        /* our own lease ran out (Redis was away, or this machine slept): nobody else took it */
-        const uint64_t before = leader->epoch;
-        status = run(leader, "take", &epoch, err);
-        if (status == ST_OK && epoch == before + 1) {
-            leader->renewed_ms = now_ms;
-            return ST_OK;
-        }
-    }
-    if (status == ST_OK && epoch != leader->epoch)
-        status = error_set(err, ST_CONFLICT, "another coordinator leads now");
+    uint64_t counter;
+    status_t status = run(leader, "renew", &counter, err);
+    if (status == ST_OK && counter == 0) status = take_back(leader, err);
     if (status == ST_OK) leader->renewed_ms = now_ms;
     return status;
 }

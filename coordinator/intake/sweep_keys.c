@@ -195,10 +195,15 @@ const struct config_schema sweep_label_schema = {"label sweep", label_keys,
 
 static const struct config_key noop_keys[] = {
     COMMON_KEYS,
-    CONFIG_COUNT(struct sweep_spec, n_units, 1, 100000000, "1000", "units",
+    CONFIG_COUNT(struct sweep_spec, n_units, 1, SWEEP_NO_UNIT, "1000", "units",
                  "units of work that do nothing"),
     CONFIG_COUNT(struct sweep_spec, payload_bytes, 0, 1 << 20, "0", "bytes",
                  "size of the result of each"),
+    CONFIG_COUNT(struct sweep_spec, unit_ms, 0, 60000, "0", "ms", "how long each takes"),
+    CONFIG_COUNT(struct sweep_spec, fail_unit, 0, SWEEP_NO_UNIT, "100000000", NULL,
+                 "the unit that always fails, to see how that looks; past the last: none"),
+    CONFIG_COUNT(struct sweep_spec, kill_unit, 0, SWEEP_NO_UNIT, "100000000", NULL,
+                 "the unit that always kills its worker; past the last: none"),
     CONFIG_END};
 const struct config_schema sweep_noop_schema = {"noop sweep", noop_keys,
                                                 sizeof(struct sweep_spec)};

@@ -33,6 +33,8 @@ enum sweep_backend { SWEEP_BACKEND_CPU };
 enum sweep_durability { SWEEP_DURABILITY_MEMORY, SWEEP_DURABILITY_EVERYSEC,
                         SWEEP_DURABILITY_FSYNC };
 
+enum { SWEEP_NO_UNIT = 100000000 }; /* most units of a noop sweep, so the number of none */
+
 const char *sweep_units_name(enum sweep_units units);                /* "neurons", ... */
 const char *sweep_compute_name(enum sweep_compute compute);          /* "bf16x3", ... */
 const char *sweep_durability_name(enum sweep_durability durability); /* "everysec", ... */
@@ -134,6 +136,8 @@ struct sweep_spec {
     /* noop */
     uint64_t n_units;
     uint32_t payload_bytes;
+    uint32_t unit_ms;
+    uint64_t fail_unit, kill_unit; /* n_units or more: none */
 };
 
 struct sweep_text {

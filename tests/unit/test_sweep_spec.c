@@ -189,6 +189,8 @@ Test(sweep_spec, noop_sweeps_have_their_own_keys)
     cr_expect_eq(spec->kind, SWEEP_KIND_NOOP);
     cr_expect_eq(spec->n_units, 5);
     cr_expect_eq(spec->payload_bytes, 0);
+    cr_expect_geq(spec->fail_unit, spec->n_units, "no unit fails unless asked to");
+    cr_expect_geq(spec->kill_unit, spec->n_units);
     cr_expect_eq(spec->priority, 5);
     sweep_spec_free(&spec);
 }

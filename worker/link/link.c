@@ -335,9 +335,11 @@ static status_t receive_all(struct link *link, struct error *err)
         const status_t received = transport_receive(link->dealer, false, &link->incoming, &problem);
         if (received == ST_BUSY) return ST_OK;
         if (received != ST_OK) {
-            log_event(LOG_ERROR, "message_refused", LOG_TEXT("error", problem.text));
-            if (received == ST_PROTOCOL) return error_set(err, received, "%s", problem.text);
-            continue;
+            log_event(LOG_WARN, "message_refused", LOG_TEXT("error", problem.text));
+            if (wire_is_other_version(zmq_msg_data(&link->incoming.header),
+                                      zmq_msg_size(&link->incoming.header)))
+                return error_set(err, received, "%s", problem.text);
+            continue; /* garbage, from whoever sits at that address: changes nothing */
         }
         const status_t status = handle(link, &link->incoming, err);
         if (status != ST_OK) return status;
