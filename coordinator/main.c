@@ -210,8 +210,7 @@ static status_t start(struct coordinator *self, struct error *err)
     if (status == ST_OK) status = wait_for_leadership(self, err);
     if (status == ST_OK) status = call_client_create(&self->calls, self->store, err);
     if (status == ST_OK)
-        status = background_create(&self->background, self->zmq_context,
-                                   self->options.n_background, err);
+        status = background_create(&self->background, self->options.n_background, err);
     if (status == ST_OK) status = open_dispatcher(self, err);
     if (status == ST_OK) status = open_registry(self, err);
     if (status == ST_OK) status = open_http(self, err);

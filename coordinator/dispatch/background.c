@@ -2,82 +2,99 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdbool.h>
-#include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zmq.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 enum { THREADS_MAX = 64 };
-static const char jobs_address[] = "inproc://background-jobs";
-static const char results_address[] = "inproc://background-results";
+
+/* First in, first out; linked through the jobs, so that adding one cannot fail. */
+struct queue {
+    struct background_job *first, *last;
+};
 
 struct background {
-    void *zmq_context;
-    void *jobs;    /* PUSH, loop */
-    void *results; /* PULL, loop */
-    int results_fd;
+    pthread_mutex_t lock; /* over the queues and is_stopping; never held while a job runs */
+    pthread_cond_t has_job, has_result;
+    struct queue jobs, results;
+    bool is_stopping;
+    int wake_fd; /* eventfd: readable while results wait */
     size_t n_pending;
     size_t n_threads;
-    atomic_bool is_stopping;
     pthread_t threads[THREADS_MAX];
 };
 
-static void *open_socket(void *context, int type, const char *address, bool binds)
+static void push(struct queue *queue, struct background_job *job)
 {
-    const int unlimited = 0;
-    void *socket = zmq_socket(context, type);
-    if (!socket) return NULL;
-    if (zmq_setsockopt(socket, ZMQ_SNDHWM, &unlimited, sizeof unlimited) == 0 &&
-        zmq_setsockopt(socket, ZMQ_RCVHWM, &unlimited, sizeof unlimited) == 0 &&
-        (binds ? zmq_bind(socket, address) : zmq_connect(socket, address)) == 0)
-        return socket;
-    (void)zmq_close(socket);
-    return NULL;
+    job->next = NULL;
+    if (queue->last)
+        queue->last->next = job;
+    else
+        queue->first = job;
+    queue->last = job;
 }
 
-static struct background_job *receive(void *socket, int flags)
+static struct background_job *pop(struct queue *queue)
 {
-    struct background_job *job = NULL;
-    int n;
-    do n = zmq_recv(socket, &job, sizeof job, flags);
-    while (n < 0 && errno == EINTR);
-    return n == (int)sizeof job ? job : NULL;
+    struct background_job *job = queue->first;
+    if (!job) return NULL;
+    queue->first = job->next;
+    if (!queue->first) queue->last = NULL;
+    return job;
+}
+
+/* The next job; NULL when there is none and none will come. */
+static struct background_job *take_job(struct background *self, bool *is_stopping)
+{
+    (void)pthread_mutex_lock(&self->lock);
+    while (!self->jobs.first && !self->is_stopping)
+        (void)pthread_cond_wait(&self->has_job, &self->lock);
+    struct background_job *job = pop(&self->jobs);
+    *is_stopping = self->is_stopping;
+    (void)pthread_mutex_unlock(&self->lock);
+    return job;
+}
+
+static void give_result(struct background *self, struct background_job *job)
+{
+    const uint64_t one = 1;
+    (void)pthread_mutex_lock(&self->lock);
+    push(&self->results, job);
+    (void)pthread_cond_signal(&self->has_result);
+    (void)pthread_mutex_unlock(&self->lock);
+    (void)!write(self->wake_fd, &one, sizeof one); /* cannot block before 2^64 - 2 */
 }
 
 static void *work(void *context)
 {
     struct background *self = context;
-    void *jobs = open_socket(self->zmq_context, ZMQ_PULL, jobs_address, false);
-    void *results = open_socket(self->zmq_context, ZMQ_PUSH, results_address, false);
     struct background_job *job;
-    while (jobs && results && (job = receive(jobs, 0))) {
-        job->status = atomic_load(&self->is_stopping) ? ST_CANCELLED : job->run(job, &job->error);
-        (void)zmq_send(results, &job, sizeof job, 0);
+    bool is_stopping;
+    while ((job = take_job(self, &is_stopping))) {
+        job->status = is_stopping ? ST_CANCELLED : job->run(job, &job->error);
+        give_result(self, job);
     }
-    if (jobs) (void)zmq_close(jobs);
-    if (results) (void)zmq_close(results);
     return NULL;
 }
 
-status_t background_create(struct background **out, void *zmq_context, size_t n_threads,
-                           struct error *err)
+status_t background_create(struct background **out, size_t n_threads, struct error *err)
 {
     struct background *self = calloc(1, sizeof *self);
     if (!self) return error_set(err, ST_NO_MEMORY, "background threads");
-    self->zmq_context = zmq_context;
-    self->jobs = open_socket(zmq_context, ZMQ_PUSH, jobs_address, true);
-    self->results = open_socket(zmq_context, ZMQ_PULL, results_address, true);
-    size_t size = sizeof self->results_fd;
-    bool ok = self->jobs && self->results &&
-              zmq_getsockopt(self->results, ZMQ_FD, &self->results_fd, &size) == 0;
-    while (ok && self->n_threads < n_threads && self->n_threads < THREADS_MAX) {
-        ok = pthread_create(&self->threads[self->n_threads], NULL, work, self) == 0;
-        if (ok) self->n_threads++;
+    (void)pthread_mutex_init(&self->lock, NULL); /* neither fails on Linux without attributes */
+    (void)pthread_cond_init(&self->has_job, NULL);
+    (void)pthread_cond_init(&self->has_result, NULL);
+    self->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    int problem = self->wake_fd < 0 ? errno : 0;
+    while (!problem && self->n_threads < n_threads && self->n_threads < THREADS_MAX) {
+        problem = pthread_create(&self->threads[self->n_threads], NULL, work, self);
+        if (!problem) self->n_threads++;
     }
-    if (!ok) {
+    if (problem) {
         background_destroy(&self);
-        return error_set(err, ST_INTERNAL, "background threads: %s", strerror(errno));
+        return error_set(err, ST_INTERNAL, "background threads: %s", strerror(problem));
     }
     *out = self;
     return ST_OK;
@@ -87,26 +104,29 @@ void background_destroy(struct background **background)
 {
     struct background *self = *background;
     if (!self) return;
-    atomic_store(&self->is_stopping, true);
-    struct background_job *const stop = NULL;
-    for (size_t i = 0; i < self->n_threads; i++) (void)zmq_send(self->jobs, &stop, sizeof stop, 0);
+    (void)pthread_mutex_lock(&self->lock);
+    self->is_stopping = true;
+    (void)pthread_cond_broadcast(&self->has_job);
+    (void)pthread_mutex_unlock(&self->lock);
     for (size_t i = 0; i < self->n_threads; i++) (void)pthread_join(self->threads[i], NULL);
-    if (self->results) (void)background_collect(self);
-    if (self->jobs) (void)zmq_close(self->jobs);
-    if (self->results) (void)zmq_close(self->results);
+    (void)background_collect(self);
+    if (self->wake_fd >= 0) (void)close(self->wake_fd);
+    (void)pthread_cond_destroy(&self->has_result);
+    (void)pthread_cond_destroy(&self->has_job);
+    (void)pthread_mutex_destroy(&self->lock);
     free(self);
     *background = NULL;
 }
 
-status_t background_submit(struct background *background, struct background_job *job,
-                           struct error *err)
+void background_submit(struct background *background, struct background_job *job)
 {
     job->status = ST_OK;
     error_clear(&job->error);
-    if (zmq_send(background->jobs, &job, sizeof job, ZMQ_DONTWAIT) < 0)
-        return error_set(err, ST_IO, "background queue: %s", zmq_strerror(errno));
     background->n_pending++;
-    return ST_OK;
+    (void)pthread_mutex_lock(&background->lock);
+    push(&background->jobs, job);
+    (void)pthread_cond_signal(&background->has_job);
+    (void)pthread_mutex_unlock(&background->lock);
 }
 
 static void finish(struct background *background, struct background_job *job)
@@ -117,20 +137,29 @@ static void finish(struct background *background, struct background_job *job)
     job->done(job, status, &error);
 }
 
+static struct background_job *take_result(struct background *self, bool waits)
+{
+    (void)pthread_mutex_lock(&self->lock);
+    while (waits && !self->results.first) (void)pthread_cond_wait(&self->has_result, &self->lock);
+    struct background_job *job = pop(&self->results);
+    (void)pthread_mutex_unlock(&self->lock);
+    return job;
+}
+
 size_t background_collect(struct background *background)
 {
+    uint64_t count;
     struct background_job *job;
     size_t n = 0;
-    for (; (job = receive(background->results, ZMQ_DONTWAIT)); n++) finish(background, job);
+    (void)!read(background->wake_fd, &count, sizeof count); /* before the look: none is missed */
+    for (; (job = take_result(background, false)); n++) finish(background, job);
     return n;
 }
 
 size_t background_wait(struct background *background)
 {
-    struct background_job *job =
-        background->n_pending ? receive(background->results, 0) : NULL;
-    if (!job) return 0;
-    finish(background, job);
+    if (background->n_pending == 0) return 0;
+    finish(background, take_result(background, true));
     return 1 + background_collect(background);
 }
 
@@ -141,5 +170,5 @@ size_t background_n_pending(const struct background *background)
 
 int background_fd(const struct background *background)
 {
-    return background->results_fd;
+    return background->wake_fd;
 }

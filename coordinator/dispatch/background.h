@@ -1,14 +1,17 @@
 /* Threads for work that would hold up the loop: reading corpora, planning, scoring, writing.
  *
  * A job is a struct with a `run` function (any thread, touches only what the job owns or what
- * nobody changes meanwhile) and a `done` function (loop thread, takes the result). Jobs travel
- * by pointer through inproc sockets; the queue is bounded by the callers' own windows.
+ * nobody changes meanwhile) and a `done` function (loop thread, takes the result). One queue
+ * feeds all threads, so a short job never waits behind a long one while a thread is free (inproc
+ * PUSH sockets were tried: they deal jobs out in turn, whoever is busy). The queue is bounded by
+ * the callers' own windows.
  * All functions here belong to the loop thread. */
 #ifndef COORDINATOR_DISPATCH_BACKGROUND_H
 #define COORDINATOR_DISPATCH_BACKGROUND_H
 
 #include "common/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct background_job {
@@ -17,20 +20,20 @@ struct background_job {
     /* Take the result and free the job. `status` is what run() returned, or ST_CANCELLED when
      * the pool is being destroyed and run() was never called. */
     void (*done)(struct background_job *job, status_t status, const struct error *err);
-    status_t status;
+    status_t status;     /* from here on: the pool's */
     struct error error;
+    struct background_job *next;
 };
 
 struct background;
 
-MUST_CHECK status_t background_create(struct background **out, void *zmq_context,
-                                      size_t n_threads, struct error *err);
+MUST_CHECK status_t background_create(struct background **out, size_t n_threads,
+                                      struct error *err);
 /* Waits for the jobs that run; those that wait get done(ST_CANCELLED). NULL-safe. */
 void background_destroy(struct background **background);
 
-/* Hand over a job. Errors: ST_IO; the job is then still the caller's. */
-MUST_CHECK status_t background_submit(struct background *background, struct background_job *job,
-                                      struct error *err);
+/* Hand over a job. */
+void background_submit(struct background *background, struct background_job *job);
 /* Call done() of every finished job; returns how many. */
 size_t background_collect(struct background *background);
 /* Wait until at least one job is finished, then as background_collect(). Returns at once when

@@ -160,15 +160,12 @@ static status_t submit_block(struct label_scoring *scoring, bool is_null, size_t
     job->is_null = is_null;
     job->low = low;
     job->high = high;
-    status_t status = take_workspace(scoring, &job->workspace, err);
-    if (status == ST_OK) {
-        status = background_submit(scoring->run->sweep->context->background, &job->job, err);
-        if (status != ST_OK) scoring->workspaces[scoring->n_workspaces++] = job->workspace;
-    }
+    const status_t status = take_workspace(scoring, &job->workspace, err);
     if (status != ST_OK) {
         free(job);
         return status;
     }
+    background_submit(scoring->run->sweep->context->background, &job->job);
     scoring->n_jobs++;
     scoring->run->n_jobs++;
     return ST_OK;

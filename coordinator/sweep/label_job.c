@@ -33,10 +33,7 @@ status_t label_job_start(struct label_run *run, label_job_fn *work, struct error
     job->job.done = job_done;
     job->run = run;
     job->work = work;
-    const status_t status = background_submit(run->sweep->context->background, &job->job, err);
-    if (status == ST_OK)
-        run->n_jobs++;
-    else
-        free(job);
-    return status;
+    background_submit(run->sweep->context->background, &job->job);
+    run->n_jobs++;
+    return ST_OK;
 }

@@ -7,7 +7,7 @@
 
 typedef status_t label_job_fn(struct label_run *run, struct error *err);
 
-/* Run `work` on a background thread; its error fails the sweep. Errors: ST_NO_MEMORY, ST_IO. */
+/* Run `work` on a background thread; its error fails the sweep. Errors: ST_NO_MEMORY. */
 status_t label_job_start(struct label_run *run, label_job_fn *work, struct error *err);
 
 #endif
