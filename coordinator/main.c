@@ -25,7 +25,7 @@
 enum {
     STORE_TIMEOUT_MS = 5000,
     HEARTBEAT_MS = 500,
-    LOST_AFTER_MS = 4000,
+    LOST_AFTER_MS = 2000, /* DESIGN 7: a hung host is noticed within 2 s */
     STEP_MS = 50,
     RETRY_MS = 200,
     MAX_ATTEMPTS = 3,

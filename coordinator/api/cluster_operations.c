@@ -78,10 +78,10 @@ static void add_errors(const struct task *task, const char *sweep_id, json_t *un
     const size_t n = task->n_errors < TASK_ERRORS_KEPT ? task->n_errors : TASK_ERRORS_KEPT;
     for (size_t i = 0; i < n; i++) {
         const struct task_error *error = &task->errors[i];
-        if (unit_table_state(task->units, error->unit) != UNIT_DEAD) continue;
+        if (unit_table_state(task->units, error->low) != UNIT_DEAD) continue;
         (void)json_array_append_new(
             units, json_pack("{s:s s:s s:I s:s s:o s:s}", "sweep", sweep_id, "task", task->id,
-                             "unit", (json_int_t)error->unit, "worker", error->worker, "at",
+                             "unit", (json_int_t)error->low, "worker", error->worker, "at",
                              json_time(error->unix_ms), "error", error->text));
     }
 }

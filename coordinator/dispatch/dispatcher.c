@@ -89,22 +89,42 @@ int64_t dispatcher_now_ms(const struct dispatcher *dispatcher)
 
 /* A message that cannot be delivered is dropped: the peer is gone or so slow that its heartbeats
  * will be missed, and both end in dispatcher_lose_worker(). */
-void dispatcher_send(struct dispatcher *dispatcher, const struct worker *worker,
+bool dispatcher_send(struct dispatcher *dispatcher, const struct worker *worker,
                      const struct wire_message *message, const void *bulk, size_t n_bulk)
 {
     const struct transport_peer peer = {worker->identity, worker->n_identity};
     struct error err = {0};
-    if (transport_send(dispatcher->router, &peer, message, bulk, n_bulk, &err) != ST_OK)
-        log_event(LOG_WARN, "send_failed", LOG_TEXT("worker", worker->name),
-                  LOG_TEXT("error", err.text));
+    if (transport_send(dispatcher->router, &peer, message, bulk, n_bulk, &err) == ST_OK)
+        return true;
+    log_event(LOG_WARN, "send_failed", LOG_TEXT("worker", worker->name),
+              LOG_TEXT("error", err.text));
+    return false;
+}
+
+static status_t open_task(struct dispatcher *dispatcher, const struct task *task,
+                          struct error *err)
+{
+    char key[TASK_KEY_SIZE];
+    return store_run(dispatcher->options.store, NULL, err, "SET %s 1 NX",
+                     dispatcher_task_key(task->id, "open", key));
+}
+
+/* A store that came back may have lost what it was told last (appendfsync everysec). */
+status_t dispatcher_reopen_tasks(struct dispatcher *dispatcher, struct error *err)
+{
+    const uint64_t n_connections = store_n_connections(dispatcher->options.store);
+    if (n_connections == dispatcher->n_connections) return ST_OK;
+    struct task *task;
+    status_t status = ST_OK;
+    for (size_t i = 0; status == ST_OK && (task = task_queue_at(dispatcher->queue, i)); i++)
+        status = open_task(dispatcher, task, err);
+    if (status == ST_OK) dispatcher->n_connections = n_connections;
+    return status;
 }
 
 status_t dispatcher_add_task(struct dispatcher *dispatcher, struct task *task, struct error *err)
 {
-    char open_key[TASK_KEY_SIZE];
-    struct store *store = dispatcher->options.store;
-    status_t status = store_run(store, NULL, err, "SET %s 1 NX",
-                                dispatcher_task_key(task->id, "open", open_key));
+    status_t status = open_task(dispatcher, task, err);
     if (status == ST_OK) status = dispatcher_load_settled(dispatcher, task, err);
     if (status == ST_OK) status = task_queue_add(dispatcher->queue, task, err);
     return status;
@@ -152,7 +172,8 @@ status_t dispatcher_step(struct dispatcher *dispatcher, int timeout_ms, int wake
     if (zmq_poll(items, wake_fd >= 0 ? 3 : 2, timeout_ms) < 0 && errno != EINTR)
         return error_set(err, ST_INTERNAL, "poll: %s", zmq_strerror(errno));
     dispatcher_read_monitor(dispatcher);
-    status_t status = dispatcher_receive_all(dispatcher, err);
+    status_t status = dispatcher_reopen_tasks(dispatcher, err);
+    if (status == ST_OK) status = dispatcher_receive_all(dispatcher, err);
     if (status == ST_OK) status = dispatcher_read_results(dispatcher, err);
     if (status == ST_OK) status = dispatcher_expire(dispatcher, err);
     if (status == ST_OK) status = dispatcher_grant_all(dispatcher, err);

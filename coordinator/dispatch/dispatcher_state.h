@@ -25,12 +25,16 @@ struct dispatcher {
     /* Disconnects still to be reported for descriptors that a new peer already uses. */
     unsigned char stale_disconnects[DISPATCH_FD_MAX];
     struct dispatcher_counts counts;
+    uint64_t n_connections; /* to the store, when the tasks were last known to be open there */
 };
 
 /* dispatcher.c */
 int64_t dispatcher_now_ms(const struct dispatcher *dispatcher);
-void dispatcher_send(struct dispatcher *dispatcher, const struct worker *worker,
+/* False if the message cannot be delivered (and was dropped). */
+bool dispatcher_send(struct dispatcher *dispatcher, const struct worker *worker,
                      const struct wire_message *message, const void *bulk, size_t n_bulk);
+/* After a new connection to the store: tell it again which tasks are open. */
+status_t dispatcher_reopen_tasks(struct dispatcher *dispatcher, struct error *err);
 
 /* messages.c: everything that arrives on the router */
 status_t dispatcher_receive_all(struct dispatcher *dispatcher, struct error *err);
@@ -43,8 +47,12 @@ void dispatcher_read_monitor(struct dispatcher *dispatcher);
 status_t dispatcher_expire(struct dispatcher *dispatcher, struct error *err);
 void dispatcher_lose_worker(struct dispatcher *dispatcher, struct worker *worker,
                             const char *why, bool is_blamed);
-/* Units of the lease that are neither settled nor held by another lease become ready. */
+/* The unit becomes ready, unless it is settled or another lease than `mine` holds it. */
+void dispatcher_return_unit(struct dispatcher *dispatcher, const struct lease *mine, size_t unit);
+/* The lease ends; its units are returned. */
 void dispatcher_return_lease(struct dispatcher *dispatcher, struct lease *lease);
+/* Leases that an idle worker should have and does not know of are returned. */
+void dispatcher_reclaim_from_idle(struct dispatcher *dispatcher, struct worker *worker);
 status_t dispatcher_revoke_lease(struct dispatcher *dispatcher, struct lease *lease,
                                  struct error *err);
 
@@ -55,8 +63,14 @@ void dispatcher_forget_reads(struct dispatcher *dispatcher, const struct task *t
 status_t dispatcher_read_results(struct dispatcher *dispatcher, struct error *err);
 status_t dispatcher_load_settled(struct dispatcher *dispatcher, struct task *task,
                                  struct error *err);
-void dispatcher_note_failure(struct dispatcher *dispatcher, struct task *task, size_t unit,
-                             const char *worker, const char *text, enum unit_blame blame);
+struct unit_failure {
+    size_t low, high; /* units that share the blame */
+    const char *worker, *text;
+    enum unit_blame blame;
+};
+/* Units of the range that are done already are left alone. */
+void dispatcher_note_failure(struct dispatcher *dispatcher, struct task *task,
+                             const struct unit_failure *failure);
 /* Names of a task's keys, e.g. "interp:{id}:done". */
 enum { TASK_KEY_SIZE = TASK_ID_SIZE + 32 };
 char *dispatcher_task_key(const char *task_id, const char *part, char out[TASK_KEY_SIZE]);

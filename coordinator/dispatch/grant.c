@@ -39,14 +39,15 @@ static size_t lease_units(const struct dispatcher *dispatcher, const struct task
     return n ? n : 1;
 }
 
-static void send_spec(struct dispatcher *dispatcher, struct worker *worker,
+static bool send_spec(struct dispatcher *dispatcher, struct worker *worker,
                       const struct task *task)
 {
-    if (worker_has_spec(worker, task->id)) return;
+    if (worker_has_spec(worker, task->id)) return true;
     const struct wire_message spec = {.type = WIRE_SPEC, .task = wire_text_of(task->id)};
     const struct wire_text json = wire_text_of(task->spec_json);
-    dispatcher_send(dispatcher, worker, &spec, json.bytes, json.n_bytes);
+    if (!dispatcher_send(dispatcher, worker, &spec, json.bytes, json.n_bytes)) return false;
     worker_note_spec(worker, task->id);
+    return true;
 }
 
 /* Build part 0 (shared) and one part per unit. On ST_OK *n_fit units fit under the byte cap. */
@@ -100,15 +101,19 @@ static status_t send_lease(struct dispatcher *dispatcher, const struct lease *wa
         for (size_t unit = lease->high; unit < wanted->high; unit++)
             unit_table_return(task->units, unit); /* did not fit */
     pin(task, lease->worker);
-    send_spec(dispatcher, lease->worker, task);
+    lease->worker->n_leases++;
     const struct wire_message message = {.type = WIRE_LEASE,
                                          .lease = lease->id,
                                          .epoch = dispatcher->options.epoch,
                                          .task = wire_text_of(task->id),
                                          .low = lease->low,
                                          .high = lease->high};
-    dispatcher_send(dispatcher, lease->worker, &message, bulk.bytes, bulk.n_bytes);
-    lease->worker->n_leases++;
+    if (!send_spec(dispatcher, lease->worker, task) ||
+        !dispatcher_send(dispatcher, lease->worker, &message, bulk.bytes, bulk.n_bytes)) {
+        dispatcher_return_lease(dispatcher, lease);
+        status = ST_BUSY; /* its end or its silence will be noticed; the units wait for another */
+        goto done;
+    }
     dispatcher->counts.n_leases_granted++;
 done:
     buffer_fini(&bulk);

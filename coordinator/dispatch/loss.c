@@ -9,7 +9,8 @@
 enum {
     STUCK_MIN_MS = 2000,      /* DESIGN 7: no tick for max(2 s, 10 x the predicted time) */
     STUCK_FIRST_MS = 120000,  /* before a task was measured: loading a model has no tick */
-    STUCK_FACTOR = 10
+    STUCK_FACTOR = 10,
+    IDLE_GRACE_MS = 5000      /* a lease is on its way for less than this */
 };
 
 static bool is_held_by_another(struct dispatcher *dispatcher, const struct lease *mine,
@@ -22,12 +23,17 @@ static bool is_held_by_another(struct dispatcher *dispatcher, const struct lease
     return false;
 }
 
+void dispatcher_return_unit(struct dispatcher *dispatcher, const struct lease *mine, size_t unit)
+{
+    if (unit_table_state(mine->task->units, unit) == UNIT_LEASED &&
+        !is_held_by_another(dispatcher, mine, unit))
+        unit_table_return(mine->task->units, unit);
+}
+
 void dispatcher_return_lease(struct dispatcher *dispatcher, struct lease *lease)
 {
     for (size_t unit = lease->low; unit < lease->high; unit++)
-        if (unit_table_state(lease->task->units, unit) == UNIT_LEASED &&
-            !is_held_by_another(dispatcher, lease, unit))
-            unit_table_return(lease->task->units, unit);
+        dispatcher_return_unit(dispatcher, lease, unit);
     lease->worker->n_leases--;
     lease_table_end(dispatcher->leases, lease);
 }
@@ -46,17 +52,36 @@ status_t dispatcher_revoke_lease(struct dispatcher *dispatcher, struct lease *le
     return ST_OK;
 }
 
-/* The unit that ran when the worker died carries the blame; the others just go back. */
-static void blame_running_unit(struct dispatcher *dispatcher, const struct worker *worker,
-                               struct lease *lease, const char *why)
+/* A worker runs its leases in the order of their ids, one per run thread. */
+static size_t n_older_leases(struct dispatcher *dispatcher, const struct lease *mine)
 {
-    if (worker->running_lease != lease->id || worker->running_unit < lease->low ||
-        worker->running_unit >= lease->high)
-        return;
+    size_t n = 0;
+    struct lease *other = NULL;
+    while ((other = lease_table_next(dispatcher->leases, other)))
+        n += other->worker == mine->worker && other->id < mine->id;
+    return n;
+}
+
+/* What may have been running when the worker died shares the blame: from the last unit that it
+ * told of to the end of the lease. Leases that waited behind are not blamed. */
+static void blame_running_units(struct dispatcher *dispatcher, const struct worker *worker,
+                                struct lease *lease, const char *why)
+{
+    const size_t n_threads = worker->n_threads ? (size_t)worker->n_threads : 1;
+    if (n_older_leases(dispatcher, lease) >= n_threads) return;
+    const bool is_known = worker->running_lease == lease->id &&
+                          worker->running_unit >= lease->low && worker->running_unit < lease->high;
     char text[128];
-    (void)snprintf(text, sizeof text, "the worker died while it ran this unit: %s", why);
-    dispatcher_note_failure(dispatcher, lease->task, (size_t)worker->running_unit, worker->name,
-                            text, UNIT_BLAME_DEATH);
+    (void)snprintf(text, sizeof text, "the worker died while it ran this unit%s: %s",
+                   lease->high - lease->low > 1 ? " or another of its lease" : "", why);
+    const struct unit_failure failure = {
+        .low = is_known && n_threads == 1 ? (size_t)worker->running_unit : lease->low,
+        .high = lease->high,
+        .worker = worker->name,
+        .text = text,
+        .blame = UNIT_BLAME_DEATH,
+    };
+    dispatcher_note_failure(dispatcher, lease->task, &failure);
 }
 
 void dispatcher_lose_worker(struct dispatcher *dispatcher, struct worker *worker, const char *why,
@@ -64,9 +89,11 @@ void dispatcher_lose_worker(struct dispatcher *dispatcher, struct worker *worker
 {
     size_t n_leases = 0;
     struct lease *lease = NULL;
+    while (is_blamed && (lease = lease_table_next(dispatcher->leases, lease)))
+        if (lease->worker == worker) blame_running_units(dispatcher, worker, lease, why);
+    lease = NULL;
     while ((lease = lease_table_next(dispatcher->leases, lease))) {
         if (lease->worker != worker) continue;
-        if (is_blamed) blame_running_unit(dispatcher, worker, lease, why);
         dispatcher_return_lease(dispatcher, lease);
         n_leases++;
     }
@@ -75,6 +102,20 @@ void dispatcher_lose_worker(struct dispatcher *dispatcher, struct worker *worker
               LOG_TEXT("worker", worker->name), LOG_NUMBER("pid", worker->pid),
               LOG_TEXT("reason", why), LOG_NUMBER("leases_returned", n_leases));
     worker_table_remove(dispatcher->workers, worker);
+}
+
+void dispatcher_reclaim_from_idle(struct dispatcher *dispatcher, struct worker *worker)
+{
+    const int64_t now_ms = dispatcher_now_ms(dispatcher);
+    struct lease *lease = NULL;
+    while (worker->n_leases && (lease = lease_table_next(dispatcher->leases, lease))) {
+        if (lease->worker != worker || now_ms - lease->granted_ms < IDLE_GRACE_MS) continue;
+        log_event(LOG_WARN, "lease_reclaimed", LOG_TEXT("worker", worker->name),
+                  LOG_TEXT("task_id", lease->task->id), LOG_NUMBER("low", lease->low),
+                  LOG_NUMBER("high", lease->high));
+        dispatcher->counts.n_leases_expired++;
+        dispatcher_return_lease(dispatcher, lease);
+    }
 }
 
 /* Monitor events are two frames: u16 event, u32 value (the descriptor); then the address. */

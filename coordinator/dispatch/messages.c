@@ -97,6 +97,7 @@ static void handle_heartbeat(struct dispatcher *dispatcher, struct worker *worke
     worker->running_lease = beat->lease;
     worker->running_unit = beat->unit;
     worker->memory_bytes = beat->memory_bytes;
+    if (beat->lease == 0 && worker->n_leases) dispatcher_reclaim_from_idle(dispatcher, worker);
 }
 
 static struct task *find_task(struct dispatcher *dispatcher, struct wire_text id)
@@ -126,6 +127,8 @@ static status_t settle_range(struct dispatcher *dispatcher, struct task *task, s
     return status;
 }
 
+/* `worker` is NULL when we do not know the sender: it was given up as lost, or we restarted. Its
+ * results are as good as any, and what came too late is counted. */
 static status_t handle_settled(struct dispatcher *dispatcher, struct worker *worker,
                                const struct wire_message *in, struct error *err)
 {
@@ -143,11 +146,22 @@ static status_t handle_settled(struct dispatcher *dispatcher, struct worker *wor
         status = settle_range(dispatcher, task, (size_t)low, (size_t)high, err);
         n_units += (size_t)(high - low);
     }
+    if (!worker) return status;
     worker->n_settled += n_units;
     worker->busy_seconds += in->seconds >= 0 ? in->seconds : 0;
     task_charge(task, in->seconds, n_units);
     if (lease && lease->task == task) close_lease_part(dispatcher, lease, n_units);
     return status;
+}
+
+/* The store refused the result because of its fence: nobody's failure. If the lease still counts
+ * here, the store forgot that the task is open, and knows again by now. */
+static void give_back(struct dispatcher *dispatcher, struct task *task, struct lease *lease,
+                      size_t unit)
+{
+    if (!lease || lease->task != task) return;
+    dispatcher_return_unit(dispatcher, lease, unit);
+    close_lease_part(dispatcher, lease, 1);
 }
 
 static status_t handle_failed(struct dispatcher *dispatcher, struct worker *worker,
@@ -158,12 +172,17 @@ static status_t handle_failed(struct dispatcher *dispatcher, struct worker *work
     if (in->unit >= unit_table_n_units(task->units))
         return error_set(err, ST_PROTOCOL, "FAILED %s: unit %llu does not exist", task->id,
                          (unsigned long long)in->unit);
+    struct lease *lease = lease_table_find(dispatcher->leases, in->lease);
+    if (in->status == ST_CONFLICT) {
+        give_back(dispatcher, task, lease, (size_t)in->unit);
+        return ST_OK;
+    }
     char text[sizeof task->errors[0].text];
     (void)snprintf(text, sizeof text, "%.*s", (int)in->text.n_bytes, in->text.bytes);
     worker->n_failed++;
-    dispatcher_note_failure(dispatcher, task, (size_t)in->unit, worker->name, text,
-                            UNIT_BLAME_ERROR);
-    struct lease *lease = lease_table_find(dispatcher->leases, in->lease);
+    const struct unit_failure failure = {(size_t)in->unit, (size_t)in->unit + 1, worker->name,
+                                         text, UNIT_BLAME_ERROR};
+    dispatcher_note_failure(dispatcher, task, &failure);
     if (lease && lease->task == task) close_lease_part(dispatcher, lease, 1);
     return ST_OK;
 }
@@ -231,9 +250,10 @@ static status_t handle(struct dispatcher *dispatcher, struct transport_message *
         const status_t status = handle_hello(dispatcher, in, &worker, err);
         if (status != ST_OK) return status;
     }
-    if (!worker) { /* we restarted: it shall introduce itself */
+    if (!worker) { /* we restarted, or gave it up: it shall introduce itself */
         refuse(dispatcher, in, ST_NOT_FOUND, "unknown worker: say HELLO");
-        return ST_OK;
+        return in->wire.type == WIRE_SETTLED ? handle_settled(dispatcher, NULL, &in->wire, err)
+                                             : ST_OK;
     }
     return handle_worker_message(dispatcher, worker, &in->wire, err);
 }

@@ -48,21 +48,35 @@ void dispatcher_forget_reads(struct dispatcher *dispatcher, const struct task *t
     dispatcher->n_reads = n_kept;
 }
 
-void dispatcher_note_failure(struct dispatcher *dispatcher, struct task *task, size_t unit,
-                             const char *worker, const char *text, enum unit_blame blame)
+static void log_failure(const struct task *task, const struct unit_failure *failure,
+                        size_t n_dead)
 {
-    if (unit_table_state(task->units, unit) == UNIT_DONE) return;
-    struct task_error note = {.unit = unit,
+    log_event(n_dead ? LOG_ERROR : LOG_WARN, n_dead ? "unit_dead" : "unit_failed",
+              LOG_TEXT("task_id", task->id), LOG_NUMBER("unit", failure->low),
+              LOG_NUMBER("n_units", failure->high - failure->low),
+              LOG_TEXT("worker", failure->worker), LOG_TEXT("error", failure->text));
+}
+
+void dispatcher_note_failure(struct dispatcher *dispatcher, struct task *task,
+                             const struct unit_failure *failure)
+{
+    struct task_error note = {.low = failure->low,
+                              .high = failure->high,
                               .unix_ms = clock_unix_ms(dispatcher->options.clock)};
-    (void)snprintf(note.worker, sizeof note.worker, "%s", worker);
-    (void)snprintf(note.text, sizeof note.text, "%s", text);
+    (void)snprintf(note.worker, sizeof note.worker, "%s", failure->worker);
+    (void)snprintf(note.text, sizeof note.text, "%s", failure->text);
+    size_t n_failed = 0, n_dead = 0;
+    for (size_t unit = failure->low; unit < failure->high; unit++) {
+        const enum unit_state before = unit_table_state(task->units, unit);
+        if (before != UNIT_READY && before != UNIT_LEASED) continue;
+        n_failed++;
+        n_dead += unit_table_fail(task->units, unit, failure->blame,
+                                  &dispatcher->options.limits) == UNIT_DEAD;
+    }
+    if (n_failed == 0) return;
     task_note_error(task, &note);
     dispatcher->counts.n_failures++;
-    const enum unit_state now =
-        unit_table_fail(task->units, unit, blame, &dispatcher->options.limits);
-    log_event(now == UNIT_DEAD ? LOG_ERROR : LOG_WARN, now == UNIT_DEAD ? "unit_dead" : "unit_failed",
-              LOG_TEXT("task_id", task->id), LOG_NUMBER("unit", unit), LOG_TEXT("worker", worker),
-              LOG_TEXT("error", text));
+    log_failure(task, failure, n_dead);
 }
 
 static void take_result(struct dispatcher *dispatcher, const struct pending_read *read,
@@ -70,15 +84,16 @@ static void take_result(struct dispatcher *dispatcher, const struct pending_read
 {
     struct task *task = read->task;
     if (reply->type != REDIS_REPLY_STRING) { /* said to be stored, and is not */
-        dispatcher_note_failure(dispatcher, task, read->unit, "store", "the result is missing",
-                                UNIT_BLAME_ERROR);
+        const struct unit_failure missing = {read->unit, read->unit + 1, "store",
+                                             "the result is missing", UNIT_BLAME_ERROR};
+        dispatcher_note_failure(dispatcher, task, &missing);
         return;
     }
     if (!unit_table_settle(task->units, read->unit)) return; /* read before */
     dispatcher->counts.n_units_settled++;
     struct error err = {0};
     if (task->ops->result(task, read->unit, reply->str, reply->len, &err) != ST_OK) {
-        struct task_error note = {.unit = read->unit};
+        struct task_error note = {.low = read->unit, .high = read->unit + 1};
         (void)snprintf(note.text, sizeof note.text, "%.255s", err.text);
         task_note_error(task, &note);
         log_event(LOG_ERROR, "result_refused", LOG_TEXT("task_id", task->id),

@@ -29,9 +29,9 @@ struct task_ops {
                        struct error *err);
 };
 
-enum { TASK_ERRORS_KEPT = 16 };
+enum { TASK_ERRORS_KEPT = 64 };
 struct task_error {
-    size_t unit;
+    size_t low, high; /* units that it happened to: one, or those a dead worker may have run */
     int64_t unix_ms;
     char worker[WORKER_NAME_SIZE];
     char text[256];

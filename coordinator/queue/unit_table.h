@@ -1,8 +1,8 @@
 /* The units of one task: which are ready, leased, done, dead.
  *
- * Two bytes a unit, whatever the task. Ranges are taken lowest first; a unit that was running
- * when a worker died is handed out alone afterwards, so that a killer unit is found exactly
- * and its neighbours are not blamed. Every state change goes through unit_transition().
+ * Two bytes a unit, whatever the task. Ranges are taken lowest first; units that may have been
+ * running when a worker died are handed out alone afterwards, so that the one that killed it is
+ * found by the next death exactly. Every state change goes through unit_transition().
  * Owned by the coordinator's loop thread. */
 #ifndef COORDINATOR_QUEUE_UNIT_TABLE_H
 #define COORDINATOR_QUEUE_UNIT_TABLE_H

@@ -18,8 +18,12 @@ static status_t noop_start(struct sweep *sweep, struct error *err)
 {
     char id[TASK_ID_SIZE], spec[256];
     noop_task_id(sweep, id);
-    (void)snprintf(spec, sizeof spec, "{\"kind\":\"noop\",\"payload_bytes\":%u}",
-                   (unsigned)sweep->spec->payload_bytes);
+    (void)snprintf(spec, sizeof spec,
+                   "{\"kind\":\"noop\",\"payload_bytes\":%u,\"unit_ms\":%u,\"fail_unit\":%llu,"
+                   "\"kill_unit\":%llu}",
+                   (unsigned)sweep->spec->payload_bytes, (unsigned)sweep->spec->unit_ms,
+                   (unsigned long long)sweep->spec->fail_unit,
+                   (unsigned long long)sweep->spec->kill_unit);
     const struct task_params params = {.id = id,
                                        .kind = TASK_NOOP,
                                        .n_units = sweep->spec->n_units,

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct run_thread {
     struct run_thread_params params;
@@ -65,11 +66,22 @@ static status_t open_task(struct run_thread *self, const struct job *job, struct
     return status;
 }
 
+/* Redis being away is no failure of the units: it is waited for. */
 static status_t open_store(struct run_thread *self, struct error *err)
 {
-    if (self->has_store) return ST_OK;
-    const status_t status = result_batch_init(&self->batch, self->params.store_url, err);
-    self->has_store = status == ST_OK;
+    const struct timespec pause = {0, 200 * 1000000};
+    status_t status = ST_OK;
+    for (bool said = false; !self->has_store; said = true) {
+        struct error problem = {0};
+        status = result_batch_init(&self->batch, self->params.store_url, &problem);
+        self->has_store = status == ST_OK;
+        if (status == ST_OK) break;
+        if (status != ST_UNREACHABLE || atomic_load(self->params.stop))
+            return error_set(err, status, "%s", problem.text);
+        if (!said) log_event(LOG_WARN, "store_away", LOG_TEXT("error", problem.text));
+        atomic_fetch_add(self->params.environment.ticks, 1);
+        (void)nanosleep(&pause, NULL);
+    }
     return status;
 }
 
@@ -87,7 +99,15 @@ static void to_ranges(const uint64_t *units, size_t n_units, struct wire_ranges 
     }
 }
 
-static status_t flush(struct run_thread *self, struct job *job)
+static void fail_unit(struct run_thread *self, struct job *job, uint64_t unit,
+                      const struct error *err)
+{
+    const struct report report = {
+        .kind = REPORT_FAILED, .job = job, .unit = unit, .error = *err};
+    send_report(self, &report);
+}
+
+static status_t flush(struct run_thread *self, struct job *job, struct error *err)
 {
     if (self->batch.n_units == 0) return ST_OK;
     struct report report = {.kind = REPORT_SETTLED, .job = job};
@@ -97,9 +117,8 @@ static status_t flush(struct run_thread *self, struct job *job)
                                              .epoch = job->epoch,
                                              .stop = self->params.stop,
                                              .ticks = self->params.environment.ticks};
-    struct error err = {0};
     const status_t status = result_batch_flush(&self->batch, &target, &report.n_stored,
-                                             &report.n_duplicate, &err);
+                                             &report.n_duplicate, err);
     const int64_t now = now_ns();
     report.seconds = (double)(now - self->unsettled_since_ns) * 1e-9;
     self->unsettled_since_ns = now;
@@ -108,20 +127,12 @@ static status_t flush(struct run_thread *self, struct job *job)
         return ST_OK;
     }
     log_event(LOG_WARN, "result_batch_refused", LOG_TEXT("task_id", job->task),
-              LOG_NUMBER("lease", job->lease), LOG_TEXT("error", err.text));
-    for (size_t i = 0; status != ST_CONFLICT && i < report.ranges.n; i++)
+              LOG_NUMBER("lease", job->lease), LOG_TEXT("error", err->text));
+    err->status = status; /* ST_CONFLICT: fenced off, which is no failure of the unit */
+    for (size_t i = 0; i < report.ranges.n; i++)
         for (uint64_t unit = report.ranges.low[i]; unit < report.ranges.high[i]; unit++)
-            send_report(self, &(struct report){
-                                  .kind = REPORT_FAILED, .job = job, .unit = unit, .error = err});
+            fail_unit(self, job, unit, err);
     return status;
-}
-
-static void fail_unit(struct run_thread *self, struct job *job, uint64_t unit,
-                      const struct error *err)
-{
-    const struct report report = {
-        .kind = REPORT_FAILED, .job = job, .unit = unit, .error = *err};
-    send_report(self, &report);
 }
 
 static void run_unit(struct run_thread *self, struct job *job, uint64_t unit)
@@ -163,10 +174,9 @@ static void run_job(struct run_thread *self, struct job *job)
             continue;
         }
         run_unit(self, job, unit);
-        if (result_batch_is_due(&self->batch, now_ns() / 1000000) && flush(self, job) != ST_OK)
-            break;
+        if (result_batch_is_due(&self->batch, now_ns() / 1000000)) status = flush(self, job, &err);
     }
-    if (status == ST_OK) (void)flush(self, job);
+    if (status == ST_OK) (void)!flush(self, job, &err);
     const struct report done = {.kind = REPORT_DONE, .job = job};
     send_report(self, &done);
 }
