@@ -109,12 +109,14 @@ static int by_number(const void *a, const void *b)
 static status_t find_segments(struct journal *journal, struct error *err)
 {
     struct dirent *entry;
-    DIR *dir = opendir(journal->directory);
+    DIR *dir = journal->directory ? opendir(journal->directory) : NULL;
     if (!dir) return io_error(err, "open", journal->directory);
     while ((entry = readdir(dir)) && journal->n_segments < SEGMENTS_MAX) {
-        unsigned long long number;
         struct stat info;
-        if (sscanf(entry->d_name, "segment.%llu", &number) != 1) continue;
+        char *end = entry->d_name;
+        if (strncmp(entry->d_name, "segment.", 8) != 0) continue;
+        const uint64_t number = strtoull(entry->d_name + 8, &end, 10);
+        if (number == 0 || *end) continue;
         char *path = segment_path(journal, number);
         if (path && stat(path, &info) == 0)
             journal->segments[journal->n_segments++] =

@@ -186,9 +186,8 @@ void outcome_judge(const struct transfer *transfer, const struct grant *grant,
         out->remaining[i] = rate_headers_remaining(&transfer->headers, (enum rate_dimension)i);
     if (transfer->end == TRANSFER_ANSWERED && transfer->http_status == 200)
         judge_completion(transfer, grant, provider, jitter, out);
-    else if (transfer->http_status >= 300 && transfer->end != TRANSFER_TOO_LARGE)
-        judge_refusal(transfer, grant, provider, jitter, out);
-    else if (transfer->end == TRANSFER_ANSWERED)
+    else if (transfer->end == TRANSFER_ANSWERED ||
+             (transfer->http_status >= 300 && transfer->end != TRANSFER_TOO_LARGE))
         judge_refusal(transfer, grant, provider, jitter, out);
     else
         judge_silence(transfer, grant, provider, jitter, out);

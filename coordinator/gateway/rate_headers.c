@@ -1,8 +1,6 @@
 #include "coordinator/gateway/rate_headers.h"
 
 #include <curl/curl.h>
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -99,34 +97,49 @@ static int64_t days_of(int64_t year, int64_t month, int64_t day)
     return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
+/* Exactly n_digits digits with a value from `least` to `most`, and then `after` (if not 0). */
+static bool take_digits(const char **text, size_t n_digits, int64_t least, int64_t most, char after,
+                        int64_t *out)
+{
+    int64_t value = 0;
+    for (size_t i = 0; i < n_digits; i++, (*text)++) {
+        if (**text < '0' || **text > '9') return false;
+        value = 10 * value + (**text - '0');
+    }
+    if (value < least || value > most || (after && *(*text)++ != after)) return false;
+    *out = value;
+    return true;
+}
+
 static bool parse_zone(const char *text, int64_t *offset_minutes)
 {
-    int hours, minutes, n = 0;
+    int64_t hours, minutes;
     if (strcmp(text, "Z") == 0 || strcmp(text, "z") == 0) {
         *offset_minutes = 0;
         return true;
     }
+    const int sign = *text == '-' ? -1 : 1;
     if (*text != '+' && *text != '-') return false;
-    if (sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &n) != 2 || text[1 + n]) return false;
-    if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59) return false;
-    *offset_minutes = (*text == '-' ? -1 : 1) * (hours * 60 + minutes);
-    return true;
+    text++;
+    if (!take_digits(&text, 2, 0, 23, ':', &hours) || !take_digits(&text, 2, 0, 59, 0, &minutes))
+        return false;
+    *offset_minutes = sign * (hours * 60 + minutes);
+    return *text == '\0';
 }
 
 bool rate_parse_rfc3339_ms(const char *text, int64_t *out)
 {
-    int year, month, day, hour, minute, n = 0;
+    int64_t year, month, day, hour, minute, offset_minutes;
     double second;
     const char *rest;
-    int64_t offset_minutes;
-    if (strspn(text, "0123456789") != 4) return false;
-    if (sscanf(text, "%4d-%2d-%2d%*1[Tt ]%2d:%2d:%n", &year, &month, &day, &hour, &minute, &n) !=
-            5 ||
-        n == 0)
+    if (!take_digits(&text, 4, 1970, 9999, '-', &year) ||
+        !take_digits(&text, 2, 1, 12, '-', &month) || !take_digits(&text, 2, 1, 31, 0, &day))
         return false;
-    if (!parse_number(text + n, &second, &rest) || !parse_zone(rest, &offset_minutes)) return false;
-    if (month < 1 || month > 12 || day < 1 || day > 31 || hour < 0 || hour > 23 || minute < 0 ||
-        minute > 59 || second >= 61)
+    if (*text != 'T' && *text != 't' && *text != ' ') return false;
+    text++;
+    if (!take_digits(&text, 2, 0, 23, ':', &hour) || !take_digits(&text, 2, 0, 59, ':', &minute))
+        return false;
+    if (!parse_number(text, &second, &rest) || second >= 61 || !parse_zone(rest, &offset_minutes))
         return false;
     const int64_t minutes = days_of(year, month, day) * 1440 + hour * 60 + minute - offset_minutes;
     *out = minutes * 60000 + (int64_t)(second * 1000);
