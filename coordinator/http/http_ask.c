@@ -19,8 +19,8 @@ static status_t open_dealer(const struct http_ask *ask, void **out, struct error
         *out = dealer;
         return ST_OK;
     }
-    const status_t status = error_set(err, ST_UNREACHABLE, "%s: %s", ask->endpoint,
-                                      zmq_strerror(errno));
+    const status_t status =
+        error_set(err, ST_UNREACHABLE, "%s: %s", ask->endpoint, zmq_strerror(errno));
     (void)zmq_close(dealer);
     return status;
 }
@@ -57,8 +57,8 @@ static status_t wait_readable(const struct http_ask *ask, void *dealer, struct e
     }
 }
 
-static status_t read_answer(const char *operation, struct transport_message *in,
-                            struct buffer *out, struct error *err)
+static status_t read_answer(const char *operation, struct transport_message *in, struct buffer *out,
+                            struct error *err)
 {
     const char *bulk = zmq_msg_data(&in->bulk);
     const size_t n_bulk = zmq_msg_size(&in->bulk);
@@ -66,8 +66,7 @@ static status_t read_answer(const char *operation, struct transport_message *in,
         return error_set(err, ST_PROTOCOL, "%s: answered by %s", operation,
                          wire_type_name(in->wire.type));
     if (in->wire.status == ST_OK) return buffer_append(out, bulk, n_bulk, err);
-    const status_t told =
-        in->wire.status <= ST_INTERNAL ? (status_t)in->wire.status : ST_INTERNAL;
+    const status_t told = in->wire.status <= ST_INTERNAL ? (status_t)in->wire.status : ST_INTERNAL;
     return error_set(err, told, "%.*s", n_bulk < ERROR_TEXT_MAX ? (int)n_bulk : ERROR_TEXT_MAX,
                      n_bulk ? bulk : status_name(told));
 }

@@ -23,7 +23,7 @@ struct http_ask {
 /* Append the answer's JSON to `out`. `args` is borrowed; NULL: none. Errors: ST_UNREACHABLE
  * (no answer within HTTP_ASK_TIMEOUT_MS), ST_CANCELLED (stopping), ST_PROTOCOL, and whatever
  * status and text the loop gave. */
-MUST_CHECK status_t http_ask(const struct http_ask *ask, const char *operation,
-                             const json_t *args, struct buffer *out, struct error *err);
+MUST_CHECK status_t http_ask(const struct http_ask *ask, const char *operation, const json_t *args,
+                             struct buffer *out, struct error *err);
 
 #endif

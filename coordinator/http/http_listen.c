@@ -123,8 +123,8 @@ static status_t bind_and_listen(int fd, const union any_address *address, const 
                                 struct error *err)
 {
     const int on = 1;
-    const socklen_t size = address->plain.sa_family == AF_INET6 ? sizeof address->v6
-                                                                : sizeof address->v4;
+    const socklen_t size =
+        address->plain.sa_family == AF_INET6 ? sizeof address->v6 : sizeof address->v4;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); /* a quick restart */
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && bind(fd, &address->plain, size) == 0 &&
         listen(fd, HTTP_BACKLOG) == 0)

@@ -54,8 +54,8 @@ static enum MHD_Result queue(struct MHD_Connection *connection, unsigned code,
     if (!response) return MHD_NO;
     bool ok = MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, cache_control);
     for (size_t i = 0; i < sizeof security_headers / sizeof security_headers[0]; i++)
-        ok = ok && MHD_add_response_header(response, security_headers[i].name,
-                                           security_headers[i].value);
+        ok = ok &&
+             MHD_add_response_header(response, security_headers[i].name, security_headers[i].value);
     if (code == MHD_HTTP_METHOD_NOT_ALLOWED)
         ok = ok && MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
     if (code == MHD_HTTP_SERVICE_UNAVAILABLE)
@@ -71,16 +71,15 @@ static struct MHD_Response *make_response(const char *content_type, const void *
     /* libmicrohttpd takes a non-const pointer and, in these modes, only reads through it */
     void *data = (void *)(uintptr_t)bytes;
     struct MHD_Response *response = MHD_create_response_from_buffer(n_bytes, data, mode);
-    if (response && MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-                                            content_type) != MHD_YES) {
+    if (response &&
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type) != MHD_YES) {
         MHD_destroy_response(response);
         response = NULL;
     }
     return response;
 }
 
-enum MHD_Result http_reply_asset(struct MHD_Connection *connection,
-                                 const struct page_asset *asset)
+enum MHD_Result http_reply_asset(struct MHD_Connection *connection, const struct page_asset *asset)
 {
     char etag[ETAG_SIZE];
     (void)snprintf(etag, sizeof etag, "\"%016llx\"",
@@ -101,9 +100,9 @@ enum MHD_Result http_reply_asset(struct MHD_Connection *connection,
 enum MHD_Result http_reply_data(struct MHD_Connection *connection, unsigned code,
                                 const char *content_type, const struct buffer *body)
 {
-    struct MHD_Response *response = make_response(
-        content_type, body->bytes ? (const char *)body->bytes : "", body->n_bytes,
-        MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *response =
+        make_response(content_type, body->bytes ? (const char *)body->bytes : "", body->n_bytes,
+                      MHD_RESPMEM_MUST_COPY);
     return queue(connection, code, response, "no-store");
 }
 
@@ -121,8 +120,7 @@ enum MHD_Result http_reply_error(struct MHD_Connection *connection, unsigned cod
                      make_response(type, plain, sizeof plain - 1, MHD_RESPMEM_PERSISTENT),
                      "no-store");
     }
-    struct MHD_Response *response = make_response(type, text, strlen(text),
-                                                  MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *response = make_response(type, text, strlen(text), MHD_RESPMEM_MUST_COPY);
     free(text);
     return queue(connection, code, response, "no-store");
 }

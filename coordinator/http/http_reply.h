@@ -14,8 +14,7 @@
 unsigned http_reply_code(status_t status);
 
 /* Each returns what libmicrohttpd wants back from its handler. */
-enum MHD_Result http_reply_asset(struct MHD_Connection *connection,
-                                 const struct page_asset *asset);
+enum MHD_Result http_reply_asset(struct MHD_Connection *connection, const struct page_asset *asset);
 enum MHD_Result http_reply_data(struct MHD_Connection *connection, unsigned code,
                                 const char *content_type, const struct buffer *body);
 /* {"error": {"status": "not_found", "message": "..."}} with code `code`. */

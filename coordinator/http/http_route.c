@@ -101,8 +101,7 @@ static status_t add_argument(json_t *args, const struct segment *name, const str
     return ST_OK;
 }
 
-static status_t add_captures(const char *pattern, const char *path, json_t *args,
-                             struct error *err)
+static status_t add_captures(const char *pattern, const char *path, json_t *args, struct error *err)
 {
     struct segment name, text;
     status_t status = ST_OK;
@@ -141,8 +140,8 @@ static status_t fill(const struct route *route, const char *path, const struct h
     status_t status = add_captures(route->pattern, path, args, err);
     if (status == ST_OK) status = add_query(route, query, args, err);
     if (status == ST_OK)
-        *out = (struct http_route){
-            .body = route->body, .operation = route->operation, .args = args};
+        *out =
+            (struct http_route){.body = route->body, .operation = route->operation, .args = args};
     else
         json_decref(args);
     return status;
@@ -152,7 +151,7 @@ status_t http_route_find(const char *path, const struct http_query *query, struc
                          struct error *err)
 {
     static const char prefix[] = "/static/";
-    const char *name = strcmp(path, "/") == 0                            ? "index.html"
+    const char *name = strcmp(path, "/") == 0                          ? "index.html"
                        : strncmp(path, prefix, sizeof prefix - 1) == 0 ? path + sizeof prefix - 1
                                                                        : NULL;
     const struct page_asset *asset = name ? page_asset_find(name) : NULL;

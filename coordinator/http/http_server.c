@@ -67,9 +67,9 @@ static enum MHD_Result reply_metrics(struct MHD_Connection *connection, const st
     const status_t status = exposition ? buffer_append_text(&text, exposition, &problem)
                                        : error_set(&problem, ST_PROTOCOL, "metrics without text");
     const enum MHD_Result queued =
-        status == ST_OK ? http_reply_data(connection, MHD_HTTP_OK, "text/plain; version=0.0.4",
-                                          &text)
-                        : http_reply_error(connection, http_reply_code(status), &problem);
+        status == ST_OK
+            ? http_reply_data(connection, MHD_HTTP_OK, "text/plain; version=0.0.4", &text)
+            : http_reply_error(connection, http_reply_code(status), &problem);
     buffer_fini(&text);
     json_decref(answer);
     return queued;
@@ -99,8 +99,7 @@ static enum MHD_Result reply_from_loop(const struct http_server *server,
         queued = reply_metrics(connection, &json);
     else
         queued = http_reply_data(connection,
-                                 route->body == HTTP_BODY_HEALTH ? health_code(&json)
-                                                                 : MHD_HTTP_OK,
+                                 route->body == HTTP_BODY_HEALTH ? health_code(&json) : MHD_HTTP_OK,
                                  "application/json", &json);
     buffer_fini(&json);
     return queued;
@@ -148,20 +147,18 @@ static unsigned refuse(struct MHD_Connection *connection, const char *method,
 }
 
 static enum MHD_Result answer(const struct http_server *server, struct MHD_Connection *connection,
-                              const char *path, const struct request *request,
-                              const char *method)
+                              const char *path, const struct request *request, const char *method)
 {
     struct error problem = {0};
     struct http_query query = {.n = 0};
     struct http_route route;
     const unsigned refused = refuse(connection, method, request, &problem);
     if (refused) return http_reply_error(connection, refused, &problem);
-    const int n_keys = MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND,
-                                                 add_query_value, &query);
-    status_t status = n_keys > HTTP_QUERY_MAX
-                          ? error_set(&problem, ST_BAD_INPUT, "more than %d query keys",
-                                      HTTP_QUERY_MAX)
-                          : http_route_find(path, &query, &route, &problem);
+    const int n_keys =
+        MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, add_query_value, &query);
+    status_t status = n_keys > HTTP_QUERY_MAX ? error_set(&problem, ST_BAD_INPUT,
+                                                          "more than %d query keys", HTTP_QUERY_MAX)
+                                              : http_route_find(path, &query, &route, &problem);
     if (status != ST_OK) return http_reply_error(connection, http_reply_code(status), &problem);
     if (route.body == HTTP_BODY_ASSET) return http_reply_asset(connection, route.asset);
     const enum MHD_Result queued = reply_from_loop(server, connection, &route);
@@ -177,8 +174,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     struct request *request = *state;
     (void)version, (void)upload;
     if (!request) return MHD_NO; /* no memory for it */
-    const bool is_upload = strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
-                           strcmp(method, MHD_HTTP_METHOD_HEAD) != 0;
+    const bool is_upload =
+        strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0;
     if (!request->is_begun && !is_upload) { /* wait for the end, so that keep-alive works */
         request->is_begun = true;
         return MHD_YES;

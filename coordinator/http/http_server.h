@@ -18,8 +18,7 @@ struct http_server_options {
 /* Errors: ST_BAD_INPUT (not a loopback address), ST_CONFLICT (port taken), ST_IO. The caller
  * owns *out. */
 MUST_CHECK status_t http_server_start(struct http_server **out,
-                                      const struct http_server_options *options,
-                                      struct error *err);
+                                      const struct http_server_options *options, struct error *err);
 const char *http_server_address(const struct http_server *server); /* "http://127.0.0.1:8123" */
 void http_server_stop(struct http_server **server); /* NULL-safe; sets *server = NULL */
 

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#define ASSET(file)                                                                               \
-    extern const char embed_coordinator_http_page_##file[];                                       \
+#define ASSET(file)                                                                                \
+    extern const char embed_coordinator_http_page_##file[];                                        \
     extern const size_t embed_coordinator_http_page_##file##_size
 ASSET(index_html);
 ASSET(style_css);
@@ -32,8 +32,7 @@ ASSET(worker_table_js);
 static const char html[] = "text/html; charset=utf-8", css[] = "text/css; charset=utf-8",
                   svg[] = "image/svg+xml", script[] = "text/javascript; charset=utf-8";
 
-#define BYTES(file)                                                                               \
-    embed_coordinator_http_page_##file, &embed_coordinator_http_page_##file##_size
+#define BYTES(file) embed_coordinator_http_page_##file, &embed_coordinator_http_page_##file##_size
 static const struct page_asset assets[] = {
     {"index.html", html, BYTES(index_html)},
     {"style.css", css, BYTES(style_css)},

@@ -31,7 +31,8 @@ FORMATS = [
     ("dollars(12345.6)", "$12,346"), ("dollars(null)", "\u2014"),
     ("bytes(512)", "512 B"), ("bytes(11243520)", "10.7 MiB"), ("bytes(3 * 2 ** 30)", "3.0 GiB"),
     ("score(0.5)", "0.50"), ("score(null)", "\u2014"), ("significant(2.4)", "2.40"),
-    ("significant(0)", "0"), ("significant(123460, 4)", "123,460"), ("significant(1e-7)", "1.00e-7"),
+    ("significant(0)", "0"), ("significant(123460, 4)", "123,460"),
+    ("significant(1e-7)", "1.00e-7"),
 ]
 
 

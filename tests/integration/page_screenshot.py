@@ -69,14 +69,15 @@ def the_keyboard_reaches_the_next_page(cluster, page, sweep):
 
 def text_is_never_markup(cluster, page, sweep):
     rows = cluster.json(f"/api/v1/sweeps/{sweep}/results?limit=64")["rows"]
-    row = next(row for row in rows if any("<img src=x onerror" in one["text"] for one in row["evidence"]))
+    row = next(row for row in rows
+               if any("<img src=x onerror" in one["text"] for one in row["evidence"]))
     page.open(f"{cluster.address}/#/sweeps/{sweep}/features/{row['feature']}")
     page.wait("document.querySelectorAll('.window').length > 0")
     check("<img src=x onerror" in page.text(".view"), "corpus text is shown as it is")
     check("<i>doc-" in page.text(".view"), "document ids too")
     check(page.value("document.querySelectorAll('.view :is(img, script, style, i, table)').length")
           == 0, "and made no element")
-    check(page.value("document.querySelectorAll('a[href^=javascript]').length") == 0, "no such link")
+    check(page.value("document.querySelector('a[href^=javascript]')") is None, "no such link")
     check("taken" not in page.value("document.title"), "nothing ran")
     windows = page.value("[...document.querySelectorAll('.window-text')].map(e => e.textContent)")
     texts = {one["text"].replace("\r", "").replace("\n", "\u21b5").replace("\t", "\u21e5")

@@ -17,7 +17,8 @@ N_CHECKS = 0
 
 # Text that would run, load or draw something if any of it were taken for markup.
 HOSTILE = ('<img src=x onerror="document.title=\'taken\'"> <script>document.title="taken"</script> '
-           '</td></table><style>*{display:none}</style> &lt;b&gt; <a href="javascript:alert(1)">go</a> ')
+           '</td></table><style>*{display:none}</style> &lt;b&gt; '
+           '<a href="javascript:alert(1)">go</a> ')
 PLAIN = ("The river rose in the night and the bridge was gone by morning.",
          "A cat sat under the old table and watched the rain.",
          "Nobody in the village could say who had built the tower.")

@@ -41,10 +41,26 @@ Test(http_listen, a_taken_port_is_a_conflict)
 Test(http_listen, only_loopback_addresses_are_taken)
 {
     static const char *const texts[] = {
-        "0.0.0.0:0",   "10.0.0.1:0",     "128.0.0.1:0",  "[::]:0",        "[fe80::1]:0",
-        "localhost:0", "example.com:80", "127.0.0.1",    "127.0.0.1:",    "127.0.0.1:65536",
-        "127.0.0.1:x", "127.0.0.1:8 ",   "127.0.0.1:-1", "[::1]",         "[::1:0",
-        ":0",          "",               "127.1:0",      "127.0.0.1:0:0", "::1:0",
+        "0.0.0.0:0",
+        "10.0.0.1:0",
+        "128.0.0.1:0",
+        "[::]:0",
+        "[fe80::1]:0",
+        "localhost:0",
+        "example.com:80",
+        "127.0.0.1",
+        "127.0.0.1:",
+        "127.0.0.1:65536",
+        "127.0.0.1:x",
+        "127.0.0.1:8 ",
+        "127.0.0.1:-1",
+        "[::1]",
+        "[::1:0",
+        ":0",
+        "",
+        "127.1:0",
+        "127.0.0.1:0:0",
+        "::1:0",
         "[::ffff:127.0.0.1]:0",
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -60,13 +76,25 @@ Test(http_listen, a_host_header_must_name_this_machine)
         const char *host;
         bool want;
     } cases[] = {
-        {"127.0.0.1", true},      {"127.0.0.1:8123", true},    {"localhost", true},
-        {"LocalHost:9", true},    {"[::1]:8123", true},        {"[::1]", true},
-        {"127.1.2.3:1", true},    {NULL, false},               {"", false},
-        {"evil.example", false},  {"localhost.evil.example", false},
-        {"127.0.0.1.evil", false}, {"127.0.0.1:x", false},     {"192.168.0.1:80", false},
-        {"[::2]", false},         {"::1", false},              {"localhost:99999", false},
-        {"[localhost]", false},   {"127.0.0.1:80@evil", false},
+        {"127.0.0.1", true},
+        {"127.0.0.1:8123", true},
+        {"localhost", true},
+        {"LocalHost:9", true},
+        {"[::1]:8123", true},
+        {"[::1]", true},
+        {"127.1.2.3:1", true},
+        {NULL, false},
+        {"", false},
+        {"evil.example", false},
+        {"localhost.evil.example", false},
+        {"127.0.0.1.evil", false},
+        {"127.0.0.1:x", false},
+        {"192.168.0.1:80", false},
+        {"[::2]", false},
+        {"::1", false},
+        {"localhost:99999", false},
+        {"[localhost]", false},
+        {"127.0.0.1:80@evil", false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         cr_expect_eq(http_host_is_loopback(cases[i].host), cases[i].want, "%s",

@@ -51,10 +51,10 @@ Test(http_route, every_path_has_its_question)
 Test(http_route, what_is_not_there_is_not_found)
 {
     static const char *const paths[] = {
-        "",         "x",          "//",           "/static/",          "/static/../main.c",
-        "/static",  "/healthz/",  "/api/v1",      "/api/v1/sweeps/",   "/api/v1/sweeps/a/",
-        "/api/v2/", "/healthzz",  "/index.html",  "/api/v1/submit",    "/api/v1/sweeps//results",
-        "/api",     "/metrics/x", "/static/./a",  "/static/style.css/", "/api/v1/sweeps/a/b/c/d",
+        "",         "x",          "//",          "/static/",           "/static/../main.c",
+        "/static",  "/healthz/",  "/api/v1",     "/api/v1/sweeps/",    "/api/v1/sweeps/a/",
+        "/api/v2/", "/healthzz",  "/index.html", "/api/v1/submit",     "/api/v1/sweeps//results",
+        "/api",     "/metrics/x", "/static/./a", "/static/style.css/", "/api/v1/sweeps/a/b/c/d",
     };
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
         cr_expect_str_eq(answer_of(paths[i], NULL), "not_found", "\"%s\"", paths[i]);

@@ -186,7 +186,8 @@ Test(http_server, refuses_what_it_should_without_asking_the_loop)
         {"GET /api/v1/sweeps/a%20b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 400},
         {"GET /api/v1/workers?x=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 400},
         {"GET /api/v1/dead?sweep=a&b&c&d&e&f&g&h&i HTTP/1.1\r\nHost: localhost\r\n"
-         "Connection: close\r\n\r\n", 400},
+         "Connection: close\r\n\r\n",
+         400},
     };
     struct world world;
     struct reply reply;
@@ -246,8 +247,10 @@ Test(http_server, a_file_the_browser_has_is_not_sent_again)
     struct reply reply;
     char request[256], etag[32];
     open_world(&world);
-    send_raw(&world, "GET / HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: \"other\"\r\n"
-                     "Connection: close\r\n\r\n", &reply);
+    send_raw(&world,
+             "GET / HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: \"other\"\r\n"
+             "Connection: close\r\n\r\n",
+             &reply);
     cr_expect_eq(reply.code, 200);
     send_raw(&world, "HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", &reply);
     cr_expect_eq(reply.code, 200);
@@ -257,7 +260,8 @@ Test(http_server, a_file_the_browser_has_is_not_sent_again)
     cr_assert_eq(sscanf(found, "ETag: %31s", etag), 1);
     (void)snprintf(request, sizeof request,
                    "GET / HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: %s\r\n"
-                   "Connection: close\r\n\r\n", etag);
+                   "Connection: close\r\n\r\n",
+                   etag);
     send_raw(&world, request, &reply);
     cr_expect_eq(reply.code, 304);
     cr_expect_str_eq(reply.body, "");

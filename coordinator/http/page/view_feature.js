@@ -114,7 +114,8 @@ export const featureView = {
     const record = answer(path);
     if (!record) {
       return refusal(path) ? [refused(refusal(path)),
-        h("p", null, h("a", { href: to.sweep(parameters.sweep) }, "Back to the sweep"))] : loading();
+        h("p", null, h("a", { href: to.sweep(parameters.sweep) }, "Back to the sweep"))]
+        : loading();
     }
     return [
       heading(record, parameters),

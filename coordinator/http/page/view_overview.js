@@ -75,12 +75,13 @@ function figures(overview) {
 }
 
 function queuePanel({ history }) {
-  const last = history.at(-1);
   const isUsed = history.some((point) => SERIES.some(({ key }) => point[key] > 0));
+  const states = SERIES.map(({ key, name }) => `${history.at(-1)?.[key]} ${name}`).join(", ");
+  const { hiddenSeries: hidden, hoverFraction: hover } = store.ui;
   return panel({ title: "Queue", side: "units by state, last 10 minutes" },
-    history.length > 1 && isUsed ? stackedArea({ points: history, series: SERIES, hidden: store.ui.hiddenSeries,
-      hover: store.ui.hoverFraction,
-      label: `Units by state: ${SERIES.map(({ key, name }) => `${last[key]} ${name}`).join(", ")}` })
+    history.length > 1 && isUsed
+      ? stackedArea({ points: history, series: SERIES, hidden, hover,
+        label: `Units by state: ${states}` })
       : emptyState("The queue is empty", "No unit of work waited, ran or failed."));
 }
 

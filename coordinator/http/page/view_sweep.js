@@ -119,7 +119,8 @@ function statusesPanel(sweep) {
 }
 
 function splitsPanel(sweep) {
-  const names = { explain: "Explain", validate: "Validate", test: "Test", ood: "Out of distribution" };
+  const names = { explain: "Explain", validate: "Validate", test: "Test",
+    ood: "Out of distribution" };
   const rows = Object.entries(sweep.splits ?? {}).filter(([, split]) => split);
   return panel({ title: "Splits", side: "by document, before any capture" },
     rows.some(([, split]) => split.n_documents) ? h("table", { class: "table" },
