@@ -27,7 +27,9 @@ CPPFLAGS += -I. -D_POSIX_C_SOURCE=200809L
 CFLAGS   += -std=c11 $(OPT_$(VARIANT)) -fPIC $(WARN) $(if $(CI),-Werror)
 LDFLAGS  += -Wl,--as-needed $(filter -fsanitize=%,$(OPT_$(VARIANT)))
 ifneq ($(findstring clang,$(CC)),)
-CPPFLAGS += -idirafter $(dir $(shell gcc -print-file-name=include/omp.h))
+# clang without LLVM's OpenMP: gcc's omp.h, and nothing else of gcc's headers, beside gcc's libgomp.
+CLANG_OMP := $(shell mkdir -p build/clang && ln -sf $$(gcc -print-file-name=include/omp.h) build/clang)
+CPPFLAGS += -idirafter build/clang
 LDFLAGS  += -L$(dir $(shell gcc -print-file-name=libgomp.so))
 endif
 # Other flags or another compiler: everything is compiled again (see $(BUILD)/flags).
