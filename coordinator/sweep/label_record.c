@@ -69,12 +69,6 @@ static const char *who(const struct session_provider *provider)
     return provider->name ? provider->model : "lexical";
 }
 
-/* Signed units have two records: 2 * unit for the positive side, 2 * unit + 1 for the negative. */
-static uint64_t feature_number(const struct slot_name *name)
-{
-    return name->sign ? 2 * name->feature + (name->sign < 0) : name->feature;
-}
-
 status_t label_record_write(const struct label_scoring *scoring, size_t index,
                             struct buffer *out, struct error *err)
 {
@@ -84,7 +78,7 @@ status_t label_record_write(const struct label_scoring *scoring, size_t index,
     const struct sweep_target *target = &run->sweep->spec->targets[name.target];
     struct record_parts parts;
     const struct label_record record = {
-        .feature = feature_number(&name),
+        .feature = label_slot_feature(scoring, index),
         .model = run->sweep->spec->model,
         .hook_point = target->hook,
         .dictionary = target->dictionary,

@@ -148,7 +148,7 @@ static void announce(struct label_scoring *scoring, size_t index)
     const enum case_score main_score = label_main_score(scoring);
     struct history *history = scoring->run->sweep->context->history;
     struct recent_label recent = {
-        .feature = label_slot_name(scoring, index).feature,
+        .feature = label_slot_feature(scoring, index),
         .score = own->has[main_score][NEGATIVES_RANDOM]
                      ? own->summary[main_score][NEGATIVES_RANDOM].balanced_accuracy.value
                      : NAN,

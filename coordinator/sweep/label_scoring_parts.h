@@ -106,6 +106,9 @@ struct label_scoring {
 /* label_slots.c: which slots are labelled, and what they are called */
 status_t label_slots_choose(struct label_scoring *scoring, struct error *err);
 struct slot_name label_slot_name(const struct label_scoring *scoring, size_t index);
+/* The feature's number in records: the unit's own, or for signed units 2 * unit for the positive
+ * side and 2 * unit + 1 for the negative. */
+uint64_t label_slot_feature(const struct label_scoring *scoring, size_t index);
 /* The number that names the slot in every draw: the same whichever other slots are labelled. */
 uint64_t label_slot_subject(const struct label_scoring *scoring, size_t index);
 

@@ -78,3 +78,9 @@ uint64_t label_slot_subject(const struct label_scoring *scoring, size_t index)
     const struct slot_name name = label_slot_name(scoring, index);
     return hash_mix64(scoring->run->targets[name.target].key ^ hash_mix64(name.slot));
 }
+
+uint64_t label_slot_feature(const struct label_scoring *scoring, size_t index)
+{
+    const struct slot_name name = label_slot_name(scoring, index);
+    return name.sign ? 2 * name.feature + (name.sign < 0) : name.feature;
+}
