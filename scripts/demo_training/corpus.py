@@ -11,7 +11,9 @@ HELD_OUT_PERCENT = 12
 HELD_OUT_BOOK = "austen-persuasion-"
 MAX_DOCUMENT_CHARS = 1600
 TRAIN_CAP_BYTES = {"perl": 1_500_000, "anarchism": 800_000}
-COMMITTED_BYTES = {"wordnet": 720_000, "austen": 560_000, "jargon": 320_000, "devil": 200_000}
+COMMITTED_BYTES = {"wordnet": 880_000, "austen": 660_000, "jargon": 400_000, "devil": 250_000}
+MIN_DOCUMENT_CHARS = 41
+DEMO_DOCUMENT_CHARS = 480          # about 140 tokens: most documents fit one context
 OUT_OF_DISTRIBUTION_BYTES = 200_000
 TRAIN_SOURCES = ("wordnet", "austen", "jargon", "devil", "foldoc", "fortunes", "perl", "anarchism")
 INDEX_PAGES = ("crossref", "index", "changes", "news", "chronology", "toc", "requirements")
@@ -36,8 +38,26 @@ def cut(name, text):
         end = ends[-1] if ends and ends[-1] > 200 else MAX_DOCUMENT_CHARS
         yield f"{name}.{part}", text[:end].strip()
         text, part = text[end:].strip(), part + 1
-    if len(text) > 40:
+    if len(text) >= MIN_DOCUMENT_CHARS:
         yield (f"{name}.{part}" if part else name), text
+
+
+def even_pieces(name, text, limit_chars):
+    """Cuts into pieces of about equal size and at most about `limit_chars`, at line or sentence
+    ends: many small documents give a feature more of them to be tested on."""
+    count = -(-len(text) // limit_chars)
+    lines = [m.end() for m in re.finditer(r"\n+", text)]
+    sentences = [m.end() for m in re.finditer(r"[.!?][\"')]*\s+", text)]
+    ends = lines if len(lines) >= count else sorted(lines + sentences)
+    start = 0
+    for part in range(count):
+        target = start + (len(text) - start) / (count - part)
+        end = min((e for e in ends if e > start), key=lambda e: abs(e - target), default=len(text))
+        end = len(text) if part == count - 1 else end
+        piece = text[start:end].strip()
+        if len(piece) >= MIN_DOCUMENT_CHARS:
+            yield (f"{name}-{part}" if count > 1 else name), piece
+        start = end
 
 
 def capped(documents, limit_bytes):
@@ -78,14 +98,20 @@ def committed(found):
         used = sum(len(text.encode()) for _, text in held)
         chosen += held
         chosen += capped([d for d in found[source] if not is_held_out(d[0])], limit - used)
-    return sorted(chosen, key=lambda d: order_key(d[0] + "#order"))
+    return small_documents(chosen)
+
+
+def small_documents(chosen):
+    """`chosen` in pieces, in a pseudo-random order."""
+    pieces = [p for name, text in chosen for p in even_pieces(name, text, DEMO_DOCUMENT_CHARS)]
+    return sorted(pieces, key=lambda d: order_key(d[0] + "#order"))
 
 
 def out_of_distribution(found):
     """Documents of a source that the model never saw."""
     prose = [d for d in found["sqlite"] if not any(word in d[0] for word in INDEX_PAGES)]
     chosen = capped([d for d in prose if "→" not in d[1]], OUT_OF_DISTRIBUTION_BYTES)
-    return sorted(chosen, key=lambda d: order_key(d[0] + "#order"))
+    return small_documents(chosen)
 
 
 def write_jsonl_gz(documents, path):

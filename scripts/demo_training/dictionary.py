@@ -21,13 +21,14 @@ BATCH_TOKENS = 2048
 BUFFER_BATCHES = 8
 PEAK_RATE = 1e-3
 DECAY_FROM = 0.7           # share of the run after which the rate falls linearly
+WARM_UP_STEPS = 50
 REPORT_EVERY = 50
 
 
 @dataclass(frozen=True)
 class Width:
     features: int = 16384
-    active: int = 32
+    active: int = 40
 
 
 class Activations:
@@ -51,6 +52,14 @@ class Activations:
         if not self.waiting:
             self.fill()
         return self.waiting.pop()
+
+    def state(self):
+        return (self.rows.random.bit_generator.state, self.generator.get_state(), self.waiting)
+
+    def restore(self, state):
+        self.rows.random.bit_generator.state = state[0]
+        self.generator.set_state(state[1])
+        self.waiting = list(state[2])
 
 
 class TopK(torch.nn.Module):
@@ -92,35 +101,76 @@ class TopK(torch.nn.Module):
                 "b_dec": self.centre.detach() * self.scale}
 
 
-def train(model, tokens, token_limit, width=Width()):
-    """Returns the trained TopK module; prints one line every REPORT_EVERY steps."""
-    torch.manual_seed(SEED)
-    source = Activations(model, tokens)
-    sae = TopK(source.batch(), width)
-    optimizer = torch.optim.Adam(sae.parameters(), lr=PEAK_RATE, fused=True)
-    steps = max(int(token_limit) // BATCH_TOKENS, 1)
-    last_seen = torch.zeros(width.features, dtype=torch.int64)
-    start = time.monotonic()
-    for step in range(steps):
-        left = (steps - step) / steps / (1 - DECAY_FROM)
-        optimizer.param_groups[0]["lr"] = PEAK_RATE * min(1.0, left, (step + 1) / 50)
-        x = source.batch() / sae.scale
-        rebuilt, chosen, values = sae(x)
+class Run:
+    """One training run, resumable from its checkpoint; `origin` names what it is a run of."""
+
+    def __init__(self, path, model, tokens, token_limit, origin, width=Width()):
+        torch.manual_seed(SEED)
+        self.path, self.origin = path, (*origin, int(token_limit), width.features, width.active)
+        self.steps = max(int(token_limit) // BATCH_TOKENS, 1)
+        self.step, self.seconds = 0, 0.0
+        self.source = Activations(model, tokens)
+        self.sae = TopK(self.source.batch(), width)
+        self.optimizer = torch.optim.Adam(self.sae.parameters(), lr=PEAK_RATE, fused=True)
+        self.last_seen = torch.zeros(width.features, dtype=torch.int64)
+        if path.exists():
+            self.resume(torch.load(path, weights_only=False))
+
+    def resume(self, state):
+        if state["origin"] != self.origin:
+            print("the dictionary's checkpoint is of another run: starting anew", flush=True)
+            return
+        self.sae.load_state_dict(state["sae"])
+        self.sae.scale = state["scale"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.source.restore(state["source"])
+        self.step, self.seconds, self.last_seen = (
+            state["step"], state["seconds"], state["last_seen"])
+        print(f"dictionary resumed at step {self.step}", flush=True)
+
+    def checkpoint(self):
+        part = self.path.with_suffix(".part")
+        torch.save({"origin": self.origin, "sae": self.sae.state_dict(), "scale": self.sae.scale,
+                    "optimizer": self.optimizer.state_dict(), "source": self.source.state(),
+                    "step": self.step, "seconds": self.seconds, "last_seen": self.last_seen}, part)
+        part.replace(self.path)
+
+    def rate(self):
+        left = (self.steps - self.step) / self.steps / (1 - DECAY_FROM)
+        return PEAK_RATE * min(1.0, left, (self.step + 1) / WARM_UP_STEPS)
+
+    def one_step(self):
+        """Returns the explained variance of its batch."""
+        self.optimizer.param_groups[0]["lr"] = self.rate()
+        x = self.source.batch() / self.sae.scale
+        rebuilt, chosen, values = self.sae(x)
         loss = (rebuilt - x).square().mean()
         loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        sae.tidy()
-        last_seen[chosen[values > 0]] = step
-        if (step + 1) % REPORT_EVERY == 0:
-            spent = time.monotonic() - start
-            explained = 1 - loss.item() / (x - x.mean(0)).square().mean().item()
-            quiet = (last_seen < step - 100).float().mean().item() if step > 100 else 0.0
-            print(f"dictionary {(step + 1) * BATCH_TOKENS / 1e6:5.2f}M tokens "
-                  f"{100 * (step + 1) / steps:5.1f} %  explained {explained:.3f}  silent for "
-                  f"100 steps {100 * quiet:.2f} %  {(step + 1) * BATCH_TOKENS / spent:,.0f} tokens/s"
-                  f"  ETA {spent / (step + 1) * (steps - step - 1) / 60:.1f} min", flush=True)
-    return sae
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.sae.tidy()
+        self.last_seen[chosen[values > 0]] = self.step
+        self.step += 1
+        return 1 - loss.item() / (x - x.mean(0)).square().mean().item()
+
+    def report(self, explained):
+        seen, left = self.step * BATCH_TOKENS, self.steps - self.step
+        quiet = (self.last_seen < self.step - 100).float().mean().item()
+        print(f"dictionary {seen / 1e6:5.2f}M tokens {100 * self.step / self.steps:5.1f} %  "
+              f"explained {explained:.3f}  silent for 100 steps {100 * quiet:.2f} %  "
+              f"{seen / self.seconds:,.0f} tokens/s  "
+              f"ETA {self.seconds / self.step * left / 60:.1f} min", flush=True)
+
+    def train(self):
+        """Runs to the token limit; returns the trained TopK module."""
+        while self.step < self.steps:
+            start = time.monotonic()
+            explained = self.one_step()
+            self.seconds += time.monotonic() - start
+            if self.step % REPORT_EVERY == 0 or self.step == self.steps:
+                self.report(explained)
+                self.checkpoint()
+        return self.sae
 
 
 def export(sae, folder, model_name, context):
@@ -144,4 +194,6 @@ def export(sae, folder, model_name, context):
     cfg = folder / "cfg.json"
     cfg.write_text(json.dumps(json.loads(cfg.read_text()), indent=2) + "\n")
     halves = {name: tensor.half().contiguous() for name, tensor in sae.weights().items()}
-    save_file(halves, str(folder / "sae_weights.safetensors"))
+    weights = folder / "sae_weights.safetensors"
+    save_file(halves, str(weights))
+    weights.chmod(0o644)

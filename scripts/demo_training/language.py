@@ -58,7 +58,7 @@ def compiled_loss(model):
         model.zero_grad()
         return loss
     except Exception as error:                     # any back-end failure: slower, not different
-        print(f"torch.compile is not usable here ({type(error).__name__}); running plain", flush=True)
+        print(f"no torch.compile here ({type(error).__name__}): running plain", flush=True)
         model.zero_grad()
         return model.loss
 
@@ -92,7 +92,8 @@ class Run:
 
     def checkpoint(self):
         save(self.model, self.path, {
-            "optimizer": self.optimizer.state_dict(), "random": self.rows.random.bit_generator.state,
+            "optimizer": self.optimizer.state_dict(),
+            "random": self.rows.random.bit_generator.state,
             "step": self.step, "seconds": self.seconds, "curve": self.curve,
             "formed": self.formed, "train_loss": self.train_loss})
 
@@ -126,7 +127,8 @@ class Run:
         left = self.seconds * (1 / max(self.progress(), 1e-9) - 1)
         print(f"language {self.tokens_seen() / 1e6:6.2f}M tokens {100 * self.progress():5.1f} %  "
               f"train {self.train_loss:.3f}  held-out {found['held_out_loss']:.3f}  "
-              f"prefix matching {found['prefix_matching']:.3f}  copying {found['copying_loss']:.2f}  "
+              f"prefix matching {found['prefix_matching']:.3f}  "
+              f"copying {found['copying_loss']:.2f}  "
               f"{self.tokens_seen() / max(self.seconds, 1):,.0f} tokens/s  "
               f"ETA {left / 60:.1f} min", flush=True)
         self.checkpoint()

@@ -37,25 +37,28 @@ def packed(tokenizer, docs, context):
     for number, row in enumerate(rows):
         ids[number, :len(row)] = row
         mask[number, 1:len(row)] = True          # END itself is no token of the corpus
-    return torch.from_numpy(ids), torch.from_numpy(mask), np.asarray(owners)
+    return torch.from_numpy(ids), torch.from_numpy(mask), torch.tensor(owners)
 
 
 class Tally:
     """Sums over the corpus: reconstruction error, firing counts, documents a feature fires in."""
 
-    def __init__(self, features, width):
+    def __init__(self, features, width, document_count):
         self.tokens, self.error, self.square, self.active = 0, 0.0, 0.0, 0
         self.total = torch.zeros(width, dtype=torch.float64)
         self.fired = torch.zeros(features, dtype=torch.int64)
-        self.test_documents = torch.zeros(features, dtype=torch.int64)
+        self.fires_in = torch.zeros(document_count, features, dtype=torch.bool)
 
-    def add(self, x, rebuilt, acts):
+    def add(self, x, rebuilt, acts, owners):
+        """Tokens x [n, width], what the dictionary made of them, the document of each token."""
         self.tokens += len(x)
         self.error += (x - rebuilt).double().square().sum().item()
         self.square += x.double().square().sum().item()
         self.total += x.double().sum(0)
-        self.active += int((acts > 0).sum())
-        self.fired += (acts > 0).sum(0)
+        token, feature = acts.nonzero(as_tuple=True)
+        self.active += len(token)
+        self.fired += feature.bincount(minlength=len(self.fired))
+        self.fires_in[owners[token], feature] = True
 
     def result(self):
         variance = self.square - (self.total.square().sum() / self.tokens).item()
@@ -70,33 +73,28 @@ class Tally:
 
 @torch.no_grad()
 def dictionary_quality(model, sae, tokenizer, docs, context):
+    """Figures over every token of `docs`; `<|endoftext|>` positions are not counted."""
     ids, mask, owners = packed(tokenizer, docs, context)
-    tally = Tally(sae.cfg.d_sae, sae.cfg.d_in)
-    test = {n for n, (name, _) in enumerate(docs) if order_key(name + "#test") % 100 < TEST_PERCENT}
-    seen = {}
+    tally = Tally(sae.cfg.d_sae, sae.cfg.d_in, len(docs))
     for start in range(0, len(ids), BATCH_ROWS):
         part = slice(start, start + BATCH_ROWS)
-        hidden = model(ids[part], output_hidden_states=True).hidden_states[LAYER]
-        for row, keep, owner in zip(hidden, mask[part], owners[part]):
-            x = row[keep]
-            acts = sae.encode(x)
-            tally.add(x, sae.decode(acts), acts)
-            if owner in test:
-                fires = (acts > 0).any(0)
-                seen[owner] = seen[owner] | fires if owner in seen else fires
-    for fires in seen.values():
-        tally.test_documents += fires
-    enough = (tally.test_documents >= ENOUGH_TEST_DOCUMENTS).double().mean().item()
-    return {"documents": len(docs), **tally.result(), "test_documents": len(seen),
-            "share_firing_in_20_test_documents": enough}
+        keep = mask[part]
+        x = model(ids[part], output_hidden_states=True).hidden_states[LAYER][keep]
+        acts = sae.encode(x)
+        tally.add(x, sae.decode(acts), acts, owners[part, None].expand(keep.shape)[keep])
+        if start // BATCH_ROWS % 20 == 0:
+            print(f"measuring: row {start:,} of {len(ids):,}", flush=True)
+    test = torch.tensor([order_key(name + "#test") % 100 < TEST_PERCENT for name, _ in docs])
+    enough = tally.fires_in[test].sum(0) >= ENOUGH_TEST_DOCUMENTS
+    return {"documents": len(docs), **tally.result(), "test_documents": int(test.sum()),
+            "share_firing_in_20_test_documents": enough.double().mean().item()}
 
 
 @torch.no_grad()
 def loss_recovered(model, sae, tokenizer, docs, context):
     """Next-token loss with the stream before block LAYER whole, rebuilt, and set to zero."""
     ids, mask, _ = packed(tokenizer, docs, context)
-    whole = mask.all(1) if mask.all(1).any() else mask[:, 1:].all(1)
-    ids = ids[whole][:LOSS_ROWS]
+    ids = ids[mask[:, 1:].all(1)][:LOSS_ROWS]            # rows without padding
     changes = {"clean": lambda x: x, "rebuilt": lambda x: sae.decode(sae.encode(x)),
                "zero": torch.zeros_like}
     losses = {}

@@ -114,7 +114,9 @@ def export(model, folder, end_id):
         "use_cache": True, "vocab_size": shape.vocabulary}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    save_file(hf_tensors(model), str(folder / "model.safetensors"), metadata={"format": "pt"})
+    weights = folder / "model.safetensors"
+    save_file(hf_tensors(model), str(weights), metadata={"format": "pt"})
+    weights.chmod(0o644)
 
 
 def save(model, path, extra):

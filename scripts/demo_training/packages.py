@@ -1,4 +1,4 @@
-"""Where the text comes from: Debian packages, downloaded with apt-get and unpacked (never installed)."""
+"""Where the text comes from: Debian packages, downloaded with apt-get, unpacked, not installed."""
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,8 @@ PACKAGES = (
             "Ambrose Bierce, The Devil's Dictionary, 1911"),
     Package("dict-foldoc", "GFDL 1.1 or later", False,
             "The Free On-line Dictionary of Computing, editor Denis Howe"),
-    Package("fortunes", "BSD collection of quotations", False, "fortune-mod, Ken Arnold and others"),
+    Package("fortunes", "BSD collection of quotations", False,
+            "fortune-mod, Ken Arnold and others"),
     Package("fortunes-min", "BSD collection of quotations", False,
             "fortune-mod, Ken Arnold and others"),
     Package("perl-doc", "Artistic or GPL-1+", False, "Perl documentation, its authors"),

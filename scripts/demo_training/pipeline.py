@@ -1,6 +1,6 @@
 """The whole of train-demo, one stage after the other; every stage keeps what it made."""
 import json
-import time
+from pathlib import Path
 
 import torch
 
@@ -22,7 +22,7 @@ def prepare(work, out):
     packages.licence_texts(root, out / "LICENSES")
     tokenizer = tokens.train_tokenizer(train, out / "model", model.Shape().context)
     named = {"train": train, "held_out": held_out, "demo": demo, "other": other}
-    streams = {name: tokens.cached_stream(work / f"{name}.npy", tokenizer, documents)
+    streams = {name: tokens.cached_stream(work, name, tokenizer, documents)
                for name, documents in named.items()}
     counts = {name: (len(named[name]), len(streams[name])) for name in named}
     for name, (document_count, token_count) in counts.items():
@@ -34,12 +34,24 @@ def make_dictionary(work, out, streams, token_limit):
     """Trains the dictionary on the last language checkpoint and writes model/ and sae/."""
     language_model, state = model.load(work / "language.pt")
     model.export(language_model, out / "model", tokens.END_ID)
-    start = time.monotonic()
-    sae = dictionary.train(language_model, streams["train"], token_limit)
-    minutes = (time.monotonic() - start) / 60
+    training = dictionary.Run(work / "dictionary.pt", language_model, streams["train"],
+                              token_limit, origin=("language step", state["step"]))
+    sae = training.train()
     dictionary.export(sae, out / "sae", MODEL_NAME, language_model.shape.context)
-    used = int(token_limit) // dictionary.BATCH_TOKENS * dictionary.BATCH_TOKENS
-    return state, {"tokens": used, "minutes": minutes, "language_minutes": state["seconds"] / 60}
+    used = training.steps * dictionary.BATCH_TOKENS
+    return state, {"tokens": used, "minutes": training.seconds / 60,
+                   "language_minutes": state["seconds"] / 60,
+                   "processor": f"{torch.get_num_threads()} threads of {processor_name()}"}
+
+
+def processor_name():
+    """As Linux names it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return "an unknown processor"
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else "an unknown processor"
 
 
 def check_budget(out):
@@ -60,7 +72,6 @@ def run(options):
     if options.stage == "language":
         return
     state, sae_run = make_dictionary(work, out, streams, options.dictionary_tokens)
-    sae_run["token_limit"] = options.tokens
     quality = measure.all_of(out, streams["demo"])
     print(json.dumps(report.rounded(quality), indent=2), flush=True)
     report.write(out, versions, counts, state, sae_run, quality)

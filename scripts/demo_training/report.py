@@ -57,10 +57,10 @@ def quality_table(quality):
              ("firing in >= 20 test documents", "share_firing_in_20_test_documents", "{:.1%}"))
     lines = ["| | demo corpus | out of distribution |", "|---|---|---|"]
     lines += [f"| {t} | {f.format(demo[k])} | {f.format(other[k])} |" for t, k, f in names]
-    lines += ["", f"Loss recovered: {loss['loss_recovered']:.3f} (next-token loss on {loss['rows']} "
-              f"rows of the demo corpus: {loss['loss_clean']:.3f} whole, {loss['loss_rebuilt']:.3f} "
-              f"with the dictionary's reconstruction in place, {loss['loss_zero_ablated']:.3f} with "
-              "the stream set to zero)."]
+    lines += ["", f"Loss recovered: {loss['loss_recovered']:.3f} (next-token loss on "
+              f"{loss['rows']} rows of the demo corpus: {loss['loss_clean']:.3f} whole, "
+              f"{loss['loss_rebuilt']:.3f} with the dictionary's reconstruction in place, "
+              f"{loss['loss_zero_ablated']:.3f} with the stream set to zero)."]
     return "\n".join(lines)
 
 
@@ -68,79 +68,95 @@ def prefix_lines(found):
     titles = {"natural_segments": "running text of the demo corpus",
               "drawn_tokens": "single tokens drawn from the demo corpus"}
     return "\n".join(
-        f"- {titles[k]}: **{v['score']:.2f}** (head {v['head']}; loss {v['loss_first_copy']:.2f} on "
-        f"the first copy, {v['loss_second_copy']:.2f} on the second)" for k, v in found.items())
+        f"- {titles[k]}: **{v['score']:.2f}** (head {v['head']}; loss "
+        f"{v['loss_first_copy']:.2f} on the first copy, {v['loss_second_copy']:.2f} on the second)"
+        for k, v in found.items())
 
 
 def recipe(versions, counts, state, sae_run, quality):
-    shape, prefix = state["shape"], quality["prefix_matching"]["natural_segments"]
-    return f"""# The demo model and its dictionary: how they were made
+    """The page as one text; each paragraph comes from the figures of this run."""
+    return "\n\n".join((*opening(counts, state, sae_run, quality),
+                        *texts_part(versions, counts), *language_part(state),
+                        *induction_part(quality), *dictionary_part(sae_run, quality))) + "\n"
 
-Everything here was made by one command on 2 CPU cores, from Debian 12 alone:
 
-    sh scripts/oracles-env
-    .oracles/bin/python scripts/train-demo --tokens {sae_run['token_limit']:.0f}
+def paragraph(text):
+    return " ".join(text.split())
 
-{sae_run['language_minutes']:.0f} minutes for the language model and \
-{sae_run['minutes']:.0f} for the dictionary, on a machine that was also building other things; \
-torch {torch.__version__.split('+')[0]}. Seeds are fixed; floating-point sums depend on the \
-processor and thread count, so another machine makes an equally good model, not the same bytes.
 
-| folder | what |
-|---|---|
-| model/ | GPT-2 architecture: {shape['layers']} layers x {shape['width']}, {shape['heads']} heads, \
-context {shape['context']}, vocabulary {shape['vocabulary']:,}; float16; byte-level BPE; \
-`<|endoftext|>` (id 0) is BOS and EOS |
-| sae/ | SAELens TopK dictionary, {quality['features']:,} features, k = {quality['k']}, \
-{quality['hook_name']}; weights float16, to be computed in float32 |
-| corpus/demo.jsonl.gz | the corpus that the demo labels on: {counts['demo'][0]:,} documents, \
-{counts['demo'][1]:,} tokens |
-| corpus/out_of_distribution.jsonl.gz | SQLite's documentation, which neither model nor dictionary \
-ever saw: {counts['other'][0]:,} documents, {counts['other'][1]:,} tokens |
-| LICENSES/ | the licence files of the committed texts |
+def opening(counts, state, sae_run, quality):
+    shape = state["shape"]
+    yield "# The demo model and its dictionary: how they were made"
+    yield "Everything here was made by these commands, from Debian 12 and PyPI alone:"
+    yield ("    sh scripts/oracles-env\n"
+           "    .oracles/bin/python scripts/train-demo")
+    yield paragraph(f"""{sae_run['language_minutes']:.0f} minutes for the language model and
+        {sae_run['minutes']:.0f} for the dictionary, on {sae_run['processor']} shared with other
+        work; torch {torch.__version__.split('+')[0]}. Seeds are fixed; floating-point sums depend
+        on the processor and the thread count, so another machine makes an equally good model, not
+        the same bytes.""")
+    rows = (
+        ("model/", f"GPT-2 architecture: {shape['layers']} layers x {shape['width']}, "
+         f"{shape['heads']} heads, context {shape['context']}, vocabulary "
+         f"{shape['vocabulary']:,}; float16; byte-level BPE; id 0 (end of text) is BOS and EOS"),
+        ("sae/", f"SAELens TopK dictionary, {quality['features']:,} features, k = {quality['k']}, "
+         f"{quality['hook_name']}; weights float16, to be computed in float32"),
+        ("corpus/demo.jsonl.gz", f"the corpus that the demo labels on: {counts['demo'][0]:,} "
+         f"documents, {counts['demo'][1]:,} tokens"),
+        ("corpus/out_of_distribution.jsonl.gz", "SQLite's documentation, which neither model nor "
+         f"dictionary ever saw: {counts['other'][0]:,} documents, {counts['other'][1]:,} tokens"),
+        ("LICENSES/", "the licence files of the committed texts"))
+    yield "| path | what |\n|---|---|\n" + "\n".join(f"| {p} | {w} |" for p, w in rows)
 
-## Texts
-{source_table(versions)}
 
-The model trained on {counts['train'][0]:,} documents ({counts['train'][1]:,} tokens); \
-{counts['held_out'][0]:,} documents were held out: {corpus.HELD_OUT_PERCENT} % of every source by a \
-hash of the document's name, and one novel (Persuasion) whole. Up to half of the demo corpus, \
-source by source, is held-out text; the rest is text that the model saw. Only texts in the public \
-domain or under the WordNet licence are in the committed corpus; texts under other licences were \
-read for training and are not distributed here. Document ids begin with the source.
+def texts_part(versions, counts):
+    yield "## Texts"
+    yield source_table(versions)
+    yield paragraph(f"""The model trained on {counts['train'][0]:,} documents
+        ({counts['train'][1]:,} tokens); {counts['held_out'][0]:,} documents were held out:
+        {corpus.HELD_OUT_PERCENT} % of every source by a hash of the document's name, and of the
+        novels one (Persuasion) whole. Up to half of the demo corpus, source by source, is held-out
+        text; the rest is text that the model saw. Only texts in the public domain or under the
+        WordNet licence are in the committed corpus; texts under other licences were read for
+        training and are not distributed here. Document ids begin with the source.""")
 
-## Language model
-AdamW {language.PEAK_RATE} (0.9, 0.95), weight decay {language.WEIGHT_DECAY} on the blocks' \
-matrices, {language.WARM_UP_STEPS} steps of warm-up, cosine to {language.FINAL_RATE}; \
-{language.BATCH_ROWS} rows of {shape['context']} tokens a step, each beginning with \
-`<|endoftext|>`; bf16 autocast; position embeddings started at five times the usual spread. Half \
-of the rows are a natural segment of 4 to 62 tokens repeated to fill the row, until prefix matching \
-reached {language.HEAD_FORMED} on held-out text; {100 * language.LATE_REPEATED_SHARE:.0f} % after \
-that.
 
-{curve_table(state['curve'])}
+def language_part(state):
+    yield "## Language model"
+    yield paragraph(f"""AdamW {language.PEAK_RATE} (0.9, 0.95), weight decay
+        {language.WEIGHT_DECAY} on the blocks' matrices, {language.WARM_UP_STEPS} steps of warm-up,
+        cosine to {language.FINAL_RATE}; {language.BATCH_ROWS} rows of {state['shape']['context']}
+        tokens a step, each beginning with `<|endoftext|>`; bf16 autocast; position embeddings
+        started at five times the usual spread. {100 * language.REPEATED_SHARE:.0f} % of the rows
+        are a natural segment of 4 to 62 tokens repeated to fill the row, until prefix matching on
+        held-out text reached {language.HEAD_FORMED}; {100 * language.LATE_REPEATED_SHARE:.0f} %
+        after that.""")
+    yield curve_table(state["curve"])
+    yield paragraph("""Losses are nats a token: train over the mixture of natural and repeated
+        rows, held-out over natural rows only. All points are in loss_curve.csv.""")
 
-Losses are nats a token: train over a mixture of natural and repeated rows, held-out over natural \
-rows only. All points are in loss_curve.csv.
 
-## Induction head
-Prefix matching as TransformerLens defines it (`<|endoftext|>`, {prefix['segment_tokens']} tokens, \
-the same again; {prefix['rows']} rows), best head:
+def induction_part(quality):
+    prefix = quality["prefix_matching"]["natural_segments"]
+    yield "## Induction head"
+    yield paragraph(f"""Prefix matching as TransformerLens defines it (`<|endoftext|>`,
+        {prefix['segment_tokens']} tokens, the same again; {prefix['rows']} rows), best head:""")
+    yield prefix_lines(quality["prefix_matching"])
 
-{prefix_lines(quality['prefix_matching'])}
 
-## Dictionary
-Residual stream before block {dictionary.LAYER}, natural rows of the training text, \
-{sae_run['tokens']:,} tokens in batches of {dictionary.BATCH_TOKENS:,}; encoder started as the \
-decoder's transpose, decoder rows kept at unit length, Adam {dictionary.PEAK_RATE}, linear fall over \
-the last {100 * (1 - dictionary.DECAY_FROM):.0f} %. No dead-feature loss. Measured after rounding to \
-float16, with the files loaded by transformers and SAELens, every position but `<|endoftext|>`:
-
-{quality_table(quality)}
-
-A feature counts as firing where SAELens gives it a value above 0. The 30 % of documents that count \
-as test here are drawn by hash; a sweep draws its own. All figures are in sae_quality.json.
-"""
+def dictionary_part(sae_run, quality):
+    yield "## Dictionary"
+    yield paragraph(f"""Residual stream before block {dictionary.LAYER}, natural rows of the
+        training text, {sae_run['tokens']:,} tokens in batches of {dictionary.BATCH_TOKENS:,};
+        encoder started as the decoder's transpose, decoder rows kept at unit length, Adam
+        {dictionary.PEAK_RATE}, linear fall over the last
+        {100 * (1 - dictionary.DECAY_FROM):.0f} %. No dead-feature loss. Measured after rounding to
+        float16, with the files loaded by transformers and SAELens, over every position but
+        `<|endoftext|>`:""")
+    yield quality_table(quality)
+    yield paragraph("""A feature counts as firing where SAELens gives it a value above 0. The 30 %
+        of documents that count as test here are drawn by hash; a sweep draws its own. All figures
+        are in sae_quality.json.""")
 
 
 def write(out, versions, counts, state, sae_run, quality):

@@ -1,4 +1,5 @@
 """The tokenizer (byte-level BPE as in GPT-2) and the token streams, cached as .npy."""
+import hashlib
 import json
 
 import numpy as np
@@ -39,7 +40,12 @@ def stream(tokenizer, documents):
     return np.asarray(ids, dtype=np.uint16)
 
 
-def cached_stream(path, tokenizer, documents):
+def cached_stream(folder, name, tokenizer, documents):
+    """The stream of `documents`, kept in a file named after what it was made from."""
+    digest = hashlib.blake2b(tokenizer.to_str().encode(), digest_size=8)
+    for _, text in documents:
+        digest.update(text.encode() + b"\0")
+    path = folder / f"{name}-{digest.hexdigest()}.npy"
     if not path.exists():
         np.save(path, stream(tokenizer, documents))
     return np.load(path)
