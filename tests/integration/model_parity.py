@@ -6,7 +6,7 @@ tests/golden/dictionaries from the tokens of its model to its feature activation
 model and dictionary (one line that says the word, exit code, nothing written), and SmolLM2-135M
 where `scripts/fetch-model smollm2` has put it. Standard library only.
 
-Run: tests/integration/model_parity.py [INTERP_WORKER]    (default build/release/interp-worker)
+Run: BUILD=build/release tests/integration/model_parity.py [INTERP_WORKER]
 """
 
 import array
@@ -185,7 +185,7 @@ def check_bad_commands(worker, folder):
 
 
 def check_smollm2(worker, folder):
-    places = [os.environ.get("SMOLLM2", ""), ROOT / "models" / "smollm2", "/tmp/smollm2"]
+    places = [os.environ.get("SMOLLM2", ""), ROOT / "models" / "smollm2"]
     model = next((Path(p) for p in places if p and (Path(p) / "model.safetensors").exists()), None)
     if not model:
         print("SmolLM2: skipped (scripts/fetch-model smollm2 has not been run)")
@@ -207,7 +207,8 @@ def check_smollm2(worker, folder):
 
 
 def main():
-    worker = sys.argv[1] if len(sys.argv) > 1 else str(ROOT / "build/release/interp-worker")
+    build = Path(os.environ.get("BUILD", ROOT / "build" / "release"))
+    worker = sys.argv[1] if len(sys.argv) > 1 else str(build / "interp-worker")
     with tempfile.TemporaryDirectory() as folder:
         check_models(worker, folder, "f32")
         check_models(worker, folder, "bf16x3")
