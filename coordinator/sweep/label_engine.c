@@ -115,7 +115,7 @@ static bool is_planned(const struct label_run *run)
 static double phase_fraction(const struct label_run *run)
 {
     if (run->phase == LABEL_SCORE) return label_scoring_fraction(run->scoring);
-    if (!run->task) return 0;
+    if (!run->task) return run->n_jobs ? 1 : 0; /* its task is over, its files are written */
     const size_t n = unit_table_n_units(run->task->units);
     return n ? (double)unit_table_count(run->task->units, UNIT_DONE) / (double)n : 0;
 }
