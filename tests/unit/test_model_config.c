@@ -64,6 +64,7 @@ Test(model_config, refuses_and_names_the_key)
         {"{" LLAMA ", \"head_dim\": 15}", "head_dim"},
         {"{" LLAMA ", \"head_dim\": -2}", "head_dim"},
         {"{" LLAMA ", \"rms_norm_eps\": \"small\"}", "rms_norm_eps"},
+        {"{" LLAMA ", \"rms_norm_eps\": 1e-85}", "rms_norm_eps"},
         {"{" LLAMA ", \"attention_bias\": 1}", "attention_bias"},
         {"{" LLAMA ", \"quantization_config\": {}}", "quantization_config"},
         {"{" LLAMA ", \"max_position_embeddings\": 99999999999}", "max_position_embeddings"},

@@ -262,6 +262,8 @@ static status_t read_switches(const json_t *root, struct model_config *c, struct
         read_positive(root, family->keys.norm_eps, family->default_norm_eps, &eps, err);
     if (status != ST_OK) return status;
     c->norm_eps = (float)eps;
+    if (!(c->norm_eps > 0) || !isfinite(c->norm_eps))
+        return error_set(err, ST_BAD_INPUT, "%s %g is no float32", family->keys.norm_eps, eps);
     status = read_bool(root, "tie_word_embeddings", family->is_tied_by_default, &c->is_tied, err);
     if (status == ST_OK)
         status = read_bool(root, family->keys.attention_bias, family->has_biases,
