@@ -18,7 +18,7 @@ struct evidence_limits evidence_limits_default(enum evidence_split split)
         .doc_k = 32,
         .window_tokens = 32,
         .min_window_tokens = 8,
-        .counts_positions = is_explain,
+        .counts_positions = split == EVIDENCE_VALIDATE,
     };
 }
 

@@ -66,7 +66,8 @@ struct evidence_limits {
 };
 
 /* The defaults of a split: 20 top, 6 per bin, 32 documents, 32-token windows of at least 8;
- * 20 silent and no near misses and the positions in explain, 40 and 40 elsewhere. */
+ * 20 silent and no near misses in explain, 40 and 40 elsewhere; positions in validate, where
+ * every slot's fire threshold is known. */
 struct evidence_limits evidence_limits_default(enum evidence_split split);
 
 /* ST_BAD_INPUT names the limit that is out of range (EVIDENCE_MAX_*; window_tokens and

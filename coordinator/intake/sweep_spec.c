@@ -314,7 +314,7 @@ struct evidence_limits sweep_spec_evidence_limits(const struct sweep_spec *spec,
         .doc_k = keep->doc_k,
         .window_tokens = spec->corpus.window_tokens,
         .min_window_tokens = spec->corpus.min_window_tokens,
-        .counts_positions = is_explain,
+        .counts_positions = split == EVIDENCE_VALIDATE, /* firing thresholds are known there */
     };
 }
 

@@ -215,9 +215,10 @@ static status_t count(struct feature_case *self, const struct feature_case_param
         self->counts.n_tokens += view.n_tokens;
         self->counts.n_firing_tokens += evidence_view_n_above(&view, params->fire_threshold);
         if (view.max_value > self->max_value) self->max_value = view.max_value;
-        if (i == EVIDENCE_EXPLAIN) self->counts.position_f1 = evidence_view_position_f1(&view);
-        if (i == EVIDENCE_VALIDATE)
+        if (i == EVIDENCE_VALIDATE) {
+            self->counts.position_f1 = evidence_view_position_f1(&view);
             self->counts.token_f1 = evidence_view_token_f1(&view, NULL);
+        }
         if (i == EVIDENCE_TEST) self->counts.n_test_documents = view.n_documents;
     }
     self->status = triage(&self->counts, &params->thresholds);

@@ -53,7 +53,7 @@ struct triage_input {
     uint64_t n_tokens;         /* of all splits that were captured */
     uint64_t n_firing_tokens;  /* of those */
     uint32_t n_test_documents; /* with firing tokens; a lower bound is enough above the limit */
-    double position_f1;        /* of the best predictor by position, explain split */
+    double position_f1;        /* of the best predictor by position, validate split */
     double token_f1;           /* of the best single token type, validate split */
 };
 
