@@ -54,9 +54,10 @@ status_t transport_receive(void *socket, bool is_router, struct transport_messag
     if (zmq_msg_recv(first, socket, ZMQ_DONTWAIT) < 0)
         return errno == EAGAIN ? ST_BUSY
                                : error_set(err, ST_IO, "receive: %s", zmq_strerror(errno));
-    message->fd = zmq_msg_get(first, ZMQ_SRCFD);
     const int n_wanted = is_router ? 2 : 1;
     const int n = receive_rest(socket, message, n_wanted);
+    /* of the header: the identity frame does not carry it when a poll came before (4.3.4) */
+    message->fd = zmq_msg_get(&message->header, ZMQ_SRCFD);
     if (n > n_wanted || (is_router && n < 1))
         return error_set(err, ST_PROTOCOL, "message of %d frames", n + 1);
     if (zmq_msg_size(&message->bulk) > WIRE_MAX_BULK_BYTES)
