@@ -159,7 +159,7 @@ Test(sweep_spec, errors_are_one_line_with_place_and_remedy)
          "splits, evidence, scoring, thresholds, budget_dollars, max_prompt_tokens, seed"},
         {"kind: noop\nname: x\nmodel: m\n", ST_BAD_INPUT,
          "s.yaml:3: model: unknown key; allowed: kind, name, priority, durability, n_units, "
-         "payload_bytes"},
+         "payload_bytes, unit_ms, fail_unit, kill_unit"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct error err = {.status = ST_OK};
