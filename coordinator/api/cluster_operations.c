@@ -2,11 +2,12 @@
 #include "coordinator/api/operations.h"
 
 #include "common/version.h"
+#include "coordinator/dispatch/dead_units.h"
 
 #include <string.h>
 #include <unistd.h>
 
-enum { OVERVIEW_SWEEPS = 50 };
+enum { OVERVIEW_SWEEPS = 50, DEAD_ROWS_MAX = 1000 };
 
 status_t api_ping(struct api *api, const json_t *args, json_t **out, struct error *err)
 {
@@ -73,16 +74,18 @@ status_t api_drain(struct api *api, const json_t *args, json_t **out, struct err
     return status;
 }
 
-static void add_errors(const struct task *task, const char *sweep_id, json_t *units)
+/* One row per attempt. */
+static void add_attempts(const json_t *unit, const char *sweep_id, json_t *rows)
 {
-    const size_t n = task->n_errors < TASK_ERRORS_KEPT ? task->n_errors : TASK_ERRORS_KEPT;
-    for (size_t i = 0; i < n; i++) {
-        const struct task_error *error = &task->errors[i];
-        if (unit_table_state(task->units, error->low) != UNIT_DEAD) continue;
+    const json_t *errors = json_object_get(unit, "errors");
+    for (size_t i = 0; i < json_array_size(errors); i++) {
+        const json_t *error = json_array_get(errors, i);
         (void)json_array_append_new(
-            units, json_pack("{s:s s:s s:I s:s s:o s:s}", "sweep", sweep_id, "task", task->id,
-                             "unit", (json_int_t)error->low, "worker", error->worker, "at",
-                             json_time(error->unix_ms), "error", error->text));
+            rows, json_pack("{s:s s:O s:O s:O s:o s:O}", "sweep", sweep_id, "task",
+                            json_object_get(unit, "task"), "unit", json_object_get(unit, "unit"),
+                            "worker", json_object_get(error, "worker"), "at",
+                            json_time(json_integer_value(json_object_get(error, "unix_ms"))),
+                            "error", json_object_get(error, "text")));
     }
 }
 
@@ -93,21 +96,23 @@ status_t api_dead(struct api *api, const json_t *args, json_t **out, struct erro
     status_t status = args_check(args, &allowed, err);
     if (status == ST_OK && json_object_get(args, "sweep"))
         status = args_sweep(api, args, &only, err);
-    if (status != ST_OK) return status;
-    json_t *units = json_array();
+    json_t *rows = json_array();
     size_t total = 0;
-    struct task *task;
-    for (size_t i = 0; (task = task_queue_at(dispatcher_queue(api->dispatcher), i)); i++) {
-        if (only && task->share != &only->share) continue;
-        const char *slash = strchr(task->id, '/');
-        char sweep_id[SWEEP_ID_SIZE] = "";
-        const size_t n = slash ? (size_t)(slash - task->id) : 0;
-        if (n < sizeof sweep_id) memcpy(sweep_id, task->id, n);
-        add_errors(task, sweep_id, units);
-        total += unit_table_count(task->units, UNIT_DEAD);
+    for (size_t i = 0; i < registry_count(api->registry) && status == ST_OK; i++) {
+        const struct sweep *sweep = registry_at(api->registry, i);
+        if ((only && sweep != only) || sweep_state_is_over(sweep->state)) continue;
+        json_t *units = json_array();
+        status = dead_units_read(api->store, sweep->id, units, err);
+        total += json_array_size(units);
+        for (size_t k = 0; k < json_array_size(units) && json_array_size(rows) < DEAD_ROWS_MAX; k++)
+            add_attempts(json_array_get(units, k), sweep->id, rows);
+        json_decref(units);
     }
-    *out = json_pack("{s:o s:I}", "units", units, "total", (json_int_t)total);
-    return ST_OK;
+    if (status == ST_OK)
+        *out = json_pack("{s:o s:I}", "units", rows, "total", (json_int_t)total);
+    else
+        json_decref(rows);
+    return status;
 }
 
 struct history_point api_history_point(struct api *api)

@@ -77,6 +77,7 @@ void dispatcher_destroy(struct dispatcher **dispatcher)
     task_queue_destroy(&self->queue);
     lease_table_destroy(&self->leases);
     worker_table_destroy(&self->workers);
+    dead_units_fini(&self->dead);
     free(self->reads);
     free(self);
     *dispatcher = NULL;
@@ -125,6 +126,7 @@ status_t dispatcher_reopen_tasks(struct dispatcher *dispatcher, struct error *er
 status_t dispatcher_add_task(struct dispatcher *dispatcher, struct task *task, struct error *err)
 {
     status_t status = open_task(dispatcher, task, err);
+    dead_units_clear(&dispatcher->dead, task); /* an earlier life's: they are tried again */
     if (status == ST_OK) status = dispatcher_load_settled(dispatcher, task, err);
     if (status == ST_OK) status = task_queue_add(dispatcher->queue, task, err);
     return status;
@@ -148,7 +150,9 @@ status_t dispatcher_forget_keys(struct dispatcher *dispatcher, const char *task_
                                 struct error *err)
 {
     char open_key[TASK_KEY_SIZE], done_key[TASK_KEY_SIZE], revoked_key[TASK_KEY_SIZE];
-    return store_run(dispatcher->options.store, NULL, err, "UNLINK %s %s %s",
+    char dead_key[DEAD_KEY_SIZE];
+    return store_run(dispatcher->options.store, NULL, err, "UNLINK %s %s %s %s",
+                     dead_units_key(task_id, dead_key),
                      dispatcher_task_key(task_id, "open", open_key),
                      dispatcher_task_key(task_id, "done", done_key),
                      dispatcher_task_key(task_id, "revoked", revoked_key));
@@ -176,6 +180,8 @@ status_t dispatcher_step(struct dispatcher *dispatcher, int timeout_ms, int wake
     if (status == ST_OK) status = dispatcher_receive_all(dispatcher, err);
     if (status == ST_OK) status = dispatcher_read_results(dispatcher, err);
     if (status == ST_OK) status = dispatcher_expire(dispatcher, err);
+    if (status == ST_OK)
+        status = dead_units_write(&dispatcher->dead, dispatcher->options.store, err);
     if (status == ST_OK) status = dispatcher_grant_all(dispatcher, err);
     return status;
 }
@@ -183,6 +189,13 @@ status_t dispatcher_step(struct dispatcher *dispatcher, int timeout_ms, int wake
 status_t dispatcher_grant(struct dispatcher *dispatcher, struct error *err)
 {
     return dispatcher_grant_all(dispatcher, err);
+}
+
+size_t dispatcher_retry_dead(struct dispatcher *dispatcher, struct task *task)
+{
+    const size_t n_retried = unit_table_retry_dead(task->units);
+    if (n_retried) dead_units_clear(&dispatcher->dead, task);
+    return n_retried;
 }
 
 status_t dispatcher_drain_worker(struct dispatcher *dispatcher, const char *name,

@@ -66,6 +66,9 @@ MUST_CHECK status_t dispatcher_end_task(struct dispatcher *dispatcher, struct ta
 MUST_CHECK status_t dispatcher_forget_keys(struct dispatcher *dispatcher, const char *task_id,
                                            struct error *err);
 
+/* Dead units of the task get another life; how many. */
+size_t dispatcher_retry_dead(struct dispatcher *dispatcher, struct task *task);
+
 /* Take it off the queue and leave the store as it is, to be added again later. */
 void dispatcher_forget_task(struct dispatcher *dispatcher, struct task *task);
 

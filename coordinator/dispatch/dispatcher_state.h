@@ -2,6 +2,7 @@
 #ifndef COORDINATOR_DISPATCH_DISPATCHER_STATE_H
 #define COORDINATOR_DISPATCH_DISPATCHER_STATE_H
 
+#include "coordinator/dispatch/dead_units.h"
 #include "coordinator/dispatch/dispatcher.h"
 
 enum { DISPATCH_FD_MAX = 65536 };
@@ -25,6 +26,7 @@ struct dispatcher {
     /* Disconnects still to be reported for descriptors that a new peer already uses. */
     unsigned char stale_disconnects[DISPATCH_FD_MAX];
     struct dispatcher_counts counts;
+    struct dead_units dead; /* changes to be written */
     uint64_t n_connections; /* to the store, when the tasks were last known to be open there */
 };
 
@@ -59,6 +61,10 @@ status_t dispatcher_revoke_lease(struct dispatcher *dispatcher, struct lease *le
 /* results.c */
 status_t dispatcher_queue_read(struct dispatcher *dispatcher, struct task *task, size_t unit,
                                struct error *err);
+/* What the lease's worker stored and may not have told: units up to the last one in the store are
+ * taken out of the lease (they run in order), which may be empty afterwards. */
+status_t dispatcher_take_stored(struct dispatcher *dispatcher, struct lease *lease,
+                                struct error *err);
 void dispatcher_forget_reads(struct dispatcher *dispatcher, const struct task *task);
 status_t dispatcher_read_results(struct dispatcher *dispatcher, struct error *err);
 status_t dispatcher_load_settled(struct dispatcher *dispatcher, struct task *task,

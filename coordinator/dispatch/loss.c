@@ -58,8 +58,21 @@ static size_t n_older_leases(struct dispatcher *dispatcher, const struct lease *
     size_t n = 0;
     struct lease *other = NULL;
     while ((other = lease_table_next(dispatcher->leases, other)))
-        n += other->worker == mine->worker && other->id < mine->id;
+        n += other->worker == mine->worker && other->id < mine->id && other->low < other->high;
     return n;
+}
+
+/* Results may be in the store whose report was never sent. False if the store cannot say. */
+static bool take_stored(struct dispatcher *dispatcher, const struct worker *worker)
+{
+    struct lease *lease = NULL;
+    while ((lease = lease_table_next(dispatcher->leases, lease))) {
+        struct error problem = {0};
+        if (lease->worker == worker &&
+            dispatcher_take_stored(dispatcher, lease, &problem) != ST_OK)
+            return false;
+    }
+    return true;
 }
 
 /* What may have been running when the worker died shares the blame: from the last unit that it
@@ -68,7 +81,7 @@ static void blame_running_units(struct dispatcher *dispatcher, const struct work
                                 struct lease *lease, const char *why)
 {
     const size_t n_threads = worker->n_threads ? (size_t)worker->n_threads : 1;
-    if (n_older_leases(dispatcher, lease) >= n_threads) return;
+    if (lease->low == lease->high || n_older_leases(dispatcher, lease) >= n_threads) return;
     const bool is_known = worker->running_lease == lease->id &&
                           worker->running_unit >= lease->low && worker->running_unit < lease->high;
     char text[128];
@@ -88,8 +101,9 @@ void dispatcher_lose_worker(struct dispatcher *dispatcher, struct worker *worker
                             bool is_blamed)
 {
     size_t n_leases = 0;
+    const bool is_store_read = take_stored(dispatcher, worker);
     struct lease *lease = NULL;
-    while (is_blamed && (lease = lease_table_next(dispatcher->leases, lease)))
+    while (is_blamed && is_store_read && (lease = lease_table_next(dispatcher->leases, lease)))
         if (lease->worker == worker) blame_running_units(dispatcher, worker, lease, why);
     lease = NULL;
     while ((lease = lease_table_next(dispatcher->leases, lease))) {

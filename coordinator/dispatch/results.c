@@ -36,6 +36,59 @@ status_t dispatcher_queue_read(struct dispatcher *dispatcher, struct task *task,
     return ST_OK;
 }
 
+/* --- what a dead worker left in the store ------------------------------------------------------ */
+
+struct stored_scan {
+    struct dispatcher *dispatcher;
+    struct lease *lease;
+    bool has_any;
+    size_t last;
+    unsigned char *is_stored; /* [lease->high - lease->low] */
+};
+
+static void on_exists(void *context, size_t index, const redisReply *reply)
+{
+    struct stored_scan *scan = context;
+    if (reply->type != REDIS_REPLY_INTEGER || reply->integer != 1) return;
+    scan->is_stored[index] = 1;
+    scan->has_any = true;
+    scan->last = index;
+}
+
+static status_t scan_store(struct stored_scan *scan, struct error *err)
+{
+    const struct lease *lease = scan->lease;
+    struct store *store = scan->dispatcher->options.store;
+    char key[TASK_KEY_SIZE];
+    status_t status = ST_OK;
+    (void)dispatcher_task_key(lease->task->id, "done", key);
+    for (size_t unit = lease->low; unit < lease->high && status == ST_OK; unit++)
+        status = store_queue(store, err, "HEXISTS %s %llu", key, (unsigned long long)unit);
+    const status_t drained = store_drain(store, on_exists, scan, err);
+    return status == ST_OK ? drained : status;
+}
+
+status_t dispatcher_take_stored(struct dispatcher *dispatcher, struct lease *lease,
+                                struct error *err)
+{
+    struct stored_scan scan = {.dispatcher = dispatcher, .lease = lease};
+    scan.is_stored = calloc(lease->high - lease->low + 1, 1);
+    if (!scan.is_stored) return error_set(err, ST_NO_MEMORY, "units of a lease");
+    status_t status = scan_store(&scan, err);
+    const size_t low = lease->low;
+    for (size_t i = 0; status == ST_OK && scan.has_any && i <= scan.last; i++) {
+        if (!scan.is_stored[i])
+            dispatcher_return_unit(dispatcher, lease, low + i); /* it had failed */
+        else if (lease->task->ops->result)
+            status = dispatcher_queue_read(dispatcher, lease->task, low + i, err);
+        else
+            dispatcher->counts.n_units_settled += unit_table_settle(lease->task->units, low + i);
+    }
+    if (status == ST_OK && scan.has_any) lease->low = low + scan.last + 1;
+    free(scan.is_stored);
+    return status;
+}
+
 void dispatcher_forget_reads(struct dispatcher *dispatcher, const struct task *task)
 {
     size_t n_kept = 0;
@@ -66,15 +119,18 @@ void dispatcher_note_failure(struct dispatcher *dispatcher, struct task *task,
     (void)snprintf(note.worker, sizeof note.worker, "%s", failure->worker);
     (void)snprintf(note.text, sizeof note.text, "%s", failure->text);
     size_t n_failed = 0, n_dead = 0;
+    task_note_error(task, &note);
     for (size_t unit = failure->low; unit < failure->high; unit++) {
         const enum unit_state before = unit_table_state(task->units, unit);
         if (before != UNIT_READY && before != UNIT_LEASED) continue;
         n_failed++;
-        n_dead += unit_table_fail(task->units, unit, failure->blame,
-                                  &dispatcher->options.limits) == UNIT_DEAD;
+        if (unit_table_fail(task->units, unit, failure->blame, &dispatcher->options.limits) !=
+            UNIT_DEAD)
+            continue;
+        n_dead++;
+        dead_units_add(&dispatcher->dead, task, unit);
     }
     if (n_failed == 0) return;
-    task_note_error(task, &note);
     dispatcher->counts.n_failures++;
     log_failure(task, failure, n_dead);
 }

@@ -174,7 +174,7 @@ static status_t label_describe(const struct sweep *sweep, json_t *out, struct er
 static void label_retry(struct sweep *sweep)
 {
     struct label_run *run = sweep->engine;
-    if (run->task) (void)unit_table_retry_dead(run->task->units);
+    if (run->task) (void)dispatcher_retry_dead(sweep->context->dispatcher, run->task);
 }
 
 void label_engine_calls(const struct sweep *sweep, struct label_calls *sum)

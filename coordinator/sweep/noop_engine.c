@@ -85,7 +85,7 @@ static void noop_progress(const struct sweep *sweep, struct sweep_progress *out)
 static void noop_retry(struct sweep *sweep)
 {
     struct task *task = sweep->engine;
-    (void)unit_table_retry_dead(task->units);
+    (void)dispatcher_retry_dead(sweep->context->dispatcher, task);
 }
 
 const struct sweep_engine_ops noop_engine = {.start = noop_start,

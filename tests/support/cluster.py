@@ -139,7 +139,7 @@ class Cluster:
     def start_coordinator(self, name="coordinator", wait=True, data=None, prompts=None, more=()):
         command = [BUILD / "interp-coordinator", "--store", self.store_url, "--endpoint",
                    self.endpoint, "--data", data or self.data, "--prompts",
-                   prompts or ROOT / "config" / "prompts", *more]
+                   prompts or ROOT / "config" / "prompts", "--http", "127.0.0.1:0", *more]
         if self.providers:
             command += ["--providers", self.providers]
         n_ready = self.log(name).count(" ready ")
@@ -234,6 +234,14 @@ class Cluster:
 
     def workers(self):
         return {row["name"]: row for row in self.json("workers")["workers"]}
+
+    def metrics(self):
+        """The coordinator's counters that have no label."""
+        address = (self.data / "http-address").read_text()
+        with urllib.request.urlopen(address.rstrip("/") + "/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        return {line.split()[0]: float(line.split()[1])
+                for line in lines if line and line[0] != "#" and "{" not in line}
 
     # ---- what a sweep left --------------------------------------------------------------
     def canonical(self, sweep):
