@@ -67,6 +67,13 @@ status_t transport_receive(void *socket, bool is_router, struct transport_messag
                        &message->wire, err);
 }
 
+status_t transport_limit_messages(void *socket, struct error *err)
+{
+    const int64_t max_bytes = WIRE_MAX_BULK_BYTES;
+    if (zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes) == 0) return ST_OK;
+    return error_set(err, ST_INTERNAL, "message limit: %s", zmq_strerror(errno));
+}
+
 static status_t send_frame(void *socket, const void *bytes, size_t n_bytes, int flags,
                            struct error *err)
 {

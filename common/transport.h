@@ -33,6 +33,10 @@ void transport_message_fini(struct transport_message *message);
 MUST_CHECK status_t transport_receive(void *socket, bool is_router,
                                       struct transport_message *message, struct error *err);
 
+/* Frames over WIRE_MAX_BULK_BYTES end the connection instead of filling the memory. Before bind or
+ * connect. */
+MUST_CHECK status_t transport_limit_messages(void *socket, struct error *err);
+
 struct transport_peer {
     const void *identity; /* NULL on a DEALER */
     size_t n_identity;

@@ -2,6 +2,7 @@
  * the decoder both walk it, so they cannot disagree. */
 #include "common/wire.h"
 
+#include <math.h>
 #include <msgpack.h>
 #include <stdbool.h>
 #include <string.h>
@@ -17,7 +18,7 @@ struct field {
 
 /* Order = bit number in the masks below. */
 enum {
-    F_ID, F_EPOCH, F_LEASE, F_LOW, F_HIGH, F_UNIT, F_TICKS, F_N_STORED, F_N_DUPLICATE,
+    F_ID, F_EPOCH, F_LEASE, F_LOW, F_HIGH, F_UNIT, F_TICKS, F_N_OPEN, F_N_STORED, F_N_DUPLICATE,
     F_HEARTBEAT_MS, F_STATUS, F_PID, F_N_THREADS, F_MEMORY_BYTES, F_SECONDS, F_TASK, F_NAME,
     F_BACKEND, F_ISA, F_HOST, F_CODE_VERSION, F_TEXT, F_STORE, F_RANGES, N_FIELDS
 };
@@ -29,6 +30,7 @@ static const struct field fields[N_FIELDS] = {
     [F_HIGH] = FIELD(high, FIELD_U64),
     [F_UNIT] = FIELD(unit, FIELD_U64),
     [F_TICKS] = FIELD(ticks, FIELD_U64),
+    [F_N_OPEN] = FIELD(n_open, FIELD_U64),
     [F_N_STORED] = FIELD(n_stored, FIELD_U64),
     [F_N_DUPLICATE] = FIELD(n_duplicate, FIELD_U64),
     [F_HEARTBEAT_MS] = FIELD(heartbeat_ms, FIELD_U64),
@@ -54,8 +56,9 @@ static const struct {
     uint32_t mask;
 } types[WIRE_N_TYPES] = {
     [WIRE_HELLO] = {"HELLO", HAS(F_NAME) | HAS(F_PID) | HAS(F_HOST) | HAS(F_BACKEND) | HAS(F_ISA) |
-                                 HAS(F_N_THREADS) | HAS(F_MEMORY_BYTES) | HAS(F_CODE_VERSION) |
-                                 HAS(F_RANGES)},
+                                 HAS(F_N_THREADS) | HAS(F_MEMORY_BYTES) | HAS(F_CODE_VERSION)},
+    [WIRE_HELD] = {"HELD", HAS(F_LEASE) | HAS(F_TASK) | HAS(F_LOW) | HAS(F_HIGH) |
+                               HAS(F_N_OPEN)},
     [WIRE_WELCOME] = {"WELCOME", HAS(F_EPOCH) | HAS(F_HEARTBEAT_MS) | HAS(F_STORE)},
     [WIRE_REFUSED] = {"REFUSED", HAS(F_STATUS) | HAS(F_TEXT)},
     [WIRE_HEARTBEAT] = {"HEARTBEAT", HAS(F_TICKS) | HAS(F_LEASE) | HAS(F_UNIT) |
@@ -216,7 +219,9 @@ static bool unpack_field(const msgpack_object *value, const struct field *field,
         memcpy(base, &value->via.u64, sizeof value->via.u64);
         return true;
     case FIELD_F64:
-        if (value->type != MSGPACK_OBJECT_FLOAT64) return false;
+        if (value->type != MSGPACK_OBJECT_FLOAT64 || !isfinite(value->via.f64) ||
+            value->via.f64 < 0)
+            return false; /* every real number here is a duration */
         memcpy(base, &value->via.f64, sizeof value->via.f64);
         return true;
     case FIELD_NAME:
@@ -292,7 +297,9 @@ status_t wire_decode(const void *bytes, size_t n_bytes, struct wire_message *out
     struct wire_message message;
     memset(&message, 0, sizeof message);
     status_t status = ST_OK;
-    if (msgpack_unpack_next(&unpacked, bytes, n_bytes, &used) != MSGPACK_UNPACK_SUCCESS)
+    if (!wire_counts_fit(bytes, n_bytes))
+        status = error_set(err, ST_PROTOCOL, "truncated or malformed msgpack");
+    else if (msgpack_unpack_next(&unpacked, bytes, n_bytes, &used) != MSGPACK_UNPACK_SUCCESS)
         status = error_set(err, ST_PROTOCOL, "truncated or malformed msgpack");
     else if (used != n_bytes)
         status = error_set(err, ST_PROTOCOL, "%zu bytes behind the message", n_bytes - used);

@@ -11,6 +11,7 @@
 #include "common/buffer.h"
 #include "common/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,7 +25,8 @@ enum {
 };
 
 enum wire_type {
-    WIRE_HELLO,     /* worker -> coordinator: who I am, which leases I still run */
+    WIRE_HELLO,     /* worker -> coordinator: who I am */
+    WIRE_HELD,      /* worker -> coordinator, right after HELLO: a lease I still have */
     WIRE_WELCOME,   /* coordinator -> worker: you are in; epoch and beat */
     WIRE_REFUSED,   /* coordinator -> peer: no, because ... ; the peer stops */
     WIRE_HEARTBEAT, /* worker -> coordinator: alive, and how far */
@@ -61,6 +63,7 @@ struct wire_message {
     uint64_t low, high;   /* units [low, high) */
     uint64_t unit;        /* one unit */
     uint64_t ticks;       /* progress of the run thread, monotone */
+    uint64_t n_open;      /* units of the lease that were not reported yet */
     uint64_t n_stored;    /* units newly stored by this settlement */
     uint64_t n_duplicate; /* units that another writer had stored before */
     uint64_t heartbeat_ms;
@@ -68,7 +71,7 @@ struct wire_message {
     uint64_t pid;
     uint64_t n_threads;
     uint64_t memory_bytes;
-    double seconds;       /* wall time spent on the settled units */
+    double seconds;       /* wall time spent on the settled units; finite, >= 0 */
     struct wire_text task;    /* task id: "sweep/phase" */
     struct wire_text name;    /* worker name, or the operation of a request */
     struct wire_text backend; /* "cpu", "cuda" */
@@ -77,7 +80,7 @@ struct wire_message {
     struct wire_text code_version;
     struct wire_text text;  /* error or reason */
     struct wire_text store; /* Redis URL as the coordinator knows it */
-    struct wire_ranges ranges; /* settled units, or (HELLO) leases still held as (lease, 0) */
+    struct wire_ranges ranges; /* settled units [low, high) */
 };
 
 /* Append the encoded message to `out`. Text over its cap is ST_TOO_LARGE. */
@@ -91,6 +94,10 @@ MUST_CHECK status_t wire_decode(const void *bytes, size_t n_bytes, struct wire_m
 
 /* Is this a message of another protocol version (rather than one that breaks the grammar)? */
 int wire_is_other_version(const void *bytes, size_t n_bytes);
+
+/* wire_scan.c: is this one msgpack value whose every count is covered by bytes that are there?
+ * Asked before the library is, which believes a count and reserves memory for it. */
+bool wire_counts_fit(const void *bytes, size_t n_bytes);
 
 const char *wire_type_name(enum wire_type type); /* "HELLO"; "?" when out of range */
 struct wire_text wire_text_of(const char *text); /* borrow a C string */

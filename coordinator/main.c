@@ -275,6 +275,7 @@ static void stop(struct coordinator *self)
 {
     http_server_stop(&self->http);
     background_destroy(&self->background); /* its jobs' done() still find their sweeps */
+    if (self->dispatcher) dispatcher_close(self->dispatcher); /* workers keep computing */
     registry_destroy(&self->registry);
     results_file_close(&self->cache.results);
     dispatcher_destroy(&self->dispatcher);

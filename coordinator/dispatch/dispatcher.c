@@ -26,7 +26,7 @@ static status_t open_router(struct dispatcher *dispatcher, struct error *err)
         {ZMQ_SNDHWM, ROUTER_QUEUE_MESSAGES},
         {ZMQ_RCVHWM, ROUTER_QUEUE_MESSAGES},
     };
-    status_t status = ST_OK;
+    status_t status = transport_limit_messages(dispatcher->router, err);
     for (size_t i = 0; status == ST_OK && i < sizeof settings / sizeof settings[0]; i++)
         status = set_option(dispatcher->router, settings[i][0], settings[i][1], err);
     for (size_t i = 0; status == ST_OK && i < options->n_endpoints; i++)
@@ -67,12 +67,18 @@ status_t dispatcher_create(struct dispatcher **out, const struct dispatcher_opti
     return ST_OK;
 }
 
+void dispatcher_close(struct dispatcher *dispatcher)
+{
+    if (dispatcher->monitor) (void)zmq_close(dispatcher->monitor);
+    if (dispatcher->router) (void)zmq_close(dispatcher->router);
+    dispatcher->monitor = dispatcher->router = NULL;
+}
+
 void dispatcher_destroy(struct dispatcher **dispatcher)
 {
     struct dispatcher *self = *dispatcher;
     if (!self) return;
-    if (self->monitor) (void)zmq_close(self->monitor);
-    if (self->router) (void)zmq_close(self->router);
+    dispatcher_close(self);
     transport_message_fini(&self->incoming);
     task_queue_destroy(&self->queue);
     lease_table_destroy(&self->leases);
@@ -88,17 +94,20 @@ int64_t dispatcher_now_ms(const struct dispatcher *dispatcher)
     return clock_monotonic_ms(dispatcher->options.clock);
 }
 
-/* A message that cannot be delivered is dropped: the peer is gone or so slow that its heartbeats
- * will be missed, and both end in dispatcher_lose_worker(). */
-bool dispatcher_send(struct dispatcher *dispatcher, const struct worker *worker,
+/* A message that cannot be delivered is dropped: the peer is gone, and the monitor will say so, or
+ * it does not read. It gets no lease until it is heard of again, so the log is not flooded. */
+bool dispatcher_send(struct dispatcher *dispatcher, struct worker *worker,
                      const struct wire_message *message, const void *bulk, size_t n_bulk)
 {
     const struct transport_peer peer = {worker->identity, worker->n_identity};
     struct error err = {0};
+    if (!dispatcher->router) return false;
     if (transport_send(dispatcher->router, &peer, message, bulk, n_bulk, &err) == ST_OK)
         return true;
-    log_event(LOG_WARN, "send_failed", LOG_TEXT("worker", worker->name),
-              LOG_TEXT("error", err.text));
+    if (!worker->is_clogged)
+        log_event(LOG_WARN, "send_failed", LOG_TEXT("worker", worker->name),
+                  LOG_TEXT("error", err.text));
+    worker->is_clogged = true;
     return false;
 }
 
@@ -129,6 +138,10 @@ status_t dispatcher_add_task(struct dispatcher *dispatcher, struct task *task, s
     dead_units_clear(&dispatcher->dead, task); /* an earlier life's: they are tried again */
     if (status == ST_OK) status = dispatcher_load_settled(dispatcher, task, err);
     if (status == ST_OK) status = task_queue_add(dispatcher->queue, task, err);
+    if (status == ST_OK)
+        dispatcher_adopt_held(dispatcher, task);
+    else
+        dispatcher_forget_reads(dispatcher, task); /* the caller may free it now */
     return status;
 }
 
@@ -139,8 +152,7 @@ void dispatcher_forget_task(struct dispatcher *dispatcher, struct task *task)
         if (lease->task == task) {
             const struct wire_message revoke = {.type = WIRE_REVOKE, .lease = lease->id};
             dispatcher_send(dispatcher, lease->worker, &revoke, NULL, 0);
-            lease->worker->n_leases--;
-            lease_table_end(dispatcher->leases, lease);
+            dispatcher_close_lease(dispatcher, lease);
         }
     task_queue_remove(dispatcher->queue, task);
     dispatcher_forget_reads(dispatcher, task);

@@ -4,7 +4,7 @@
  *
  * A unit counts as done only when its result was read from (or is known to be in) the store,
  * never on a worker's word. A worker is lost when its connection closes (noticed at once by the
- * socket monitor), when it is silent for lost_after_ms, and its lease is taken back when its run
+ * socket monitor), when it is silent for lost_after_ms, and its leases are taken back when its run
  * thread shows no tick for long. Client requests are handed to `on_request`.
  * Owned by the loop thread; dispatcher_step() never blocks longer than its timeout and one
  * pipeline to Redis. */
@@ -45,13 +45,16 @@ struct dispatcher_options {
 
 struct dispatcher_counts { /* since start; for /metrics and tests */
     uint64_t n_leases_granted, n_units_settled, n_duplicates, n_failures, n_workers_lost,
-        n_leases_expired, n_speculative, n_protocol_errors;
+        n_leases_expired, n_leases_adopted, n_speculative, n_protocol_errors;
 };
 
 MUST_CHECK status_t dispatcher_create(struct dispatcher **out,
                                       const struct dispatcher_options *options,
                                       struct error *err);
 void dispatcher_destroy(struct dispatcher **dispatcher);
+/* Hang up, before the engines stop: workers are told nothing, keep computing, and bring their
+ * leases to whoever leads next. Only tasks may be forgotten and the dispatcher destroyed then. */
+void dispatcher_close(struct dispatcher *dispatcher);
 
 /* Open the task in the store, mark what earlier runs settled (results are handed to the engine
  * over the next steps), and queue the rest. Takes nothing: the engine keeps owning `task`. */

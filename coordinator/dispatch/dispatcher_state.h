@@ -5,8 +5,6 @@
 #include "coordinator/dispatch/dead_units.h"
 #include "coordinator/dispatch/dispatcher.h"
 
-enum { DISPATCH_FD_MAX = 65536 };
-
 /* A unit whose result is in the store and waits to be read. */
 struct pending_read {
     struct task *task;
@@ -23,8 +21,7 @@ struct dispatcher {
     struct transport_message incoming;
     struct pending_read *reads; /* [n_reads] of reads_capacity, oldest first from reads_head */
     size_t reads_head, n_reads, reads_capacity;
-    /* Disconnects still to be reported for descriptors that a new peer already uses. */
-    unsigned char stale_disconnects[DISPATCH_FD_MAX];
+    int64_t last_expire_ms;
     struct dispatcher_counts counts;
     struct dead_units dead; /* changes to be written */
     uint64_t n_connections; /* to the store, when the tasks were last known to be open there */
@@ -33,13 +30,21 @@ struct dispatcher {
 /* dispatcher.c */
 int64_t dispatcher_now_ms(const struct dispatcher *dispatcher);
 /* False if the message cannot be delivered (and was dropped). */
-bool dispatcher_send(struct dispatcher *dispatcher, const struct worker *worker,
+bool dispatcher_send(struct dispatcher *dispatcher, struct worker *worker,
                      const struct wire_message *message, const void *bulk, size_t n_bulk);
 /* After a new connection to the store: tell it again which tasks are open. */
 status_t dispatcher_reopen_tasks(struct dispatcher *dispatcher, struct error *err);
 
 /* messages.c: everything that arrives on the router */
 status_t dispatcher_receive_all(struct dispatcher *dispatcher, struct error *err);
+
+/* hello.c: workers introduce themselves, and the leases that they still have */
+status_t dispatcher_hello(struct dispatcher *dispatcher, struct transport_message *in,
+                          struct worker **sender, struct error *err);
+status_t dispatcher_held(struct dispatcher *dispatcher, struct worker *worker,
+                         const struct wire_message *in, struct error *err);
+/* The task is on the queue: what workers brought along of it becomes leases. */
+void dispatcher_adopt_held(struct dispatcher *dispatcher, struct task *task);
 
 /* grant.c: everything that workers may be given now */
 status_t dispatcher_grant_all(struct dispatcher *dispatcher, struct error *err);
@@ -55,8 +60,8 @@ void dispatcher_return_unit(struct dispatcher *dispatcher, const struct lease *m
 void dispatcher_return_lease(struct dispatcher *dispatcher, struct lease *lease);
 /* Leases that an idle worker should have and does not know of are returned. */
 void dispatcher_reclaim_from_idle(struct dispatcher *dispatcher, struct worker *worker);
-status_t dispatcher_revoke_lease(struct dispatcher *dispatcher, struct lease *lease,
-                                 struct error *err);
+/* The lease is over, whatever became of its units. */
+void dispatcher_close_lease(struct dispatcher *dispatcher, struct lease *lease);
 
 /* results.c */
 status_t dispatcher_queue_read(struct dispatcher *dispatcher, struct task *task, size_t unit,

@@ -19,9 +19,17 @@ enum {
     SPECULATE_FACTOR = 2 /* late by this many times the prediction */
 };
 
-static size_t outstanding_limit(const struct worker *worker)
+/* With what it brought along and nobody here has asked for yet. */
+static size_t n_outstanding(const struct worker *worker)
 {
-    return (size_t)(worker->n_threads ? worker->n_threads : 1) + 1;
+    return worker->n_leases + worker->n_held;
+}
+
+static bool may_have_more(const struct worker *worker)
+{
+    const size_t limit = (size_t)(worker->n_threads ? worker->n_threads : 1) + 1;
+    return !worker->is_draining && !worker->is_stuck && !worker->is_clogged &&
+           n_outstanding(worker) < limit;
 }
 
 static size_t lease_units(const struct dispatcher *dispatcher, const struct task *task)
@@ -77,13 +85,6 @@ static status_t build_bulk(struct task *task, size_t low, size_t high, struct bu
     return status;
 }
 
-static void pin(struct task *task, const struct worker *worker)
-{
-    if (!task->is_pinned || task->backend[0]) return;
-    (void)snprintf(task->backend, sizeof task->backend, "%s", worker->backend);
-    (void)snprintf(task->isa, sizeof task->isa, "%s", worker->isa);
-}
-
 static status_t send_lease(struct dispatcher *dispatcher, const struct lease *wanted,
                            struct error *err)
 {
@@ -100,7 +101,7 @@ static status_t send_lease(struct dispatcher *dispatcher, const struct lease *wa
     if (!lease->is_speculative)
         for (size_t unit = lease->high; unit < wanted->high; unit++)
             unit_table_return(task->units, unit); /* did not fit */
-    pin(task, lease->worker);
+    lease->opens_task = !worker_has_spec(lease->worker, task->id);
     lease->worker->n_leases++;
     const struct wire_message message = {.type = WIRE_LEASE,
                                          .lease = lease->id,
@@ -114,10 +115,26 @@ static status_t send_lease(struct dispatcher *dispatcher, const struct lease *wa
         status = ST_BUSY; /* its end or its silence will be noticed; the units wait for another */
         goto done;
     }
+    task_pin(task, &(struct task_fit){lease->worker->backend, lease->worker->isa});
     dispatcher->counts.n_leases_granted++;
 done:
     buffer_fini(&bulk);
     return status;
+}
+
+/* What cannot be made for one unit is the coordinator's own trouble and would fail again at every
+ * step: it ends the task, whose engine says so. */
+static status_t end_task_if_broken(struct task *task, status_t status, const struct error *why,
+                                   struct error *err)
+{
+    if (status == ST_OK || status == ST_BUSY) return status;
+    if (status == ST_NO_MEMORY || status == ST_UNREACHABLE)
+        return error_set(err, status, "%s", why->text);
+    log_event(LOG_ERROR, "task_broken", LOG_TEXT("task_id", task->id),
+              LOG_TEXT("error", why->text));
+    task->failure = *why;
+    task->failure.status = status;
+    return ST_OK;
 }
 
 static bool grant_ready(struct dispatcher *dispatcher, struct worker *worker, status_t *status,
@@ -133,10 +150,13 @@ static bool grant_ready(struct dispatcher *dispatcher, struct worker *worker, st
                                  .low = low,
                                  .high = high,
                                  .granted_ms = dispatcher_now_ms(dispatcher)};
-    *status = send_lease(dispatcher, &wanted, err);
-    for (size_t unit = low; *status != ST_OK && unit < high; unit++)
+    struct error problem = {0};
+    const status_t sent = send_lease(dispatcher, &wanted, &problem);
+    for (size_t unit = low; sent != ST_OK && unit < high; unit++)
         unit_table_return(task->units, unit);
-    return *status == ST_OK;
+    *status = end_task_if_broken(task, sent, &problem, err);
+    if (sent == ST_BUSY && worker->is_clogged) *status = ST_OK; /* others can have them */
+    return sent == ST_OK || task->failure.status != ST_OK;
 }
 
 static bool is_late(const struct dispatcher *dispatcher, const struct lease *lease)
@@ -191,11 +211,14 @@ static status_t speculate(struct dispatcher *dispatcher, struct worker *worker, 
                                    .high = lease->high,
                                    .granted_ms = dispatcher_now_ms(dispatcher),
                                    .is_speculative = true};
+        struct error problem = {0};
+        const status_t sent = send_lease(dispatcher, &copy, &problem);
+        if (sent != ST_OK) return end_task_if_broken(copy.task, sent, &problem, err);
         dispatcher->counts.n_speculative++;
         log_event(LOG_INFO, "lease_copied", LOG_TEXT("task_id", lease->task->id),
                   LOG_TEXT("from", lease->worker->name), LOG_TEXT("to", worker->name),
                   LOG_NUMBER("low", low), LOG_NUMBER("high", lease->high));
-        return send_lease(dispatcher, &copy, err);
+        return ST_OK;
     }
     return ST_OK;
 }
@@ -209,12 +232,10 @@ status_t dispatcher_grant_all(struct dispatcher *dispatcher, struct error *err)
         granted_any = false;
         for (size_t i = 0; i < worker_table_count(dispatcher->workers) && status == ST_OK; i++) {
             struct worker *worker = worker_table_at(dispatcher->workers, i);
-            if (worker->is_draining || worker->is_stuck ||
-                worker->n_leases >= outstanding_limit(worker))
-                continue;
+            if (!may_have_more(worker)) continue;
             const bool granted = grant_ready(dispatcher, worker, &status, err);
             granted_any = granted_any || granted;
-            if (!granted && status == ST_OK && worker->n_leases == 0)
+            if (!granted && status == ST_OK && !worker->is_clogged && n_outstanding(worker) == 0)
                 status = speculate(dispatcher, worker, err);
         }
     }

@@ -34,22 +34,13 @@ void dispatcher_return_lease(struct dispatcher *dispatcher, struct lease *lease)
 {
     for (size_t unit = lease->low; unit < lease->high; unit++)
         dispatcher_return_unit(dispatcher, lease, unit);
-    lease->worker->n_leases--;
-    lease_table_end(dispatcher->leases, lease);
+    dispatcher_close_lease(dispatcher, lease);
 }
 
-status_t dispatcher_revoke_lease(struct dispatcher *dispatcher, struct lease *lease,
-                                 struct error *err)
+void dispatcher_close_lease(struct dispatcher *dispatcher, struct lease *lease)
 {
-    char key[TASK_KEY_SIZE];
-    const status_t status =
-        store_run(dispatcher->options.store, NULL, err, "SADD %s %llu",
-                  dispatcher_task_key(lease->task->id, "revoked", key), (unsigned long long)lease->id);
-    if (status != ST_OK) return status;
-    const struct wire_message revoke = {.type = WIRE_REVOKE, .lease = lease->id};
-    dispatcher_send(dispatcher, lease->worker, &revoke, NULL, 0);
-    dispatcher_return_lease(dispatcher, lease);
-    return ST_OK;
+    lease->worker->n_leases--;
+    lease_table_end(dispatcher->leases, lease);
 }
 
 /* A worker runs its leases in the order of their ids, one per run thread. */
@@ -155,11 +146,6 @@ void dispatcher_read_monitor(struct dispatcher *dispatcher)
 {
     int fd;
     while (read_event(dispatcher->monitor, &fd)) {
-        if (fd < 0) continue;
-        if (fd < DISPATCH_FD_MAX && dispatcher->stale_disconnects[fd]) {
-            dispatcher->stale_disconnects[fd]--;
-            continue;
-        }
         struct worker *worker = worker_table_find_fd(dispatcher->workers, fd);
         if (worker) dispatcher_lose_worker(dispatcher, worker, "connection closed", true);
     }
@@ -172,33 +158,88 @@ static int64_t stuck_after_ms(const struct task *task)
     return predicted_ms > STUCK_MIN_MS ? predicted_ms : STUCK_MIN_MS;
 }
 
-static status_t expire_lease(struct dispatcher *dispatcher, struct lease *lease, int64_t now_ms,
-                             struct error *err)
+/* How long without a tick is too long. A worker's first lease of a task opens models first. */
+static int64_t patience_ms(const struct worker *worker, const struct lease *lease)
 {
-    struct worker *worker = lease->worker;
-    if (worker->running_lease != lease->id) return ST_OK; /* waits behind another */
+    const bool is_opening = lease->opens_task && worker->ticks == worker->ticks_at_lease;
+    return is_opening ? STUCK_FIRST_MS : stuck_after_ms(lease->task);
+}
+
+static bool is_stuck(const struct worker *worker, const struct lease *lease, int64_t now_ms)
+{
     const int64_t still_since_ms =
         worker->ticks_moved_ms > lease->granted_ms ? worker->ticks_moved_ms : lease->granted_ms;
-    if (now_ms - still_since_ms < stuck_after_ms(lease->task)) return ST_OK;
-    log_event(LOG_WARN, "worker_stuck", LOG_TEXT("worker", worker->name),
-              LOG_TEXT("task_id", lease->task->id), LOG_NUMBER("unit", worker->running_unit),
-              LOG_NUMBER("still_ms", now_ms - still_since_ms));
+    return now_ms - still_since_ms >= patience_ms(worker, lease);
+}
+
+/* All its leases go: those that wait behind the stuck one would wait for ever. The store refuses
+ * them first, then they are anybody's. */
+static status_t revoke_all(struct dispatcher *dispatcher, struct worker *worker,
+                           struct error *err)
+{
+    struct store *store = dispatcher->options.store;
+    struct lease *lease = NULL;
+    status_t status = ST_OK;
+    while (status == ST_OK && (lease = lease_table_next(dispatcher->leases, lease))) {
+        char key[TASK_KEY_SIZE];
+        if (lease->worker == worker)
+            status = store_queue(store, err, "SADD %s %llu",
+                                 dispatcher_task_key(lease->task->id, "revoked", key),
+                                 (unsigned long long)lease->id);
+    }
+    if (status == ST_OK) status = store_drain(store, NULL, NULL, err);
+    if (status != ST_OK) return status;
+    for (lease = NULL; (lease = lease_table_next(dispatcher->leases, lease));) {
+        if (lease->worker != worker) continue;
+        const struct wire_message revoke = {.type = WIRE_REVOKE, .lease = lease->id};
+        (void)dispatcher_send(dispatcher, worker, &revoke, NULL, 0);
+        dispatcher_return_lease(dispatcher, lease);
+        dispatcher->counts.n_leases_expired++;
+    }
+    return ST_OK;
+}
+
+static status_t expire_worker(struct dispatcher *dispatcher, struct worker *worker,
+                              int64_t now_ms, struct error *err)
+{
+    const struct lease *lease = lease_table_find(dispatcher->leases, worker->running_lease);
+    if (!lease || lease->worker != worker || !is_stuck(worker, lease, now_ms)) return ST_OK;
+    const struct task *task = lease->task;
+    const status_t status = revoke_all(dispatcher, worker, err);
+    if (status != ST_OK) return status;
     worker->is_stuck = true;
-    dispatcher->counts.n_leases_expired++;
-    return dispatcher_revoke_lease(dispatcher, lease, err);
+    log_event(LOG_WARN, "worker_stuck", LOG_TEXT("worker", worker->name),
+              LOG_TEXT("task_id", task->id), LOG_NUMBER("unit", worker->running_unit),
+              LOG_NUMBER("still_ms", now_ms - worker->ticks_moved_ms));
+    return ST_OK;
+}
+
+/* This process did not look for so long (a stopped machine, a store that hung) that silence means
+ * nothing: what was said meanwhile may not be delivered yet. Everybody gets that time again. */
+static void forgive(struct dispatcher *dispatcher, int64_t now_ms)
+{
+    const int64_t gap_ms = now_ms - dispatcher->last_expire_ms;
+    const bool was_away =
+        dispatcher->last_expire_ms && gap_ms > dispatcher->options.lost_after_ms / 2;
+    dispatcher->last_expire_ms = now_ms;
+    for (size_t i = 0; was_away && i < worker_table_count(dispatcher->workers); i++) {
+        struct worker *worker = worker_table_at(dispatcher->workers, i);
+        worker->last_seen_ms += gap_ms;
+        worker->ticks_moved_ms += gap_ms;
+    }
 }
 
 status_t dispatcher_expire(struct dispatcher *dispatcher, struct error *err)
 {
     const int64_t now_ms = dispatcher_now_ms(dispatcher);
+    forgive(dispatcher, now_ms);
     for (size_t i = worker_table_count(dispatcher->workers); i-- > 0;) {
         struct worker *worker = worker_table_at(dispatcher->workers, i);
         if (now_ms - worker->last_seen_ms > dispatcher->options.lost_after_ms)
             dispatcher_lose_worker(dispatcher, worker, "silent for too long", true);
     }
     status_t status = ST_OK;
-    struct lease *lease = NULL;
-    while (status == ST_OK && (lease = lease_table_next(dispatcher->leases, lease)))
-        status = expire_lease(dispatcher, lease, now_ms, err);
+    for (size_t i = 0; status == ST_OK && i < worker_table_count(dispatcher->workers); i++)
+        status = expire_worker(dispatcher, worker_table_at(dispatcher->workers, i), now_ms, err);
     return status;
 }

@@ -23,66 +23,6 @@ static void refuse(struct dispatcher *dispatcher, struct transport_message *mess
     log_event(LOG_WARN, "peer_refused", LOG_TEXT("reason", why));
 }
 
-/* --- HELLO --------------------------------------------------------------------------------- */
-
-static bool read_names(const struct wire_message *hello, struct worker *worker)
-{
-    return wire_text_copy(hello->name, worker->name, sizeof worker->name) &&
-           wire_text_copy(hello->host, worker->host, sizeof worker->host) &&
-           wire_text_copy(hello->backend, worker->backend, sizeof worker->backend) &&
-           wire_text_copy(hello->isa, worker->isa, sizeof worker->isa) &&
-           wire_text_copy(hello->code_version, worker->code_version,
-                          sizeof worker->code_version) &&
-           worker->name[0];
-}
-
-/* The descriptor may still belong, in our books, to a peer whose end was not reported yet. */
-static void claim_descriptor(struct dispatcher *dispatcher, struct worker *worker, int fd)
-{
-    struct worker *previous = worker_table_find_fd(dispatcher->workers, fd);
-    if (previous && previous != worker) {
-        dispatcher_lose_worker(dispatcher, previous, "connection closed", true);
-        if (fd < DISPATCH_FD_MAX) dispatcher->stale_disconnects[fd]++;
-    }
-    worker->fd = fd;
-}
-
-static void welcome(struct dispatcher *dispatcher, struct worker *worker)
-{
-    const struct wire_message answer = {
-        .type = WIRE_WELCOME,
-        .epoch = dispatcher->options.epoch,
-        .heartbeat_ms = (uint64_t)dispatcher->options.heartbeat_ms,
-        .store = wire_text_of(dispatcher->options.store_url),
-    };
-    dispatcher_send(dispatcher, worker, &answer, NULL, 0);
-}
-
-static status_t handle_hello(struct dispatcher *dispatcher, struct transport_message *in,
-                             struct worker **sender, struct error *err)
-{
-    struct worker *worker;
-    status_t status = worker_table_add(dispatcher->workers, zmq_msg_data(&in->identity),
-                                       zmq_msg_size(&in->identity), &worker, err);
-    if (status != ST_OK) return status;
-    if (!read_names(&in->wire, worker)) {
-        worker_table_remove(dispatcher->workers, worker);
-        return error_set(err, ST_PROTOCOL, "HELLO: a name is empty or too long");
-    }
-    worker->pid = in->wire.pid;
-    worker->n_threads = in->wire.n_threads;
-    worker->memory_bytes = in->wire.memory_bytes;
-    worker->connected_unix_ms = clock_unix_ms(dispatcher->options.clock);
-    worker->ticks_moved_ms = dispatcher_now_ms(dispatcher);
-    claim_descriptor(dispatcher, worker, in->fd);
-    welcome(dispatcher, worker);
-    *sender = worker;
-    log_event(LOG_INFO, "worker_joined", LOG_TEXT("worker", worker->name),
-              LOG_NUMBER("pid", worker->pid), LOG_TEXT("backend", worker->backend),
-              LOG_TEXT("isa", worker->isa));
-    return ST_OK;
-}
-
 /* --- a worker's reports -------------------------------------------------------------------- */
 
 static void handle_heartbeat(struct dispatcher *dispatcher, struct worker *worker,
@@ -93,10 +33,12 @@ static void handle_heartbeat(struct dispatcher *dispatcher, struct worker *worke
         worker->ticks_moved_ms = dispatcher_now_ms(dispatcher);
         worker->is_stuck = false;
     }
+    if (beat->lease != worker->running_lease) worker->ticks_at_lease = beat->ticks;
     worker->ticks = beat->ticks;
     worker->running_lease = beat->lease;
     worker->running_unit = beat->unit;
     worker->memory_bytes = beat->memory_bytes;
+    if (beat->lease == 0) worker->n_held = 0;
     if (beat->lease == 0 && worker->n_leases) dispatcher_reclaim_from_idle(dispatcher, worker);
 }
 
@@ -109,9 +51,15 @@ static struct task *find_task(struct dispatcher *dispatcher, struct wire_text id
 static void close_lease_part(struct dispatcher *dispatcher, struct lease *lease, size_t n_units)
 {
     lease->n_open -= n_units < lease->n_open ? n_units : lease->n_open;
-    if (lease->n_open) return;
-    lease->worker->n_leases--;
-    lease_table_end(dispatcher->leases, lease);
+    if (lease->n_open == 0) dispatcher_close_lease(dispatcher, lease);
+}
+
+/* The lease that `worker` speaks of, if it still has it, of that task; else NULL. */
+static struct lease *find_lease(struct dispatcher *dispatcher, const struct worker *worker,
+                                const struct task *task, uint64_t id)
+{
+    struct lease *lease = lease_table_find(dispatcher->leases, id);
+    return lease && lease->worker == worker && lease->task == task ? lease : NULL;
 }
 
 static status_t settle_range(struct dispatcher *dispatcher, struct task *task, size_t low,
@@ -127,15 +75,37 @@ static status_t settle_range(struct dispatcher *dispatcher, struct task *task, s
     return status;
 }
 
+/* Reports on what a worker brought along and no task is here for. */
+static void close_held_part(struct worker *worker, uint64_t lease, uint64_t n_units)
+{
+    for (size_t i = 0; i < worker->n_held; i++) {
+        struct worker_held *held = &worker->held[i];
+        if (held->lease != lease) continue;
+        held->n_open -= n_units < held->n_open ? n_units : held->n_open;
+        if (held->n_open == 0) *held = worker->held[--worker->n_held];
+        return;
+    }
+}
+
+static uint64_t count_units(const struct wire_ranges *ranges)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < ranges->n; i++)
+        n += ranges->high[i] > ranges->low[i] ? ranges->high[i] - ranges->low[i] : 0;
+    return n;
+}
+
 /* `worker` is NULL when we do not know the sender: it was given up as lost, or we restarted. Its
  * results are as good as any, and what came too late is counted. */
 static status_t handle_settled(struct dispatcher *dispatcher, struct worker *worker,
                                const struct wire_message *in, struct error *err)
 {
     dispatcher->counts.n_duplicates += in->n_duplicate;
-    struct lease *lease = lease_table_find(dispatcher->leases, in->lease);
     struct task *task = find_task(dispatcher, in->task);
-    if (!task) return ST_OK; /* it ended meanwhile: a late result, counted by its script */
+    if (!task) { /* it ended meanwhile, or is not here yet: the store has the result */
+        if (worker) close_held_part(worker, in->lease, count_units(&in->ranges));
+        return ST_OK;
+    }
     size_t n_units = 0;
     status_t status = ST_OK;
     for (size_t i = 0; i < in->ranges.n && status == ST_OK; i++) {
@@ -148,18 +118,17 @@ static status_t handle_settled(struct dispatcher *dispatcher, struct worker *wor
     }
     if (!worker) return status;
     worker->n_settled += n_units;
-    worker->busy_seconds += in->seconds >= 0 ? in->seconds : 0;
+    worker->busy_seconds += in->seconds;
     task_charge(task, in->seconds, n_units);
-    if (lease && lease->task == task) close_lease_part(dispatcher, lease, n_units);
+    struct lease *lease = find_lease(dispatcher, worker, task, in->lease);
+    if (lease) close_lease_part(dispatcher, lease, n_units);
     return status;
 }
 
 /* The store refused the result because of its fence: nobody's failure. If the lease still counts
  * here, the store forgot that the task is open, and knows again by now. */
-static void give_back(struct dispatcher *dispatcher, struct task *task, struct lease *lease,
-                      size_t unit)
+static void give_back(struct dispatcher *dispatcher, struct lease *lease, size_t unit)
 {
-    if (!lease || lease->task != task) return;
     dispatcher_return_unit(dispatcher, lease, unit);
     close_lease_part(dispatcher, lease, 1);
 }
@@ -168,13 +137,18 @@ static status_t handle_failed(struct dispatcher *dispatcher, struct worker *work
                               const struct wire_message *in, struct error *err)
 {
     struct task *task = find_task(dispatcher, in->task);
-    if (!task) return ST_OK;
+    if (!task) {
+        close_held_part(worker, in->lease, 1);
+        return ST_OK;
+    }
     if (in->unit >= unit_table_n_units(task->units))
         return error_set(err, ST_PROTOCOL, "FAILED %s: unit %llu does not exist", task->id,
                          (unsigned long long)in->unit);
-    struct lease *lease = lease_table_find(dispatcher->leases, in->lease);
+    struct lease *lease = find_lease(dispatcher, worker, task, in->lease);
+    if (!lease || in->unit < lease->low || in->unit >= lease->high)
+        return ST_OK; /* it was taken away: whoever has the unit now will tell */
     if (in->status == ST_CONFLICT) {
-        give_back(dispatcher, task, lease, (size_t)in->unit);
+        give_back(dispatcher, lease, (size_t)in->unit);
         return ST_OK;
     }
     char text[sizeof task->errors[0].text];
@@ -183,7 +157,7 @@ static status_t handle_failed(struct dispatcher *dispatcher, struct worker *work
     const struct unit_failure failure = {(size_t)in->unit, (size_t)in->unit + 1, worker->name,
                                          text, UNIT_BLAME_ERROR};
     dispatcher_note_failure(dispatcher, task, &failure);
-    if (lease && lease->task == task) close_lease_part(dispatcher, lease, 1);
+    close_lease_part(dispatcher, lease, 1);
     return ST_OK;
 }
 
@@ -221,8 +195,10 @@ static status_t handle_worker_message(struct dispatcher *dispatcher, struct work
                                       const struct wire_message *in, struct error *err)
 {
     worker->last_seen_ms = dispatcher_now_ms(dispatcher);
+    worker->is_clogged = false;
     switch (in->type) {
     case WIRE_HELLO: return ST_OK; /* entered already */
+    case WIRE_HELD: return dispatcher_held(dispatcher, worker, in, err);
     case WIRE_HEARTBEAT: handle_heartbeat(dispatcher, worker, in); return ST_OK;
     case WIRE_SETTLED: return handle_settled(dispatcher, worker, in, err);
     case WIRE_FAILED: return handle_failed(dispatcher, worker, in, err);
@@ -247,7 +223,7 @@ static status_t handle(struct dispatcher *dispatcher, struct transport_message *
     struct worker *worker = worker_table_find(
         dispatcher->workers, zmq_msg_data(&in->identity), zmq_msg_size(&in->identity));
     if (in->wire.type == WIRE_HELLO) {
-        const status_t status = handle_hello(dispatcher, in, &worker, err);
+        const status_t status = dispatcher_hello(dispatcher, in, &worker, err);
         if (status != ST_OK) return status;
     }
     if (!worker) { /* we restarted, or gave it up: it shall introduce itself */

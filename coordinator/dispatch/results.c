@@ -18,6 +18,7 @@ char *dispatcher_task_key(const char *task_id, const char *part, char out[TASK_K
 status_t dispatcher_queue_read(struct dispatcher *dispatcher, struct task *task, size_t unit,
                                struct error *err)
 {
+    if (!unit_table_note_stored(task->units, unit)) return ST_OK; /* read, or waiting to be */
     if (dispatcher->n_reads == dispatcher->reads_capacity) {
         const size_t capacity = dispatcher->reads_capacity ? 2 * dispatcher->reads_capacity : 256;
         struct pending_read *grown = malloc(capacity * sizeof *grown);
@@ -135,36 +136,64 @@ void dispatcher_note_failure(struct dispatcher *dispatcher, struct task *task,
     log_failure(task, failure, n_dead);
 }
 
-static void take_result(struct dispatcher *dispatcher, const struct pending_read *read,
+/* What one pipeline brought. */
+struct reading {
+    struct dispatcher *dispatcher;
+    struct pending_read refused[READS_PER_STEP];
+    size_t n_refused;
+};
+
+static void note_bad_result(struct dispatcher *dispatcher, const struct pending_read *read,
+                            const char *why)
+{
+    const struct unit_failure failure = {read->unit, read->unit + 1, "store", why,
+                                         UNIT_BLAME_ERROR};
+    dispatcher_note_failure(dispatcher, read->task, &failure);
+}
+
+static void take_result(struct reading *reading, const struct pending_read *read,
                         const redisReply *reply)
 {
+    struct dispatcher *dispatcher = reading->dispatcher;
     struct task *task = read->task;
     if (reply->type != REDIS_REPLY_STRING) { /* said to be stored, and is not */
-        const struct unit_failure missing = {read->unit, read->unit + 1, "store",
-                                             "the result is missing", UNIT_BLAME_ERROR};
-        dispatcher_note_failure(dispatcher, task, &missing);
+        note_bad_result(dispatcher, read, "the result is missing");
         return;
     }
-    if (!unit_table_settle(task->units, read->unit)) return; /* read before */
-    dispatcher->counts.n_units_settled++;
+    const enum unit_state state = unit_table_state(task->units, read->unit);
+    if (state == UNIT_DONE || state == UNIT_CANCELLED) return; /* read before */
     struct error err = {0};
     if (task->ops->result(task, read->unit, reply->str, reply->len, &err) != ST_OK) {
-        struct task_error note = {.low = read->unit, .high = read->unit + 1};
-        (void)snprintf(note.text, sizeof note.text, "%.255s", err.text);
-        task_note_error(task, &note);
-        log_event(LOG_ERROR, "result_refused", LOG_TEXT("task_id", task->id),
-                  LOG_NUMBER("unit", read->unit), LOG_TEXT("error", err.text));
-        return; /* n_read stays behind: the engine sees an incomplete task and the error */
+        reading->refused[reading->n_refused++] = *read;
+        note_bad_result(dispatcher, read, err.text);
+        return;
     }
+    dispatcher->counts.n_units_settled += unit_table_settle(task->units, read->unit);
     task->n_read++;
 }
 
 static void on_result(void *context, size_t index, const redisReply *reply)
 {
-    struct dispatcher *dispatcher = context;
+    struct reading *reading = context;
+    const struct dispatcher *dispatcher = reading->dispatcher;
     const struct pending_read read =
         dispatcher->reads[(dispatcher->reads_head + index) % dispatcher->reads_capacity];
-    take_result(dispatcher, &read, reply);
+    take_result(reading, &read, reply);
+}
+
+/* First writer wins, so a result that nobody can read must go, or every attempt ends with it. */
+static status_t delete_refused(const struct reading *reading, struct error *err)
+{
+    struct store *store = reading->dispatcher->options.store;
+    status_t status = ST_OK;
+    for (size_t i = 0; i < reading->n_refused && status == ST_OK; i++) {
+        const struct pending_read *read = &reading->refused[i];
+        char key[TASK_KEY_SIZE];
+        status = store_queue(store, err, "HDEL %s %llu",
+                             dispatcher_task_key(read->task->id, "done", key),
+                             (unsigned long long)read->unit);
+    }
+    return status == ST_OK ? store_drain(store, NULL, NULL, err) : status;
 }
 
 status_t dispatcher_read_results(struct dispatcher *dispatcher, struct error *err)
@@ -179,9 +208,11 @@ status_t dispatcher_read_results(struct dispatcher *dispatcher, struct error *er
                              dispatcher_task_key(read->task->id, "done", key),
                              (unsigned long long)read->unit);
     }
+    struct reading reading = {.dispatcher = dispatcher};
     if (status == ST_OK && n)
-        status = store_drain(dispatcher->options.store, on_result, dispatcher, err);
-    if (status != ST_OK || n == 0) return status; /* what was taken twice is dropped by settle */
+        status = store_drain(dispatcher->options.store, on_result, &reading, err);
+    if (status == ST_OK && reading.n_refused) status = delete_refused(&reading, err);
+    if (status != ST_OK || n == 0) return status; /* what is read twice is dropped by its state */
     dispatcher->reads_head = (dispatcher->reads_head + n) % dispatcher->reads_capacity;
     dispatcher->n_reads -= n;
     return ST_OK;

@@ -13,7 +13,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { WORKER_SPECS_KEPT = 16 };
+enum { WORKER_SPECS_KEPT = 16, WORKER_HELD_MAX = 65 };
+
+/* A lease that it brought along and whose task is not on the queue (yet). */
+struct worker_held {
+    uint64_t lease, low, high, n_open;
+    char task[TASK_ID_SIZE];
+};
 
 struct worker {
     unsigned char identity[TRANSPORT_IDENTITY_MAX];
@@ -28,12 +34,16 @@ struct worker {
     uint64_t ticks;       /* as last reported */
     int64_t ticks_moved_ms;
     uint64_t running_lease, running_unit; /* 0 lease = idle */
-    size_t n_leases;
+    uint64_t ticks_at_lease; /* ticks when running_lease became what it is */
+    size_t n_leases; /* of the lease table */
+    struct worker_held held[WORKER_HELD_MAX]; /* [n_held] */
+    size_t n_held;
     uint64_t n_settled; /* units */
     uint64_t n_failed;
     double busy_seconds;
     bool is_draining;
     bool is_stuck;
+    bool is_clogged; /* a message could not be sent: gets nothing until it is heard of */
     char specs[WORKER_SPECS_KEPT][TASK_ID_SIZE]; /* task ids whose SPEC it has; ring */
     size_t next_spec;
 };

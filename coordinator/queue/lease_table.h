@@ -27,6 +27,7 @@ struct lease {
     size_t n_open;         /* units of the range not yet settled or failed by this lease */
     int64_t granted_ms;    /* monotonic */
     bool is_speculative;   /* a second copy of units that another lease holds */
+    bool opens_task;       /* the worker's first of its task: models are opened, without a tick */
 };
 
 struct lease_table;
@@ -39,8 +40,8 @@ void lease_table_destroy(struct lease_table **table);
  * Errors: ST_BUSY when all slots are taken. */
 MUST_CHECK status_t lease_table_grant(struct lease_table *table, const struct lease *wanted,
                                       struct lease **out, struct error *err);
-/* A lease that a worker brings along after the coordinator restarted: keeps its id. NULL if the
- * id's slot is taken. */
+/* A lease that a worker brings along (the coordinator restarted, or the connection broke): keeps
+ * its id. NULL if the id's slot is taken. */
 struct lease *lease_table_adopt(struct lease_table *table, const struct lease *lease);
 struct lease *lease_table_find(struct lease_table *table, uint64_t id); /* NULL if ended */
 void lease_table_end(struct lease_table *table, struct lease *lease);

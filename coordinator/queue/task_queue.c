@@ -8,6 +8,7 @@ enum { TASKS_MAX = 4096 };
 
 struct task_queue {
     size_t n_tasks;
+    double pass; /* of the share that was served last: only grows */
     struct task *tasks[TASKS_MAX];
 };
 
@@ -64,21 +65,11 @@ void task_queue_destroy(struct task_queue **queue)
     *queue = NULL;
 }
 
-/* The lowest pass among the tasks present, 0 if there are none. */
-static double lowest_pass(const struct task_queue *queue)
-{
-    double lowest = 0;
-    for (size_t i = 0; i < queue->n_tasks; i++)
-        if (i == 0 || queue->tasks[i]->share->pass < lowest) lowest = queue->tasks[i]->share->pass;
-    return lowest;
-}
-
 status_t task_queue_add(struct task_queue *queue, struct task *task, struct error *err)
 {
     if (queue->n_tasks == TASKS_MAX)
         return error_set(err, ST_BUSY, "%d tasks are queued: retry later", TASKS_MAX);
-    const double lowest = lowest_pass(queue);
-    if (task->share->pass < lowest) task->share->pass = lowest;
+    if (task->share->pass < queue->pass) task->share->pass = queue->pass;
     queue->tasks[queue->n_tasks++] = task;
     return ST_OK;
 }
@@ -108,7 +99,18 @@ struct task *task_queue_at(struct task_queue *queue, size_t index)
 
 bool task_fits(const struct task *task, const struct task_fit *fit)
 {
-    if (task->share->is_paused) return false;
+    return !task->share->is_paused && task->failure.status == ST_OK && task_fits_worker(task, fit);
+}
+
+void task_pin(struct task *task, const struct task_fit *fit)
+{
+    if (!task->is_pinned || task->backend[0]) return;
+    (void)snprintf(task->backend, sizeof task->backend, "%s", fit->backend);
+    (void)snprintf(task->isa, sizeof task->isa, "%s", fit->isa);
+}
+
+bool task_fits_worker(const struct task *task, const struct task_fit *fit)
+{
     if (!task->is_pinned || !task->backend[0]) return true;
     return strcmp(task->backend, fit->backend) == 0 && strcmp(task->isa, fit->isa) == 0;
 }
@@ -127,6 +129,7 @@ struct task *task_queue_next(struct task_queue *queue, const struct task_fit *fi
         if (unit_table_count(task->units, UNIT_READY) == 0 || !task_fits(task, fit)) continue;
         if (!best || goes_before(task, best)) best = task;
     }
+    if (best && best->share->pass > queue->pass) queue->pass = best->share->pass;
     return best;
 }
 

@@ -2,8 +2,9 @@
  *
  * Higher priority first; among equals stride scheduling over worker seconds: each sweep has a
  * pass value that grows by seconds / weight as its leases settle, and the lowest pass goes next
- * (Waldspurger and Weihl 1995). A sweep that joins late starts at the lowest pass present, so
- * it cannot claim the past. Owned by the coordinator's loop thread. */
+ * (Waldspurger and Weihl 1995). The queue remembers how far the passes have come: a sweep that
+ * joins late, or comes back with its next task, starts no lower, so it cannot claim the past, and
+ * one that ran alone is not punished for it. Owned by the coordinator's loop thread. */
 #ifndef COORDINATOR_QUEUE_TASK_QUEUE_H
 #define COORDINATOR_QUEUE_TASK_QUEUE_H
 
@@ -19,12 +20,14 @@ struct task;
 
 /* What a task's owner (a sweep's engine) provides. Called on the loop thread. */
 struct task_ops {
-    /* Append the bytes that `unit` needs on a worker. NULL: its number says it all. */
+    /* Append the bytes that `unit` needs on a worker. NULL: its number says it all. An error, here
+     * or in shared(), ends the task (task->failure). */
     status_t (*payload)(struct task *task, size_t unit, struct buffer *out, struct error *err);
     /* Append bytes shared by all units of a lease, e.g. current cut-offs. NULL: none. */
     status_t (*shared)(struct task *task, struct buffer *out, struct error *err);
     /* The stored result of `unit`, once per unit. NULL: results are not read back. An error
-     * makes the unit dead with its text (a result that cannot be decoded is nobody's). */
+     * counts as a failed attempt, and the result leaves the store: what cannot be decoded is
+     * nobody's. */
     status_t (*result)(struct task *task, size_t unit, const void *bytes, size_t n_bytes,
                        struct error *err);
 };
@@ -59,6 +62,7 @@ struct task {
     size_t max_units_per_lease;
     size_t n_read;            /* results handed to ops->result */
     double seconds_per_unit;  /* smoothed over all workers; 0 = not measured yet */
+    struct error failure;     /* a payload could not be made: nothing more is handed out */
     struct task_error errors[TASK_ERRORS_KEPT]; /* newest last, ring of the last kept */
     size_t n_errors;          /* ever */
 };
@@ -94,9 +98,13 @@ struct task_fit {
 };
 /* The task whose next range a worker of this kind should get; NULL if there is nothing. */
 struct task *task_queue_next(struct task_queue *queue, const struct task_fit *fit);
-/* Could this worker run the task (not paused, same pinned backend and instruction set)? */
+/* Could this worker run the task (not paused or failed, same pinned backend and instruction set)? */
 bool task_fits(const struct task *task, const struct task_fit *fit);
-/* Account for work done. */
+/* The same of what it runs already: paused or not. */
+bool task_fits_worker(const struct task *task, const struct task_fit *fit);
+/* A pinned task stays with the kind of worker that has it first. */
+void task_pin(struct task *task, const struct task_fit *fit);
+/* Account for work done. seconds: finite, >= 0. */
 void task_charge(struct task *task, double seconds, size_t n_units);
 
 #endif

@@ -5,6 +5,7 @@
 struct unit_record {
     uint8_t state;    /* enum unit_state */
     uint8_t failures; /* low nibble: errors, high nibble: worker deaths; both saturate */
+    uint8_t is_stored; /* its result waits to be read */
 };
 
 struct unit_table {
@@ -79,11 +80,16 @@ static unsigned n_deaths(const struct unit_record *record)
     return (unsigned)record->failures >> 4;
 }
 
-bool unit_table_take(struct unit_table *table, size_t max_units, size_t *low, size_t *high)
+static size_t find_ready(struct unit_table *table)
 {
     size_t first = table->first_ready;
     while (first < table->n_units && table->units[first].state != UNIT_READY) first++;
-    table->first_ready = first;
+    return table->first_ready = first;
+}
+
+bool unit_table_take(struct unit_table *table, size_t max_units, size_t *low, size_t *high)
+{
+    const size_t first = find_ready(table);
     if (first == table->n_units || max_units == 0) return false;
     size_t end = first;
     while (end < table->n_units && end - first < max_units &&
@@ -99,20 +105,38 @@ bool unit_table_take(struct unit_table *table, size_t max_units, size_t *low, si
     return true;
 }
 
+bool unit_table_claim(struct unit_table *table, size_t unit)
+{
+    return table->units[unit].state == UNIT_READY && move(table, unit, UNIT_LEASE);
+}
+
+bool unit_table_note_stored(struct unit_table *table, size_t unit)
+{
+    struct unit_record *record = &table->units[unit];
+    if (record->is_stored || record->state == UNIT_DONE || record->state == UNIT_CANCELLED)
+        return false;
+    (void)unit_table_claim(table, unit);
+    record->is_stored = 1;
+    return true;
+}
+
 bool unit_table_settle(struct unit_table *table, size_t unit)
 {
+    table->units[unit].is_stored = 0;
     return move(table, unit, UNIT_SETTLE);
 }
 
 void unit_table_return(struct unit_table *table, size_t unit)
 {
-    if (table->units[unit].state == UNIT_LEASED) (void)move(table, unit, UNIT_RETURN);
+    const struct unit_record *record = &table->units[unit];
+    if (record->state == UNIT_LEASED && !record->is_stored) (void)move(table, unit, UNIT_RETURN);
 }
 
 enum unit_state unit_table_fail(struct unit_table *table, size_t unit, enum unit_blame blame,
                                 const struct unit_limits *limits)
 {
     struct unit_record *record = &table->units[unit];
+    record->is_stored = 0;
     if (blame == UNIT_BLAME_ERROR && n_errors(record) < 15) record->failures++;
     if (blame == UNIT_BLAME_DEATH && n_deaths(record) < 15)
         record->failures = (uint8_t)(record->failures + 16);

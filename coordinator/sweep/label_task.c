@@ -49,15 +49,13 @@ status_t label_task_poll(struct label_run *run, bool *is_over, struct error *err
     *is_over = false;
     const status_t status = add_task(run, err);
     if (status != ST_OK) return status;
+    if (task->failure.status != ST_OK)
+        return error_set(err, ST_INTERNAL, "%s: %s", task->id, task->failure.text);
     const size_t n_dead = unit_table_count(task->units, UNIT_DEAD);
     if (n_dead && unit_table_is_settled(task->units))
         return error_set(err, ST_INTERNAL, "%s: %zu of %zu units are dead: %s", task->id, n_dead,
                          unit_table_n_units(task->units), last_error(task));
-    if (!unit_table_is_complete(task->units)) return ST_OK;
-    if (task->n_read != unit_table_n_units(task->units))
-        return error_set(err, ST_CORRUPT, "%s: a result was refused: %s", task->id,
-                         last_error(task));
-    *is_over = true;
+    *is_over = unit_table_is_complete(task->units);
     return ST_OK;
 }
 

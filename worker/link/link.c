@@ -16,9 +16,11 @@
 enum {
     THREADS_MAX = 64,
     JOBS_MAX = 256,
+    LEASE_MAX_UNITS = 1 << 16,
     SPECS_MAX = 16,
     DEFAULT_BEAT_MS = 500,
-    HELLO_EVERY_MS = 1000
+    HELLO_EVERY_MS = 1000,
+    DIAL_EVERY_MS = 20 /* until there is a connection to say it on */
 };
 static const char reports_address[] = "inproc://reports";
 
@@ -51,11 +53,15 @@ static int64_t now_ms(void)
     return clock_monotonic_ms(clock_system());
 }
 
-static void say(struct link *link, const struct wire_message *message)
+/* False if nobody is connected (ST_BUSY: ZMQ_IMMEDIATE) or the queue is full. Then it is lost, and
+ * nothing is lost with it: results are in the store, and the next HELLO tells what is still held. */
+static bool say(struct link *link, const struct wire_message *message)
 {
     struct error err = {0};
-    if (transport_send(link->dealer, NULL, message, NULL, 0, &err) != ST_OK)
+    const status_t status = transport_send(link->dealer, NULL, message, NULL, 0, &err);
+    if (status != ST_OK && status != ST_BUSY)
         log_event(LOG_WARN, "send_failed", LOG_TEXT("error", err.text));
+    return status == ST_OK;
 }
 
 static uint64_t resident_bytes(void)
@@ -66,6 +72,20 @@ static uint64_t resident_bytes(void)
     if (fscanf(file, "%lu %lu", &total, &resident) != 2) resident = 0;
     (void)fclose(file);
     return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* After HELLO: a coordinator that does not know this lease (any more) takes it over. */
+static void say_held(struct link *link, const struct job *job)
+{
+    const uint64_t n_units = job->high - job->low;
+    if (atomic_load(&job->is_revoked) || job->n_reported >= n_units) return;
+    const struct wire_message held = {.type = WIRE_HELD,
+                                      .lease = job->lease,
+                                      .task = wire_text_of(job->task),
+                                      .low = job->low,
+                                      .high = job->high,
+                                      .n_open = n_units - job->n_reported};
+    (void)say(link, &held);
 }
 
 static void say_hello(struct link *link)
@@ -84,8 +104,11 @@ static void say_hello(struct link *link)
         .memory_bytes = resident_bytes(),
         .code_version = wire_text_of(version_text()),
     };
-    say(link, &hello);
-    link->next_hello_ms = now_ms() + HELLO_EVERY_MS;
+    const bool is_said = say(link, &hello);
+    for (size_t i = 0; is_said && i < link->params->n_threads; i++)
+        if (link->running[i]) say_held(link, link->running[i]);
+    for (size_t i = 0; is_said && i < link->n_waiting; i++) say_held(link, link->waiting[i]);
+    link->next_hello_ms = now_ms() + (is_said ? HELLO_EVERY_MS : DIAL_EVERY_MS);
 }
 
 static void beat(struct link *link)
@@ -99,7 +122,7 @@ static void beat(struct link *link)
             message.unit = atomic_load(&link->running[i]->running_unit);
             break;
         }
-    say(link, &message);
+    (void)say(link, &message);
     link->next_beat_ms = now_ms() + link->beat_ms;
 }
 
@@ -140,16 +163,20 @@ static void handle_spec(struct link *link, struct transport_message *in)
     link->next_spec = (link->next_spec + 1) % SPECS_MAX;
 }
 
+/* Every unit of the lease fails. More units than a lease can have are a stranger's numbers. */
 static void fail_lease(struct link *link, const struct wire_message *lease, const char *why)
 {
-    for (uint64_t unit = lease->low; unit < lease->high; unit++) {
+    log_event(LOG_ERROR, "lease_refused", LOG_NUMBER("lease", lease->lease),
+              LOG_TEXT("error", why));
+    for (uint64_t unit = lease->low; unit < lease->high && unit - lease->low < LEASE_MAX_UNITS;
+         unit++) {
         const struct wire_message failed = {.type = WIRE_FAILED,
                                             .lease = lease->lease,
                                             .task = lease->task,
                                             .unit = unit,
                                             .status = ST_INTERNAL,
                                             .text = wire_text_of(why)};
-        say(link, &failed);
+        (void)say(link, &failed);
     }
 }
 
@@ -172,6 +199,9 @@ static status_t job_from(struct link *link, struct transport_message *in, struct
                                    &job->parts, err);
     const char *spec = find_spec(link, job->task);
     if (status == ST_OK && !spec) status = error_set(err, ST_PROTOCOL, "lease without a SPEC");
+    if (status == ST_OK && (job->low >= job->high || job->high - job->low > LEASE_MAX_UNITS))
+        status = error_set(err, ST_PROTOCOL, "lease of units %llu to %llu",
+                           (unsigned long long)job->low, (unsigned long long)job->high);
     if (status == ST_OK && !(job->spec_json = strdup(spec)))
         status = error_set(err, ST_NO_MEMORY, "lease");
     if (status != ST_OK) {
@@ -234,8 +264,15 @@ static void carry(struct link *link, const struct report *report)
                                         .status = (uint64_t)report->error.status,
                                         .text = wire_text_of(report->error.text)};
     switch (report->kind) {
-    case REPORT_SETTLED: say(link, &settled); break;
-    case REPORT_FAILED: say(link, &failed); break;
+    case REPORT_SETTLED:
+        for (size_t i = 0; i < report->ranges.n; i++)
+            report->job->n_reported += report->ranges.high[i] - report->ranges.low[i];
+        (void)say(link, &settled);
+        break;
+    case REPORT_FAILED:
+        report->job->n_reported++;
+        (void)say(link, &failed);
+        break;
     case REPORT_DONE:
         link->running[report->thread_index] = NULL;
         job_destroy(report->job);
@@ -316,6 +353,7 @@ static status_t handle(struct link *link, struct transport_message *in, struct e
     case WIRE_REVOKE: handle_revoke(link, in->wire.lease); return ST_OK;
     case WIRE_DRAIN: link->is_draining = true; return ST_OK;
     case WIRE_HELLO:
+    case WIRE_HELD:
     case WIRE_HEARTBEAT:
     case WIRE_SETTLED:
     case WIRE_FAILED:
@@ -350,7 +388,7 @@ static status_t receive_all(struct link *link, struct error *err)
 
 static status_t open_sockets(struct link *link, struct error *err)
 {
-    const int linger = 500, reconnect_ms = 50, reconnect_max_ms = 1000;
+    const int linger = 500, reconnect_ms = 50, reconnect_max_ms = 1000, immediate = 1;
     link->zmq_context = zmq_ctx_new();
     link->dealer = zmq_socket(link->zmq_context, ZMQ_DEALER);
     link->reports = zmq_socket(link->zmq_context, ZMQ_PULL);
@@ -359,8 +397,11 @@ static status_t open_sockets(struct link *link, struct error *err)
     if (zmq_setsockopt(link->dealer, ZMQ_LINGER, &linger, sizeof linger) != 0 ||
         zmq_setsockopt(link->dealer, ZMQ_RECONNECT_IVL, &reconnect_ms, sizeof reconnect_ms) != 0 ||
         zmq_setsockopt(link->dealer, ZMQ_RECONNECT_IVL_MAX, &reconnect_max_ms,
-                       sizeof reconnect_max_ms) != 0)
+                       sizeof reconnect_max_ms) != 0 ||
+        zmq_setsockopt(link->dealer, ZMQ_IMMEDIATE, &immediate, sizeof immediate) != 0)
         return error_set(err, ST_INTERNAL, "socket options: %s", zmq_strerror(errno));
+    const status_t status = transport_limit_messages(link->dealer, err);
+    if (status != ST_OK) return status;
     if (zmq_connect(link->dealer, link->params->endpoint) != 0)
         return error_set(err, ST_BAD_INPUT, "endpoint %s: %s", link->params->endpoint,
                          zmq_strerror(errno));
@@ -376,9 +417,9 @@ static void close_all(struct link *link)
         run_thread_join(&link->threads[i]);
         if (link->job_sockets[i]) (void)zmq_close(link->job_sockets[i]);
     }
+    drop_waiting(link); /* before reports are carried: a free thread would be given the next */
     if (link->reports) carry_reports(link);
     for (size_t i = 0; i < SPECS_MAX; i++) free(link->specs[i].json);
-    drop_waiting(link);
     transport_message_fini(&link->incoming);
     if (link->reports) (void)zmq_close(link->reports);
     if (link->dealer) (void)zmq_close(link->dealer);
@@ -432,7 +473,7 @@ status_t link_run(const struct link_params *params, struct error *err)
     if (status == ST_OK && link.refusal.status != ST_OK)
         status = error_set(err, link.refusal.status, "%s", link.refusal.text);
     const struct wire_message bye = {.type = WIRE_BYE, .text = wire_text_of("stopping")};
-    if (link.dealer && link.is_welcome) say(&link, &bye);
+    if (link.dealer && link.is_welcome) (void)say(&link, &bye);
     close_all(&link);
     return status;
 }

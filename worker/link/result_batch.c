@@ -118,11 +118,20 @@ static void pause_ms(int64_t ms)
     (void)nanosleep(&pause, NULL);
 }
 
+static void forget_all(struct result_batch *batch)
+{
+    batch->n_units = 0;
+    batch->bytes.n_bytes = 0;
+}
+
 status_t result_batch_flush(struct result_batch *batch, const struct result_batch_target *target,
                           uint64_t *n_stored, uint64_t *n_duplicate, struct error *err)
 {
     struct arguments *args = malloc(sizeof *args);
-    if (!args) return error_set(err, ST_NO_MEMORY, "result batch");
+    if (!args) {
+        forget_all(batch);
+        return error_set(err, ST_NO_MEMORY, "result batch");
+    }
     build_arguments(batch, target, args);
     status_t status;
     for (int64_t wait_ms = RETRY_FIRST_MS;; wait_ms *= 2) {
@@ -138,8 +147,7 @@ status_t result_batch_flush(struct result_batch *batch, const struct result_batc
         atomic_fetch_add(target->ticks, 1);
         pause_ms(wait_ms);
     }
-    batch->n_units = 0;
-    batch->bytes.n_bytes = 0;
+    forget_all(batch);
     free(args);
     return status;
 }

@@ -1,6 +1,7 @@
 #include "worker/link/run_thread.h"
 
 #include "common/clock.h"
+#include "common/hash.h"
 #include "common/log.h"
 #include "worker/link/job.h"
 #include "worker/link/result_batch.h"
@@ -22,6 +23,7 @@ struct run_thread {
     const struct task_handler *handler;
     void *task;
     char task_id[TASK_ID_SIZE];
+    uint64_t spec_hash; /* a sweep that was retried may come with another spec */
     int64_t unsettled_since_ns;
 };
 
@@ -51,8 +53,11 @@ static void close_task(struct run_thread *self)
 
 static status_t open_task(struct run_thread *self, const struct job *job, struct error *err)
 {
-    if (self->task && strcmp(self->task_id, job->task) == 0) return ST_OK;
+    const uint64_t spec_hash = hash_name64(job->spec_json, strlen(job->spec_json));
+    if (self->task && strcmp(self->task_id, job->task) == 0 && self->spec_hash == spec_hash)
+        return ST_OK;
     close_task(self);
+    self->spec_hash = spec_hash;
     json_error_t where;
     json_t *spec = json_loads(job->spec_json, JSON_REJECT_DUPLICATES, &where);
     if (!spec) return error_set(err, ST_PROTOCOL, "task spec: %s", where.text);
@@ -163,10 +168,10 @@ static bool should_stop(const struct run_thread *self, const struct job *job)
 static void run_job(struct run_thread *self, struct job *job)
 {
     struct error err = {0};
-    self->unsettled_since_ns = now_ns();
     atomic_store(&job->running_unit, job->low);
     status_t status = open_store(self, &err);
     if (status == ST_OK) status = open_task(self, job, &err);
+    self->unsettled_since_ns = now_ns(); /* opening is not the units' time */
     for (uint64_t unit = job->low; unit < job->high && !should_stop(self, job); unit++) {
         atomic_store(&job->running_unit, unit);
         if (status != ST_OK) {
@@ -200,14 +205,12 @@ static void *main_loop(void *context)
     return NULL;
 }
 
+/* Without ZMQ_LINGER: reports that are under way when the thread ends still arrive. */
 static void *open_socket(void *zmq_context, int type, const char *address)
 {
     void *socket = zmq_socket(zmq_context, type);
-    const int linger = 0;
     if (!socket) return NULL;
-    if (zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger) == 0 &&
-        zmq_connect(socket, address) == 0)
-        return socket;
+    if (zmq_connect(socket, address) == 0) return socket;
     (void)zmq_close(socket);
     return NULL;
 }

@@ -1,6 +1,7 @@
 #include "worker/tasks/spec.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 status_t spec_text(const json_t *spec, const char *key, const char **out, struct error *err)
 {
@@ -25,11 +26,11 @@ status_t spec_key64(const json_t *spec, const char *key, uint64_t *out, struct e
     const char *text;
     const status_t status = spec_text(spec, key, &text, err);
     if (status != ST_OK) return status;
-    char *end;
-    *out = strtoull(text, &end, 16);
-    return *end || end == text
-               ? error_set(err, ST_PROTOCOL, "task spec: \"%s\" is no hexadecimal number", key)
-               : ST_OK;
+    const size_t n = strspn(text, "0123456789abcdefABCDEF");
+    if (n < 1 || n > 16 || text[n]) /* strtoull would take signs, spaces and overflows */
+        return error_set(err, ST_PROTOCOL, "task spec: \"%s\" is no hexadecimal number", key);
+    *out = strtoull(text, NULL, 16);
+    return ST_OK;
 }
 
 status_t spec_array(const json_t *spec, const char *key, const json_t **out, struct error *err)

@@ -1,0 +1,233 @@
+#include "tests/unit/dispatcher_world.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+extern const char embed_common_settle_lua[];
+
+enum { QUIET_ROUNDS = 6, WAIT_MS = 10 };
+
+static int64_t read_ns(void *context)
+{
+    return ((struct dispatcher_world *)context)->now_ms * 1000000;
+}
+
+static int64_t read_unix_ms(void *context)
+{
+    return 1700000000000 + ((struct dispatcher_world *)context)->now_ms;
+}
+
+static status_t answer(void *context, const char *operation, struct wire_text args,
+                       struct buffer *out, struct error *err)
+{
+    (void)context;
+    if (strcmp(operation, "echo") != 0)
+        return error_set(err, ST_UNSUPPORTED, "unknown operation \"%s\"", operation);
+    return buffer_append(out, args.bytes, args.n_bytes, err);
+}
+
+static void open_dispatcher(struct dispatcher_world *world, uint64_t epoch)
+{
+    struct error err = {0};
+    const char *const endpoints[] = {world->endpoint};
+    const struct dispatcher_options options = {.zmq_context = world->zmq_context,
+                                               .endpoints = endpoints,
+                                               .n_endpoints = 1,
+                                               .store_url = "unix:/somewhere",
+                                               .store = world->store,
+                                               .clock = &world->clock,
+                                               .epoch = epoch,
+                                               .heartbeat_ms = 500,
+                                               .lost_after_ms = 2000,
+                                               .lease_seconds = 3,
+                                               .limits = {3, 2},
+                                               .on_request = answer};
+    cr_assert_eq(dispatcher_create(&world->dispatcher, &options, &err), ST_OK, "%s", err.text);
+}
+
+void dispatcher_world_start(struct dispatcher_world *world)
+{
+    char url[96];
+    struct error err = {0};
+    (void)signal(SIGPIPE, SIG_IGN);
+    *world = (struct dispatcher_world){.now_ms = 1000000, .share = {0, 1.0, 0.0, false}};
+    gateway_world_start(&world->redis);
+    (void)snprintf(url, sizeof url, "unix:%s/redis.sock", world->redis.directory);
+    cr_assert_eq(store_open(&world->store, url, 2000, &err), ST_OK, "%s", err.text);
+    world->clock = (struct clock){read_ns, read_unix_ms, world};
+    world->zmq_context = zmq_ctx_new();
+    (void)snprintf(world->endpoint, sizeof world->endpoint, "ipc://%s/c.sock",
+                   world->redis.directory);
+    open_dispatcher(world, 1);
+}
+
+void dispatcher_world_restart(struct dispatcher_world *world)
+{
+    dispatcher_destroy(&world->dispatcher);
+    open_dispatcher(world, 2);
+}
+
+void dispatcher_world_stop(struct dispatcher_world *world)
+{
+    dispatcher_destroy(&world->dispatcher);
+    (void)zmq_ctx_term(world->zmq_context);
+    store_close(&world->store);
+    gateway_world_stop(&world->redis);
+}
+
+static void step(struct dispatcher_world *world, int timeout_ms)
+{
+    struct error err = {0};
+    cr_assert_eq(dispatcher_step(world->dispatcher, timeout_ms, -1, &err), ST_OK, "%s", err.text);
+}
+
+void dispatcher_world_settle(struct dispatcher_world *world)
+{
+    for (int i = 0; i < QUIET_ROUNDS; i++) step(world, WAIT_MS);
+}
+
+void dispatcher_world_pass(struct dispatcher_world *world, int64_t ms)
+{
+    for (int64_t passed = 0; passed < ms; passed += 100) {
+        world->now_ms += 100;
+        step(world, 0);
+    }
+}
+
+struct task *dispatcher_world_task(struct dispatcher_world *world, const char *id, size_t n_units,
+                                   const struct task_ops *ops, size_t max_units_per_lease)
+{
+    static const struct task_ops none = {0};
+    struct error err = {0};
+    const struct task_params params = {.id = id,
+                                       .kind = TASK_NOOP,
+                                       .n_units = n_units,
+                                       .spec_json = "{\"kind\":\"noop\"}",
+                                       .ops = ops ? ops : &none,
+                                       .owner = world,
+                                       .share = &world->share,
+                                       .max_units_per_lease = max_units_per_lease};
+    struct task *task;
+    cr_assert_eq(task_create(&task, &params, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(dispatcher_add_task(world->dispatcher, task, &err), ST_OK, "%s", err.text);
+    return task;
+}
+
+/* --- workers ------------------------------------------------------------------------------- */
+
+void fake_worker_say(struct fake_worker *worker, const struct wire_message *message)
+{
+    struct error err = {0};
+    cr_assert_eq(transport_send(worker->socket, NULL, message, NULL, 0, &err), ST_OK, "%s",
+                 err.text);
+}
+
+void fake_worker_hello(struct fake_worker *worker, const char *name, const char *isa)
+{
+    const struct wire_message hello = {.type = WIRE_HELLO,
+                                       .name = wire_text_of(name),
+                                       .pid = 1,
+                                       .host = wire_text_of("here"),
+                                       .backend = wire_text_of("cpu"),
+                                       .isa = wire_text_of(isa),
+                                       .n_threads = 1,
+                                       .code_version = wire_text_of("test")};
+    fake_worker_say(worker, &hello);
+}
+
+void fake_worker_start(struct dispatcher_world *world, struct fake_worker *worker,
+                       const char *name)
+{
+    const int linger = 0;
+    *worker = (struct fake_worker){0};
+    worker->socket = zmq_socket(world->zmq_context, ZMQ_DEALER);
+    transport_message_init(&worker->in);
+    cr_assert_eq(zmq_setsockopt(worker->socket, ZMQ_LINGER, &linger, sizeof linger), 0);
+    cr_assert_eq(zmq_connect(worker->socket, world->endpoint), 0);
+    fake_worker_hello(worker, name, "plain");
+    cr_assert(fake_worker_await(world, worker, WIRE_WELCOME));
+}
+
+void fake_worker_stop(struct fake_worker *worker)
+{
+    if (!worker->socket) return;
+    transport_message_fini(&worker->in);
+    (void)zmq_close(worker->socket);
+    worker->socket = NULL;
+}
+
+bool fake_worker_hear(struct dispatcher_world *world, struct fake_worker *worker)
+{
+    for (int i = 0; i < 40; i++) {
+        struct error err = {0};
+        const status_t status = transport_receive(worker->socket, false, &worker->in, &err);
+        if (status == ST_BUSY) {
+            step(world, i < 3 ? 0 : WAIT_MS);
+            continue;
+        }
+        cr_assert_eq(status, ST_OK, "%s", err.text);
+        const struct wire_message *wire = &worker->in.wire;
+        if (wire->type != WIRE_LEASE) return true;
+        worker->lease = wire->lease;
+        worker->low = wire->low;
+        worker->high = wire->high;
+        worker->epoch = wire->epoch;
+        cr_assert(wire_text_copy(wire->task, worker->task, sizeof worker->task));
+        return true;
+    }
+    return false;
+}
+
+bool fake_worker_await(struct dispatcher_world *world, struct fake_worker *worker,
+                       enum wire_type type)
+{
+    while (fake_worker_hear(world, worker))
+        if (worker->in.wire.type == type) return true;
+    return false;
+}
+
+status_t fake_worker_store(struct dispatcher_world *world, const struct fake_worker *worker,
+                           uint64_t low, uint64_t high)
+{
+    static struct store_script script = {.name = "settle"};
+    struct error err = {0};
+    char keys[3][192], lease[24], epoch[24], unit[24], result[24];
+    if (!script.source) {
+        script.source = embed_common_settle_lua;
+        cr_assert_eq(store_register_script(world->redis.store, &script, &err), ST_OK);
+    }
+    (void)snprintf(keys[0], sizeof keys[0], "interp:{%s}:done", worker->task);
+    (void)snprintf(keys[1], sizeof keys[1], "interp:{%s}:open", worker->task);
+    (void)snprintf(keys[2], sizeof keys[2], "interp:{%s}:revoked", worker->task);
+    (void)snprintf(lease, sizeof lease, "%llu", (unsigned long long)worker->lease);
+    (void)snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)worker->epoch);
+    status_t status = ST_OK;
+    for (uint64_t i = low; i < high && status == ST_OK; i++) {
+        (void)snprintf(unit, sizeof unit, "%llu", (unsigned long long)i);
+        (void)snprintf(result, sizeof result, "r%llu", (unsigned long long)i);
+        const char *const args[] = {keys[0], keys[1], keys[2], lease, epoch, unit, result};
+        status = store_run_script(world->redis.store, NULL, &script, 3, 7, args, NULL, &err);
+    }
+    return status;
+}
+
+void fake_worker_say_settled(struct fake_worker *worker, uint64_t low, uint64_t high,
+                             double seconds)
+{
+    const struct wire_message settled = {.type = WIRE_SETTLED,
+                                         .lease = worker->lease,
+                                         .task = wire_text_of(worker->task),
+                                         .ranges = {.n = 1, .low = {low}, .high = {high}},
+                                         .n_stored = high - low,
+                                         .seconds = seconds};
+    fake_worker_say(worker, &settled);
+}
+
+void fake_worker_beat(struct fake_worker *worker, uint64_t ticks, uint64_t unit)
+{
+    const struct wire_message beat = {
+        .type = WIRE_HEARTBEAT, .ticks = ticks, .lease = worker->lease, .unit = unit};
+    fake_worker_say(worker, &beat);
+}
