@@ -52,15 +52,16 @@ static inline vec_bits scan_lanes(const struct scan_params *p, size_t t, size_t 
 /* Candidates are few, so lanes are read one by one only if any is set. */
 static inline uint32_t scan_row(const struct scan_params *p, size_t t)
 {
-    vec_bits lanes[32 / VEC_WIDTH], any = {0};
+    enum { N_VECS = 32 / VEC_WIDTH };
+    vec_bits lanes[N_VECS], any = {0};
     uint32_t bits[32], mask = 0, sum = 0;
-    for (size_t v = 0; v < 32 / VEC_WIDTH; v++) {
+    for (size_t v = 0; v < N_VECS; v++) {
         lanes[v] = scan_lanes(p, t, v * VEC_WIDTH);
         any |= lanes[v];
     }
     for (size_t j = 0; j < VEC_WIDTH; j++) sum |= any[j];
     if (!sum) return 0;
-    memcpy(bits, lanes, sizeof bits);
+    for (size_t v = 0; v < N_VECS; v++) memcpy(bits + v * VEC_WIDTH, &lanes[v], sizeof lanes[v]);
     for (size_t j = 0; j < 32; j++) mask |= (bits[j] & 1u) << j;
     return mask;
 }
@@ -76,7 +77,7 @@ static void quantise_run(const float *x, size_t n, float step, float inverse, in
                          double sums[3])
 {
     const float to_int = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
-    float rounded[QUANTISE_RUN], square = 0, left = 0, kept = 0;
+    float rounded[QUANTISE_RUN] = {0}, square = 0, left = 0, kept = 0;
     vec squares = {0}, lefts = {0}, kepts = {0};
     for (size_t i = 0; i < n; i++) rounded[i] = (x[i] * inverse + to_int) - to_int;
     for (size_t i = 0; i < n; i++) q[i] = (int8_t)(int)rounded[i];

@@ -275,7 +275,8 @@ static status_t make_tiles(const struct sparse *s, enum compute compute, struct 
 {
     status_t status = ST_OK;
     const size_t n = (s->n_padded + SPARSE_TILE - 1) / SPARSE_TILE;
-    struct screen_tiles made = {.tiles = calloc(n, sizeof *made.tiles), .n_tiles = n};
+    /* cppcheck-suppress pointerSize ; an array of pointers */
+    struct screen_tiles made = {.tiles = calloc(n, sizeof(struct packed *)), .n_tiles = n};
     if (!made.tiles) return error_set(err, ST_NO_MEMORY, "encoder tiles");
     for (size_t i = 0; i < n && status == ST_OK; i++)
         status = make_tile(s, i * SPARSE_TILE, compute, &made.tiles[i], err);

@@ -81,11 +81,14 @@ static status_t read_tensor(const struct dictionary *d, const char *name, size_t
                             size_t columns, float **out, struct error *err)
 {
     const struct tensor_view *view = safetensors_find(d->file, name);
-    const size_t n = columns * (rows ? rows : 1); /* both below 2^26 */
+    size_t n_bytes;
     if (!view) return error_set(err, ST_NOT_FOUND, "tensor %s is missing", name);
     status_t status = check_shape(view, rows, columns, err);
     if (status != ST_OK) return status;
-    float *values = malloc(n * sizeof *values);
+    if (!size_tensor(rows ? rows : 1, columns, sizeof(float), &n_bytes) || !n_bytes)
+        return error_set(err, ST_TOO_LARGE, "tensor %s", name);
+    const size_t n = n_bytes / sizeof(float);
+    float *values = malloc(n_bytes);
     if (!values) return error_set(err, ST_NO_MEMORY, "tensor %s", name);
     status = tensor_to_f32(view, values, n, err);
     if (status == ST_OK) status = check_finite(name, values, n, err);
@@ -119,8 +122,8 @@ static void scale_all(float *values, size_t n, float factor)
 static status_t turn_encoder(const struct dictionary *d, struct parts *p, struct error *err)
 {
     const size_t d_in = d->config.d_in, n = d->config.n_features, block = 32;
-    p->rows = malloc(d_in * n * sizeof *p->rows);
-    if (!p->rows) return error_set(err, ST_NO_MEMORY, "encoder %zu x %zu", n, d_in);
+    p->rows = calloc(n, d_in * sizeof *p->rows);
+    if (!p->rows || !p->encoder) return error_set(err, ST_NO_MEMORY, "encoder %zu x %zu", n, d_in);
     for (size_t i0 = 0; i0 < d_in; i0 += block) {
         for (size_t f0 = 0; f0 < n; f0 += block) {
             for (size_t i = i0; i < i0 + block && i < d_in; i++) {

@@ -177,7 +177,7 @@ static status_t make_factors(struct model *m, size_t layer, struct error *err)
     const size_t n = c->d_head * c->d_head;
     float *w = NULL;
     float *factors = calloc(c->n_heads, n * sizeof *factors);
-    double *gram = malloc(n * sizeof *gram);
+    double *gram = calloc(n, sizeof *gram);
     status_t status = ST_OK;
     if (!factors || !gram) status = error_set(err, ST_NO_MEMORY, "head factors");
     if (status == ST_OK) status = weights_read_attn_out(&w, &m->source, layer, err);

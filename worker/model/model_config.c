@@ -172,7 +172,7 @@ static status_t read_object(const json_t *root, const char *key, const json_t **
 static status_t read_rope(const json_t *root, struct rope_config *out, struct error *err)
 {
     struct rope_config now = {.kind = ROPE_DEFAULT}, before = {.kind = ROPE_DEFAULT};
-    const json_t *parameters, *scaling;
+    const json_t *parameters = NULL, *scaling = NULL;
     double theta, old_theta;
     status_t status = read_object(root, "rope_parameters", &parameters, err);
     if (status == ST_OK) status = read_object(root, "rope_scaling", &scaling, err);

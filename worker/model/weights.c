@@ -184,7 +184,7 @@ status_t weights_load(struct weights *out, const struct weights_source *source, 
     status_t status = weights_loader_init(&l, source, err);
     if (status != ST_OK) return status;
     l.weights = out;
-    l.used = malloc((safetensors_count(source->checkpoint) + 1) * sizeof(l.used[0]));
+    l.used = calloc(safetensors_count(source->checkpoint) + 1, sizeof(void *));
     out->layers = calloc(out->n_layers, sizeof *out->layers);
     if (!out->layers || !l.used) status = error_set(err, ST_NO_MEMORY, "%zu layers", out->n_layers);
     if (status == ST_OK) status = load_all(&l, out, err);

@@ -142,10 +142,11 @@ static bool is_ignorable(const char *name, const struct model_config *config)
 status_t weights_check_all_used(struct weights_loader *l, struct error *err)
 {
     const struct safetensors *checkpoint = l->source->checkpoint;
-    qsort(l->used, l->n_used, sizeof(l->used[0]), by_address);
+    const size_t item = sizeof(void *); /* `used` holds pointers */
+    qsort(l->used, l->n_used, item, by_address);
     for (size_t i = 0; i < safetensors_count(checkpoint); i++) {
         const struct tensor_view *view = safetensors_at(checkpoint, i);
-        if (bsearch(&view, l->used, l->n_used, sizeof(l->used[0]), by_address) ||
+        if (bsearch(&view, l->used, l->n_used, item, by_address) ||
             is_ignorable(view->name, l->source->config))
             continue;
         return error_set(err, ST_UNSUPPORTED, "tensor %s: a %s model has no such part", view->name,
