@@ -220,6 +220,7 @@ double label_scoring_fraction(const struct label_scoring *scoring)
 void label_scoring_counts(const struct label_scoring *scoring, struct sweep_progress *out)
 {
     if (!scoring) return;
+    out->n_features = scoring->n_slots; /* those of the asked density */
     out->n_labelled = scoring->n_labelled;
     out->n_supported = scoring->verdicts ? scoring->verdicts->n_supported : -1;
     out->n_units = scoring->n_slots;
