@@ -18,7 +18,7 @@ struct field {
 
 /* Order = bit number in the masks below. */
 enum {
-    F_ID, F_EPOCH, F_LEASE, F_LOW, F_HIGH, F_UNIT, F_TICKS, F_N_OPEN, F_N_STORED, F_N_DUPLICATE,
+    F_ID, F_EPOCH, F_LEASE, F_LOW, F_HIGH, F_UNIT, F_TICKS, F_N_HELD, F_N_OPEN, F_N_STORED, F_N_DUPLICATE,
     F_HEARTBEAT_MS, F_STATUS, F_PID, F_N_THREADS, F_MEMORY_BYTES, F_SECONDS, F_TASK, F_NAME,
     F_BACKEND, F_ISA, F_HOST, F_CODE_VERSION, F_TEXT, F_STORE, F_RANGES, N_FIELDS
 };
@@ -30,6 +30,7 @@ static const struct field fields[N_FIELDS] = {
     [F_HIGH] = FIELD(high, FIELD_U64),
     [F_UNIT] = FIELD(unit, FIELD_U64),
     [F_TICKS] = FIELD(ticks, FIELD_U64),
+    [F_N_HELD] = FIELD(n_held, FIELD_U64),
     [F_N_OPEN] = FIELD(n_open, FIELD_U64),
     [F_N_STORED] = FIELD(n_stored, FIELD_U64),
     [F_N_DUPLICATE] = FIELD(n_duplicate, FIELD_U64),
@@ -56,7 +57,8 @@ static const struct {
     uint32_t mask;
 } types[WIRE_N_TYPES] = {
     [WIRE_HELLO] = {"HELLO", HAS(F_NAME) | HAS(F_PID) | HAS(F_HOST) | HAS(F_BACKEND) | HAS(F_ISA) |
-                                 HAS(F_N_THREADS) | HAS(F_MEMORY_BYTES) | HAS(F_CODE_VERSION)},
+                                 HAS(F_N_THREADS) | HAS(F_MEMORY_BYTES) | HAS(F_CODE_VERSION) |
+                                 HAS(F_N_HELD)},
     [WIRE_HELD] = {"HELD", HAS(F_LEASE) | HAS(F_TASK) | HAS(F_LOW) | HAS(F_HIGH) |
                                HAS(F_N_OPEN)},
     [WIRE_WELCOME] = {"WELCOME", HAS(F_EPOCH) | HAS(F_HEARTBEAT_MS) | HAS(F_STORE)},

@@ -63,6 +63,7 @@ struct wire_message {
     uint64_t low, high;   /* units [low, high) */
     uint64_t unit;        /* one unit */
     uint64_t ticks;       /* progress of the run thread, monotone */
+    uint64_t n_held;      /* how many HELD follow this HELLO */
     uint64_t n_open;      /* units of the lease that were not reported yet */
     uint64_t n_stored;    /* units newly stored by this settlement */
     uint64_t n_duplicate; /* units that another writer had stored before */

@@ -29,6 +29,7 @@ static bool may_have_more(const struct worker *worker)
 {
     const size_t limit = (size_t)(worker->n_threads ? worker->n_threads : 1) + 1;
     return !worker->is_draining && !worker->is_stuck && !worker->is_clogged &&
+           worker->n_held_to_come == 0 &&
            n_outstanding(worker) < limit;
 }
 

@@ -54,6 +54,7 @@ status_t dispatcher_hello(struct dispatcher *dispatcher, struct transport_messag
     worker->pid = in->wire.pid;
     worker->n_threads = in->wire.n_threads;
     worker->memory_bytes = in->wire.memory_bytes;
+    worker->n_held_to_come = in->wire.n_held < WORKER_HELD_MAX ? in->wire.n_held : WORKER_HELD_MAX;
     worker->connected_unix_ms = clock_unix_ms(dispatcher->options.clock);
     worker->last_seen_ms = worker->ticks_moved_ms = dispatcher_now_ms(dispatcher);
     claim_descriptor(dispatcher, worker, in->fd);
@@ -107,6 +108,7 @@ status_t dispatcher_held(struct dispatcher *dispatcher, struct worker *worker,
                          const struct wire_message *in, struct error *err)
 {
     struct worker_held held = {in->lease, in->low, in->high, in->n_open, ""};
+    worker->n_held_to_come -= worker->n_held_to_come > 0;
     if (!wire_text_copy(in->task, held.task, sizeof held.task) || in->low >= in->high ||
         in->n_open < 1 || in->n_open > in->high - in->low)
         return error_set(err, ST_PROTOCOL, "HELD: no lease looks like that");

@@ -32,7 +32,8 @@ static void open_dispatcher(struct dispatcher_world *world, uint64_t epoch)
 {
     struct error err = {0};
     const char *const endpoints[] = {world->endpoint};
-    const struct dispatcher_options options = {.zmq_context = world->zmq_context,
+    world->coordinator_context = zmq_ctx_new();
+    const struct dispatcher_options options = {.zmq_context = world->coordinator_context,
                                                .endpoints = endpoints,
                                                .n_endpoints = 1,
                                                .store_url = "unix:/somewhere",
@@ -63,15 +64,21 @@ void dispatcher_world_start(struct dispatcher_world *world)
     open_dispatcher(world, 1);
 }
 
-void dispatcher_world_restart(struct dispatcher_world *world)
+static void close_dispatcher(struct dispatcher_world *world)
 {
     dispatcher_destroy(&world->dispatcher);
+    (void)zmq_ctx_term(world->coordinator_context);
+}
+
+void dispatcher_world_restart(struct dispatcher_world *world)
+{
+    close_dispatcher(world);
     open_dispatcher(world, 2);
 }
 
 void dispatcher_world_stop(struct dispatcher_world *world)
 {
-    dispatcher_destroy(&world->dispatcher);
+    close_dispatcher(world);
     (void)zmq_ctx_term(world->zmq_context);
     store_close(&world->store);
     gateway_world_stop(&world->redis);
@@ -124,7 +131,8 @@ void fake_worker_say(struct fake_worker *worker, const struct wire_message *mess
                  err.text);
 }
 
-void fake_worker_hello(struct fake_worker *worker, const char *name, const char *isa)
+void fake_worker_hello(struct fake_worker *worker, const char *name, const char *isa,
+                       uint64_t n_held)
 {
     const struct wire_message hello = {.type = WIRE_HELLO,
                                        .name = wire_text_of(name),
@@ -133,21 +141,49 @@ void fake_worker_hello(struct fake_worker *worker, const char *name, const char 
                                        .backend = wire_text_of("cpu"),
                                        .isa = wire_text_of(isa),
                                        .n_threads = 1,
+                                       .n_held = n_held,
                                        .code_version = wire_text_of("test")};
     fake_worker_say(worker, &hello);
+}
+
+static void dial(struct dispatcher_world *world, struct fake_worker *worker)
+{
+    const int linger = 0;
+    worker->socket = zmq_socket(world->zmq_context, ZMQ_DEALER);
+    transport_message_init(&worker->in);
+    cr_assert_eq(zmq_setsockopt(worker->socket, ZMQ_LINGER, &linger, sizeof linger), 0);
+    cr_assert_eq(zmq_connect(worker->socket, world->endpoint), 0);
 }
 
 void fake_worker_start(struct dispatcher_world *world, struct fake_worker *worker,
                        const char *name)
 {
-    const int linger = 0;
     *worker = (struct fake_worker){0};
-    worker->socket = zmq_socket(world->zmq_context, ZMQ_DEALER);
-    transport_message_init(&worker->in);
-    cr_assert_eq(zmq_setsockopt(worker->socket, ZMQ_LINGER, &linger, sizeof linger), 0);
-    cr_assert_eq(zmq_connect(worker->socket, world->endpoint), 0);
-    fake_worker_hello(worker, name, "plain");
+    dial(world, worker);
+    fake_worker_hello(worker, name, "plain", 0);
     cr_assert(fake_worker_await(world, worker, WIRE_WELCOME));
+}
+
+void fake_worker_say_held(struct fake_worker *worker, uint64_t n_open)
+{
+    const struct wire_message held = {.type = WIRE_HELD,
+                                      .lease = worker->lease,
+                                      .task = wire_text_of(worker->task),
+                                      .low = worker->low,
+                                      .high = worker->high,
+                                      .n_open = n_open};
+    fake_worker_say(worker, &held);
+}
+
+void fake_worker_reconnect(struct dispatcher_world *world, struct fake_worker *worker,
+                           uint64_t n_open)
+{
+    fake_worker_stop(worker);
+    dial(world, worker);
+    fake_worker_hello(worker, "w", "plain", 1);
+    dispatcher_world_settle(world); /* HELD is late: until then it is given nothing */
+    fake_worker_say_held(worker, n_open);
+    dispatcher_world_settle(world);
 }
 
 void fake_worker_stop(struct fake_worker *worker)

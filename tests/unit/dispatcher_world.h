@@ -13,7 +13,8 @@ struct dispatcher_world {
     struct store *store; /* the dispatcher's own connection */
     int64_t now_ms;
     struct clock clock;
-    void *zmq_context;
+    void *zmq_context;  /* of the workers */
+    void *coordinator_context; /* of the dispatcher: ends with it, as a process does */
     char endpoint[128];
     struct dispatcher *dispatcher;
     struct fair_share share;
@@ -43,7 +44,12 @@ struct fake_worker {
 /* Connects and says HELLO (isa "plain"). */
 void fake_worker_start(struct dispatcher_world *world, struct fake_worker *worker,
                        const char *name);
-void fake_worker_hello(struct fake_worker *worker, const char *name, const char *isa);
+void fake_worker_hello(struct fake_worker *worker, const char *name, const char *isa,
+                       uint64_t n_held);
+/* A new connection of the same process, which still has n_open units of its lease to do. */
+void fake_worker_reconnect(struct dispatcher_world *world, struct fake_worker *worker,
+                           uint64_t n_open);
+void fake_worker_say_held(struct fake_worker *worker, uint64_t n_open);
 void fake_worker_stop(struct fake_worker *worker); /* closes the connection, without BYE */
 void fake_worker_say(struct fake_worker *worker, const struct wire_message *message);
 /* The next message, stepping the dispatcher while waiting; false if none comes. LEASE fills the

@@ -293,7 +293,7 @@ Test(dispatcher, a_pinned_task_stays_with_one_instruction_set)
     fake_worker_start(&world, &plain, "plain");
     cr_assert(fake_worker_await(&world, &plain, WIRE_LEASE));
     fake_worker_start(&world, &wide, "wide");
-    fake_worker_hello(&wide, "wide", "avx512");
+    fake_worker_hello(&wide, "wide", "avx512", 0);
     (void)fake_worker_await(&world, &wide, WIRE_WELCOME);
     while (fake_worker_hear(&world, &wide)) continue; /* what it got while it was plain */
     fake_worker_stop(&plain);
@@ -377,7 +377,7 @@ Test(dispatcher, a_wrong_second_hello_takes_nothing_from_under_the_leases)
     struct task *task = dispatcher_world_task(&world, "s-1/t", 4, NULL, 2);
     fake_worker_start(&world, &worker, "w");
     cr_assert(fake_worker_await(&world, &worker, WIRE_LEASE));
-    fake_worker_hello(&worker, "", "plain");
+    fake_worker_hello(&worker, "", "plain", 0);
     cr_assert(fake_worker_await(&world, &worker, WIRE_REFUSED));
     cr_expect_eq(lease_table_count(dispatcher_leases(world.dispatcher)), 0);
     cr_expect_eq(count(task, UNIT_READY), 4);

@@ -74,17 +74,20 @@ static uint64_t resident_bytes(void)
     return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+static bool is_held(const struct job *job)
+{
+    return job && !atomic_load(&job->is_revoked) && job->n_reported < job->high - job->low;
+}
+
 /* After HELLO: a coordinator that does not know this lease (any more) takes it over. */
 static void say_held(struct link *link, const struct job *job)
 {
-    const uint64_t n_units = job->high - job->low;
-    if (atomic_load(&job->is_revoked) || job->n_reported >= n_units) return;
     const struct wire_message held = {.type = WIRE_HELD,
                                       .lease = job->lease,
                                       .task = wire_text_of(job->task),
                                       .low = job->low,
                                       .high = job->high,
-                                      .n_open = n_units - job->n_reported};
+                                      .n_open = job->high - job->low - job->n_reported};
     (void)say(link, &held);
 }
 
@@ -93,6 +96,12 @@ static void say_hello(struct link *link)
     char host[WORKER_NAME_SIZE];
     if (gethostname(host, sizeof host) != 0) (void)snprintf(host, sizeof host, "unknown");
     host[sizeof host - 1] = '\0';
+    const struct job *held[THREADS_MAX + JOBS_MAX];
+    size_t n_held = 0;
+    for (size_t i = 0; i < link->params->n_threads; i++)
+        if (is_held(link->running[i])) held[n_held++] = link->running[i];
+    for (size_t i = 0; i < link->n_waiting; i++)
+        if (is_held(link->waiting[i])) held[n_held++] = link->waiting[i];
     const struct wire_message hello = {
         .type = WIRE_HELLO,
         .name = wire_text_of(link->params->name),
@@ -103,11 +112,10 @@ static void say_hello(struct link *link)
         .n_threads = link->params->n_threads,
         .memory_bytes = resident_bytes(),
         .code_version = wire_text_of(version_text()),
+        .n_held = n_held,
     };
     const bool is_said = say(link, &hello);
-    for (size_t i = 0; is_said && i < link->params->n_threads; i++)
-        if (link->running[i]) say_held(link, link->running[i]);
-    for (size_t i = 0; is_said && i < link->n_waiting; i++) say_held(link, link->waiting[i]);
+    for (size_t i = 0; is_said && i < n_held; i++) say_held(link, held[i]);
     link->next_hello_ms = now_ms() + (is_said ? HELLO_EVERY_MS : DIAL_EVERY_MS);
 }
 
