@@ -7,25 +7,13 @@ import random
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from cluster import DEMO, Cluster, check, check_store_is_clean, run, say, wait_until
+from cluster import (Cluster, check, check_store_is_clean, label_sweep, run, say,
+                     wait_until)
 
 SEED = int(os.environ.get("SEED", "0")) or random.randrange(1, 1 << 30)
-SWEEP = """
-kind: label
-name: same
-model: %s
-corpus:
-  path: %s
-  bos: true
-  context_tokens: 128
-  max_tokens: 70000
-targets:
-  - hook: blocks.2.hook_resid_pre
-    dictionary: %s
-    features: "0-4999"
-    sample: 400
-scoring: {null_pairs: 200, bootstrap_resamples: 200}
-""" % (DEMO / "model", DEMO / "corpus/demo.jsonl.gz", DEMO / "sae")
+N_FEATURES = 300
+SWEEP = label_sweep("same", 70000, N_FEATURES,
+                    "scoring: {null_pairs: 200, bootstrap_resamples: 200}")
 PHASES = ("tokenize", "capture-explain", "capture-rest", "label")
 
 reference = {}
@@ -56,7 +44,7 @@ def one_two_and_three_workers(cluster):
     cluster.wait(sweep)
     expect_same(cluster, sweep, "3 workers")
     n_rows = reference["results.jsonl"].count(b"\n")
-    check(n_rows == 400, "%d rows" % n_rows)
+    check(n_rows == N_FEATURES, "%d rows" % n_rows)
     check(b'"status":"' in reference["results.jsonl"], "rows have a status")
     with Cluster() as two:
         check(undisturbed(two, 2) == reference, "2 workers: the files differ")
@@ -84,7 +72,7 @@ def has_reached(cluster, sweep, phase, share):
     if now["phase"] != phase:
         return order.index(now["phase"]) > order.index(phase)
     if phase == "label" or not now["phases"]:
-        return now["n_units_done"] >= share * 0.9 * 400 if phase == "label" else False
+        return now["n_units_done"] >= share * 0.9 * N_FEATURES if phase == "label" else False
     return now["phases"][0]["done"] >= share * 0.9 * now["phases"][0]["n_units"]
 
 

@@ -9,6 +9,7 @@ stand-in provider, each a process of this test, each killed by its own process i
 Unix sockets only, but for the provider, which listens on loopback on a port chosen at run time.
 KEEP=1 keeps the directory. Standard library only.
 """
+import atexit
 import json
 import os
 import pathlib
@@ -21,12 +22,15 @@ import time
 import urllib.request
 
 from gateway_bench import Redis, RedisError
+from small_dictionary import write_small_dictionary
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build" / "release")).resolve()
 PROGRAMS = ("interpctl", "interp-coordinator", "interp-worker", "interp-gateway")
 DEMO = ROOT / "config" / "demo"
 SLOWDOWN = int(os.environ.get("TEST_SLOWDOWN", "1"))
+SHARED = pathlib.Path(tempfile.mkdtemp(prefix="interp-"))  # the same paths in every cluster
+atexit.register(shutil.rmtree, SHARED, ignore_errors=True)
 BEGAN = time.monotonic()
 N_CHECKS = 0
 
@@ -51,6 +55,34 @@ def wait_until(truth, what, seconds=30, step=0.02):
             return value
         check(time.monotonic() < until, "after %g s still not: %s" % (seconds * SLOWDOWN, what))
         time.sleep(step)
+
+
+def small_dictionary(name="sae", **changes):
+    """512 features of the demo's dictionary, at a path that is the same for every cluster."""
+    folder = SHARED / name
+    if not folder.exists():
+        write_small_dictionary(DEMO / "sae", folder, **changes)
+    return folder
+
+
+def label_sweep(name, max_tokens=60000, sample=200, more=""):
+    """A sweep over the small dictionary; `more` is further YAML."""
+    return """
+kind: label
+name: %s
+model: %s
+corpus:
+  path: %s
+  bos: true
+  context_tokens: 128
+  max_tokens: %d
+targets:
+  - hook: blocks.2.hook_resid_pre
+    dictionary: %s
+    sample: %d
+%s
+""" % (name, DEMO / "model", DEMO / "corpus/demo.jsonl.gz", max_tokens, small_dictionary(), sample,
+       more)
 
 
 class Cluster:

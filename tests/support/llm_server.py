@@ -7,7 +7,7 @@ limits the way providers do, misbehaves on request, and writes down everything t
     llm_server.py [--port 0] [--log FILE] [--faults FILE.json] [--responder FILE.py]
                   [--latency SECONDS] [--rpm N --itpm N --otpm N --tpm N] [--burst-seconds S]
                   [--window bucket|sliding] [--no-refund] [--failures-free] [--key KEY]
-                  [--slots N] [--tls CERT.pem KEY.pem] [--count-actual]
+                  [--slots N] [--tls CERT.pem KEY.pem] [--count-actual] [--log-bodies]
 
 The first line on stdout is the port. GET /stats tells counters as JSON.
 
@@ -25,7 +25,7 @@ Content: --responder names a Python file with `reply(body) -> str | {"content", 
 Log: one JSON object a line. {"event": "received", "n", "t", "hash"} when a request was read,
 {"event": "answered", "n", "t", "hash", "status", "tokens_in", "tokens_out", "fault"} before the
 answer is written: these tokens are what this provider would bill. `hash` is the SHA-256 of the
-body, so that a test can count how often a call was sent.
+body, so that a test can count how often a call was sent; --log-bodies adds the body itself as "body".
 
 Faults: a JSON list of rules; the first that matches a request is applied.
     {"when": {"from": 0, "to": 5, "every": 7, "match": "regex on the body", "first_of_hash": 2,
@@ -281,7 +281,8 @@ class Server:
         now = time.monotonic()
         self.first_t = self.first_t or now
         self.last_t = now
-        self.note(event="received", n=n, t=time.time(), hash=digest)
+        more = {"body": raw.decode("utf-8", "replace")} if self.args.log_bodies else {}
+        self.note(event="received", n=n, t=time.time(), hash=digest, **more)
         try:
             body = json.loads(raw)
         except ValueError:
@@ -416,6 +417,7 @@ def parse():
     parser.add_argument("--key")
     parser.add_argument("--slots", type=int, default=0)
     parser.add_argument("--tls", nargs=2)
+    parser.add_argument("--log-bodies", action="store_true")
     return parser.parse_args()
 
 
