@@ -10,10 +10,14 @@
 
 enum { MATMUL_MAX_DIM = 1 << 28, PACK_ROW_BLOCK = 256 };
 
+/* How a product is really done. oneDNN multiplies bf16 from AVX-512 on; below it, bf16 is f32
+ * products of rounded values, and bf16x3 is f32, which is more accurate and no slower there. */
+enum form { FORM_F32, FORM_BF16X3, FORM_BF16, FORM_ROUNDED };
+
 /* Weights in one or two parts: f32, or bf16 high (and low, for bf16x3). */
 struct packed {
     size_t n_in, n_out;
-    enum compute compute;
+    enum form form;
     dnnl_memory_desc_t layout;
     dnnl_memory_t parts[2]; /* [1] only for bf16x3 */
 };
@@ -36,6 +40,7 @@ struct matmul_cache {
     struct product *products; /* [n_products] */
     size_t n_products, capacity;
     uint16_t *hi, *lo; /* [row_block, widest n_in so far] */
+    float *rounded;    /* likewise */
     size_t n_split;
     void *scratch; /* oneDNN's own would belong to the thread that compiled the product */
     size_t scratch_bytes;
@@ -161,12 +166,57 @@ static dnnl_status_t describe_plain(dnnl_memory_desc_t *out, const struct pack_p
                                             p->is_transposed ? by_columns : by_rows);
 }
 
+static enum form form_of(enum compute compute, const struct vector_kernels *kernels)
+{
+    const bool has_bf16 = kernels == &vector_kernels_avx512;
+    if (compute == COMPUTE_BF16) return has_bf16 ? FORM_BF16 : FORM_ROUNDED;
+    return compute == COMPUTE_BF16X3 && has_bf16 ? FORM_BF16X3 : FORM_F32;
+}
+
+static dnnl_data_type_t type_of(enum form form)
+{
+    return form == FORM_BF16 || form == FORM_BF16X3 ? dnnl_bf16 : dnnl_f32;
+}
+
+/* The values that bf16 has, as f32. hi [n] is scratch. */
+static void round_to_bf16(const struct vector_kernels *kernels, const float *x, size_t n,
+                          uint16_t *hi, float *out)
+{
+    kernels->split_bf16(x, n, hi, NULL);
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t bits = (uint32_t)hi[i] << 16;
+        memcpy(out + i, &bits, sizeof bits);
+    }
+}
+
+static status_t pack_rounded(struct packed *packed, const struct pack_params *p,
+                             const struct vector_kernels *kernels, struct error *err)
+{
+    status_t status = ST_OK;
+    const size_t n = p->n_in * p->n_out; /* checked by the caller */
+    uint16_t *hi = malloc(n * sizeof *hi);
+    float *rounded = malloc(n * sizeof *rounded);
+    dnnl_memory_desc_t plain;
+
+    if (!hi || !rounded) {
+        status = error_set(err, ST_NO_MEMORY, "rounded weights %zu x %zu", p->n_in, p->n_out);
+        goto done;
+    }
+    round_to_bf16(kernels, p->weights, n, hi, rounded);
+    DNN(describe_plain(&plain, p, dnnl_f32));
+    status = pack_part(packed, 0, rounded, &plain, err);
+done:
+    free(hi);
+    free(rounded);
+    return status;
+}
+
 static status_t pack_bf16(struct packed *packed, const struct pack_params *p,
                           const struct vector_kernels *kernels, struct error *err)
 {
     status_t status = ST_OK;
     const size_t n = p->n_in * p->n_out; /* checked by the caller */
-    const bool has_low = p->compute == COMPUTE_BF16X3;
+    const bool has_low = packed->form == FORM_BF16X3;
     uint16_t *hi = malloc(n * sizeof *hi), *lo = has_low ? malloc(n * sizeof *lo) : NULL;
     dnnl_memory_desc_t plain;
 
@@ -192,15 +242,16 @@ static status_t packed_fill(struct packed *packed, const struct pack_params *p,
                                  .n_out = p->n_out,
                                  .ld_x = p->n_in,
                                  .ld_y = p->n_out,
-                                 .type = p->compute == COMPUTE_F32 ? dnnl_f32 : dnnl_bf16};
+                                 .type = type_of(packed->form)};
     dnnl_primitive_desc_t desc = NULL;
     dnnl_memory_desc_t plain;
 
     status = product_describe(&desc, &like, PACK_ROW_BLOCK, NULL, err);
     if (status != ST_OK) goto done;
     packed->layout = *dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0);
-    if (p->compute != COMPUTE_F32) {
-        status = pack_bf16(packed, p, kernels, err);
+    if (packed->form != FORM_F32) {
+        status = packed->form == FORM_ROUNDED ? pack_rounded(packed, p, kernels, err)
+                                              : pack_bf16(packed, p, kernels, err);
         goto done;
     }
     DNN(describe_plain(&plain, p, dnnl_f32));
@@ -223,7 +274,7 @@ status_t matmul_packed_create(struct packed **out, const struct pack_params *p,
     if (!packed) return error_set(err, ST_NO_MEMORY, "packed weights");
     packed->n_in = p->n_in;
     packed->n_out = p->n_out;
-    packed->compute = p->compute;
+    packed->form = form_of(p->compute, kernels);
     status = packed_fill(packed, p, kernels, err);
     if (status != ST_OK) {
         matmul_packed_destroy(packed);
@@ -290,6 +341,7 @@ void matmul_cache_destroy(struct matmul_cache *cache)
     if (cache->stream) (void)dnnl_stream_destroy(cache->stream);
     free(cache->hi);
     free(cache->lo);
+    free(cache->rounded);
     free(cache->scratch);
     free(cache);
 }
@@ -397,7 +449,7 @@ static struct product product_like(const struct packed *w, size_t ld_x, size_t l
                             .n_out = w->n_out,
                             .ld_x = ld_x,
                             .ld_y = ld_y,
-                            .type = w->compute == COMPUTE_F32 ? dnnl_f32 : dnnl_bf16};
+                            .type = type_of(w->form)};
 }
 
 static status_t split_reserve(struct matmul_cache *cache, size_t n_in, struct error *err)
@@ -406,10 +458,13 @@ static status_t split_reserve(struct matmul_cache *cache, size_t n_in, struct er
     if (n <= cache->n_split) return ST_OK;
     free(cache->hi);
     free(cache->lo);
+    free(cache->rounded);
     cache->n_split = 0;
     cache->hi = malloc(n * sizeof *cache->hi);
     cache->lo = malloc(n * sizeof *cache->lo);
-    if (!cache->hi || !cache->lo) return error_set(err, ST_NO_MEMORY, "bf16 rows");
+    cache->rounded = malloc(n * sizeof *cache->rounded);
+    if (!cache->hi || !cache->lo || !cache->rounded)
+        return error_set(err, ST_NO_MEMORY, "bf16 rows");
     cache->n_split = n;
     return ST_OK;
 }
@@ -419,7 +474,7 @@ static status_t run_split(struct matmul_cache *cache, const struct matmul_params
                           float *y, struct error *err)
 {
     const struct packed *w = p->weights;
-    const bool has_low = w->compute == COMPUTE_BF16X3;
+    const bool has_low = w->form == FORM_BF16X3;
     status_t status = split_reserve(cache, w->n_in, err);
     if (status != ST_OK) return status;
     for (size_t r = 0; r < cache->row_block; r++)
@@ -434,6 +489,20 @@ static status_t run_split(struct matmul_cache *cache, const struct matmul_params
     return run_block(cache, &want, w->parts[1], cache->hi, y, err);
 }
 
+/* y = x W for one block, x rounded to bf16 and multiplied in f32. */
+static status_t run_rounded(struct matmul_cache *cache, const struct matmul_params *p,
+                            const float *x, float *y, struct error *err)
+{
+    const struct packed *w = p->weights;
+    const struct product want = product_like(w, w->n_in, p->ld_y);
+    const status_t status = split_reserve(cache, w->n_in, err);
+    if (status != ST_OK) return status;
+    for (size_t r = 0; r < cache->row_block; r++)
+        round_to_bf16(cache->kernels, x + r * p->ld_x, w->n_in, cache->hi,
+                      cache->rounded + r * w->n_in);
+    return run_block(cache, &want, w->parts[0], cache->rounded, y, err);
+}
+
 status_t matmul_run(struct matmul_cache *cache, const struct matmul_params *p, struct error *err)
 {
     const struct packed *w = p->weights;
@@ -444,7 +513,9 @@ status_t matmul_run(struct matmul_cache *cache, const struct matmul_params *p, s
     for (size_t r = 0; r < p->n_rows && status == ST_OK; r += cache->row_block) {
         const float *x = p->x + r * p->ld_x;
         float *y = p->y + r * p->ld_y;
-        if (w->compute == COMPUTE_F32) {
+        if (w->form == FORM_ROUNDED) {
+            status = run_rounded(cache, p, x, y, err);
+        } else if (w->form == FORM_F32) {
             const struct product want = product_like(w, p->ld_x, p->ld_y);
             status = run_block(cache, &want, w->parts[0], x, y, err);
         } else {

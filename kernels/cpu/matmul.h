@@ -36,7 +36,7 @@ MUST_CHECK status_t matmul_run(struct matmul_cache *cache, const struct matmul_p
                                struct error *err);
 
 /* One block of row_block rows whose bf16 parts the caller has made: y = x_hi W. For weights
- * packed as COMPUTE_BF16. */
+ * packed as COMPUTE_BF16, with the kernels of AVX-512 (below it oneDNN has no such product). */
 MUST_CHECK status_t matmul_run_bf16(struct matmul_cache *cache, const struct packed *weights,
                                     const uint16_t *x_hi, float *y, size_t ld_y, struct error *err);
 

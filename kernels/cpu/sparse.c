@@ -75,7 +75,17 @@ static enum screen first_screen(const struct sparse *s, enum screen wanted)
 {
     if (wanted != SCREEN_AUTO) return wanted;
     if (s->panels) return SCREEN_INT8;
-    return cpu_has_bf16() ? SCREEN_BF16 : SCREEN_F32;
+    return s->kernels == &vector_kernels_avx512 && cpu_has_bf16() ? SCREEN_BF16 : SCREEN_F32;
+}
+
+static status_t check_screen(const struct sparse *s, enum screen screen, struct error *err)
+{
+    if ((unsigned)screen >= SCREEN_N) return error_set(err, ST_BAD_INPUT, "no such screen");
+    if (screen == SCREEN_INT8 && !s->panels)
+        return error_set(err, ST_UNSUPPORTED, "screen int8 needs AVX512-VNNI");
+    if (screen == SCREEN_BF16 && s->kernels != &vector_kernels_avx512)
+        return error_set(err, ST_UNSUPPORTED, "screen bf16 needs AVX-512");
+    return ST_OK;
 }
 
 /* One bit per feature that the caller wants. */
@@ -101,16 +111,15 @@ static status_t encoder_init(struct sparse_encoder *e, const struct sparse_encod
                              struct error *err)
 {
     const struct sparse *s = p->sparse;
-    if ((unsigned)p->screen >= SCREEN_N || (p->screen == SCREEN_INT8 && !s->panels))
-        return error_set(err, ST_UNSUPPORTED, "screen %s needs AVX512-VNNI",
-                         screen_name(p->screen));
+    status_t status = check_screen(s, p->screen, err);
+    if (status != ST_OK) return status;
     if (e->row_block > SPARSE_BLOCK)
         return error_set(err, ST_TOO_LARGE, "row block %zu is over %d", e->row_block, SPARSE_BLOCK);
     e->sparse = s;
     e->n_block = SPARSE_BLOCK / e->row_block * e->row_block;
     e->wanted = p->screen;
     e->screen = first_screen(s, p->screen);
-    status_t status = select_features(e, p, err);
+    status = select_features(e, p, err);
     if (status == ST_OK) status = alloc_scratch(e, err);
     if (status == ST_OK) status = refiner_init(&e->refiner, s, e->selected, err);
     return status;

@@ -194,6 +194,7 @@ static size_t check_problem(const struct problem *p, enum cpu_isa isa, enum scre
 static bool can_screen(enum cpu_isa isa, enum screen screen)
 {
     if (cpu_isa_detect(isa) != isa) return false;
+    if (screen == SCREEN_BF16) return isa == CPU_ISA_AVX512;
     return screen != SCREEN_INT8 || (isa == CPU_ISA_AVX512 && cpu_has_vnni());
 }
 
@@ -427,6 +428,25 @@ Test(kernels_sparse, names_the_token_that_is_not_finite)
         close_encoder(&e);
         free(p.memory);
     }
+}
+
+Test(kernels_sparse, refuses_a_screen_that_the_instruction_set_lacks)
+{
+    struct problem p = make_problem(PLAIN, 4, 40, 1);
+    static const enum screen SCREENS[] = {SCREEN_INT8, SCREEN_BF16};
+    for (size_t i = 0; i < 2; i++) {
+        const struct vector_kernels *kernels = vector_kernels_of(CPU_ISA_PLAIN);
+        struct encoder e;
+        open_encoder(&e, &p.params, CPU_ISA_PLAIN, SCREEN_AUTO);
+        struct sparse_encoder *encoder = NULL;
+        const struct sparse_encoder_params params = {.sparse = e.sparse, .screen = SCREENS[i]};
+        cr_expect_eq(sparse_encoder_open(&encoder, &params, e.matmul, 64, kernels, &e.err),
+                     ST_UNSUPPORTED);
+        cr_expect(strstr(e.err.text, screen_name(SCREENS[i])), "%s", e.err.text);
+        cr_expect_null(encoder);
+        close_encoder(&e);
+    }
+    free(p.memory);
 }
 
 Test(kernels_sparse, refuses_parameters_that_contradict)
