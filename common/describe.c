@@ -17,16 +17,17 @@ static char *facts_to_json(const struct description *description)
     json_t *targets = json_array();
     for (size_t i = 0; i < description->n_targets; i++)
         (void)json_array_append_new(
-            targets, json_pack("{s:I, s:b}", "n_features",
+            targets, json_pack("{s:I, s:b, s:s}", "n_features",
                                (json_int_t)description->targets[i].n_features, "is_signed",
-                               (int)description->targets[i].is_signed));
+                               (int)description->targets[i].is_signed, "fingerprint",
+                               description->targets[i].fingerprint));
     json_t *root = json_pack(
-        "{s:{s:s s:I s:I s:I s:I s:o s:o s:b} s:o}", "model", "family", description->family,
+        "{s:{s:s s:I s:I s:I s:I s:o s:o s:b s:s} s:o}", "model", "family", description->family,
         "n_layers", (json_int_t)description->n_layers, "d_model",
         (json_int_t)description->d_model, "n_vocab", (json_int_t)description->n_vocab,
         "n_positions", (json_int_t)description->n_positions, "bos", json_id(description->bos),
-        "eos", json_id(description->eos), "adds_bos", (int)description->adds_bos, "targets",
-        targets);
+        "eos", json_id(description->eos), "adds_bos", (int)description->adds_bos, "fingerprint",
+        description->fingerprint, "targets", targets);
     char *text = root ? json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     json_decref(root);
     return text;
@@ -72,6 +73,17 @@ static bool read_id(const json_t *object, const char *key, uint32_t *out)
     return true;
 }
 
+/* 64 lower-case hexadecimal digits; or "" where that is allowed. */
+static bool read_fingerprint(const json_t *object, bool may_be_empty, char out[HASH_HEX_SIZE])
+{
+    const char *text = json_string_value(json_object_get(object, "fingerprint"));
+    if (!text) return false;
+    const size_t n = strspn(text, "0123456789abcdef");
+    if (text[n] || (n != HASH_HEX_SIZE - 1 && !(may_be_empty && n == 0))) return false;
+    memcpy(out, text, n + 1);
+    return true;
+}
+
 static bool read_model(const json_t *model, struct description *out)
 {
     const char *family = json_string_value(json_object_get(model, "family"));
@@ -79,7 +91,8 @@ static bool read_model(const json_t *model, struct description *out)
     if (!family || !json_is_boolean(adds_bos)) return false;
     (void)snprintf(out->family, sizeof out->family, "%s", family);
     out->adds_bos = json_is_true(adds_bos);
-    return read_u64(model, "n_layers", &out->n_layers) &&
+    return read_fingerprint(model, false, out->fingerprint) &&
+           read_u64(model, "n_layers", &out->n_layers) &&
            read_u64(model, "d_model", &out->d_model) && read_u64(model, "n_vocab", &out->n_vocab) &&
            read_u64(model, "n_positions", &out->n_positions) && read_id(model, "bos", &out->bos) &&
            read_id(model, "eos", &out->eos);
@@ -93,10 +106,11 @@ static bool read_targets(const json_t *targets, struct description *out)
         const json_t *target = json_array_get(targets, i);
         uint64_t n;
         if (!read_u64(target, "n_features", &n) || n == 0 || n > UINT32_MAX ||
-            !json_is_boolean(json_object_get(target, "is_signed")))
+            !json_is_boolean(json_object_get(target, "is_signed")) ||
+            !read_fingerprint(target, true, out->targets[i].fingerprint))
             return false;
-        out->targets[i] = (struct describe_target){
-            (uint32_t)n, json_is_true(json_object_get(target, "is_signed"))};
+        out->targets[i].n_features = (uint32_t)n;
+        out->targets[i].is_signed = json_is_true(json_object_get(target, "is_signed"));
     }
     return true;
 }

@@ -3,8 +3,10 @@
  *
  *   one zstd frame of parts (wire.h): part 0 JSON, parts 1.. the token texts by id
  *   {"model":   {"family":TEXT, "n_layers":N, "d_model":N, "n_vocab":N, "n_positions":N,
- *                "bos":ID|null, "eos":ID|null, "adds_bos":BOOL},
- *    "targets": [{"n_features":N, "is_signed":BOOL}]}
+ *                "bos":ID|null, "eos":ID|null, "adds_bos":BOOL, "fingerprint":HEX},
+ *    "targets": [{"n_features":N, "is_signed":BOOL, "fingerprint":HEX or ""}]}
+ *
+ * A fingerprint is the SHA-256 of what was read (worker/model/fingerprint.h): it names evidence.
  *
  * Any thread. */
 #ifndef COMMON_DESCRIBE_H
@@ -12,6 +14,7 @@
 
 #include "common/buffer.h"
 #include "common/error.h"
+#include "common/hash.h"
 #include "common/wire.h"
 
 #include <stdbool.h>
@@ -23,6 +26,7 @@ enum { DESCRIBE_MAX_TARGETS = 64, DESCRIBE_MAX_BYTES = 256 * 1024 * 1024 };
 struct describe_target {
     uint32_t n_features; /* of the dictionary, or units of the hook point */
     bool is_signed;      /* two slots per unit, + and - (neurons, residual dimensions) */
+    char fingerprint[HASH_HEX_SIZE]; /* of the dictionary; "" without one */
 };
 
 struct description {
@@ -30,6 +34,7 @@ struct description {
     uint64_t n_layers, d_model, n_vocab, n_positions;
     uint32_t bos, eos; /* UINT32_MAX: none */
     bool adds_bos;
+    char fingerprint[HASH_HEX_SIZE]; /* of the model */
     size_t n_targets;
     struct describe_target targets[DESCRIBE_MAX_TARGETS];
     size_t n_tokens;

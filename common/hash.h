@@ -6,6 +6,8 @@
 #ifndef COMMON_HASH_H
 #define COMMON_HASH_H
 
+#include "common/error.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +15,15 @@ enum { HASH_HEX_SIZE = 65 };
 
 /* Lower-case hex SHA-256 of the bytes, NUL-terminated, into out[HASH_HEX_SIZE]; returns out. */
 char *hash_sha256_hex(const void *bytes, size_t n_bytes, char out[HASH_HEX_SIZE]);
+
+/* The same of bytes that come in pieces. The owner destroys it. */
+struct hash_stream;
+MUST_CHECK status_t hash_stream_create(struct hash_stream **out, struct error *err);
+MUST_CHECK status_t hash_stream_add(struct hash_stream *stream, const void *bytes, size_t n_bytes,
+                                    struct error *err);
+MUST_CHECK status_t hash_stream_hex(struct hash_stream *stream, char out[HASH_HEX_SIZE],
+                                    struct error *err); /* ends the stream */
+void hash_stream_destroy(struct hash_stream **stream); /* NULL-safe */
 
 static inline uint64_t hash_mix64(uint64_t x)
 {

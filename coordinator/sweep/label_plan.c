@@ -7,13 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* By content, not by path: a model that was trained again has other evidence. */
 static uint64_t target_key(const struct label_run *run, size_t index)
 {
     const struct sweep_target *target = &run->sweep->spec->targets[index];
-    char name[4096];
-    const int n = snprintf(name, sizeof name, "%s|%s|%s|%s", run->sweep->spec->model,
-                           target->hook, target->dictionary ? target->dictionary : "",
-                           sweep_units_name(target->units));
+    char name[512];
+    const int n = snprintf(name, sizeof name, "%s|%s|%s|%s", run->description.fingerprint,
+                           run->description.targets[index].fingerprint,
+                           sweep_units_name(target->units), target->hook);
     const size_t n_name = n > 0 && (size_t)n < sizeof name ? (size_t)n : sizeof name - 1;
     const struct feature_set *set = &run->targets[index].captured;
     return hash_mix64(hash_name64(name, n_name) ^

@@ -31,6 +31,8 @@ static void add_capture_target(const struct label_run *run, size_t index, json_t
     char key[24];
     (void)snprintf(key, sizeof key, "%016llx", (unsigned long long)target->key);
     (void)json_object_set_new(json, "key", json_string(key));
+    (void)json_object_set_new(json, "fingerprint",
+                              json_string(run->description.targets[index].fingerprint));
     (void)json_object_set_new(json, "n_slots", json_integer(target->n_slots));
     char *ranges = number_ranges_write(target->captured.features, target->captured.n);
     if (ranges) (void)json_object_set_new(json, "features", json_string(ranges));
@@ -65,6 +67,9 @@ char *label_spec_json(const struct label_run *run, enum task_kind kind)
     const struct sweep_spec *spec = run->sweep->spec;
     json_t *root = json_pack("{s:s s:s s:s}", "kind", task_kind_name(kind), "model", spec->model,
                              "compute", sweep_compute_name(spec->compute));
+    if (kind != TASK_DESCRIBE) /* the weights that were described, or none */
+        (void)json_object_set_new(root, "fingerprint",
+                                  json_string(run->description.fingerprint));
     if (kind == TASK_DESCRIBE || kind == TASK_CAPTURE)
         (void)json_object_set_new(root, "targets", json_targets(run, kind == TASK_CAPTURE));
     if (kind == TASK_CAPTURE) {

@@ -65,7 +65,11 @@ static status_t open_dictionary(struct capture_target *self, const json_t *spec,
                                 const char *hook, struct error *err)
 {
     const char *directory;
+    const char *planned = json_string_value(json_object_get(spec, "fingerprint"));
     status_t status = spec_text(spec, "dictionary", &directory, err);
+    if (status == ST_OK)
+        status = model_cache_check_fingerprint(self->models, directory, planned ? planned : "",
+                                               err);
     if (status == ST_OK)
         status = model_cache_dictionary(self->models, directory, &self->dictionary, err);
     if (status == ST_OK) status = check_dictionary(self, hook, err);
@@ -164,7 +168,8 @@ struct hook_point capture_target_hook(const struct capture_target *target)
 
 struct describe_target capture_target_describe(const struct capture_target *target)
 {
-    return (struct describe_target){target->n_features, target->kind == TARGET_SIGNED};
+    return (struct describe_target){.n_features = target->n_features,
+                                    .is_signed = target->kind == TARGET_SIGNED};
 }
 
 uint32_t capture_target_n_slots(const struct capture_target *target)

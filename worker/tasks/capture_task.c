@@ -1,8 +1,8 @@
 /* capture: a unit of tokens -> the evidence partial of every target, from one forward pass.
  *
- * Spec: {"kind":"capture","model":DIR,"compute":C,"n_rows":N,"n_ctx":N,
- *        "limits":[{...} per split], "targets":[{"hook","units","dictionary","features",
- *        "key","n_slots"}]}
+ * Spec: {"kind":"capture","model":DIR,"fingerprint":HEX,"compute":C,"n_rows":N,"n_ctx":N,
+ *        "limits":[{...} per split], "targets":[{"hook","units","dictionary","fingerprint",
+ *        "features","key","n_slots"}]}
  * Lease, shared part: parts (wire.h), for each target: frozen values (zstd, may be empty), then
  * the cut-offs of each split (zstd, may be empty). Result: zstd of parts, one partial a target. */
 #include "worker/tasks/task_handler.h"
@@ -141,6 +141,16 @@ static status_t open_targets(struct capture_task *task, const json_t *spec, stru
     return status;
 }
 
+static status_t check_fingerprint(const struct task_environment *environment, const json_t *spec,
+                                  const char *directory, struct error *err)
+{
+    const char *planned;
+    const status_t status = spec_text(spec, "fingerprint", &planned, err);
+    return status == ST_OK ? model_cache_check_fingerprint(environment->models, directory, planned,
+                                                           err)
+                           : status;
+}
+
 static status_t open_model(struct capture_task *task, const struct task_environment *environment,
                            const json_t *spec, struct error *err)
 {
@@ -149,6 +159,7 @@ static status_t open_model(struct capture_task *task, const struct task_environm
     status_t status = spec_text(spec, "model", &directory, err);
     if (status == ST_OK) status = spec_text(spec, "compute", &compute_text, err);
     if (status == ST_OK) status = compute_parse(compute_text, &compute, err);
+    if (status == ST_OK) status = check_fingerprint(environment, spec, directory, err);
     if (status == ST_OK) status = spec_count(spec, "n_rows", 1, 65536, &task->n_rows, err);
     if (status == ST_OK) status = spec_count(spec, "n_ctx", 1, 1 << 20, &task->n_ctx, err);
     if (status == ST_OK)

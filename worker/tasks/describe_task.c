@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct describe_task {
     struct model_cache *models;
@@ -17,6 +18,7 @@ struct describe_task {
     struct tokenizer *tokenizer;
     size_t n_targets;
     struct describe_target targets[DESCRIBE_MAX_TARGETS];
+    char fingerprint[HASH_HEX_SIZE]; /* of the model */
 };
 
 static void describe_close(void *context)
@@ -25,6 +27,15 @@ static void describe_close(void *context)
     tokenizer_close(&task->tokenizer);
     if (task->model) model_cache_release_model(task->models, task->model);
     free(task);
+}
+
+static status_t read_fingerprint(struct describe_task *task, const json_t *target, size_t index,
+                                 struct error *err)
+{
+    const char *directory = json_string_value(json_object_get(target, "dictionary"));
+    return directory ? model_cache_fingerprint(task->models, directory,
+                                               task->targets[index].fingerprint, err)
+                     : ST_OK;
 }
 
 static status_t read_targets(struct describe_task *task, const json_t *spec, struct error *err)
@@ -43,6 +54,8 @@ static status_t read_targets(struct describe_task *task, const json_t *spec, str
         if (status != ST_OK) return error_wrap(err, "targets[%zu]", i);
         task->targets[i] = capture_target_describe(target);
         capture_target_close(&target);
+        status = read_fingerprint(task, json_array_get(targets, i), i, err);
+        if (status != ST_OK) return error_wrap(err, "targets[%zu]", i);
     }
     return ST_OK;
 }
@@ -56,6 +69,8 @@ static status_t open_all(struct describe_task *task, const json_t *spec, struct 
     if (status == ST_OK) status = compute_parse(compute_text, &compute, err);
     if (status == ST_OK)
         status = model_cache_model(task->models, directory, compute, &task->model, err);
+    if (status == ST_OK)
+        status = model_cache_fingerprint(task->models, directory, task->fingerprint, err);
     if (status == ST_OK) status = tokenizer_open(&task->tokenizer, directory, err);
     return status == ST_OK ? read_targets(task, spec, err) : status;
 }
@@ -111,6 +126,7 @@ static status_t describe_run(void *context, uint64_t unit, struct wire_text payl
                                       .eos = UINT32_MAX,
                                       .n_targets = task->n_targets};
     (void)snprintf(description.family, sizeof description.family, "%s", config->family->name);
+    memcpy(description.fingerprint, task->fingerprint, sizeof description.fingerprint);
     (void)tokenizer_bos(task->tokenizer, &description.bos);
     (void)tokenizer_eos(task->tokenizer, &description.eos);
     description.adds_bos = tokenizer_adds_bos(task->tokenizer);

@@ -4,13 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CACHE_SLOTS = 8 };
+enum { CACHE_SLOTS = 8, FINGERPRINTS_KEPT = 32 };
 
 struct entry {
     struct model *model;           /* one of the two */
     struct dictionary *dictionary;
+    uint64_t stamp; /* of its files when it was opened */
     size_t n_users;
     uint64_t last_used;
+};
+
+struct known_fingerprint {
+    char *directory; /* owned; NULL: empty */
+    uint64_t stamp;
+    char hex[HASH_HEX_SIZE];
 };
 
 struct model_cache {
@@ -18,12 +25,16 @@ struct model_cache {
     struct backend *backend;
     uint64_t clock;
     struct entry entries[CACHE_SLOTS];
+    pthread_mutex_t fingerprint_lock; /* held while files are read, not while models are opened */
+    struct known_fingerprint fingerprints[FINGERPRINTS_KEPT]; /* ring */
+    size_t next_fingerprint;
 };
 
 status_t model_cache_create(struct model_cache **out, struct backend *backend, struct error *err)
 {
     struct model_cache *cache = calloc(1, sizeof *cache);
-    if (!cache || pthread_mutex_init(&cache->lock, NULL) != 0) {
+    if (!cache || pthread_mutex_init(&cache->lock, NULL) != 0 ||
+        pthread_mutex_init(&cache->fingerprint_lock, NULL) != 0) {
         free(cache);
         return error_set(err, ST_NO_MEMORY, "model cache");
     }
@@ -43,6 +54,8 @@ void model_cache_destroy(struct model_cache **cache)
 {
     if (!*cache) return;
     for (size_t i = 0; i < CACHE_SLOTS; i++) empty(&(*cache)->entries[i]);
+    for (size_t i = 0; i < FINGERPRINTS_KEPT; i++) free((*cache)->fingerprints[i].directory);
+    (void)pthread_mutex_destroy(&(*cache)->fingerprint_lock);
     (void)pthread_mutex_destroy(&(*cache)->lock);
     free(*cache);
     *cache = NULL;
@@ -68,22 +81,24 @@ static struct entry *find_room(struct model_cache *cache)
 }
 
 static struct entry *find_model(struct model_cache *cache, const char *directory,
-                                enum compute compute)
+                                enum compute compute, uint64_t stamp)
 {
     for (size_t i = 0; i < CACHE_SLOTS; i++) {
         struct entry *entry = &cache->entries[i];
-        if (entry->model && model_compute(entry->model) == compute &&
+        if (entry->model && entry->stamp == stamp && model_compute(entry->model) == compute &&
             strcmp(model_directory(entry->model), directory) == 0)
             return entry;
     }
     return NULL;
 }
 
-static struct entry *find_dictionary(struct model_cache *cache, const char *directory)
+static struct entry *find_dictionary(struct model_cache *cache, const char *directory,
+                                     uint64_t stamp)
 {
     for (size_t i = 0; i < CACHE_SLOTS; i++) {
         struct entry *entry = &cache->entries[i];
-        if (entry->dictionary && strcmp(dictionary_directory(entry->dictionary), directory) == 0)
+        if (entry->dictionary && entry->stamp == stamp &&
+            strcmp(dictionary_directory(entry->dictionary), directory) == 0)
             return entry;
     }
     return NULL;
@@ -95,17 +110,26 @@ static void use(struct model_cache *cache, struct entry *entry)
     entry->last_used = ++cache->clock;
 }
 
+/* 0 if it cannot be read: then opening it will say why. */
+static uint64_t read_stamp(const char *directory)
+{
+    uint64_t stamp = 0;
+    return fingerprint_stamp(directory, &stamp, NULL) == ST_OK ? stamp : 0;
+}
+
 /* Each opening function below runs with the lock held. */
 static status_t open_model(struct model_cache *cache, const char *directory,
                            enum compute compute, struct model **out, struct error *err)
 {
-    struct entry *entry = find_model(cache, directory, compute);
+    const uint64_t stamp = read_stamp(directory);
+    struct entry *entry = find_model(cache, directory, compute, stamp);
     if (!entry) {
         entry = find_room(cache);
         if (!entry) return error_set(err, ST_BUSY, "%d models are in use", CACHE_SLOTS);
         const status_t status =
             model_open(&entry->model, directory, cache->backend, compute, err);
         if (status != ST_OK) return status;
+        entry->stamp = stamp;
     }
     use(cache, entry);
     *out = entry->model;
@@ -115,7 +139,8 @@ static status_t open_model(struct model_cache *cache, const char *directory,
 static status_t open_dictionary(struct model_cache *cache, const char *directory,
                                 struct dictionary **out, struct error *err)
 {
-    struct entry *entry = find_dictionary(cache, directory);
+    const uint64_t stamp = read_stamp(directory);
+    struct entry *entry = find_dictionary(cache, directory, stamp);
     if (!entry) {
         entry = find_room(cache);
         if (!entry) return error_set(err, ST_BUSY, "%d dictionaries are in use", CACHE_SLOTS);
@@ -123,6 +148,7 @@ static status_t open_dictionary(struct model_cache *cache, const char *directory
                                                  .backend = cache->backend};
         const status_t status = dictionary_open(&entry->dictionary, &params, err);
         if (status != ST_OK) return status;
+        entry->stamp = stamp;
     }
     use(cache, entry);
     *out = entry->dictionary;
@@ -161,4 +187,67 @@ void model_cache_release_dictionary(struct model_cache *cache, struct dictionary
     for (size_t i = 0; i < CACHE_SLOTS; i++)
         if (cache->entries[i].dictionary == dictionary) cache->entries[i].n_users--;
     (void)pthread_mutex_unlock(&cache->lock);
+}
+
+/* --- fingerprints -------------------------------------------------------------------------- */
+
+static const struct known_fingerprint *find_fingerprint(const struct model_cache *cache,
+                                                        const char *directory, uint64_t stamp)
+{
+    for (size_t i = 0; i < FINGERPRINTS_KEPT; i++) {
+        const struct known_fingerprint *known = &cache->fingerprints[i];
+        if (known->directory && known->stamp == stamp && strcmp(known->directory, directory) == 0)
+            return known;
+    }
+    return NULL;
+}
+
+static void keep_fingerprint(struct model_cache *cache, const char *directory, uint64_t stamp,
+                             const char hex[HASH_HEX_SIZE])
+{
+    char *copy = strdup(directory);
+    if (!copy) return; /* read again next time */
+    struct known_fingerprint *known = &cache->fingerprints[cache->next_fingerprint];
+    cache->next_fingerprint = (cache->next_fingerprint + 1) % FINGERPRINTS_KEPT;
+    free(known->directory);
+    known->directory = copy;
+    known->stamp = stamp;
+    memcpy(known->hex, hex, HASH_HEX_SIZE);
+}
+
+static status_t look_up(struct model_cache *cache, const char *directory,
+                        char out[HASH_HEX_SIZE], struct error *err)
+{
+    uint64_t stamp;
+    status_t status = fingerprint_stamp(directory, &stamp, err);
+    if (status != ST_OK) return status;
+    const struct known_fingerprint *known = find_fingerprint(cache, directory, stamp);
+    if (known) {
+        memcpy(out, known->hex, HASH_HEX_SIZE);
+        return ST_OK;
+    }
+    status = fingerprint_compute(directory, out, err);
+    if (status == ST_OK) keep_fingerprint(cache, directory, stamp, out);
+    return status;
+}
+
+status_t model_cache_fingerprint(struct model_cache *cache, const char *directory,
+                                 char out[HASH_HEX_SIZE], struct error *err)
+{
+    (void)pthread_mutex_lock(&cache->fingerprint_lock);
+    const status_t status = look_up(cache, directory, out, err);
+    (void)pthread_mutex_unlock(&cache->fingerprint_lock);
+    return status;
+}
+
+status_t model_cache_check_fingerprint(struct model_cache *cache, const char *directory,
+                                       const char *wanted, struct error *err)
+{
+    char hex[HASH_HEX_SIZE];
+    if (!wanted[0]) return ST_OK;
+    const status_t status = model_cache_fingerprint(cache, directory, hex, err);
+    if (status != ST_OK || strcmp(hex, wanted) == 0) return status;
+    return error_set(err, ST_BAD_INPUT,
+                     "%s here is not what the sweep was planned with (%.8s, planned %.8s): it was "
+                     "written again, or hosts differ", directory, hex, wanted);
 }

@@ -1,10 +1,11 @@
 /* tokenize: texts of documents -> token ids, without special tokens (rows get theirs from the
- * plan). Spec: {"kind":"tokenize","model":DIR}. */
+ * plan). Spec: {"kind":"tokenize","model":DIR,"fingerprint":HEX}. */
 #include "worker/tasks/task_handler.h"
 
 #include "common/token_batch.h"
 #include "worker/model/token_list.h"
 #include "worker/model/tokenizer.h"
+#include "worker/tasks/model_cache.h"
 #include "worker/tasks/spec.h"
 
 #include <stdlib.h>
@@ -19,7 +20,11 @@ static status_t tokenize_open(void **out, const struct task_environment *environ
                               const json_t *spec, struct error *err)
 {
     const char *directory;
+    const char *planned;
     status_t status = spec_text(spec, "model", &directory, err);
+    if (status == ST_OK) status = spec_text(spec, "fingerprint", &planned, err);
+    if (status == ST_OK)
+        status = model_cache_check_fingerprint(environment->models, directory, planned, err);
     if (status != ST_OK) return status;
     struct tokenize_task *task = calloc(1, sizeof *task);
     if (!task) return error_set(err, ST_NO_MEMORY, "tokenize task");

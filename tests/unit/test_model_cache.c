@@ -1,0 +1,92 @@
+/* Models that are open are shared, counted, and closed only when nobody uses them. */
+#include "worker/tasks/model_cache.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct backend *backend;
+static struct model_cache *cache;
+static struct error err;
+
+static void set_up(void)
+{
+    cr_assert_eq(backend_open_cpu(&backend, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(model_cache_create(&cache, backend, &err), ST_OK);
+}
+
+static void tear_down(void)
+{
+    model_cache_destroy(&cache);
+    backend_close(&backend);
+}
+
+TestSuite(model_cache, .init = set_up, .fini = tear_down, .timeout = 60);
+
+static struct model *open_model(enum compute compute)
+{
+    struct model *model = NULL;
+    cr_assert_eq(model_cache_model(cache, "config/demo/model", compute, &model, &err), ST_OK,
+                 "%s", err.text);
+    return model;
+}
+
+Test(model_cache, shares_a_model_and_keeps_it_open)
+{
+    struct model *first = open_model(COMPUTE_F32), *second = open_model(COMPUTE_F32);
+    cr_expect_eq(first, second);
+    model_cache_release_model(cache, first);
+    model_cache_release_model(cache, second);
+    cr_expect_eq(open_model(COMPUTE_F32), first, "still open");
+    model_cache_release_model(cache, first);
+}
+
+Test(model_cache, another_precision_is_another_model)
+{
+    struct model *f32 = open_model(COMPUTE_F32), *bf16 = open_model(COMPUTE_BF16);
+    cr_expect_neq(f32, bf16);
+    cr_expect_eq(model_compute(bf16), COMPUTE_BF16);
+    model_cache_release_model(cache, f32);
+    model_cache_release_model(cache, bf16);
+}
+
+Test(model_cache, a_missing_model_leaves_no_entry)
+{
+    struct model *model = NULL;
+    for (int i = 0; i < 20; i++) {
+        error_clear(&err);
+        cr_assert_neq(model_cache_model(cache, "/nowhere", COMPUTE_F32, &model, &err), ST_OK);
+        cr_assert(strstr(err.text, "/nowhere"), "%s", err.text);
+    }
+    error_clear(&err);
+    model_cache_release_model(cache, open_model(COMPUTE_F32));
+}
+
+/* Nine copies of a dictionary under nine names: more than the cache holds. */
+Test(model_cache, closes_the_one_unused_for_longest_and_never_one_in_use)
+{
+    enum { N = 9 };
+    char root[] = "/tmp/model-cache-XXXXXX", command[160], path[80];
+    struct dictionary *open[N] = {NULL};
+    cr_assert_not_null(mkdtemp(root));
+    for (int i = 0; i < N; i++) {
+        (void)snprintf(command, sizeof command, "cp -r config/demo/sae %s/%d", root, i);
+        cr_assert_eq(system(command), 0);
+    }
+    for (int i = 0; i < N; i++) {
+        (void)snprintf(path, sizeof path, "%s/%d", root, i);
+        error_clear(&err);
+        const status_t status = model_cache_dictionary(cache, path, &open[i], &err);
+        cr_expect_eq(status, i < N - 1 ? ST_OK : ST_BUSY, "%s", err.text);
+    }
+    model_cache_release_dictionary(cache, open[3]);
+    error_clear(&err);
+    (void)snprintf(path, sizeof path, "%s/%d", root, N - 1);
+    cr_expect_eq(model_cache_dictionary(cache, path, &open[3], &err), ST_OK, "%s", err.text);
+    (void)snprintf(path, sizeof path, "%s/0", root);
+    cr_expect_str_eq(dictionary_directory(open[0]), path);
+    for (int i = 0; i < N - 1; i++) model_cache_release_dictionary(cache, open[i]);
+    (void)snprintf(command, sizeof command, "rm -rf %s", root);
+    cr_expect_eq(system(command), 0);
+}
