@@ -25,7 +25,7 @@ static status_t open_regular(const char *path, size_t max_bytes, int *fd, size_t
                              struct error *err)
 {
     struct stat info;
-    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not wait */
     if (*fd < 0)
         return error_set(err, errno == ENOENT ? ST_NOT_FOUND : ST_IO, "open %s: %s", path,
                          strerror(errno));
@@ -107,6 +107,9 @@ status_t file_make_directories(const char *path, struct error *err)
         if (mkdir(partial, 0755) != 0 && errno != EEXIST)
             return error_set(err, ST_IO, "mkdir %s: %s", partial, strerror(errno));
     }
+    struct stat info;
+    if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode))
+        return error_set(err, ST_IO, "mkdir %s: something else is there", path);
     return ST_OK;
 }
 
