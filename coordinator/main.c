@@ -260,7 +260,7 @@ static status_t run(struct coordinator *self, struct error *err)
         const status_t status = run_once(self, &problem);
         note_store(self, status != ST_UNREACHABLE, &problem);
         if (status == ST_CONFLICT) return error_set(err, status, "%s", problem.text);
-        if (status == ST_UNREACHABLE) pause_ms(RETRY_MS);
+        if (status == ST_UNREACHABLE) dispatcher_listen(self->dispatcher, RETRY_MS);
         if (status != ST_OK && status != ST_UNREACHABLE) {
             log_event(LOG_ERROR, "loop", LOG_TEXT("error", problem.text));
             pause_ms(STEP_MS);

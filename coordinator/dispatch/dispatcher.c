@@ -176,19 +176,33 @@ status_t dispatcher_end_task(struct dispatcher *dispatcher, struct task *task, s
     return dispatcher_forget_keys(dispatcher, task->id, err);
 }
 
-status_t dispatcher_step(struct dispatcher *dispatcher, int timeout_ms, int wake_fd,
-                         struct error *err)
+static status_t wait_for_messages(struct dispatcher *dispatcher, int timeout_ms, int wake_fd,
+                                  struct error *err)
 {
     zmq_pollitem_t items[] = {
         {.socket = dispatcher->router, .events = ZMQ_POLLIN},
         {.socket = dispatcher->monitor, .events = ZMQ_POLLIN},
         {.fd = wake_fd, .events = ZMQ_POLLIN},
     };
-    if (dispatcher->n_reads) timeout_ms = 0;
     if (zmq_poll(items, wake_fd >= 0 ? 3 : 2, timeout_ms) < 0 && errno != EINTR)
         return error_set(err, ST_INTERNAL, "poll: %s", zmq_strerror(errno));
     dispatcher_read_monitor(dispatcher);
-    status_t status = dispatcher_reopen_tasks(dispatcher, err);
+    return ST_OK;
+}
+
+void dispatcher_listen(struct dispatcher *dispatcher, int timeout_ms)
+{
+    struct error ignored = {0};
+    if (wait_for_messages(dispatcher, timeout_ms, -1, &ignored) == ST_OK)
+        (void)!dispatcher_receive_all(dispatcher, &ignored);
+}
+
+status_t dispatcher_step(struct dispatcher *dispatcher, int timeout_ms, int wake_fd,
+                         struct error *err)
+{
+    status_t status =
+        wait_for_messages(dispatcher, dispatcher->n_reads ? 0 : timeout_ms, wake_fd, err);
+    if (status == ST_OK) status = dispatcher_reopen_tasks(dispatcher, err);
     if (status == ST_OK) status = dispatcher_receive_all(dispatcher, err);
     if (status == ST_OK) status = dispatcher_read_results(dispatcher, err);
     if (status == ST_OK) status = dispatcher_expire(dispatcher, err);

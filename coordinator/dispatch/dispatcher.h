@@ -80,6 +80,9 @@ void dispatcher_forget_task(struct dispatcher *dispatcher, struct task *task);
 MUST_CHECK status_t dispatcher_step(struct dispatcher *dispatcher, int timeout_ms, int wake_fd,
                                     struct error *err);
 
+/* While Redis is away: wait up to timeout_ms, hear workers and answer clients, decide nothing. */
+void dispatcher_listen(struct dispatcher *dispatcher, int timeout_ms);
+
 /* Grant what can be granted now, without waiting for the next step: called when tasks were added
  * outside of it, so that an idle cluster starts a sweep at once. */
 MUST_CHECK status_t dispatcher_grant(struct dispatcher *dispatcher, struct error *err);

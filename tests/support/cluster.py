@@ -268,12 +268,15 @@ class Cluster:
         return {row["name"]: row for row in self.json("workers")["workers"]}
 
     def metrics(self):
-        """The coordinator's counters that have no label."""
+        """The coordinator's numbers that have no label."""
         address = (self.data / "http-address").read_text()
         with urllib.request.urlopen(address.rstrip("/") + "/metrics") as answer:
             lines = answer.read().decode().splitlines()
         return {line.split()[0]: float(line.split()[1])
                 for line in lines if line and line[0] != "#" and "{" not in line}
+
+    def store_is_up(self):
+        return self.metrics()["interp_store_up"] == 1
 
     # ---- what a sweep left --------------------------------------------------------------
     def canonical(self, sweep):

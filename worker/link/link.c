@@ -394,21 +394,28 @@ static status_t receive_all(struct link *link, struct error *err)
 
 /* --- life ---------------------------------------------------------------------------------- */
 
+/* Pings find a coordinator that hangs, so that the connection is made anew: a standby may answer
+ * at the same address by then. */
+static status_t set_options(void *dealer, struct error *err)
+{
+    static const int options[][2] = {
+        {ZMQ_LINGER, 500},          {ZMQ_RECONNECT_IVL, 50},  {ZMQ_RECONNECT_IVL_MAX, 1000},
+        {ZMQ_IMMEDIATE, 1},         {ZMQ_HEARTBEAT_IVL, 1000}, {ZMQ_HEARTBEAT_TIMEOUT, 3000},
+    };
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+        if (zmq_setsockopt(dealer, options[i][0], &options[i][1], sizeof options[i][1]) != 0)
+            return error_set(err, ST_INTERNAL, "socket options: %s", zmq_strerror(errno));
+    return transport_limit_messages(dealer, err);
+}
+
 static status_t open_sockets(struct link *link, struct error *err)
 {
-    const int linger = 500, reconnect_ms = 50, reconnect_max_ms = 1000, immediate = 1;
     link->zmq_context = zmq_ctx_new();
     link->dealer = zmq_socket(link->zmq_context, ZMQ_DEALER);
     link->reports = zmq_socket(link->zmq_context, ZMQ_PULL);
     if (!link->dealer || !link->reports || zmq_bind(link->reports, reports_address) != 0)
         return error_set(err, ST_INTERNAL, "sockets: %s", zmq_strerror(errno));
-    if (zmq_setsockopt(link->dealer, ZMQ_LINGER, &linger, sizeof linger) != 0 ||
-        zmq_setsockopt(link->dealer, ZMQ_RECONNECT_IVL, &reconnect_ms, sizeof reconnect_ms) != 0 ||
-        zmq_setsockopt(link->dealer, ZMQ_RECONNECT_IVL_MAX, &reconnect_max_ms,
-                       sizeof reconnect_max_ms) != 0 ||
-        zmq_setsockopt(link->dealer, ZMQ_IMMEDIATE, &immediate, sizeof immediate) != 0)
-        return error_set(err, ST_INTERNAL, "socket options: %s", zmq_strerror(errno));
-    const status_t status = transport_limit_messages(link->dealer, err);
+    const status_t status = set_options(link->dealer, err);
     if (status != ST_OK) return status;
     if (zmq_connect(link->dealer, link->params->endpoint) != 0)
         return error_set(err, ST_BAD_INPUT, "endpoint %s: %s", link->params->endpoint,
