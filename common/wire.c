@@ -278,7 +278,7 @@ int wire_is_other_version(const void *bytes, size_t n_bytes)
     msgpack_unpacked unpacked;
     msgpack_unpacked_init(&unpacked);
     const msgpack_object *version = NULL;
-    if (n_bytes <= WIRE_MAX_HEADER_BYTES &&
+    if (n_bytes <= WIRE_MAX_HEADER_BYTES && wire_counts_fit(bytes, n_bytes) &&
         msgpack_unpack_next(&unpacked, bytes, n_bytes, NULL) == MSGPACK_UNPACK_SUCCESS &&
         unpacked.data.type == MSGPACK_OBJECT_MAP)
         version = find_key(&unpacked.data.via.map, "v");
