@@ -4,6 +4,8 @@
 #include "common/version.h"
 #include "common/wire.h"
 
+#include <string.h>
+
 status_t version_command(struct cli *cli, const struct cli_arguments *arguments, struct error *err)
 {
     (void)arguments;
@@ -32,7 +34,7 @@ static void print_options(const struct cli *cli, const struct cli_command *comma
 
 static bool takes_sweep(const struct cli_command *command)
 {
-    return command->arguments[0] == 'S' || command->arguments[1] == 'S'; /* SWEEP, [SWEEP] */
+    return strncmp(command->arguments, "SWEEP", 5) == 0 || strcmp(command->arguments, "[SWEEP]") == 0;
 }
 
 /* A bash function out of the table of commands; sweep ids come from the coordinator. */
