@@ -153,6 +153,7 @@ size_t unit_table_retry_dead(struct unit_table *table)
     for (size_t unit = 0; unit < table->n_units; unit++)
         if (table->units[unit].state == UNIT_DEAD && move(table, unit, UNIT_RETRY)) {
             table->units[unit].failures = 0;
+            if (table->units[unit].is_stored) (void)move(table, unit, UNIT_LEASE);
             n_retried++;
         }
     return n_retried;
