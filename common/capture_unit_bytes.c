@@ -20,9 +20,12 @@ static unsigned char *put_segment(unsigned char *at, const struct capture_segmen
 status_t capture_unit_encode(const struct capture_unit *unit, struct buffer *out,
                              struct error *err)
 {
-    const size_t n_tokens = (size_t)unit->n_rows * unit->row_tokens;
+    const uint64_t n_tokens = (uint64_t)unit->n_rows * unit->row_tokens;
+    if (n_tokens > CAPTURE_UNIT_MAX_TOKENS)
+        return error_set(err, ST_TOO_LARGE, "capture unit: %u rows of %u tokens",
+                         (unsigned)unit->n_rows, (unsigned)unit->row_tokens);
     const size_t n_bytes =
-        HEAD_BYTES + (size_t)unit->n_segments * SEGMENT_BYTES + n_tokens * TOKEN_BYTES;
+        HEAD_BYTES + (size_t)unit->n_segments * SEGMENT_BYTES + (size_t)n_tokens * TOKEN_BYTES;
     void *room;
     const status_t status = buffer_reserve(out, n_bytes, &room, err);
     if (status != ST_OK) return status;
