@@ -25,8 +25,8 @@ MUST_CHECK status_t buffer_reserve(struct buffer *buffer, size_t n_more, void **
 MUST_CHECK status_t buffer_append(struct buffer *buffer, const void *bytes, size_t n_bytes,
                                   struct error *err);
 MUST_CHECK status_t buffer_append_text(struct buffer *buffer, const char *text, struct error *err);
-MUST_CHECK status_t buffer_printf(struct buffer *buffer, struct error *err, const char *format,
-                                  ...) __attribute__((format(printf, 3, 4)));
+MUST_CHECK status_t buffer_printf(struct buffer *buffer, struct error *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Put a NUL behind the bytes (not counted in n_bytes) and return them as a C string, which
  * stays the buffer's. NULL if there is no room for the NUL. */

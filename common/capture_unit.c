@@ -19,7 +19,8 @@ static status_t check_segment(const struct capture_unit *unit, uint32_t index, s
 {
     const struct capture_segment *segment = &unit->segments[index];
     const char *what = NULL;
-    if (segment->length == 0) what = "is empty";
+    if (segment->length == 0)
+        what = "is empty";
     else if (segment->row >= unit->n_rows || segment->start >= unit->row_tokens ||
              segment->length > unit->row_tokens - segment->start)
         what = "lies outside the unit";
@@ -55,10 +56,9 @@ static status_t check_neighbours(const struct capture_unit *unit, struct capture
     for (uint32_t i = 1; i < unit->n_segments; i++) {
         const char *what = conflict(&sorted[i - 1], &sorted[i]);
         if (what)
-            return error_set(err, ST_BAD_INPUT,
-                             "capture unit %llu: the segment at row %u, position %u %s",
-                             (unsigned long long)unit->unit_number, sorted[i].row,
-                             sorted[i].start, what);
+            return error_set(
+                err, ST_BAD_INPUT, "capture unit %llu: the segment at row %u, position %u %s",
+                (unsigned long long)unit->unit_number, sorted[i].row, sorted[i].start, what);
     }
     return ST_OK;
 }

@@ -27,7 +27,7 @@ struct capture_unit {
     uint32_t n_rows;
     uint32_t row_tokens;
     uint32_t n_segments;
-    const uint32_t *tokens;                  /* [n_rows, row_tokens], borrowed */
+    const uint32_t *tokens;                 /* [n_rows, row_tokens], borrowed */
     const struct capture_segment *segments; /* [n_segments], borrowed; any order */
 };
 

@@ -17,8 +17,7 @@ static unsigned char *put_segment(unsigned char *at, const struct capture_segmen
     return evidence_put_u64(at, segment->document_key);
 }
 
-status_t capture_unit_encode(const struct capture_unit *unit, struct buffer *out,
-                             struct error *err)
+status_t capture_unit_encode(const struct capture_unit *unit, struct buffer *out, struct error *err)
 {
     const uint64_t n_tokens = (uint64_t)unit->n_rows * unit->row_tokens;
     if (n_tokens > CAPTURE_UNIT_MAX_TOKENS)

@@ -12,9 +12,9 @@
 enum cluster_durability { CLUSTER_MEMORY, CLUSTER_EVERYSEC, CLUSTER_FSYNC };
 
 struct cluster_config {
-    uint32_t workers;  /* 0: one per core */
-    uint32_t gateways; /* 0: one if there are providers */
-    uint32_t port;     /* of the page on 127.0.0.1; 0: one that is free */
+    uint32_t workers;                   /* 0: one per core */
+    uint32_t gateways;                  /* 0: one if there are providers */
+    uint32_t port;                      /* of the page on 127.0.0.1; 0: one that is free */
     enum cluster_durability durability; /* when Redis' log reaches the disk */
     enum log_level log;
     char *providers; /* file, absolute or as the user's directory goes; NULL: none */

@@ -66,8 +66,10 @@ struct config_key {
 };
 
 #define CONFIG_KEY_(kind_, struct_, member_, ...)                                                  \
-    {.name = #member_, .type = (kind_), .offset = offsetof(struct_, member_),                      \
-     .size = sizeof(((struct_ *)0)->member_), __VA_ARGS__}
+    {                                                                                              \
+        .name = #member_, .type = (kind_), .offset = offsetof(struct_, member_),                   \
+        .size = sizeof(((struct_ *)0)->member_), __VA_ARGS__                                       \
+    }
 #define CONFIG_BOOL(struct_, member_, default_, help_)                                             \
     CONFIG_KEY_(CONFIG_TYPE_BOOL, struct_, member_, .default_text = (default_), .help = (help_))
 #define CONFIG_INT(struct_, member_, min_, max_, default_, unit_, help_)                           \
@@ -92,19 +94,26 @@ struct config_key {
                 .default_text = (default_), .help = (help_))
 /* The count is the member n_<member>, a size_t; min_ > 0 makes the key required. */
 #define CONFIG_TEXTS(struct_, member_, min_, max_, help_)                                          \
-    {.name = #member_, .type = CONFIG_TYPE_TEXTS, .is_required = (min_) > 0,                       \
-     .offset = offsetof(struct_, member_), .size = sizeof(char *),                                 \
-     .count_offset = offsetof(struct_, n_##member_), .min = (min_), .max = (max_),                 \
-     .help = (help_)}
+    {                                                                                              \
+        .name = #member_, .type = CONFIG_TYPE_TEXTS, .is_required = (min_) > 0,                    \
+        .offset = offsetof(struct_, member_), .size = sizeof(char *),                              \
+        .count_offset = offsetof(struct_, n_##member_), .min = (min_), .max = (max_),              \
+        .help = (help_)                                                                            \
+    }
 #define CONFIG_LIST(struct_, member_, keys_, min_, max_, help_)                                    \
-    {.name = #member_, .type = CONFIG_TYPE_LIST, .is_required = (min_) > 0,                        \
-     .offset = offsetof(struct_, member_), .size = sizeof(*((struct_ *)0)->member_),               \
-     .count_offset = offsetof(struct_, n_##member_), .min = (min_), .max = (max_),                 \
-     .help = (help_), .keys = (keys_)}
+    {                                                                                              \
+        .name = #member_, .type = CONFIG_TYPE_LIST, .is_required = (min_) > 0,                     \
+        .offset = offsetof(struct_, member_), .size = sizeof(*((struct_ *)0)->member_),            \
+        .count_offset = offsetof(struct_, n_##member_), .min = (min_), .max = (max_),              \
+        .help = (help_), .keys = (keys_)                                                           \
+    }
 /* An absent section gets the defaults of its keys, unless one of them is required. */
 #define CONFIG_SECTION(struct_, member_, keys_, help_)                                             \
     CONFIG_KEY_(CONFIG_TYPE_SECTION, struct_, member_, .help = (help_), .keys = (keys_))
-#define CONFIG_END {.name = NULL}
+#define CONFIG_END                                                                                 \
+    {                                                                                              \
+        .name = NULL                                                                               \
+    }
 
 struct config_schema {
     const char *kind; /* what the file is called in help: "sweep", "providers" */

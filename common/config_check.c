@@ -119,8 +119,8 @@ static status_t check_scalar(const struct check *check, const struct config_key 
     if (node->kind != YAML_SCALAR)
         return fail(check, ST_BAD_INPUT, node->line, path, "one value is wanted here",
                     config_describe(key, allowed));
-    if (!*node->text || (!node->is_quoted && (strcmp(node->text, "~") == 0 ||
-                                              strcmp(node->text, "null") == 0)))
+    if (!*node->text ||
+        (!node->is_quoted && (strcmp(node->text, "~") == 0 || strcmp(node->text, "null") == 0)))
         return fail(check, ST_BAD_INPUT, node->line, path, "has no value",
                     config_describe(key, allowed));
     switch (key->type) {

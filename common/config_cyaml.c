@@ -79,8 +79,7 @@ static bool build_value(struct config_cyaml *schema, const struct config_key *ke
     case CONFIG_TYPE_FLAGS:
         value->type = key->type == CONFIG_TYPE_CHOICE ? CYAML_ENUM : CYAML_FLAGS;
         value->flags = CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT;
-        value->enumeration.strings =
-            build_choices(schema, key->choices, &value->enumeration.count);
+        value->enumeration.strings = build_choices(schema, key->choices, &value->enumeration.count);
         return value->enumeration.strings != NULL;
     case CONFIG_TYPE_SECTION:
         value->type = CYAML_MAPPING;

@@ -105,9 +105,10 @@ static status_t help_table(const struct config_key *keys, const char *path, stru
             status = buffer_printf(out, err, "%-30s %s\n%-30s   %s", full, key->help, "",
                                    config_describe(key, allowed));
             if (status == ST_OK)
-                status = buffer_printf(out, err, "%s%s\n", key->is_required ? "; required"
-                                                           : key->default_text ? "; default "
-                                                                               : "; optional",
+                status = buffer_printf(out, err, "%s%s\n",
+                                       key->is_required    ? "; required"
+                                       : key->default_text ? "; default "
+                                                           : "; optional",
                                        key->default_text ? key->default_text : "");
         }
         if (status != ST_OK || !key->keys) continue;

@@ -16,17 +16,17 @@ static char *facts_to_json(const struct description *description)
 {
     json_t *targets = json_array();
     for (size_t i = 0; i < description->n_targets; i++)
-        (void)json_array_append_new(
-            targets, json_pack("{s:I, s:b, s:s}", "n_features",
-                               (json_int_t)description->targets[i].n_features, "is_signed",
-                               (int)description->targets[i].is_signed, "fingerprint",
-                               description->targets[i].fingerprint));
+        (void)json_array_append_new(targets,
+                                    json_pack("{s:I, s:b, s:s}", "n_features",
+                                              (json_int_t)description->targets[i].n_features,
+                                              "is_signed", (int)description->targets[i].is_signed,
+                                              "fingerprint", description->targets[i].fingerprint));
     json_t *root = json_pack(
         "{s:{s:s s:I s:I s:I s:I s:o s:o s:b s:s} s:o}", "model", "family", description->family,
-        "n_layers", (json_int_t)description->n_layers, "d_model",
-        (json_int_t)description->d_model, "n_vocab", (json_int_t)description->n_vocab,
-        "n_positions", (json_int_t)description->n_positions, "bos", json_id(description->bos),
-        "eos", json_id(description->eos), "adds_bos", (int)description->adds_bos, "fingerprint",
+        "n_layers", (json_int_t)description->n_layers, "d_model", (json_int_t)description->d_model,
+        "n_vocab", (json_int_t)description->n_vocab, "n_positions",
+        (json_int_t)description->n_positions, "bos", json_id(description->bos), "eos",
+        json_id(description->eos), "adds_bos", (int)description->adds_bos, "fingerprint",
         description->fingerprint, "targets", targets);
     char *text = root ? json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     json_decref(root);

@@ -45,8 +45,8 @@ struct description {
 MUST_CHECK status_t description_encode(const struct description *description, struct buffer *out,
                                        struct error *err);
 /* Untrusted bytes. On ST_OK the caller owns *out (fini). Errors: ST_CORRUPT, ST_NO_MEMORY. */
-MUST_CHECK status_t description_decode(const void *bytes, size_t n_bytes,
-                                       struct description *out, struct error *err);
+MUST_CHECK status_t description_decode(const void *bytes, size_t n_bytes, struct description *out,
+                                       struct error *err);
 void description_fini(struct description *description); /* frees texts and bytes */
 
 #endif

@@ -15,14 +15,14 @@ typedef enum {
     ST_CORRUPT,     /* a file or message contradicts itself */
     ST_IO,          /* the operating system said no */
     ST_NO_MEMORY,
-    ST_TOO_LARGE,    /* over a named cap */
-    ST_UNREACHABLE,  /* peer, Redis or provider does not answer */
+    ST_TOO_LARGE,   /* over a named cap */
+    ST_UNREACHABLE, /* peer, Redis or provider does not answer */
     ST_TIMEOUT,
-    ST_CONFLICT,     /* the state does not allow it (fence, duplicate, already done) */
-    ST_BUSY,         /* a bounded queue is full: retry later */
-    ST_PROTOCOL,     /* a peer speaks another version or breaks the grammar */
+    ST_CONFLICT, /* the state does not allow it (fence, duplicate, already done) */
+    ST_BUSY,     /* a bounded queue is full: retry later */
+    ST_PROTOCOL, /* a peer speaks another version or breaks the grammar */
     ST_CANCELLED,
-    ST_INTERNAL      /* a bug of ours, reported instead of crashing */
+    ST_INTERNAL /* a bug of ours, reported instead of crashing */
 } status_t;
 
 enum { ERROR_TEXT_MAX = 512 };

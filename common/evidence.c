@@ -55,16 +55,14 @@ static bool limits_equal(const struct evidence_limits *a, const struct evidence_
 {
     return a->top_k == b->top_k && a->bin_k == b->bin_k && a->silent_k == b->silent_k &&
            a->near_miss_k == b->near_miss_k && a->doc_k == b->doc_k &&
-           a->window_tokens == b->window_tokens &&
-           a->min_window_tokens == b->min_window_tokens &&
+           a->window_tokens == b->window_tokens && a->min_window_tokens == b->min_window_tokens &&
            a->counts_positions == b->counts_positions;
 }
 
 bool evidence_identity_equal(const struct evidence_identity *a, const struct evidence_identity *b)
 {
     return a->target_key == b->target_key && a->frozen_key == b->frozen_key &&
-           a->n_slots == b->n_slots && a->split == b->split &&
-           limits_equal(&a->limits, &b->limits);
+           a->n_slots == b->n_slots && a->split == b->split && limits_equal(&a->limits, &b->limits);
 }
 
 status_t evidence_identity_check(const struct evidence_identity *identity, struct error *err)
@@ -72,7 +70,6 @@ status_t evidence_identity_check(const struct evidence_identity *identity, struc
     if (!evidence_split_name(identity->split))
         return error_set(err, ST_BAD_INPUT, "evidence of an unknown split %u",
                          (unsigned)identity->split);
-    const status_t status =
-        check_range("n_slots", identity->n_slots, 1, EVIDENCE_MAX_SLOTS, err);
+    const status_t status = check_range("n_slots", identity->n_slots, 1, EVIDENCE_MAX_SLOTS, err);
     return status != ST_OK ? status : evidence_limits_check(&identity->limits, err);
 }

@@ -72,8 +72,7 @@ struct evidence_limits evidence_limits_default(enum evidence_split split);
 
 /* ST_BAD_INPUT names the limit that is out of range (EVIDENCE_MAX_*; window_tokens and
  * min_window_tokens >= 1, the second at most the first). */
-MUST_CHECK status_t evidence_limits_check(const struct evidence_limits *limits,
-                                          struct error *err);
+MUST_CHECK status_t evidence_limits_check(const struct evidence_limits *limits, struct error *err);
 
 /* What must agree before evidence may be merged. */
 struct evidence_identity {
@@ -84,8 +83,7 @@ struct evidence_identity {
     struct evidence_limits limits;
 };
 
-bool evidence_identity_equal(const struct evidence_identity *a,
-                             const struct evidence_identity *b);
+bool evidence_identity_equal(const struct evidence_identity *a, const struct evidence_identity *b);
 
 /* Limits, n_slots and split in range; ST_BAD_INPUT names what is not. */
 MUST_CHECK status_t evidence_identity_check(const struct evidence_identity *identity,

@@ -11,11 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum {
-    EVIDENCE_VALUE_BINS = 256,
-    EVIDENCE_RESERVOIR_BINS = 64,
-    EVIDENCE_POSITION_BUCKETS = 64
-};
+enum { EVIDENCE_VALUE_BINS = 256, EVIDENCE_RESERVOIR_BINS = 64, EVIDENCE_POSITION_BUCKETS = 64 };
 
 static inline uint32_t evidence_float_bits(float value)
 {

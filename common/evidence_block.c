@@ -103,8 +103,8 @@ static status_t build_table(const struct evidence_slot *slots, uint32_t n_slots,
 /* The window is in the table. */
 static uint32_t place_of(const struct evidence_table *table, const struct evidence_window *window)
 {
-    const struct evidence_window *found = bsearch(window, table->window, table->n_windows,
-                                                  sizeof *table->window, compare_windows);
+    const struct evidence_window *found =
+        bsearch(window, table->window, table->n_windows, sizeof *table->window, compare_windows);
     return (uint32_t)(found - table->window);
 }
 
@@ -152,8 +152,7 @@ static uint32_t fill_sample(const struct evidence_sample *sample,
 }
 
 static status_t fill_firing(const struct evidence_slot *slot, const struct evidence_table *table,
-                            struct order *order, struct evidence_record *record,
-                            struct error *err)
+                            struct order *order, struct evidence_record *record, struct error *err)
 {
     const status_t status = evidence_record_reserve(record, slot->n_pool, err);
     if (status != ST_OK) return status;
@@ -234,13 +233,13 @@ status_t evidence_block_encode(const struct evidence_state *state, uint32_t firs
     struct block block = {0};
     const struct evidence_slot *slots = evidence_state_slot(state, first_slot);
     if (!slots || n_slots == 0 || !evidence_state_slot(state, first_slot + n_slots - 1))
-        return error_set(err, ST_BAD_INPUT, "evidence block of slots %u + %u, the state has %u + %u",
-                         first_slot, n_slots, state->params.first_slot, state->params.n_slots);
+        return error_set(err, ST_BAD_INPUT,
+                         "evidence block of slots %u + %u, the state has %u + %u", first_slot,
+                         n_slots, state->params.first_slot, state->params.n_slots);
     status_t status = build_table(slots, n_slots, &block.table, err);
     if (status == ST_OK) status = evidence_record_create(&block.record, err);
     block.order = malloc(EVIDENCE_MAX_FIRING * sizeof *block.order);
-    if (status == ST_OK && !block.order)
-        status = error_set(err, ST_NO_MEMORY, "evidence block");
+    if (status == ST_OK && !block.order) status = error_set(err, ST_NO_MEMORY, "evidence block");
     if (status == ST_OK) {
         struct evidence_message message = {.kind = EVIDENCE_BLOCK,
                                            .first_slot = first_slot,
@@ -263,14 +262,12 @@ status_t evidence_block_peek(const void *bytes, size_t n_bytes,
     struct evidence_message message;
     const status_t status = evidence_message_peek(EVIDENCE_BLOCK, bytes, n_bytes, &message, err);
     if (status != ST_OK) return status;
-    *params = (struct evidence_state_params){.identity = message.identity,
-                                             .first_slot = message.first_slot,
-                                             .n_slots = message.n_slots};
+    *params = (struct evidence_state_params){
+        .identity = message.identity, .first_slot = message.first_slot, .n_slots = message.n_slots};
     return ST_OK;
 }
 
-static bool totals_agree(const struct evidence_state *state,
-                         const struct evidence_message *message)
+static bool totals_agree(const struct evidence_state *state, const struct evidence_message *message)
 {
     if (state->n_units != message->n_units || state->n_tokens != message->n_tokens) return false;
     uint32_t bucket = 0;

@@ -19,14 +19,12 @@ enum {
 /* Append the block of slots [first_slot, first_slot + n_slots), absolute and inside the state's
  * range, not compressed. Errors: ST_BAD_INPUT, ST_TOO_LARGE, ST_NO_MEMORY. */
 MUST_CHECK status_t evidence_block_encode(const struct evidence_state *state, uint32_t first_slot,
-                                          uint32_t n_slots, struct buffer *out,
-                                          struct error *err);
+                                          uint32_t n_slots, struct buffer *out, struct error *err);
 
 /* Whose block this is. `params->documents` is set to NULL: fill it in, then pass the params to
  * evidence_state_create() for a state of just this block. Errors: ST_PROTOCOL, ST_CORRUPT. */
 MUST_CHECK status_t evidence_block_peek(const void *bytes, size_t n_bytes,
-                                        struct evidence_state_params *params,
-                                        struct error *err);
+                                        struct evidence_state_params *params, struct error *err);
 
 /* Load a block (untrusted bytes) into a state of the same identity whose range holds it and
  * whose slots of that range are empty. The blocks of one state must stem from the same merged

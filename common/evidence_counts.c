@@ -22,8 +22,7 @@ static status_t cover(struct evidence_counts *counts, uint32_t first, uint32_t e
     uint32_t *grown = calloc(end - first, sizeof *grown);
     if (!grown) return error_set(err, ST_NO_MEMORY, "histogram of %u bins", end - first);
     if (counts->n_bins > 0)
-        memcpy(grown + (counts->first_bin - first), counts->count,
-               counts->n_bins * sizeof *grown);
+        memcpy(grown + (counts->first_bin - first), counts->count, counts->n_bins * sizeof *grown);
     free(counts->count);
     *counts = (struct evidence_counts){grown, (uint16_t)first, (uint16_t)(end - first)};
     return ST_OK;

@@ -25,8 +25,8 @@ void evidence_frozen_fini(struct evidence_frozen *frozen); /* fine after failure
 uint64_t evidence_frozen_key(const struct evidence_frozen *frozen);
 
 /* Canonical bytes; compress them with evidence_compress() for the wire. */
-MUST_CHECK status_t evidence_frozen_encode(const struct evidence_frozen *frozen,
-                                           struct buffer *out, struct error *err);
+MUST_CHECK status_t evidence_frozen_encode(const struct evidence_frozen *frozen, struct buffer *out,
+                                           struct error *err);
 /* Untrusted bytes. On ST_OK the caller owns *out (fini). Errors: ST_PROTOCOL (another version),
  * ST_CORRUPT, ST_NO_MEMORY; *out untouched. */
 MUST_CHECK status_t evidence_frozen_decode(const void *bytes, size_t n_bytes,
@@ -44,8 +44,7 @@ typedef status_t (*evidence_token_lookup)(void *context, const struct evidence_w
  * lookup's, ST_BAD_INPUT (slot counts differ), ST_NO_MEMORY. */
 MUST_CHECK status_t evidence_freeze_hard_tokens(const struct evidence_state *explain,
                                                 evidence_token_lookup lookup, void *context,
-                                                struct evidence_frozen *frozen,
-                                                struct error *err);
+                                                struct evidence_frozen *frozen, struct error *err);
 
 /* The value above which a share `tail` (0.01 for the 99th percentile) of all tokens lies in the
  * joint histogram of `slots` (the two signs of a unit, or one head): the edge of a value bin

@@ -25,20 +25,19 @@ struct evidence_table {
 struct evidence_message {
     enum evidence_kind kind; /* EVIDENCE_PARTIAL or EVIDENCE_BLOCK */
     struct evidence_identity identity;
-    uint64_t unit_number;       /* of a partial; 0 in a block */
-    uint64_t n_units;           /* merged into a block; 1 in a partial */
+    uint64_t unit_number;         /* of a partial; 0 in a block */
+    uint64_t n_units;             /* merged into a block; 1 in a partial */
     uint32_t first_slot, n_slots; /* records lie in this range; a partial covers all */
-    uint64_t documents_check;   /* sum of evidence_document_check over the table's documents */
-    uint32_t n_tokens;          /* in segments, of the unit or of all merged units */
+    uint64_t documents_check;     /* sum of evidence_document_check over the table's documents */
+    uint32_t n_tokens;            /* in segments, of the unit or of all merged units */
     struct evidence_bin_counts positions; /* those tokens by position bucket, if counted */
-    struct evidence_table table; /* borrowed by a writer, owned by a reader */
+    struct evidence_table table;          /* borrowed by a writer, owned by a reader */
 };
 
 /* Write header and table, then records with evidence_record_encode (slots ascending), then say
  * how many. Errors: ST_TOO_LARGE, ST_NO_MEMORY. */
 MUST_CHECK status_t evidence_message_begin(const struct evidence_message *message,
-                                           struct buffer *out, size_t *patch_at,
-                                           struct error *err);
+                                           struct buffer *out, size_t *patch_at, struct error *err);
 void evidence_message_end(struct buffer *out, size_t patch_at, uint32_t n_records);
 
 /* Reads a message record by record. Embedded; call evidence_reader_close. */

@@ -77,8 +77,8 @@ static bool get_window(struct evidence_cursor *cursor, const struct evidence_tab
     if (cursor->is_bad || place >= table->n_documents || offset + n_tokens > UINT32_MAX ||
         n_tokens < limits->min_window_tokens)
         return false;
-    *window = (struct evidence_window){table->document[place], (uint32_t)offset,
-                                       (uint16_t)n_tokens};
+    *window =
+        (struct evidence_window){table->document[place], (uint32_t)offset, (uint16_t)n_tokens};
     state[0] = place;
     state[1] = offset + 1;
     return true;

@@ -55,8 +55,7 @@ status_t evidence_message_begin(const struct evidence_message *message, struct b
                                 size_t *patch_at, struct error *err)
 {
     const struct evidence_table *table = &message->table;
-    const size_t max_bytes = HEADER_MAX_BYTES +
-                             (size_t)table->n_documents * EVIDENCE_VARINT32_MAX +
+    const size_t max_bytes = HEADER_MAX_BYTES + (size_t)table->n_documents * EVIDENCE_VARINT32_MAX +
                              (size_t)table->n_windows * WINDOW_MAX_BYTES + sizeof(uint32_t);
     void *room;
     const status_t status = buffer_reserve(out, max_bytes, &room, err);

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 struct evidence_pick {
-    size_t n;            /* how many are wanted */
-    uint64_t seed;       /* same seed, same choice */
+    size_t n;             /* how many are wanted */
+    uint64_t seed;        /* same seed, same choice */
     float fire_threshold; /* windows with a smaller or equal maximum do not fire; usually 0 */
     const struct evidence_window *excluded; /* [n_excluded], never chosen; borrowed */
     size_t n_excluded;
@@ -19,8 +19,8 @@ struct evidence_pick {
  * parts of all firing windows, by the exact window counts per bin; a part whose bin is used up
  * takes from the nearest bin. out[n] gets indices for evidence_view_firing(), largest maximum
  * first, no index twice. Returns how many there are (fewer if the kept windows run out). */
-size_t evidence_pick_quantiles(const struct evidence_view *view,
-                               const struct evidence_pick *pick, size_t *out);
+size_t evidence_pick_quantiles(const struct evidence_view *view, const struct evidence_pick *pick,
+                               size_t *out);
 
 /* The first n top windows that are not excluded, as indices. */
 size_t evidence_pick_top(const struct evidence_view *view, const struct evidence_pick *pick,
@@ -31,7 +31,7 @@ size_t evidence_pick_top(const struct evidence_view *view, const struct evidence
  * whose maximum does not pass it serve as silent ones too. `out` has room for n. */
 size_t evidence_pick_silent(const struct evidence_view *view, const struct evidence_pick *pick,
                             struct evidence_window *out);
-size_t evidence_pick_near_miss(const struct evidence_view *view,
-                               const struct evidence_pick *pick, struct evidence_window *out);
+size_t evidence_pick_near_miss(const struct evidence_view *view, const struct evidence_pick *pick,
+                               struct evidence_window *out);
 
 #endif

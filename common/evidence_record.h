@@ -22,10 +22,10 @@ struct evidence_bin_counts {
 };
 
 struct evidence_firing_ref {
-    uint32_t window;      /* index in the table */
-    uint32_t first;       /* of its activations in position[] and value[] */
+    uint32_t window;        /* index in the table */
+    uint32_t first;         /* of its activations in position[] and value[] */
     uint16_t n_activations; /* >= 1 */
-    float max_value;      /* largest of its values; not in the bytes */
+    float max_value;        /* largest of its values; not in the bytes */
 };
 
 /* About 80 kB: keep one and reuse it. */
@@ -65,9 +65,8 @@ bool evidence_record_is_empty(const struct evidence_record *record);
 
 /* Append the record to `out`, `slot_gap` slots after the last one written. Errors:
  * ST_TOO_LARGE, ST_NO_MEMORY. */
-MUST_CHECK status_t evidence_record_encode(const struct evidence_record *record,
-                                           uint32_t slot_gap, struct buffer *out,
-                                           struct error *err);
+MUST_CHECK status_t evidence_record_encode(const struct evidence_record *record, uint32_t slot_gap,
+                                           struct buffer *out, struct error *err);
 
 /* What a decoded record may hold. */
 struct evidence_record_bounds {

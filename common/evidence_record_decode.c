@@ -51,8 +51,7 @@ static bool get_counts(struct evidence_cursor *cursor, const struct evidence_rec
     record->max_value = evidence_get_f32(cursor);
     if (cursor->is_bad || !is_positive(record->max_value)) return false;
     if (!get_bins(cursor, EVIDENCE_VALUE_BINS, bounds->n_tokens, &record->values, &n_positive) ||
-        !get_bins(cursor, EVIDENCE_RESERVOIR_BINS, bounds->n_tokens, &record->windows,
-                  &n_windows))
+        !get_bins(cursor, EVIDENCE_RESERVOIR_BINS, bounds->n_tokens, &record->windows, &n_windows))
         return false;
     if (n_positive == 0 || record->n_firing_tokens > n_positive ||
         n_windows > record->n_firing_tokens)

@@ -17,8 +17,8 @@ static unsigned record_parts(const struct evidence_record *record)
 static size_t worst_case_bytes(const struct evidence_record *record)
 {
     const size_t n_bins = (size_t)record->values.n + record->windows.n + record->positions.n;
-    const size_t n_indices = (size_t)record->n_documents + record->n_silent +
-                             record->n_near_miss + 2 * (size_t)record->n_firing;
+    const size_t n_indices = (size_t)record->n_documents + record->n_silent + record->n_near_miss +
+                             2 * (size_t)record->n_firing;
     const size_t n_fixed = 16 + 2 * EVIDENCE_HARD_TOKENS; /* counts, slot, sum, parts, max */
     return (n_fixed + 2 * n_bins + n_indices) * EVIDENCE_VARINT32_MAX +
            record->n_activations * (3 + sizeof(float));

@@ -20,8 +20,10 @@ static size_t find_place(const struct evidence_firing *list, size_t n,
     size_t low = 0, high = n;
     while (low < high) {
         const size_t middle = low + (high - low) / 2;
-        if (is_before(&list[middle], firing)) low = middle + 1;
-        else high = middle;
+        if (is_before(&list[middle], firing))
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low;
 }
@@ -64,8 +66,8 @@ bool evidence_insert_firing(struct evidence_firing *list, size_t *n,
     const struct sample sample =
         find_sample(list, *n, place, evidence_reservoir_bin(firing->max_value));
     const bool is_full = sample.n >= limits->bin_k;
-    const bool is_sampled = !is_full || (sample.n > 0 &&
-                                         has_smaller_key(firing, &list[sample.worst]));
+    const bool is_sampled =
+        !is_full || (sample.n > 0 && has_smaller_key(firing, &list[sample.worst]));
     if (!is_sampled && place >= limits->top_k) return false;
     memmove(list + place + 1, list + place, (*n - place) * sizeof *list);
     list[place] = *firing;
@@ -77,7 +79,7 @@ bool evidence_insert_firing(struct evidence_firing *list, size_t *n,
         if (worst >= limits->top_k) remove_at(list, n, worst);
     }
     /* and so may the window that the new one pushed out of the top */
-    if (place < limits->top_k && *n > limits->top_k && !list[limits->top_k].is_sampled)
+    if (place<limits->top_k && * n> limits->top_k && !list[limits->top_k].is_sampled)
         remove_at(list, n, limits->top_k);
     return true;
 }

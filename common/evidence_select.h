@@ -16,9 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum {
-    EVIDENCE_MAX_FIRING = EVIDENCE_MAX_TOP_K + EVIDENCE_RESERVOIR_BINS * EVIDENCE_MAX_BIN_K
-};
+enum { EVIDENCE_MAX_FIRING = EVIDENCE_MAX_TOP_K + EVIDENCE_RESERVOIR_BINS * EVIDENCE_MAX_BIN_K };
 
 /* A firing window. What order it has follows from key, max_value and document_index. */
 struct evidence_firing {

@@ -9,9 +9,8 @@ status_t evidence_merge_init(struct evidence_merge *merge,
                              const struct evidence_message *message, struct error *err)
 {
     const struct evidence_table *table = &message->table;
-    *merge = (struct evidence_merge){.limits = &message->identity.limits,
-                                     .documents = documents,
-                                     .table = table};
+    *merge = (struct evidence_merge){
+        .limits = &message->identity.limits, .documents = documents, .table = table};
     merge->window_number = malloc((table->n_windows + (size_t)1) * sizeof(uint64_t));
     merge->document_number = malloc((table->n_documents + (size_t)1) * sizeof(uint64_t));
     if (!merge->window_number || !merge->document_number)
@@ -20,17 +19,16 @@ status_t evidence_merge_init(struct evidence_merge *merge,
     for (uint32_t i = 0; i < table->n_documents; i++) {
         const uint32_t index = table->document[i];
         if (index >= documents->n_documents)
-            return error_set(err, ST_CORRUPT, "evidence of document %u, the corpus has %zu",
-                             index, documents->n_documents);
+            return error_set(err, ST_CORRUPT, "evidence of document %u, the corpus has %zu", index,
+                             documents->n_documents);
         check += evidence_document_check(documents->key[index], index);
         merge->document_number[i] = evidence_document_number(documents->key[index]);
     }
     if (check != message->documents_check)
         return error_set(err, ST_CORRUPT, "evidence of documents with other names");
     for (uint32_t i = 0; i < table->n_windows; i++)
-        merge->window_number[i] =
-            evidence_window_number(documents->key[table->window[i].document_index],
-                                   table->window[i].document_offset);
+        merge->window_number[i] = evidence_window_number(
+            documents->key[table->window[i].document_index], table->window[i].document_offset);
     return ST_OK;
 }
 
@@ -43,9 +41,8 @@ void evidence_merge_fini(struct evidence_merge *merge)
 
 void evidence_slot_init(struct evidence_slot *slot)
 {
-    *slot = (struct evidence_slot){.silent.limit = UINT64_MAX,
-                                   .near_miss.limit = UINT64_MAX,
-                                   .document_limit = UINT64_MAX};
+    *slot = (struct evidence_slot){
+        .silent.limit = UINT64_MAX, .near_miss.limit = UINT64_MAX, .document_limit = UINT64_MAX};
 }
 
 void evidence_slot_fini(struct evidence_slot *slot)
@@ -67,14 +64,13 @@ bool evidence_slot_is_empty(const struct evidence_slot *slot)
 {
     uint32_t n_hard = 0;
     for (size_t i = 0; i < EVIDENCE_HARD_TOKENS; i++) n_hard |= slot->n_hard_tokens[i];
-    return slot->values.n_bins == 0 && slot->silent.n == 0 && slot->near_miss.n == 0 &&
-           n_hard == 0;
+    return slot->values.n_bins == 0 && slot->silent.n == 0 && slot->near_miss.n == 0 && n_hard == 0;
 }
 
 size_t evidence_slot_memory_bytes(const struct evidence_slot *slot)
 {
-    const size_t n_bins = (size_t)slot->values.n_bins + slot->windows.n_bins +
-                          slot->positions.n_bins;
+    const size_t n_bins =
+        (size_t)slot->values.n_bins + slot->windows.n_bins + slot->positions.n_bins;
     return n_bins * sizeof(uint32_t) + slot->firing_capacity * sizeof *slot->firing +
            slot->pool_capacity * (sizeof(float) + sizeof(uint16_t)) +
            slot->n_documents * sizeof *slot->document +

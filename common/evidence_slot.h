@@ -31,11 +31,11 @@ struct evidence_slot {
     uint32_t n_firing_on_hard[EVIDENCE_HARD_TOKENS];
     uint32_t n_hard_tokens[EVIDENCE_HARD_TOKENS];
     struct evidence_counts values, windows, positions;
-    struct evidence_firing *firing;    /* [n_firing], owned */
-    float *value;                      /* [pool_capacity], owned: the pool */
-    uint16_t *position;                /* [pool_capacity], behind the values */
-    uint32_t *document;                /* [n_documents] of smallest document number, ascending */
-    uint64_t document_limit;           /* largest document number that can enter */
+    struct evidence_firing *firing; /* [n_firing], owned */
+    float *value;                   /* [pool_capacity], owned: the pool */
+    uint16_t *position;             /* [pool_capacity], behind the values */
+    uint32_t *document;             /* [n_documents] of smallest document number, ascending */
+    uint64_t document_limit;        /* largest document number that can enter */
     struct evidence_sample silent, near_miss;
     uint32_t n_pool, pool_capacity; /* n_pool includes what dropped windows left */
     uint16_t n_firing, firing_capacity, n_documents;
@@ -54,8 +54,7 @@ struct evidence_merge {
  * the same. Errors: ST_CORRUPT, ST_NO_MEMORY; call fini either way. */
 MUST_CHECK status_t evidence_merge_init(struct evidence_merge *merge,
                                         const struct evidence_documents *documents,
-                                        const struct evidence_message *message,
-                                        struct error *err);
+                                        const struct evidence_message *message, struct error *err);
 void evidence_merge_fini(struct evidence_merge *merge);
 
 void evidence_slot_init(struct evidence_slot *slot);

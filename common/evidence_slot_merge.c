@@ -95,14 +95,16 @@ static status_t grow_sample(struct evidence_sample *sample, uint32_t k, struct e
 }
 
 /* Where (key, document) belongs; false if it is there already. */
-static bool find_place(const struct evidence_sample *sample, uint64_t key,
-                       uint32_t document_index, size_t *place)
+static bool find_place(const struct evidence_sample *sample, uint64_t key, uint32_t document_index,
+                       size_t *place)
 {
     size_t low = 0, high = sample->n;
     while (low < high) {
         const size_t middle = low + (high - low) / 2;
-        if (sample->key[middle] < key) low = middle + 1;
-        else high = middle;
+        if (sample->key[middle] < key)
+            low = middle + 1;
+        else
+            high = middle;
     }
     for (; low < sample->n && sample->key[low] == key; low++) {
         if (sample->window[low].document_index == document_index) return false;
@@ -122,8 +124,7 @@ static status_t insert_window(struct evidence_sample *sample, uint32_t k, uint64
     if (status != ST_OK) return status;
     const size_t n_moved = (n < k ? n : k - 1) - place;
     memmove(sample->key + place + 1, sample->key + place, n_moved * sizeof *sample->key);
-    memmove(sample->window + place + 1, sample->window + place,
-            n_moved * sizeof *sample->window);
+    memmove(sample->window + place + 1, sample->window + place, n_moved * sizeof *sample->window);
     sample->key[place] = key;
     sample->window[place] = *window;
     if (n < k) sample->n++;

@@ -31,8 +31,7 @@ status_t evidence_state_create(struct evidence_state **out,
 void evidence_state_destroy(struct evidence_state **state)
 {
     if (!*state) return;
-    for (uint32_t i = 0; i < (*state)->params.n_slots; i++)
-        evidence_slot_fini(&(*state)->slots[i]);
+    for (uint32_t i = 0; i < (*state)->params.n_slots; i++) evidence_slot_fini(&(*state)->slots[i]);
     free((*state)->slots);
     free(*state);
     *state = NULL;
@@ -46,9 +45,8 @@ static status_t check_identity(const struct evidence_state *state,
                      "evidence of target %016llx, %s split, %u slots cannot join that of target "
                      "%016llx, %s split, %u slots: target, split, frozen thresholds and limits "
                      "must agree",
-                     (unsigned long long)identity->target_key,
-                     evidence_split_name(identity->split), identity->n_slots,
-                     (unsigned long long)state->params.identity.target_key,
+                     (unsigned long long)identity->target_key, evidence_split_name(identity->split),
+                     identity->n_slots, (unsigned long long)state->params.identity.target_key,
                      evidence_split_name(state->params.identity.split),
                      state->params.identity.n_slots);
 }
@@ -70,8 +68,8 @@ static status_t check_records(struct evidence_reader *reader, struct error *err)
     return status;
 }
 
-status_t evidence_state_merge_records(struct evidence_state *state,
-                                      struct evidence_reader *reader, struct error *err)
+status_t evidence_state_merge_records(struct evidence_state *state, struct evidence_reader *reader,
+                                      struct error *err)
 {
     const struct evidence_state_params *params = &state->params;
     struct evidence_merge merge;
@@ -198,8 +196,7 @@ status_t evidence_partial_peek(const void *bytes, size_t n_bytes,
                                struct error *err)
 {
     struct evidence_message message;
-    const status_t status =
-        evidence_message_peek(EVIDENCE_PARTIAL, bytes, n_bytes, &message, err);
+    const status_t status = evidence_message_peek(EVIDENCE_PARTIAL, bytes, n_bytes, &message, err);
     if (status != ST_OK) return status;
     *identity = message.identity;
     *unit_number = message.unit_number;

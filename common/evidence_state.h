@@ -51,7 +51,7 @@ size_t evidence_state_memory_bytes(const struct evidence_state *state);
 
 /* Which unit, target and split a partial is of, without reading its records: for settling. */
 MUST_CHECK status_t evidence_partial_peek(const void *bytes, size_t n_bytes,
-                                          struct evidence_identity *identity,
-                                          uint64_t *unit_number, struct error *err);
+                                          struct evidence_identity *identity, uint64_t *unit_number,
+                                          struct error *err);
 
 #endif

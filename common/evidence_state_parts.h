@@ -17,11 +17,9 @@ struct evidence_state {
 /* Merge the records of an open reader into the slots that the state covers: all are decoded
  * once before the first change. Totals are the caller's. */
 MUST_CHECK status_t evidence_state_merge_records(struct evidence_state *state,
-                                                 struct evidence_reader *reader,
-                                                 struct error *err);
+                                                 struct evidence_reader *reader, struct error *err);
 
 /* The slot of absolute number `slot`, NULL if not covered. */
-const struct evidence_slot *evidence_state_slot(const struct evidence_state *state,
-                                                uint32_t slot);
+const struct evidence_slot *evidence_state_slot(const struct evidence_state *state, uint32_t slot);
 
 #endif

@@ -54,9 +54,8 @@ struct evidence_thresholds {
     size_t n_bin_limits;
 };
 
-static status_t allocate(struct evidence_thresholds **out,
-                         const struct evidence_identity *identity, size_t n_bin_limits,
-                         struct error *err)
+static status_t allocate(struct evidence_thresholds **out, const struct evidence_identity *identity,
+                         size_t n_bin_limits, struct error *err)
 {
     struct evidence_thresholds *thresholds = calloc(1, sizeof *thresholds);
     if (thresholds) {
@@ -135,8 +134,8 @@ status_t evidence_thresholds_create(struct evidence_thresholds **out,
     return status;
 }
 
-const struct evidence_identity *
-evidence_thresholds_identity(const struct evidence_thresholds *thresholds)
+const struct evidence_identity *evidence_thresholds_identity(
+    const struct evidence_thresholds *thresholds)
 {
     return &thresholds->identity;
 }
@@ -176,8 +175,8 @@ status_t evidence_thresholds_encode(const struct evidence_thresholds *thresholds
     const uint32_t n_slots = thresholds->identity.n_slots;
     const struct cuts *cuts = thresholds->cuts;
     void *room;
-    const size_t max_bytes = EVIDENCE_HEADER_MAX_BYTES + (size_t)n_slots * CUTS_BYTES +
-                             thresholds->n_bin_limits;
+    const size_t max_bytes =
+        EVIDENCE_HEADER_MAX_BYTES + (size_t)n_slots * CUTS_BYTES + thresholds->n_bin_limits;
     const status_t status = buffer_reserve(out, max_bytes, &room, err);
     if (status != ST_OK) return status;
     unsigned char *at = evidence_put_header(room, EVIDENCE_THRESHOLDS, &thresholds->identity);
@@ -210,8 +209,7 @@ static status_t read_cuts(struct evidence_cursor *cursor, struct evidence_thresh
         thresholds->n_bin_limits += cuts[i].n_bins;
     }
     if (cursor->is_bad || evidence_left(cursor) != thresholds->n_bin_limits)
-        return error_set(err, ST_CORRUPT, "thresholds of %u slots do not fit their bytes",
-                         n_slots);
+        return error_set(err, ST_CORRUPT, "thresholds of %u slots do not fit their bytes", n_slots);
     memcpy(thresholds->bin_limit, cursor->at, thresholds->n_bin_limits);
     return ST_OK;
 }
@@ -225,12 +223,14 @@ status_t evidence_thresholds_decode(const void *bytes, size_t n_bytes,
     status_t status = evidence_get_header(&cursor, EVIDENCE_THRESHOLDS, &identity, err);
     if (status != ST_OK) return status;
     if (evidence_left(&cursor) < (size_t)identity.n_slots * CUTS_BYTES)
-        return error_set(err, ST_CORRUPT, "thresholds of %u slots in %zu bytes",
-                         identity.n_slots, n_bytes);
+        return error_set(err, ST_CORRUPT, "thresholds of %u slots in %zu bytes", identity.n_slots,
+                         n_bytes);
     status = allocate(&thresholds, &identity, evidence_left(&cursor), err);
     if (status != ST_OK) return status;
     status = read_cuts(&cursor, thresholds, err);
-    if (status == ST_OK) *out = thresholds;
-    else evidence_thresholds_destroy(&thresholds);
+    if (status == ST_OK)
+        *out = thresholds;
+    else
+        evidence_thresholds_destroy(&thresholds);
     return status;
 }

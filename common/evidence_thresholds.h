@@ -28,12 +28,11 @@ MUST_CHECK status_t evidence_thresholds_encode(const struct evidence_thresholds 
                                                struct buffer *out, struct error *err);
 /* Untrusted bytes. Errors: ST_PROTOCOL (version), ST_CORRUPT, ST_NO_MEMORY; *out untouched. */
 MUST_CHECK status_t evidence_thresholds_decode(const void *bytes, size_t n_bytes,
-                                               struct evidence_thresholds **out,
-                                               struct error *err);
+                                               struct evidence_thresholds **out, struct error *err);
 
 /* Whose cut-offs these are. */
-const struct evidence_identity *
-evidence_thresholds_identity(const struct evidence_thresholds *thresholds);
+const struct evidence_identity *evidence_thresholds_identity(
+    const struct evidence_thresholds *thresholds);
 
 /* Could a firing window of this maximum and key enter the slot's top or its bin? The asked slot
  * is absolute and in range, here and below. */
@@ -41,9 +40,7 @@ bool evidence_thresholds_keep_firing(const struct evidence_thresholds *threshold
                                      float max_value, uint64_t key);
 /* Largest key that can enter the slot's silent windows, near misses, documents. */
 uint64_t evidence_thresholds_silent(const struct evidence_thresholds *thresholds, uint32_t slot);
-uint64_t evidence_thresholds_near_miss(const struct evidence_thresholds *thresholds,
-                                       uint32_t slot);
-uint64_t evidence_thresholds_document(const struct evidence_thresholds *thresholds,
-                                      uint32_t slot);
+uint64_t evidence_thresholds_near_miss(const struct evidence_thresholds *thresholds, uint32_t slot);
+uint64_t evidence_thresholds_document(const struct evidence_thresholds *thresholds, uint32_t slot);
 
 #endif

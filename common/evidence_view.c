@@ -7,12 +7,10 @@ static void fill_statistics(const struct evidence_slot *slot, struct evidence_vi
     view->n_firing_tokens = slot->n_firing_tokens;
     view->n_positive_tokens = evidence_counts_total(&slot->values);
     view->n_firing_windows = evidence_counts_total(&slot->windows);
-    view->density =
-        view->n_tokens ? (double)view->n_firing_tokens / (double)view->n_tokens : 0;
+    view->density = view->n_tokens ? (double)view->n_firing_tokens / (double)view->n_tokens : 0;
     view->sum = (double)slot->sum_fixed / 1048576.0;
     view->is_sum_saturated = slot->sum_fixed == UINT64_MAX;
-    view->mean_positive =
-        view->n_positive_tokens ? view->sum / (double)view->n_positive_tokens : 0;
+    view->mean_positive = view->n_positive_tokens ? view->sum / (double)view->n_positive_tokens : 0;
     view->max_value = slot->max_value;
     view->value_counts = &slot->values;
     view->window_counts = &slot->windows;

@@ -16,22 +16,22 @@
 struct evidence_slot; /* opaque: evidence_slot.h */
 
 struct evidence_view {
-    uint32_t slot;               /* absolute */
-    uint64_t n_tokens;           /* of the split */
-    uint64_t n_firing_tokens;    /* value > fire threshold */
-    uint64_t n_positive_tokens;  /* value > 0: the same unless the slot has a threshold */
-    uint64_t n_firing_windows;   /* of at least min_window_tokens */
-    double density;              /* n_firing_tokens / n_tokens; 0 without tokens */
-    double sum;                  /* of the values > 0 */
-    double mean_positive;        /* sum / n_positive_tokens; 0 if none */
-    bool is_sum_saturated;       /* sum reached the 64-bit fixed point's end: it is a bound */
-    float max_value;             /* 0 if none */
-    uint32_t n_documents;        /* with firing tokens; a lower bound unless exact */
+    uint32_t slot;              /* absolute */
+    uint64_t n_tokens;          /* of the split */
+    uint64_t n_firing_tokens;   /* value > fire threshold */
+    uint64_t n_positive_tokens; /* value > 0: the same unless the slot has a threshold */
+    uint64_t n_firing_windows;  /* of at least min_window_tokens */
+    double density;             /* n_firing_tokens / n_tokens; 0 without tokens */
+    double sum;                 /* of the values > 0 */
+    double mean_positive;       /* sum / n_positive_tokens; 0 if none */
+    bool is_sum_saturated;      /* sum reached the 64-bit fixed point's end: it is a bound */
+    float max_value;            /* 0 if none */
+    uint32_t n_documents;       /* with firing tokens; a lower bound unless exact */
     bool is_n_documents_exact;
     uint64_t n_firing_on_hard[EVIDENCE_HARD_TOKENS]; /* firing tokens of that hard type */
     uint64_t n_hard_tokens[EVIDENCE_HARD_TOKENS];    /* tokens of that type in the split */
-    size_t n_firing;             /* kept firing windows: evidence_view_firing() */
-    size_t n_top;                /* of which the first n_top are the top windows */
+    size_t n_firing; /* kept firing windows: evidence_view_firing() */
+    size_t n_top;    /* of which the first n_top are the top windows */
     size_t n_silent;
     size_t n_near_miss;
     const struct evidence_counts *value_counts;    /* tokens > 0 by value bin */

@@ -4,8 +4,7 @@
 
 enum { LEVEL = 1 };
 
-status_t evidence_compress(const void *bytes, size_t n_bytes, struct buffer *out,
-                           struct error *err)
+status_t evidence_compress(const void *bytes, size_t n_bytes, struct buffer *out, struct error *err)
 {
     void *room;
     const size_t max_bytes = ZSTD_compressBound(n_bytes);
@@ -31,8 +30,8 @@ status_t evidence_decompress(const void *bytes, size_t n_bytes, size_t max_bytes
     if (n_content == ZSTD_CONTENTSIZE_ERROR || n_content == ZSTD_CONTENTSIZE_UNKNOWN)
         return error_set(err, ST_CORRUPT, "%zu bytes are no zstd frame of known size", n_bytes);
     if (n_content > max_bytes)
-        return error_set(err, ST_TOO_LARGE, "zstd frame of %llu bytes, allowed are %zu",
-                         n_content, max_bytes);
+        return error_set(err, ST_TOO_LARGE, "zstd frame of %llu bytes, allowed are %zu", n_content,
+                         max_bytes);
     if (ZSTD_findFrameCompressedSize(bytes, n_bytes) != n_bytes)
         return error_set(err, ST_CORRUPT, "%zu bytes are not exactly one zstd frame", n_bytes);
     void *room;

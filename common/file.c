@@ -29,8 +29,7 @@ static status_t open_regular(const char *path, size_t max_bytes, int *fd, size_t
     if (*fd < 0)
         return error_set(err, errno == ENOENT ? ST_NOT_FOUND : ST_IO, "open %s: %s", path,
                          strerror(errno));
-    if (fstat(*fd, &info) != 0)
-        return error_set(err, ST_IO, "stat %s: %s", path, strerror(errno));
+    if (fstat(*fd, &info) != 0) return error_set(err, ST_IO, "stat %s: %s", path, strerror(errno));
     if (!S_ISREG(info.st_mode)) return error_set(err, ST_IO, "%s: not a regular file", path);
     *size = (size_t)info.st_size;
     if (*size > max_bytes)

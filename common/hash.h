@@ -23,7 +23,7 @@ MUST_CHECK status_t hash_stream_add(struct hash_stream *stream, const void *byte
                                     struct error *err);
 MUST_CHECK status_t hash_stream_hex(struct hash_stream *stream, char out[HASH_HEX_SIZE],
                                     struct error *err); /* ends the stream */
-void hash_stream_destroy(struct hash_stream **stream); /* NULL-safe */
+void hash_stream_destroy(struct hash_stream **stream);  /* NULL-safe */
 
 static inline uint64_t hash_mix64(uint64_t x)
 {

@@ -16,8 +16,8 @@ void log_init(const char *program, enum log_level level, int fd);
 
 struct log_field {
     const char *key;
-    const char *text;  /* used if not NULL */
-    int64_t number;    /* else this */
+    const char *text; /* used if not NULL */
+    int64_t number;   /* else this */
 };
 #define LOG_TEXT(key, value) ((struct log_field){(key), (value), 0})
 #define LOG_NUMBER(key, value) ((struct log_field){(key), NULL, (int64_t)(value)})
@@ -26,10 +26,10 @@ struct log_field {
  *   log_event(LOG_INFO, "lease_granted", LOG_NUMBER("task_id", id), LOG_TEXT("worker", name)); */
 void log_write(enum log_level level, const char *event, const struct log_field *fields,
                unsigned n_fields);
-#define log_event(level, event, ...)                                                              \
-    log_write((level), (event), (const struct log_field[]){__VA_ARGS__},                          \
-              (unsigned)(sizeof((const struct log_field[]){__VA_ARGS__}) /                        \
-                         sizeof(struct log_field)))
+#define log_event(level, event, ...)                                                               \
+    log_write(                                                                                     \
+        (level), (event), (const struct log_field[]){__VA_ARGS__},                                 \
+        (unsigned)(sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field)))
 
 /* Parse "debug" | "info" | "warn" | "error"; returns -1 for anything else. */
 int log_level_parse(const char *name);

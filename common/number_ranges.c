@@ -17,8 +17,8 @@ char *number_ranges_write(const uint32_t *numbers, size_t n)
     for (size_t i = 0; i < n;) {
         size_t end = i;
         while (end + 1 < n && numbers[end + 1] == numbers[end] + 1) end++;
-        used += (size_t)snprintf(text + used, room - used, "%s%u", i ? "," : "",
-                                 (unsigned)numbers[i]);
+        used +=
+            (size_t)snprintf(text + used, room - used, "%s%u", i ? "," : "", (unsigned)numbers[i]);
         if (end > i)
             used += (size_t)snprintf(text + used, room - used, "-%u", (unsigned)numbers[end]);
         i = end + 1;

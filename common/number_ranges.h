@@ -12,7 +12,7 @@ char *number_ranges_write(const uint32_t *numbers, size_t n);
 
 /* Text -> numbers below `limit`, which must ascend. The caller frees *out.
  * Errors: ST_BAD_INPUT, ST_NO_MEMORY. */
-MUST_CHECK status_t number_ranges_read(const char *text, uint32_t limit, uint32_t **out,
-                                       size_t *n, struct error *err);
+MUST_CHECK status_t number_ranges_read(const char *text, uint32_t limit, uint32_t **out, size_t *n,
+                                       struct error *err);
 
 #endif

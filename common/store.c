@@ -76,9 +76,9 @@ static status_t unreachable(struct store *store, struct error *err)
  * are what a lost connection is: nothing was done, ask again. */
 static bool is_passing(const char *text)
 {
-    static const char *const codes[] = {"LOADING ",  "MASTERDOWN ", "READONLY ",    "OOM ",
-                                        "MISCONF ",  "NOSCRIPT ",   "CLUSTERDOWN ", "NOREPLICAS ",
-                                        "BUSY Redis"};
+    static const char *const codes[] = {"LOADING ",     "MASTERDOWN ", "READONLY ",
+                                        "OOM ",         "MISCONF ",    "NOSCRIPT ",
+                                        "CLUSTERDOWN ", "NOREPLICAS ", "BUSY Redis"};
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
         if (strncmp(text, codes[i], strlen(codes[i])) == 0) return true;
     return false;
@@ -105,8 +105,7 @@ static status_t greet(struct store *store, struct error *err, const char *a, con
     return status;
 }
 
-static status_t authenticate(struct store *store, const struct address *address,
-                             struct error *err)
+static status_t authenticate(struct store *store, const struct address *address, struct error *err)
 {
     status_t status = ST_OK;
     if (address->password[0])
@@ -192,8 +191,7 @@ void store_close(struct store **store)
     *store = NULL;
 }
 
-status_t store_register_script(struct store *store, struct store_script *script,
-                               struct error *err)
+status_t store_register_script(struct store *store, struct store_script *script, struct error *err)
 {
     if (store->n_scripts == STORE_SCRIPTS_MAX)
         return error_set(err, ST_TOO_LARGE, "more than %d scripts", STORE_SCRIPTS_MAX);
@@ -288,8 +286,8 @@ status_t store_run_script(struct store *store, redisReply **reply,
     size_t *lengths;
     status_t status = ready_to_run(store, err); /* may reload the script: before its SHA is read */
     if (status != ST_OK) return status;
-    status = script_command(script, n_keys_text, n_keys, n_args, args, n_arg_bytes, &all, &lengths,
-                            err);
+    status =
+        script_command(script, n_keys_text, n_keys, n_args, args, n_arg_bytes, &all, &lengths, err);
     if (status != ST_OK) return status;
     status = store_run_argv(store, reply, n_args + 3, all, lengths, err);
     free(all);
@@ -329,8 +327,8 @@ status_t store_queue_script(struct store *store, const struct store_script *scri
     size_t *lengths;
     status_t status = store->n_queued ? ST_OK : store_connect(store, err);
     if (status != ST_OK) return status;
-    status = script_command(script, n_keys_text, n_keys, n_args, args, n_arg_bytes, &all, &lengths,
-                            err);
+    status =
+        script_command(script, n_keys_text, n_keys, n_args, args, n_arg_bytes, &all, &lengths, err);
     if (status != ST_OK) return status;
     status = store_queue_argv(store, n_args + 3, all, lengths, err);
     free(all);

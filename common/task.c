@@ -27,8 +27,10 @@ status_t task_kind_parse(const char *name, enum task_kind *out, struct error *er
 /* --- units --------------------------------------------------------------------------------- */
 
 enum { NO_MOVE = 255 };
+/* clang-format off */
 #define NO_MOVES {NO_MOVE, NO_MOVE, NO_MOVE, NO_MOVE, NO_MOVE, NO_MOVE}
 
+/* clang-format off: the tables are the documentation */
 static const uint8_t unit_moves[UNIT_N_STATES][UNIT_N_EVENTS] = {
     /*                  LEASE        SETTLE     RETURN      EXHAUST    RETRY       CANCEL */
     [UNIT_READY] =     {UNIT_LEASED, UNIT_DONE, NO_MOVE,    UNIT_DEAD, NO_MOVE,    UNIT_CANCELLED},
@@ -37,6 +39,8 @@ static const uint8_t unit_moves[UNIT_N_STATES][UNIT_N_EVENTS] = {
     [UNIT_DEAD] =      {NO_MOVE,     UNIT_DONE, NO_MOVE,    NO_MOVE,   UNIT_READY, UNIT_CANCELLED},
     [UNIT_CANCELLED] = NO_MOVES,
 };
+/* clang-format on */
+/* clang-format on */
 
 bool unit_transition(uint8_t *state, enum unit_event event)
 {
@@ -57,16 +61,30 @@ const char *unit_state_name(enum unit_state state)
 
 /* --- sweeps -------------------------------------------------------------------------------- */
 
+/* clang-format off */
 #define _ NO_MOVE
+#define QUEUED SWEEP_QUEUED
+#define RUNS   SWEEP_RUNNING
+#define PAUSED SWEEP_PAUSED
+#define ENDS   SWEEP_FINISHED
+#define FAILS  SWEEP_FAILED
+#define GONE   SWEEP_CANCELLED
 static const uint8_t sweep_moves[SWEEP_N_STATES][SWEEP_N_EVENTS] = {
-    /*                   START          PAUSE         RESUME         FINISH          FAIL          RETRY         CANCEL */
-    [SWEEP_QUEUED] =    {SWEEP_RUNNING, SWEEP_PAUSED, _,             _,              SWEEP_FAILED, _,            SWEEP_CANCELLED},
-    [SWEEP_RUNNING] =   {_,             SWEEP_PAUSED, _,             SWEEP_FINISHED, SWEEP_FAILED, _,            SWEEP_CANCELLED},
-    [SWEEP_PAUSED] =    {_,             _,            SWEEP_RUNNING, _,              SWEEP_FAILED, _,            SWEEP_CANCELLED},
-    [SWEEP_FINISHED] =  {_,             _,            _,             _,              _,            _,            _},
-    [SWEEP_FAILED] =    {_,             _,            _,             _,              _,            SWEEP_QUEUED, SWEEP_CANCELLED},
-    [SWEEP_CANCELLED] = {_,             _,            _,             _,              _,            _,            _},
+    /*                   START PAUSE   RESUME FINISH FAIL   RETRY   CANCEL */
+    [SWEEP_QUEUED] =    {RUNS, PAUSED, _,     _,     FAILS, _,      GONE},
+    [SWEEP_RUNNING] =   {_,    PAUSED, _,     ENDS,  FAILS, _,      GONE},
+    [SWEEP_PAUSED] =    {_,    _,      RUNS,  _,     FAILS, _,      GONE},
+    [SWEEP_FINISHED] =  {_,    _,      _,     _,     _,     _,      _},
+    [SWEEP_FAILED] =    {_,    _,      _,     _,     _,     QUEUED, GONE},
+    [SWEEP_CANCELLED] = {_,    _,      _,     _,     _,     _,      _},
 };
+#undef QUEUED
+#undef RUNS
+#undef PAUSED
+#undef ENDS
+#undef FAILS
+#undef GONE
+/* clang-format on */
 #undef _
 
 bool sweep_transition(enum sweep_state *state, enum sweep_event event)

@@ -50,11 +50,11 @@ MUST_CHECK bool unit_transition(uint8_t *state, enum unit_event event);
 const char *unit_state_name(enum unit_state state);
 
 enum sweep_state {
-    SWEEP_QUEUED,    /* accepted and durable, nothing runs yet */
+    SWEEP_QUEUED, /* accepted and durable, nothing runs yet */
     SWEEP_RUNNING,
-    SWEEP_PAUSED,    /* by a user, a spent budget or a provider that refuses; reason is kept */
+    SWEEP_PAUSED, /* by a user, a spent budget or a provider that refuses; reason is kept */
     SWEEP_FINISHED,
-    SWEEP_FAILED,    /* cannot go on: the reason is kept, `retry` resumes it */
+    SWEEP_FAILED, /* cannot go on: the reason is kept, `retry` resumes it */
     SWEEP_CANCELLED,
     SWEEP_N_STATES
 };

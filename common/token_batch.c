@@ -27,13 +27,11 @@ status_t token_batch_encode_texts(const struct wire_text *texts, size_t n_docume
 status_t token_batch_decode_texts(const void *bytes, size_t n_bytes, struct buffer *plain,
                                   struct wire_parts *out, struct error *err)
 {
-    const status_t status =
-        evidence_decompress(bytes, n_bytes, TOKEN_BATCH_MAX_BYTES, plain, err);
+    const status_t status = evidence_decompress(bytes, n_bytes, TOKEN_BATCH_MAX_BYTES, plain, err);
     return status == ST_OK ? wire_parts_decode(plain->bytes, plain->n_bytes, out, err) : status;
 }
 
-status_t token_batch_encode(const struct token_batch *batch, struct buffer *out,
-                            struct error *err)
+status_t token_batch_encode(const struct token_batch *batch, struct buffer *out, struct error *err)
 {
     struct buffer plain;
     void *room;
@@ -69,16 +67,14 @@ static status_t read_counts(struct evidence_cursor *cursor, struct token_batch *
     return ST_OK;
 }
 
-static status_t read_batch(const struct buffer *plain, struct token_batch *batch,
-                           struct error *err)
+static status_t read_batch(const struct buffer *plain, struct token_batch *batch, struct error *err)
 {
     struct evidence_cursor cursor = {plain->bytes, plain->bytes + plain->n_bytes, false};
     const status_t status = read_counts(&cursor, batch, err);
     if (status != ST_OK) return status;
     batch->tokens = malloc((batch->n_all_tokens + 1) * sizeof *batch->tokens);
     if (!batch->tokens) return error_set(err, ST_NO_MEMORY, "token batch");
-    for (size_t i = 0; i < batch->n_all_tokens; i++)
-        batch->tokens[i] = evidence_get_u32(&cursor);
+    for (size_t i = 0; i < batch->n_all_tokens; i++) batch->tokens[i] = evidence_get_u32(&cursor);
     return ST_OK;
 }
 

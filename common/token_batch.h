@@ -33,8 +33,8 @@ struct token_batch {
 MUST_CHECK status_t token_batch_encode(const struct token_batch *batch, struct buffer *out,
                                        struct error *err);
 /* Untrusted bytes. On ST_OK the caller owns *out (fini). */
-MUST_CHECK status_t token_batch_decode(const void *bytes, size_t n_bytes,
-                                       struct token_batch *out, struct error *err);
+MUST_CHECK status_t token_batch_decode(const void *bytes, size_t n_bytes, struct token_batch *out,
+                                       struct error *err);
 void token_batch_fini(struct token_batch *batch);
 
 #endif

@@ -19,8 +19,8 @@ enum { TRANSPORT_IDENTITY_MAX = 256 };
 struct transport_message {
     zmq_msg_t identity; /* empty unless received on a ROUTER */
     zmq_msg_t header;
-    zmq_msg_t bulk; /* empty if there was none */
-    int fd;         /* connection it came by; -1 if unknown (inproc) */
+    zmq_msg_t bulk;           /* empty if there was none */
+    int fd;                   /* connection it came by; -1 if unknown (inproc) */
     struct wire_message wire; /* points into header */
 };
 

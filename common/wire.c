@@ -14,13 +14,40 @@ struct field {
     size_t offset;
     enum field_kind kind;
 };
-#define FIELD(member, kind) {#member, offsetof(struct wire_message, member), kind}
+#define FIELD(member, kind)                                                                        \
+    {                                                                                              \
+#member, offsetof(struct wire_message, member), kind                                       \
+    }
 
 /* Order = bit number in the masks below. */
 enum {
-    F_ID, F_EPOCH, F_LEASE, F_LOW, F_HIGH, F_UNIT, F_TICKS, F_N_HELD, F_N_OPEN, F_N_STORED, F_N_DUPLICATE,
-    F_HEARTBEAT_MS, F_STATUS, F_PID, F_N_THREADS, F_MEMORY_BYTES, F_SECONDS, F_TASK, F_NAME,
-    F_BACKEND, F_ISA, F_HOST, F_CODE_VERSION, F_TEXT, F_STORE, F_RANGES, N_FIELDS
+    F_ID,
+    F_EPOCH,
+    F_LEASE,
+    F_LOW,
+    F_HIGH,
+    F_UNIT,
+    F_TICKS,
+    F_N_HELD,
+    F_N_OPEN,
+    F_N_STORED,
+    F_N_DUPLICATE,
+    F_HEARTBEAT_MS,
+    F_STATUS,
+    F_PID,
+    F_N_THREADS,
+    F_MEMORY_BYTES,
+    F_SECONDS,
+    F_TASK,
+    F_NAME,
+    F_BACKEND,
+    F_ISA,
+    F_HOST,
+    F_CODE_VERSION,
+    F_TEXT,
+    F_STORE,
+    F_RANGES,
+    N_FIELDS
 };
 static const struct field fields[N_FIELDS] = {
     [F_ID] = FIELD(id, FIELD_U64),
@@ -59,19 +86,18 @@ static const struct {
     [WIRE_HELLO] = {"HELLO", HAS(F_NAME) | HAS(F_PID) | HAS(F_HOST) | HAS(F_BACKEND) | HAS(F_ISA) |
                                  HAS(F_N_THREADS) | HAS(F_MEMORY_BYTES) | HAS(F_CODE_VERSION) |
                                  HAS(F_N_HELD)},
-    [WIRE_HELD] = {"HELD", HAS(F_LEASE) | HAS(F_TASK) | HAS(F_LOW) | HAS(F_HIGH) |
-                               HAS(F_N_OPEN)},
+    [WIRE_HELD] = {"HELD", HAS(F_LEASE) | HAS(F_TASK) | HAS(F_LOW) | HAS(F_HIGH) | HAS(F_N_OPEN)},
     [WIRE_WELCOME] = {"WELCOME", HAS(F_EPOCH) | HAS(F_HEARTBEAT_MS) | HAS(F_STORE)},
     [WIRE_REFUSED] = {"REFUSED", HAS(F_STATUS) | HAS(F_TEXT)},
-    [WIRE_HEARTBEAT] = {"HEARTBEAT", HAS(F_TICKS) | HAS(F_LEASE) | HAS(F_UNIT) |
-                                         HAS(F_MEMORY_BYTES)},
+    [WIRE_HEARTBEAT] = {"HEARTBEAT",
+                        HAS(F_TICKS) | HAS(F_LEASE) | HAS(F_UNIT) | HAS(F_MEMORY_BYTES)},
     [WIRE_SPEC] = {"SPEC", HAS(F_TASK)},
     [WIRE_LEASE] = {"LEASE", HAS(F_LEASE) | HAS(F_EPOCH) | HAS(F_TASK) | HAS(F_LOW) | HAS(F_HIGH)},
     [WIRE_REVOKE] = {"REVOKE", HAS(F_LEASE)},
     [WIRE_SETTLED] = {"SETTLED", HAS(F_LEASE) | HAS(F_TASK) | HAS(F_RANGES) | HAS(F_N_STORED) |
                                      HAS(F_N_DUPLICATE) | HAS(F_SECONDS)},
-    [WIRE_FAILED] = {"FAILED", HAS(F_LEASE) | HAS(F_TASK) | HAS(F_UNIT) | HAS(F_STATUS) |
-                                   HAS(F_TEXT)},
+    [WIRE_FAILED] = {"FAILED",
+                     HAS(F_LEASE) | HAS(F_TASK) | HAS(F_UNIT) | HAS(F_STATUS) | HAS(F_TEXT)},
     [WIRE_DRAIN] = {"DRAIN", 0},
     [WIRE_BYE] = {"BYE", HAS(F_TEXT)},
     [WIRE_REQUEST] = {"REQUEST", HAS(F_ID) | HAS(F_NAME)},
@@ -254,8 +280,7 @@ static status_t find_type(const msgpack_object_map *map, enum wire_type *out, st
     return error_set(err, ST_PROTOCOL, "unknown message type %.*s", (int)name.n_bytes, name.bytes);
 }
 
-static status_t decode_map(const msgpack_object *root, struct wire_message *out,
-                           struct error *err)
+static status_t decode_map(const msgpack_object *root, struct wire_message *out, struct error *err)
 {
     if (root->type != MSGPACK_OBJECT_MAP) return error_set(err, ST_PROTOCOL, "not a map");
     status_t status = find_type(&root->via.map, &out->type, err);
@@ -288,8 +313,7 @@ int wire_is_other_version(const void *bytes, size_t n_bytes)
     return is_other;
 }
 
-status_t wire_decode(const void *bytes, size_t n_bytes, struct wire_message *out,
-                     struct error *err)
+status_t wire_decode(const void *bytes, size_t n_bytes, struct wire_message *out, struct error *err)
 {
     if (n_bytes > WIRE_MAX_HEADER_BYTES)
         return error_set(err, ST_TOO_LARGE, "message header of %zu bytes", n_bytes);

@@ -68,19 +68,19 @@ struct wire_message {
     uint64_t n_stored;    /* units newly stored by this settlement */
     uint64_t n_duplicate; /* units that another writer had stored before */
     uint64_t heartbeat_ms;
-    uint64_t status;      /* status_t of an answer or a failure */
+    uint64_t status; /* status_t of an answer or a failure */
     uint64_t pid;
     uint64_t n_threads;
     uint64_t memory_bytes;
-    double seconds;       /* wall time spent on the settled units; finite, >= 0 */
+    double seconds;           /* wall time spent on the settled units; finite, >= 0 */
     struct wire_text task;    /* task id: "sweep/phase" */
     struct wire_text name;    /* worker name, or the operation of a request */
     struct wire_text backend; /* "cpu", "cuda" */
     struct wire_text isa;     /* instruction set the results depend on: "avx512_bf16" ... */
     struct wire_text host;
     struct wire_text code_version;
-    struct wire_text text;  /* error or reason */
-    struct wire_text store; /* Redis URL as the coordinator knows it */
+    struct wire_text text;     /* error or reason */
+    struct wire_text store;    /* Redis URL as the coordinator knows it */
     struct wire_ranges ranges; /* settled units [low, high) */
 };
 

@@ -3,7 +3,6 @@
  * four billion items make the library reserve a hundred gigabytes. */
 #include "common/wire.h"
 
-
 enum { DEPTH_MAX = 8 };
 
 struct scan {

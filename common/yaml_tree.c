@@ -163,11 +163,10 @@ static status_t read_events(struct builder *builder, yaml_parser_t *parser)
     while (status == ST_OK && !is_end) {
         yaml_event_t event;
         if (!yaml_parser_parse(parser, &event))
-            return error_set(builder->err,
-                             parser->error == YAML_MEMORY_ERROR ? ST_NO_MEMORY : ST_BAD_INPUT,
-                             "%s:%zu: not YAML: %s", builder->tree->name,
-                             parser->problem_mark.line + 1,
-                             parser->problem ? parser->problem : "unreadable");
+            return error_set(
+                builder->err, parser->error == YAML_MEMORY_ERROR ? ST_NO_MEMORY : ST_BAD_INPUT,
+                "%s:%zu: not YAML: %s", builder->tree->name, parser->problem_mark.line + 1,
+                parser->problem ? parser->problem : "unreadable");
         is_end = event.type == YAML_STREAM_END_EVENT;
         status = on_event(builder, &event);
         yaml_event_delete(&event);
@@ -177,8 +176,8 @@ static status_t read_events(struct builder *builder, yaml_parser_t *parser)
     return status;
 }
 
-status_t yaml_tree_parse(struct yaml_tree **out, const char *text, size_t n_bytes,
-                         const char *name, struct error *err)
+status_t yaml_tree_parse(struct yaml_tree **out, const char *text, size_t n_bytes, const char *name,
+                         struct error *err)
 {
     status_t status;
     yaml_parser_t parser;

@@ -23,14 +23,14 @@ enum yaml_kind { YAML_SCALAR, YAML_MAPPING, YAML_SEQUENCE };
 
 struct yaml_node {
     enum yaml_kind kind;
-    unsigned line;               /* 1-based; of the key where there is one, else of the value */
-    char *key;                   /* child of a mapping: its key; else NULL */
-    char *text;                  /* scalar: its text, NUL-free; else NULL */
-    bool is_quoted;              /* scalar written with quotes or as a block */
-    struct yaml_node *parent;    /* NULL at the root */
-    struct yaml_node *first;     /* first child */
-    struct yaml_node *last;      /* last child */
-    struct yaml_node *next;      /* next sibling */
+    unsigned line;            /* 1-based; of the key where there is one, else of the value */
+    char *key;                /* child of a mapping: its key; else NULL */
+    char *text;               /* scalar: its text, NUL-free; else NULL */
+    bool is_quoted;           /* scalar written with quotes or as a block */
+    struct yaml_node *parent; /* NULL at the root */
+    struct yaml_node *first;  /* first child */
+    struct yaml_node *last;   /* last child */
+    struct yaml_node *next;   /* next sibling */
     size_t n_children;
 };
 

@@ -23,8 +23,7 @@ struct coordinator_options {
 
 /* Errors: ST_BAD_INPUT names the option. */
 MUST_CHECK status_t coordinator_options_parse(int argc, char **argv,
-                                              struct coordinator_options *out,
-                                              struct error *err);
+                                              struct coordinator_options *out, struct error *err);
 const char *coordinator_usage(void);
 
 #endif

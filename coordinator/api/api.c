@@ -8,11 +8,11 @@ static const struct {
     const char *name;
     operation_fn *run;
 } operations[] = {
-    {"ping", api_ping},         {"submit", api_submit},   {"list", api_list},
-    {"status", api_status},     {"results", api_results}, {"feature", api_feature},
-    {"cancel", api_cancel},     {"pause", api_pause},     {"resume", api_resume},
-    {"retry", api_retry},       {"workers", api_workers}, {"drain", api_drain},
-    {"dead", api_dead},         {"overview", api_overview}, {"metrics", api_metrics},
+    {"ping", api_ping},     {"submit", api_submit},     {"list", api_list},
+    {"status", api_status}, {"results", api_results},   {"feature", api_feature},
+    {"cancel", api_cancel}, {"pause", api_pause},       {"resume", api_resume},
+    {"retry", api_retry},   {"workers", api_workers},   {"drain", api_drain},
+    {"dead", api_dead},     {"overview", api_overview}, {"metrics", api_metrics},
 };
 
 static int append(const char *bytes, size_t n_bytes, void *context)
@@ -31,8 +31,8 @@ static status_t parse_args(struct wire_text text, json_t **out, struct error *er
     return error_set(err, ST_BAD_INPUT, "arguments are not a JSON object");
 }
 
-status_t api_answer(void *context, const char *operation, struct wire_text text,
-                    struct buffer *out, struct error *err)
+status_t api_answer(void *context, const char *operation, struct wire_text text, struct buffer *out,
+                    struct error *err)
 {
     size_t i = 0;
     const size_t n = sizeof operations / sizeof operations[0];

@@ -26,8 +26,8 @@ struct api {
 };
 
 /* A dispatcher_request_fn with a struct api as context. */
-status_t api_answer(void *context, const char *operation, struct wire_text args,
-                    struct buffer *out, struct error *err);
+status_t api_answer(void *context, const char *operation, struct wire_text args, struct buffer *out,
+                    struct error *err);
 
 /* What the page's history keeps of this moment. */
 struct history_point api_history_point(struct api *api);

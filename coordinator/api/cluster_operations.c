@@ -144,12 +144,12 @@ static json_t *json_history(const struct history *history)
     for (size_t i = 0; i < history->n_points; i++) {
         const struct history_point *point = history_point_at(history, i);
         (void)json_array_append_new(
-            list, json_pack("{s:o s:I s:I s:I s:I s:I s:f s:I}", "at", json_time(point->unix_ms),
-                            "ready", (json_int_t)point->n_ready, "leased",
-                            (json_int_t)point->n_leased, "done", (json_int_t)point->n_done, "dead",
-                            (json_int_t)point->n_dead, "calls_in_flight",
-                            (json_int_t)point->calls_in_flight, "dollars", point->dollars,
-                            "labelled", (json_int_t)point->n_labelled));
+            list,
+            json_pack("{s:o s:I s:I s:I s:I s:I s:f s:I}", "at", json_time(point->unix_ms), "ready",
+                      (json_int_t)point->n_ready, "leased", (json_int_t)point->n_leased, "done",
+                      (json_int_t)point->n_done, "dead", (json_int_t)point->n_dead,
+                      "calls_in_flight", (json_int_t)point->calls_in_flight, "dollars",
+                      point->dollars, "labelled", (json_int_t)point->n_labelled));
     }
     return list;
 }
@@ -160,10 +160,10 @@ static json_t *json_recent_labels(const struct history *history)
     for (size_t i = 0; i < history->n_labels; i++) {
         const struct recent_label *label = history_label_at(history, i);
         (void)json_array_append_new(
-            list, json_pack("{s:s s:I s:s s:s s:o s:o}", "sweep", label->sweep, "feature",
-                            (json_int_t)label->feature, "label", label->label, "status",
-                            label->status, "score", json_optional(label->score), "at",
-                            json_time(label->unix_ms)));
+            list,
+            json_pack("{s:s s:I s:s s:s s:o s:o}", "sweep", label->sweep, "feature",
+                      (json_int_t)label->feature, "label", label->label, "status", label->status,
+                      "score", json_optional(label->score), "at", json_time(label->unix_ms)));
     }
     return list;
 }
@@ -171,8 +171,8 @@ static json_t *json_recent_labels(const struct history *history)
 static json_t *json_newest_sweeps(struct api *api)
 {
     json_t *list = json_array();
-    for (size_t i = registry_count(api->registry); i-- > 0 &&
-                                                  json_array_size(list) < OVERVIEW_SWEEPS;)
+    for (size_t i = registry_count(api->registry);
+         i-- > 0 && json_array_size(list) < OVERVIEW_SWEEPS;)
         (void)json_array_append_new(list, json_sweep_summary(api, registry_at(api->registry, i)));
     return list;
 }
@@ -187,9 +187,9 @@ status_t api_overview(struct api *api, const json_t *args, json_t **out, struct 
         "{s:o s:s s:b s:o s:o s:{s:I s:I s:I s:I} s:o s:o}", "now", json_time(now.unix_ms),
         "version", version_text(), "is_store_up", (int)api->is_store_up, "sweeps",
         json_newest_sweeps(api), "workers", json_workers(api), "queue", "ready",
-        (json_int_t)now.n_ready, "leased", (json_int_t)now.n_leased, "done",
-        (json_int_t)now.n_done, "dead", (json_int_t)now.n_dead, "history",
-        json_history(api->history), "recent_labels", json_recent_labels(api->history));
+        (json_int_t)now.n_ready, "leased", (json_int_t)now.n_leased, "done", (json_int_t)now.n_done,
+        "dead", (json_int_t)now.n_dead, "history", json_history(api->history), "recent_labels",
+        json_recent_labels(api->history));
     json_t *money = json_calls_and_spend(api, NULL);
     (void)json_object_update(result, money);
     json_decref(money);

@@ -82,8 +82,7 @@ static status_t add_workers(struct api *api, struct buffer *out, struct error *e
     status_t status = head(out, &up, err);
     for (size_t i = 0; i < worker_table_count(table) && status == ST_OK; i++) {
         status = buffer_append_text(out, "interp_worker_up{worker=\"", err);
-        if (status == ST_OK)
-            status = add_label_value(out, worker_table_at(table, i)->name, err);
+        if (status == ST_OK) status = add_label_value(out, worker_table_at(table, i)->name, err);
         if (status == ST_OK) status = buffer_append_text(out, "\"} 1\n", err);
     }
     return status;
@@ -110,26 +109,24 @@ static status_t add_money(struct api *api, struct buffer *out, struct error *err
                                           "Dollars booked for calls."};
     static const struct family tokens = {"interp_llm_tokens_total", "counter",
                                          "Tokens booked by the providers' own usage."};
-    static const struct family total = {"interp_llm_calls_total", "counter",
-                                        "Calls by outcome."};
+    static const struct family total = {"interp_llm_calls_total", "counter", "Calls by outcome."};
     status_t status = head(out, &dollars, err);
     if (status == ST_OK)
         status = buffer_printf(out, err, "interp_llm_dollars_total %.6f\n",
                                json_number_value(json_object_get(spend, "dollars")));
     if (status == ST_OK) status = head(out, &tokens, err);
     if (status == ST_OK)
-        status = buffer_printf(
-            out, err,
-            "interp_llm_tokens_total{kind=\"input\"} %lld\n"
-            "interp_llm_tokens_total{kind=\"output\"} %lld\n",
-            (long long)json_integer_value(json_object_get(spend, "tokens_in")),
-            (long long)json_integer_value(json_object_get(spend, "tokens_out")));
+        status = buffer_printf(out, err,
+                               "interp_llm_tokens_total{kind=\"input\"} %lld\n"
+                               "interp_llm_tokens_total{kind=\"output\"} %lld\n",
+                               (long long)json_integer_value(json_object_get(spend, "tokens_in")),
+                               (long long)json_integer_value(json_object_get(spend, "tokens_out")));
     if (status == ST_OK) status = head(out, &total, err);
     static const char *const outcomes[] = {"done", "cached", "failed", "uncertain"};
     for (size_t i = 0; i < sizeof outcomes / sizeof outcomes[0] && status == ST_OK; i++)
-        status = buffer_printf(out, err, "interp_llm_calls_total{outcome=\"%s\"} %lld\n",
-                               outcomes[i],
-                               (long long)json_integer_value(json_object_get(calls, outcomes[i])));
+        status =
+            buffer_printf(out, err, "interp_llm_calls_total{outcome=\"%s\"} %lld\n", outcomes[i],
+                          (long long)json_integer_value(json_object_get(calls, outcomes[i])));
     json_decref(money);
     return status;
 }

@@ -5,8 +5,7 @@
 
 #include "coordinator/api/api.h"
 
-typedef status_t operation_fn(struct api *api, const json_t *args, json_t **out,
-                              struct error *err);
+typedef status_t operation_fn(struct api *api, const json_t *args, json_t **out, struct error *err);
 
 operation_fn api_ping, api_submit, api_list, api_status, api_results, api_feature, api_cancel,
     api_pause, api_resume, api_retry, api_workers, api_drain, api_dead, api_overview, api_metrics;

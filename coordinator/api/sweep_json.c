@@ -7,7 +7,7 @@
 static double budget_of(const struct sweep_spec *spec)
 {
     return spec->kind == SWEEP_KIND_LABEL && sweep_spec_uses_provider(spec) ? spec->budget_dollars
-                                                                           : -1;
+                                                                            : -1;
 }
 
 json_t *json_sweep_summary(struct api *api, const struct sweep *sweep)
@@ -25,15 +25,15 @@ json_t *json_sweep_summary(struct api *api, const struct sweep *sweep)
         "{s:s s:s s:s s:s s:s s:o s:f s:I s:I s:I s:I s:I s:o s:o s:o s:o s:o s:o s:o s:i s:s? "
         "s:s?}",
         "id", sweep->id, "name", sweep->spec->name, "kind", is_label ? "label" : "noop", "state",
-        sweep_state_name(sweep->state), "phase", progress.phase ? progress.phase : "done",
-        "reason", sweep->reason[0] ? json_string(sweep->reason) : json_null(), "progress",
-        progress.fraction, "n_units", (json_int_t)progress.n_units, "n_units_done",
-        (json_int_t)progress.n_units_done, "n_units_dead", (json_int_t)progress.n_units_dead,
-        "n_features", (json_int_t)progress.n_features, "n_labelled",
-        (json_int_t)progress.n_labelled, "n_supported",
-        progress.n_supported < 0 ? json_null() : json_integer(progress.n_supported), "created_at",
-        json_time(sweep->created_unix_ms), "started_at", json_time(sweep->started_unix_ms),
-        "finished_at", json_time(sweep->finished_unix_ms), "eta_seconds",
+        sweep_state_name(sweep->state), "phase", progress.phase ? progress.phase : "done", "reason",
+        sweep->reason[0] ? json_string(sweep->reason) : json_null(), "progress", progress.fraction,
+        "n_units", (json_int_t)progress.n_units, "n_units_done", (json_int_t)progress.n_units_done,
+        "n_units_dead", (json_int_t)progress.n_units_dead, "n_features",
+        (json_int_t)progress.n_features, "n_labelled", (json_int_t)progress.n_labelled,
+        "n_supported", progress.n_supported < 0 ? json_null() : json_integer(progress.n_supported),
+        "created_at", json_time(sweep->created_unix_ms), "started_at",
+        json_time(sweep->started_unix_ms), "finished_at", json_time(sweep->finished_unix_ms),
+        "eta_seconds",
         sweep->state == SWEEP_RUNNING ? json_optional(progress.eta_seconds) : json_null(),
         "spent_dollars", json_real(spent), "budget_dollars", json_optional(budget_of(sweep->spec)),
         "priority", (int)sweep->spec->priority, "explainer",
@@ -106,11 +106,11 @@ json_t *json_calls_and_spend(struct api *api, const struct sweep *sweep)
     const struct api_money money = api_read_money(api, sweep);
     const struct call_ledger *sum = &money.ledger;
     return json_pack("{s:{s:I s:I s:I s:I s:I s:I} s:{s:f s:f s:f s:I s:I}}", "calls", "queued",
-                     (json_int_t)money.n_queued, "in_flight", (json_int_t)money.n_in_flight,
-                     "done", (json_int_t)sum->calls, "cached", (json_int_t)sum->cached, "failed",
+                     (json_int_t)money.n_queued, "in_flight", (json_int_t)money.n_in_flight, "done",
+                     (json_int_t)sum->calls, "cached", (json_int_t)sum->cached, "failed",
                      (json_int_t)sum->failed, "uncertain", (json_int_t)sum->uncertain_calls,
-                     "spend", "dollars", (double)sum->spent_microdollars * 1e-6,
-                     "reserved_dollars", (double)sum->reserved_microdollars * 1e-6,
-                     "uncertain_dollars", (double)sum->uncertain_microdollars * 1e-6, "tokens_in",
+                     "spend", "dollars", (double)sum->spent_microdollars * 1e-6, "reserved_dollars",
+                     (double)sum->reserved_microdollars * 1e-6, "uncertain_dollars",
+                     (double)sum->uncertain_microdollars * 1e-6, "tokens_in",
                      (json_int_t)sum->tokens_in, "tokens_out", (json_int_t)sum->tokens_out);
 }

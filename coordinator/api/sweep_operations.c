@@ -50,8 +50,7 @@ status_t api_list(struct api *api, const json_t *args, json_t **out, struct erro
     if (status != ST_OK) return status;
     json_t *sweeps = json_array();
     for (size_t i = registry_count(api->registry); i-- > 0;)
-        (void)json_array_append_new(sweeps,
-                                    json_sweep_summary(api, registry_at(api->registry, i)));
+        (void)json_array_append_new(sweeps, json_sweep_summary(api, registry_at(api->registry, i)));
     *out = json_pack("{s:o}", "sweeps", sweeps);
     return ST_OK;
 }
@@ -130,8 +129,7 @@ static bool is_text(const json_t *value, const char *text)
                 : json_is_null(value);
 }
 
-static bool is_record_of(const json_t *record, uint64_t feature,
-                         const struct sweep_target *target)
+static bool is_record_of(const json_t *record, uint64_t feature, const struct sweep_target *target)
 {
     const json_t *of = json_object_get(record, "target");
     return record &&

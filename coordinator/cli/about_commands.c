@@ -34,7 +34,8 @@ static void print_options(const struct cli *cli, const struct cli_command *comma
 
 static bool takes_sweep(const struct cli_command *command)
 {
-    return strncmp(command->arguments, "SWEEP", 5) == 0 || strcmp(command->arguments, "[SWEEP]") == 0;
+    return strncmp(command->arguments, "SWEEP", 5) == 0 ||
+           strcmp(command->arguments, "[SWEEP]") == 0;
 }
 
 /* A bash function out of the table of commands; sweep ids come from the coordinator. */

@@ -5,7 +5,7 @@
  *   DIR/data/                                 the coordinator's: blobs, results, http-address
  *   DIR/journal/                              the gateways': calls and replies
  *   DIR/logs/NAME.log  DIR/run/NAME.pid       one pair per process
- *   DIR/run/lock  DIR/run/status.json         the supervisor's: held while it lives; what it sees */
+ *   DIR/run/lock  DIR/run/status.json     the supervisor's: held while it lives; what it sees */
 #ifndef COORDINATOR_CLI_CLUSTER_PATHS_H
 #define COORDINATOR_CLI_CLUSTER_PATHS_H
 

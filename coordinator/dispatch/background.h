@@ -20,15 +20,14 @@ struct background_job {
     /* Take the result and free the job. `status` is what run() returned, or ST_CANCELLED when
      * the pool is being destroyed and run() was never called. */
     void (*done)(struct background_job *job, status_t status, const struct error *err);
-    status_t status;     /* from here on: the pool's */
+    status_t status; /* from here on: the pool's */
     struct error error;
     struct background_job *next;
 };
 
 struct background;
 
-MUST_CHECK status_t background_create(struct background **out, size_t n_threads,
-                                      struct error *err);
+MUST_CHECK status_t background_create(struct background **out, size_t n_threads, struct error *err);
 /* Waits for the jobs that run; those that wait get done(ST_CANCELLED). NULL-safe. */
 void background_destroy(struct background **background);
 

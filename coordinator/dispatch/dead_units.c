@@ -51,17 +51,17 @@ static json_t *json_errors(const struct task *task, size_t unit)
     for (size_t i = 0; i < n; i++) {
         const struct task_error *error = &task->errors[i];
         if (unit < error->low || unit >= error->high) continue;
-        (void)json_array_append_new(list, json_pack("{s:s s:I s:s}", "worker", error->worker,
-                                                    "unix_ms", (json_int_t)error->unix_ms, "text",
-                                                    error->text));
+        (void)json_array_append_new(list,
+                                    json_pack("{s:s s:I s:s}", "worker", error->worker, "unix_ms",
+                                              (json_int_t)error->unix_ms, "text", error->text));
     }
     return list;
 }
 
 void dead_units_add(struct dead_units *dead, const struct task *task, size_t unit)
 {
-    json_t *entry = json_pack("{s:s s:I s:o}", "task", task->id, "unit", (json_int_t)unit,
-                              "errors", json_errors(task, unit));
+    json_t *entry = json_pack("{s:s s:I s:o}", "task", task->id, "unit", (json_int_t)unit, "errors",
+                              json_errors(task, unit));
     char *json = entry ? json_dumps(entry, JSON_COMPACT) : NULL;
     json_decref(entry);
     struct dead_change *change = json ? next_change(dead, task) : NULL;
@@ -87,8 +87,8 @@ status_t dead_units_write(struct dead_units *dead, struct store *store, struct e
     for (size_t i = 0; i < dead->n_changes && status == ST_OK; i++) {
         const struct dead_change *change = &dead->changes[i];
         if (change->json)
-            status = store_queue(store, err, "HSET %s %s %s", change->key, change->field,
-                                 change->json);
+            status =
+                store_queue(store, err, "HSET %s %s %s", change->key, change->field, change->json);
         else
             status = store_queue(store, err, "UNLINK %s", change->key);
     }
@@ -110,8 +110,7 @@ static int compare_entries(const void *a, const void *b)
     return left_unit < right_unit ? -1 : left_unit > right_unit;
 }
 
-status_t dead_units_read(struct store *store, const char *sweep_id, json_t *out,
-                         struct error *err)
+status_t dead_units_read(struct store *store, const char *sweep_id, json_t *out, struct error *err)
 {
     char key[DEAD_KEY_SIZE];
     redisReply *reply;

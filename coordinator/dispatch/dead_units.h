@@ -21,7 +21,7 @@ enum { DEAD_KEY_SIZE = SWEEP_ID_SIZE + 16 };
 struct dead_change {
     char key[DEAD_KEY_SIZE];
     char field[TASK_ID_SIZE + 24];
-    char *json;                    /* owned; NULL: remove the whole key */
+    char *json; /* owned; NULL: remove the whole key */
 };
 
 /* Changes that the store was not told of yet. All zero is empty. */

@@ -111,8 +111,7 @@ bool dispatcher_send(struct dispatcher *dispatcher, struct worker *worker,
     return false;
 }
 
-static status_t open_task(struct dispatcher *dispatcher, const struct task *task,
-                          struct error *err)
+static status_t open_task(struct dispatcher *dispatcher, const struct task *task, struct error *err)
 {
     char key[TASK_KEY_SIZE];
     return store_run(dispatcher->options.store, NULL, err, "SET %s 1 NX",
@@ -224,8 +223,7 @@ size_t dispatcher_retry_dead(struct dispatcher *dispatcher, struct task *task)
     return n_retried;
 }
 
-status_t dispatcher_drain_worker(struct dispatcher *dispatcher, const char *name,
-                                 struct error *err)
+status_t dispatcher_drain_worker(struct dispatcher *dispatcher, const char *name, struct error *err)
 {
     struct worker *worker = worker_table_find_name(dispatcher->workers, name);
     if (!worker) return error_set(err, ST_NOT_FOUND, "no worker \"%s\"", name);

@@ -23,21 +23,20 @@ struct dispatcher;
 
 /* Answer a client's request: `args` is bulk JSON (may be empty). Append the JSON result to
  * `out`; an error's text goes to the client instead. Must be quick: it runs on the loop. */
-typedef status_t dispatcher_request_fn(void *context, const char *operation,
-                                       struct wire_text args, struct buffer *out,
-                                       struct error *err);
+typedef status_t dispatcher_request_fn(void *context, const char *operation, struct wire_text args,
+                                       struct buffer *out, struct error *err);
 
 struct dispatcher_options {
-    void *zmq_context;           /* borrowed */
+    void *zmq_context;            /* borrowed */
     const char *const *endpoints; /* [n_endpoints], bound by create */
     size_t n_endpoints;
     const char *store_url; /* told to the workers */
     struct store *store;   /* borrowed */
     const struct clock *clock;
     uint64_t epoch;
-    int64_t heartbeat_ms;   /* workers beat this often */
-    int64_t lost_after_ms;  /* silence that counts as lost */
-    double lease_seconds;   /* work that one lease should hold */
+    int64_t heartbeat_ms;  /* workers beat this often */
+    int64_t lost_after_ms; /* silence that counts as lost */
+    double lease_seconds;  /* work that one lease should hold */
     struct unit_limits limits;
     dispatcher_request_fn *on_request;
     void *request_context;
@@ -49,8 +48,7 @@ struct dispatcher_counts { /* since start; for /metrics and tests */
 };
 
 MUST_CHECK status_t dispatcher_create(struct dispatcher **out,
-                                      const struct dispatcher_options *options,
-                                      struct error *err);
+                                      const struct dispatcher_options *options, struct error *err);
 void dispatcher_destroy(struct dispatcher **dispatcher);
 /* Hang up, before the engines stop: workers are told nothing, keep computing, and bring their
  * leases to whoever leads next. Only tasks may be forgotten and the dispatcher destroyed then. */

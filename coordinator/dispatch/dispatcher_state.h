@@ -52,8 +52,8 @@ status_t dispatcher_grant_all(struct dispatcher *dispatcher, struct error *err);
 /* loss.c */
 void dispatcher_read_monitor(struct dispatcher *dispatcher);
 status_t dispatcher_expire(struct dispatcher *dispatcher, struct error *err);
-void dispatcher_lose_worker(struct dispatcher *dispatcher, struct worker *worker,
-                            const char *why, bool is_blamed);
+void dispatcher_lose_worker(struct dispatcher *dispatcher, struct worker *worker, const char *why,
+                            bool is_blamed);
 /* The unit becomes ready, unless it is settled or another lease than `mine` holds it. */
 void dispatcher_return_unit(struct dispatcher *dispatcher, const struct lease *mine, size_t unit);
 /* The lease ends; its units are returned. */

@@ -29,8 +29,7 @@ static bool may_have_more(const struct worker *worker)
 {
     const size_t limit = (size_t)(worker->n_threads ? worker->n_threads : 1) + 1;
     return !worker->is_draining && !worker->is_stuck && !worker->is_clogged &&
-           worker->n_held_to_come == 0 &&
-           n_outstanding(worker) < limit;
+           worker->n_held_to_come == 0 && n_outstanding(worker) < limit;
 }
 
 static size_t lease_units(const struct dispatcher *dispatcher, const struct task *task)
@@ -41,15 +40,14 @@ static size_t lease_units(const struct dispatcher *dispatcher, const struct task
     const double by_time = task->seconds_per_unit > 0
                                ? dispatcher->options.lease_seconds / task->seconds_per_unit
                                : (double)task->max_units_per_lease;
-    size_t n = by_time < (double)task->max_units_per_lease ? (size_t)by_time
-                                                           : task->max_units_per_lease;
+    size_t n =
+        by_time < (double)task->max_units_per_lease ? (size_t)by_time : task->max_units_per_lease;
     const size_t fair_part = (n_ready + 2 * n_workers - 1) / (2 * (n_workers ? n_workers : 1));
     if (n > fair_part) n = fair_part;
     return n ? n : 1;
 }
 
-static bool send_spec(struct dispatcher *dispatcher, struct worker *worker,
-                      const struct task *task)
+static bool send_spec(struct dispatcher *dispatcher, struct worker *worker, const struct task *task)
 {
     if (worker_has_spec(worker, task->id)) return true;
     const struct wire_message spec = {.type = WIRE_SPEC, .task = wire_text_of(task->id)};
@@ -72,7 +70,8 @@ static status_t build_bulk(struct task *task, size_t low, size_t high, struct bu
     if (status == ST_OK && task->ops->shared) status = task->ops->shared(task, &bytes, err);
     size_t n_parts = 0;
     if (status == ST_OK) ends[n_parts++] = bytes.n_bytes;
-    while (status == ST_OK && task->ops->payload && n_parts <= n && (n_parts == 1 || bytes.n_bytes < LEASE_MAX_BYTES)) {
+    while (status == ST_OK && task->ops->payload && n_parts <= n &&
+           (n_parts == 1 || bytes.n_bytes < LEASE_MAX_BYTES)) {
         status = task->ops->payload(task, low + n_parts - 1, &bytes, err);
         ends[n_parts++] = bytes.n_bytes;
     }

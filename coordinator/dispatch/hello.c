@@ -1,5 +1,5 @@
-/* Workers introduce themselves; after a restart of ours, or a broken connection, with the leases that
- * they still have (HELD). What they are at goes on and counts; nobody else is given the same. */
+/* Workers introduce themselves; after a restart of ours, or a broken connection, with the leases
+ * that they still have (HELD). What they are at goes on and counts; nobody else is given it. */
 #include "coordinator/dispatch/dispatcher_state.h"
 
 #include "common/log.h"
@@ -13,8 +13,7 @@ static bool read_names(const struct wire_message *hello, struct worker *worker)
            wire_text_copy(hello->host, worker->host, sizeof worker->host) &&
            wire_text_copy(hello->backend, worker->backend, sizeof worker->backend) &&
            wire_text_copy(hello->isa, worker->isa, sizeof worker->isa) &&
-           wire_text_copy(hello->code_version, worker->code_version,
-                          sizeof worker->code_version) &&
+           wire_text_copy(hello->code_version, worker->code_version, sizeof worker->code_version) &&
            worker->name[0];
 }
 
@@ -93,7 +92,8 @@ static void adopt(struct dispatcher *dispatcher, struct worker *worker, struct t
                                  .high = (size_t)held->high,
                                  .n_open = (size_t)held->n_open,
                                  .granted_ms = dispatcher_now_ms(dispatcher)};
-    if (!lease_table_adopt(dispatcher->leases, &wanted)) return; /* its results count all the same */
+    if (!lease_table_adopt(dispatcher->leases, &wanted))
+        return; /* its results count all the same */
     worker->n_leases++;
     task_pin(task, &fit);
     for (size_t unit = wanted.low; unit < wanted.high; unit++)
@@ -122,8 +122,7 @@ status_t dispatcher_held(struct dispatcher *dispatcher, struct worker *worker,
     return dispatcher_load_settled(dispatcher, task, err); /* what it told nobody */
 }
 
-static void adopt_of_worker(struct dispatcher *dispatcher, struct worker *worker,
-                            struct task *task)
+static void adopt_of_worker(struct dispatcher *dispatcher, struct worker *worker, struct task *task)
 {
     size_t n_kept = 0;
     for (size_t i = 0; i < worker->n_held; i++) {

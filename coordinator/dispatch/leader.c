@@ -23,18 +23,17 @@ status_t leader_init(struct leader *leader, struct store *store, const struct cl
     return store_register_script(store, &leader->script, err);
 }
 
-static status_t run(struct leader *leader, const char *action, uint64_t *epoch,
-                    struct error *err)
+static status_t run(struct leader *leader, const char *action, uint64_t *epoch, struct error *err)
 {
     char lease[24];
     (void)snprintf(lease, sizeof lease, "%d", LEADER_LEASE_MS);
     const char *args[N_ARGS] = {"interp:leader", "interp:epoch", leader->token, action, lease};
     redisReply *reply;
-    const status_t status = store_run_script(leader->store, &reply, &leader->script, N_KEYS,
-                                             N_ARGS, args, NULL, err);
+    const status_t status =
+        store_run_script(leader->store, &reply, &leader->script, N_KEYS, N_ARGS, args, NULL, err);
     if (status != ST_OK) return status;
-    *epoch = reply->type == REDIS_REPLY_INTEGER && reply->integer > 0 ? (uint64_t)reply->integer
-                                                                      : 0;
+    *epoch =
+        reply->type == REDIS_REPLY_INTEGER && reply->integer > 0 ? (uint64_t)reply->integer : 0;
     freeReplyObject(reply);
     return ST_OK;
 }

@@ -20,9 +20,9 @@ struct leader {
     const struct clock *clock;
     struct store_script script;
     char token[64];
-    uint64_t epoch;       /* 0 while another one leads */
-    uint64_t counter;     /* of changes of leader, as the store counted at our last word */
-    int64_t renewed_ms;   /* monotonic, when the last renewal was sent */
+    uint64_t epoch;     /* 0 while another one leads */
+    uint64_t counter;   /* of changes of leader, as the store counted at our last word */
+    int64_t renewed_ms; /* monotonic, when the last renewal was sent */
 };
 
 MUST_CHECK status_t leader_init(struct leader *leader, struct store *store,

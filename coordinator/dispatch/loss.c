@@ -7,14 +7,13 @@
 #include <string.h>
 
 enum {
-    STUCK_MIN_MS = 2000,      /* DESIGN 7: no tick for max(2 s, 10 x the predicted time) */
-    STUCK_FIRST_MS = 120000,  /* before a task was measured: loading a model has no tick */
+    STUCK_MIN_MS = 2000,     /* DESIGN 7: no tick for max(2 s, 10 x the predicted time) */
+    STUCK_FIRST_MS = 120000, /* before a task was measured: loading a model has no tick */
     STUCK_FACTOR = 10,
-    IDLE_GRACE_MS = 5000      /* a lease is on its way for less than this */
+    IDLE_GRACE_MS = 5000 /* a lease is on its way for less than this */
 };
 
-static bool is_held_by_another(struct dispatcher *dispatcher, const struct lease *mine,
-                               size_t unit)
+static bool is_held_by_another(struct dispatcher *dispatcher, const struct lease *mine, size_t unit)
 {
     struct lease *other = NULL;
     while ((other = lease_table_next(dispatcher->leases, other)))
@@ -59,8 +58,7 @@ static bool take_stored(struct dispatcher *dispatcher, const struct worker *work
     struct lease *lease = NULL;
     while ((lease = lease_table_next(dispatcher->leases, lease))) {
         struct error problem = {0};
-        if (lease->worker == worker &&
-            dispatcher_take_stored(dispatcher, lease, &problem) != ST_OK)
+        if (lease->worker == worker && dispatcher_take_stored(dispatcher, lease, &problem) != ST_OK)
             return false;
     }
     return true;
@@ -174,8 +172,7 @@ static bool is_stuck(const struct worker *worker, const struct lease *lease, int
 
 /* All its leases go: those that wait behind the stuck one would wait for ever. The store refuses
  * them first, then they are anybody's. */
-static status_t revoke_all(struct dispatcher *dispatcher, struct worker *worker,
-                           struct error *err)
+static status_t revoke_all(struct dispatcher *dispatcher, struct worker *worker, struct error *err)
 {
     struct store *store = dispatcher->options.store;
     struct lease *lease = NULL;
@@ -199,8 +196,8 @@ static status_t revoke_all(struct dispatcher *dispatcher, struct worker *worker,
     return ST_OK;
 }
 
-static status_t expire_worker(struct dispatcher *dispatcher, struct worker *worker,
-                              int64_t now_ms, struct error *err)
+static status_t expire_worker(struct dispatcher *dispatcher, struct worker *worker, int64_t now_ms,
+                              struct error *err)
 {
     const struct lease *lease = lease_table_find(dispatcher->leases, worker->running_lease);
     if (!lease || lease->worker != worker || !is_stuck(worker, lease, now_ms)) return ST_OK;

@@ -154,8 +154,8 @@ static status_t handle_failed(struct dispatcher *dispatcher, struct worker *work
     char text[sizeof task->errors[0].text];
     (void)snprintf(text, sizeof text, "%.*s", (int)in->text.n_bytes, in->text.bytes);
     worker->n_failed++;
-    const struct unit_failure failure = {(size_t)in->unit, (size_t)in->unit + 1, worker->name,
-                                         text, UNIT_BLAME_ERROR};
+    const struct unit_failure failure = {(size_t)in->unit, (size_t)in->unit + 1, worker->name, text,
+                                         UNIT_BLAME_ERROR};
     dispatcher_note_failure(dispatcher, task, &failure);
     close_lease_part(dispatcher, lease, 1);
     return ST_OK;
@@ -171,18 +171,17 @@ static status_t handle_request(struct dispatcher *dispatcher, struct transport_m
     struct error err = {0};
     struct buffer out;
     buffer_init(&out, ANSWER_MAX_BYTES);
-    status_t status =
-        wire_text_copy(in->wire.name, operation, sizeof operation)
-            ? dispatcher->options.on_request(dispatcher->options.request_context, operation, args,
-                                             &out, &err)
-            : error_set(&err, ST_PROTOCOL, "operation name too long");
+    status_t status = wire_text_copy(in->wire.name, operation, sizeof operation)
+                          ? dispatcher->options.on_request(dispatcher->options.request_context,
+                                                           operation, args, &out, &err)
+                          : error_set(&err, ST_PROTOCOL, "operation name too long");
     const struct wire_message answer = {
         .type = WIRE_ANSWER, .id = in->wire.id, .status = (uint64_t)status};
     const void *body = status == ST_OK ? (const void *)out.bytes : err.text;
     const size_t n_body = status == ST_OK ? out.n_bytes : strlen(err.text);
     struct error send_error = {0};
-    if (transport_send(dispatcher->router, &peer, &answer, body ? body : "", n_body,
-                       &send_error) != ST_OK)
+    if (transport_send(dispatcher->router, &peer, &answer, body ? body : "", n_body, &send_error) !=
+        ST_OK)
         log_event(LOG_WARN, "answer_not_sent", LOG_TEXT("operation", operation),
                   LOG_TEXT("error", send_error.text));
     buffer_fini(&out);
@@ -220,8 +219,8 @@ static status_t handle(struct dispatcher *dispatcher, struct transport_message *
                        struct error *err)
 {
     if (in->wire.type == WIRE_REQUEST) return handle_request(dispatcher, in);
-    struct worker *worker = worker_table_find(
-        dispatcher->workers, zmq_msg_data(&in->identity), zmq_msg_size(&in->identity));
+    struct worker *worker = worker_table_find(dispatcher->workers, zmq_msg_data(&in->identity),
+                                              zmq_msg_size(&in->identity));
     if (in->wire.type == WIRE_HELLO) {
         const status_t status = dispatcher_hello(dispatcher, in, &worker, err);
         if (status != ST_OK) return status;

@@ -24,20 +24,18 @@ status_t dispatcher_queue_read(struct dispatcher *dispatcher, struct task *task,
         struct pending_read *grown = malloc(capacity * sizeof *grown);
         if (!grown) return error_set(err, ST_NO_MEMORY, "%zu pending results", capacity);
         for (size_t i = 0; i < dispatcher->n_reads; i++)
-            grown[i] = dispatcher->reads[(dispatcher->reads_head + i) %
-                                         dispatcher->reads_capacity];
+            grown[i] = dispatcher->reads[(dispatcher->reads_head + i) % dispatcher->reads_capacity];
         free(dispatcher->reads);
         dispatcher->reads = grown;
         dispatcher->reads_capacity = capacity;
         dispatcher->reads_head = 0;
     }
-    const size_t at = (dispatcher->reads_head + dispatcher->n_reads++) %
-                      dispatcher->reads_capacity;
+    const size_t at = (dispatcher->reads_head + dispatcher->n_reads++) % dispatcher->reads_capacity;
     dispatcher->reads[at] = (struct pending_read){task, unit};
     return ST_OK;
 }
 
-/* --- what a dead worker left in the store ------------------------------------------------------ */
+/* --- what a dead worker left in the store -------------------------------------------------- */
 
 struct stored_scan {
     struct dispatcher *dispatcher;
@@ -102,8 +100,7 @@ void dispatcher_forget_reads(struct dispatcher *dispatcher, const struct task *t
     dispatcher->n_reads = n_kept;
 }
 
-static void log_failure(const struct task *task, const struct unit_failure *failure,
-                        size_t n_dead)
+static void log_failure(const struct task *task, const struct unit_failure *failure, size_t n_dead)
 {
     log_event(n_dead ? LOG_ERROR : LOG_WARN, n_dead ? "unit_dead" : "unit_failed",
               LOG_TEXT("task_id", task->id), LOG_NUMBER("unit", failure->low),

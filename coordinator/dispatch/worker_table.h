@@ -34,8 +34,8 @@ struct worker {
     uint64_t ticks;       /* as last reported */
     int64_t ticks_moved_ms;
     uint64_t running_lease, running_unit; /* 0 lease = idle */
-    uint64_t ticks_at_lease; /* ticks when running_lease became what it is */
-    size_t n_leases; /* of the lease table */
+    uint64_t ticks_at_lease;              /* ticks when running_lease became what it is */
+    size_t n_leases;                      /* of the lease table */
     uint64_t n_held_to_come; /* said in HELLO: gets nothing before it told what it has */
     struct worker_held held[WORKER_HELD_MAX]; /* [n_held] */
     size_t n_held;

@@ -20,7 +20,7 @@ struct byte_source {
     unsigned char *chunk; /* [CHUNK_BYTES] of the file; what is not consumed yet: */
     size_t chunk_start, chunk_end;
     bool is_file_end;
-    bool is_inside;        /* a member or frame has begun and not ended */
+    bool is_inside; /* a member or frame has begun and not ended */
     bool has_gzip;
     z_stream gzip;
     ZSTD_DStream *zstd;
@@ -69,8 +69,7 @@ static status_t open_file(struct byte_source *source, struct error *err)
     if (!S_ISREG(stat_of.st_mode))
         return error_set(err, ST_BAD_INPUT, "%s: not a regular file", source->path);
     source->file = fopen(source->path, "rb");
-    if (!source->file)
-        return error_set(err, ST_IO, "open %s: %s", source->path, strerror(errno));
+    if (!source->file) return error_set(err, ST_IO, "open %s: %s", source->path, strerror(errno));
     return ST_OK;
 }
 
@@ -172,9 +171,9 @@ status_t byte_source_read(struct byte_source *source, void *bytes, size_t room, 
         status = step(source, bytes, room, n_bytes, err); /* may still flush held-back output */
         if (status != ST_OK) return status;
         if (*n_bytes == 0 && source->is_file_end)
-            return source->is_inside ? error_set(err, ST_CORRUPT, "%s: compressed data is cut off",
-                                                 source->path)
-                                     : ST_OK;
+            return source->is_inside
+                       ? error_set(err, ST_CORRUPT, "%s: compressed data is cut off", source->path)
+                       : ST_OK;
     }
     return ST_OK;
 }

@@ -13,8 +13,7 @@
 struct byte_source;
 
 /* Errors: ST_NOT_FOUND, ST_BAD_INPUT (not a regular file), ST_IO, ST_NO_MEMORY. */
-MUST_CHECK status_t byte_source_open(struct byte_source **out, const char *path,
-                                     struct error *err);
+MUST_CHECK status_t byte_source_open(struct byte_source **out, const char *path, struct error *err);
 void byte_source_close(struct byte_source **source); /* NULL-safe; sets *source = NULL */
 
 /* Up to `room` (> 0) bytes into `bytes`; *n_bytes 0 means the end. Errors name the file: ST_IO,

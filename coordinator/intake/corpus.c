@@ -17,11 +17,11 @@ enum { PLACE_SIZE = CORPUS_MAX_ID_BYTES + 32 };
 struct corpus {
     const struct sweep_source *source; /* borrowed */
     struct corpus_files files;
-    size_t file_index;           /* of the open file, or the next to open */
-    struct delimited *reader;    /* NULL between files */
-    enum corpus_format format;   /* of the open file; never CORPUS_FORMAT_AUTO */
-    uint64_t n_in_file;          /* lines, or documents of plain text, read so far */
-    struct buffer paragraph;     /* blank_line: the document being gathered */
+    size_t file_index;         /* of the open file, or the next to open */
+    struct delimited *reader;  /* NULL between files */
+    enum corpus_format format; /* of the open file; never CORPUS_FORMAT_AUTO */
+    uint64_t n_in_file;        /* lines, or documents of plain text, read so far */
+    struct buffer paragraph;   /* blank_line: the document being gathered */
     struct corpus_line line;
     char id[PLACE_SIZE];
     struct id_set ids;
@@ -41,8 +41,7 @@ static enum corpus_format format_of(const char *name)
     if (has_suffix(name, n, ".zst")) n -= 4;
     if (has_suffix(name, n, ".tokens") || has_suffix(name, n, ".tokens.jsonl"))
         return CORPUS_FORMAT_TOKENS;
-    if (has_suffix(name, n, ".jsonl") || has_suffix(name, n, ".ndjson"))
-        return CORPUS_FORMAT_JSONL;
+    if (has_suffix(name, n, ".jsonl") || has_suffix(name, n, ".ndjson")) return CORPUS_FORMAT_JSONL;
     return CORPUS_FORMAT_TEXT;
 }
 
@@ -105,8 +104,8 @@ static status_t next_run(struct corpus *corpus, const char *delimiter, const cha
     status_t status;
     (void)snprintf(corpus->id, sizeof corpus->id, "%s:%llu", file_name(corpus),
                    (unsigned long long)corpus->n_in_file + 1);
-    status = delimited_next(corpus->reader, delimiter, strlen(delimiter), bytes, n_bytes, has_run,
-                            err);
+    status =
+        delimited_next(corpus->reader, delimiter, strlen(delimiter), bytes, n_bytes, has_run, err);
     if (status == ST_TOO_LARGE) return error_wrap(err, "%s", corpus->id);
     if (status == ST_OK && *has_run) corpus->n_in_file++;
     return status;
@@ -158,11 +157,10 @@ static status_t next_text(struct corpus *corpus, struct corpus_document *out, bo
     if (corpus->source->document == CORPUS_DOCUMENT_BLANK_LINE)
         status = next_paragraph(corpus, out, has_run, err);
     else
-        status = next_run(corpus,
-                          corpus->source->document == CORPUS_DOCUMENT_SEPARATOR
-                              ? corpus->source->separator
-                              : "",
-                          &out->text, &out->n_text_bytes, has_run, err);
+        status = next_run(
+            corpus,
+            corpus->source->document == CORPUS_DOCUMENT_SEPARATOR ? corpus->source->separator : "",
+            &out->text, &out->n_text_bytes, has_run, err);
     if (status != ST_OK || !*has_run) return status;
     (void)snprintf(place, sizeof place, "document %s", corpus->id);
     return document_text_check(out->text, out->n_text_bytes, place, "the document", err);
@@ -219,9 +217,9 @@ static status_t admit(struct corpus *corpus, struct corpus_document *document, s
     if (stats->n_documents >= CORPUS_MAX_DOCUMENTS)
         return error_set(err, ST_TOO_LARGE, "%s: more than %d documents", corpus->source->path,
                          CORPUS_MAX_DOCUMENTS);
-    content_number =
-        document->text ? hash_name64(document->text, document->n_text_bytes)
-                       : hash_name64(document->tokens, document->n_tokens * sizeof(uint32_t));
+    content_number = document->text
+                         ? hash_name64(document->text, document->n_text_bytes)
+                         : hash_name64(document->tokens, document->n_tokens * sizeof(uint32_t));
     stats->content_key = hash_mix64(stats->content_key ^ id_number);
     stats->content_key = hash_mix64(stats->content_key ^ content_number);
     document->index = stats->n_documents++;

@@ -27,9 +27,9 @@ enum {
 };
 
 struct corpus_document {
-    uint64_t index;         /* 0-based, of the documents that were handed out */
-    const char *id;         /* NUL-terminated UTF-8 */
-    const char *text;       /* [n_text_bytes], valid UTF-8 without NUL; NULL for tokens */
+    uint64_t index;   /* 0-based, of the documents that were handed out */
+    const char *id;   /* NUL-terminated UTF-8 */
+    const char *text; /* [n_text_bytes], valid UTF-8 without NUL; NULL for tokens */
     size_t n_text_bytes;
     const uint32_t *tokens; /* [n_tokens]; NULL for text */
     size_t n_tokens;

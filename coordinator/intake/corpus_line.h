@@ -8,10 +8,10 @@
 #include <jansson.h>
 
 struct corpus_line {
-    json_t *json;      /* keeps `text` alive */
-    const char *text;  /* [n_text_bytes]; NULL when tokens were asked for */
+    json_t *json;     /* keeps `text` alive */
+    const char *text; /* [n_text_bytes]; NULL when tokens were asked for */
     size_t n_text_bytes;
-    uint32_t *tokens;  /* [n_tokens], owned */
+    uint32_t *tokens; /* [n_tokens], owned */
     size_t n_tokens, token_capacity;
     char id[CORPUS_MAX_ID_BYTES + 1]; /* "" if the line has none */
 };

@@ -30,8 +30,8 @@ static status_t read_more(struct delimited *reader, struct error *err)
         reader->bytes = grown;
         reader->capacity = capacity;
     }
-    status = byte_source_read(reader->source, reader->bytes + reader->end, READ_BYTES, &n_bytes,
-                              err);
+    status =
+        byte_source_read(reader->source, reader->bytes + reader->end, READ_BYTES, &n_bytes, err);
     reader->end += n_bytes;
     reader->is_end = n_bytes == 0;
     return status;
@@ -85,8 +85,8 @@ static const char *find_delimiter(struct delimited *reader, const char *delimite
     return NULL;
 }
 
-static void take_run(struct delimited *reader, size_t n_run, size_t n_delimiter,
-                     const char **bytes, size_t *n_bytes)
+static void take_run(struct delimited *reader, size_t n_run, size_t n_delimiter, const char **bytes,
+                     size_t *n_bytes)
 {
     *bytes = reader->bytes + reader->start;
     *n_bytes = n_run;
@@ -100,8 +100,7 @@ status_t delimited_next(struct delimited *reader, const char *delimiter, size_t 
     *has_run = false;
     for (;;) {
         const char *hit = find_delimiter(reader, delimiter, n_delimiter);
-        const size_t n_run =
-            (hit ? (size_t)(hit - reader->bytes) : reader->end) - reader->start;
+        const size_t n_run = (hit ? (size_t)(hit - reader->bytes) : reader->end) - reader->start;
         if (n_run > reader->max_bytes)
             return error_set(err, ST_TOO_LARGE, "longer than %zu bytes", reader->max_bytes);
         if (hit || (reader->is_end && n_run > 0)) {

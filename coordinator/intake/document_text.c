@@ -18,8 +18,8 @@ static size_t ascii_run(const char *text, size_t n_bytes)
     return at;
 }
 
-status_t document_text_check(const char *text, size_t n_bytes, const char *place,
-                             const char *what, struct error *err)
+status_t document_text_check(const char *text, size_t n_bytes, const char *place, const char *what,
+                             struct error *err)
 {
     const char *nul = memchr(text, 0, n_bytes);
     size_t at = 0;

@@ -4,15 +4,16 @@
 
 #define SEED_MAX 9e18 /* JSON integers are signed */
 
-const struct config_choice sweep_kind_choices[] = {
-    {"label", SWEEP_KIND_LABEL, false}, {"noop", SWEEP_KIND_NOOP, false},
-    {"circuit", -1, true},              {"audit", -2, true},
-    {"report", -3, true},               {NULL, 0, false}};
-static const struct config_choice mode_choices[] = {
-    {"single_pass", SWEEP_MODE_SINGLE_PASS, false},
-    {"score_only", -1, true},
-    {"agentic", -2, true},
-    {NULL, 0, false}};
+const struct config_choice sweep_kind_choices[] = {{"label", SWEEP_KIND_LABEL, false},
+                                                   {"noop", SWEEP_KIND_NOOP, false},
+                                                   {"circuit", -1, true},
+                                                   {"audit", -2, true},
+                                                   {"report", -3, true},
+                                                   {NULL, 0, false}};
+static const struct config_choice mode_choices[] = {{"single_pass", SWEEP_MODE_SINGLE_PASS, false},
+                                                    {"score_only", -1, true},
+                                                    {"agentic", -2, true},
+                                                    {NULL, 0, false}};
 static const struct config_choice format_choices[] = {{"auto", CORPUS_FORMAT_AUTO, false},
                                                       {"jsonl", CORPUS_FORMAT_JSONL, false},
                                                       {"text", CORPUS_FORMAT_TEXT, false},
@@ -31,10 +32,11 @@ static const struct config_choice packing_choices[] = {
     {"none", SWEEP_PACKING_NONE, false},
     {"concatenate", SWEEP_PACKING_CONCATENATE, false},
     {NULL, 0, false}};
-const struct config_choice sweep_units_choices[] = {
-    {"dictionary", SWEEP_UNITS_DICTIONARY, false}, {"neurons", SWEEP_UNITS_NEURONS, false},
-    {"residual", SWEEP_UNITS_RESIDUAL, false},     {"heads", SWEEP_UNITS_HEADS, false},
-    {NULL, 0, false}};
+const struct config_choice sweep_units_choices[] = {{"dictionary", SWEEP_UNITS_DICTIONARY, false},
+                                                    {"neurons", SWEEP_UNITS_NEURONS, false},
+                                                    {"residual", SWEEP_UNITS_RESIDUAL, false},
+                                                    {"heads", SWEEP_UNITS_HEADS, false},
+                                                    {NULL, 0, false}};
 static const struct config_choice score_choices[] = {{"detection", SWEEP_SCORE_DETECTION, false},
                                                      {"fuzzing", SWEEP_SCORE_FUZZING, false},
                                                      {"simulation", 0, true},
@@ -58,7 +60,8 @@ const struct config_choice sweep_durability_choices[] = {
     CONFIG_REQUIRED_TEXT(S, path, "a file, or a directory whose files are read in order of name"), \
         CONFIG_CHOICE(S, format, format_choices, "auto",                                           \
                       "auto goes by suffix: .jsonl, .tokens, else text; .gz and .zst are opened"), \
-        CONFIG_CHOICE(S, document, document_choices, "file", "what one document of plain text is"),\
+        CONFIG_CHOICE(S, document, document_choices, "file",                                       \
+                      "what one document of plain text is"),                                       \
         CONFIG_TEXT(S, separator, NULL, "the text between documents (document: separator)"),       \
         CONFIG_COUNT(S, max_tokens, 0, 1e12, "0", "tokens", "stop after whole documents; 0: all")
 
@@ -145,8 +148,8 @@ static const struct config_key threshold_keys[] = {
                   "a feature that one token type alone predicts so well is token"),
     CONFIG_NUMBER(struct sweep_thresholds, unit_quantile, 0.5, 0.99999, "0.99", "quantile",
                   "of |value|, above which a neuron, dimension or head fires"),
-    CONFIG_NUMBER(struct sweep_thresholds, near_duplicate_jaccard, 0.0, 1.0, "0.8",
-                  "Jaccard index", "8-gram overlap with an explain window that drops a window"),
+    CONFIG_NUMBER(struct sweep_thresholds, near_duplicate_jaccard, 0.0, 1.0, "0.8", "Jaccard index",
+                  "8-gram overlap with an explain window that drops a window"),
     CONFIG_NUMBER(struct sweep_thresholds, target_accuracy, 0.5, 1.0, "0.9", "balanced accuracy",
                   "wanted on validate"),
     CONFIG_NUMBER(struct sweep_thresholds, z_min, 0.0, 100.0, "3", "standard deviations",
@@ -205,5 +208,4 @@ static const struct config_key noop_keys[] = {
     CONFIG_COUNT(struct sweep_spec, kill_unit, 0, SWEEP_NO_UNIT, "100000000", NULL,
                  "the unit that always kills its worker; past the last: none"),
     CONFIG_END};
-const struct config_schema sweep_noop_schema = {"noop sweep", noop_keys,
-                                                sizeof(struct sweep_spec)};
+const struct config_schema sweep_noop_schema = {"noop sweep", noop_keys, sizeof(struct sweep_spec)};

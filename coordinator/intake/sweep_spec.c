@@ -250,8 +250,7 @@ static status_t parse_tree(struct sweep_spec **out, const struct yaml_tree *tree
     return status;
 }
 
-status_t sweep_spec_parse(struct sweep_spec **out, const struct sweep_text *text,
-                          struct error *err)
+status_t sweep_spec_parse(struct sweep_spec **out, const struct sweep_text *text, struct error *err)
 {
     struct yaml_tree *tree = NULL;
     status_t status = yaml_tree_parse(&tree, text->yaml, text->n_bytes, text->name, err);
@@ -297,8 +296,8 @@ status_t sweep_spec_help(struct buffer *out, struct error *err)
 
 bool sweep_spec_uses_provider(const struct sweep_spec *spec)
 {
-    return spec->kind == SWEEP_KIND_LABEL && (strcmp(spec->explainer, "lexical") != 0 ||
-                                              strcmp(spec->judge, "lexical") != 0);
+    return spec->kind == SWEEP_KIND_LABEL &&
+           (strcmp(spec->explainer, "lexical") != 0 || strcmp(spec->judge, "lexical") != 0);
 }
 
 struct evidence_limits sweep_spec_evidence_limits(const struct sweep_spec *spec,

@@ -19,19 +19,33 @@
 
 enum sweep_kind { SWEEP_KIND_LABEL, SWEEP_KIND_NOOP };
 enum sweep_mode { SWEEP_MODE_SINGLE_PASS };
-enum corpus_format { CORPUS_FORMAT_AUTO, CORPUS_FORMAT_JSONL, CORPUS_FORMAT_TEXT,
-                     CORPUS_FORMAT_TOKENS };
-enum corpus_document_unit { CORPUS_DOCUMENT_FILE, CORPUS_DOCUMENT_BLANK_LINE,
-                            CORPUS_DOCUMENT_SEPARATOR };
+enum corpus_format {
+    CORPUS_FORMAT_AUTO,
+    CORPUS_FORMAT_JSONL,
+    CORPUS_FORMAT_TEXT,
+    CORPUS_FORMAT_TOKENS
+};
+enum corpus_document_unit {
+    CORPUS_DOCUMENT_FILE,
+    CORPUS_DOCUMENT_BLANK_LINE,
+    CORPUS_DOCUMENT_SEPARATOR
+};
 enum sweep_bos { SWEEP_BOS_AUTO, SWEEP_BOS_TRUE, SWEEP_BOS_FALSE };
 enum sweep_packing { SWEEP_PACKING_NONE, SWEEP_PACKING_CONCATENATE };
-enum sweep_units { SWEEP_UNITS_DICTIONARY, SWEEP_UNITS_NEURONS, SWEEP_UNITS_RESIDUAL,
-                   SWEEP_UNITS_HEADS };
+enum sweep_units {
+    SWEEP_UNITS_DICTIONARY,
+    SWEEP_UNITS_NEURONS,
+    SWEEP_UNITS_RESIDUAL,
+    SWEEP_UNITS_HEADS
+};
 enum sweep_score { SWEEP_SCORE_DETECTION = 1, SWEEP_SCORE_FUZZING = 2 }; /* bits */
 enum sweep_compute { SWEEP_COMPUTE_F32, SWEEP_COMPUTE_BF16X3, SWEEP_COMPUTE_BF16 };
 enum sweep_backend { SWEEP_BACKEND_CPU };
-enum sweep_durability { SWEEP_DURABILITY_MEMORY, SWEEP_DURABILITY_EVERYSEC,
-                        SWEEP_DURABILITY_FSYNC };
+enum sweep_durability {
+    SWEEP_DURABILITY_MEMORY,
+    SWEEP_DURABILITY_EVERYSEC,
+    SWEEP_DURABILITY_FSYNC
+};
 
 enum { SWEEP_NO_UNIT = 100000000 }; /* most units of a noop sweep, so the number of none */
 
@@ -68,8 +82,8 @@ struct sweep_target {
     char *hook;       /* hook point, TransformerLens name */
     char *dictionary; /* directory; NULL unless units is SWEEP_UNITS_DICTIONARY */
     enum sweep_units units;
-    char *features;     /* "all" or "0-99,105": feature_set.h */
-    uint32_t sample;    /* at most so many of them, 0: no sampling */
+    char *features;  /* "all" or "0-99,105": feature_set.h */
+    uint32_t sample; /* at most so many of them, 0: no sampling */
     uint64_t sample_seed;
     double density_min; /* then those that fire on this share of explain tokens */
     double density_max;
@@ -84,23 +98,23 @@ struct sweep_evidence {
 };
 
 struct sweep_scoring {
-    uint32_t n_firing;           /* test windows per feature and score */
-    uint32_t n_silent;           /* random, and as many hard ones */
+    uint32_t n_firing; /* test windows per feature and score */
+    uint32_t n_silent; /* random, and as many hard ones */
     uint32_t windows_per_prompt;
     uint32_t bootstrap_resamples;
-    uint32_t null_pairs;         /* foreign labels judged per score type; 0: no null */
+    uint32_t null_pairs; /* foreign labels judged per score type; 0: no null */
     uint64_t seed;
 };
 
 /* Every threshold of statistics.md. */
 struct sweep_thresholds {
-    uint32_t min_test_documents; /* fewer with firing: insufficient */
-    double dense_share;          /* fires on more of the tokens: dense */
-    double position_f1;          /* the position alone predicts it so well: position */
-    double token_f1;             /* one token type alone predicts it so well: token */
-    double unit_quantile;        /* of |value|: where a neuron, dimension or head fires */
+    uint32_t min_test_documents;   /* fewer with firing: insufficient */
+    double dense_share;            /* fires on more of the tokens: dense */
+    double position_f1;            /* the position alone predicts it so well: position */
+    double token_f1;               /* one token type alone predicts it so well: token */
+    double unit_quantile;          /* of |value|: where a neuron, dimension or head fires */
     double near_duplicate_jaccard; /* 8-gram overlap with an explain window: dropped */
-    double target_accuracy;      /* balanced accuracy on validate */
+    double target_accuracy;        /* balanced accuracy on validate */
     double z_min;
     double fdr_q;
 };

@@ -49,10 +49,9 @@ static status_t check_params(const struct capture_plan_params *params, struct er
         splits->explain + splits->validate + splits->test != 100)
         return error_set(err, ST_BAD_INPUT, "capture plan: rows, windows or splits are not set");
     if (params->context_tokens < n_bos + params->min_window_tokens)
-        return error_set(err, ST_BAD_INPUT,
-                         "a context of %u tokens has no room for a window of %u%s",
-                         params->context_tokens, params->min_window_tokens,
-                         n_bos ? " behind BOS" : "");
+        return error_set(
+            err, ST_BAD_INPUT, "a context of %u tokens has no room for a window of %u%s",
+            params->context_tokens, params->min_window_tokens, n_bos ? " behind BOS" : "");
     if (params->packing == SWEEP_PACKING_CONCATENATE && !n_bos &&
         params->eos_token == EVIDENCE_NO_TOKEN)
         return error_set(err, ST_BAD_INPUT,
@@ -113,9 +112,9 @@ static status_t add_segment(struct cutter *cutter, const struct capture_segment 
     struct capture_plan *plan = cutter->plan;
     void *segments = plan->segments;
     const enum evidence_split split = split_of_side(cutter->side);
-    const bool is_ok = plan->n_segments < MAX_SEGMENTS &&
-                       grow(&segments, &plan->segment_capacity, plan->n_segments,
-                            sizeof *plan->segments);
+    const bool is_ok =
+        plan->n_segments < MAX_SEGMENTS &&
+        grow(&segments, &plan->segment_capacity, plan->n_segments, sizeof *plan->segments);
     plan->segments = segments;
     if (!is_ok) return error_set(err, ST_NO_MEMORY, "%zu segments", plan->n_segments);
     plan->segments[plan->n_segments++] = *segment;
@@ -130,8 +129,7 @@ static status_t add_segment(struct cutter *cutter, const struct capture_segment 
  * window, when a fresh row would hold more of it. */
 static bool has_room(const struct capture_plan_params *params, uint32_t start, uint32_t n_left)
 {
-    const uint32_t least =
-        n_left < params->min_window_tokens ? n_left : params->min_window_tokens;
+    const uint32_t least = n_left < params->min_window_tokens ? n_left : params->min_window_tokens;
     return start < params->context_tokens && params->context_tokens - start >= least;
 }
 

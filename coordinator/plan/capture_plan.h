@@ -44,13 +44,13 @@ MUST_CHECK status_t capture_plan_params_init(struct capture_plan_params *out,
                                              uint32_t eos_token, bool model_uses_bos,
                                              struct error *err);
 
-struct capture_plan_stats { /* by split; OOD corpora together */
+struct capture_plan_stats {                  /* by split; OOD corpora together */
     uint64_t n_documents[EVIDENCE_N_SPLITS]; /* with at least one segment */
     uint64_t n_tokens[EVIDENCE_N_SPLITS];    /* inside segments */
     uint64_t n_units[EVIDENCE_N_SPLITS];
-    uint64_t n_rows[EVIDENCE_N_SPLITS];      /* without wholly empty ones */
-    uint64_t n_short_documents;              /* left out: fewer than min_window_tokens */
-    uint64_t n_short_tokens;                 /* left out, of all documents */
+    uint64_t n_rows[EVIDENCE_N_SPLITS]; /* without wholly empty ones */
+    uint64_t n_short_documents;         /* left out: fewer than min_window_tokens */
+    uint64_t n_short_tokens;            /* left out, of all documents */
     struct split_counts duplicates;
 };
 

@@ -13,7 +13,7 @@ struct planned_unit {
 struct capture_plan {
     const struct token_corpus *corpus; /* borrowed */
     struct capture_plan_params params;
-    uint32_t separator; /* before every segment that does not begin its row; or NO_TOKEN */
+    uint32_t separator;         /* before every segment that does not begin its row; or NO_TOKEN */
     struct planned_unit *units; /* [n_units] */
     size_t n_units, unit_capacity;
     struct capture_segment *segments; /* [n_segments], by unit */

@@ -25,8 +25,8 @@ static void estimate_tokens(const struct estimate_input *input, struct estimate 
         for (unsigned i = 0; i < EVIDENCE_N_SPLITS; i++)
             out->n_tokens += input->plan_stats->n_tokens[i];
     } else {
-        out->n_tokens = input->n_tokens ? input->n_tokens
-                                        : scaled(input->n_text_bytes, 1.0 / ratio);
+        out->n_tokens =
+            input->n_tokens ? input->n_tokens : scaled(input->n_text_bytes, 1.0 / ratio);
     }
     out->is_tokens_exact = input->plan_stats || input->n_tokens;
     out->n_tokenize_batches = divide_up(input->n_text_bytes, TOKENIZE_BATCH_BYTES);
@@ -110,8 +110,8 @@ static void estimate_judgements(const struct estimate_input *input, uint64_t n,
     const uint64_t n_windows = windows_per_score(spec), n_prompts = prompts_per_score(spec);
     if (!input->judge.is_used) return;
     out->n_calls = n * n_rounds * n_prompts;
-    out->n_tokens_in = out->n_calls * ESTIMATE_JUDGE_INSTRUCTIONS +
-                       n * n_rounds * n_windows * window_tokens(spec);
+    out->n_tokens_in =
+        out->n_calls * ESTIMATE_JUDGE_INSTRUCTIONS + n * n_rounds * n_windows * window_tokens(spec);
     out->n_tokens_out = out->n_calls * ESTIMATE_JUDGE_REPLY +
                         n * n_rounds * n_windows * ESTIMATE_JUDGE_REPLY_WINDOW;
 }
@@ -122,16 +122,14 @@ static void estimate_explanations(const struct estimate_input *input, uint64_t n
     const uint64_t n_shown = ESTIMATE_EXPLAINER_WINDOWS;
     if (!input->explainer.is_used) return;
     out->n_calls = n;
-    out->n_tokens_in =
-        n * (ESTIMATE_EXPLAINER_INSTRUCTIONS + n_shown * window_tokens(input->spec));
+    out->n_tokens_in = n * (ESTIMATE_EXPLAINER_INSTRUCTIONS + n_shown * window_tokens(input->spec));
     out->n_tokens_out = n * ESTIMATE_EXPLAINER_REPLY;
 }
 
 static uint64_t n_null_pairs(const struct sweep_spec *spec, uint64_t n_features)
 {
-    const uint64_t n_least = n_features < ESTIMATE_NULL_FEW_FEATURES
-                                 ? n_features * ESTIMATE_NULL_PAIRS_PER_FEATURE
-                                 : 0;
+    const uint64_t n_least =
+        n_features < ESTIMATE_NULL_FEW_FEATURES ? n_features * ESTIMATE_NULL_PAIRS_PER_FEATURE : 0;
     if (spec->scoring.null_pairs == 0) return 0;
     return spec->scoring.null_pairs > n_least ? spec->scoring.null_pairs : n_least;
 }
@@ -210,20 +208,17 @@ static status_t print_calls(const char *what, const struct estimate_calls *calls
                             struct buffer *out, struct error *err)
 {
     return buffer_printf(out, err, "  %-11s %12llu %14llu %13llu %10.2f %9.2f\n", what,
-                         (unsigned long long)calls->n_calls,
-                         (unsigned long long)calls->n_tokens_in,
+                         (unsigned long long)calls->n_calls, (unsigned long long)calls->n_tokens_in,
                          (unsigned long long)calls->n_tokens_out, calls->dollars, calls->hours);
 }
 
 static status_t print_work(const struct estimate *estimate, struct buffer *out, struct error *err)
 {
-    status_t status =
-        buffer_printf(out, err, "capture     %s%llu tokens in %s%llu units, %llu batches of text\n",
-                      estimate->is_tokens_exact ? "" : "about ",
-                      (unsigned long long)estimate->n_tokens,
-                      estimate->is_units_exact ? "" : "about ",
-                      (unsigned long long)estimate->n_units,
-                      (unsigned long long)estimate->n_tokenize_batches);
+    status_t status = buffer_printf(
+        out, err, "capture     %s%llu tokens in %s%llu units, %llu batches of text\n",
+        estimate->is_tokens_exact ? "" : "about ", (unsigned long long)estimate->n_tokens,
+        estimate->is_units_exact ? "" : "about ", (unsigned long long)estimate->n_units,
+        (unsigned long long)estimate->n_tokenize_batches);
     if (status == ST_OK && estimate->capture_hours > 0.0)
         status = estimate->capture_hours < 1.0
                      ? buffer_printf(out, err, "            %.0f s on the workers there are now\n",

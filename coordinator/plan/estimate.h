@@ -25,8 +25,8 @@ enum {
     ESTIMATE_EXPLAINER_WINDOWS = 40,
     ESTIMATE_EXPLAINER_REPLY = 120,
     ESTIMATE_JUDGE_INSTRUCTIONS = 600,
-    ESTIMATE_WINDOW_OVERHEAD = 6,     /* number and line ends around a window */
-    ESTIMATE_JUDGE_REPLY_WINDOW = 4,  /* per window */
+    ESTIMATE_WINDOW_OVERHEAD = 6,    /* number and line ends around a window */
+    ESTIMATE_JUDGE_REPLY_WINDOW = 4, /* per window */
     ESTIMATE_JUDGE_REPLY = 12,
     ESTIMATE_NULL_PAIRS_PER_FEATURE = 5, /* at least so many per feature ... */
     ESTIMATE_NULL_FEW_FEATURES = 200     /* ... when there are fewer features than this */
@@ -44,14 +44,14 @@ struct estimate_provider {
 
 struct estimate_input {
     const struct sweep_spec *spec;
-    uint64_t n_documents;  /* of all corpora */
-    uint64_t n_text_bytes; /* of all corpora; 0 if they are token ids */
-    uint64_t n_tokens;     /* of all corpora; 0: not known yet */
-    double bytes_per_token;                       /* 0: ESTIMATE_BYTES_PER_TOKEN */
-    const struct capture_plan_stats *plan_stats;  /* NULL: not planned yet */
-    uint64_t n_features;                          /* selected, all targets; 0: not known */
-    double capture_tokens_per_second;             /* of one worker; 0: not known */
-    uint32_t n_workers;                           /* 0 counts as 1 */
+    uint64_t n_documents;                        /* of all corpora */
+    uint64_t n_text_bytes;                       /* of all corpora; 0 if they are token ids */
+    uint64_t n_tokens;                           /* of all corpora; 0: not known yet */
+    double bytes_per_token;                      /* 0: ESTIMATE_BYTES_PER_TOKEN */
+    const struct capture_plan_stats *plan_stats; /* NULL: not planned yet */
+    uint64_t n_features;                         /* selected, all targets; 0: not known */
+    double capture_tokens_per_second;            /* of one worker; 0: not known */
+    uint32_t n_workers;                          /* 0 counts as 1 */
     struct estimate_provider explainer, judge;
 };
 
@@ -68,8 +68,8 @@ struct estimate {
     uint64_t n_units; /* capture units */
     bool is_units_exact;
     uint64_t n_tokenize_batches;
-    uint64_t n_features;        /* 0: not known, then no calls are counted */
-    uint64_t calls_per_feature; /* explainer and judge, without the null */
+    uint64_t n_features;                              /* 0: not known, then no calls are counted */
+    uint64_t calls_per_feature;                       /* explainer and judge, without the null */
     struct estimate_calls explain, judge, null_pairs; /* all features */
     uint64_t n_calls;
     double dollars;

@@ -20,9 +20,8 @@ static status_t measure_source(const struct sweep_source *source, struct estimat
     struct corpus_document document;
     struct corpus_stats stats = {0};
     bool has_document = true;
-    const double max_bytes = source->max_tokens ? (double)source->max_tokens *
-                                                      ESTIMATE_BYTES_PER_TOKEN
-                                                : 1e300;
+    const double max_bytes =
+        source->max_tokens ? (double)source->max_tokens * ESTIMATE_BYTES_PER_TOKEN : 1e300;
     status_t status = corpus_open(&corpus, source, err);
     while (status == ST_OK && has_document) {
         status = corpus_next(corpus, &document, &has_document, err);
@@ -32,8 +31,8 @@ static status_t measure_source(const struct sweep_source *source, struct estimat
     }
     corpus_close(&corpus);
     out->n_documents += stats.n_documents;
-    out->n_text_bytes += (double)stats.n_text_bytes > max_bytes ? (uint64_t)max_bytes
-                                                                : stats.n_text_bytes;
+    out->n_text_bytes +=
+        (double)stats.n_text_bytes > max_bytes ? (uint64_t)max_bytes : stats.n_text_bytes;
     out->n_tokens += stats.n_tokens;
     return status;
 }
@@ -134,8 +133,7 @@ static status_t set_provider(struct estimate_provider *out, const char *role, co
     const struct provider *provider;
     if (strcmp(name, "lexical") == 0) return ST_OK;
     provider = providers ? provider_find(providers, name) : NULL;
-    if (!provider)
-        return error_set(err, ST_NOT_FOUND, "%s: there is no provider '%s'", role, name);
+    if (!provider) return error_set(err, ST_NOT_FOUND, "%s: there is no provider '%s'", role, name);
     *out = (struct estimate_provider){
         .is_used = true,
         .dollars_per_million_input = provider->dollars_per_million_input,

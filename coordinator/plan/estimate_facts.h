@@ -13,7 +13,6 @@
  * n_features where a count cannot be read (density ranges are ignored: an upper bound). Errors:
  * ST_NOT_FOUND (provider, corpus), those of corpus_open() and corpus_next(). */
 MUST_CHECK status_t estimate_facts_read(struct estimate_input *out, const struct sweep_spec *spec,
-                                        const struct provider_config *providers,
-                                        struct error *err);
+                                        const struct provider_config *providers, struct error *err);
 
 #endif

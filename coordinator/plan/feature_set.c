@@ -46,8 +46,8 @@ static bool read_range(const char **text, struct range *out)
 }
 
 /* Call visit for every range of a list that is not "all"; stops at its first refusal. */
-static status_t for_each_range(const char *text, bool (*visit)(void *, struct range),
-                               void *context, struct error *err)
+static status_t for_each_range(const char *text, bool (*visit)(void *, struct range), void *context,
+                               struct error *err)
 {
     const char *at = text;
     size_t n_ranges = 0;
@@ -159,8 +159,8 @@ status_t feature_set_init(struct feature_set *out, const char *text, uint32_t n_
         memset(members.is_member, true, n_features);
     else
         status = for_each_range(text, mark_range, &members, err);
-    if (status == ST_NOT_FOUND) (void)error_wrap(err, "of %u features (0-%u)", n_features,
-                                                 n_features - 1);
+    if (status == ST_NOT_FOUND)
+        (void)error_wrap(err, "of %u features (0-%u)", n_features, n_features - 1);
     if (status == ST_OK) status = collect_members(&set, &members, err);
     if (status == ST_OK && n_sample && n_sample < set.n)
         status = draw_sample(&set, n_sample, seed, err);

@@ -26,9 +26,8 @@ MUST_CHECK status_t feature_set_check(const char *text, struct error *err);
 /* The features of `text` (NULL: all) out of [0, n_features), at most `n_sample` of them drawn
  * with `seed` (n_sample 0: no sampling). The caller passes *out to feature_set_fini().
  * Errors: ST_BAD_INPUT (grammar), ST_NOT_FOUND (a feature >= n_features), ST_NO_MEMORY. */
-MUST_CHECK status_t feature_set_init(struct feature_set *out, const char *text,
-                                     uint32_t n_features, size_t n_sample, uint64_t seed,
-                                     struct error *err);
+MUST_CHECK status_t feature_set_init(struct feature_set *out, const char *text, uint32_t n_features,
+                                     size_t n_sample, uint64_t seed, struct error *err);
 void feature_set_fini(struct feature_set *set); /* fine on a zeroed struct or twice */
 
 #endif

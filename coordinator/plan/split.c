@@ -48,8 +48,7 @@ static void assign_group(const struct content *contents, size_t n,
 }
 
 status_t split_assign(const struct token_corpus *corpus, const struct sweep_splits *splits,
-                      uint64_t seed, uint8_t *side, struct split_counts *counts,
-                      struct error *err)
+                      uint64_t seed, uint8_t *side, struct split_counts *counts, struct error *err)
 {
     const size_t n = token_corpus_n_documents(corpus);
     struct content *contents = malloc((n ? n : 1) * sizeof *contents);
@@ -58,9 +57,8 @@ status_t split_assign(const struct token_corpus *corpus, const struct sweep_spli
     for (size_t i = 0; i < n; i++) {
         const struct token_document document = token_corpus_document(corpus, i);
         contents[i] = (struct content){document.content_key, (uint32_t)i, document.corpus_index};
-        side[i] = document.corpus_index
-                      ? (uint8_t)(EVIDENCE_OOD + document.corpus_index - 1)
-                      : (uint8_t)split_of_key(document.key, splits, seed);
+        side[i] = document.corpus_index ? (uint8_t)(EVIDENCE_OOD + document.corpus_index - 1)
+                                        : (uint8_t)split_of_key(document.key, splits, seed);
     }
     qsort(contents, n, sizeof *contents, compare_contents);
     for (size_t low = 0, high; low < n; low = high) {

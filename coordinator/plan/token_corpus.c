@@ -127,12 +127,12 @@ status_t token_corpus_add(struct token_corpus *corpus, uint32_t corpus_index, co
         !reserve_document(corpus, n_id_bytes, n_tokens * corpus->token_bytes))
         return error_set(err, ST_NO_MEMORY, "document %.80s of %zu tokens", id, n_tokens);
     corpus->max_token = max_token;
-    corpus->documents[corpus->n_documents] = (struct stored_document){
-        .content_key = hash_name64(tokens, n_tokens * sizeof *tokens),
-        .first_token = corpus->n_tokens,
-        .id_offset = corpus->n_id_bytes,
-        .corpus_index = corpus_index,
-        .n_tokens = (uint32_t)n_tokens};
+    corpus->documents[corpus->n_documents] =
+        (struct stored_document){.content_key = hash_name64(tokens, n_tokens * sizeof *tokens),
+                                 .first_token = corpus->n_tokens,
+                                 .id_offset = corpus->n_id_bytes,
+                                 .corpus_index = corpus_index,
+                                 .n_tokens = (uint32_t)n_tokens};
     corpus->keys[corpus->n_documents++] = hash_name64(id, n_id_bytes - 1);
     memcpy(corpus->ids + corpus->n_id_bytes, id, n_id_bytes);
     corpus->n_id_bytes += n_id_bytes;

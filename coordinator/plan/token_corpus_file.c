@@ -235,8 +235,9 @@ status_t token_corpus_decode(struct token_corpus **out, const void *bytes, size_
     if (ZSTD_getFrameContentSize(envelope + ENVELOPE_BYTES, n_bytes - ENVELOPE_BYTES) != n_raw)
         return corrupt(err, "sizes disagree");
     raw = malloc(n_raw ? n_raw : 1);
-    if (!raw) return error_set(err, ST_NO_MEMORY, "token corpus of %llu bytes",
-                               (unsigned long long)n_raw);
+    if (!raw)
+        return error_set(err, ST_NO_MEMORY, "token corpus of %llu bytes",
+                         (unsigned long long)n_raw);
     n = ZSTD_decompress(raw, n_raw, envelope + ENVELOPE_BYTES, n_bytes - ENVELOPE_BYTES);
     status = ZSTD_isError(n) || n != n_raw ? corrupt(err, "damaged compression")
                                            : decode_raw(out, raw, n_raw, err);

@@ -23,7 +23,7 @@ enum { TOKENIZE_BATCH_BYTES = 256 * 1024, TOKENIZE_BATCH_DOCUMENTS = 4096 };
 /* Consecutive documents of one corpus: TOKENIZE_BATCH_BYTES of text at most, but at least one
  * document. Either all have text, or all bring their token ids (and need no worker). */
 struct tokenize_batch {
-    uint64_t index;         /* 0, 1, 2, ... over all corpora */
+    uint64_t index; /* 0, 1, 2, ... over all corpora */
     uint32_t corpus_index;
     bool has_tokens;
     size_t n_documents;
@@ -43,9 +43,8 @@ void tokenize_reader_destroy(struct tokenize_reader **reader); /* NULL-safe */
 
 /* The next batch, which lives until the next call; *has_batch false at the end.
  * Errors: those of corpus_open() and corpus_next(). */
-MUST_CHECK status_t tokenize_reader_next(struct tokenize_reader *reader,
-                                         struct tokenize_batch *out, bool *has_batch,
-                                         struct error *err);
+MUST_CHECK status_t tokenize_reader_next(struct tokenize_reader *reader, struct tokenize_batch *out,
+                                         bool *has_batch, struct error *err);
 
 /* Leave the rest of corpus `corpus_index` unread (the collector has enough of it). */
 void tokenize_reader_skip(struct tokenize_reader *reader, uint32_t corpus_index);
@@ -77,8 +76,7 @@ MUST_CHECK status_t tokenize_collector_put(struct tokenize_collector *collector,
                                            size_t n_all_tokens, struct error *err);
 
 /* Has the corpus reached its max_tokens? Then later documents of it will not be used. */
-bool tokenize_collector_is_full(const struct tokenize_collector *collector,
-                                uint32_t corpus_index);
+bool tokenize_collector_is_full(const struct tokenize_collector *collector, uint32_t corpus_index);
 size_t tokenize_collector_n_pending(const struct tokenize_collector *collector); /* batches */
 
 /* Move the collected corpus out once nothing is pending. ST_BAD_INPUT if no document has a

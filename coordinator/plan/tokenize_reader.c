@@ -13,11 +13,11 @@ struct tokenize_reader {
     struct corpus_document held; /* read, but too much for the last batch */
     bool is_holding;
     uint64_t n_batches;
-    struct buffer bytes;     /* of the batch */
-    struct buffer id_bytes;  /* NUL-terminated, one after the other */
-    size_t *n_bytes;         /* [TOKENIZE_BATCH_DOCUMENTS] */
-    size_t *id_offset;       /* [TOKENIZE_BATCH_DOCUMENTS] */
-    const char **ids;        /* [TOKENIZE_BATCH_DOCUMENTS] */
+    struct buffer bytes;    /* of the batch */
+    struct buffer id_bytes; /* NUL-terminated, one after the other */
+    size_t *n_bytes;        /* [TOKENIZE_BATCH_DOCUMENTS] */
+    size_t *id_offset;      /* [TOKENIZE_BATCH_DOCUMENTS] */
+    const char **ids;       /* [TOKENIZE_BATCH_DOCUMENTS] */
     struct corpus_stats stats[TOKEN_CORPUS_MAX_CORPORA];
 };
 

@@ -7,7 +7,7 @@ enum { SLOT_BITS = 16, SERIAL_BITS = 24 };
 struct lease_table {
     uint64_t epoch;
     uint64_t serial;
-    size_t n_used;  /* slots handed out at least once */
+    size_t n_used; /* slots handed out at least once */
     size_t n_leases;
     size_t n_free;
     uint16_t free_slots[LEASE_TABLE_MAX];

@@ -32,8 +32,7 @@ struct lease {
 
 struct lease_table;
 
-MUST_CHECK status_t lease_table_create(struct lease_table **out, uint64_t epoch,
-                                       struct error *err);
+MUST_CHECK status_t lease_table_create(struct lease_table **out, uint64_t epoch, struct error *err);
 void lease_table_destroy(struct lease_table **table);
 
 /* A new lease, fields other than the id copied from `wanted`. Borrowed until lease_table_end().

@@ -138,7 +138,6 @@ void task_charge(struct task *task, double seconds, size_t n_units)
     if (n_units == 0 || !(seconds >= 0)) return;
     task->share->pass += seconds / task->share->weight;
     const double each = seconds / (double)n_units;
-    task->seconds_per_unit = task->seconds_per_unit > 0
-                                 ? 0.7 * task->seconds_per_unit + 0.3 * each
-                                 : each;
+    task->seconds_per_unit =
+        task->seconds_per_unit > 0 ? 0.7 * task->seconds_per_unit + 0.3 * each : each;
 }

@@ -42,9 +42,9 @@ struct task_error {
 
 /* Share of the cluster that one sweep is entitled to; tasks of a sweep share one. */
 struct fair_share {
-    int priority;  /* higher first */
-    double weight; /* > 0 */
-    double pass;   /* seconds / weight consumed, relative */
+    int priority;   /* higher first */
+    double weight;  /* > 0 */
+    double pass;    /* seconds / weight consumed, relative */
     bool is_paused; /* nothing of it is handed out; what runs is finished and counts */
 };
 
@@ -54,17 +54,17 @@ struct task {
     struct unit_table *units; /* owned */
     char *spec_json;          /* owned: what a worker needs to know once */
     const struct task_ops *ops;
-    void *owner;              /* the engine's, borrowed */
-    struct fair_share *share; /* the sweep's, borrowed */
+    void *owner;               /* the engine's, borrowed */
+    struct fair_share *share;  /* the sweep's, borrowed */
     char backend[16], isa[32]; /* "" = any; set by the first worker that leases: results of one
                                   task come from one backend and instruction set */
-    bool is_pinned;           /* does the result depend on the instruction set? */
+    bool is_pinned;            /* does the result depend on the instruction set? */
     size_t max_units_per_lease;
-    size_t n_read;            /* results handed to ops->result */
-    double seconds_per_unit;  /* smoothed over all workers; 0 = not measured yet */
-    struct error failure;     /* a payload could not be made: nothing more is handed out */
+    size_t n_read;           /* results handed to ops->result */
+    double seconds_per_unit; /* smoothed over all workers; 0 = not measured yet */
+    struct error failure;    /* a payload could not be made: nothing more is handed out */
     struct task_error errors[TASK_ERRORS_KEPT]; /* newest last, ring of the last kept */
-    size_t n_errors;          /* ever */
+    size_t n_errors;                            /* ever */
 };
 
 struct task_params {
@@ -98,7 +98,7 @@ struct task_fit {
 };
 /* The task whose next range a worker of this kind should get; NULL if there is nothing. */
 struct task *task_queue_next(struct task_queue *queue, const struct task_fit *fit);
-/* Could this worker run the task (not paused or failed, same pinned backend and instruction set)? */
+/* Could this worker run the task (not paused or failed, same backend and instruction set)? */
 bool task_fits(const struct task *task, const struct task_fit *fit);
 /* The same of what it runs already: paused or not. */
 bool task_fits_worker(const struct task *task, const struct task_fit *fit);

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 struct unit_record {
-    uint8_t state;    /* enum unit_state */
-    uint8_t failures; /* low nibble: errors, high nibble: worker deaths; both saturate */
+    uint8_t state;     /* enum unit_state */
+    uint8_t failures;  /* low nibble: errors, high nibble: worker deaths; both saturate */
     uint8_t is_stored; /* its result waits to be read */
 };
 

@@ -22,9 +22,8 @@ static status_t map_file(struct results_file *file, const char *path, struct err
     if (fd < 0)
         return error_set(err, errno == ENOENT ? ST_NOT_FOUND : ST_IO, "open %s: %s", path,
                          strerror(errno));
-    status_t status = fstat(fd, &info) == 0 ? ST_OK
-                                            : error_set(err, ST_IO, "stat %s: %s", path,
-                                                        strerror(errno));
+    status_t status =
+        fstat(fd, &info) == 0 ? ST_OK : error_set(err, ST_IO, "stat %s: %s", path, strerror(errno));
     if (status == ST_OK && info.st_size > 0) {
         file->n_bytes = (size_t)info.st_size;
         void *map = mmap(NULL, file->n_bytes, PROT_READ, MAP_PRIVATE, fd, 0);

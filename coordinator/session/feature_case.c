@@ -34,14 +34,13 @@ static status_t place(struct filling *filling, const struct evidence_window *whe
 {
     const struct token_corpus *corpus = filling->params->corpus;
     uint32_t *tokens = filling->tokens + filling->n_tokens;
-    if (!token_corpus_read(corpus, where->document_index, where->document_offset,
-                           where->n_tokens, tokens))
+    if (!token_corpus_read(corpus, where->document_index, where->document_offset, where->n_tokens,
+                           tokens))
         return error_set(err, ST_CORRUPT, "evidence of slot %u names tokens that do not exist",
                          (unsigned)filling->params->slot);
     *out = (struct window){.tokens = tokens,
                            .n_tokens = where->n_tokens,
-                           .document_key =
-                               token_corpus_document(corpus, where->document_index).key,
+                           .document_key = token_corpus_document(corpus, where->document_index).key,
                            .document_index = where->document_index,
                            .document_offset = where->document_offset};
     return ST_OK;
@@ -102,9 +101,8 @@ static status_t add_explain(struct feature_case *self, struct filling *filling,
                             const struct evidence_view *view, struct error *err)
 {
     status_t status = ST_OK;
-    for (size_t i = 0; i < view->n_firing && self->n_explain < MAX_EXPLAIN_FIRING &&
-                       status == ST_OK;
-         i++) {
+    for (size_t i = 0;
+         i < view->n_firing && self->n_explain < MAX_EXPLAIN_FIRING && status == ST_OK; i++) {
         const struct evidence_entry entry = evidence_view_firing(view, i);
         if (!(entry.max_value > filling->params->fire_threshold)) continue;
         status = place_firing(filling, &entry, &self->explain[self->n_explain++], err);
@@ -162,8 +160,7 @@ static status_t add_pool(struct feature_case *self, struct filling *filling,
     }
     free(chosen);
     if (status == ST_OK)
-        status = add_silent(filling, view, WINDOW_SILENT_RANDOM, n_silent, self->pool, n_pool,
-                            err);
+        status = add_silent(filling, view, WINDOW_SILENT_RANDOM, n_silent, self->pool, n_pool, err);
     if (status == ST_OK)
         status = add_silent(filling, view, WINDOW_SILENT_HARD, n_silent, self->pool, n_pool, err);
     return status;
@@ -182,8 +179,8 @@ static status_t select_judged(struct feature_case *self, struct filling *filling
     select.n_wanted[WINDOW_SILENT_RANDOM] = params->n_silent;
     select.n_wanted[WINDOW_SILENT_HARD] = params->n_silent;
     select.near_duplicate_jaccard = params->overlap_jaccard;
-    return window_select(self->explain, self->n_explain, self->pool, n_pool, &select,
-                         &self->judged, err);
+    return window_select(self->explain, self->n_explain, self->pool, n_pool, &select, &self->judged,
+                         err);
 }
 
 static status_t make_items(struct feature_case *self, const struct feature_case_params *params,
@@ -257,8 +254,7 @@ static status_t explain_lexically(struct feature_case *self,
     return error_set(err, status, "%s", problem.text);
 }
 
-static status_t judge_split(struct feature_case *self, struct filling *filling,
-                            struct error *err)
+static status_t judge_split(struct feature_case *self, struct filling *filling, struct error *err)
 {
     const struct feature_case_params *params = filling->params;
     const struct evidence_state *state = params->states[params->judged];
@@ -324,10 +320,9 @@ void feature_case_judge_lexically(const struct feature_case *feature_case, enum 
     const struct prompt_items *items = &feature_case->items[score];
     for (size_t i = 0; i < items->n_items; i++) {
         const struct prompt_item *item = &items->items[i];
-        const bool fires =
-            item->marks
-                ? lexical_pattern_predict_marked(pattern, vocabulary, item->window, item->marks)
-                : lexical_pattern_predict(pattern, vocabulary, item->window);
+        const bool fires = item->marks ? lexical_pattern_predict_marked(pattern, vocabulary,
+                                                                        item->window, item->marks)
+                                       : lexical_pattern_predict(pattern, vocabulary, item->window);
         judgements[i] = (struct judgement){.document_key = item->window->document_key,
                                            .truth = item->truth,
                                            .answer = fires ? ANSWER_FIRES : ANSWER_SILENT};

@@ -27,8 +27,8 @@ struct feature_case_params {
     const struct evidence_state *states[EVIDENCE_N_SPLITS]; /* of the target; NULL: none */
     float fire_threshold;
     uint32_t slot;
-    uint64_t subject; /* names the feature in every draw */
-    uint64_t seed;    /* of the sweep */
+    uint64_t subject;           /* names the feature in every draw */
+    uint64_t seed;              /* of the sweep */
     enum evidence_split judged; /* EVIDENCE_TEST, or EVIDENCE_VALIDATE, EVIDENCE_OOD */
     unsigned scores;            /* bits 1 << enum case_score */
     size_t n_firing, n_silent;  /* windows wanted of each kind */
@@ -59,16 +59,15 @@ struct feature_case {
     bool has_lexical; /* a pattern was found */
     struct lexical_label lexical;
 
-    struct window *pool;  /* what `judged` borrows from */
-    uint32_t *tokens;     /* arenas that windows point into */
+    struct window *pool; /* what `judged` borrows from */
+    uint32_t *tokens;    /* arenas that windows point into */
     float *activations;
 };
 
 /* On ST_OK the caller owns *out (feature_case_fini). A dead feature has no windows. Errors:
  * ST_CORRUPT (evidence names tokens that do not exist), ST_NO_MEMORY. */
 MUST_CHECK status_t feature_case_build(struct feature_case *out,
-                                       const struct feature_case_params *params,
-                                       struct error *err);
+                                       const struct feature_case_params *params, struct error *err);
 void feature_case_fini(struct feature_case *feature_case); /* fine on a zeroed struct or twice */
 
 /* Judge the items of one score with a lexical pattern: judgements [items.n_items]. */

@@ -58,8 +58,7 @@ static status_t open_judge_calls(struct label_session *session, struct error *er
 
 static const struct lexical_pattern *own_pattern(const struct label_session *session)
 {
-    return session->is_foreign ? &session->foreign_pattern
-                               : &session->feature_case.lexical.pattern;
+    return session->is_foreign ? &session->foreign_pattern : &session->feature_case.lexical.pattern;
 }
 
 /* Where no score may be claimed, none is paid for. */
@@ -204,16 +203,15 @@ static size_t n_answers_of(const struct label_session *session, const struct ses
 }
 
 static status_t write_body(const struct session_provider *provider, size_t n_answers,
-                           const struct prompt_messages *messages, json_t **body,
-                           struct error *err)
+                           const struct prompt_messages *messages, json_t **body, struct error *err)
 {
     struct buffer text;
     buffer_init(&text, PROMPT_MAX_MESSAGE_BYTES * (size_t)8);
     const struct prompt_request request = {
         .model = provider->model,
         .messages = messages,
-        .max_tokens = n_answers ? prompt_request_answer_tokens(n_answers)
-                                : (uint32_t)EXPLAINER_MAX_TOKENS,
+        .max_tokens =
+            n_answers ? prompt_request_answer_tokens(n_answers) : (uint32_t)EXPLAINER_MAX_TOKENS,
         .format = provider->format,
         .n_answers = n_answers,
     };

@@ -27,18 +27,18 @@
 
 /* Who is asked, and how; shared by all sessions of a sweep. */
 struct session_provider {
-    const char *name;  /* NULL: lexical */
+    const char *name; /* NULL: lexical */
     const char *model;
     enum prompt_format format;
 };
 struct session_rules {
     struct session_provider explainer, judge;
-    const struct prompt_template *explainer_template;              /* if explainer is an LLM */
-    const struct prompt_template *judge_templates[CASE_N_SCORES];  /* if judge is an LLM */
+    const struct prompt_template *explainer_template;             /* if explainer is an LLM */
+    const struct prompt_template *judge_templates[CASE_N_SCORES]; /* if judge is an LLM */
     const struct token_texts *texts;
     const struct lexical_vocabulary *vocabulary;
-    unsigned scores;           /* bits 1 << enum case_score */
-    size_t max_prompt_tokens;  /* of the explainer's prompt; 0: no cap */
+    unsigned scores;          /* bits 1 << enum case_score */
+    size_t max_prompt_tokens; /* of the explainer's prompt; 0: no cap */
 };
 
 enum session_stage { SESSION_EXPLAINING, SESSION_LABELLED, SESSION_JUDGING, SESSION_DONE };
@@ -62,24 +62,20 @@ struct label_session {
     struct lexical_pattern foreign_pattern;
     struct judgement *judgements[CASE_N_SCORES];         /* [items.n_items], owned */
     struct judgement *lexical_judgements[CASE_N_SCORES]; /* the baseline's; NULL: none */
-    struct session_call *calls; /* [n_calls] of the present stage, owned */
+    struct session_call *calls;                          /* [n_calls] of the present stage, owned */
     size_t n_calls, n_answered;
     size_t n_failed_calls; /* replies that never came or did not parse */
 };
 
 /* Takes the case (zeroing *feature_case) and goes as far as possible without a call. On ST_OK the
  * caller owns *out. Errors: ST_NO_MEMORY. */
-MUST_CHECK status_t label_session_open(struct label_session *out,
-                                       const struct session_rules *rules,
+MUST_CHECK status_t label_session_open(struct label_session *out, const struct session_rules *rules,
                                        struct feature_case *feature_case, struct error *err);
 /* The same with the label of another feature: its text for an LLM judge, its pattern for the
  * lexical one. */
-MUST_CHECK status_t label_session_open_foreign(struct label_session *out,
-                                               const struct session_rules *rules,
-                                               struct feature_case *feature_case,
-                                               const struct prompt_label *label,
-                                               const struct lexical_pattern *pattern,
-                                               struct error *err);
+MUST_CHECK status_t label_session_open_foreign(
+    struct label_session *out, const struct session_rules *rules, struct feature_case *feature_case,
+    const struct prompt_label *label, const struct lexical_pattern *pattern, struct error *err);
 void label_session_fini(struct label_session *session);
 
 /* The request body of call `index` < n_calls (new reference), and whom it goes to. */
@@ -90,7 +86,6 @@ MUST_CHECK status_t label_session_body(const struct label_session *session, size
 /* The reply of call `index`; NULL content: it failed for good. Answering twice is ignored. May
  * move to the next stage, whose calls are then new. Errors: ST_NO_MEMORY. */
 MUST_CHECK status_t label_session_answer(struct label_session *session, size_t index,
-                                         const char *content, size_t n_bytes,
-                                         struct error *err);
+                                         const char *content, size_t n_bytes, struct error *err);
 
 #endif

@@ -34,13 +34,12 @@ static status_t queue_call(struct label_scoring *scoring, struct open_session *o
     const struct session_provider *provider;
     json_t *body = NULL;
     struct call call = {0};
-    status_t status =
-        label_session_body(&open->session, call_index, &body, &provider, err);
+    status_t status = label_session_body(&open->session, call_index, &body, &provider, err);
     if (status == ST_OK) status = call_prepare(&call, provider->name, body, err);
     if (status == ST_OK) {
         memcpy(open->ids[call_index], call.id, sizeof call.id);
-        status = call_queue_submit(sweep->context->calls, &call, sweep->id,
-                                   sweep->spec->priority, "", err);
+        status = call_queue_submit(sweep->context->calls, &call, sweep->id, sweep->spec->priority,
+                                   "", err);
     }
     call_fini(&call);
     json_decref(body);
@@ -71,17 +70,15 @@ static status_t ask(struct label_scoring *scoring, struct open_session *open, st
 static status_t ask_all(struct label_scoring *scoring, bool must_only, struct error *err)
 {
     status_t status = ST_OK;
-    if (!scoring->has_cursor)
-        status = call_cursor_now(store_of(scoring), scoring->cursor, err);
+    if (!scoring->has_cursor) status = call_cursor_now(store_of(scoring), scoring->cursor, err);
     scoring->has_cursor = status == ST_OK;
     for (size_t p = 0; p < scoring->n_open && status == ST_OK; p++)
-        if (scoring->open[p]->must_ask || !must_only)
-            status = ask(scoring, scoring->open[p], err);
+        if (scoring->open[p]->must_ask || !must_only) status = ask(scoring, scoring->open[p], err);
     return status;
 }
 
-status_t label_calls_add(struct label_scoring *scoring, struct label_session *session,
-                         size_t index, struct error *err)
+status_t label_calls_add(struct label_scoring *scoring, struct label_session *session, size_t index,
+                         struct error *err)
 {
     if (scoring->n_open == scoring->open_capacity) {
         const size_t capacity = scoring->open_capacity ? 2 * scoring->open_capacity : 64;
@@ -188,8 +185,7 @@ static void take_reply(void *context, size_t index, const redisReply *reply)
 }
 
 static status_t read_and_deliver(struct label_scoring *scoring,
-                                 const struct call_announcement *heard, size_t n,
-                                 struct error *err)
+                                 const struct call_announcement *heard, size_t n, struct error *err)
 {
     struct reading *reading = calloc(1, sizeof *reading);
     if (!reading) return error_set(err, ST_NO_MEMORY, "replies");
@@ -247,9 +243,9 @@ static status_t check(struct label_scoring *scoring, struct error *err)
     if (status == ST_OK) status = check_provider(scoring, &scoring->rules.explainer, err);
     if (status == ST_OK) status = check_provider(scoring, &scoring->rules.judge, err);
     if (status == ST_OK && ledger.is_exhausted)
-        (void)snprintf(scoring->problem, sizeof scoring->problem,
-                       "budget spent: %.6f of %.6f dollars", (double)ledger.spent_microdollars * 1e-6,
-                       (double)ledger.budget_microdollars * 1e-6);
+        (void)snprintf(
+            scoring->problem, sizeof scoring->problem, "budget spent: %.6f of %.6f dollars",
+            (double)ledger.spent_microdollars * 1e-6, (double)ledger.budget_microdollars * 1e-6);
     if (status == ST_OK && scoring->problem[0])
         (void)snprintf(sweep->wants_pause, sizeof sweep->wants_pause, "%s", scoring->problem);
     return status;
@@ -264,7 +260,7 @@ status_t label_calls_step(struct label_scoring *scoring, struct error *err)
     do status = hear(scoring, &n_heard, err);
     while (status == ST_OK && n_heard == ANNOUNCEMENTS_AT_ONCE);
     if (status == ST_OK) status = ask_all(scoring, true, err); /* sessions that went on */
-    if (status == ST_UNREACHABLE) scoring->next_ask_ms = 1; /* what was heard may be lost */
+    if (status == ST_UNREACHABLE) scoring->next_ask_ms = 1;    /* what was heard may be lost */
     if (status == ST_OK && now_ms(scoring) >= scoring->next_check_ms) {
         scoring->next_check_ms = now_ms(scoring) + CHECK_EVERY_MS;
         status = check(scoring, err);

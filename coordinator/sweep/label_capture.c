@@ -68,8 +68,8 @@ static status_t capture_shared(struct task *task, struct buffer *out, struct err
         status = add_frozen(run, &run->targets[i], &bytes, err);
         ends[n++] = bytes.n_bytes;
         for (size_t split = 0; split < EVIDENCE_N_SPLITS && status == ST_OK; split++) {
-            const bool is_open = (split == EVIDENCE_EXPLAIN) == (run->phase ==
-                                                                 LABEL_CAPTURE_EXPLAIN);
+            const bool is_open =
+                (split == EVIDENCE_EXPLAIN) == (run->phase == LABEL_CAPTURE_EXPLAIN);
             if (is_open && run->targets[i].states[split])
                 status = add_thresholds(run->targets[i].states[split], &bytes, err);
             ends[n++] = bytes.n_bytes;
@@ -115,15 +115,13 @@ static status_t capture_result(struct task *task, size_t unit, const void *bytes
     if (status == ST_OK && parts.n != n_targets)
         status = error_set(err, ST_CORRUPT, "%zu partials for %zu targets", parts.n, n_targets);
     for (size_t i = 0; i < n_targets && status == ST_OK; i++)
-        status = merge_partial(&run->targets[i], run->first_unit + unit, wire_part(&parts, i),
-                               err);
+        status = merge_partial(&run->targets[i], run->first_unit + unit, wire_part(&parts, i), err);
     buffer_fini(&plain);
     return status == ST_OK ? ST_OK : error_wrap(err, "unit %zu", unit);
 }
 
-static const struct task_ops capture_ops = {.payload = capture_payload,
-                                            .shared = capture_shared,
-                                            .result = capture_result};
+static const struct task_ops capture_ops = {
+    .payload = capture_payload, .shared = capture_shared, .result = capture_result};
 
 /* --- the two phases ------------------------------------------------------------------------ */
 
@@ -153,8 +151,7 @@ static status_t begin_task(struct label_run *run, const char *phase, uint64_t lo
                                              .spec_json = json,
                                              .ops = &capture_ops,
                                              .is_pinned = true,
-                                             .max_units_per_lease =
-                                                 LEASE_MAX_TOKENS / unit_tokens};
+                                             .max_units_per_lease = LEASE_MAX_TOKENS / unit_tokens};
     const status_t status = label_task_begin(run, &params, err);
     free(json);
     return status;
@@ -203,8 +200,7 @@ static void freeze_thresholds(const struct sweep_spec *spec, const struct sweep_
         const uint32_t slots[2] = {slot, slot + 1};
         const float threshold = evidence_freeze_threshold(explain, slots, n_signs,
                                                           1.0 - spec->thresholds.unit_quantile);
-        for (uint32_t i = 0; i < n_signs; i++)
-            target->frozen.fire_threshold[slot + i] = threshold;
+        for (uint32_t i = 0; i < n_signs; i++) target->frozen.fire_threshold[slot + i] = threshold;
     }
 }
 
@@ -216,8 +212,7 @@ static status_t freeze(struct label_run *run, struct error *err)
     for (size_t i = 0; i < spec->n_targets && status == ST_OK; i++) {
         freeze_thresholds(spec, &spec->targets[i], &run->targets[i]);
         status = evidence_freeze_hard_tokens(run->targets[i].states[EVIDENCE_EXPLAIN],
-                                             look_up_tokens, &source, &run->targets[i].frozen,
-                                             err);
+                                             look_up_tokens, &source, &run->targets[i].frozen, err);
     }
     return status;
 }

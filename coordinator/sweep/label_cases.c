@@ -77,8 +77,8 @@ static status_t run_one(struct case_job *self, size_t i, struct error *err)
     if (status != ST_OK) return status;
     self->is_open[i] = true;
     if (self->sessions[i].stage != SESSION_DONE || self->is_null) return ST_OK;
-    status = label_result_make(self->scoring, &self->sessions[i], self->low + i,
-                               &self->results[i], err);
+    status =
+        label_result_make(self->scoring, &self->sessions[i], self->low + i, &self->results[i], err);
     label_session_fini(&self->sessions[i]);
     self->is_open[i] = false;
     return status;
@@ -143,14 +143,13 @@ static status_t take_workspace(struct label_scoring *scoring, struct lexical_wor
         scoring->workspaces = calloc(JOBS_AT_ONCE, sizeof(struct lexical_workspace *));
         if (!scoring->workspaces) return error_set(err, ST_NO_MEMORY, "workspaces");
     }
-    if (scoring->n_workspaces == 0)
-        return lexical_workspace_create(out, scoring->vocabulary, err);
+    if (scoring->n_workspaces == 0) return lexical_workspace_create(out, scoring->vocabulary, err);
     *out = scoring->workspaces[--scoring->n_workspaces];
     return ST_OK;
 }
 
-static status_t submit_block(struct label_scoring *scoring, bool is_null, size_t low,
-                             size_t high, struct error *err)
+static status_t submit_block(struct label_scoring *scoring, bool is_null, size_t low, size_t high,
+                             struct error *err)
 {
     struct case_job *job = calloc(1, sizeof *job);
     if (!job) return error_set(err, ST_NO_MEMORY, "block of features");

@@ -9,9 +9,9 @@ enum { PAYLOADS_MAX_BYTES = INT32_MAX };
 
 struct text_batches {
     struct tokenize_collector *collector;
-    struct buffer bytes;  /* payloads, one behind the other */
-    size_t *ends;         /* [n] */
-    uint64_t *batch;      /* [n] index of the batch, for the collector */
+    struct buffer bytes; /* payloads, one behind the other */
+    size_t *ends;        /* [n] */
+    uint64_t *batch;     /* [n] index of the batch, for the collector */
     size_t n, capacity;
 };
 
@@ -115,10 +115,9 @@ static status_t read_corpus(struct label_run *run, struct error *err)
     struct tokenize_reader *reader = NULL;
     status_t status = list_sources(spec, &sources, &max_tokens, err);
     if (status == ST_OK)
-        status = tokenize_collector_create(&run->batches->collector, max_tokens, spec->n_ood + 1,
-                                           err);
-    if (status == ST_OK)
-        status = tokenize_reader_create(&reader, sources, spec->n_ood + 1, err);
+        status =
+            tokenize_collector_create(&run->batches->collector, max_tokens, spec->n_ood + 1, err);
+    if (status == ST_OK) status = tokenize_reader_create(&reader, sources, spec->n_ood + 1, err);
     if (status == ST_OK) status = read_all(reader, run->batches, err);
     tokenize_reader_destroy(&reader);
     free(sources);

@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 
-static status_t take_description(struct task *task, size_t unit, const void *bytes,
-                                 size_t n_bytes, struct error *err)
+static status_t take_description(struct task *task, size_t unit, const void *bytes, size_t n_bytes,
+                                 struct error *err)
 {
     (void)unit;
     struct label_run *run = task->owner;

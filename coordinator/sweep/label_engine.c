@@ -152,9 +152,8 @@ static void label_progress(const struct sweep *sweep, struct sweep_progress *out
 
 static json_t *json_split(const struct label_run *run, enum evidence_split split)
 {
-    return json_pack("{s:I s:I}", "n_documents",
-                     (json_int_t)run->plan_stats.n_documents[split], "n_tokens",
-                     (json_int_t)run->plan_stats.n_tokens[split]);
+    return json_pack("{s:I s:I}", "n_documents", (json_int_t)run->plan_stats.n_documents[split],
+                     "n_tokens", (json_int_t)run->plan_stats.n_tokens[split]);
 }
 
 static status_t label_describe(const struct sweep *sweep, json_t *out, struct error *err)
@@ -166,8 +165,8 @@ static status_t label_describe(const struct sweep *sweep, json_t *out, struct er
         (void)json_object_set_new(splits, evidence_split_name((enum evidence_split)i),
                                   json_split(run, (enum evidence_split)i));
     (void)json_object_set_new(out, "splits", splits);
-    (void)json_object_set_new(out, "leak_count",
-                              is_planned(run) ? json_integer((json_int_t)run->n_leaks) : json_null());
+    (void)json_object_set_new(
+        out, "leak_count", is_planned(run) ? json_integer((json_int_t)run->n_leaks) : json_null());
     return label_scoring_describe(run->scoring, out, err);
 }
 

@@ -25,9 +25,8 @@ status_t label_evidence_state(struct label_run *run, size_t index, enum evidence
     const struct label_target *target = &run->targets[index];
     const struct evidence_state_params params = {
         .identity = {.target_key = target->key,
-                     .frozen_key = split == EVIDENCE_EXPLAIN
-                                       ? 0
-                                       : evidence_frozen_key(&target->frozen),
+                     .frozen_key =
+                         split == EVIDENCE_EXPLAIN ? 0 : evidence_frozen_key(&target->frozen),
                      .n_slots = target->n_slots,
                      .split = split,
                      .limits = sweep_spec_evidence_limits(run->sweep->spec, split)},
@@ -59,8 +58,8 @@ static status_t directory_of(const struct label_run *run, char out[PATH_SIZE], s
     char key[HASH_HEX_SIZE];
     const status_t status = label_evidence_key(run, key, err);
     if (status != ST_OK) return status;
-    const int n = snprintf(out, PATH_SIZE, "%s/captures/%s",
-                           run->sweep->context->data_directory, key);
+    const int n =
+        snprintf(out, PATH_SIZE, "%s/captures/%s", run->sweep->context->data_directory, key);
     return n > 0 && n < PATH_SIZE - 128 ? ST_OK
                                         : error_set(err, ST_TOO_LARGE, "data directory's name");
 }
@@ -117,8 +116,8 @@ static status_t save_split(const char *directory, const struct label_target *tar
     return status;
 }
 
-static status_t save_frozen(const char *directory, const struct label_target *target,
-                            size_t index, struct error *err)
+static status_t save_frozen(const char *directory, const struct label_target *target, size_t index,
+                            struct error *err)
 {
     struct buffer plain;
     char path[PATH_SIZE + 64];
@@ -154,8 +153,7 @@ static status_t load_frozen(const char *directory, struct label_target *target, 
     buffer_init(&plain, EVIDENCE_MAX_BLOCK_BYTES);
     (void)snprintf(path, sizeof path, "%s/frozen-%zu", directory, index);
     status_t status = read_compressed(path, &plain, err);
-    if (status == ST_OK)
-        status = evidence_frozen_decode(plain.bytes, plain.n_bytes, &frozen, err);
+    if (status == ST_OK) status = evidence_frozen_decode(plain.bytes, plain.n_bytes, &frozen, err);
     buffer_fini(&plain);
     if (status != ST_OK) return status;
     evidence_frozen_fini(&target->frozen);

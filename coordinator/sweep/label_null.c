@@ -18,9 +18,9 @@ static bool is_scored(const struct label_scoring *scoring, size_t index)
 
 static double density(const struct slot_result *result)
 {
-    return result->counts.n_tokens ? (double)result->counts.n_firing_tokens /
-                                         (double)result->counts.n_tokens
-                                   : 0;
+    return result->counts.n_tokens
+               ? (double)result->counts.n_firing_tokens / (double)result->counts.n_tokens
+               : 0;
 }
 
 static status_t list_scored(struct label_scoring *scoring, double **densities, struct error *err)
@@ -40,8 +40,7 @@ static status_t make_room_for_scores(struct label_scoring *scoring, struct error
 {
     for (unsigned score = 0; score < CASE_N_SCORES; score++)
         for (unsigned kind = 0; kind < SCORE_N_NEGATIVES; kind++) {
-            scoring->null_scores[score][kind] =
-                malloc((scoring->n_pairs + 1) * sizeof(double));
+            scoring->null_scores[score][kind] = malloc((scoring->n_pairs + 1) * sizeof(double));
             if (!scoring->null_scores[score][kind])
                 return error_set(err, ST_NO_MEMORY, "%zu null scores", scoring->n_pairs);
         }
@@ -55,8 +54,7 @@ status_t label_null_begin(struct label_scoring *scoring, struct error *err)
     double *densities = NULL;
     if (spec->scoring.null_pairs == 0) return ST_OK;
     status_t status = list_scored(scoring, &densities, err);
-    struct null_pairs_params params =
-        null_pairs_params_default(spec->seed ^ spec->scoring.seed, 0);
+    struct null_pairs_params params = null_pairs_params_default(spec->seed ^ spec->scoring.seed, 0);
     params.n_pairs = spec->scoring.null_pairs;
     if (status == ST_OK && scoring->n_scored)
         status = null_pairs_choose(densities, scoring->n_scored, &params, &scoring->pairs,
@@ -71,8 +69,7 @@ static status_t decide(const struct label_scoring *scoring, struct label_verdict
                        unsigned score, unsigned kind, struct error *err)
 {
     const struct sweep_spec *spec = scoring->run->sweep->spec;
-    const struct support_thresholds thresholds = {spec->thresholds.z_min,
-                                                  spec->thresholds.fdr_q};
+    const struct support_thresholds thresholds = {spec->thresholds.z_min, spec->thresholds.fdr_q};
     const size_t n = scoring->n_slots;
     struct support_claim *claims = calloc(n + 1, sizeof *claims);
     struct support *verdicts = calloc(n + 1, sizeof *verdicts);
@@ -84,10 +81,9 @@ static status_t decide(const struct label_scoring *scoring, struct label_verdict
             claims[i].score = result->own.summary[score][kind].balanced_accuracy;
     }
     if (status == ST_OK)
-        status = support_decide(claims, n, &out->null_models[score][kind], &thresholds,
-                                verdicts, err);
-    for (size_t i = 0; i < n && status == ST_OK; i++)
-        out->support[i][score][kind] = verdicts[i];
+        status =
+            support_decide(claims, n, &out->null_models[score][kind], &thresholds, verdicts, err);
+    for (size_t i = 0; i < n && status == ST_OK; i++) out->support[i][score][kind] = verdicts[i];
     free(claims);
     free(verdicts);
     return status;
@@ -111,9 +107,9 @@ static status_t decide_all(const struct label_scoring *scoring, struct label_ver
     for (unsigned score = 0; score < CASE_N_SCORES; score++)
         for (unsigned kind = 0; kind < SCORE_N_NEGATIVES && status == ST_OK; kind++) {
             if (!(scoring->rules.scores & (1u << score))) continue;
-            status = null_model_init(&out->null_models[score][kind],
-                                     scoring->null_scores[score][kind],
-                                     scoring->n_null[score][kind], err);
+            status =
+                null_model_init(&out->null_models[score][kind], scoring->null_scores[score][kind],
+                                scoring->n_null[score][kind], err);
             if (status == ST_OK) status = decide(scoring, out, score, kind, err);
         }
     for (size_t i = 0; i < scoring->n_slots && status == ST_OK; i++)

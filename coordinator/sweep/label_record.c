@@ -42,13 +42,12 @@ static size_t list_prompts(const struct label_scoring *scoring, struct label_pro
     size_t n = 0;
     for (size_t i = 0; i < PROMPTS_MAX; i++)
         if (scoring->templates[i])
-            out[n++] = (struct label_prompt){names[i],
-                                             prompt_template_hash(scoring->templates[i])};
+            out[n++] = (struct label_prompt){names[i], prompt_template_hash(scoring->templates[i])};
     return n;
 }
 
-static size_t list_evidence(const struct label_scoring *scoring,
-                            const struct slot_result *result, struct label_evidence *out)
+static size_t list_evidence(const struct label_scoring *scoring, const struct slot_result *result,
+                            struct label_evidence *out)
 {
     for (size_t i = 0; i < result->n_kept; i++)
         out[i] = (struct label_evidence){
@@ -60,8 +59,9 @@ static size_t list_evidence(const struct label_scoring *scoring,
 static bool is_supported(const struct label_scoring *scoring, size_t index)
 {
     const struct label_verdicts *verdicts = scoring->verdicts;
-    return verdicts && verdicts->support[index][label_main_score(scoring)][NEGATIVES_RANDOM]
-                               .verdict == SUPPORT_SUPPORTED;
+    return verdicts &&
+           verdicts->support[index][label_main_score(scoring)][NEGATIVES_RANDOM].verdict ==
+               SUPPORT_SUPPORTED;
 }
 
 static const char *who(const struct session_provider *provider)
@@ -69,8 +69,8 @@ static const char *who(const struct session_provider *provider)
     return provider->name ? provider->model : "lexical";
 }
 
-status_t label_record_write(const struct label_scoring *scoring, size_t index,
-                            struct buffer *out, struct error *err)
+status_t label_record_write(const struct label_scoring *scoring, size_t index, struct buffer *out,
+                            struct error *err)
 {
     const struct label_run *run = scoring->run;
     const struct slot_result *result = &scoring->results[index];

@@ -26,19 +26,18 @@ struct scoring_input {
     size_t index;
 };
 
-static status_t summarise(const struct scoring_input *input,
-                          struct judgement *const *judgements, struct slot_scores *out,
-                          struct error *err)
+static status_t summarise(const struct scoring_input *input, struct judgement *const *judgements,
+                          struct slot_scores *out, struct error *err)
 {
     status_t status = ST_OK;
     for (unsigned score = 0; score < CASE_N_SCORES; score++)
         for (unsigned kind = 0; judgements[score] && kind < SCORE_N_NEGATIVES; kind++) {
-            const struct bootstrap_params params = bootstrap_of(input->scoring, input->index, score);
+            const struct bootstrap_params params =
+                bootstrap_of(input->scoring, input->index, score);
             if (status == ST_OK)
-                status = score_summarise(judgements[score],
-                                         input->session->feature_case.items[score].n_items,
-                                         (enum score_negatives)kind, &params,
-                                         &out->summary[score][kind], err);
+                status = score_summarise(
+                    judgements[score], input->session->feature_case.items[score].n_items,
+                    (enum score_negatives)kind, &params, &out->summary[score][kind], err);
             out->has[score][kind] = status == ST_OK;
         }
     return status;
@@ -52,18 +51,17 @@ static status_t compare(const struct scoring_input *input, struct slot_result *o
     for (unsigned score = 0; score < CASE_N_SCORES; score++)
         for (unsigned kind = 0; kind < SCORE_N_NEGATIVES && status == ST_OK; kind++) {
             if (!out->own.has[score][kind] || !out->baseline.has[score][kind]) continue;
-            const struct bootstrap_params params = bootstrap_of(input->scoring, input->index, score);
+            const struct bootstrap_params params =
+                bootstrap_of(input->scoring, input->index, score);
             const size_t n = session->feature_case.items[score].n_items;
-            status = score_compare(session->judgements[score], n,
-                                   session->lexical_judgements[score], n,
-                                   (enum score_negatives)kind, &params,
-                                   &out->versus[score][kind], err);
+            status =
+                score_compare(session->judgements[score], n, session->lexical_judgements[score], n,
+                              (enum score_negatives)kind, &params, &out->versus[score][kind], err);
         }
     return status;
 }
 
-static status_t score(const struct scoring_input *input, struct slot_result *out,
-                      struct error *err)
+static status_t score(const struct scoring_input *input, struct slot_result *out, struct error *err)
 {
     if (!feature_status_claims_score(out->status) || !out->has_label) return ST_OK;
     status_t status = summarise(input, input->session->judgements, &out->own, err);
@@ -78,8 +76,8 @@ static void keep(struct slot_result *out, const struct window *window, size_t *n
 {
     struct window *kept = &out->kept[out->n_kept++];
     *kept = *window;
-    kept->tokens = memcpy(out->tokens + *n_tokens, window->tokens,
-                          window->n_tokens * sizeof *window->tokens);
+    kept->tokens =
+        memcpy(out->tokens + *n_tokens, window->tokens, window->n_tokens * sizeof *window->tokens);
     if (window->activations)
         kept->activations = memcpy(out->activations + *n_tokens, window->activations,
                                    window->n_tokens * sizeof *window->activations);
@@ -108,9 +106,8 @@ static status_t keep_evidence(const struct feature_case *feature_case, struct sl
 
 /* --- the result ---------------------------------------------------------------------------- */
 
-status_t label_result_make(const struct label_scoring *scoring,
-                           const struct label_session *session, size_t index,
-                           struct slot_result *out, struct error *err)
+status_t label_result_make(const struct label_scoring *scoring, const struct label_session *session,
+                           size_t index, struct slot_result *out, struct error *err)
 {
     const struct feature_case *feature_case = &session->feature_case;
     const struct scoring_input input = {scoring, session, index};
@@ -176,15 +173,13 @@ void label_scoring_take(struct label_scoring *scoring, size_t index, struct slot
     announce(scoring, index);
 }
 
-void label_scoring_take_foreign(struct label_scoring *scoring,
-                                const struct label_session *session)
+void label_scoring_take_foreign(struct label_scoring *scoring, const struct label_session *session)
 {
     scoring->n_pairs_done++;
     for (unsigned score = 0; score < CASE_N_SCORES; score++)
         for (unsigned kind = 0; session->judgements[score] && kind < SCORE_N_NEGATIVES; kind++) {
             const struct confusion confusion =
-                score_count(session->judgements[score],
-                            session->feature_case.items[score].n_items,
+                score_count(session->judgements[score], session->feature_case.items[score].n_items,
                             (enum score_negatives)kind);
             const struct score_value value = score_balanced_accuracy(&confusion);
             if (value.is_defined)

@@ -21,15 +21,14 @@ static json_t *json_summary(const struct label_scoring *scoring)
         (void)json_object_set_new(statuses, feature_status_name((enum feature_status)i),
                                   json_integer((json_int_t)scoring->n_statuses[i]));
     for (unsigned i = 0; i < EVIDENCE_N_SPLITS; i++)
-        (void)json_object_set_new(
-            splits, evidence_split_name((enum evidence_split)i),
-            json_pack("{s:I s:I}", "n_documents", (json_int_t)run->plan_stats.n_documents[i],
-                      "n_tokens", (json_int_t)run->plan_stats.n_tokens[i]));
+        (void)json_object_set_new(splits, evidence_split_name((enum evidence_split)i),
+                                  json_pack("{s:I s:I}", "n_documents",
+                                            (json_int_t)run->plan_stats.n_documents[i], "n_tokens",
+                                            (json_int_t)run->plan_stats.n_tokens[i]));
     return json_pack("{s:I s:I s:o s:I s:o s:o}", "n_features", (json_int_t)scoring->n_slots,
                      "n_labelled", (json_int_t)scoring->n_labelled, "n_supported",
-                     verdicts ? json_integer(verdicts->n_supported) : json_null(),
-                     "leak_count", (json_int_t)run->n_leaks, "statuses", statuses, "splits",
-                     splits);
+                     verdicts ? json_integer(verdicts->n_supported) : json_null(), "leak_count",
+                     (json_int_t)run->n_leaks, "statuses", statuses, "splits", splits);
 }
 
 static status_t write_summary(const struct label_scoring *scoring, struct error *err)
@@ -94,8 +93,7 @@ void label_scoring_finished_counts(const struct sweep *sweep, struct sweep_progr
     json_decref(summary);
 }
 
-status_t label_scoring_describe_finished(const struct sweep *sweep, json_t *out,
-                                         struct error *err)
+status_t label_scoring_describe_finished(const struct sweep *sweep, json_t *out, struct error *err)
 {
     (void)err;
     json_t *summary = sweep->state == SWEEP_FINISHED ? read_summary(sweep) : NULL;
@@ -135,8 +133,7 @@ size_t label_scoring_n_records(const struct sweep *sweep)
 {
     const struct label_scoring *scoring = scoring_of(sweep);
     if (scoring) return scoring->n_slots;
-    const struct results_file *file =
-        sweep->state == SWEEP_FINISHED ? finished_file(sweep) : NULL;
+    const struct results_file *file = sweep->state == SWEEP_FINISHED ? finished_file(sweep) : NULL;
     return file ? results_file_n_records(file) : 0;
 }
 

@@ -46,16 +46,16 @@ struct label_target {
     struct evidence_state *states[EVIDENCE_N_SPLITS]; /* NULL: no unit of that split */
 };
 
-struct text_batches; /* label_corpus.c: the corpus as payloads of the tokenize task */
+struct text_batches;  /* label_corpus.c: the corpus as payloads of the tokenize task */
 struct label_scoring; /* label_scoring.h: the phase LABEL_SCORE and the records */
 
 struct label_run {
     struct sweep *sweep;
     enum label_phase phase;
-    bool has_begun;     /* begin() of `phase` was called */
-    struct task *task;  /* of the phase that runs; NULL between */
-    bool is_task_added; /* the dispatcher has it */
-    size_t n_jobs;      /* background jobs that will still call done() */
+    bool has_begun;       /* begin() of `phase` was called */
+    struct task *task;    /* of the phase that runs; NULL between */
+    bool is_task_added;   /* the dispatcher has it */
+    size_t n_jobs;        /* background jobs that will still call done() */
     struct error failure; /* of a background job: fails the sweep at the next step */
     int64_t phase_began_ms;
 
@@ -67,8 +67,8 @@ struct label_run {
     struct capture_plan *plan;
     struct capture_plan_stats plan_stats;
     uint64_t n_leaks;
-    uint64_t first_unit; /* plan unit of the capture task's unit 0 */
-    uint32_t *unit_tokens; /* scratch [rows_per_unit * context_tokens] */
+    uint64_t first_unit;          /* plan unit of the capture task's unit 0 */
+    uint32_t *unit_tokens;        /* scratch [rows_per_unit * context_tokens] */
     struct label_target *targets; /* [spec->n_targets] */
     struct label_scoring *scoring;
 };

@@ -88,8 +88,8 @@ static status_t make_vocabulary(struct label_scoring *scoring, struct error *err
     scoring->texts = calloc(n + 1, sizeof *scoring->texts);
     if (!scoring->texts) return error_set(err, ST_NO_MEMORY, "token texts");
     for (size_t i = 0; i < description->n_tokens; i++)
-        scoring->texts[i] = (struct token_text){description->texts[i].bytes,
-                                                description->texts[i].n_bytes};
+        scoring->texts[i] =
+            (struct token_text){description->texts[i].bytes, description->texts[i].n_bytes};
     scoring->token_texts = (struct token_texts){scoring->texts, n};
     scoring->rules.texts = &scoring->token_texts;
     const status_t status =
@@ -102,11 +102,9 @@ static status_t set_budget(struct label_scoring *scoring, struct error *err)
 {
     const struct sweep *sweep = scoring->run->sweep;
     if (scoring->has_budget || !sweep_spec_uses_provider(sweep->spec)) return ST_OK;
-    const int64_t budget = sweep->spec->budget_dollars > 0
-                               ? (int64_t)(sweep->spec->budget_dollars * 1e6)
-                               : -1;
-    const status_t status =
-        call_set_budget(sweep->context->store, sweep->id, budget, 1.0, err);
+    const int64_t budget =
+        sweep->spec->budget_dollars > 0 ? (int64_t)(sweep->spec->budget_dollars * 1e6) : -1;
+    const status_t status = call_set_budget(sweep->context->store, sweep->id, budget, 1.0, err);
     scoring->has_budget = status == ST_OK;
     return status;
 }
@@ -188,8 +186,7 @@ void label_scoring_destroy(struct label_scoring **scoring)
     for (size_t i = 0; self->results && i < self->n_slots; i++)
         label_result_fini(&self->results[i]);
     for (size_t i = 0; i < 1 + CASE_N_SCORES; i++) prompt_template_destroy(&self->templates[i]);
-    for (size_t i = 0; i < self->n_workspaces; i++)
-        lexical_workspace_destroy(&self->workspaces[i]);
+    for (size_t i = 0; i < self->n_workspaces; i++) lexical_workspace_destroy(&self->workspaces[i]);
     for (size_t i = 0; i < CASE_N_SCORES; i++)
         for (size_t j = 0; j < SCORE_N_NEGATIVES; j++) free(self->null_scores[i][j]);
     label_verdicts_destroy(&self->verdicts);
@@ -211,9 +208,8 @@ double label_scoring_fraction(const struct label_scoring *scoring)
 {
     if (!scoring || !scoring->n_slots) return 0;
     const double labels = (double)scoring->n_done / (double)scoring->n_slots;
-    const double pairs = scoring->n_pairs
-                             ? (double)scoring->n_pairs_done / (double)scoring->n_pairs
-                             : (double)(scoring->pass > PASS_NULL);
+    const double pairs = scoring->n_pairs ? (double)scoring->n_pairs_done / (double)scoring->n_pairs
+                                          : (double)(scoring->pass > PASS_NULL);
     return 0.9 * labels + 0.1 * pairs;
 }
 
@@ -236,15 +232,13 @@ static json_t *json_statuses(const struct label_scoring *scoring)
     return json;
 }
 
-status_t label_scoring_describe(const struct label_scoring *scoring, json_t *out,
-                                struct error *err)
+status_t label_scoring_describe(const struct label_scoring *scoring, json_t *out, struct error *err)
 {
     (void)err;
     json_t *problems = json_array();
     if (scoring && scoring->problem[0])
         (void)json_array_append_new(problems, json_string(scoring->problem));
-    (void)json_object_set_new(out, "statuses",
-                              scoring ? json_statuses(scoring) : json_object());
+    (void)json_object_set_new(out, "statuses", scoring ? json_statuses(scoring) : json_object());
     (void)json_object_set_new(out, "problems", problems);
     return ST_OK;
 }

@@ -35,7 +35,7 @@ struct slot_result {
     uint32_t n_leaked, n_mislabelled, n_near_duplicates, n_shared_documents;
     struct window kept[KEPT_WINDOWS]; /* evidence; point into the arenas */
     size_t n_kept;
-    uint32_t *tokens;   /* owned arenas of the kept windows */
+    uint32_t *tokens; /* owned arenas of the kept windows */
     float *activations;
 };
 
@@ -58,7 +58,7 @@ struct label_verdicts {
 /* A session that waits for replies. */
 struct open_session {
     struct label_session session;
-    size_t index;              /* of the slot, or of the pair for a foreign session */
+    size_t index;               /* of the slot, or of the pair for a foreign session */
     char (*ids)[HASH_HEX_SIZE]; /* [session.n_calls] ids of its present calls, owned */
     size_t n_ids;
     bool must_ask; /* its present calls are not in the store yet */
@@ -77,29 +77,29 @@ struct label_scoring {
     size_t n_workspaces;
 
     enum scoring_pass pass;
-    size_t n_slots;                /* to be labelled, of all targets */
-    size_t *slots;                 /* [n_slots] number of the slot over all targets, ascending */
-    struct slot_result *results;   /* [n_slots] */
+    size_t n_slots;              /* to be labelled, of all targets */
+    size_t *slots;               /* [n_slots] number of the slot over all targets, ascending */
+    struct slot_result *results; /* [n_slots] */
     size_t next_slot, n_done;
     size_t n_statuses[FEATURE_N_STATUSES];
     size_t n_labelled;
 
-    struct null_pair *pairs;       /* [n_pairs]; indices into scored[] */
+    struct null_pair *pairs; /* [n_pairs]; indices into scored[] */
     size_t n_pairs, next_pair, n_pairs_done;
-    size_t *scored;                /* slots that have label and score */
+    size_t *scored; /* slots that have label and score */
     size_t n_scored;
     double *null_scores[CASE_N_SCORES][SCORE_N_NEGATIVES]; /* [n_null] of room n_pairs */
     size_t n_null[CASE_N_SCORES][SCORE_N_NEGATIVES];
     struct label_verdicts *verdicts; /* owned; NULL until decided, or without a null model */
     struct label_verdicts *decided;  /* owned; of the job that runs */
 
-    bool has_budget;               /* the ledger knows it */
-    struct open_session **open;    /* [n_open], each owned */
+    bool has_budget;            /* the ledger knows it */
+    struct open_session **open; /* [n_open], each owned */
     size_t n_open, open_capacity;
     char cursor[CALL_CURSOR_SIZE];
     bool has_cursor;
     int64_t next_check_ms, next_ask_ms;
-    size_t n_jobs;                 /* blocks of cases in the background */
+    size_t n_jobs;                   /* blocks of cases in the background */
     char problem[SWEEP_REASON_SIZE]; /* why calls do not move, "" if they do */
 };
 
@@ -117,24 +117,22 @@ status_t label_cases_submit(struct label_scoring *scoring, struct error *err);
 
 /* label_calls.c: open sessions and their calls */
 /* Takes the session on ST_OK; its calls go out at the next step. Errors: ST_NO_MEMORY. */
-status_t label_calls_add(struct label_scoring *scoring, struct label_session *session,
-                         size_t index, struct error *err);
+status_t label_calls_add(struct label_scoring *scoring, struct label_session *session, size_t index,
+                         struct error *err);
 status_t label_calls_step(struct label_scoring *scoring, struct error *err);
 void label_calls_fini(struct label_scoring *scoring);
 
 /* label_result.c: from a finished session to what stays of it */
-status_t label_result_make(const struct label_scoring *scoring,
-                           const struct label_session *session, size_t index,
-                           struct slot_result *out, struct error *err);
+status_t label_result_make(const struct label_scoring *scoring, const struct label_session *session,
+                           size_t index, struct slot_result *out, struct error *err);
 void label_result_fini(struct slot_result *result);
 /* Takes the result (zeroing it). */
 void label_scoring_take(struct label_scoring *scoring, size_t index, struct slot_result *result);
-void label_scoring_take_foreign(struct label_scoring *scoring,
-                                const struct label_session *session);
+void label_scoring_take_foreign(struct label_scoring *scoring, const struct label_session *session);
 
 /* label_record.c: a result as its canonical line */
-status_t label_record_write(const struct label_scoring *scoring, size_t index,
-                            struct buffer *out, struct error *err);
+status_t label_record_write(const struct label_scoring *scoring, size_t index, struct buffer *out,
+                            struct error *err);
 
 /* label_null.c */
 status_t label_null_begin(struct label_scoring *scoring, struct error *err);

@@ -14,8 +14,7 @@ static status_t is_wanted(const struct label_run *run, size_t target, uint32_t s
     *wanted = true;
     if (asked->density_min <= 0 && asked->density_max >= 1) return ST_OK;
     const struct label_target *owner = &run->targets[target];
-    const status_t status =
-        evidence_view_open(owner->states[EVIDENCE_EXPLAIN], slot, &view, err);
+    const status_t status = evidence_view_open(owner->states[EVIDENCE_EXPLAIN], slot, &view, err);
     if (status != ST_OK) return status;
     const double n_firing =
         (double)evidence_view_n_above(&view, owner->frozen.fire_threshold[slot]);

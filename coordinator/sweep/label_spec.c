@@ -7,8 +7,8 @@
 
 static json_t *json_target(const struct sweep_target *target)
 {
-    json_t *json = json_pack("{s:s s:s}", "hook", target->hook, "units",
-                             sweep_units_name(target->units));
+    json_t *json =
+        json_pack("{s:s s:s}", "hook", target->hook, "units", sweep_units_name(target->units));
     if (target->dictionary)
         (void)json_object_set_new(json, "dictionary", json_string(target->dictionary));
     return json;
@@ -17,11 +17,10 @@ static json_t *json_target(const struct sweep_target *target)
 static json_t *json_limits(const struct evidence_limits *limits)
 {
     return json_pack("{s:I s:I s:I s:I s:I s:I s:I s:I}", "top_k", (json_int_t)limits->top_k,
-                     "bin_k", (json_int_t)limits->bin_k, "silent_k",
-                     (json_int_t)limits->silent_k, "near_miss_k", (json_int_t)limits->near_miss_k,
-                     "doc_k", (json_int_t)limits->doc_k, "window_tokens",
-                     (json_int_t)limits->window_tokens, "min_window_tokens",
-                     (json_int_t)limits->min_window_tokens, "counts_positions",
+                     "bin_k", (json_int_t)limits->bin_k, "silent_k", (json_int_t)limits->silent_k,
+                     "near_miss_k", (json_int_t)limits->near_miss_k, "doc_k",
+                     (json_int_t)limits->doc_k, "window_tokens", (json_int_t)limits->window_tokens,
+                     "min_window_tokens", (json_int_t)limits->min_window_tokens, "counts_positions",
                      (json_int_t)limits->counts_positions);
 }
 
@@ -68,8 +67,7 @@ char *label_spec_json(const struct label_run *run, enum task_kind kind)
     json_t *root = json_pack("{s:s s:s s:s}", "kind", task_kind_name(kind), "model", spec->model,
                              "compute", sweep_compute_name(spec->compute));
     if (kind != TASK_DESCRIBE) /* the weights that were described, or none */
-        (void)json_object_set_new(root, "fingerprint",
-                                  json_string(run->description.fingerprint));
+        (void)json_object_set_new(root, "fingerprint", json_string(run->description.fingerprint));
     if (kind == TASK_DESCRIBE || kind == TASK_CAPTURE)
         (void)json_object_set_new(root, "targets", json_targets(run, kind == TASK_CAPTURE));
     if (kind == TASK_CAPTURE) {

@@ -29,8 +29,7 @@ status_t label_task_begin(struct label_run *run, const struct label_task_params 
 static status_t add_task(struct label_run *run, struct error *err)
 {
     if (run->is_task_added) return ST_OK;
-    const status_t status =
-        dispatcher_add_task(run->sweep->context->dispatcher, run->task, err);
+    const status_t status = dispatcher_add_task(run->sweep->context->dispatcher, run->task, err);
     run->is_task_added = status == ST_OK;
     return status;
 }

@@ -70,16 +70,16 @@ static void noop_progress(const struct sweep *sweep, struct sweep_progress *out)
 {
     const struct task *task = sweep->engine;
     const size_t n = (size_t)sweep->spec->n_units;
-    const size_t n_done = task ? unit_table_count(task->units, UNIT_DONE)
-                               : (sweep->state == SWEEP_FINISHED ? n : 0);
-    *out = (struct sweep_progress){.phase = task ? "noop" : "done",
-                                   .fraction = n ? (double)n_done / (double)n : 1.0,
-                                   .eta_seconds = -1,
-                                   .n_units = n,
-                                   .n_units_done = n_done,
-                                   .n_units_dead =
-                                       task ? unit_table_count(task->units, UNIT_DEAD) : 0,
-                                   .n_supported = -1};
+    const size_t n_done =
+        task ? unit_table_count(task->units, UNIT_DONE) : (sweep->state == SWEEP_FINISHED ? n : 0);
+    *out =
+        (struct sweep_progress){.phase = task ? "noop" : "done",
+                                .fraction = n ? (double)n_done / (double)n : 1.0,
+                                .eta_seconds = -1,
+                                .n_units = n,
+                                .n_units_done = n_done,
+                                .n_units_dead = task ? unit_table_count(task->units, UNIT_DEAD) : 0,
+                                .n_supported = -1};
 }
 
 static void noop_retry(struct sweep *sweep)

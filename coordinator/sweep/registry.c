@@ -65,8 +65,7 @@ static void attach(struct registry *registry, struct sweep *sweep)
 {
     sweep->context = &registry->context;
     sweep->ops = sweep_engine_for(sweep->spec->kind);
-    sweep->share =
-        (struct fair_share){.priority = (int)sweep->spec->priority, .weight = 1.0};
+    sweep->share = (struct fair_share){.priority = (int)sweep->spec->priority, .weight = 1.0};
     registry->sweeps[registry->n_sweeps++] = sweep;
 }
 
@@ -121,14 +120,12 @@ status_t registry_find(struct registry *registry, const char *id, struct sweep *
     return error_set(err, ST_NOT_FOUND, "no sweep \"%s\" (interpctl list shows them)", id);
 }
 
-status_t registry_submit(struct registry *registry, struct sweep_spec *spec,
-                         const char *client_key, struct sweep **out, bool *is_new,
-                         struct error *err)
+status_t registry_submit(struct registry *registry, struct sweep_spec *spec, const char *client_key,
+                         struct sweep **out, bool *is_new, struct error *err)
 {
     char id[SWEEP_ID_SIZE];
-    status_t status =
-        sweep_store_submit(&registry->store, spec, client_key,
-                           clock_unix_ms(registry->context.clock), id, is_new, err);
+    status_t status = sweep_store_submit(&registry->store, spec, client_key,
+                                         clock_unix_ms(registry->context.clock), id, is_new, err);
     if (status != ST_OK) return status;
     if (registry_find(registry, id, out, NULL) != ST_OK)
         status = add_loaded(registry, id, out, err);
@@ -183,8 +180,7 @@ status_t registry_apply(struct registry *registry, struct sweep *sweep, enum swe
 static status_t fail(struct registry *registry, struct sweep *sweep, const struct error *cause,
                      struct error *err)
 {
-    if (cause->status == ST_UNREACHABLE)
-        return error_set(err, ST_UNREACHABLE, "%s", cause->text);
+    if (cause->status == ST_UNREACHABLE) return error_set(err, ST_UNREACHABLE, "%s", cause->text);
     char reason[SWEEP_REASON_SIZE];
     (void)snprintf(reason, sizeof reason, "%.*s", SWEEP_REASON_SIZE - 1, cause->text);
     return registry_apply(registry, sweep, SWEEP_FAIL, reason, err);

@@ -24,8 +24,7 @@ MUST_CHECK status_t registry_submit(struct registry *registry, struct sweep_spec
 
 /* cancel, pause, resume, retry: ST_CONFLICT when the state does not allow it. */
 MUST_CHECK status_t registry_apply(struct registry *registry, struct sweep *sweep,
-                                   enum sweep_event event, const char *reason,
-                                   struct error *err);
+                                   enum sweep_event event, const char *reason, struct error *err);
 
 /* Drive every running engine one step. ST_UNREACHABLE: Redis is away. */
 MUST_CHECK status_t registry_step(struct registry *registry, struct error *err);

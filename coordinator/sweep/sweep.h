@@ -22,7 +22,7 @@
 struct history;         /* coordinator/api/history.h */
 struct provider_config; /* coordinator/gateway/provider_config.h */
 
-struct results_file;    /* coordinator/report/results_file.h */
+struct results_file; /* coordinator/report/results_file.h */
 
 enum { SWEEP_REASON_SIZE = 256 };
 
@@ -42,7 +42,7 @@ struct sweep_context {
     const char *data_directory;
     const char *prompts_directory;
     const struct provider_config *providers; /* NULL: none */
-    struct history *history; /* labels are added as they arrive */
+    struct history *history;                 /* labels are added as they arrive */
     struct sweep_cache *cache;
 };
 
@@ -50,8 +50,8 @@ struct sweep;
 
 /* What a sweep shows of itself; engines fill in what they know. */
 struct sweep_progress {
-    const char *phase; /* static text */
-    double fraction;   /* 0..1 of the whole sweep */
+    const char *phase;  /* static text */
+    double fraction;    /* 0..1 of the whole sweep */
     double eta_seconds; /* < 0: not known */
     uint64_t n_units, n_units_done, n_units_dead;
     uint64_t n_features, n_labelled;

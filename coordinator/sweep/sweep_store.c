@@ -38,12 +38,12 @@ status_t sweep_store_submit(struct sweep_store *sweeps, const struct sweep_spec 
     (void)snprintf(created, sizeof created, "%lld", (long long)created_unix_ms);
     (void)snprintf(days, sizeof days, "%d", CLIENT_KEY_DAYS);
     (void)snprintf(limit, sizeof limit, "%d", ACTIVE_SWEEPS_MAX);
-    const char *args[N_ARGS] = {key,  "interp:sweep_serial", "interp:sweeps", spec->name,
-                                json, created,               days,            limit};
+    const char *args[N_ARGS] = {
+        key, "interp:sweep_serial", "interp:sweeps", spec->name, json, created, days, limit};
     redisReply *reply;
     struct error problem = {0};
-    status_t status = store_run_script(sweeps->store, &reply, &sweeps->submit, N_KEYS, N_ARGS,
-                                       args, NULL, &problem);
+    status_t status = store_run_script(sweeps->store, &reply, &sweeps->submit, N_KEYS, N_ARGS, args,
+                                       NULL, &problem);
     free(json);
     if (status != ST_OK) {
         const bool is_busy = strstr(problem.text, "BUSY ") != NULL;
@@ -54,14 +54,13 @@ status_t sweep_store_submit(struct sweep_store *sweeps, const struct sweep_spec 
     return status;
 }
 
-status_t sweep_store_save(struct sweep_store *sweeps, const struct sweep *sweep,
-                          struct error *err)
+status_t sweep_store_save(struct sweep_store *sweeps, const struct sweep *sweep, struct error *err)
 {
     status_t status = store_queue(
         sweeps->store, err,
         "HSET interp:sweep:%s state %s reason %s started_unix_ms %lld finished_unix_ms %lld",
-        sweep->id, sweep_state_name(sweep->state), sweep->reason,
-        (long long)sweep->started_unix_ms, (long long)sweep->finished_unix_ms);
+        sweep->id, sweep_state_name(sweep->state), sweep->reason, (long long)sweep->started_unix_ms,
+        (long long)sweep->finished_unix_ms);
     if (status == ST_OK)
         status = store_queue(sweeps->store, err, "%s interp:active %s",
                              sweep->state == SWEEP_FAILED ? "SREM" : "SADD", sweep->id);
@@ -100,8 +99,7 @@ static int64_t number_field(const redisReply *hash, const char *name)
     return value ? strtoll(value->str, NULL, 10) : 0;
 }
 
-static status_t fill(const redisReply *hash, const char *id, struct sweep *out,
-                     struct error *err)
+static status_t fill(const redisReply *hash, const char *id, struct sweep *out, struct error *err)
 {
     const redisReply *spec = field(hash, "spec"), *state = field(hash, "state");
     const redisReply *reason = field(hash, "reason");

@@ -23,8 +23,7 @@ MUST_CHECK status_t sweep_store_init(struct sweep_store *sweeps, struct store *s
  * Errors: ST_BUSY, ST_UNREACHABLE. */
 MUST_CHECK status_t sweep_store_submit(struct sweep_store *sweeps, const struct sweep_spec *spec,
                                        const char *client_key, int64_t created_unix_ms,
-                                       char id_out[SWEEP_ID_SIZE], bool *is_new,
-                                       struct error *err);
+                                       char id_out[SWEEP_ID_SIZE], bool *is_new, struct error *err);
 /* Write state, reason and times. */
 MUST_CHECK status_t sweep_store_save(struct sweep_store *sweeps, const struct sweep *sweep,
                                      struct error *err);
@@ -32,8 +31,8 @@ MUST_CHECK status_t sweep_store_save(struct sweep_store *sweeps, const struct sw
 MUST_CHECK status_t sweep_store_forgotten(struct sweep_store *sweeps, const struct sweep *sweep,
                                           struct error *err);
 /* Read one sweep into *out (spec parsed, engine not started). Errors: ST_NOT_FOUND, ST_CORRUPT. */
-MUST_CHECK status_t sweep_store_load(struct sweep_store *sweeps, const char *id,
-                                     struct sweep *out, struct error *err);
+MUST_CHECK status_t sweep_store_load(struct sweep_store *sweeps, const char *id, struct sweep *out,
+                                     struct error *err);
 /* Ids, oldest first; free the array and each string by sweep_store_free_ids(). */
 MUST_CHECK status_t sweep_store_ids(struct sweep_store *sweeps, char ***ids, size_t *n,
                                     struct error *err);

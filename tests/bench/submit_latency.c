@@ -80,8 +80,8 @@ static void beat(struct ends *ends)
 static void cancel(struct ends *ends, uint64_t id)
 {
     char sweep[128] = "", args[256];
-    json_t *answer = json_loadb(zmq_msg_data(&ends->incoming.bulk),
-                                zmq_msg_size(&ends->incoming.bulk), 0, NULL);
+    json_t *answer =
+        json_loadb(zmq_msg_data(&ends->incoming.bulk), zmq_msg_size(&ends->incoming.bulk), 0, NULL);
     const char *name = json_string_value(json_object_get(answer, "sweep"));
     if (name) (void)snprintf(sweep, sizeof sweep, "%s", name);
     json_decref(answer);

@@ -52,11 +52,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (write(fd, data + 1, size - 1) != (ssize_t)(size - 1)) abort();
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    read_all(&(struct sweep_source){
-        .path = path,
-        .format = (enum corpus_format)(CORPUS_FORMAT_JSONL + data[0] % 3),
-        .document = (enum corpus_document_unit)(data[0] / 3 % 3),
-        .separator = (char[]){"--"}});
+    read_all(
+        &(struct sweep_source){.path = path,
+                               .format = (enum corpus_format)(CORPUS_FORMAT_JSONL + data[0] % 3),
+                               .document = (enum corpus_document_unit)(data[0] / 3 % 3),
+                               .separator = (char[]){"--"}});
     (void)close(fd);
     return 0;
 }

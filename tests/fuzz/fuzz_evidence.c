@@ -180,10 +180,12 @@ static void draw_message(enum evidence_kind kind, struct buffer *out)
     struct error err = {0};
     struct evidence_record *record = NULL;
     struct evidence_message message = {
-        .kind = kind, .n_units = 1, .n_slots = N_SLOTS, .n_tokens = 64,
+        .kind = kind,
+        .n_units = 1,
+        .n_slots = N_SLOTS,
+        .n_tokens = 64,
         .positions = {1, {2}, {64}},
-        .identity = {.n_slots = N_SLOTS,
-                     .limits = {3, 2, 3, 3, 4, 8, 2, 1}},
+        .identity = {.n_slots = N_SLOTS, .limits = {3, 2, 3, 3, 4, 8, 2, 1}},
         .table = {N_DOCUMENTS, N_DOCUMENTS, document, window}};
     size_t patch_at;
     for (uint32_t i = 0; i < N_DOCUMENTS; i++) {
@@ -237,11 +239,16 @@ static void draw_input(unsigned choice, struct buffer *out)
     const unsigned char first = (unsigned char)choice;
     struct error err = {0};
     must(buffer_append(out, &first, 1, &err), &err);
-    if (choice == 0) draw_message(EVIDENCE_PARTIAL, out);
-    else if (choice == 1) draw_message(EVIDENCE_BLOCK, out);
-    else if (choice == 2) draw_thresholds(out);
-    else if (choice == 3) draw_frozen(out);
-    else must(evidence_compress(document_keys, sizeof document_keys, out, &err), &err);
+    if (choice == 0)
+        draw_message(EVIDENCE_PARTIAL, out);
+    else if (choice == 1)
+        draw_message(EVIDENCE_BLOCK, out);
+    else if (choice == 2)
+        draw_thresholds(out);
+    else if (choice == 3)
+        draw_frozen(out);
+    else
+        must(evidence_compress(document_keys, sizeof document_keys, out, &err), &err);
 }
 
 /* Change a few bytes, or cut, or repeat a piece. */

@@ -155,8 +155,7 @@ static void dial(struct dispatcher_world *world, struct fake_worker *worker)
     cr_assert_eq(zmq_connect(worker->socket, world->endpoint), 0);
 }
 
-void fake_worker_start(struct dispatcher_world *world, struct fake_worker *worker,
-                       const char *name)
+void fake_worker_start(struct dispatcher_world *world, struct fake_worker *worker, const char *name)
 {
     *worker = (struct fake_worker){0};
     dial(world, worker);

@@ -67,14 +67,13 @@ static void note_window(const struct world *world, struct facts *facts,
     memset(fact, 0, sizeof *fact);
     fact->window = (struct evidence_window){segment->document_index,
                                             segment->document_offset + start, (uint16_t)n};
-    fact->key = evidence_key(evidence_window_number(
-                                 world->document_keys[segment->document_index],
-                                 fact->window.document_offset),
+    fact->key = evidence_key(evidence_window_number(world->document_keys[segment->document_index],
+                                                    fact->window.document_offset),
                              evidence_slot_number(facts->slot));
     fact->is_long = n >= limits->min_window_tokens;
     for (uint32_t i = 0; i < n; i++) {
-        const size_t place = (size_t)segment->row * unit->unit.row_tokens + segment->start +
-                             start + i;
+        const size_t place =
+            (size_t)segment->row * unit->unit.row_tokens + segment->start + start + i;
         const float value = value_at(&unit->rows, place, facts->slot);
         note_token(facts, fact, unit->tokens[place], value);
         if (value > facts->threshold)
@@ -93,7 +92,10 @@ static void gather(const struct world *world, uint32_t slot, const struct eviden
 {
     struct fact *item = facts->item;
     bool *fires_in = facts->fires_in;
-    *facts = (struct facts){.limits = limits, .frozen = frozen, .slot = slot, .item = item,
+    *facts = (struct facts){.limits = limits,
+                            .frozen = frozen,
+                            .slot = slot,
+                            .item = item,
                             .threshold = frozen ? frozen->fire_threshold[slot] : 0,
                             .fires_in = fires_in};
     memset(fires_in, 0, world->params.n_documents * sizeof *fires_in);
@@ -208,8 +210,7 @@ static void expect_silent(struct facts *facts, const struct evidence_view *view,
     size_t n_silent = 0, n_near = 0;
     for (size_t i = 0; i < facts->n; i++) { /* sorted by key from before */
         const struct fact *fact = &facts->item[i];
-        if (fact->max_value > threshold || !fact->is_long || n_silent == limits->silent_k)
-            continue;
+        if (fact->max_value > threshold || !fact->is_long || n_silent == limits->silent_k) continue;
         const struct evidence_window got = evidence_view_silent(view, n_silent++);
         cr_assert(same_window(&got, &fact->window), "slot %u: silent %zu", view->slot, n_silent);
     }

@@ -44,14 +44,13 @@ static void fill_row(struct world_unit *unit, uint32_t row, struct source *sourc
         const uint32_t left = source->length - source->offset;
         const uint32_t n = left < row_tokens - at ? left : row_tokens - at;
         cr_assert_lt(source->document, world->params.n_documents, "world ran out of documents");
-        unit->segments[unit->unit.n_segments++] =
-            (struct capture_segment){row, at, n, source->document, source->offset,
-                                     world->document_keys[source->document]};
+        unit->segments[unit->unit.n_segments++] = (struct capture_segment){
+            row, at, n, source->document, source->offset, world->document_keys[source->document]};
         for (uint32_t i = 0; i < n; i++)
             unit->tokens[row * row_tokens + at + i] =
-                1 + (uint32_t)(world_random(&source->random) %
-                               (world_random(&source->random) % (world->params.vocabulary - 1) +
-                                1));
+                1 +
+                (uint32_t)(world_random(&source->random) %
+                           (world_random(&source->random) % (world->params.vocabulary - 1) + 1));
         source->offset += n;
         at += n;
     }
@@ -135,8 +134,7 @@ void world_init(struct world *world, const struct world_params *params, enum evi
         world->document_keys[i] = hash_mix64(params->seed * 7919 + i);
     /* two documents of one name: keys alone do not order windows */
     if (params->n_documents > 3) world->document_keys[3] = world->document_keys[1];
-    world->documents =
-        (struct evidence_documents){world->document_keys, params->n_documents};
+    world->documents = (struct evidence_documents){world->document_keys, params->n_documents};
     world->units = must(calloc(params->n_units, sizeof *world->units));
     for (uint32_t i = 0; i < params->n_units; i++) fill_unit(world, i, &source, split);
 }
@@ -179,8 +177,8 @@ struct world_bytes world_partial(const struct world *world, uint32_t index,
     buffer_init(&out, EVIDENCE_MAX_PARTIAL_BYTES);
     cr_assert_eq(capture_accumulator_create(&accumulator, identity, frozen, &err), ST_OK, "%s",
                  err.text);
-    cr_assert_eq(capture_accumulator_begin(accumulator, &unit->unit, thresholds, &err), ST_OK,
-                 "%s", err.text);
+    cr_assert_eq(capture_accumulator_begin(accumulator, &unit->unit, thresholds, &err), ST_OK, "%s",
+                 err.text);
     add_rows(accumulator, &unit->rows);
     cr_assert_eq(capture_accumulator_finish(accumulator, &out, &err), ST_OK, "%s", err.text);
     capture_accumulator_destroy(&accumulator);
@@ -203,8 +201,8 @@ struct world_bytes world_canonical(const struct evidence_state *state)
     struct buffer out;
     struct error err = {0};
     buffer_init(&out, EVIDENCE_MAX_BLOCK_BYTES);
-    cr_assert_eq(evidence_block_encode(state, 0, evidence_state_n_slots(state), &out, &err),
-                 ST_OK, "%s", err.text);
+    cr_assert_eq(evidence_block_encode(state, 0, evidence_state_n_slots(state), &out, &err), ST_OK,
+                 "%s", err.text);
     return (struct world_bytes){out.bytes, out.n_bytes};
 }
 

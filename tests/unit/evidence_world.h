@@ -34,8 +34,7 @@ struct world {
 
 /* Documents of uneven length laid into rows behind a beginning-of-text token 0, until n_units
  * are full; slots like tokens of their own residue class most. Exits the test on failure. */
-void world_init(struct world *world, const struct world_params *params,
-                enum evidence_split split);
+void world_init(struct world *world, const struct world_params *params, enum evidence_split split);
 void world_fini(struct world *world);
 
 uint64_t world_random(uint64_t *state);

@@ -9,10 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct evidence_identity identity = {
-    .target_key = 5, .n_slots = 8, .split = EVIDENCE_EXPLAIN,
-    .limits = {.top_k = 3, .bin_k = 2, .silent_k = 3, .doc_k = 4, .window_tokens = 4,
-               .min_window_tokens = 2}};
+static const struct evidence_identity identity = {.target_key = 5,
+                                                  .n_slots = 8,
+                                                  .split = EVIDENCE_EXPLAIN,
+                                                  .limits = {.top_k = 3,
+                                                             .bin_k = 2,
+                                                             .silent_k = 3,
+                                                             .doc_k = 4,
+                                                             .window_tokens = 4,
+                                                             .min_window_tokens = 2}};
 
 static uint32_t tokens[2 * 10] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
 static struct capture_segment segments[] = {
@@ -20,8 +25,12 @@ static struct capture_segment segments[] = {
 
 static struct capture_unit make_unit(void)
 {
-    return (struct capture_unit){.unit_number = 3, .split = EVIDENCE_EXPLAIN, .n_rows = 2,
-                                 .row_tokens = 10, .n_segments = 3, .tokens = tokens,
+    return (struct capture_unit){.unit_number = 3,
+                                 .split = EVIDENCE_EXPLAIN,
+                                 .n_rows = 2,
+                                 .row_tokens = 10,
+                                 .n_segments = 3,
+                                 .tokens = tokens,
                                  .segments = segments};
 }
 
@@ -36,9 +45,10 @@ static struct capture_accumulator *make_accumulator(void)
 
 Test(capture_windows, are_cut_from_the_segments_start_and_ordered_by_document)
 {
-    static const struct { uint32_t document, offset, n, token, position; } want[] = {
-        {0, 100, 4, 11, 1}, {0, 104, 1, 15, 5}, {1, 0, 4, 1, 1}, {1, 4, 4, 5, 5},
-        {1, 8, 1, 9, 9},    {1, 9, 3, 16, 6}};
+    static const struct {
+        uint32_t document, offset, n, token, position;
+    } want[] = {{0, 100, 4, 11, 1}, {0, 104, 1, 15, 5}, {1, 0, 4, 1, 1},
+                {1, 4, 4, 5, 5},    {1, 8, 1, 9, 9},    {1, 9, 3, 16, 6}};
     const struct capture_unit unit = make_unit();
     struct capture_windows windows = {0};
     struct error err = {0};
@@ -61,7 +71,10 @@ Test(capture_windows, are_cut_from_the_segments_start_and_ordered_by_document)
 
 Test(capture_unit, names_the_segment_that_is_wrong)
 {
-    static const struct { const char *name; struct capture_segment segment; } cases[] = {
+    static const struct {
+        const char *name;
+        struct capture_segment segment;
+    } cases[] = {
         {"lies outside", {2, 0, 1, 5, 0, 50}},
         {"lies outside", {1, 9, 2, 5, 0, 50}},
         {"lies outside", {0, 9, UINT32_MAX, 5, 0, 50}},
@@ -81,8 +94,7 @@ Test(capture_unit, names_the_segment_that_is_wrong)
         unit.segments = all;
         unit.n_segments = 4;
         cr_expect_eq(capture_unit_check(&unit, &err), ST_BAD_INPUT, "%s", cases[i].name);
-        cr_expect_not_null(strstr(err.text, cases[i].name), "'%s' in: %s", cases[i].name,
-                           err.text);
+        cr_expect_not_null(strstr(err.text, cases[i].name), "'%s' in: %s", cases[i].name, err.text);
     }
 }
 
@@ -106,9 +118,14 @@ static struct sparse_rows make_rows(struct row_data *data, uint32_t feature, flo
 
 Test(capture_accumulator, refuses_bad_activations)
 {
-    static const struct { const char *name; uint32_t feature; float value; } cases[] = {
-        {"a slot that does not exist", 8, 1}, {"NaN", 1, NAN}, {"infinity", 1, INFINITY},
-        {"minus infinity", 1, -INFINITY}};
+    static const struct {
+        const char *name;
+        uint32_t feature;
+        float value;
+    } cases[] = {{"a slot that does not exist", 8, 1},
+                 {"NaN", 1, NAN},
+                 {"infinity", 1, INFINITY},
+                 {"minus infinity", 1, -INFINITY}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct capture_accumulator *accumulator = make_accumulator();
         const struct capture_unit unit = make_unit();

@@ -70,8 +70,7 @@ static void check_unit(const struct capture_plan *plan, const struct token_corpu
         for (uint32_t i = 0; i < segment->length; i++) is_text[at + i] = true;
         n_seen[segment->document_index] += segment->length;
         if (segment->start > 0) /* something stands between it and what is before */
-            cr_expect_eq(unit->tokens[at - 1],
-                         params->bos_token != EVIDENCE_NO_TOKEN ? BOS : EOS);
+            cr_expect_eq(unit->tokens[at - 1], params->bos_token != EVIDENCE_NO_TOKEN ? BOS : EOS);
         else
             cr_expect_eq(params->bos_token, EVIDENCE_NO_TOKEN);
         cr_expect_eq(token_corpus_document(corpus, segment->document_index).corpus_index,
@@ -156,13 +155,22 @@ Test(capture_plan, rows_are_laid_out_as_the_header_draws_them)
         uint32_t bos_token, n_segments, last_offset, want[16];
     } cases[] = {
         {SWEEP_PACKING_NONE, BOS, 2, 0, {BOS, 11, 12, 13, 14, 15, 0, 0, BOS, 21, 22, 23, 24}},
-        {SWEEP_PACKING_NONE, EVIDENCE_NO_TOKEN, 2, 0,
+        {SWEEP_PACKING_NONE,
+         EVIDENCE_NO_TOKEN,
+         2,
+         0,
          {11, 12, 13, 14, 15, 0, 0, 0, 21, 22, 23, 24}},
         /* one place would be left for b: no window, so b begins a row */
-        {SWEEP_PACKING_CONCATENATE, BOS, 2, 0,
+        {SWEEP_PACKING_CONCATENATE,
+         BOS,
+         2,
+         0,
          {BOS, 11, 12, 13, 14, 15, 0, 0, BOS, 21, 22, 23, 24}},
         /* two tokens of b fit, two go on in the next row */
-        {SWEEP_PACKING_CONCATENATE, EVIDENCE_NO_TOKEN, 3, 2,
+        {SWEEP_PACKING_CONCATENATE,
+         EVIDENCE_NO_TOKEN,
+         3,
+         2,
          {11, 12, 13, 14, 15, EOS, 21, 22, 23, 24}},
     };
     uint32_t tokens[16];

@@ -7,11 +7,19 @@ static struct error err;
 static const uint32_t tokens[] = {1, 2, 3, 4, 5, 6};
 static const struct capture_segment segments[] = {
     {.row = 0, .start = 0, .length = 3, .document_index = 9, .document_key = UINT64_MAX},
-    {.row = 1, .start = 1, .length = 2, .document_index = 10, .document_offset = 5,
+    {.row = 1,
+     .start = 1,
+     .length = 2,
+     .document_index = 10,
+     .document_offset = 5,
      .document_key = 77}};
-static const struct capture_unit unit = {.split = EVIDENCE_TEST, .unit_number = 1ull << 40,
-                                         .n_rows = 2, .row_tokens = 3, .n_segments = 2,
-                                         .tokens = tokens, .segments = segments};
+static const struct capture_unit unit = {.split = EVIDENCE_TEST,
+                                         .unit_number = 1ull << 40,
+                                         .n_rows = 2,
+                                         .row_tokens = 3,
+                                         .n_segments = 2,
+                                         .tokens = tokens,
+                                         .segments = segments};
 
 static void encode(const struct capture_unit *from, struct buffer *out)
 {
@@ -64,7 +72,12 @@ Test(capture_unit_bytes, every_truncation_and_every_tail_is_refused)
 Test(capture_unit_bytes, lying_heads_are_refused)
 {
     /* offsets: version 0, split 4, n_rows 16, row_tokens 20, n_segments 24, first segment 28 */
-    static const struct { const char *what; size_t at; unsigned char byte; status_t want; } lies[] = {
+    static const struct {
+        const char *what;
+        size_t at;
+        unsigned char byte;
+        status_t want;
+    } lies[] = {
         {"another version", 0, 9, ST_PROTOCOL},
         {"no such split", 4, 200, ST_CORRUPT},
         {"no rows", 16, 0, ST_TOO_LARGE},

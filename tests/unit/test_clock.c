@@ -4,7 +4,10 @@
 
 Test(clock, formats_unix_time_as_rfc3339)
 {
-    static const struct { int64_t unix_ms; const char *want; } cases[] = {
+    static const struct {
+        int64_t unix_ms;
+        const char *want;
+    } cases[] = {
         {0, "1970-01-01T00:00:00.000Z"},
         {1767225600123, "2026-01-01T00:00:00.123Z"},
         {951827696999, "2000-02-29T12:34:56.999Z"},

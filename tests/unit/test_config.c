@@ -109,7 +109,11 @@ Test(config, absent_keys_get_their_defaults)
 
 Test(config, errors_name_line_key_and_what_is_allowed)
 {
-    static const struct { const char *yaml; status_t status; const char *text; } cases[] = {
+    static const struct {
+        const char *yaml;
+        status_t status;
+        const char *text;
+    } cases[] = {
         {"name: x\nflor: 1\n", ST_BAD_INPUT, "v.yaml:2: flor: unknown key; did you mean 'floor'?"},
         {"name: x\nzzzzzzzz: 1\n", ST_BAD_INPUT,
          "v.yaml:2: zzzzzzzz: unknown key; allowed: name, floor, seed, colour, lights, engine, "
@@ -160,7 +164,11 @@ Test(config, errors_name_line_key_and_what_is_allowed)
 
 Test(config, hostile_yaml_is_refused)
 {
-    static const struct { const char *yaml; status_t status; const char *text; } cases[] = {
+    static const struct {
+        const char *yaml;
+        status_t status;
+        const char *text;
+    } cases[] = {
         {"", ST_BAD_INPUT, "v.yaml:1: empty"},
         {"name: &a x\n", ST_UNSUPPORTED, "v.yaml:1: anchors (&) and tags (!) are not allowed here"},
         {"name: x\nseed: *a\n", ST_UNSUPPORTED, "v.yaml:2: aliases (*) are not allowed here"},

@@ -64,8 +64,8 @@ static status_t read_all(const struct sweep_source *source, struct corpus_stats 
         if (status != ST_OK || !has_document) break;
         used += (size_t)snprintf(out + used, size - used, "%s=", document.id);
         for (size_t i = 0; i < document.n_tokens; i++)
-            used += (size_t)snprintf(out + used, size - used, "%s%u", i ? "," : "",
-                                     document.tokens[i]);
+            used +=
+                (size_t)snprintf(out + used, size - used, "%s%u", i ? "," : "", document.tokens[i]);
         used += (size_t)snprintf(out + used, size - used, "%.*s|", (int)document.n_text_bytes,
                                  document.text ? document.text : "");
     }
@@ -183,10 +183,17 @@ Test(corpus, every_truncation_of_compressed_data_is_an_error)
 
 Test(corpus, bad_content_is_named_by_document_and_byte)
 {
-    static const struct { const char *name, *bytes; size_t n; const char *text; } cases[] = {
+    static const struct {
+        const char *name, *bytes;
+        size_t n;
+        const char *text;
+    } cases[] = {
         {"a.txt", "ab\xff", 3, "document a.txt:1: not UTF-8 at byte 2 of the document (0xff)"},
         {"b.txt", "12345678\xc3(", 10, "document b.txt:1: not UTF-8 at byte 8 of the document"},
-        {"c.txt", "\x7f" "ELF\0\1", 6, "document c.txt:1: binary: NUL at byte 4 of the document"},
+        {"c.txt",
+         "\x7f"
+         "ELF\0\1",
+         6, "document c.txt:1: binary: NUL at byte 4 of the document"},
         {"d.jsonl", "{\"text\": \"a\"}\n{\"text\": \"\xc0\xaf\"}", 28,
          "d.jsonl:2: not UTF-8 at byte 10 of the line (0xc0)"},
         {"e.jsonl", "{\"text\": \"a\"}\n{\"text\": a}\n", 26, "e.jsonl:2: not JSON at byte "},

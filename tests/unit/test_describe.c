@@ -12,12 +12,19 @@ static const char hex_a[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 static void encode(struct buffer *out)
 {
     struct wire_text texts[] = {{"a", 1}, {"", 0}, {"\0\xff", 2}};
-    struct description description = {.family = "gpt2", .n_layers = 4, .d_model = 128,
-                                      .n_vocab = 3, .n_positions = 256, .bos = 2,
-                                      .eos = UINT32_MAX, .adds_bos = true, .n_targets = 2,
-                                      .targets = {{.n_features = 16384}, {.n_features = 7,
-                                                                          .is_signed = true}},
-                                      .n_tokens = 3, .texts = texts};
+    struct description description = {
+        .family = "gpt2",
+        .n_layers = 4,
+        .d_model = 128,
+        .n_vocab = 3,
+        .n_positions = 256,
+        .bos = 2,
+        .eos = UINT32_MAX,
+        .adds_bos = true,
+        .n_targets = 2,
+        .targets = {{.n_features = 16384}, {.n_features = 7, .is_signed = true}},
+        .n_tokens = 3,
+        .texts = texts};
     memcpy(description.fingerprint, hex_a, sizeof hex_a);
     memcpy(description.targets[0].fingerprint, hex_a, sizeof hex_a);
     buffer_init(out, 1 << 20);
@@ -78,8 +85,8 @@ static status_t decode_facts(const char *json)
     return status;
 }
 
-#define MODEL(bos, hex)                                                                           \
-    "{\"model\":{\"family\":\"f\",\"n_layers\":1,\"d_model\":1,\"n_vocab\":1,\"n_positions\":1,"     \
+#define MODEL(bos, hex)                                                                            \
+    "{\"model\":{\"family\":\"f\",\"n_layers\":1,\"d_model\":1,\"n_vocab\":1,\"n_positions\":1,"   \
     "\"bos\":" bos ",\"eos\":null,\"adds_bos\":false,\"fingerprint\":\"" hex "\"},"
 #define HEX "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 

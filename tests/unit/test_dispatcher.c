@@ -391,8 +391,7 @@ Test(dispatcher, answers_requests_with_results_or_with_the_error)
     struct fake_worker client = {.socket = zmq_socket(world.zmq_context, ZMQ_DEALER)};
     transport_message_init(&client.in);
     cr_assert_eq(zmq_connect(client.socket, world.endpoint), 0);
-    const struct wire_message echo = {
-        .type = WIRE_REQUEST, .id = 7, .name = wire_text_of("echo")};
+    const struct wire_message echo = {.type = WIRE_REQUEST, .id = 7, .name = wire_text_of("echo")};
     cr_assert_eq(transport_send(client.socket, NULL, &echo, "[1]", 3, &err), ST_OK);
     cr_assert(fake_worker_await(&world, &client, WIRE_ANSWER));
     cr_expect_eq(client.in.wire.id, 7);

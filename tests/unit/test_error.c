@@ -49,9 +49,11 @@ Test(error, text_from_outside_stays_on_one_line_and_within_its_room)
 
 Test(error, every_status_has_a_name_of_its_own_and_the_exit_code_of_the_manual)
 {
-    static const struct { status_t status; int want; } codes[] = {
-        {ST_OK, 0}, {ST_BAD_INPUT, 2}, {ST_NOT_FOUND, 3}, {ST_UNREACHABLE, 4},
-        {ST_CONFLICT, 5}, {ST_TIMEOUT, 124}, {ST_IO, 1}, {(status_t)99, 1}};
+    static const struct {
+        status_t status;
+        int want;
+    } codes[] = {{ST_OK, 0},       {ST_BAD_INPUT, 2}, {ST_NOT_FOUND, 3}, {ST_UNREACHABLE, 4},
+                 {ST_CONFLICT, 5}, {ST_TIMEOUT, 124}, {ST_IO, 1},        {(status_t)99, 1}};
     for (int i = ST_OK; i <= ST_INTERNAL; i++)
         for (int j = ST_OK; j < i; j++)
             cr_assert_str_neq(status_name((status_t)i), status_name((status_t)j));

@@ -6,13 +6,13 @@
 
 static struct sweep_spec label_spec(void)
 {
-    return (struct sweep_spec){.kind = SWEEP_KIND_LABEL,
-                               .corpus = {.context_tokens = 128, .window_tokens = 32},
-                               .rows_per_unit = 16,
-                               .scores = SWEEP_SCORE_DETECTION | SWEEP_SCORE_FUZZING,
-                               .scoring = {.n_firing = 20, .n_silent = 20,
-                                           .windows_per_prompt = 10, .null_pairs = 1000},
-                               .budget_dollars = 10.0};
+    return (struct sweep_spec){
+        .kind = SWEEP_KIND_LABEL,
+        .corpus = {.context_tokens = 128, .window_tokens = 32},
+        .rows_per_unit = 16,
+        .scores = SWEEP_SCORE_DETECTION | SWEEP_SCORE_FUZZING,
+        .scoring = {.n_firing = 20, .n_silent = 20, .windows_per_prompt = 10, .null_pairs = 1000},
+        .budget_dollars = 10.0};
 }
 
 static const struct estimate_provider cheap = {.is_used = true,

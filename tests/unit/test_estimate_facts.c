@@ -79,7 +79,11 @@ Test(estimate_facts, features_are_counted_by_kind_of_unit)
 {
     struct sweep_spec *spec = load("demo.yaml");
     struct sweep_target *target = &spec->targets[0];
-    static const struct { enum sweep_units units; const char *features; uint64_t want; } cases[] = {
+    static const struct {
+        enum sweep_units units;
+        const char *features;
+        uint64_t want;
+    } cases[] = {
         {SWEEP_UNITS_DICTIONARY, "0-9", 10},
         {SWEEP_UNITS_RESIDUAL, "all", 256},
         {SWEEP_UNITS_NEURONS, "all", 1024},

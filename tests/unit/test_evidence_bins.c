@@ -38,8 +38,8 @@ Test(evidence_bins, put_positions_into_buckets_that_never_fall)
     uint32_t last = 0;
     for (uint32_t position = 0; position < 70000; position++) {
         const uint32_t bucket = evidence_position_bucket(position);
-        cr_assert(bucket == last || bucket == last + 1, "position %u: bucket %u after %u",
-                  position, bucket, last);
+        cr_assert(bucket == last || bucket == last + 1, "position %u: bucket %u after %u", position,
+                  bucket, last);
         cr_assert_lt(bucket, EVIDENCE_POSITION_BUCKETS);
         last = bucket;
     }

@@ -53,23 +53,34 @@ Test(evidence_frozen, key_tells_every_value_apart)
     evidence_frozen_fini(&frozen);
 }
 
-static const struct world_params params = {
-    .seed = 21, .n_slots = N_SLOTS, .n_documents = 60, .n_units = 3, .n_rows = 3,
-    .row_tokens = 48, .vocabulary = 12, .firing_per_token = 3};
+static const struct world_params params = {.seed = 21,
+                                           .n_slots = N_SLOTS,
+                                           .n_documents = 60,
+                                           .n_units = 3,
+                                           .n_rows = 3,
+                                           .row_tokens = 48,
+                                           .vocabulary = 12,
+                                           .firing_per_token = 3};
 
 /* Limits so wide that everything is kept: then the kept mass is the mass of the corpus. */
 static struct evidence_state *keep_everything(const struct world *world)
 {
-    const struct evidence_identity identity = {
-        .target_key = 1, .n_slots = N_SLOTS, .split = EVIDENCE_EXPLAIN,
-        .limits = {.top_k = 256, .bin_k = 64, .silent_k = 5, .doc_k = 32, .window_tokens = 16,
-                   .min_window_tokens = 1}};
+    const struct evidence_identity identity = {.target_key = 1,
+                                               .n_slots = N_SLOTS,
+                                               .split = EVIDENCE_EXPLAIN,
+                                               .limits = {.top_k = 256,
+                                                          .bin_k = 64,
+                                                          .silent_k = 5,
+                                                          .doc_k = 32,
+                                                          .window_tokens = 16,
+                                                          .min_window_tokens = 1}};
     struct evidence_state *state = world_state(world, &identity);
     struct error err = {0};
     for (uint32_t i = 0; i < params.n_units; i++) {
         struct world_bytes partial = world_partial(world, i, &identity, NULL, NULL);
-        cr_assert_eq(evidence_state_merge_partial(state, partial.bytes, partial.n_bytes, NULL,
-                                                  &err), ST_OK, "%s", err.text);
+        cr_assert_eq(
+            evidence_state_merge_partial(state, partial.bytes, partial.n_bytes, NULL, &err), ST_OK,
+            "%s", err.text);
         free(partial.bytes);
     }
     return state;
@@ -106,8 +117,8 @@ Test(evidence_freeze, hard_tokens_are_the_heaviest_firing_types)
             uint32_t best = EVIDENCE_NO_TOKEN;
             for (uint32_t t = 1; t < params.vocabulary; t++)
                 if (mass[t] > 0 && (best == EVIDENCE_NO_TOKEN || mass[t] > mass[best])) best = t;
-            cr_assert_eq(frozen.hard_tokens[slot][i], best, "slot %u, place %zu: %u, not %u",
-                         slot, i, frozen.hard_tokens[slot][i], best);
+            cr_assert_eq(frozen.hard_tokens[slot][i], best, "slot %u, place %zu: %u, not %u", slot,
+                         i, frozen.hard_tokens[slot][i], best);
             if (best != EVIDENCE_NO_TOKEN) mass[best] = 0;
         }
     }
@@ -146,8 +157,8 @@ static double count_above(const struct world *world, float edge)
         const struct world_unit *unit = &world->units[i];
         for (size_t t = 0; t < unit->rows.n_rows; t++)
             for (size_t j = unit->rows.row_start[t]; j < unit->rows.row_start[t + 1]; j++)
-                n_above += unit->tokens[t] != 0 && unit->rows.feature[j] < 2 &&
-                           unit->rows.value[j] > edge;
+                n_above +=
+                    unit->tokens[t] != 0 && unit->rows.feature[j] < 2 && unit->rows.value[j] > edge;
     }
     return n_above;
 }
@@ -166,8 +177,8 @@ Test(evidence_freeze, threshold_is_the_edge_of_nearest_tail)
         double best = 1e9;
         cr_assert_eq(threshold, evidence_value_edge(evidence_value_bin(threshold)));
         for (uint32_t bin = 0; bin < EVIDENCE_VALUE_BINS; bin++)
-            best = fmin(best, fabs(count_above(&world, evidence_value_edge(bin)) / n_tokens -
-                                   tails[i]));
+            best = fmin(best,
+                        fabs(count_above(&world, evidence_value_edge(bin)) / n_tokens - tails[i]));
         const double got = fabs(count_above(&world, threshold) / n_tokens - tails[i]);
         cr_expect_float_eq(got, best, 1e-12, "tail %g: off by %g, %g was possible", tails[i], got,
                            best);

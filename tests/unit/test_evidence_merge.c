@@ -9,9 +9,14 @@
 
 enum { N_UNITS = 9 };
 
-static const struct world_params params = {
-    .seed = 11, .n_slots = 60, .n_documents = 400, .n_units = N_UNITS, .n_rows = 5,
-    .row_tokens = 64, .vocabulary = 50, .firing_per_token = 6};
+static const struct world_params params = {.seed = 11,
+                                           .n_slots = 60,
+                                           .n_documents = 400,
+                                           .n_units = N_UNITS,
+                                           .n_rows = 5,
+                                           .row_tokens = 64,
+                                           .vocabulary = 50,
+                                           .firing_per_token = 6};
 
 /* Limits small enough that everything overflows. */
 static struct evidence_identity make_identity(enum evidence_split split,
@@ -22,8 +27,14 @@ static struct evidence_identity make_identity(enum evidence_split split,
         .frozen_key = evidence_frozen_key(frozen),
         .n_slots = params.n_slots,
         .split = split,
-        .limits = {.top_k = 5, .bin_k = 2, .silent_k = 7, .near_miss_k = 4, .doc_k = 6,
-                   .window_tokens = 8, .min_window_tokens = 3, .counts_positions = 1},
+        .limits = {.top_k = 5,
+                   .bin_k = 2,
+                   .silent_k = 7,
+                   .near_miss_k = 4,
+                   .doc_k = 6,
+                   .window_tokens = 8,
+                   .min_window_tokens = 3,
+                   .counts_positions = 1},
     };
 }
 

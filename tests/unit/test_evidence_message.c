@@ -7,17 +7,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct world_params params = {
-    .seed = 8, .n_slots = 12, .n_documents = 60, .n_units = 2, .n_rows = 2,
-    .row_tokens = 40, .vocabulary = 20, .firing_per_token = 3};
+static const struct world_params params = {.seed = 8,
+                                           .n_slots = 12,
+                                           .n_documents = 60,
+                                           .n_units = 2,
+                                           .n_rows = 2,
+                                           .row_tokens = 40,
+                                           .vocabulary = 20,
+                                           .firing_per_token = 3};
 
 static struct evidence_identity make_identity(uint64_t frozen_key)
 {
-    return (struct evidence_identity){
-        .target_key = 9, .frozen_key = frozen_key, .n_slots = params.n_slots,
-        .split = EVIDENCE_TEST,
-        .limits = {.top_k = 4, .bin_k = 2, .silent_k = 5, .near_miss_k = 3, .doc_k = 4,
-                   .window_tokens = 8, .min_window_tokens = 2, .counts_positions = 1}};
+    return (struct evidence_identity){.target_key = 9,
+                                      .frozen_key = frozen_key,
+                                      .n_slots = params.n_slots,
+                                      .split = EVIDENCE_TEST,
+                                      .limits = {.top_k = 4,
+                                                 .bin_k = 2,
+                                                 .silent_k = 5,
+                                                 .near_miss_k = 3,
+                                                 .doc_k = 4,
+                                                 .window_tokens = 8,
+                                                 .min_window_tokens = 2,
+                                                 .counts_positions = 1}};
 }
 
 struct scene {
@@ -38,8 +50,8 @@ static void scene_init(struct scene *scene)
     scene->state = world_state(&scene->world, &scene->identity);
     struct world_bytes first =
         world_partial(&scene->world, 0, &scene->identity, &scene->frozen, NULL);
-    cr_assert_eq(evidence_state_merge_partial(scene->state, first.bytes, first.n_bytes, NULL,
-                                              &err), ST_OK, "%s", err.text);
+    cr_assert_eq(evidence_state_merge_partial(scene->state, first.bytes, first.n_bytes, NULL, &err),
+                 ST_OK, "%s", err.text);
     free(first.bytes);
     scene->partial = world_partial(&scene->world, 1, &scene->identity, &scene->frozen, NULL);
 }
@@ -153,11 +165,13 @@ Test(evidence_message, tells_its_unit_without_being_read)
     struct error err = {0};
     scene_init(&scene);
     cr_assert_eq(evidence_partial_peek(scene.partial.bytes, scene.partial.n_bytes, &identity,
-                                       &unit_number, &err), ST_OK, "%s", err.text);
+                                       &unit_number, &err),
+                 ST_OK, "%s", err.text);
     cr_expect_eq(unit_number, 1001);
     cr_expect(evidence_identity_equal(&identity, &scene.identity));
     cr_assert_eq(evidence_state_merge_partial(scene.state, scene.partial.bytes,
-                                              scene.partial.n_bytes, &merged, &err), ST_OK);
+                                              scene.partial.n_bytes, &merged, &err),
+                 ST_OK);
     cr_expect_eq(merged, 1001);
     scene_fini(&scene);
 }
@@ -183,7 +197,8 @@ Test(evidence_message, blocks_reload_and_can_be_extended)
     cr_expect_eq(evidence_state_n_units(loaded), 1);
     cr_assert_eq(try_merge(&scene, scene.partial.bytes, scene.partial.n_bytes), ST_OK);
     cr_assert_eq(evidence_state_merge_partial(loaded, scene.partial.bytes, scene.partial.n_bytes,
-                                              NULL, &err), ST_OK);
+                                              NULL, &err),
+                 ST_OK);
     struct world_bytes want = world_canonical(scene.state);
     expect_same(loaded, &want);
     world_expect_exact(&scene.world, loaded, &scene.frozen);

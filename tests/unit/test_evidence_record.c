@@ -10,7 +10,7 @@
 enum { N_WINDOWS = 6 };
 
 static const struct evidence_limits limits = {3, 1, 2, 2, 2, 8, 2, 1};
-static struct evidence_window windows[N_WINDOWS] = {{0, 0, 8},  {0, 8, 8},  {0, 16, 8},
+static struct evidence_window windows[N_WINDOWS] = {{0, 0, 8}, {0, 8, 8}, {0, 16, 8},
                                                     {1, 0, 8}, {1, 8, 8}, {1, 16, 3}};
 
 /* Fires in windows 1 (once) and 5 (twice), silent in 2, near miss in 3. */
@@ -81,6 +81,8 @@ Test(evidence_record, comes_back_as_it_was)
     evidence_record_destroy(&read);
 }
 
+/* One change a line. */
+/* clang-format off */
 static void more_firing_than_positive(struct evidence_record *r) { r->n_firing_tokens = 4; }
 static void more_windows_than_firing(struct evidence_record *r) { r->windows.count[0] = 9; }
 static void fewer_windows_than_kept(struct evidence_record *r) { r->windows.count[0] = 1; }
@@ -106,6 +108,7 @@ static void too_many_silent(struct evidence_record *r)
     r->silent[2] = 4;
 }
 static void nothing(struct evidence_record *r) { evidence_record_reset(r, 4); }
+/* clang-format on */
 
 Test(evidence_record, that_contradicts_itself_is_corrupt)
 {
@@ -155,7 +158,8 @@ static void write_partial(struct buffer *out, uint32_t slot, uint32_t n_tokens)
     struct error err = {0};
     size_t patch_at;
     record->position[2] = (uint16_t)(windows[5].n_tokens - 1);
-    struct evidence_message message = {.kind = EVIDENCE_PARTIAL, .n_tokens = n_tokens,
+    struct evidence_message message = {.kind = EVIDENCE_PARTIAL,
+                                       .n_tokens = n_tokens,
                                        .positions = {1, {2}, {n_tokens}},
                                        .identity = {.n_slots = 8, .limits = limits},
                                        .table = {2, N_WINDOWS, document, windows}};
@@ -171,8 +175,8 @@ static struct evidence_state *make_state(void)
 {
     struct evidence_state *state = NULL;
     struct error err = {0};
-    const struct evidence_state_params params = {{.n_slots = 8, .limits = limits}, 0, 8,
-                                                 &documents};
+    const struct evidence_state_params params = {
+        {.n_slots = 8, .limits = limits}, 0, 8, &documents};
     cr_assert_eq(evidence_state_create(&state, &params, &err), ST_OK, "%s", err.text);
     return state;
 }

@@ -22,8 +22,7 @@ static bool key_before(const struct evidence_firing *a, const struct evidence_fi
 
 /* The definition: sort everything, keep the first top_k and each bin's bin_k smallest keys. */
 static size_t keep_by_definition(struct evidence_firing *all, size_t n,
-                                 const struct evidence_limits *limits,
-                                 struct evidence_firing *kept)
+                                 const struct evidence_limits *limits, struct evidence_firing *kept)
 {
     size_t n_kept = 0;
     qsort(all, n, sizeof *all, by_rank);
@@ -62,14 +61,12 @@ Test(evidence_select, inserts_to_what_the_definition_keeps)
         const size_t n_all = 1 + trial * 6;
         size_t n = 0;
         fill(all, n_all, trial);
-        for (size_t i = 0; i < n_all; i++)
-            (void)evidence_insert_firing(list, &n, &limits, &all[i]);
+        for (size_t i = 0; i < n_all; i++) (void)evidence_insert_firing(list, &n, &limits, &all[i]);
         const size_t n_want = keep_by_definition(all, n_all, &limits, want);
         cr_assert_eq(n, n_want, "trial %zu: %zu kept, not %zu", trial, n, n_want);
         for (size_t i = 0; i < n; i++) {
             cr_assert_eq(list[i].first, want[i].first, "trial %zu: place %zu", trial, i);
-            cr_assert_eq(list[i].is_sampled, want[i].is_sampled, "trial %zu: place %zu", trial,
-                         i);
+            cr_assert_eq(list[i].is_sampled, want[i].is_sampled, "trial %zu: place %zu", trial, i);
         }
     }
 }

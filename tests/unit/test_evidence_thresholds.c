@@ -6,14 +6,25 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
-static const struct world_params params = {
-    .seed = 31, .n_slots = 40, .n_documents = 200, .n_units = 5, .n_rows = 6,
-    .row_tokens = 64, .vocabulary = 40, .firing_per_token = 6};
+static const struct world_params params = {.seed = 31,
+                                           .n_slots = 40,
+                                           .n_documents = 200,
+                                           .n_units = 5,
+                                           .n_rows = 6,
+                                           .row_tokens = 64,
+                                           .vocabulary = 40,
+                                           .firing_per_token = 6};
 
-static const struct evidence_identity identity = {
-    .target_key = 3, .n_slots = 40, .split = EVIDENCE_TEST,
-    .limits = {.top_k = 4, .bin_k = 2, .silent_k = 6, .near_miss_k = 2, .doc_k = 5,
-               .window_tokens = 8, .min_window_tokens = 2}};
+static const struct evidence_identity identity = {.target_key = 3,
+                                                  .n_slots = 40,
+                                                  .split = EVIDENCE_TEST,
+                                                  .limits = {.top_k = 4,
+                                                             .bin_k = 2,
+                                                             .silent_k = 6,
+                                                             .near_miss_k = 2,
+                                                             .doc_k = 5,
+                                                             .window_tokens = 8,
+                                                             .min_window_tokens = 2}};
 
 static struct evidence_state *merge_units(const struct world *world, uint32_t n_units)
 {
@@ -21,8 +32,9 @@ static struct evidence_state *merge_units(const struct world *world, uint32_t n_
     struct error err = {0};
     for (uint32_t i = 0; i < n_units; i++) {
         struct world_bytes partial = world_partial(world, i, &identity, NULL, NULL);
-        cr_assert_eq(evidence_state_merge_partial(state, partial.bytes, partial.n_bytes, NULL,
-                                                  &err), ST_OK, "%s", err.text);
+        cr_assert_eq(
+            evidence_state_merge_partial(state, partial.bytes, partial.n_bytes, NULL, &err), ST_OK,
+            "%s", err.text);
         free(partial.bytes);
     }
     return state;
@@ -109,8 +121,7 @@ Test(evidence_thresholds, drop_by_value_and_key_together)
             if (evidence_view_reservoir(&view, bin, sample) < identity.limits.bin_k)
                 cr_expect(evidence_thresholds_keep_firing(thresholds, slot, value, UINT64_MAX));
             else if (value < evidence_view_firing(&view, view.n_top - 1).max_value * 0.9f)
-                n_dropped += !evidence_thresholds_keep_firing(thresholds, slot, value,
-                                                              UINT64_MAX);
+                n_dropped += !evidence_thresholds_keep_firing(thresholds, slot, value, UINT64_MAX);
         }
     }
     cr_expect_gt(n_dropped, 20, "only %zu dropped", n_dropped);

@@ -47,16 +47,25 @@ static void hand_init(struct hand *hand, value_function value, bool is_frozen)
                                  .units = &hand->unit};
     cr_assert_eq(evidence_frozen_init(&hand->frozen, N_SLOTS, &err), ST_OK);
     for (uint32_t slot = 0; slot < N_SLOTS; slot++) hand->frozen.hard_tokens[slot][0] = 5;
-    hand->identity = (struct evidence_identity){
-        .target_key = 1, .n_slots = N_SLOTS, .split = EVIDENCE_EXPLAIN,
-        .frozen_key = is_frozen ? evidence_frozen_key(&hand->frozen) : 0,
-        .limits = {.top_k = 6, .bin_k = 5, .silent_k = 4, .doc_k = 4, .near_miss_k = 3,
-                   .window_tokens = WINDOW, .min_window_tokens = 1, .counts_positions = 1}};
+    hand->identity =
+        (struct evidence_identity){.target_key = 1,
+                                   .n_slots = N_SLOTS,
+                                   .split = EVIDENCE_EXPLAIN,
+                                   .frozen_key = is_frozen ? evidence_frozen_key(&hand->frozen) : 0,
+                                   .limits = {.top_k = 6,
+                                              .bin_k = 5,
+                                              .silent_k = 4,
+                                              .doc_k = 4,
+                                              .near_miss_k = 3,
+                                              .window_tokens = WINDOW,
+                                              .min_window_tokens = 1,
+                                              .counts_positions = 1}};
     hand->state = world_state(&hand->world, &hand->identity);
-    struct world_bytes partial = world_partial(&hand->world, 0, &hand->identity,
-                                               is_frozen ? &hand->frozen : NULL, NULL);
-    cr_assert_eq(evidence_state_merge_partial(hand->state, partial.bytes, partial.n_bytes, NULL,
-                                              &err), ST_OK, "%s", err.text);
+    struct world_bytes partial =
+        world_partial(&hand->world, 0, &hand->identity, is_frozen ? &hand->frozen : NULL, NULL);
+    cr_assert_eq(
+        evidence_state_merge_partial(hand->state, partial.bytes, partial.n_bytes, NULL, &err),
+        ST_OK, "%s", err.text);
     free(partial.bytes);
 }
 
@@ -201,14 +210,15 @@ Test(evidence_pick, spreads_over_quantiles_and_avoids_what_was_used)
         high = fmaxf(high, entry.max_value);
         used[i] = entry.window;
     }
-    cr_expect_gt((double)high, 8.0, "the largest maxima (up to 10) are not there: %g", (double)high);
+    cr_expect_gt((double)high, 8.0, "the largest maxima (up to 10) are not there: %g",
+                 (double)high);
     cr_expect_lt((double)low, 2.0, "the smallest maxima are not there: %g", (double)low);
     pick.excluded = used;
     pick.n_excluded = 8;
     pick.n = 40;
     const size_t n = evidence_pick_quantiles(&dense, &pick, second);
-    cr_expect_eq(n, dense.n_firing - 8, "all %zu others were wanted, %zu came",
-                 dense.n_firing - 8, n);
+    cr_expect_eq(n, dense.n_firing - 8, "all %zu others were wanted, %zu came", dense.n_firing - 8,
+                 n);
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < 8; j++)
             cr_assert_not(is_same(evidence_view_firing(&dense, second[i]).window, used[j]));

@@ -32,8 +32,19 @@ Test(feature_set, what_does_not_exist_is_named)
 
 Test(feature_set, bad_grammar_is_refused)
 {
-    static const char *const cases[] = {"", ",", "1,", "1-", "-1", "1--2", "5-2", "1;2", "a",
-                                        "1048576", "99999999999999999999", "1 2", "all,1"};
+    static const char *const cases[] = {"",
+                                        ",",
+                                        "1,",
+                                        "1-",
+                                        "-1",
+                                        "1--2",
+                                        "5-2",
+                                        "1;2",
+                                        "a",
+                                        "1048576",
+                                        "99999999999999999999",
+                                        "1 2",
+                                        "all,1"};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct error err = {.status = ST_OK};
         cr_expect_eq(feature_set_check(cases[i], &err), ST_BAD_INPUT, "'%s'", cases[i]);

@@ -64,8 +64,11 @@ Test(fingerprint, changes_with_every_part_and_with_nothing_else)
     put("README.md", "words");
     put("optimizer.pt", "x");
     cr_expect_str_eq(hex(), before);
-    static const char *const parts[] = {"config.json", "tokenizer.json", "cfg.json",
-                                        "model-00001.safetensors", "model-00002.safetensors",
+    static const char *const parts[] = {"config.json",
+                                        "tokenizer.json",
+                                        "cfg.json",
+                                        "model-00001.safetensors",
+                                        "model-00002.safetensors",
                                         "model.safetensors.index.json"};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         before = hex();

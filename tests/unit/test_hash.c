@@ -26,7 +26,8 @@ Test(hash, in_pieces_is_the_same)
         for (size_t at = 0; at < sizeof bytes; at += piece)
             cr_assert_eq(hash_stream_add(stream, bytes + at,
                                          at + piece < sizeof bytes ? piece : sizeof bytes - at,
-                                         &err), ST_OK);
+                                         &err),
+                         ST_OK);
         cr_assert_eq(hash_stream_hex(stream, pieces, &err), ST_OK);
         cr_expect_str_eq(pieces, whole, "pieces of %zu", piece);
         hash_stream_destroy(&stream);

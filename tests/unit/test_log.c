@@ -40,7 +40,8 @@ Test(log, text_from_outside_cannot_forge_a_line_or_a_field)
     const char *text = read_line();
     cr_expect_eq(strchr(text, '\n'), text + strlen(text) - 1, "one line: %s", text);
     cr_expect(strstr(text, "a=\"x\\x0a2026 error\" b=\"say \\\"hi\\\" \\\\\" c=\"k=v\" d=\"\" "
-                           "f=\"\\x1b[31m\""), "%s", text);
+                           "f=\"\\x1b[31m\""),
+              "%s", text);
 }
 
 Test(log, leaves_out_what_is_below_its_level)

@@ -27,8 +27,8 @@ TestSuite(model_cache, .init = set_up, .fini = tear_down, .timeout = 60);
 static struct model *open_model(enum compute compute)
 {
     struct model *model = NULL;
-    cr_assert_eq(model_cache_model(cache, "config/demo/model", compute, &model, &err), ST_OK,
-                 "%s", err.text);
+    cr_assert_eq(model_cache_model(cache, "config/demo/model", compute, &model, &err), ST_OK, "%s",
+                 err.text);
     return model;
 }
 

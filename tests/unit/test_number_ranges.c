@@ -38,9 +38,26 @@ Test(number_ranges, reads_back_any_ascending_list)
 
 Test(number_ranges, refuses_what_is_no_ascending_list_below_the_limit)
 {
-    static const char *const bad[] = {"", ",", "1,", ",1", "1,,2", "2-1", "2,2", "3,1", "1-", "-1",
-                                      "+1", " 1", "1 ", "100", "99-100", "0-99999999999999999999",
-                                      "18446744073709551616", "a", "1-2-3", "1;2"};
+    static const char *const bad[] = {"",
+                                      ",",
+                                      "1,",
+                                      ",1",
+                                      "1,,2",
+                                      "2-1",
+                                      "2,2",
+                                      "3,1",
+                                      "1-",
+                                      "-1",
+                                      "+1",
+                                      " 1",
+                                      "1 ",
+                                      "100",
+                                      "99-100",
+                                      "0-99999999999999999999",
+                                      "18446744073709551616",
+                                      "a",
+                                      "1-2-3",
+                                      "1;2"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         uint32_t *numbers = NULL;
         size_t n = 7;

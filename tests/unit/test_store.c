@@ -108,7 +108,10 @@ Test(store, a_forgotten_pipeline_fails_one_command_and_is_not_sent)
 
 Test(store, tells_errors_that_pass_from_those_that_stay)
 {
-    static const struct { const char *text; status_t want; } cases[] = {
+    static const struct {
+        const char *text;
+        status_t want;
+    } cases[] = {
         {"FENCED task is closed", ST_CONFLICT},
         {"LOADING Redis is loading the dataset in memory", ST_UNREACHABLE},
         {"READONLY You can not write against a read only replica.", ST_UNREACHABLE},
@@ -171,8 +174,8 @@ Test(store, a_script_that_does_not_compile_is_named)
 Test(store, refuses_urls_it_does_not_understand_and_names_servers_that_are_away)
 {
     struct store *other = NULL;
-    static const char *const bad[] = {"", "unix:", "http://x", "redis://", "redis://h:0",
-                                      "redis://h:70000", "localhost:6379"};
+    static const char *const bad[] = {
+        "", "unix:", "http://x", "redis://", "redis://h:0", "redis://h:70000", "localhost:6379"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         error_clear(&err);
         cr_expect_eq(store_open(&other, bad[i], 100, &err), ST_BAD_INPUT, "%s", bad[i]);

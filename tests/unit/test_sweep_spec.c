@@ -80,7 +80,10 @@ Test(sweep_spec, canonical_json_is_a_sweep_file_of_the_same_sweep)
 
 Test(sweep_spec, the_key_sees_every_change_and_no_spelling)
 {
-    static const struct { const char *yaml; bool is_same; } cases[] = {
+    static const struct {
+        const char *yaml;
+        bool is_same;
+    } cases[] = {
         {"# a comment\n" SMALLEST, true},
         {SMALLEST "seed: 0\nscores: [fuzzing, detection]\n", true},
         {SMALLEST "seed: 1\n", false},
@@ -103,7 +106,11 @@ Test(sweep_spec, the_key_sees_every_change_and_no_spelling)
 
 Test(sweep_spec, errors_are_one_line_with_place_and_remedy)
 {
-    static const struct { const char *yaml; status_t status; const char *text; } cases[] = {
+    static const struct {
+        const char *yaml;
+        status_t status;
+        const char *text;
+    } cases[] = {
         {"kind: circuit\nname: x\n", ST_UNSUPPORTED,
          "s.yaml:1: kind: 'circuit' sweeps are not built yet; allowed: label | noop"},
         {"kind: lable\nname: x\n", ST_BAD_INPUT,
@@ -119,13 +126,15 @@ Test(sweep_spec, errors_are_one_line_with_place_and_remedy)
         {"kind: label\nname: a\nmodel: m\ntargets: [{hook: h, dictionary: d}]", ST_BAD_INPUT,
          "s.yaml:1: corpus.path: missing and required; allowed: text"},
         {"kind: label\nname: a\nmodel: m\ncorpus: {path: p, chat_template: x}\n"
-         "targets: [{hook: h, dictionary: d}]", ST_UNSUPPORTED,
+         "targets: [{hook: h, dictionary: d}]",
+         ST_UNSUPPORTED,
          "s.yaml:4: corpus.chat_template: chat templates are not built yet; leave the key out"},
         {"kind: label\nname: a\nmodel: m\ncorpus:\n  path: p\n  window_tokens: 64\n"
-         "  context_tokens: 32\ntargets: [{hook: h, dictionary: d}]", ST_BAD_INPUT,
-         "s.yaml:6: corpus.window_tokens: 64 is more than context_tokens (32)"},
+         "  context_tokens: 32\ntargets: [{hook: h, dictionary: d}]",
+         ST_BAD_INPUT, "s.yaml:6: corpus.window_tokens: 64 is more than context_tokens (32)"},
         {"kind: label\nname: a\nmodel: m\ncorpus: {path: p, document: separator}\n"
-         "targets: [{hook: h, dictionary: d}]", ST_BAD_INPUT,
+         "targets: [{hook: h, dictionary: d}]",
+         ST_BAD_INPUT,
          "s.yaml:4: corpus.document: documents end at a separator, but the key 'separator' is "
          "missing"},
         {"kind: label\nname: a\nmodel: m\ncorpus: {path: p}\ntargets: []\n", ST_BAD_INPUT,

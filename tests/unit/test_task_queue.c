@@ -12,8 +12,12 @@ static const struct task_fit plain = {"cpu", "plain"}, wide = {"cpu", "wide"};
 static struct task *make(const char *id, struct fair_share *share, size_t n_units)
 {
     static const struct task_ops none = {0};
-    const struct task_params params = {.id = id, .kind = TASK_NOOP, .n_units = n_units,
-                                       .spec_json = "{}", .ops = &none, .share = share};
+    const struct task_params params = {.id = id,
+                                       .kind = TASK_NOOP,
+                                       .n_units = n_units,
+                                       .spec_json = "{}",
+                                       .ops = &none,
+                                       .share = share};
     struct task *task;
     cr_assert_eq(task_create(&task, &params, &err), ST_OK, "%s", err.text);
     return task;

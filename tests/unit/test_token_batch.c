@@ -67,13 +67,16 @@ Test(token_batch, every_truncation_is_refused)
 
 Test(token_batch, counts_that_do_not_add_up_are_refused)
 {
-    static const struct { const char *what; const char *bytes; size_t n; } cases[] = {
+    static const struct {
+        const char *what;
+        const char *bytes;
+        size_t n;
+    } cases[] = {
         {"nothing", "", 0},
         {"documents that are not there", "\xff\xff\xff\xff", 4},
         {"tokens that are not there", "\1\0\0\0\1\0\0\0", 8},
         {"a token too many", "\1\0\0\0\0\0\0\0\5\0\0\0", 12},
-        {"a sum that wraps in 32 bits",
-         "\2\0\0\0\xff\xff\xff\xff\2\0\0\0\5\0\0\0", 16},
+        {"a sum that wraps in 32 bits", "\2\0\0\0\xff\xff\xff\xff\2\0\0\0\5\0\0\0", 16},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct buffer packed;

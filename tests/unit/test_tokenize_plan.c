@@ -130,8 +130,9 @@ static void make_files(void)
         FILE *file = fdopen(mkstemp(path[i]), "wb");
         cr_assert_not_null(file);
         for (int d = 0; d < 1000; d++)
-            (void)fprintf(file, i ? "{\"id\":\"t%d\",\"tokens\":[%d,7]}\n"
-                                  : "{\"id\":\"d%d\",\"text\":\"%0*d\"}\n",
+            (void)fprintf(file,
+                          i ? "{\"id\":\"t%d\",\"tokens\":[%d,7]}\n"
+                            : "{\"id\":\"d%d\",\"text\":\"%0*d\"}\n",
                           d, i ? d : 1000, 0);
         cr_assert_eq(fclose(file), 0);
     }
@@ -183,9 +184,8 @@ Test(tokenize_plan, batches_are_bounded_and_never_mix_corpora, .init = make_file
 
 Test(tokenize_plan, a_skipped_corpus_is_left_at_once, .init = make_files, .fini = remove_files)
 {
-    const struct sweep_source sources[] = {
-        {.path = path[0], .format = CORPUS_FORMAT_JSONL},
-        {.path = path[1], .format = CORPUS_FORMAT_TOKENS}};
+    const struct sweep_source sources[] = {{.path = path[0], .format = CORPUS_FORMAT_JSONL},
+                                           {.path = path[1], .format = CORPUS_FORMAT_TOKENS}};
     struct tokenize_reader *reader = NULL;
     struct tokenize_batch batch;
     bool has_batch;

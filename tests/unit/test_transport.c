@@ -56,8 +56,8 @@ ParameterizedTestParameters(transport, carries_header_bulk_and_identity_both_way
 
 ParameterizedTest(char endpoint[64], transport, carries_header_bulk_and_identity_both_ways)
 {
-    const struct wire_message request = {.type = WIRE_REQUEST, .id = 5,
-                                         .name = wire_text_of("ping")};
+    const struct wire_message request = {
+        .type = WIRE_REQUEST, .id = 5, .name = wire_text_of("ping")};
     open_pair(endpoint);
     cr_assert_eq(transport_send(dealer, NULL, &request, "bulk", 4, &err), ST_OK, "%s", err.text);
     cr_assert_eq(wait_for(router, true, &at_router), ST_OK, "%s", err.text);

@@ -61,8 +61,8 @@ static void model_fail(struct unit_table *table, struct model *model, size_t i, 
         model->state[i] = UNIT_DEAD;
     else if (model->state[i] == UNIT_LEASED)
         model->state[i] = UNIT_READY;
-    cr_assert_eq(unit_table_fail(table, i, is_death ? UNIT_BLAME_DEATH : UNIT_BLAME_ERROR,
-                                 &limits), model->state[i]);
+    cr_assert_eq(unit_table_fail(table, i, is_death ? UNIT_BLAME_DEATH : UNIT_BLAME_ERROR, &limits),
+                 model->state[i]);
 }
 
 static void model_retry(struct unit_table *table, struct model *model)
@@ -83,18 +83,25 @@ static void one_move(struct unit_table *table, struct model *model, uint64_t ran
     const bool is_open = model->state[i] == UNIT_READY || model->state[i] == UNIT_LEASED ||
                          model->state[i] == UNIT_DEAD;
     switch (random % 16) {
-    case 0: case 1: case 2: case 3: model_take(table, model, (size_t)(random >> 16) % 9); break;
-    case 4: case 5:
+    case 0:
+    case 1:
+    case 2:
+    case 3: model_take(table, model, (size_t)(random >> 16) % 9); break;
+    case 4:
+    case 5:
         cr_assert_eq(unit_table_settle(table, i), is_open);
         model->is_stored[i] = false;
         if (is_open) model->state[i] = UNIT_DONE;
         break;
-    case 6: case 7: case 8:
+    case 6:
+    case 7:
+    case 8:
         unit_table_return(table, i);
         if (model->state[i] == UNIT_LEASED && !model->is_stored[i]) model->state[i] = UNIT_READY;
         break;
     case 9: model_fail(table, model, i, true); break;
-    case 10: case 11: model_fail(table, model, i, false); break;
+    case 10:
+    case 11: model_fail(table, model, i, false); break;
     case 12: model_retry(table, model); break;
     case 13:
         cr_assert_eq(unit_table_claim(table, i), model->state[i] == UNIT_READY);

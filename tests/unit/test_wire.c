@@ -12,15 +12,33 @@ static struct error err;
 /* A message of that type with a value of its own in every field that the type may carry. */
 static struct wire_message make(enum wire_type type)
 {
-    struct wire_message message = {
-        .type = type, .id = 1, .epoch = UINT64_MAX, .lease = 3, .low = 4, .high = 5, .unit = 6,
-        .ticks = 7, .n_held = 8, .n_open = 9, .n_stored = 10, .n_duplicate = 11,
-        .heartbeat_ms = 12, .status = 13, .pid = 14, .n_threads = 15, .memory_bytes = 1ull << 40,
-        .seconds = 0.125, .task = wire_text_of("s-1/t"), .name = wire_text_of("n"),
-        .backend = wire_text_of("cpu"), .isa = wire_text_of("avx512 bf16"),
-        .host = wire_text_of(""), .code_version = wire_text_of("1.2"),
-        .text = wire_text_of("why\n\xc3\xa9"), .store = wire_text_of("unix:/x"),
-        .ranges = {.n = 2, .low = {0, 9}, .high = {4, UINT64_MAX}}};
+    struct wire_message message = {.type = type,
+                                   .id = 1,
+                                   .epoch = UINT64_MAX,
+                                   .lease = 3,
+                                   .low = 4,
+                                   .high = 5,
+                                   .unit = 6,
+                                   .ticks = 7,
+                                   .n_held = 8,
+                                   .n_open = 9,
+                                   .n_stored = 10,
+                                   .n_duplicate = 11,
+                                   .heartbeat_ms = 12,
+                                   .status = 13,
+                                   .pid = 14,
+                                   .n_threads = 15,
+                                   .memory_bytes = 1ull << 40,
+                                   .seconds = 0.125,
+                                   .task = wire_text_of("s-1/t"),
+                                   .name = wire_text_of("n"),
+                                   .backend = wire_text_of("cpu"),
+                                   .isa = wire_text_of("avx512 bf16"),
+                                   .host = wire_text_of(""),
+                                   .code_version = wire_text_of("1.2"),
+                                   .text = wire_text_of("why\n\xc3\xa9"),
+                                   .store = wire_text_of("unix:/x"),
+                                   .ranges = {.n = 2, .low = {0, 9}, .high = {4, UINT64_MAX}}};
     return message;
 }
 
@@ -162,14 +180,28 @@ Test(wire, another_version_is_refused_with_both_numbers)
 
 Test(wire, what_is_no_message_is_refused)
 {
-    static const struct { const char *what; const char *bytes; size_t n; } cases[] = {
+    static const struct {
+        const char *what;
+        const char *bytes;
+        size_t n;
+    } cases[] = {
         {"nothing", "", 0},
         {"a number", "\x07", 1},
-        {"text", "\xa3" "abc", 4},
+        {"text",
+         "\xa3"
+         "abc",
+         4},
         {"an empty map", "\x80", 1},
-        {"a version that is text", "\x82\xa1v\xa1" "1\xa1t\xa3" "BYE", 11},
+        {"a version that is text",
+         "\x82\xa1v\xa1"
+         "1\xa1t\xa3"
+         "BYE",
+         11},
         {"a type that is a number", "\x82\xa1v\x01\xa1t\x05", 7},
-        {"an unknown type", "\x82\xa1v\x01\xa1t\xa5" "DANCE", 12},
+        {"an unknown type",
+         "\x82\xa1v\x01\xa1t\xa5"
+         "DANCE",
+         12},
         {"a reserved byte", "\xc1", 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -183,7 +215,12 @@ Test(wire, what_is_no_message_is_refused)
 /* The library would reserve memory for what is claimed. */
 Test(wire, claims_without_bytes_are_refused_before_the_library_sees_them)
 {
-    static const struct { const char *what; const char *bytes; size_t n; bool fits; } cases[] = {
+    static const struct {
+        const char *what;
+        const char *bytes;
+        size_t n;
+        bool fits;
+    } cases[] = {
         {"an array of 2^32 - 1", "\xdd\xff\xff\xff\xff", 5, false},
         {"a map of 2^32 - 1", "\xdf\xff\xff\xff\xff", 5, false},
         {"a text of 2^32 - 1", "\xdb\xff\xff\xff\xff", 5, false},
@@ -193,8 +230,14 @@ Test(wire, claims_without_bytes_are_refused_before_the_library_sees_them)
         {"an array of 3 with 3", "\x93\x01\x02\x03", 4, true},
         {"an array of 3 with 2", "\x93\x01\x02", 3, false},
         {"16 bits", "\xdc\x00\x02\xcd\x12\x34\xcb\x40\x09\x21\xfb\x54\x44\x2d\x18", 15, true},
-        {"fixext 16", "\xd8\x01" "0123456789abcdef", 18, true},
-        {"fixext 16, cut", "\xd8\x01" "0123456789abcde", 17, false},
+        {"fixext 16",
+         "\xd8\x01"
+         "0123456789abcdef",
+         18, true},
+        {"fixext 16, cut",
+         "\xd8\x01"
+         "0123456789abcde",
+         17, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         cr_expect_eq(wire_counts_fit(cases[i].bytes, cases[i].n), cases[i].fits, "%s",

@@ -12,8 +12,7 @@ Test(wire_parts, come_back_in_order_with_their_sizes)
     struct buffer bytes;
     buffer_init(&bytes, 1000);
     cr_assert_eq(wire_parts_encode(parts, 4, &bytes, &err), ST_OK);
-    cr_assert_eq(wire_parts_decode(bytes.bytes, bytes.n_bytes, &back, &err), ST_OK, "%s",
-                 err.text);
+    cr_assert_eq(wire_parts_decode(bytes.bytes, bytes.n_bytes, &back, &err), ST_OK, "%s", err.text);
     cr_assert_eq(back.n, 4);
     for (size_t i = 0; i < 4; i++) {
         const struct wire_text part = wire_part(&back, i);
@@ -56,11 +55,11 @@ Test(wire_parts, every_truncation_and_every_tail_is_refused)
 Test(wire_parts, lying_counts_and_sizes_are_refused)
 {
     static const unsigned char many[12] = {0xff, 0xff, 0xff, 0xff};
-    static const unsigned char huge[13] = {1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff,
-                                           0xff, 0xff, 0xff, 0xff, 'x'};
+    static const unsigned char huge[13] = {1,    0,    0,    0,    0xff, 0xff, 0xff,
+                                           0xff, 0xff, 0xff, 0xff, 0xff, 'x'};
     /* two sizes whose sum wraps to the one byte that is there */
-    static const unsigned char wraps[21] = {2, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0,
-                                            0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 'x'};
+    static const unsigned char wraps[21] = {
+        2, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 'x'};
     struct wire_parts back;
     cr_expect_eq(wire_parts_decode(many, sizeof many, &back, &err), ST_PROTOCOL);
     error_clear(&err);

@@ -18,7 +18,7 @@ struct job {
     char *spec_json; /* owned */
     zmq_msg_t bulk;  /* owned; parts point into it */
     struct wire_parts parts;
-    uint64_t n_reported;  /* units whose fate the link thread has told; its alone */
+    uint64_t n_reported; /* units whose fate the link thread has told; its alone */
     atomic_bool is_revoked;
     _Atomic uint64_t running_unit;
 };

@@ -53,8 +53,8 @@ static int64_t now_ms(void)
     return clock_monotonic_ms(clock_system());
 }
 
-/* False if nobody is connected (ST_BUSY: ZMQ_IMMEDIATE) or the queue is full. Then it is lost, and
- * nothing is lost with it: results are in the store, and the next HELLO tells what is still held. */
+/* False if nobody is connected (ST_BUSY: ZMQ_IMMEDIATE) or the queue is full. Then it is lost,
+ * and nothing with it: results are in the store, and the next HELLO tells what is still held. */
 static bool say(struct link *link, const struct wire_message *message)
 {
     struct error err = {0};
@@ -141,8 +141,7 @@ static void assign(struct link *link)
     for (size_t i = 0; i < link->params->n_threads && link->n_waiting; i++) {
         if (link->running[i]) continue;
         struct job *job = link->waiting[0];
-        memmove(&link->waiting[0], &link->waiting[1],
-                --link->n_waiting * sizeof link->waiting[0]);
+        memmove(&link->waiting[0], &link->waiting[1], --link->n_waiting * sizeof link->waiting[0]);
         link->running[i] = job;
         atomic_store(&job->running_unit, job->low);
         (void)zmq_send(link->job_sockets[i], &job, sizeof job, 0);
@@ -203,8 +202,8 @@ static status_t job_from(struct link *link, struct transport_message *in, struct
                           ? ST_OK
                           : error_set(err, ST_PROTOCOL, "task id too long");
     if (status == ST_OK)
-        status = wire_parts_decode(zmq_msg_data(&job->bulk), zmq_msg_size(&job->bulk),
-                                   &job->parts, err);
+        status =
+            wire_parts_decode(zmq_msg_data(&job->bulk), zmq_msg_size(&job->bulk), &job->parts, err);
     const char *spec = find_spec(link, job->task);
     if (status == ST_OK && !spec) status = error_set(err, ST_PROTOCOL, "lease without a SPEC");
     if (status == ST_OK && (job->low >= job->high || job->high - job->low > LEASE_MAX_UNITS))
@@ -293,8 +292,7 @@ static void carry(struct link *link, const struct report *report)
 static void carry_reports(struct link *link)
 {
     struct report *report;
-    while (zmq_recv(link->reports, &report, sizeof report, ZMQ_DONTWAIT) ==
-           (int)sizeof report) {
+    while (zmq_recv(link->reports, &report, sizeof report, ZMQ_DONTWAIT) == (int)sizeof report) {
         carry(link, report);
         free(report);
     }
@@ -325,8 +323,7 @@ static status_t start_threads(struct link *link, const char *store_url, struct e
     return status;
 }
 
-static status_t handle_welcome(struct link *link, const struct wire_message *in,
-                               struct error *err)
+static status_t handle_welcome(struct link *link, const struct wire_message *in, struct error *err)
 {
     static char store_url[1024]; /* outlives the threads; set once */
     link->is_welcome = true;
@@ -399,8 +396,8 @@ static status_t receive_all(struct link *link, struct error *err)
 static status_t set_options(void *dealer, struct error *err)
 {
     static const int options[][2] = {
-        {ZMQ_LINGER, 500},          {ZMQ_RECONNECT_IVL, 50},  {ZMQ_RECONNECT_IVL_MAX, 1000},
-        {ZMQ_IMMEDIATE, 1},         {ZMQ_HEARTBEAT_IVL, 1000}, {ZMQ_HEARTBEAT_TIMEOUT, 3000},
+        {ZMQ_LINGER, 500},  {ZMQ_RECONNECT_IVL, 50},   {ZMQ_RECONNECT_IVL_MAX, 1000},
+        {ZMQ_IMMEDIATE, 1}, {ZMQ_HEARTBEAT_IVL, 1000}, {ZMQ_HEARTBEAT_TIMEOUT, 3000},
     };
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
         if (zmq_setsockopt(dealer, options[i][0], &options[i][1], sizeof options[i][1]) != 0)
@@ -480,8 +477,7 @@ status_t link_run(const struct link_params *params, struct error *err)
     struct link link = {.params = params, .beat_ms = DEFAULT_BEAT_MS};
     transport_message_init(&link.incoming);
     if (params->n_threads < 1 || params->n_threads > THREADS_MAX)
-        return error_set(err, ST_BAD_INPUT, "%zu threads: 1 to %d", params->n_threads,
-                         THREADS_MAX);
+        return error_set(err, ST_BAD_INPUT, "%zu threads: 1 to %d", params->n_threads, THREADS_MAX);
     status_t status = open_sockets(&link, err);
     if (status == ST_OK) say_hello(&link);
     while (status == ST_OK && !should_leave(&link)) status = step(&link, err);

@@ -20,12 +20,10 @@ extern const char embed_common_settle_lua[];
 
 status_t result_batch_init(struct result_batch *batch, const char *store_url, struct error *err)
 {
-    *batch = (struct result_batch){
-        .script = {.name = "settle", .source = embed_common_settle_lua}};
+    *batch = (struct result_batch){.script = {.name = "settle", .source = embed_common_settle_lua}};
     buffer_init(&batch->bytes, RESULTS_MAX_BYTES);
     status_t status = store_open(&batch->store, store_url, STORE_TIMEOUT_MS, err);
-    if (status == ST_OK)
-        status = store_register_script(batch->store, &batch->script, err);
+    if (status == ST_OK) status = store_register_script(batch->store, &batch->script, err);
     if (status != ST_OK) result_batch_fini(batch);
     return status;
 }
@@ -83,8 +81,8 @@ static void build_arguments(const struct result_batch *batch,
     static const char *const parts[N_KEYS] = {"done", "open", "revoked"};
     args->n = 0;
     for (size_t i = 0; i < N_KEYS; i++) {
-        const int n = snprintf(args->keys[i], sizeof args->keys[i], "interp:{%s}:%s",
-                               target->task, parts[i]);
+        const int n =
+            snprintf(args->keys[i], sizeof args->keys[i], "interp:{%s}:%s", target->task, parts[i]);
         push(args, args->keys[i], (size_t)n);
     }
     push_number(args, args->lease, target->lease);
@@ -101,8 +99,8 @@ static status_t store_once(struct result_batch *batch, const struct arguments *a
                            uint64_t *n_stored, uint64_t *n_duplicate, struct error *err)
 {
     redisReply *reply;
-    const status_t status = store_run_script(batch->store, &reply, &batch->script,
-                                             N_KEYS, args->n, args->list, args->lengths, err);
+    const status_t status = store_run_script(batch->store, &reply, &batch->script, N_KEYS, args->n,
+                                             args->list, args->lengths, err);
     if (status != ST_OK) return status;
     if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2) {
         *n_stored = (uint64_t)reply->element[0]->integer;
@@ -125,7 +123,7 @@ static void forget_all(struct result_batch *batch)
 }
 
 status_t result_batch_flush(struct result_batch *batch, const struct result_batch_target *target,
-                          uint64_t *n_stored, uint64_t *n_duplicate, struct error *err)
+                            uint64_t *n_stored, uint64_t *n_duplicate, struct error *err)
 {
     struct arguments *args = malloc(sizeof *args);
     if (!args) {

@@ -30,7 +30,7 @@ struct result_batch {
 };
 
 MUST_CHECK status_t result_batch_init(struct result_batch *batch, const char *store_url,
-                                    struct error *err);
+                                      struct error *err);
 void result_batch_fini(struct result_batch *batch);
 
 /* The buffer to append the next unit's result to; result_batch_add() then counts it. */
@@ -41,14 +41,13 @@ bool result_batch_is_due(const struct result_batch *batch, int64_t now_ms);
 struct result_batch_target {
     const char *task;
     uint64_t lease, epoch;
-    const atomic_bool *stop;  /* give up waiting for Redis when set */
-    _Atomic uint64_t *ticks;  /* moved while waiting for Redis */
+    const atomic_bool *stop; /* give up waiting for Redis when set */
+    _Atomic uint64_t *ticks; /* moved while waiting for Redis */
 };
 /* Write what waits; empty afterwards whatever happens. Errors: ST_CONFLICT when the lease is
  * fenced off (revoked, task closed), ST_UNREACHABLE when stopped while Redis is away. */
 MUST_CHECK status_t result_batch_flush(struct result_batch *batch,
-                                     const struct result_batch_target *target,
-                                     uint64_t *n_stored, uint64_t *n_duplicate,
-                                     struct error *err);
+                                       const struct result_batch_target *target, uint64_t *n_stored,
+                                       uint64_t *n_duplicate, struct error *err);
 
 #endif

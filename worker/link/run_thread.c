@@ -107,8 +107,7 @@ static void to_ranges(const uint64_t *units, size_t n_units, struct wire_ranges 
 static void fail_unit(struct run_thread *self, struct job *job, uint64_t unit,
                       const struct error *err)
 {
-    const struct report report = {
-        .kind = REPORT_FAILED, .job = job, .unit = unit, .error = *err};
+    const struct report report = {.kind = REPORT_FAILED, .job = job, .unit = unit, .error = *err};
     send_report(self, &report);
 }
 
@@ -118,12 +117,12 @@ static status_t flush(struct run_thread *self, struct job *job, struct error *er
     struct report report = {.kind = REPORT_SETTLED, .job = job};
     to_ranges(self->batch.units, self->batch.n_units, &report.ranges);
     const struct result_batch_target target = {.task = job->task,
-                                             .lease = job->lease,
-                                             .epoch = job->epoch,
-                                             .stop = self->params.stop,
-                                             .ticks = self->params.environment.ticks};
-    const status_t status = result_batch_flush(&self->batch, &target, &report.n_stored,
-                                             &report.n_duplicate, err);
+                                               .lease = job->lease,
+                                               .epoch = job->epoch,
+                                               .stop = self->params.stop,
+                                               .ticks = self->params.environment.ticks};
+    const status_t status =
+        result_batch_flush(&self->batch, &target, &report.n_stored, &report.n_duplicate, err);
     const int64_t now = now_ns();
     report.seconds = (double)(now - self->unsettled_since_ns) * 1e-9;
     self->unsettled_since_ns = now;
@@ -149,8 +148,7 @@ static void run_unit(struct run_thread *self, struct job *job, uint64_t unit)
     const size_t part = (size_t)(unit - job->low) + 1;
     const struct wire_text payload = part < job->parts.n ? wire_part(&job->parts, part) : none;
     const struct wire_text shared = job->parts.n ? wire_part(&job->parts, 0) : none;
-    const status_t status =
-        self->handler->run(self->task, unit, payload, shared, room, &err);
+    const status_t status = self->handler->run(self->task, unit, payload, shared, room, &err);
     atomic_fetch_add(self->params.environment.ticks, 1);
     if (status == ST_OK) {
         result_batch_add(&self->batch, unit, now_ns() / 1000000);

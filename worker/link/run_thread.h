@@ -13,8 +13,8 @@
 struct run_thread;
 
 struct run_thread_params {
-    void *zmq_context;        /* borrowed */
-    const char *jobs_address; /* inproc: struct job *, link -> this thread */
+    void *zmq_context;           /* borrowed */
+    const char *jobs_address;    /* inproc: struct job *, link -> this thread */
     const char *reports_address; /* inproc: struct report *, this thread -> link */
     const char *store_url;
     size_t thread_index;

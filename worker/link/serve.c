@@ -57,8 +57,7 @@ static status_t apply_option(int option, const char *value, struct serve_options
     case 'c': out->endpoint = value; return ST_OK;
     case 'n':
         if ((size_t)snprintf(out->name, sizeof out->name, "%s", value) >= sizeof out->name)
-            return error_set(err, ST_BAD_INPUT, "--name: at most %zu bytes",
-                             sizeof out->name - 1);
+            return error_set(err, ST_BAD_INPUT, "--name: at most %zu bytes", sizeof out->name - 1);
         return ST_OK;
     case 't': return parse_threads(value, &out->n_threads, err);
     case 'l':
@@ -70,8 +69,7 @@ static status_t apply_option(int option, const char *value, struct serve_options
     }
 }
 
-static status_t parse_options(int argc, char **argv, struct serve_options *out,
-                              struct error *err)
+static status_t parse_options(int argc, char **argv, struct serve_options *out, struct error *err)
 {
     static const struct option options[] = {{"connect", required_argument, NULL, 'c'},
                                             {"name", required_argument, NULL, 'n'},

@@ -99,8 +99,7 @@ static status_t add_content(struct hash_stream *stream, int fd, off_t size, stru
         number[i] = (unsigned char)((uint64_t)size >> (8 * i));
     const bool is_whole = size <= whole_file_bytes;
     status_t status = hash_stream_add(stream, number, sizeof number, err);
-    if (status == ST_OK)
-        status = add_range(stream, fd, 0, is_whole ? size : end_bytes, chunk, err);
+    if (status == ST_OK) status = add_range(stream, fd, 0, is_whole ? size : end_bytes, chunk, err);
     if (status == ST_OK && !is_whole)
         status = add_range(stream, fd, size - end_bytes, size, chunk, err);
     free(chunk);

@@ -38,8 +38,10 @@ status_t capture_accumulator_create(struct capture_accumulator **out,
     if (!accumulator->slot_start || !accumulator->firing)
         status = error_set(err, ST_NO_MEMORY, "capture of %u slots", identity->n_slots);
     if (status == ST_OK) status = evidence_record_create(&accumulator->record, err);
-    if (status == ST_OK) *out = accumulator;
-    else capture_accumulator_destroy(&accumulator);
+    if (status == ST_OK)
+        *out = accumulator;
+    else
+        capture_accumulator_destroy(&accumulator);
     return status;
 }
 
@@ -113,22 +115,21 @@ static status_t check_begin(const struct capture_accumulator *accumulator,
     if (unit->split != accumulator->identity.split)
         return error_set(err, ST_BAD_INPUT, "capture unit %llu is of another split",
                          (unsigned long long)unit->unit_number);
-    if (thresholds && !evidence_identity_equal(&accumulator->identity,
-                                               evidence_thresholds_identity(thresholds)))
+    if (thresholds &&
+        !evidence_identity_equal(&accumulator->identity, evidence_thresholds_identity(thresholds)))
         return error_set(err, ST_CONFLICT, "thresholds of another target, split or limits");
     return capture_unit_check(unit, err);
 }
 
 status_t capture_accumulator_begin(struct capture_accumulator *accumulator,
                                    const struct capture_unit *unit,
-                                   const struct evidence_thresholds *thresholds,
-                                   struct error *err)
+                                   const struct evidence_thresholds *thresholds, struct error *err)
 {
     accumulator->unit = NULL;
     status_t status = check_begin(accumulator, unit, thresholds, err);
     if (status == ST_OK)
-        status = capture_windows_cut(&accumulator->windows, unit, &accumulator->identity.limits,
-                                     err);
+        status =
+            capture_windows_cut(&accumulator->windows, unit, &accumulator->identity.limits, err);
     if (status == ST_OK) status = reserve_windows(accumulator, err);
     if (status == ST_OK)
         status = reserve_tokens(accumulator, (size_t)unit->n_rows * unit->row_tokens, err);
@@ -152,8 +153,7 @@ static status_t reserve_activations(struct capture_accumulator *accumulator, siz
     if (slot) accumulator->slot = slot;
     float *value = realloc(accumulator->value, capacity * sizeof *value);
     if (value) accumulator->value = value;
-    struct capture_activation *grouped =
-        realloc(accumulator->grouped, capacity * sizeof *grouped);
+    struct capture_activation *grouped = realloc(accumulator->grouped, capacity * sizeof *grouped);
     if (grouped) accumulator->grouped = grouped;
     if (!slot || !value || !grouped)
         return error_set(err, ST_NO_MEMORY, "capture unit with %zu activations", n);
@@ -242,8 +242,10 @@ status_t capture_accumulator_finish(struct capture_accumulator *accumulator, str
     status_t status = capture_group_by_slot(accumulator, err);
     if (status == ST_OK) status = evidence_message_begin(&message, out, &patch_at, err);
     if (status == ST_OK) status = write_records(accumulator, out, &n_records, err);
-    if (status == ST_OK) evidence_message_end(out, patch_at, n_records);
-    else out->n_bytes = n_before;
+    if (status == ST_OK)
+        evidence_message_end(out, patch_at, n_records);
+    else
+        out->n_bytes = n_before;
     accumulator->unit = NULL;
     return status;
 }

@@ -34,10 +34,10 @@ struct capture_accumulator {
     struct capture_token_index tokens; /* built where something is frozen */
 
     size_t n_added_tokens;
-    size_t *token_start;  /* [token_capacity + 1], in slot[] and value[] */
+    size_t *token_start; /* [token_capacity + 1], in slot[] and value[] */
     size_t token_capacity;
-    uint32_t *slot;       /* [activation_capacity], by token */
-    float *value;         /* [activation_capacity] */
+    uint32_t *slot; /* [activation_capacity], by token */
+    float *value;   /* [activation_capacity] */
     size_t activation_capacity;
     struct capture_activation *grouped; /* [activation_capacity], by slot, window, position */
     size_t *slot_start;                 /* [identity.n_slots + 2] */

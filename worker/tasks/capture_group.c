@@ -35,10 +35,8 @@ status_t capture_group_by_slot(struct capture_accumulator *accumulator, struct e
                          (unsigned long long)accumulator->unit->unit_number, n_tokens,
                          accumulator->n_added_tokens);
     memset(start, 0, (n_slots + 2) * sizeof *start);
-    for (uint32_t i = 0; i < accumulator->windows.n; i++)
-        count_window(accumulator, i, start + 2);
+    for (uint32_t i = 0; i < accumulator->windows.n; i++) count_window(accumulator, i, start + 2);
     for (size_t slot = 2; slot < n_slots + 2; slot++) start[slot] += start[slot - 1];
-    for (uint32_t i = 0; i < accumulator->windows.n; i++)
-        place_window(accumulator, i, start + 1);
+    for (uint32_t i = 0; i < accumulator->windows.n; i++) place_window(accumulator, i, start + 1);
     return ST_OK;
 }

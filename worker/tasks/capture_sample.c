@@ -29,9 +29,12 @@ static uint64_t select_kth(uint64_t *key, size_t n, size_t k)
             if (right == 0) break;
             right--;
         }
-        if (k <= right) high = right;
-        else if (k >= left) low = left;
-        else break;
+        if (k <= right)
+            high = right;
+        else if (k >= left)
+            low = left;
+        else
+            break;
     }
     return key[k];
 }

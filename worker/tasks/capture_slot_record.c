@@ -77,8 +77,8 @@ static void count_values(struct capture_accumulator *accumulator, uint32_t slot,
         if (value > record->max_value) record->max_value = value;
         if (!(value > threshold)) continue;
         const struct capture_window *window = &accumulator->windows.item[activation->window];
-        const uint32_t token = accumulator->unit->tokens[window->first_token +
-                                                         activation->position];
+        const uint32_t token =
+            accumulator->unit->tokens[window->first_token + activation->position];
         record->n_firing_tokens++;
         count_hard_token(accumulator, slot, token, record);
     }
@@ -132,7 +132,8 @@ static void list_documents(struct capture_accumulator *accumulator, uint32_t slo
     size_t n = 0;
     uint32_t last = CAPTURE_NO_PLACE;
     for (size_t i = 0; i < n_runs; i++) {
-        const uint32_t place = accumulator->windows.item[accumulator->runs[i].window].document_place;
+        const uint32_t place =
+            accumulator->windows.item[accumulator->runs[i].window].document_place;
         if (!accumulator->runs[i].is_firing || place == last) continue;
         last = place;
         const struct evidence_keyed item = {accumulator->windows.document_number[place],
@@ -140,7 +141,8 @@ static void list_documents(struct capture_accumulator *accumulator, uint32_t slo
         if (item.key <= limit)
             (void)evidence_insert_smallest(list, &n, accumulator->identity.limits.doc_k, &item);
     }
-    if (n == 0 && last != CAPTURE_NO_PLACE) record->document[n++] = last;
+    if (n == 0 && last != CAPTURE_NO_PLACE)
+        record->document[n++] = last;
     else
         for (size_t i = 0; i < n; i++) record->document[i] = list[i].source;
     record->n_documents = (uint32_t)n;
@@ -226,8 +228,8 @@ static void sample_silent(struct capture_accumulator *accumulator, uint32_t slot
     const uint64_t guess = guess_limit(k, accumulator->windows.n);
     scan_silent(accumulator, slot_number, guess < limit ? guess : limit);
     if (accumulator->hits.n < k && guess < limit) scan_silent(accumulator, slot_number, limit);
-    accumulator->record->n_silent = (uint32_t)capture_hits_smallest(
-        &accumulator->hits, k, accumulator->record->silent);
+    accumulator->record->n_silent =
+        (uint32_t)capture_hits_smallest(&accumulator->hits, k, accumulator->record->silent);
 }
 
 /* Windows without firing that hold the token, each once. */
@@ -273,14 +275,13 @@ static void sample_near_misses(struct capture_accumulator *accumulator, uint32_t
     qsort(record->near_miss, record->n_near_miss, sizeof *record->near_miss, compare_u32);
 }
 
-static status_t record_firing(struct capture_accumulator *accumulator, uint32_t slot,
-                              size_t n_runs, struct error *err)
+static status_t record_firing(struct capture_accumulator *accumulator, uint32_t slot, size_t n_runs,
+                              struct error *err)
 {
     struct tally tally = {.low = EVIDENCE_VALUE_BINS};
     count_values(accumulator, slot, &tally);
     count_windows(accumulator, n_runs, &tally);
-    if (accumulator->identity.limits.counts_positions)
-        count_positions(accumulator, slot, &tally);
+    if (accumulator->identity.limits.counts_positions) count_positions(accumulator, slot, &tally);
     list_documents(accumulator, slot, n_runs);
     const size_t n_activations = select_runs(accumulator, slot, n_runs);
     const status_t status = evidence_record_reserve(accumulator->record, n_activations, err);
@@ -297,7 +298,6 @@ status_t capture_slot_record(struct capture_accumulator *accumulator, uint32_t s
     if (n_runs > 0) status = record_firing(accumulator, slot, n_runs, err);
     sample_silent(accumulator, slot);
     if (accumulator->frozen) sample_near_misses(accumulator, slot);
-    for (size_t i = 0; i < n_runs; i++)
-        accumulator->is_firing[accumulator->runs[i].window] = false;
+    for (size_t i = 0; i < n_runs; i++) accumulator->is_firing[accumulator->runs[i].window] = false;
     return status;
 }

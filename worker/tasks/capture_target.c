@@ -19,7 +19,7 @@ struct capture_target {
     uint32_t n_features; /* of the dictionary, or units of the hook point */
     uint32_t *features;  /* [n_chosen], ascending */
     size_t n_chosen;
-    uint32_t *slot_of;   /* [n_features]; UINT32_MAX: not chosen */
+    uint32_t *slot_of;             /* [n_features]; UINT32_MAX: not chosen */
     struct dictionary *dictionary; /* counted in the cache */
     struct encoder *encoder;
     struct sparse_rows rows; /* dense kinds: owned, grown */
@@ -61,15 +61,15 @@ static status_t check_dictionary(const struct capture_target *self, const char *
     return ST_OK;
 }
 
-static status_t open_dictionary(struct capture_target *self, const json_t *spec,
-                                const char *hook, struct error *err)
+static status_t open_dictionary(struct capture_target *self, const json_t *spec, const char *hook,
+                                struct error *err)
 {
     const char *directory;
     const char *planned = json_string_value(json_object_get(spec, "fingerprint"));
     status_t status = spec_text(spec, "dictionary", &directory, err);
     if (status == ST_OK)
-        status = model_cache_check_fingerprint(self->models, directory, planned ? planned : "",
-                                               err);
+        status =
+            model_cache_check_fingerprint(self->models, directory, planned ? planned : "", err);
     if (status == ST_OK)
         status = model_cache_dictionary(self->models, directory, &self->dictionary, err);
     if (status == ST_OK) status = check_dictionary(self, hook, err);
@@ -95,14 +95,13 @@ static status_t open_hook(struct capture_target *self, const json_t *spec, struc
 }
 
 /* "features" as the coordinator spells it out; absent (describe): all. */
-static status_t choose_features(struct capture_target *self, const json_t *spec,
-                                struct error *err)
+static status_t choose_features(struct capture_target *self, const json_t *spec, struct error *err)
 {
     const char *text = json_string_value(json_object_get(spec, "features"));
     const bool is_list = text && json_object_get(spec, "n_slots");
     if (is_list) {
-        const status_t status = number_ranges_read(text, self->n_features, &self->features,
-                                                   &self->n_chosen, err);
+        const status_t status =
+            number_ranges_read(text, self->n_features, &self->features, &self->n_chosen, err);
         if (status != ST_OK) return status;
     }
     self->slot_of = malloc(((size_t)self->n_features + 1) * sizeof *self->slot_of);
@@ -221,14 +220,13 @@ static status_t gather_units(struct capture_target *self, const float *values, s
     return ST_OK;
 }
 
-static status_t read_heads(struct capture_target *self, struct forward *forward,
-                           const float *acts, size_t n_tokens, struct error *err)
+static status_t read_heads(struct capture_target *self, struct forward *forward, const float *acts,
+                           size_t n_tokens, struct error *err)
 {
     float *norms = realloc(self->norms, n_tokens * self->n_features * sizeof *norms);
     if (!norms) return error_set(err, ST_NO_MEMORY, "head norms");
     self->norms = norms;
-    status_t status =
-        forward_head_norms(forward, self->hook.layer, acts, n_tokens, norms, err);
+    status_t status = forward_head_norms(forward, self->hook.layer, acts, n_tokens, norms, err);
     return status == ST_OK ? gather_units(self, norms, n_tokens, self->n_features, err) : status;
 }
 
@@ -250,9 +248,8 @@ status_t capture_target_read(struct capture_target *self, struct forward *forwar
     }
     status_t status = grow_rows(self, n_tokens, n_tokens * self->n_features, err);
     if (status == ST_OK)
-        status = self->kind == TARGET_HEADS
-                     ? read_heads(self, forward, acts, n_tokens, err)
-                     : gather_units(self, acts, n_tokens, self->width, err);
+        status = self->kind == TARGET_HEADS ? read_heads(self, forward, acts, n_tokens, err)
+                                            : gather_units(self, acts, n_tokens, self->width, err);
     if (status == ST_OK) *out = self->rows;
     return status;
 }

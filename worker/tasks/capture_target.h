@@ -18,8 +18,8 @@
 
 struct capture_target;
 
-/* Read "hook", "units", "dictionary" and (not for describe) "features", "fingerprint" of `spec`. `model` is
- * borrowed. Errors: what in spec, model or dictionary is wrong or does not fit together. */
+/* Read "hook", "units", "dictionary" and (not for describe) "features", "fingerprint" of `spec`.
+ * `model` is borrowed. Errors: what in spec, model or dictionary is wrong or does not fit. */
 MUST_CHECK status_t capture_target_open(struct capture_target **out, struct model_cache *models,
                                         const struct model *model, const json_t *spec,
                                         struct error *err);
@@ -32,7 +32,7 @@ uint32_t capture_target_n_slots(const struct capture_target *target);
 /* acts: host [n_tokens, width of the hook] out of `forward`'s last run. *out is borrowed until
  * the next call; slots ascend within a token. Errors: ST_BAD_INPUT (not finite), ST_NO_MEMORY. */
 MUST_CHECK status_t capture_target_read(struct capture_target *target, struct forward *forward,
-                                        const float *acts, size_t n_tokens,
-                                        struct sparse_rows *out, struct error *err);
+                                        const float *acts, size_t n_tokens, struct sparse_rows *out,
+                                        struct error *err);
 
 #endif

@@ -70,8 +70,7 @@ static void capture_close(void *context)
 
 /* --- open ---------------------------------------------------------------------------------- */
 
-static status_t read_limit(const json_t *object, const char *key, uint32_t *out,
-                           struct error *err)
+static status_t read_limit(const json_t *object, const char *key, uint32_t *out, struct error *err)
 {
     uint64_t value;
     const status_t status = spec_count(object, key, 0, UINT32_MAX, &value, err);
@@ -103,8 +102,8 @@ static status_t read_all_limits(struct capture_task *task, const json_t *spec, s
     const json_t *limits;
     status_t status = spec_array(spec, "limits", &limits, err);
     if (status == ST_OK && json_array_size(limits) != EVIDENCE_N_SPLITS)
-        status = error_set(err, ST_PROTOCOL, "task spec: limits of %zu splits",
-                           json_array_size(limits));
+        status =
+            error_set(err, ST_PROTOCOL, "task spec: limits of %zu splits", json_array_size(limits));
     for (size_t i = 0; i < EVIDENCE_N_SPLITS && status == ST_OK; i++)
         status = read_limits(json_array_get(limits, i), &task->limits[i], err);
     return status;
@@ -115,14 +114,13 @@ static status_t open_target(struct capture_task *task, const json_t *spec, size_
 {
     struct target_run *run = &task->targets[index];
     uint64_t n_slots;
-    status_t status =
-        capture_target_open(&run->target, task->models, task->model, spec, err);
+    status_t status = capture_target_open(&run->target, task->models, task->model, spec, err);
     if (status == ST_OK) status = spec_key64(spec, "key", &run->key, err);
     if (status == ST_OK) status = spec_count(spec, "n_slots", 1, EVIDENCE_MAX_SLOTS, &n_slots, err);
     if (status == ST_OK && n_slots != capture_target_n_slots(run->target))
-        status = error_set(err, ST_CONFLICT, "the coordinator counts %llu slots, this worker %u",
-                           (unsigned long long)n_slots,
-                           (unsigned)capture_target_n_slots(run->target));
+        status =
+            error_set(err, ST_CONFLICT, "the coordinator counts %llu slots, this worker %u",
+                      (unsigned long long)n_slots, (unsigned)capture_target_n_slots(run->target));
     if (status == ST_OK) task->hooks[index] = capture_target_hook(run->target);
     return status;
 }
@@ -146,9 +144,9 @@ static status_t check_fingerprint(const struct task_environment *environment, co
 {
     const char *planned;
     const status_t status = spec_text(spec, "fingerprint", &planned, err);
-    return status == ST_OK ? model_cache_check_fingerprint(environment->models, directory, planned,
-                                                           err)
-                           : status;
+    return status == ST_OK
+               ? model_cache_check_fingerprint(environment->models, directory, planned, err)
+               : status;
 }
 
 static status_t open_model(struct capture_task *task, const struct task_environment *environment,
@@ -226,8 +224,8 @@ static status_t take_thresholds(struct target_run *run, size_t split, struct wir
     status_t status =
         evidence_decompress(bytes.bytes, bytes.n_bytes, SHARED_MAX_BYTES, &plain, err);
     if (status == ST_OK)
-        status = evidence_thresholds_decode(plain.bytes, plain.n_bytes, &run->thresholds[split],
-                                            err);
+        status =
+            evidence_thresholds_decode(plain.bytes, plain.n_bytes, &run->thresholds[split], err);
     buffer_fini(&plain);
     if (status == ST_OK) run->thresholds_hash[split] = hash;
     return status;
@@ -244,8 +242,8 @@ static status_t take_shared(struct capture_task *task, struct wire_text shared, 
         const size_t first = i * PARTS_PER_TARGET;
         status = take_frozen(&task->targets[i], wire_part(&parts, first), err);
         if (status == ST_OK)
-            status = take_thresholds(&task->targets[i], split,
-                                     wire_part(&parts, first + 1 + split), err);
+            status = take_thresholds(&task->targets[i], split, wire_part(&parts, first + 1 + split),
+                                     err);
     }
     return status;
 }
@@ -268,8 +266,7 @@ static status_t open_accumulator(struct capture_task *task, struct target_run *r
 }
 
 static status_t capture_one(struct capture_task *task, size_t index,
-                            const struct capture_unit *unit, struct buffer *out,
-                            struct error *err)
+                            const struct capture_unit *unit, struct buffer *out, struct error *err)
 {
     struct target_run *run = &task->targets[index];
     const size_t n_tokens = (size_t)unit->n_rows * unit->row_tokens;
@@ -279,8 +276,8 @@ static status_t capture_one(struct capture_task *task, size_t index,
     struct capture_accumulator *accumulator = run->accumulators[unit->split];
     status = capture_accumulator_begin(accumulator, unit, run->thresholds[unit->split], err);
     if (status == ST_OK)
-        status = capture_target_read(run->target, task->forward, task->acts[index], n_tokens,
-                                     &rows, err);
+        status = capture_target_read(run->target, task->forward, task->acts[index], n_tokens, &rows,
+                                     err);
     if (status == ST_OK) status = capture_accumulator_add(accumulator, &rows, err);
     if (status == ST_OK) status = capture_accumulator_finish(accumulator, out, err);
     return status;
@@ -305,8 +302,7 @@ static status_t run_forward(struct capture_task *task, const struct capture_unit
                          (unsigned)unit->n_rows, (unsigned)unit->row_tokens,
                          (unsigned long long)task->n_rows, (unsigned long long)task->n_ctx);
     measure_rows(task, unit);
-    const struct forward_input input = {.tokens = unit->tokens,
-                                        .row_lengths = task->row_lengths};
+    const struct forward_input input = {.tokens = unit->tokens, .row_lengths = task->row_lengths};
     return forward_run(task->forward, &input, task->hooks, task->n_targets, task->acts, err);
 }
 

@@ -66,8 +66,10 @@ const struct capture_token *capture_token_index_find(const struct capture_token_
     uint32_t low = 0, high = index->n;
     while (low < high) {
         const uint32_t middle = low + (high - low) / 2;
-        if (index->item[middle].token < token) low = middle + 1;
-        else high = middle;
+        if (index->item[middle].token < token)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low < index->n && index->item[low].token == token ? &index->item[low] : NULL;
 }

@@ -35,8 +35,7 @@ static status_t reserve(struct capture_windows *windows, uint32_t n_windows, uin
         free(table->document);
         windows->document_number = malloc(n_documents * sizeof *windows->document_number);
         table->document = malloc(n_documents * sizeof *table->document);
-        windows->document_capacity =
-            windows->document_number && table->document ? n_documents : 0;
+        windows->document_capacity = windows->document_number && table->document ? n_documents : 0;
     }
     if (windows->capacity < n_windows || windows->document_capacity < n_documents)
         return error_set(err, ST_NO_MEMORY, "capture unit of %u windows", n_windows);
@@ -76,8 +75,7 @@ static void fill_table(struct capture_windows *windows, uint32_t min_window_toke
         struct capture_window *item = &windows->item[i];
         const uint32_t document_index = item->window.document_index;
         const uint64_t document_key = item->number;
-        if (table->n_documents == 0 ||
-            table->document[table->n_documents - 1] != document_index) {
+        if (table->n_documents == 0 || table->document[table->n_documents - 1] != document_index) {
             windows->document_number[table->n_documents] = evidence_document_number(document_key);
             table->document[table->n_documents++] = document_index;
             windows->documents_check += evidence_document_check(document_key, document_index);

@@ -23,7 +23,7 @@ struct capture_window {
 struct capture_windows {
     struct capture_window *item; /* [n] */
     uint32_t n, capacity;
-    uint64_t *document_number;   /* [table.n_documents], evidence_document_number() */
+    uint64_t *document_number; /* [table.n_documents], evidence_document_number() */
     uint32_t document_capacity;
     uint64_t documents_check;
     uint32_t n_tokens;                    /* in segments */
@@ -34,8 +34,7 @@ struct capture_windows {
 /* Cut a checked unit, reusing the memory of the last one. Errors: ST_NO_MEMORY. */
 MUST_CHECK status_t capture_windows_cut(struct capture_windows *windows,
                                         const struct capture_unit *unit,
-                                        const struct evidence_limits *limits,
-                                        struct error *err);
+                                        const struct evidence_limits *limits, struct error *err);
 void capture_windows_fini(struct capture_windows *windows);
 
 #endif

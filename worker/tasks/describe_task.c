@@ -49,8 +49,8 @@ static status_t read_targets(struct describe_task *task, const json_t *spec, str
                          DESCRIBE_MAX_TARGETS);
     for (size_t i = 0; i < task->n_targets; i++) {
         struct capture_target *target;
-        status = capture_target_open(&target, task->models, task->model,
-                                     json_array_get(targets, i), err);
+        status = capture_target_open(&target, task->models, task->model, json_array_get(targets, i),
+                                     err);
         if (status != ST_OK) return error_wrap(err, "targets[%zu]", i);
         task->targets[i] = capture_target_describe(target);
         capture_target_close(&target);
@@ -95,8 +95,8 @@ static status_t add_texts(const struct tokenizer *tokenizer, struct description 
     const size_t n = tokenizer_vocab_size(tokenizer);
     size_t *ends = malloc((n + 1) * sizeof *ends);
     description->texts = malloc((n + 1) * sizeof *description->texts);
-    status_t status = ends && description->texts ? ST_OK
-                                                 : error_set(err, ST_NO_MEMORY, "vocabulary");
+    status_t status =
+        ends && description->texts ? ST_OK : error_set(err, ST_NO_MEMORY, "vocabulary");
     for (size_t id = 0; id < n && status == ST_OK; id++) {
         struct error ignored = {0}; /* a gap in the ids has no text */
         (void)!tokenizer_token_text(tokenizer, (uint32_t)id, &description->bytes, &ignored);

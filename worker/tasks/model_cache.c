@@ -7,7 +7,7 @@
 enum { CACHE_SLOTS = 8, FINGERPRINTS_KEPT = 32 };
 
 struct entry {
-    struct model *model;           /* one of the two */
+    struct model *model; /* one of the two */
     struct dictionary *dictionary;
     uint64_t stamp; /* of its files when it was opened */
     size_t n_users;
@@ -118,16 +118,15 @@ static uint64_t read_stamp(const char *directory)
 }
 
 /* Each opening function below runs with the lock held. */
-static status_t open_model(struct model_cache *cache, const char *directory,
-                           enum compute compute, struct model **out, struct error *err)
+static status_t open_model(struct model_cache *cache, const char *directory, enum compute compute,
+                           struct model **out, struct error *err)
 {
     const uint64_t stamp = read_stamp(directory);
     struct entry *entry = find_model(cache, directory, compute, stamp);
     if (!entry) {
         entry = find_room(cache);
         if (!entry) return error_set(err, ST_BUSY, "%d models are in use", CACHE_SLOTS);
-        const status_t status =
-            model_open(&entry->model, directory, cache->backend, compute, err);
+        const status_t status = model_open(&entry->model, directory, cache->backend, compute, err);
         if (status != ST_OK) return status;
         entry->stamp = stamp;
     }
@@ -144,8 +143,7 @@ static status_t open_dictionary(struct model_cache *cache, const char *directory
     if (!entry) {
         entry = find_room(cache);
         if (!entry) return error_set(err, ST_BUSY, "%d dictionaries are in use", CACHE_SLOTS);
-        const struct dictionary_params params = {.directory = directory,
-                                                 .backend = cache->backend};
+        const struct dictionary_params params = {.directory = directory, .backend = cache->backend};
         const status_t status = dictionary_open(&entry->dictionary, &params, err);
         if (status != ST_OK) return status;
         entry->stamp = stamp;
@@ -155,8 +153,8 @@ static status_t open_dictionary(struct model_cache *cache, const char *directory
     return ST_OK;
 }
 
-status_t model_cache_model(struct model_cache *cache, const char *directory,
-                           enum compute compute, struct model **out, struct error *err)
+status_t model_cache_model(struct model_cache *cache, const char *directory, enum compute compute,
+                           struct model **out, struct error *err)
 {
     (void)pthread_mutex_lock(&cache->lock);
     const status_t status = open_model(cache, directory, compute, out, err);
@@ -215,8 +213,8 @@ static void keep_fingerprint(struct model_cache *cache, const char *directory, u
     memcpy(known->hex, hex, HASH_HEX_SIZE);
 }
 
-static status_t look_up(struct model_cache *cache, const char *directory,
-                        char out[HASH_HEX_SIZE], struct error *err)
+static status_t look_up(struct model_cache *cache, const char *directory, char out[HASH_HEX_SIZE],
+                        struct error *err)
 {
     uint64_t stamp;
     status_t status = fingerprint_stamp(directory, &stamp, err);
@@ -249,5 +247,6 @@ status_t model_cache_check_fingerprint(struct model_cache *cache, const char *di
     if (status != ST_OK || strcmp(hex, wanted) == 0) return status;
     return error_set(err, ST_BAD_INPUT,
                      "%s here is not what the sweep was planned with (%.8s, planned %.8s): it was "
-                     "written again, or hosts differ", directory, hex, wanted);
+                     "written again, or hosts differ",
+                     directory, hex, wanted);
 }

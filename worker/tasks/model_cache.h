@@ -22,8 +22,7 @@ struct backend *model_cache_backend(struct model_cache *cache);
 
 /* Borrow an open model; give it back by model_cache_release_model(). */
 MUST_CHECK status_t model_cache_model(struct model_cache *cache, const char *directory,
-                                      enum compute compute, struct model **out,
-                                      struct error *err);
+                                      enum compute compute, struct model **out, struct error *err);
 void model_cache_release_model(struct model_cache *cache, struct model *model);
 
 MUST_CHECK status_t model_cache_dictionary(struct model_cache *cache, const char *directory,
@@ -32,9 +31,8 @@ MUST_CHECK status_t model_cache_dictionary(struct model_cache *cache, const char
 MUST_CHECK status_t model_cache_fingerprint(struct model_cache *cache, const char *directory,
                                             char out[HASH_HEX_SIZE], struct error *err);
 /* Is the directory what the coordinator planned with? `wanted` "" asks nothing. ST_BAD_INPUT. */
-MUST_CHECK status_t model_cache_check_fingerprint(struct model_cache *cache,
-                                                  const char *directory, const char *wanted,
-                                                  struct error *err);
+MUST_CHECK status_t model_cache_check_fingerprint(struct model_cache *cache, const char *directory,
+                                                  const char *wanted, struct error *err);
 void model_cache_release_dictionary(struct model_cache *cache, struct dictionary *dictionary);
 
 #endif

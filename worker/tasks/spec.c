@@ -9,8 +9,8 @@ status_t spec_text(const json_t *spec, const char *key, const char **out, struct
     return *out ? ST_OK : error_set(err, ST_PROTOCOL, "task spec: no text \"%s\"", key);
 }
 
-status_t spec_count(const json_t *spec, const char *key, uint64_t min, uint64_t max,
-                    uint64_t *out, struct error *err)
+status_t spec_count(const json_t *spec, const char *key, uint64_t min, uint64_t max, uint64_t *out,
+                    struct error *err)
 {
     const json_t *value = json_object_get(spec, key);
     if (!json_is_integer(value) || json_integer_value(value) < 0 ||

@@ -62,8 +62,7 @@ static status_t tokenize_run(void *context, uint64_t unit, struct wire_text payl
     struct token_list tokens = {0};
     uint32_t *n_tokens = NULL;
     buffer_init(&plain, TOKEN_BATCH_MAX_BYTES);
-    status_t status =
-        token_batch_decode_texts(payload.bytes, payload.n_bytes, &plain, &texts, err);
+    status_t status = token_batch_decode_texts(payload.bytes, payload.n_bytes, &plain, &texts, err);
     if (status == ST_OK && !(n_tokens = malloc((texts.n + 1) * sizeof *n_tokens)))
         status = error_set(err, ST_NO_MEMORY, "%zu documents", texts.n);
     if (status == ST_OK) status = tokenize_all(context, &texts, n_tokens, &tokens, err);
