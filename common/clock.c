@@ -46,7 +46,7 @@ int64_t clock_unix_ms(const struct clock *clock)
 char *clock_format_rfc3339(int64_t unix_ms, char out[CLOCK_RFC3339_SIZE])
 {
     const int64_t ms = (unix_ms % 1000 + 1000) % 1000; /* also right before 1970 */
-    const time_t seconds = (time_t)((unix_ms - ms) / 1000);
+    const time_t seconds = (time_t)(unix_ms / 1000 - (unix_ms % 1000 < 0));
     struct tm utc;
     char date[CLOCK_RFC3339_SIZE];
     if (!gmtime_r(&seconds, &utc) || strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc) == 0)
