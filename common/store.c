@@ -39,7 +39,9 @@ static status_t parse_authority(const char *text, struct address *out)
         text = at + 1;
     }
     out->port = 6379;
-    const int n = sscanf(text, "%255[^:/]:%d/%d", out->host, &out->port, &out->database);
+    /* At most 9 digits, so that no number overflows. */
+    /* NOLINTNEXTLINE(cert-err34-c) */
+    const int n = sscanf(text, "%255[^:/]:%9d/%9d", out->host, &out->port, &out->database);
     return n >= 1 && out->port > 0 && out->port < 65536 ? ST_OK : ST_BAD_INPUT;
 }
 

@@ -74,7 +74,7 @@ Test(estimate, calls_are_counted_as_the_scores_define_them)
     cr_expect_float_eq(estimate.explain.dollars, want, 1e-9);
     cr_expect_float_eq(estimate.judge.hours, 16384.0 * 12 / 500 / 60, 1e-9);
     cr_expect_float_eq((double)estimate.null_pairs.n_calls / (double)estimate.judge.n_calls, 0.06,
-                       0.005, "statistics.md: about 6 %% of a full sweep's judge calls");
+                       0.005, "statistics.md: about 6 per cent of a full sweep's judge calls");
     cr_expect(estimate.is_over_budget);
 }
 
