@@ -171,7 +171,8 @@ status_t api_feature(struct api *api, const json_t *args, json_t **out, struct e
 static status_t apply(struct api *api, const json_t *args, enum sweep_event event, json_t **out,
                       struct error *err)
 {
-    const struct args_allowed allowed = {{"sweep", NULL}};
+    const struct args_allowed allowed = {
+        {"sweep", event == SWEEP_RESUME ? "budget_dollars" : NULL, NULL}};
     struct sweep *sweep;
     status_t status = args_check(args, &allowed, err);
     if (status == ST_OK) status = args_sweep(api, args, &sweep, err);
@@ -179,7 +180,7 @@ static status_t apply(struct api *api, const json_t *args, enum sweep_event even
         if (sweep->engine) sweep->ops->retry(sweep);
     } else if (status == ST_OK) {
         status = registry_apply(api->registry, sweep, event,
-                                event == SWEEP_PAUSE ? "paused by a user" : NULL, err);
+                                event == SWEEP_PAUSE ? sweep_paused_by_user : NULL, err);
     }
     if (status != ST_OK) return status;
     *out = json_pack("{s:s, s:s}", "sweep", sweep->id, "state", sweep_state_name(sweep->state));
@@ -196,9 +197,20 @@ status_t api_pause(struct api *api, const json_t *args, json_t **out, struct err
     return apply(api, args, SWEEP_PAUSE, out, err);
 }
 
+/* With a budget: that first. A sweep whose budget was spent would only pause again without. */
 status_t api_resume(struct api *api, const json_t *args, json_t **out, struct error *err)
 {
-    return apply(api, args, SWEEP_RESUME, out, err);
+    const json_t *budget = json_object_get(args, "budget_dollars");
+    struct sweep *sweep;
+    status_t status = args_sweep(api, args, &sweep, err);
+    if (status == ST_OK && budget && !json_is_number(budget))
+        status = error_set(err, ST_BAD_INPUT, "argument \"budget_dollars\" is not a number");
+    if (status == ST_OK && budget && sweep->state != SWEEP_PAUSED)
+        status = error_set(err, ST_CONFLICT, "sweep %s is %s", sweep->id,
+                           sweep_state_name(sweep->state));
+    if (status == ST_OK && budget)
+        status = registry_set_budget(api->registry, sweep, json_number_value(budget), err);
+    return status == ST_OK ? apply(api, args, SWEEP_RESUME, out, err) : status;
 }
 
 status_t api_retry(struct api *api, const json_t *args, json_t **out, struct error *err)

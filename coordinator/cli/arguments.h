@@ -39,6 +39,7 @@ enum cli_option {
     CLI_DURABILITY,
     CLI_LOG,
     CLI_FOREGROUND,
+    CLI_BUDGET,
     CLI_N_OPTIONS
 };
 #define CLI_BIT(option) (UINT64_C(1) << (option))
@@ -61,7 +62,7 @@ struct cli_arguments {
     bool help, no_headers, dry_run, wait, quiet, watch, foreground;
     const char *endpoint, *state, *output, *client_key, *status, *sort_by, *providers, *config;
     const char *durability, *log;
-    double timeout_s, interval_s, min_score;        /* NAN: not given */
+    double timeout_s, interval_s, min_score, budget; /* NAN: not given */
     int64_t limit, target, workers, gateways, port; /* -1: not given */
     enum cli_format format;                         /* of `output` */
     const char *positional[CLI_MAX_POSITIONAL];

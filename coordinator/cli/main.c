@@ -24,7 +24,7 @@ static const struct cli_command commands[] = {
      cancel_command},
     {"pause", NULL, "SWEEP", "hand out no more of its work", O(QUIET), ONES, 1, 1, false,
      pause_command},
-    {"resume", NULL, "SWEEP", "go on with a paused sweep", O(QUIET), ONES, 1, 1, false,
+    {"resume", NULL, "SWEEP", "go on with a paused sweep", O(QUIET) | O(BUDGET), ONES, 1, 1, false,
      resume_command},
     {"retry", NULL, "SWEEP", "another life for its dead tasks, or for a failed sweep", O(QUIET),
      ONES, 1, 1, false, retry_command},

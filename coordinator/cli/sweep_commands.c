@@ -116,6 +116,8 @@ static status_t change(struct cli *cli, const struct cli_arguments *arguments,
     json_t *answer = NULL;
     json_t *to_send = json_pack("{s:s}", "sweep", arguments->positional[0]);
     if (!to_send) return error_set(err, ST_BAD_INPUT, "the sweep's id is not valid UTF-8");
+    if (!isnan(arguments->budget))
+        (void)json_object_set_new(to_send, "budget_dollars", json_real(arguments->budget));
     const struct client_request request = {operation, to_send, false};
     status_t status = cli_ask(cli, arguments, &request, &answer, err);
     if (status == ST_OK && arguments->format == CLI_FORMAT_JSON)

@@ -138,6 +138,10 @@ void call_reply_fini(struct call_reply *reply);
 MUST_CHECK status_t call_set_budget(struct store *store, const char *sweep_id,
                                     int64_t budget_microdollars, double weight, struct error *err);
 
+/* While a sweep is paused its queued calls are not sent; those in flight come home. */
+MUST_CHECK status_t call_set_paused(struct store *store, const char *sweep_id, bool is_paused,
+                                    struct error *err);
+
 struct call_ledger {
     int64_t budget_microdollars; /* -1: none */
     int64_t reserved_microdollars;

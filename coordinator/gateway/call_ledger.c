@@ -19,12 +19,27 @@ status_t call_set_budget(struct store *store, const char *sweep_id, int64_t budg
         status = store_queue(store, err, "HSET interp:ledger:%s budget_microdollars %lld", sweep_id,
                              (long long)budget_microdollars);
     if (status == ST_OK && budget_microdollars < 0)
-        status = store_queue(store, err, "HDEL interp:ledger:%s budget_microdollars exhausted",
-                             sweep_id);
+        status = store_queue(store, err, "HDEL interp:ledger:%s budget_microdollars", sweep_id);
+    if (status == ST_OK) /* found anew if it still is */
+        status = store_queue(store, err, "HDEL interp:ledger:%s exhausted", sweep_id);
     if (status == ST_OK)
         status = store_queue(store, err, "XADD interp:doorbell MAXLEN 1 * sweep %s", sweep_id);
     if (status == ST_OK) status = store_drain(store, NULL, NULL, err);
     return status == ST_OK ? ST_OK : error_wrap(err, "budget of sweep %s", sweep_id);
+}
+
+status_t call_set_paused(struct store *store, const char *sweep_id, bool is_paused,
+                         struct error *err)
+{
+    if (!call_name_is_valid(sweep_id))
+        return error_set(err, ST_BAD_INPUT, "sweep id '%.80s' is not valid", sweep_id);
+    status_t status = is_paused
+                          ? store_queue(store, err, "HSET interp:ledger:%s paused 1", sweep_id)
+                          : store_queue(store, err, "HDEL interp:ledger:%s paused", sweep_id);
+    if (status == ST_OK)
+        status = store_queue(store, err, "XADD interp:doorbell MAXLEN 1 * sweep %s", sweep_id);
+    const status_t drained = store_drain(store, NULL, NULL, err);
+    return status == ST_OK ? drained : status;
 }
 
 static int64_t field_number(const redisReply *reply, size_t i, int64_t absent)
@@ -160,7 +175,7 @@ status_t call_provider_state_read(struct store *store, const char *provider,
         const int64_t now_ms = strtoll(now->element[0]->str, NULL, 10) * 1000;
         const int64_t stop_ms = field_number(limit, 2, 0);
         *out = (struct call_provider_state){
-            .is_open = limit->element[0]->str && strcmp(limit->element[0]->str, "open") == 0,
+            .is_open = limit->element[0]->str != NULL, /* "half" until a probe came home well */
             .stopped_ms = stop_ms > now_ms ? stop_ms - now_ms : 0,
             .scale = limit->element[3]->str ? strtod(limit->element[3]->str, NULL) : 1,
             .in_flight = held->type == REDIS_REPLY_INTEGER ? (uint64_t)held->integer : 0,

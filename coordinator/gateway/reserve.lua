@@ -111,7 +111,8 @@ end
 -- nothing of it is in flight (else a settlement may still give room).
 local function fits(account, budget, cost)
   local l = redis.call('HMGET', ledger_key(account), 'budget_microdollars', 'reserved_microdollars',
-                       'spent_microdollars', 'uncertain_microdollars', 'exhausted')
+                       'spent_microdollars', 'uncertain_microdollars', 'exhausted', 'paused')
+  if l[6] then return false end
   budget = tonumber(budget or l[1] or '')
   if not budget then return true end
   local reserved = tonumber(l[2] or '0')

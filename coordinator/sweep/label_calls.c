@@ -228,26 +228,47 @@ static status_t check_provider(struct label_scoring *scoring,
     const status_t status =
         call_provider_state_read(store_of(scoring), provider->name, &state, err);
     if (status == ST_OK && state.is_open)
-        (void)snprintf(scoring->problem, sizeof scoring->problem, "provider %s: %.180s",
-                       provider->name, state.reason);
+        (void)snprintf(scoring->problem, sizeof scoring->problem, "%.*s", SWEEP_REASON_SIZE - 1,
+                       state.reason[0] ? state.reason : provider->name);
     return status;
 }
 
-/* Why calls do not move, if they do not; a spent budget pauses the sweep. */
-static status_t check(struct label_scoring *scoring, struct error *err)
+/* Why calls do not move, if they do not, in scoring->problem. */
+static status_t find_problem(struct label_scoring *scoring, struct error *err)
 {
-    struct sweep *sweep = scoring->run->sweep;
+    const struct sweep *sweep = scoring->run->sweep;
     struct call_ledger ledger;
     scoring->problem[0] = '\0';
     status_t status = call_ledger_read(store_of(scoring), sweep->id, &ledger, err);
     if (status == ST_OK) status = check_provider(scoring, &scoring->rules.explainer, err);
     if (status == ST_OK) status = check_provider(scoring, &scoring->rules.judge, err);
     if (status == ST_OK && ledger.is_exhausted)
+<<<<<<< Updated upstream
         (void)snprintf(
             scoring->problem, sizeof scoring->problem, "budget spent: %.6f of %.6f dollars",
             (double)ledger.spent_microdollars * 1e-6, (double)ledger.budget_microdollars * 1e-6);
+=======
+        (void)snprintf(scoring->problem, sizeof scoring->problem,
+                       "budget spent: %.6f of %.6f dollars", (double)ledger.spent_microdollars * 1e-6,
+                       (double)ledger.budget_microdollars * 1e-6);
+    return status;
+}
+
+/* A provider that refuses and a spent budget pause the sweep. */
+static status_t check(struct label_scoring *scoring, struct error *err)
+{
+    struct sweep *sweep = scoring->run->sweep;
+    const status_t status = find_problem(scoring, err);
+>>>>>>> Stashed changes
     if (status == ST_OK && scoring->problem[0])
         (void)snprintf(sweep->wants_pause, sizeof sweep->wants_pause, "%s", scoring->problem);
+    return status;
+}
+
+status_t label_calls_recheck(struct label_scoring *scoring, bool *may_go_on, struct error *err)
+{
+    const status_t status = find_problem(scoring, err);
+    *may_go_on = status == ST_OK && !scoring->problem[0];
     return status;
 }
 

@@ -1,5 +1,6 @@
 /* Phase 1: a worker tells what model and dictionaries are, while the corpus is read here. */
 #include "coordinator/sweep/label_run.h"
+#include "coordinator/sweep/label_scoring.h"
 
 #include <stdlib.h>
 
@@ -21,6 +22,8 @@ static const struct task_ops describe_ops = {.result = take_description};
 
 static status_t describe_begin(struct label_run *run, struct error *err)
 {
+    status_t status = label_scoring_preflight(run, err);
+    if (status != ST_OK) return status;
     char *spec = label_spec_json(run, TASK_DESCRIBE);
     if (!spec) return error_set(err, ST_NO_MEMORY, "task spec");
     const struct label_task_params params = {.phase = "describe",
@@ -28,7 +31,7 @@ static status_t describe_begin(struct label_run *run, struct error *err)
                                              .n_units = 1,
                                              .spec_json = spec,
                                              .ops = &describe_ops};
-    status_t status = label_task_begin(run, &params, err);
+    status = label_task_begin(run, &params, err);
     free(spec);
     return status == ST_OK ? label_corpus_read(run, err) : status;
 }

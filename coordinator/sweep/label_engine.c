@@ -170,6 +170,12 @@ static status_t label_describe(const struct sweep *sweep, json_t *out, struct er
     return label_scoring_describe(run->scoring, out, err);
 }
 
+static status_t label_recheck(struct sweep *sweep, bool *may_go_on, struct error *err)
+{
+    struct label_run *run = sweep->engine;
+    return label_scoring_recheck(run->scoring, may_go_on, err);
+}
+
 static void label_retry(struct sweep *sweep)
 {
     struct label_run *run = sweep->engine;
@@ -186,6 +192,7 @@ const struct sweep_engine_ops label_engine = {.start = label_start,
                                               .step = label_step,
                                               .stop = label_stop,
                                               .forget = label_forget,
+                                              .recheck = label_recheck,
                                               .progress = label_progress,
                                               .describe = label_describe,
                                               .n_records = label_scoring_n_records,

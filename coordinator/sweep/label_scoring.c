@@ -109,6 +109,22 @@ static status_t set_budget(struct label_scoring *scoring, struct error *err)
     return status;
 }
 
+status_t label_scoring_preflight(struct label_run *run, struct error *err)
+{
+    struct label_scoring *scoring = calloc(1, sizeof *scoring);
+    if (!scoring) return error_set(err, ST_NO_MEMORY, "scoring");
+    scoring->run = run;
+    const status_t status = make_rules(scoring, err);
+    label_scoring_destroy(&scoring);
+    return status;
+}
+
+status_t label_scoring_recheck(struct label_scoring *scoring, bool *may_go_on, struct error *err)
+{
+    *may_go_on = true;
+    return scoring ? label_calls_recheck(scoring, may_go_on, err) : ST_OK;
+}
+
 static status_t score_begin(struct label_run *run, struct error *err)
 {
     struct label_scoring *scoring = calloc(1, sizeof *scoring);

@@ -14,7 +14,11 @@
 
 #include <jansson.h>
 
+struct label_run;
 struct label_scoring;
+
+/* Are the providers and prompts there that this phase will need? Asked before any work. */
+MUST_CHECK status_t label_scoring_preflight(struct label_run *run, struct error *err);
 
 void label_scoring_destroy(struct label_scoring **scoring); /* NULL-safe */
 
@@ -23,6 +27,9 @@ double label_scoring_fraction(const struct label_scoring *scoring);
 void label_scoring_counts(const struct label_scoring *scoring, struct sweep_progress *out);
 MUST_CHECK status_t label_scoring_describe(const struct label_scoring *scoring, json_t *out,
                                            struct error *err);
+/* Is what the sweep was paused for over? `scoring` may be NULL. */
+MUST_CHECK status_t label_scoring_recheck(struct label_scoring *scoring, bool *may_go_on,
+                                          struct error *err);
 void label_scoring_calls(const struct label_scoring *scoring, struct label_calls *sum);
 
 /* The same of a sweep that is over, from its summary file. */

@@ -120,6 +120,8 @@ status_t label_cases_submit(struct label_scoring *scoring, struct error *err);
 status_t label_calls_add(struct label_scoring *scoring, struct label_session *session, size_t index,
                          struct error *err);
 status_t label_calls_step(struct label_scoring *scoring, struct error *err);
+/* Paused because calls did not move: has that changed? */
+status_t label_calls_recheck(struct label_scoring *scoring, bool *may_go_on, struct error *err);
 void label_calls_fini(struct label_scoring *scoring);
 
 /* label_result.c: from a finished session to what stays of it */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { RECHECK_MS = 1000 };
+
 struct registry {
     struct sweep_context context;
     struct sweep_store store;
@@ -153,6 +155,16 @@ static status_t forget(struct registry *registry, struct sweep *sweep, struct er
     return ST_OK;
 }
 
+/* What a user pauses costs nothing more; a provider that an engine waits for must be asked. */
+static status_t pause_calls(struct registry *registry, const struct sweep *sweep,
+                            struct error *err)
+{
+    if (!sweep_spec_uses_provider(sweep->spec)) return ST_OK;
+    const bool is_paused =
+        sweep->state == SWEEP_PAUSED && strcmp(sweep->reason, sweep_paused_by_user) == 0;
+    return call_set_paused(registry->context.store, sweep->id, is_paused, err);
+}
+
 status_t registry_apply(struct registry *registry, struct sweep *sweep, enum sweep_event event,
                         const char *reason, struct error *err)
 {
@@ -164,7 +176,9 @@ status_t registry_apply(struct registry *registry, struct sweep *sweep, enum swe
     if (event == SWEEP_START && !changed.started_unix_ms) changed.started_unix_ms = now_ms;
     changed.finished_unix_ms = sweep_state_is_final(changed.state) ? now_ms : 0;
     (void)snprintf(changed.reason, sizeof changed.reason, "%s", reason ? reason : "");
-    const status_t status = sweep_store_save(&registry->store, &changed, err);
+    status_t status = sweep_store_save(&registry->store, &changed, err);
+    if (status == ST_OK && (event == SWEEP_PAUSE || event == SWEEP_RESUME))
+        status = pause_calls(registry, &changed, err);
     if (status != ST_OK) return status;
     changed.share.is_paused = changed.state == SWEEP_PAUSED;
     *sweep = changed;
@@ -177,6 +191,27 @@ status_t registry_apply(struct registry *registry, struct sweep *sweep, enum swe
     return ST_OK;
 }
 
+status_t registry_set_budget(struct registry *registry, struct sweep *sweep, double dollars,
+                             struct error *err)
+{
+    if (!sweep_spec_uses_provider(sweep->spec))
+        return error_set(err, ST_BAD_INPUT, "sweep %s asks no provider and has no budget",
+                         sweep->id);
+    if (!(dollars > 0 && dollars <= 1e6))
+        return error_set(err, ST_BAD_INPUT, "budget: more than 0, at most 1e6 dollars");
+    if (sweep_state_is_over(sweep->state))
+        return error_set(err, ST_CONFLICT, "sweep %s is %s", sweep->id,
+                         sweep_state_name(sweep->state));
+    const double before = sweep->spec->budget_dollars;
+    sweep->spec->budget_dollars = dollars;
+    status_t status = sweep_store_save_spec(&registry->store, sweep, err);
+    if (status == ST_OK)
+        status = call_set_budget(registry->context.store, sweep->id, (int64_t)(dollars * 1e6), 1.0,
+                                 err);
+    if (status != ST_OK) sweep->spec->budget_dollars = before;
+    return status;
+}
+
 static status_t fail(struct registry *registry, struct sweep *sweep, const struct error *cause,
                      struct error *err)
 {
@@ -186,12 +221,43 @@ static status_t fail(struct registry *registry, struct sweep *sweep, const struc
     return registry_apply(registry, sweep, SWEEP_FAIL, reason, err);
 }
 
+/* Paused in an earlier life of ours. A spent budget is seen in the books; for any other reason it
+ * tries: the engine finds the reason again if it still holds. */
+static status_t recheck_books(const struct registry *registry, const struct sweep *sweep,
+                              bool *may_go_on, struct error *err)
+{
+    struct call_ledger ledger = {0};
+    if (!sweep_spec_uses_provider(sweep->spec)) return ST_OK;
+    const status_t status =
+        call_ledger_read(registry->context.store, sweep->id, &ledger, err);
+    *may_go_on = !ledger.is_exhausted;
+    return status;
+}
+
+/* A sweep that its engine had paused goes on by itself once the reason is gone. */
+static status_t recheck(struct registry *registry, struct sweep *sweep, struct error *err)
+{
+    const int64_t now_ms = clock_monotonic_ms(registry->context.clock);
+    if (strcmp(sweep->reason, sweep_paused_by_user) == 0 || now_ms < sweep->next_recheck_ms)
+        return ST_OK;
+    sweep->next_recheck_ms = now_ms + RECHECK_MS;
+    bool may_go_on = true;
+    status_t status = ST_OK;
+    if (!sweep->engine)
+        status = recheck_books(registry, sweep, &may_go_on, err);
+    else if (sweep->ops->recheck)
+        status = sweep->ops->recheck(sweep, &may_go_on, err);
+    return status == ST_OK && may_go_on ? registry_apply(registry, sweep, SWEEP_RESUME, NULL, err)
+                                        : status;
+}
+
 static status_t step_one(struct registry *registry, struct sweep *sweep, struct error *err)
 {
     struct error cause = {0};
     status_t status = sweep->must_forget ? forget(registry, sweep, err) : ST_OK;
     if (status == ST_OK && sweep->state == SWEEP_QUEUED)
         status = registry_apply(registry, sweep, SWEEP_START, NULL, err);
+    if (status == ST_OK && sweep->state == SWEEP_PAUSED) status = recheck(registry, sweep, err);
     if (status != ST_OK || sweep->state != SWEEP_RUNNING) return status;
     if (!sweep->engine && sweep->ops->start(sweep, &cause) != ST_OK)
         return fail(registry, sweep, &cause, err);

@@ -26,6 +26,11 @@ MUST_CHECK status_t registry_submit(struct registry *registry, struct sweep_spec
 MUST_CHECK status_t registry_apply(struct registry *registry, struct sweep *sweep,
                                    enum sweep_event event, const char *reason, struct error *err);
 
+/* Another budget, for `resume`: kept with the sweep. ST_BAD_INPUT: not a budget, or a sweep that
+ * pays nobody; ST_CONFLICT: it is over. */
+MUST_CHECK status_t registry_set_budget(struct registry *registry, struct sweep *sweep,
+                                        double dollars, struct error *err);
+
 /* Drive every running engine one step. ST_UNREACHABLE: Redis is away. */
 MUST_CHECK status_t registry_step(struct registry *registry, struct error *err);
 

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+const char sweep_paused_by_user[] = "paused by a user";
+
 const struct sweep_engine_ops *sweep_engine_for(enum sweep_kind kind)
 {
     switch (kind) {

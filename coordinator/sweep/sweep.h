@@ -70,6 +70,9 @@ struct sweep_engine_ops {
     /* Remove what the sweep, now over for good, has in the store except itself. Works without an
      * engine, any number of times. */
     status_t (*forget)(const struct sweep *sweep, struct error *err);
+    /* The engine had the sweep paused (wants_pause): *may_go_on says that the reason is gone.
+     * NULL: it never pauses. Called about once a second. */
+    status_t (*recheck)(struct sweep *sweep, bool *may_go_on, struct error *err);
     void (*progress)(const struct sweep *sweep, struct sweep_progress *out);
     /* Add the engine's own keys of the `status` operation. */
     status_t (*describe)(const struct sweep *sweep, json_t *out, struct error *err);
@@ -92,8 +95,12 @@ struct sweep {
     bool is_complete;
     bool must_forget; /* over for good, and the store still has something of it */
     char wants_pause[SWEEP_REASON_SIZE]; /* set by the engine: pause me, because ... */
+    int64_t next_recheck_ms;             /* while the engine has it paused */
     const struct sweep_context *context;
 };
+
+/* The reason of a pause that only a user ends; every other is the engine's. */
+extern const char sweep_paused_by_user[];
 
 /* The engine for a kind of sweep; never NULL for a parsed spec. */
 const struct sweep_engine_ops *sweep_engine_for(enum sweep_kind kind);

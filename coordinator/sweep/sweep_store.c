@@ -67,6 +67,17 @@ status_t sweep_store_save(struct sweep_store *sweeps, const struct sweep *sweep,
     return status == ST_OK ? store_drain(sweeps->store, NULL, NULL, err) : status;
 }
 
+status_t sweep_store_save_spec(struct sweep_store *sweeps, const struct sweep *sweep,
+                               struct error *err)
+{
+    char *json = sweep_spec_to_json(sweep->spec);
+    if (!json) return error_set(err, ST_NO_MEMORY, "sweep spec");
+    const status_t status = store_run(sweeps->store, NULL, err, "HSET interp:sweep:%s spec %s",
+                                      sweep->id, json);
+    free(json);
+    return status;
+}
+
 status_t sweep_store_forgotten(struct sweep_store *sweeps, const struct sweep *sweep,
                                struct error *err)
 {

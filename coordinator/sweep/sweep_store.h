@@ -27,6 +27,9 @@ MUST_CHECK status_t sweep_store_submit(struct sweep_store *sweeps, const struct 
 /* Write state, reason and times. */
 MUST_CHECK status_t sweep_store_save(struct sweep_store *sweeps, const struct sweep *sweep,
                                      struct error *err);
+/* Write the spec anew: its budget changed. */
+MUST_CHECK status_t sweep_store_save_spec(struct sweep_store *sweeps, const struct sweep *sweep,
+                                          struct error *err);
 /* Its keys are gone: no longer active. */
 MUST_CHECK status_t sweep_store_forgotten(struct sweep_store *sweeps, const struct sweep *sweep,
                                           struct error *err);
