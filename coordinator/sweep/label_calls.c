@@ -243,14 +243,9 @@ static status_t find_problem(struct label_scoring *scoring, struct error *err)
     if (status == ST_OK) status = check_provider(scoring, &scoring->rules.explainer, err);
     if (status == ST_OK) status = check_provider(scoring, &scoring->rules.judge, err);
     if (status == ST_OK && ledger.is_exhausted)
-<<<<<<< Updated upstream
         (void)snprintf(
             scoring->problem, sizeof scoring->problem, "budget spent: %.6f of %.6f dollars",
             (double)ledger.spent_microdollars * 1e-6, (double)ledger.budget_microdollars * 1e-6);
-=======
-        (void)snprintf(scoring->problem, sizeof scoring->problem,
-                       "budget spent: %.6f of %.6f dollars", (double)ledger.spent_microdollars * 1e-6,
-                       (double)ledger.budget_microdollars * 1e-6);
     return status;
 }
 
@@ -259,7 +254,6 @@ static status_t check(struct label_scoring *scoring, struct error *err)
 {
     struct sweep *sweep = scoring->run->sweep;
     const status_t status = find_problem(scoring, err);
->>>>>>> Stashed changes
     if (status == ST_OK && scoring->problem[0])
         (void)snprintf(sweep->wants_pause, sizeof sweep->wants_pause, "%s", scoring->problem);
     return status;
