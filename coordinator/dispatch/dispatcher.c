@@ -133,9 +133,8 @@ status_t dispatcher_reopen_tasks(struct dispatcher *dispatcher, struct error *er
 
 status_t dispatcher_add_task(struct dispatcher *dispatcher, struct task *task, struct error *err)
 {
-    status_t status = open_task(dispatcher, task, err);
     dead_units_clear(&dispatcher->dead, task); /* an earlier life's: they are tried again */
-    if (status == ST_OK) status = dispatcher_load_settled(dispatcher, task, err);
+    status_t status = dispatcher_open_and_load(dispatcher, task, err);
     if (status == ST_OK) status = task_queue_add(dispatcher->queue, task, err);
     if (status == ST_OK)
         dispatcher_adopt_held(dispatcher, task);

@@ -72,7 +72,7 @@ status_t dispatcher_take_stored(struct dispatcher *dispatcher, struct lease *lea
                                 struct error *err);
 void dispatcher_forget_reads(struct dispatcher *dispatcher, const struct task *task);
 status_t dispatcher_read_results(struct dispatcher *dispatcher, struct error *err);
-status_t dispatcher_load_settled(struct dispatcher *dispatcher, struct task *task,
+status_t dispatcher_open_and_load(struct dispatcher *dispatcher, struct task *task,
                                  struct error *err);
 struct unit_failure {
     size_t low, high; /* units that share the blame */

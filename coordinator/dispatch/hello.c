@@ -119,7 +119,7 @@ status_t dispatcher_held(struct dispatcher *dispatcher, struct worker *worker,
         return ST_OK;
     }
     adopt(dispatcher, worker, task, &held);
-    return dispatcher_load_settled(dispatcher, task, err); /* what it told nobody */
+    return dispatcher_open_and_load(dispatcher, task, err); /* what it told nobody */
 }
 
 static void adopt_of_worker(struct dispatcher *dispatcher, struct worker *worker, struct task *task)

@@ -234,15 +234,34 @@ static status_t mark_settled(struct dispatcher *dispatcher, struct task *task,
     return ST_OK;
 }
 
-status_t dispatcher_load_settled(struct dispatcher *dispatcher, struct task *task,
-                                 struct error *err)
+struct opening {
+    struct dispatcher *dispatcher;
+    struct task *task;
+    status_t status;
+    struct error error;
+};
+
+/* Of SET, which opens the task, nothing is to be learnt; HKEYS says what is settled. */
+static void on_opened(void *context, size_t index, const redisReply *reply)
 {
-    char key[TASK_KEY_SIZE];
-    redisReply *reply;
-    status_t status = store_run(dispatcher->options.store, &reply, err, "HKEYS %s",
-                                dispatcher_task_key(task->id, "done", key));
-    if (status != ST_OK) return status;
-    status = mark_settled(dispatcher, task, reply, err);
-    freeReplyObject(reply);
+    struct opening *self = context;
+    if (index == 1 && reply->type == REDIS_REPLY_ARRAY)
+        self->status = mark_settled(self->dispatcher, self->task, reply, &self->error);
+}
+
+status_t dispatcher_open_and_load(struct dispatcher *dispatcher, struct task *task,
+                                  struct error *err)
+{
+    struct store *store = dispatcher->options.store;
+    struct opening opening = {.dispatcher = dispatcher, .task = task};
+    char open_key[TASK_KEY_SIZE], done_key[TASK_KEY_SIZE];
+    status_t status = store_queue(store, err, "SET %s 1 NX",
+                                  dispatcher_task_key(task->id, "open", open_key));
+    if (status == ST_OK)
+        status =
+            store_queue(store, err, "HKEYS %s", dispatcher_task_key(task->id, "done", done_key));
+    if (status == ST_OK) status = store_drain(store, on_opened, &opening, err);
+    if (status == ST_OK && opening.status != ST_OK)
+        status = error_set(err, opening.status, "%s", opening.error.text);
     return status;
 }

@@ -122,21 +122,38 @@ status_t registry_find(struct registry *registry, const char *id, struct sweep *
     return error_set(err, ST_NOT_FOUND, "no sweep \"%s\" (interpctl list shows them)", id);
 }
 
+/* A sweep is accepted and started in one write: nothing but this process decides when it starts. */
+static struct sweep *new_sweep(const struct registry *registry, struct sweep_spec *spec)
+{
+    const int64_t now_ms = clock_unix_ms(registry->context.clock);
+    enum sweep_state state = SWEEP_QUEUED;
+    struct sweep *sweep = calloc(1, sizeof *sweep);
+    if (sweep && sweep_transition(&state, SWEEP_START))
+        *sweep = (struct sweep){
+            .spec = spec, .state = state, .created_unix_ms = now_ms, .started_unix_ms = now_ms};
+    return sweep;
+}
+
 status_t registry_submit(struct registry *registry, struct sweep_spec *spec, const char *client_key,
                          struct sweep **out, bool *is_new, struct error *err)
 {
-    char id[SWEEP_ID_SIZE];
-    status_t status = sweep_store_submit(&registry->store, spec, client_key,
-                                         clock_unix_ms(registry->context.clock), id, is_new, err);
+    status_t status = make_room(registry, err);
     if (status != ST_OK) return status;
-    if (registry_find(registry, id, out, NULL) != ST_OK)
-        status = add_loaded(registry, id, out, err);
-    if (status != ST_OK) return status;
-    sweep_spec_free(&spec);
-    if (*is_new)
-        log_event(LOG_INFO, "sweep_accepted", LOG_TEXT("sweep", id),
+    struct sweep *sweep = new_sweep(registry, spec);
+    if (!sweep) return error_set(err, ST_NO_MEMORY, "sweep");
+    status = sweep_store_submit(&registry->store, sweep, client_key, is_new, err);
+    if (status == ST_OK && *is_new) {
+        attach(registry, sweep);
+        log_event(LOG_INFO, "sweep_accepted", LOG_TEXT("sweep", sweep->id),
                   LOG_TEXT("client_key", client_key));
-    return ST_OK;
+        *out = sweep;
+        return ST_OK;
+    }
+    if (status == ST_OK && registry_find(registry, sweep->id, out, NULL) != ST_OK)
+        status = add_loaded(registry, sweep->id, out, err); /* accepted by an earlier leader */
+    free(sweep);
+    if (status == ST_OK) sweep_spec_free(&spec);
+    return status;
 }
 
 /* A failed sweep keeps what it has in the store, for retry. Of any other that is over nothing is

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLIENT_KEY_DAYS = 30, ACTIVE_SWEEPS_MAX = 1000, NUMBER_SIZE = 24, N_KEYS = 3, N_ARGS = 8 };
+enum { CLIENT_KEY_DAYS = 30, ACTIVE_SWEEPS_MAX = 1000, NUMBER_SIZE = 24, N_KEYS = 3, N_ARGS = 10 };
 
 extern const char embed_coordinator_sweep_submit_lua[];
 
@@ -26,20 +26,25 @@ static status_t take_id(const redisReply *reply, char id_out[SWEEP_ID_SIZE], boo
     return ST_OK;
 }
 
-status_t sweep_store_submit(struct sweep_store *sweeps, const struct sweep_spec *spec,
-                            const char *client_key, int64_t created_unix_ms,
-                            char id_out[SWEEP_ID_SIZE], bool *is_new, struct error *err)
+status_t sweep_store_submit(struct sweep_store *sweeps, struct sweep *sweep,
+                            const char *client_key, bool *is_new, struct error *err)
 {
-    char key[256], created[NUMBER_SIZE], days[NUMBER_SIZE], limit[NUMBER_SIZE];
+    char key[256], created[NUMBER_SIZE], started[NUMBER_SIZE], days[NUMBER_SIZE];
+    char limit[NUMBER_SIZE];
     if ((size_t)snprintf(key, sizeof key, "interp:client:%s", client_key) >= sizeof key)
         return error_set(err, ST_BAD_INPUT, "client_key: too long");
-    char *json = sweep_spec_to_json(spec);
+    char *json = sweep_spec_to_json(sweep->spec);
     if (!json) return error_set(err, ST_NO_MEMORY, "sweep spec");
-    (void)snprintf(created, sizeof created, "%lld", (long long)created_unix_ms);
+    (void)snprintf(created, sizeof created, "%lld", (long long)sweep->created_unix_ms);
+    (void)snprintf(started, sizeof started, "%lld", (long long)sweep->started_unix_ms);
     (void)snprintf(days, sizeof days, "%d", CLIENT_KEY_DAYS);
     (void)snprintf(limit, sizeof limit, "%d", ACTIVE_SWEEPS_MAX);
-    const char *args[N_ARGS] = {
-        key, "interp:sweep_serial", "interp:sweeps", spec->name, json, created, days, limit};
+    const char *args[N_ARGS] = {key,     "interp:sweep_serial",
+                                "interp:sweeps",
+                                sweep->spec->name,
+                                json,    created,
+                                started, sweep_state_name(sweep->state),
+                                days,    limit};
     redisReply *reply;
     struct error problem = {0};
     status_t status = store_run_script(sweeps->store, &reply, &sweeps->submit, N_KEYS, N_ARGS, args,
@@ -49,7 +54,7 @@ status_t sweep_store_submit(struct sweep_store *sweeps, const struct sweep_spec 
         const bool is_busy = strstr(problem.text, "BUSY ") != NULL;
         return error_set(err, is_busy ? ST_BUSY : status, "%s", problem.text);
     }
-    status = take_id(reply, id_out, is_new, err);
+    status = take_id(reply, sweep->id, is_new, err);
     freeReplyObject(reply);
     return status;
 }

@@ -19,11 +19,11 @@ struct sweep_store {
 MUST_CHECK status_t sweep_store_init(struct sweep_store *sweeps, struct store *store,
                                      struct error *err);
 
-/* Durable when it returns ST_OK: *is_new is false if `client_key` had made id_out before.
- * Errors: ST_BUSY, ST_UNREACHABLE. */
-MUST_CHECK status_t sweep_store_submit(struct sweep_store *sweeps, const struct sweep_spec *spec,
-                                       const char *client_key, int64_t created_unix_ms,
-                                       char id_out[SWEEP_ID_SIZE], bool *is_new, struct error *err);
+/* Store a sweep that is accepted (spec, state and times are set) and give it its id. Durable when
+ * it returns ST_OK; *is_new is false if `client_key` had made sweep->id before, and then nothing is
+ * stored. Errors: ST_BUSY, ST_UNREACHABLE. */
+MUST_CHECK status_t sweep_store_submit(struct sweep_store *sweeps, struct sweep *sweep,
+                                       const char *client_key, bool *is_new, struct error *err);
 /* Write state, reason and times. */
 MUST_CHECK status_t sweep_store_save(struct sweep_store *sweeps, const struct sweep *sweep,
                                      struct error *err);
