@@ -129,7 +129,8 @@ $(BUILD)/stress/%: $(BUILD)/tests/stress/%.o $(ALL_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(call link_all)
-$(BUILD)/submit_latency: $(call obj,tests/bench/submit_latency.c) $(LIB_COMMON)
+BENCH_PROGRAMS := $(addprefix $(BUILD)/,submit_latency echo_floor)
+$(BENCH_PROGRAMS): $(BUILD)/%: $(BUILD)/tests/bench/%.o $(LIB_COMMON)
 	$(call say,LINK,$@)
 	$(call link,$(COMMON_LIBS))
 $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(ALL_LIBS)
@@ -162,7 +163,7 @@ unit: $(BUILD)/unit-tests ## the unit tests alone
 integration: all ## the integration tests alone
 	@BUILD=$(BUILD) tests/integration/run $(FILTER)
 
-bench: all $(BUILD)/submit_latency ## measure; JSON lines and a table
+bench: all $(BENCH_PROGRAMS) ## measure; JSON lines and a table
 	@BUILD=$(BUILD) scripts/bench
 
 # --- gates ------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
-/* How long from a client's SUBMIT to the LEASE in a worker's hands, on an idle cluster.
+/* How long from a client's SUBMIT to the LEASE in a worker's hands, on a cluster that rested for
+ * PAUSE_US before each (idle: 20000) or, with 0, has just done the same.
  *
- *   submit_latency ENDPOINT [ROUNDS]
+ *   submit_latency ENDPOINT PAUSE_US [ROUNDS]
  *
  * Plays both ends over the real sockets: a client that submits one-unit noop sweeps (and cancels
  * each afterwards) and the only worker. Prints one JSON line with percentiles in microseconds. */
@@ -92,7 +93,7 @@ static void cancel(struct ends *ends, uint64_t id)
     await(ends, ends->client, WIRE_ANSWER);
 }
 
-static double one_round(struct ends *ends, uint64_t round)
+static double one_round(struct ends *ends, uint64_t round, unsigned pause_us)
 {
     char args[512];
     (void)snprintf(args, sizeof args,
@@ -102,7 +103,7 @@ static double one_round(struct ends *ends, uint64_t round)
     const struct wire_message request = {
         .type = WIRE_REQUEST, .id = 2 * round, .name = wire_text_of("submit")};
     beat(ends);
-    (void)usleep(20000); /* idle again */
+    (void)usleep(pause_us);
     const int64_t start_ns = clock_monotonic_ns(clock_system());
     send_or_die(ends->client, &request, args);
     await(ends, ends->worker, WIRE_LEASE);
@@ -120,8 +121,10 @@ static int compare(const void *a, const void *b)
 
 int main(int argc, char **argv)
 {
-    const size_t n = argc > 2 ? (size_t)strtoul(argv[2], NULL, 10) : ROUNDS_DEFAULT;
-    if (argc < 2 || n < 1 || n > 1000000) die("usage: submit_latency ENDPOINT [ROUNDS]", NULL);
+    const size_t n = argc > 3 ? (size_t)strtoul(argv[3], NULL, 10) : ROUNDS_DEFAULT;
+    if (argc < 3 || n < 1 || n > 1000000)
+        die("usage: submit_latency ENDPOINT PAUSE_US [ROUNDS]", NULL);
+    const unsigned pause_us = (unsigned)strtoul(argv[2], NULL, 10);
     void *context = zmq_ctx_new();
     struct ends ends = {.client = connect_to(context, argv[1]),
                         .worker = connect_to(context, argv[1])};
@@ -129,12 +132,12 @@ int main(int argc, char **argv)
     double *us = malloc(n * sizeof *us);
     if (!us) die("memory", NULL);
     join_as_worker(&ends);
-    for (size_t i = 0; i < WARM_UP; i++) (void)one_round(&ends, i + 1);
-    for (size_t i = 0; i < n; i++) us[i] = one_round(&ends, WARM_UP + i + 1);
+    for (size_t i = 0; i < WARM_UP; i++) (void)one_round(&ends, i + 1, pause_us);
+    for (size_t i = 0; i < n; i++) us[i] = one_round(&ends, WARM_UP + i + 1, pause_us);
     qsort(us, n, sizeof *us, compare);
-    printf("{\"bench\":\"submit_to_start\",\"rounds\":%zu,\"p50_us\":%.0f,\"p90_us\":%.0f,"
-           "\"p99_us\":%.0f,\"max_us\":%.0f}\n",
-           n, us[n / 2], us[n * 9 / 10], us[n * 99 / 100], us[n - 1]);
+    printf("{\"bench\":\"submit_to_start\",\"pause_us\":%u,\"rounds\":%zu,\"p50_us\":%.0f,"
+           "\"p90_us\":%.0f,\"p99_us\":%.0f,\"max_us\":%.0f}\n",
+           pause_us, n, us[n / 2], us[n * 9 / 10], us[n * 99 / 100], us[n - 1]);
     free(us);
     transport_message_fini(&ends.incoming);
     (void)zmq_close(ends.client);
