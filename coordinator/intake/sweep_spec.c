@@ -176,18 +176,24 @@ static status_t check_label(const struct yaml_tree *tree, const struct sweep_spe
 
 /* --- paths ------------------------------------------------------------------------------ */
 
-/* Replace a relative *path by directory/path. */
+/* Replace a relative *path by directory/path. Each "../" in front takes a name off the directory,
+ * which has no symbolic links in it. */
 static bool resolve_path(char **path, const char *directory)
 {
     const char *relative = *path;
-    char *absolute;
-    size_t n;
+    size_t n_directory = strlen(directory);
     if (!relative || relative[0] == '/') return true;
-    while (relative[0] == '.' && relative[1] == '/') relative += 2;
-    n = strlen(directory) + strlen(relative) + 2;
-    absolute = malloc(n);
+    for (;;) {
+        const bool is_up = strncmp(relative, "../", 3) == 0;
+        if (!is_up && strncmp(relative, "./", 2) != 0) break;
+        relative += is_up ? 3 : 2;
+        while (is_up && n_directory && directory[--n_directory] != '/') {
+        }
+    }
+    const size_t n = n_directory + strlen(relative) + 2;
+    char *absolute = malloc(n);
     if (!absolute) return false;
-    (void)snprintf(absolute, n, "%s/%s", directory, relative);
+    (void)snprintf(absolute, n, "%.*s/%s", (int)n_directory, directory, relative);
     free(*path);
     *path = absolute;
     return true;

@@ -157,8 +157,9 @@ struct sweep_spec {
 struct sweep_text {
     const char *yaml; /* [n_bytes] */
     size_t n_bytes;
-    const char *name;      /* for errors: the file's name */
-    const char *directory; /* absolute; relative paths start here; NULL: paths stay as given */
+    const char *name; /* for errors: the file's name */
+    /* Absolute, without symbolic links; relative paths start here; NULL: paths stay as given. */
+    const char *directory;
 };
 
 /* On ST_OK the caller owns *out and passes it to sweep_spec_free(). Errors, one line each as

@@ -215,3 +215,25 @@ Test(sweep_spec, help_names_keys_of_every_depth)
     cr_expect_not_null(strstr(buffer_text(&out), "payload_bytes"));
     buffer_fini(&out);
 }
+
+Test(sweep_spec, relative_paths_start_at_the_directory)
+{
+    static const struct {
+        const char *path, *want;
+    } cases[] = {{"m", "/a/b/m"},         {"./m", "/a/b/m"},         {"../m", "/a/m"},
+                 {"../../m", "/m"},       {"../../../m", "/m"},      {"./../c/../m", "/a/c/../m"},
+                 {"..m/x", "/a/b/..m/x"}, {"/abs/../m", "/abs/../m"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char yaml[512];
+        struct sweep_spec *spec = NULL;
+        struct error err = {0};
+        (void)snprintf(yaml, sizeof yaml,
+                       "kind: label\nname: x\nmodel: %s\ncorpus: {path: c.jsonl}\n"
+                       "targets: [{hook: blocks.0.hook_resid_pre, units: residual}]\n"
+                       "explainer: lexical\njudge: lexical\n",
+                       cases[i].path);
+        cr_assert_eq(parse(&spec, yaml, "/a/b", &err), ST_OK, "%s", err.text);
+        cr_expect_str_eq(spec->model, cases[i].want);
+        sweep_spec_free(&spec);
+    }
+}
