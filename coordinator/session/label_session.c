@@ -246,7 +246,8 @@ static status_t take_label(struct label_session *session, const char *content, s
 {
     struct error why = {0};
     session->has_label =
-        content && prompt_reply_label(content, n_bytes, &session->label, &why) == ST_OK;
+        content && prompt_reply_label(content, n_bytes, session->rules->explainer_template,
+                                      &session->label, &why) == ST_OK;
     session->stage = SESSION_DONE;
     if (session->has_label) return start_judging(session, err);
     session->n_failed_calls++;

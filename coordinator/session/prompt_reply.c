@@ -1,5 +1,6 @@
 #include "coordinator/session/prompt_reply.h"
 
+#include "coordinator/session/prompt_echo.h"
 #include "coordinator/session/utf8.h"
 
 #include <jansson.h>
@@ -106,19 +107,26 @@ size_t prompt_label_clean(const char *text, size_t n_bytes, char out[PROMPT_MAX_
     return n;
 }
 
-status_t prompt_reply_label(const char *reply, size_t n_bytes, struct prompt_label *out,
-                            struct error *err)
+static status_t read_label(const json_t *label, const struct prompt_template *asked,
+                           char out[PROMPT_MAX_LABEL_BYTES + 1], struct error *err)
+{
+    if (!json_is_string(label))
+        return error_set(err, ST_BAD_INPUT, "reply: \"label\" is not a string");
+    if (prompt_label_clean(json_string_value(label), json_string_length(label), out) == 0)
+        return error_set(err, ST_BAD_INPUT, "reply: the label is empty");
+    const char *problem = prompt_echo_find(out, asked);
+    if (problem) return error_set(err, ST_BAD_INPUT, "reply: the label %s", problem);
+    return ST_OK;
+}
+
+status_t prompt_reply_label(const char *reply, size_t n_bytes, const struct prompt_template *asked,
+                            struct prompt_label *out, struct error *err)
 {
     json_t *object = NULL;
     struct prompt_label made = {.type = FEATURE_TYPE_NONE};
     status_t status = find_object(reply, n_bytes, "label", &object, &made.is_repaired, err);
     if (status != ST_OK) return status;
-    const json_t *label = json_object_get(object, "label");
-    if (!json_is_string(label))
-        status = error_set(err, ST_BAD_INPUT, "reply: \"label\" is not a string");
-    else if (prompt_label_clean(json_string_value(label), json_string_length(label), made.text) ==
-             0)
-        status = error_set(err, ST_BAD_INPUT, "reply: the label is empty");
+    status = read_label(json_object_get(object, "label"), asked, made.text, err);
     made.type = type_of(json_object_get(object, "type"));
     if (status == ST_OK) *out = made;
     json_decref(object);

@@ -5,12 +5,14 @@
  * before the last "</think>" is dropped, and the first object in the rest that parses and has
  * the wanted key is taken (code fences and prose around it do not matter). Anything else is a
  * failure of this call alone: a list that is too short or too long says nothing about which
- * window was meant, so none of its answers count. Work is bounded by the size of the reply.
+ * window was meant, so none of its answers count. A label that only repeats the prompt is none
+ * (prompt_echo.h). Work is bounded by the size of the reply and of the template.
  * Any thread. */
 #ifndef COORDINATOR_SESSION_PROMPT_REPLY_H
 #define COORDINATOR_SESSION_PROMPT_REPLY_H
 
 #include "common/error.h"
+#include "coordinator/session/prompt_template.h"
 #include "coordinator/session/score.h"
 
 #include <stdbool.h>
@@ -34,10 +36,13 @@ struct prompt_label {
     bool is_repaired;
 };
 
-/* {"label": "...", "type": "..."}; the type may be missing or unknown (then none). Errors:
- * ST_BAD_INPUT (no such object, label not a string or empty after cleaning), ST_TOO_LARGE. */
-MUST_CHECK status_t prompt_reply_label(const char *reply, size_t n_bytes, struct prompt_label *out,
-                                       struct error *err);
+/* {"label": "...", "type": "..."}; the type may be missing or unknown (then none). `asked` is the
+ * template of the prompt that was answered; NULL: any words are believed to be the model's own.
+ * Errors: ST_BAD_INPUT (no such object, label not a string, empty after cleaning or an echo of
+ * the prompt), ST_TOO_LARGE. */
+MUST_CHECK status_t prompt_reply_label(const char *reply, size_t n_bytes,
+                                       const struct prompt_template *asked,
+                                       struct prompt_label *out, struct error *err);
 
 /* {"answers": [0, 1, ...]} with exactly n_answers entries of 0, 1, true or false, written to
  * answers[n_answers]; untouched on failure. is_repaired may be NULL. Errors: ST_BAD_INPUT,

@@ -16,10 +16,11 @@ static json_t *answers_schema(size_t n_answers)
 
 static json_t *label_schema(void)
 {
-    return json_pack("{s:s, s:{s:{s:s}, s:{s:s, s:[s,s,s,s]}}, s:[s,s], s:b}", "type", "object",
-                     "properties", "label", "type", "string", "type", "type", "string", "enum",
-                     "concrete", "syntactic", "abstract", "polysemantic", "required", "label",
-                     "type", "additionalProperties", 0);
+    return json_pack("{s:s, s:{s:{s:s, s:i, s:i}, s:{s:s, s:[s,s,s,s]}}, s:[s,s], s:b}", "type",
+                     "object", "properties", "label", "type", "string", "minLength",
+                     PROMPT_LABEL_MIN_CHARACTERS, "maxLength", PROMPT_LABEL_MAX_CHARACTERS, "type",
+                     "type", "string", "enum", "concrete", "syntactic", "abstract", "polysemantic",
+                     "required", "label", "type", "additionalProperties", 0);
 }
 
 static json_t *response_format(const struct prompt_request *request)

@@ -8,6 +8,9 @@
 
 #include <stdint.h>
 
+/* A label under a schema, in characters: room for 20 words, not for a page. */
+enum { PROMPT_LABEL_MIN_CHARACTERS = 2, PROMPT_LABEL_MAX_CHARACTERS = 200 };
+
 /* What the provider understands of response_format. */
 enum prompt_format { PROMPT_FORMAT_TEXT, PROMPT_FORMAT_JSON_OBJECT, PROMPT_FORMAT_JSON_SCHEMA };
 

@@ -201,6 +201,13 @@ const char *prompt_template_hash(const struct prompt_template *template_)
     return template_->hash;
 }
 
+const char *prompt_template_text(const struct prompt_template *template_)
+{
+    const char *system = template_->sections[SECTION_SYSTEM].begin;
+    const char *user = template_->sections[SECTION_USER].begin;
+    return system && system < user ? system : user;
+}
+
 status_t prompt_template_check_fields(const struct prompt_template *template_,
                                       const char *const *names, size_t n_names, struct error *err)
 {

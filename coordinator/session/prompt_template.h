@@ -40,6 +40,8 @@ void prompt_template_destroy(struct prompt_template **template_); /* NULL-safe *
 
 /* 64 hex digits and a NUL; lives as long as the template. */
 const char *prompt_template_hash(const struct prompt_template *template_);
+/* Its sections as they stand in the file, from the first on; lives as long as the template. */
+const char *prompt_template_text(const struct prompt_template *template_);
 
 /* Does the template use exactly these fields? ST_BAD_INPUT names the first that is not given or
  * not used. Call it when a sweep is submitted: a typo must not surface in the middle of it. */

@@ -2,10 +2,12 @@
  * keep what prompt_reply.h promises, exactly n answers, a template that can be filled, or one
  * error. The first byte chooses how many answers are wanted. Built with -fsanitize=fuzzer. */
 #include "coordinator/session/prompt_data.h"
+#include "coordinator/session/prompt_echo.h"
 #include "coordinator/session/prompt_reply.h"
 #include "coordinator/session/prompt_template.h"
 #include "coordinator/session/utf8.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +31,7 @@ static void read_reply(const char *reply, size_t n_bytes, size_t n_answers)
     enum judge_answer answers[16];
     struct prompt_label label;
     struct error err = {.status = ST_OK};
-    if (prompt_reply_label(reply, n_bytes, &label, &err) == ST_OK)
+    if (prompt_reply_label(reply, n_bytes, NULL, &label, &err) == ST_OK)
         check_label(label.text, strlen(label.text));
     else if (err.text[0] == '\0')
         abort();
@@ -54,6 +56,16 @@ static void show_data(const char *text, size_t n_bytes)
     buffer_fini(&out);
 }
 
+/* An echo is a matter of words: punctuation around them changes nothing. */
+static void check_echo(const struct prompt_template *made)
+{
+    char label[PROMPT_MAX_LABEL_BYTES + 1], quoted[PROMPT_MAX_LABEL_BYTES + 8];
+    const char *text = prompt_template_text(made);
+    (void)prompt_label_clean(text, strlen(text), label);
+    (void)snprintf(quoted, sizeof quoted, "- \"%s\".", label);
+    if (!prompt_echo_find(label, made) != !prompt_echo_find(quoted, made)) abort();
+}
+
 static void fill_template(const char *text, size_t n_bytes)
 {
     struct prompt_template *made = NULL;
@@ -65,6 +77,7 @@ static void fill_template(const char *text, size_t n_bytes)
     if (prompt_template_fill(made, &field, 1, &system, &user, NULL) == ST_OK &&
         system.n_bytes + user.n_bytes > n_bytes)
         abort();
+    check_echo(made);
     buffer_fini(&system);
     buffer_fini(&user);
     prompt_template_destroy(&made);

@@ -235,6 +235,11 @@ Test(prompt_request, schema_fixes_the_number_of_answers)
     request.n_answers = 0;
     body = body_of(&request, &built.text);
     cr_expect(strstr(buffer_text(&built.text), "polysemantic"), "a label's schema");
+    cr_assert_eq(json_unpack(body, "{s:{s:{s:{s:{s:{s:i, s:i}}}}}}", "response_format",
+                             "json_schema", "schema", "properties", "label", "minLength", &n_min,
+                             "maxLength", &n_max),
+                 0);
+    cr_expect(n_min == PROMPT_LABEL_MIN_CHARACTERS && n_max == PROMPT_LABEL_MAX_CHARACTERS);
     json_decref(body);
     end(&built);
 }

@@ -6,7 +6,7 @@
 
 static status_t label_of(const char *reply, struct prompt_label *out, struct error *err)
 {
-    return prompt_reply_label(reply, strlen(reply), out, err);
+    return prompt_reply_label(reply, strlen(reply), NULL, out, err);
 }
 
 Test(prompt_reply, reads_a_label_strictly_or_after_one_repair)
@@ -133,7 +133,7 @@ Test(prompt_reply, every_truncation_and_every_changed_byte_is_survived)
             struct prompt_label label;
             memcpy(changed, good, sizeof good);
             changed[at] = (char)byte;
-            (void)!prompt_reply_label(changed, n, &label, NULL);
+            (void)!prompt_reply_label(changed, n, NULL, &label, NULL);
         }
 }
 
@@ -143,10 +143,10 @@ Test(prompt_reply, hostile_sizes_are_bounded)
     char *deep = malloc(n + 1);
     struct prompt_label label;
     memset(deep, '{', n + 1);
-    cr_expect_eq(prompt_reply_label(deep, n, &label, NULL), ST_BAD_INPUT);
-    cr_expect_eq(prompt_reply_label(deep, n + 1, &label, NULL), ST_TOO_LARGE);
+    cr_expect_eq(prompt_reply_label(deep, n, NULL, &label, NULL), ST_BAD_INPUT);
+    cr_expect_eq(prompt_reply_label(deep, n + 1, NULL, &label, NULL), ST_TOO_LARGE);
     memset(deep, '[', n);
     memcpy(deep, "{\"label\":", 9);
-    cr_expect_eq(prompt_reply_label(deep, n, &label, NULL), ST_BAD_INPUT);
+    cr_expect_eq(prompt_reply_label(deep, n, NULL, &label, NULL), ST_BAD_INPUT);
     free(deep);
 }
