@@ -75,8 +75,8 @@ status_t buffer_printf(struct buffer *buffer, struct error *err, const char *for
 
 const char *buffer_text(struct buffer *buffer)
 {
-    void *room;
-    if (buffer_reserve(buffer, 1, &room, NULL) != ST_OK) return NULL;
+    void *room = NULL;
+    if (buffer_reserve(buffer, 1, &room, NULL) != ST_OK || !room) return NULL;
     *(char *)room = '\0';
     return (const char *)buffer->bytes;
 }

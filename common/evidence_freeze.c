@@ -52,6 +52,7 @@ static status_t add_window(const struct evidence_slot *slot, const struct eviden
 static void join_tokens(struct masses *masses)
 {
     size_t n = 0;
+    if (masses->n == 0) return;
     qsort(masses->item, masses->n, sizeof *masses->item, compare_tokens);
     for (size_t i = 0; i < masses->n; i++) {
         struct token_mass *item = &masses->item[i];

@@ -62,7 +62,7 @@ status_t evidence_message_begin(const struct evidence_message *message, struct b
     if (status != ST_OK) return status;
     unsigned char *at = put_table(put_header(room, message), table);
     *patch_at = out->n_bytes + (size_t)(at - (unsigned char *)room);
-    at = evidence_put_u32(at, 0);
+    (void)evidence_put_u32(at, 0);
     out->n_bytes = *patch_at + sizeof(uint32_t);
     return ST_OK;
 }

@@ -323,9 +323,8 @@ status_t wire_decode(const void *bytes, size_t n_bytes, struct wire_message *out
     struct wire_message message;
     memset(&message, 0, sizeof message);
     status_t status = ST_OK;
-    if (!wire_counts_fit(bytes, n_bytes))
-        status = error_set(err, ST_PROTOCOL, "truncated or malformed msgpack");
-    else if (msgpack_unpack_next(&unpacked, bytes, n_bytes, &used) != MSGPACK_UNPACK_SUCCESS)
+    if (!wire_counts_fit(bytes, n_bytes) ||
+        msgpack_unpack_next(&unpacked, bytes, n_bytes, &used) != MSGPACK_UNPACK_SUCCESS)
         status = error_set(err, ST_PROTOCOL, "truncated or malformed msgpack");
     else if (used != n_bytes)
         status = error_set(err, ST_PROTOCOL, "%zu bytes behind the message", n_bytes - used);

@@ -149,6 +149,7 @@ static status_t on_event(struct builder *builder, const yaml_event_t *event)
     case YAML_SEQUENCE_START_EVENT: return on_start(builder, YAML_SEQUENCE, event);
     case YAML_MAPPING_END_EVENT:
     case YAML_SEQUENCE_END_EVENT:
+        if (!builder->open) return builder_fail(builder, ST_INTERNAL, line, "nothing is open");
         builder->open = builder->open->parent;
         builder->depth--;
         return ST_OK;

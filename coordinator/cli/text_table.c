@@ -126,6 +126,7 @@ void text_table_print(const struct text_table *table, const struct text_table_st
                       FILE *out)
 {
     size_t widths[TEXT_TABLE_MAX_COLUMNS];
+    if (table->n_columns == 0) return;
     memcpy(widths, table->widths, sizeof widths);
     fit(table, style->width, widths);
     if (style->has_heading) {

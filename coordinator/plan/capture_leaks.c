@@ -52,7 +52,9 @@ status_t capture_plan_count_leaks_in(const struct capture_plan *plan,
                                      struct error *err)
 {
     const size_t n = token_corpus_n_documents(corpus);
-    struct seen *seen = malloc((n ? n : 1) * sizeof *seen);
+    *n_leaks = 0;
+    if (n == 0) return ST_OK;
+    struct seen *seen = malloc(n * sizeof *seen);
     if (!seen) return error_set(err, ST_NO_MEMORY, "%zu documents", n);
     for (size_t i = 0; i < n; i++)
         seen[i] = (struct seen){token_corpus_document(corpus, i).content_key, NO_SIDE};
@@ -63,7 +65,6 @@ status_t capture_plan_count_leaks_in(const struct capture_plan *plan,
             see(&seen[segment->document_index].side, plan->units[u].side);
         }
     qsort(seen, n, sizeof *seen, compare_seen);
-    *n_leaks = 0;
     for (size_t low = 0, high; low < n; low = high) {
         for (high = low + 1; high < n && seen[high].content_key == seen[low].content_key;) high++;
         *n_leaks += count_group(seen + low, high - low);

@@ -231,14 +231,13 @@ static status_t print_work(const struct estimate *estimate, struct buffer *out, 
 static status_t print_total(const struct estimate *estimate, double budget_dollars,
                             struct buffer *out, struct error *err)
 {
-    status_t status = buffer_printf(
-        out, err, "  %-11s %12llu %14llu %13llu %10.2f %9.2f\n", "together",
-        (unsigned long long)estimate->n_calls,
-        (unsigned long long)(estimate->explain.n_tokens_in + estimate->judge.n_tokens_in +
-                             estimate->null_pairs.n_tokens_in),
-        (unsigned long long)(estimate->explain.n_tokens_out + estimate->judge.n_tokens_out +
-                             estimate->null_pairs.n_tokens_out),
-        estimate->dollars, estimate->call_hours);
+    const unsigned long long n_in = estimate->explain.n_tokens_in + estimate->judge.n_tokens_in +
+                                    estimate->null_pairs.n_tokens_in;
+    const unsigned long long n_out = estimate->explain.n_tokens_out + estimate->judge.n_tokens_out +
+                                     estimate->null_pairs.n_tokens_out;
+    status_t status = buffer_printf(out, err, "  %-11s %12llu %14llu %13llu %10.2f %9.2f\n",
+                                    "together", (unsigned long long)estimate->n_calls, n_in, n_out,
+                                    estimate->dollars, estimate->call_hours);
     if (status == ST_OK && estimate->is_prompt_capped)
         status = buffer_append_text(out, "prompts are cut to max_prompt_tokens per feature\n", err);
     if (status == ST_OK && estimate->is_over_budget)

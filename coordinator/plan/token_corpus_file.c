@@ -22,6 +22,7 @@ enum {
     COMPRESSION_LEVEL = 3
 };
 #define MAX_RAW_BYTES (UINT64_C(1) << 38)
+static const unsigned char magic[4] = {'I', 'T', 'O', 'K'};
 
 static void put_u32(unsigned char *at, uint32_t value)
 {
@@ -84,7 +85,7 @@ static status_t compress(const unsigned char *raw, size_t n_raw, struct buffer *
     status_t status = buffer_reserve(out, ENVELOPE_BYTES + bound, &reserved, err);
     if (status != ST_OK) return status;
     room = reserved;
-    memcpy(room, "ITOK", 4);
+    memcpy(room, magic, sizeof magic);
     put_u32(room + 4, VERSION);
     put_u64(room + 8, n_raw);
     const size_t n = ZSTD_compress(room + ENVELOPE_BYTES, bound, raw, n_raw, COMPRESSION_LEVEL);
@@ -224,7 +225,7 @@ status_t token_corpus_decode(struct token_corpus **out, const void *bytes, size_
     uint64_t n_raw;
     size_t n;
     status_t status;
-    if (n_bytes < ENVELOPE_BYTES || memcmp(envelope, "ITOK", 4) != 0)
+    if (n_bytes < ENVELOPE_BYTES || memcmp(envelope, magic, sizeof magic) != 0)
         return corrupt(err, "not such a file");
     if (get_u32(envelope + 4) != VERSION)
         return error_set(err, ST_PROTOCOL, "token corpus: version %u, this program reads %d",
