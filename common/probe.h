@@ -6,7 +6,7 @@
  *
  * msgpack; 1 is the version. target, slot: integers; text: bin, any bytes; error: str, "" if the
  * rest holds; is_cut: bool; tokens: bin of u32, activations: bin of f32, little-endian, as many;
- * pieces: nil, or an array of one bin per token (what the token stands for in a text).
+ * pieces: nil, or [sizes, bytes]: what each token stands for in a text, sizes a bin of u32.
  *
  * Both sides are untrusted: counts are checked before memory is reserved, activations are finite
  * and not negative. Any thread. */
@@ -26,7 +26,7 @@ enum {
     PROBE_MAX_TEXT_BYTES = 16 * 1024,
     PROBE_MAX_UNIT_BYTES = 2 * 1024 * 1024,
     PROBE_MAX_TOKENS = 131072,                 /* of one text: the largest context */
-    PROBE_MAX_RESULT_BYTES = 64 * 1024 * 1024, /* of a unit; an answer alone has the same cap */
+    PROBE_MAX_RESULT_BYTES = 16 * 1024 * 1024, /* of a unit; an answer alone has the same cap */
     PROBE_ERROR_SIZE = 256
 };
 

@@ -81,10 +81,9 @@ static status_t make_rope(struct forward *f, struct error *err)
     return status;
 }
 
-/* The wanted block, or the default one, no larger than the batch needs. */
-static size_t choose_row_block(size_t wanted, size_t n_tokens)
+/* The default block, no larger than the batch needs. */
+size_t forward_row_block(size_t n_tokens)
 {
-    if (wanted) return wanted;
     size_t block = DEFAULT_ROW_BLOCK;
     while (block > SMALLEST_ROW_BLOCK && block / 2 >= n_tokens) block /= 2;
     return block;
@@ -122,7 +121,7 @@ status_t forward_create(struct forward **out, const struct forward_params *p, st
     f->n_rows = p->n_rows;
     f->n_ctx = p->n_ctx;
     f->n_tokens = p->n_rows * p->n_ctx;
-    const size_t block = choose_row_block(p->row_block, f->n_tokens);
+    const size_t block = p->row_block ? p->row_block : forward_row_block(f->n_tokens);
     f->n_padded = (f->n_tokens + block - 1) / block * block;
     const struct exec_params exec = {.row_block = block};
     status = f->ops->exec_create(&f->exec, f->backend, &exec, err);

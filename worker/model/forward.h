@@ -28,6 +28,10 @@ struct forward_params {
     atomic_uint_fast64_t *progress; /* one tick per layer; borrowed; may be NULL */
 };
 
+/* The row_block that 0 stands for in a batch of n_tokens. Batches of different shapes give a token
+ * the same values, bit for bit, as long as their row_block is the same. */
+size_t forward_row_block(size_t n_tokens);
+
 /* On ST_OK the caller owns *out. Errors: ST_BAD_INPUT (n_ctx over the model's positions, no
  * rows), ST_TOO_LARGE, ST_NO_MEMORY. */
 MUST_CHECK status_t forward_create(struct forward **out, const struct forward_params *params,

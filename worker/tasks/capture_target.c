@@ -114,15 +114,27 @@ static status_t choose_features(struct capture_target *self, const json_t *spec,
     return ST_OK;
 }
 
-static status_t open_encoder(struct capture_target *self, struct error *err)
+/* An encoder of these features [n]; NULL: all. */
+static status_t open_encoder(struct capture_target *self, const uint32_t *features, size_t n,
+                             struct error *err)
+{
+    struct encoder *encoder = NULL;
+    const struct encoder_params params = {.dictionary = self->dictionary,
+                                          .screen = SCREEN_AUTO,
+                                          .features = features,
+                                          .n_selected = n};
+    const status_t status = encoder_create(&encoder, &params, err);
+    if (status != ST_OK) return status;
+    encoder_destroy(&self->encoder);
+    self->encoder = encoder;
+    return ST_OK;
+}
+
+static status_t open_chosen_encoder(struct capture_target *self, struct error *err)
 {
     if (self->kind != TARGET_DICTIONARY) return ST_OK;
     const bool is_all = self->n_chosen == self->n_features;
-    const struct encoder_params params = {.dictionary = self->dictionary,
-                                          .screen = SCREEN_AUTO,
-                                          .features = is_all ? NULL : self->features,
-                                          .n_selected = is_all ? 0 : self->n_chosen};
-    return encoder_create(&self->encoder, &params, err);
+    return open_encoder(self, is_all ? NULL : self->features, is_all ? 0 : self->n_chosen, err);
 }
 
 status_t capture_target_open(struct capture_target **out, struct model_cache *models,
@@ -135,7 +147,7 @@ status_t capture_target_open(struct capture_target **out, struct model_cache *mo
     status_t status = parse_units(spec, &self->kind, err);
     if (status == ST_OK) status = open_hook(self, spec, err);
     if (status == ST_OK) status = choose_features(self, spec, err);
-    if (status == ST_OK) status = open_encoder(self, err);
+    if (status == ST_OK) status = open_chosen_encoder(self, err);
     if (status != ST_OK) {
         capture_target_close(&self);
         return status;
@@ -174,6 +186,23 @@ struct describe_target capture_target_describe(const struct capture_target *targ
 uint32_t capture_target_n_slots(const struct capture_target *target)
 {
     return (uint32_t)(target->n_chosen * (target->kind == TARGET_SIGNED ? 2 : 1));
+}
+
+status_t capture_target_select(struct capture_target *self, const uint32_t *slots, size_t n_slots,
+                               struct error *err)
+{
+    for (size_t i = 0; i < n_slots; i++)
+        if (slots[i] >= capture_target_n_slots(self))
+            return error_set(err, ST_BAD_INPUT, "slot %u of %u", (unsigned)slots[i],
+                             (unsigned)capture_target_n_slots(self));
+    if (self->kind != TARGET_DICTIONARY) return ST_OK;
+    uint32_t *features = malloc((n_slots + 1) * sizeof *features);
+    if (!features) return error_set(err, ST_NO_MEMORY, "%zu slots", n_slots);
+    for (size_t i = 0; i < n_slots; i++)
+        features[i] = self->features ? self->features[slots[i]] : slots[i];
+    const status_t status = open_encoder(self, features, n_slots, err);
+    free(features);
+    return status;
 }
 
 /* --- dense kinds --------------------------------------------------------------------------- */

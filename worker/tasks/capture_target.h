@@ -29,6 +29,12 @@ struct hook_point capture_target_hook(const struct capture_target *target);
 struct describe_target capture_target_describe(const struct capture_target *target);
 uint32_t capture_target_n_slots(const struct capture_target *target);
 
+/* Whoever reads only these slots [n_slots] says so first: others may then be left out, for less
+ * work; the values are the same. Any order, repeats allowed. Errors: ST_BAD_INPUT (no such slot),
+ * ST_NO_MEMORY; the target is then as before. */
+MUST_CHECK status_t capture_target_select(struct capture_target *target, const uint32_t *slots,
+                                          size_t n_slots, struct error *err);
+
 /* acts: host [n_tokens, width of the hook] out of `forward`'s last run. *out is borrowed until
  * the next call; slots ascend within a token. Errors: ST_BAD_INPUT (not finite), ST_NO_MEMORY. */
 MUST_CHECK status_t capture_target_read(struct capture_target *target, struct forward *forward,
