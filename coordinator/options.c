@@ -4,10 +4,11 @@
 #include "common/log.h"
 
 #include <getopt.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BACKGROUND_MAX = 64 };
+enum { BACKGROUND_MAX = 64, CHECKPOINT_BYTES = 32 * 1024 * 1024 };
 
 const char *coordinator_usage(void)
 {
@@ -19,16 +20,17 @@ const char *coordinator_usage(void)
            "  --prompts DIR     prompt templates (needed by LLM explainers and judges)\n"
            "  --providers FILE  providers.yaml (needed by LLM explainers and judges)\n"
            "  --background N    threads for planning and scoring (default 1)\n"
+           "  --checkpoint-bytes N  captured results between two checkpoints (default 33554432)\n"
            "  --log LEVEL       debug | info | warn | error (default info)\n";
 }
 
-static status_t parse_background(const char *text, size_t *out, struct error *err)
+static status_t parse_number(const char *option, const char *text, long max, size_t *out,
+                             struct error *err)
 {
     char *end;
     const long n = strtol(text, &end, 10);
-    if (*end || end == text || n < 1 || n > BACKGROUND_MAX)
-        return error_set(err, ST_BAD_INPUT, "--background %s: a number from 1 to %d", text,
-                         BACKGROUND_MAX);
+    if (*end || end == text || n < 1 || n > max)
+        return error_set(err, ST_BAD_INPUT, "%s %s: a number from 1 to %ld", option, text, max);
     *out = (size_t)n;
     return ST_OK;
 }
@@ -48,7 +50,9 @@ static status_t apply(int option, const char *value, struct coordinator_options 
     case 'h': out->http_listen = strcmp(value, "off") == 0 ? NULL : value; return ST_OK;
     case 'p': out->prompts_directory = value; return ST_OK;
     case 'P': out->providers_file = value; return ST_OK;
-    case 'b': return parse_background(value, &out->n_background, err);
+    case 'b': return parse_number("--background", value, BACKGROUND_MAX, &out->n_background, err);
+    case 'c':
+        return parse_number("--checkpoint-bytes", value, LONG_MAX, &out->checkpoint_bytes, err);
     case 'l':
         out->log_level = log_level_parse(value);
         return out->log_level >= 0
@@ -76,9 +80,11 @@ status_t coordinator_options_parse(int argc, char **argv, struct coordinator_opt
                                             {"prompts", required_argument, NULL, 'p'},
                                             {"providers", required_argument, NULL, 'P'},
                                             {"background", required_argument, NULL, 'b'},
+                                            {"checkpoint-bytes", required_argument, NULL, 'c'},
                                             {"log", required_argument, NULL, 'l'},
                                             {NULL, 0, NULL, 0}};
-    *out = (struct coordinator_options){.n_background = 1, .log_level = LOG_INFO};
+    *out = (struct coordinator_options){
+        .n_background = 1, .checkpoint_bytes = CHECKPOINT_BYTES, .log_level = LOG_INFO};
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         const status_t status = apply(option, optarg, out, err);

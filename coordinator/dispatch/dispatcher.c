@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+extern const char embed_coordinator_dispatch_keep_lua[];
+
 enum { ROUTER_QUEUE_MESSAGES = 20000, MONITOR_EVENTS = ZMQ_EVENT_DISCONNECTED };
 
 static status_t set_option(void *socket, int option, int value, struct error *err)
@@ -54,7 +56,10 @@ status_t dispatcher_create(struct dispatcher **out, const struct dispatcher_opti
     if (!dispatcher) return error_set(err, ST_NO_MEMORY, "dispatcher");
     dispatcher->options = *options;
     transport_message_init(&dispatcher->incoming);
-    status_t status = worker_table_create(&dispatcher->workers, err);
+    dispatcher->keep =
+        (struct store_script){.name = "keep", .source = embed_coordinator_dispatch_keep_lua};
+    status_t status = store_register_script(options->store, &dispatcher->keep, err);
+    if (status == ST_OK) status = worker_table_create(&dispatcher->workers, err);
     if (status == ST_OK) status = lease_table_create(&dispatcher->leases, options->epoch, err);
     if (status == ST_OK) status = task_queue_create(&dispatcher->queue, err);
     if (status == ST_OK) status = open_router(dispatcher, err);
@@ -198,8 +203,8 @@ void dispatcher_listen(struct dispatcher *dispatcher, int timeout_ms)
 status_t dispatcher_step(struct dispatcher *dispatcher, int timeout_ms, int wake_fd,
                          struct error *err)
 {
-    status_t status =
-        wait_for_messages(dispatcher, dispatcher->n_reads ? 0 : timeout_ms, wake_fd, err);
+    status_t status = wait_for_messages(
+        dispatcher, dispatcher_has_reads(dispatcher) ? 0 : timeout_ms, wake_fd, err);
     if (status == ST_OK) status = dispatcher_reopen_tasks(dispatcher, err);
     if (status == ST_OK) status = dispatcher_receive_all(dispatcher, err);
     if (status == ST_OK) status = dispatcher_read_results(dispatcher, err);

@@ -15,6 +15,7 @@
 #include "common/error.h"
 #include "common/store.h"
 #include "common/transport.h"
+#include "coordinator/dispatch/leader.h"
 #include "coordinator/dispatch/worker_table.h"
 #include "coordinator/queue/lease_table.h"
 #include "coordinator/queue/task_queue.h"
@@ -33,6 +34,7 @@ struct dispatcher_options {
     const char *store_url; /* told to the workers */
     struct store *store;   /* borrowed */
     const struct clock *clock;
+    const struct leader *leader; /* borrowed; leads */
     uint64_t epoch;
     int64_t heartbeat_ms;  /* workers beat this often */
     int64_t lost_after_ms; /* silence that counts as lost */
@@ -66,6 +68,13 @@ MUST_CHECK status_t dispatcher_end_task(struct dispatcher *dispatcher, struct ta
  * them). */
 MUST_CHECK status_t dispatcher_forget_keys(struct dispatcher *dispatcher, const char *task_id,
                                            struct error *err);
+
+/* The results of these units are kept elsewhere, durably: in the store each becomes a mark that
+ * holds the unit's place. Any number of times, also when they are not there. ST_CONFLICT: another
+ * coordinator leads. A mark that is read back (its keeper lost it) makes the unit ready again. */
+MUST_CHECK status_t dispatcher_keep_results(struct dispatcher *dispatcher, const struct task *task,
+                                            const size_t *units, size_t n_units,
+                                            struct error *err);
 
 /* Dead units of the task get another life; how many. */
 size_t dispatcher_retry_dead(struct dispatcher *dispatcher, struct task *task);

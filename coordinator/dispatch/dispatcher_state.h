@@ -24,6 +24,7 @@ struct dispatcher {
     int64_t last_expire_ms;
     struct dispatcher_counts counts;
     struct dead_units dead; /* changes to be written */
+    struct store_script keep;
     uint64_t n_connections; /* to the store, when the tasks were last known to be open there */
 };
 
@@ -63,15 +64,19 @@ void dispatcher_reclaim_from_idle(struct dispatcher *dispatcher, struct worker *
 /* The lease is over, whatever became of its units. */
 void dispatcher_close_lease(struct dispatcher *dispatcher, struct lease *lease);
 
-/* results.c */
+/* reading.c */
 status_t dispatcher_queue_read(struct dispatcher *dispatcher, struct task *task, size_t unit,
                                struct error *err);
+void dispatcher_forget_reads(struct dispatcher *dispatcher, const struct task *task);
+/* Is there anything to read now? */
+bool dispatcher_has_reads(const struct dispatcher *dispatcher);
+status_t dispatcher_read_results(struct dispatcher *dispatcher, struct error *err);
+
+/* results.c */
 /* What the lease's worker stored and may not have told: units up to the last one in the store are
  * taken out of the lease (they run in order), which may be empty afterwards. */
 status_t dispatcher_take_stored(struct dispatcher *dispatcher, struct lease *lease,
                                 struct error *err);
-void dispatcher_forget_reads(struct dispatcher *dispatcher, const struct task *task);
-status_t dispatcher_read_results(struct dispatcher *dispatcher, struct error *err);
 status_t dispatcher_open_and_load(struct dispatcher *dispatcher, struct task *task,
                                  struct error *err);
 struct unit_failure {

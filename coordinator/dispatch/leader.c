@@ -6,6 +6,8 @@
 
 enum { N_KEYS = 2, N_ARGS = 5 };
 
+static const char leader_key[] = "interp:leader", epoch_key[] = "interp:epoch";
+
 extern const char embed_coordinator_dispatch_leader_lua[];
 
 status_t leader_init(struct leader *leader, struct store *store, const struct clock *clock,
@@ -27,7 +29,7 @@ static status_t run(struct leader *leader, const char *action, uint64_t *epoch, 
 {
     char lease[24];
     (void)snprintf(lease, sizeof lease, "%d", LEADER_LEASE_MS);
-    const char *args[N_ARGS] = {"interp:leader", "interp:epoch", leader->token, action, lease};
+    const char *args[N_ARGS] = {leader_key, epoch_key, leader->token, action, lease};
     redisReply *reply;
     const status_t status =
         store_run_script(leader->store, &reply, &leader->script, N_KEYS, N_ARGS, args, NULL, err);
@@ -75,4 +77,17 @@ void leader_release(struct leader *leader)
     uint64_t epoch;
     if (leader->epoch) (void)!run(leader, "release", &epoch, NULL);
     leader->epoch = 0;
+}
+
+void leader_fence(const struct leader *leader, struct leader_fence *out)
+{
+    *out = (struct leader_fence){.keys = {leader_key, epoch_key}};
+    (void)snprintf(out->counter, sizeof out->counter, "%llu", (unsigned long long)leader->counter);
+    out->args[0] = leader->token;
+    out->args[1] = out->counter;
+}
+
+void leader_doubt(struct leader *leader)
+{
+    leader->renewed_ms = clock_monotonic_ms(leader->clock) - LEADER_RENEW_MS;
 }

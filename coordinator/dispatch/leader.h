@@ -34,4 +34,18 @@ MUST_CHECK status_t leader_take(struct leader *leader, struct error *err);
 MUST_CHECK status_t leader_keep(struct leader *leader, struct error *err);
 void leader_release(struct leader *leader);
 
+/* What a script needs to refuse the writes of a leader that was deposed and does not know yet:
+ * `keys` among its keys, `args` among its arguments. It writes only if interp:leader is the token
+ * or nobody's, and interp:epoch has not passed the counter, else it returns an error "FENCED ..."
+ * (ST_CONFLICT). */
+struct leader_fence {
+    const char *keys[2]; /* interp:leader, interp:epoch */
+    const char *args[2]; /* token, counter */
+    char counter[24];
+};
+/* Borrows from `leader`. */
+void leader_fence(const struct leader *leader, struct leader_fence *out);
+/* A fenced script refused us: the next leader_keep() asks at once whether we still lead. */
+void leader_doubt(struct leader *leader);
+
 #endif

@@ -1,4 +1,5 @@
-/* From "it is in the store" to "the engine has it": results are read back in bounded batches. */
+/* Which units have a result in the store: of a task that is opened, of a lease whose worker died,
+ * and those whose results are kept elsewhere. Reading them back: reading.c. */
 #include "coordinator/dispatch/dispatcher_state.h"
 
 #include "common/log.h"
@@ -7,32 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { READS_PER_STEP = 8, MARKS_PER_SCAN = 4096 };
-
 char *dispatcher_task_key(const char *task_id, const char *part, char out[TASK_KEY_SIZE])
 {
     (void)snprintf(out, TASK_KEY_SIZE, "interp:{%s}:%s", task_id, part);
     return out;
-}
-
-status_t dispatcher_queue_read(struct dispatcher *dispatcher, struct task *task, size_t unit,
-                               struct error *err)
-{
-    if (!unit_table_note_stored(task->units, unit)) return ST_OK; /* read, or waiting to be */
-    if (dispatcher->n_reads == dispatcher->reads_capacity) {
-        const size_t capacity = dispatcher->reads_capacity ? 2 * dispatcher->reads_capacity : 256;
-        struct pending_read *grown = malloc(capacity * sizeof *grown);
-        if (!grown) return error_set(err, ST_NO_MEMORY, "%zu pending results", capacity);
-        for (size_t i = 0; i < dispatcher->n_reads; i++)
-            grown[i] = dispatcher->reads[(dispatcher->reads_head + i) % dispatcher->reads_capacity];
-        free(dispatcher->reads);
-        dispatcher->reads = grown;
-        dispatcher->reads_capacity = capacity;
-        dispatcher->reads_head = 0;
-    }
-    const size_t at = (dispatcher->reads_head + dispatcher->n_reads++) % dispatcher->reads_capacity;
-    dispatcher->reads[at] = (struct pending_read){task, unit};
-    return ST_OK;
 }
 
 /* --- what a dead worker left in the store -------------------------------------------------- */
@@ -88,18 +67,6 @@ status_t dispatcher_take_stored(struct dispatcher *dispatcher, struct lease *lea
     return status;
 }
 
-void dispatcher_forget_reads(struct dispatcher *dispatcher, const struct task *task)
-{
-    size_t n_kept = 0;
-    for (size_t i = 0; i < dispatcher->n_reads; i++) {
-        const struct pending_read read =
-            dispatcher->reads[(dispatcher->reads_head + i) % dispatcher->reads_capacity];
-        if (read.task == task) continue;
-        dispatcher->reads[(dispatcher->reads_head + n_kept++) % dispatcher->reads_capacity] = read;
-    }
-    dispatcher->n_reads = n_kept;
-}
-
 static void log_failure(const struct task *task, const struct unit_failure *failure, size_t n_dead)
 {
     log_event(n_dead ? LOG_ERROR : LOG_WARN, n_dead ? "unit_dead" : "unit_failed",
@@ -133,87 +100,7 @@ void dispatcher_note_failure(struct dispatcher *dispatcher, struct task *task,
     log_failure(task, failure, n_dead);
 }
 
-/* What one pipeline brought. */
-struct reading {
-    struct dispatcher *dispatcher;
-    struct pending_read refused[READS_PER_STEP];
-    size_t n_refused;
-};
-
-static void note_bad_result(struct dispatcher *dispatcher, const struct pending_read *read,
-                            const char *why)
-{
-    const struct unit_failure failure = {read->unit, read->unit + 1, "store", why,
-                                         UNIT_BLAME_ERROR};
-    dispatcher_note_failure(dispatcher, read->task, &failure);
-}
-
-static void take_result(struct reading *reading, const struct pending_read *read,
-                        const redisReply *reply)
-{
-    struct dispatcher *dispatcher = reading->dispatcher;
-    struct task *task = read->task;
-    if (reply->type != REDIS_REPLY_STRING) { /* said to be stored, and is not */
-        note_bad_result(dispatcher, read, "the result is missing");
-        return;
-    }
-    const enum unit_state state = unit_table_state(task->units, read->unit);
-    if (state == UNIT_DONE || state == UNIT_CANCELLED) return; /* read before */
-    struct error err = {0};
-    if (task->ops->result(task, read->unit, reply->str, reply->len, &err) != ST_OK) {
-        reading->refused[reading->n_refused++] = *read;
-        note_bad_result(dispatcher, read, err.text);
-        return;
-    }
-    dispatcher->counts.n_units_settled += unit_table_settle(task->units, read->unit);
-    task->n_read++;
-}
-
-static void on_result(void *context, size_t index, const redisReply *reply)
-{
-    struct reading *reading = context;
-    const struct dispatcher *dispatcher = reading->dispatcher;
-    const struct pending_read read =
-        dispatcher->reads[(dispatcher->reads_head + index) % dispatcher->reads_capacity];
-    take_result(reading, &read, reply);
-}
-
-/* First writer wins, so a result that nobody can read must go, or every attempt ends with it. */
-static status_t delete_refused(const struct reading *reading, struct error *err)
-{
-    struct store *store = reading->dispatcher->options.store;
-    status_t status = ST_OK;
-    for (size_t i = 0; i < reading->n_refused && status == ST_OK; i++) {
-        const struct pending_read *read = &reading->refused[i];
-        char key[TASK_KEY_SIZE];
-        status = store_queue(store, err, "HDEL %s %llu",
-                             dispatcher_task_key(read->task->id, "done", key),
-                             (unsigned long long)read->unit);
-    }
-    return status == ST_OK ? store_drain(store, NULL, NULL, err) : status;
-}
-
-status_t dispatcher_read_results(struct dispatcher *dispatcher, struct error *err)
-{
-    const size_t n = dispatcher->n_reads < READS_PER_STEP ? dispatcher->n_reads : READS_PER_STEP;
-    status_t status = ST_OK;
-    for (size_t i = 0; i < n && status == ST_OK; i++) {
-        const struct pending_read *read =
-            &dispatcher->reads[(dispatcher->reads_head + i) % dispatcher->reads_capacity];
-        char key[TASK_KEY_SIZE];
-        status = store_queue(dispatcher->options.store, err, "HGET %s %llu",
-                             dispatcher_task_key(read->task->id, "done", key),
-                             (unsigned long long)read->unit);
-    }
-    struct reading reading = {.dispatcher = dispatcher};
-    if (status == ST_OK && n)
-        status = store_drain(dispatcher->options.store, on_result, &reading, err);
-    if (status == ST_OK && reading.n_refused) status = delete_refused(&reading, err);
-    if (status != ST_OK || n == 0) return status; /* what is read twice is dropped by its state */
-    dispatcher->reads_head = (dispatcher->reads_head + n) % dispatcher->reads_capacity;
-    dispatcher->n_reads -= n;
-    return ST_OK;
-}
+/* --- opening ------------------------------------------------------------------------------- */
 
 static status_t mark_settled(struct dispatcher *dispatcher, struct task *task,
                              const redisReply *units, struct error *err)
@@ -255,13 +142,45 @@ status_t dispatcher_open_and_load(struct dispatcher *dispatcher, struct task *ta
     struct store *store = dispatcher->options.store;
     struct opening opening = {.dispatcher = dispatcher, .task = task};
     char open_key[TASK_KEY_SIZE], done_key[TASK_KEY_SIZE];
-    status_t status = store_queue(store, err, "SET %s 1 NX",
-                                  dispatcher_task_key(task->id, "open", open_key));
+    status_t status =
+        store_queue(store, err, "SET %s 1 NX", dispatcher_task_key(task->id, "open", open_key));
     if (status == ST_OK)
         status =
             store_queue(store, err, "HKEYS %s", dispatcher_task_key(task->id, "done", done_key));
     if (status == ST_OK) status = store_drain(store, on_opened, &opening, err);
     if (status == ST_OK && opening.status != ST_OK)
         status = error_set(err, opening.status, "%s", opening.error.text);
+    return status;
+}
+
+/* --- results kept elsewhere ---------------------------------------------------------------- */
+
+status_t dispatcher_keep_results(struct dispatcher *dispatcher, const struct task *task,
+                                 const size_t *units, size_t n_units, struct error *err)
+{
+    enum { N_KEYS = 3, N_FIXED = 6, NUMBER_SIZE = 24 };
+    struct leader_fence fence;
+    char key[TASK_KEY_SIZE];
+    const char **args = malloc((N_FIXED + n_units) * sizeof *args);
+    char(*numbers)[NUMBER_SIZE] = malloc((n_units + 1) * sizeof *numbers);
+    status_t status =
+        args && numbers ? ST_OK : error_set(err, ST_NO_MEMORY, "marks of %zu units", n_units);
+    if (status != ST_OK) goto done;
+    leader_fence(dispatcher->options.leader, &fence);
+    args[0] = dispatcher_task_key(task->id, "done", key);
+    args[1] = fence.keys[0];
+    args[2] = fence.keys[1];
+    args[3] = fence.args[0];
+    args[4] = fence.args[1];
+    args[5] = TASK_RESULT_MARK;
+    for (size_t i = 0; i < n_units; i++) {
+        (void)snprintf(numbers[i], NUMBER_SIZE, "%zu", units[i]);
+        args[N_FIXED + i] = numbers[i];
+    }
+    status = store_run_script(dispatcher->options.store, NULL, &dispatcher->keep, N_KEYS,
+                              N_FIXED + n_units, args, NULL, err);
+done:
+    free(args);
+    free(numbers);
     return status;
 }

@@ -32,6 +32,10 @@ struct task_ops {
                        struct error *err);
 };
 
+/* Stands in the store in the place of a result that its owner keeps elsewhere (keep.lua). No task's
+ * result looks like it. */
+#define TASK_RESULT_MARK "kept"
+
 enum { TASK_ERRORS_KEPT = 64 };
 struct task_error {
     size_t low, high; /* units that it happened to: one, or those a dead worker may have run */
@@ -60,7 +64,9 @@ struct task {
                                   task come from one backend and instruction set */
     bool is_pinned;            /* does the result depend on the instruction set? */
     size_t max_units_per_lease;
-    size_t n_read;           /* results handed to ops->result */
+    bool holds_results;  /* ops->result is not called for now: the owner's states are in use */
+    size_t n_read;       /* results handed to ops->result */
+    size_t n_lost_marks; /* units captured again: their result was said to be kept, and is not */
     double seconds_per_unit; /* smoothed over all workers; 0 = not measured yet */
     struct error failure;    /* a payload could not be made: nothing more is handed out */
     struct task_error errors[TASK_ERRORS_KEPT]; /* newest last, ring of the last kept */

@@ -132,6 +132,12 @@ void unit_table_return(struct unit_table *table, size_t unit)
     if (record->state == UNIT_LEASED && !record->is_stored) (void)move(table, unit, UNIT_RETURN);
 }
 
+void unit_table_unstore(struct unit_table *table, size_t unit)
+{
+    table->units[unit].is_stored = 0;
+    unit_table_return(table, unit);
+}
+
 enum unit_state unit_table_fail(struct unit_table *table, size_t unit, enum unit_blame blame,
                                 const struct unit_limits *limits)
 {

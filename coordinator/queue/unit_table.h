@@ -40,6 +40,8 @@ bool unit_table_note_stored(struct unit_table *table, size_t unit);
 
 /* A result is in the store: true if this made the unit done, false if it was already. */
 bool unit_table_settle(struct unit_table *table, size_t unit);
+/* Its result turned out not to be in the store, by nobody's fault: ready again, unless over. */
+void unit_table_unstore(struct unit_table *table, size_t unit);
 /* The lease on the unit ended without blame (worker left, revoked). No-op unless leased, or if
  * its result is in the store. */
 void unit_table_return(struct unit_table *table, size_t unit);

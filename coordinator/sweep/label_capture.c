@@ -5,6 +5,7 @@
 #include "common/capture_unit_bytes.h"
 #include "common/evidence_thresholds.h"
 #include "common/evidence_zstd.h"
+#include "coordinator/sweep/label_checkpoint.h"
 #include "coordinator/sweep/label_job.h"
 #include "coordinator/sweep/label_run.h"
 
@@ -68,9 +69,8 @@ static status_t capture_shared(struct task *task, struct buffer *out, struct err
         status = add_frozen(run, &run->targets[i], &bytes, err);
         ends[n++] = bytes.n_bytes;
         for (size_t split = 0; split < EVIDENCE_N_SPLITS && status == ST_OK; split++) {
-            const bool is_open =
-                (split == EVIDENCE_EXPLAIN) == (run->phase == LABEL_CAPTURE_EXPLAIN);
-            if (is_open && run->targets[i].states[split])
+            if (label_capture_covers(run, (enum evidence_split)split) &&
+                run->targets[i].states[split])
                 status = add_thresholds(run->targets[i].states[split], &bytes, err);
             ends[n++] = bytes.n_bytes;
         }
@@ -101,6 +101,24 @@ static status_t merge_partial(struct label_target *target, uint64_t unit_number,
     return evidence_state_merge_partial(state, partial.bytes, partial.n_bytes, NULL, err);
 }
 
+/* A result that failed at its second target may come again: the first has it already. */
+static status_t merge_parts(struct label_run *run, size_t unit, const struct wire_parts *parts,
+                            struct error *err)
+{
+    status_t status = ST_OK;
+    for (size_t i = 0; i < parts->n && status == ST_OK; i++) {
+        if (label_checkpoint_has(run, i, unit)) continue;
+        status = merge_partial(&run->targets[i], run->first_unit + unit, wire_part(parts, i), err);
+        if (status == ST_OK) label_checkpoint_note(run, i, unit);
+    }
+    if (status == ST_NO_MEMORY &&
+        err) { /* a state may hold half of it: this life of the run ends */
+        run->failure = *err;
+        run->failure.status = status;
+    }
+    return status;
+}
+
 static status_t capture_result(struct task *task, size_t unit, const void *bytes, size_t n_bytes,
                                struct error *err)
 {
@@ -114,8 +132,8 @@ static status_t capture_result(struct task *task, size_t unit, const void *bytes
     if (status == ST_OK) status = wire_parts_decode(plain.bytes, plain.n_bytes, &parts, err);
     if (status == ST_OK && parts.n != n_targets)
         status = error_set(err, ST_CORRUPT, "%zu partials for %zu targets", parts.n, n_targets);
-    for (size_t i = 0; i < n_targets && status == ST_OK; i++)
-        status = merge_partial(&run->targets[i], run->first_unit + unit, wire_part(&parts, i), err);
+    if (status == ST_OK) status = merge_parts(run, unit, &parts, err);
+    if (status == ST_OK) label_checkpoint_add(run, n_bytes);
     buffer_fini(&plain);
     return status == ST_OK ? ST_OK : error_wrap(err, "unit %zu", unit);
 }
@@ -125,26 +143,57 @@ static const struct task_ops capture_ops = {
 
 /* --- the two phases ------------------------------------------------------------------------ */
 
-static status_t open_states(struct label_run *run, enum evidence_split first,
-                            enum evidence_split last, struct error *err)
+bool label_capture_covers(const struct label_run *run, enum evidence_split split)
+{
+    return (split == EVIDENCE_EXPLAIN) == (run->phase == LABEL_CAPTURE_EXPLAIN);
+}
+
+static status_t empty_state(struct label_run *run, size_t target, enum evidence_split split,
+                            struct error *err)
+{
+    evidence_state_destroy(&run->targets[target].states[split]);
+    if (!run->plan_stats.n_units[split]) return ST_OK;
+    return label_evidence_state(run, target, split, &run->targets[target].states[split], err);
+}
+
+status_t label_capture_empty_states(struct label_run *run, struct error *err)
 {
     status_t status = ST_OK;
     for (size_t i = 0; i < run->sweep->spec->n_targets; i++)
-        for (unsigned split = first; split <= last && status == ST_OK; split++)
-            if (run->plan_stats.n_units[split])
-                status = label_evidence_state(run, i, (enum evidence_split)split,
-                                              &run->targets[i].states[split], err);
+        for (unsigned split = 0; split < EVIDENCE_N_SPLITS && status == ST_OK; split++)
+            if (label_capture_covers(run, (enum evidence_split)split))
+                status = empty_state(run, i, (enum evidence_split)split, err);
     return status;
 }
 
-static status_t begin_task(struct label_run *run, const char *phase, uint64_t low, uint64_t high,
-                           struct error *err)
+/* The units of the phase are [*low, *high) of the plan. */
+static void phase_range(const struct label_run *run, uint64_t *low, uint64_t *high)
+{
+    capture_plan_range(run->plan, EVIDENCE_EXPLAIN, low, high);
+    if (run->phase != LABEL_CAPTURE_REST) return;
+    *low = *high;
+    *high = capture_plan_n_units(run->plan);
+}
+
+/* Begin with what is there already, in the background. */
+static status_t begin_loading(struct label_run *run, label_job_fn *load, struct error *err)
+{
+    uint64_t low, high;
+    phase_range(run, &low, &high);
+    run->capture_stage = CAPTURE_LOADING;
+    run->first_unit = low;
+    const status_t status = label_checkpoint_create(run, (size_t)(high - low), err);
+    return status == ST_OK ? label_job_start(run, load, err) : status;
+}
+
+static status_t begin_task(struct label_run *run, const char *phase, struct error *err)
 {
     const struct sweep_spec *spec = run->sweep->spec;
     const size_t unit_tokens = (size_t)spec->rows_per_unit * spec->corpus.context_tokens;
+    uint64_t low, high;
     char *json = label_spec_json(run, TASK_CAPTURE);
     if (!json) return error_set(err, ST_NO_MEMORY, "task spec");
-    run->first_unit = low;
+    phase_range(run, &low, &high);
     const struct label_task_params params = {.phase = phase,
                                              .kind = TASK_CAPTURE,
                                              .n_units = (size_t)(high - low),
@@ -154,103 +203,101 @@ static status_t begin_task(struct label_run *run, const char *phase, uint64_t lo
                                              .max_units_per_lease = LEASE_MAX_TOKENS / unit_tokens};
     const status_t status = label_task_begin(run, &params, err);
     free(json);
+    if (status == ST_OK) label_checkpoint_settle(run);
     return status;
 }
+
+/* Until every unit is merged and no checkpoint is being written. */
+static status_t poll_task(struct label_run *run, const char *phase, bool *is_over,
+                          struct error *err)
+{
+    bool is_idle;
+    status_t status = ST_OK;
+    *is_over = false;
+    if (run->capture_stage == CAPTURE_LOADING) {
+        if (run->n_jobs) return ST_OK;
+        status = begin_task(run, phase, err);
+        run->capture_stage = CAPTURE_RUNNING;
+    }
+    if (status == ST_OK) status = label_task_poll(run, is_over, err);
+    if (status == ST_OK) status = label_checkpoint_step(run, &is_idle, err);
+    if (status == ST_OK) *is_over = *is_over && is_idle;
+    return status;
+}
+
+/* --- explain ------------------------------------------------------------------------------- */
 
 /* Evidence of an equal capture may be there, from another sweep or an earlier life. */
-static status_t capture_explain_begin(struct label_run *run, struct error *err)
+static status_t load_explain(struct label_run *run, struct error *err)
 {
-    bool was_there;
-    uint64_t low, high;
-    status_t status = open_states(run, EVIDENCE_EXPLAIN, EVIDENCE_OOD, err);
-    if (status == ST_OK) status = label_evidence_load(run, &was_there, err);
-    if (status != ST_OK || was_there) return status;
-    capture_plan_range(run->plan, EVIDENCE_EXPLAIN, &low, &high);
-    return begin_task(run, "capture-explain", low, high, err);
-}
-
-static status_t capture_explain_poll(struct label_run *run, bool *is_over, struct error *err)
-{
-    *is_over = true;
-    return run->task ? label_task_poll(run, is_over, err) : ST_OK;
-}
-
-struct token_source {
-    const struct token_corpus *corpus;
-};
-
-static status_t look_up_tokens(void *context, const struct evidence_window *window,
-                               uint32_t *tokens, struct error *err)
-{
-    const struct token_source *source = context;
-    return token_corpus_read(source->corpus, window->document_index, window->document_offset,
-                             window->n_tokens, tokens)
-               ? ST_OK
-               : error_set(err, ST_CORRUPT, "evidence names tokens that do not exist");
-}
-
-/* Units of a dense kind fire above a high quantile of |value|; both signs share the histogram. */
-static void freeze_thresholds(const struct sweep_spec *spec, const struct sweep_target *wanted,
-                              struct label_target *target)
-{
-    const uint32_t n_signs = target->is_signed ? 2 : 1;
-    const struct evidence_state *explain = target->states[EVIDENCE_EXPLAIN];
-    if (wanted->units == SWEEP_UNITS_DICTIONARY) return;
-    for (uint32_t slot = 0; slot + n_signs <= target->n_slots; slot += n_signs) {
-        const uint32_t slots[2] = {slot, slot + 1};
-        const float threshold = evidence_freeze_threshold(explain, slots, n_signs,
-                                                          1.0 - spec->thresholds.unit_quantile);
-        for (uint32_t i = 0; i < n_signs; i++) target->frozen.fire_threshold[slot + i] = threshold;
-    }
-}
-
-static status_t freeze(struct label_run *run, struct error *err)
-{
-    const struct sweep_spec *spec = run->sweep->spec;
-    struct token_source source = {run->corpus};
-    status_t status = ST_OK;
-    for (size_t i = 0; i < spec->n_targets && status == ST_OK; i++) {
-        freeze_thresholds(spec, &spec->targets[i], &run->targets[i]);
-        status = evidence_freeze_hard_tokens(run->targets[i].states[EVIDENCE_EXPLAIN],
-                                             look_up_tokens, &source, &run->targets[i].frozen, err);
-    }
+    status_t status = label_evidence_load(run, &run->has_evidence, err);
+    if (status == ST_OK && !run->has_evidence) status = label_checkpoint_load(run, err);
     return status;
 }
 
-static bool has_rest(const struct label_run *run)
+static status_t capture_explain_begin(struct label_run *run, struct error *err)
 {
-    return run->targets[0].states[EVIDENCE_TEST] != NULL;
+    status_t status = ST_OK;
+    for (size_t i = 0; i < run->sweep->spec->n_targets; i++)
+        for (unsigned split = 0; split < EVIDENCE_N_SPLITS && status == ST_OK; split++)
+            status = empty_state(run, i, (enum evidence_split)split, err);
+    return status == ST_OK ? begin_loading(run, load_explain, err) : status;
 }
 
-/* The other splits' states know what was frozen, so they are made anew. */
-static status_t reopen_rest(struct label_run *run, struct error *err)
+/* Its results and its checkpoint stay where they are until all evidence is on disk: whoever starts
+ * again in the next phase merges them and captures nothing twice. */
+static status_t capture_explain_poll(struct label_run *run, bool *is_over, struct error *err)
 {
-    for (size_t i = 0; i < run->sweep->spec->n_targets; i++)
-        for (unsigned split = EVIDENCE_VALIDATE; split < EVIDENCE_N_SPLITS; split++)
-            evidence_state_destroy(&run->targets[i].states[split]);
-    return open_states(run, EVIDENCE_VALIDATE, EVIDENCE_OOD, err);
+    *is_over = run->has_evidence && run->n_jobs == 0;
+    const status_t status =
+        run->has_evidence ? ST_OK : poll_task(run, label_capture_explain_phase.name, is_over, err);
+    if (status != ST_OK || !*is_over) return status;
+    label_task_leave(run);
+    label_checkpoint_destroy(run);
+    return ST_OK;
+}
+
+/* --- validate, test, out of distribution --------------------------------------------------- */
+
+/* The other splits' states know what was frozen, so they are made anew. */
+static status_t load_rest(struct label_run *run, struct error *err)
+{
+    status_t status = label_freeze(run, err);
+    if (status == ST_OK) status = label_capture_empty_states(run, err);
+    return status == ST_OK ? label_checkpoint_load(run, err) : status;
 }
 
 static status_t capture_rest_begin(struct label_run *run, struct error *err)
 {
-    uint64_t low, high;
-    if (has_rest(run) && evidence_state_n_units(run->targets[0].states[EVIDENCE_TEST]) > 0)
-        return ST_OK; /* loaded from disk */
-    status_t status = freeze(run, err);
-    if (status == ST_OK) status = reopen_rest(run, err);
-    if (status != ST_OK) return status;
-    capture_plan_range(run->plan, EVIDENCE_EXPLAIN, &low, &high);
-    return begin_task(run, "capture-rest", high, capture_plan_n_units(run->plan), err);
+    return run->has_evidence ? ST_OK : begin_loading(run, load_rest, err);
+}
+
+static status_t forget_explain(const struct label_run *run, struct error *err)
+{
+    char id[TASK_ID_SIZE];
+    label_task_id(run->sweep, label_capture_explain_phase.name, id);
+    return dispatcher_forget_keys(run->sweep->context->dispatcher, id, err);
 }
 
 static status_t capture_rest_poll(struct label_run *run, bool *is_over, struct error *err)
 {
+    *is_over = run->has_evidence;
+    if (run->has_evidence) return ST_OK;
+    if (run->capture_stage != CAPTURE_SAVING) {
+        const status_t status = poll_task(run, label_capture_rest_phase.name, is_over, err);
+        if (status != ST_OK || !*is_over) return status;
+        *is_over = false;
+        run->capture_stage = CAPTURE_SAVING;
+        return label_job_start(run, label_evidence_save, err);
+    }
+    if (run->n_jobs) return ST_OK;
+    status_t status = forget_explain(run, err);
+    if (status == ST_OK) status = label_task_end(run, err);
+    if (status != ST_OK) return status;
+    label_checkpoint_remove_files(run->sweep);
+    label_checkpoint_destroy(run);
     *is_over = true;
-    if (!run->task) return ST_OK;
-    const status_t status = label_task_poll(run, is_over, err);
-    if (status != ST_OK || !*is_over) return status;
-    const status_t ended = label_task_end(run, err);
-    return ended == ST_OK ? label_job_start(run, label_evidence_save, err) : ended;
+    return ST_OK;
 }
 
 const struct label_phase_ops label_capture_explain_phase = {

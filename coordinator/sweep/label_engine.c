@@ -3,6 +3,7 @@
 
 #include "common/file.h"
 #include "common/log.h"
+#include "coordinator/sweep/label_checkpoint.h"
 #include "coordinator/sweep/label_run.h"
 #include "coordinator/sweep/label_scoring.h"
 
@@ -79,10 +80,8 @@ static void label_stop(struct sweep *sweep)
 {
     struct label_run *run = sweep->engine;
     wait_for_jobs(run);
-    if (run->task) {
-        dispatcher_forget_task(sweep->context->dispatcher, run->task);
-        task_destroy(&run->task);
-    }
+    label_task_leave(run);
+    label_checkpoint_destroy(run);
     label_scoring_destroy(&run->scoring);
     label_targets_fini(run);
     free(run->unit_tokens);
@@ -96,6 +95,7 @@ static void label_stop(struct sweep *sweep)
 static status_t label_forget(const struct sweep *sweep, struct error *err)
 {
     status_t status = ST_OK;
+    label_checkpoint_remove_files(sweep);
     for (unsigned phase = 0; phase < LABEL_SCORE && status == ST_OK; phase++) {
         char id[TASK_ID_SIZE];
         label_task_id(sweep, phases[phase]->name, id);

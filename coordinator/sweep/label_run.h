@@ -3,8 +3,8 @@
  *   describe + read corpus -> tokenize -> capture explain -> freeze -> capture the rest -> label
  *
  * Each phase has begin() and poll(); poll() says when it is over. A phase reads only what
- * earlier phases left here. What is expensive is kept on disk as soon as it is whole (the token
- * corpus, the merged evidence), so a restarted coordinator repeats at most one phase's merging. */
+ * earlier phases left here. What is captured is kept on disk, in checkpoints while it grows and
+ * then whole: a restarted coordinator tokenizes again, and captures nothing twice. */
 #ifndef COORDINATOR_SWEEP_LABEL_RUN_H
 #define COORDINATOR_SWEEP_LABEL_RUN_H
 
@@ -46,8 +46,11 @@ struct label_target {
     struct evidence_state *states[EVIDENCE_N_SPLITS]; /* NULL: no unit of that split */
 };
 
-struct text_batches;  /* label_corpus.c: the corpus as payloads of the tokenize task */
-struct label_scoring; /* label_scoring.h: the phase LABEL_SCORE and the records */
+struct label_checkpoint; /* label_checkpoint.h: what a capture has merged so far */
+struct text_batches;     /* label_corpus.c: the corpus as payloads of the tokenize task */
+struct label_scoring;    /* label_scoring.h: the phase LABEL_SCORE and the records */
+
+enum capture_stage { CAPTURE_LOADING, CAPTURE_RUNNING, CAPTURE_SAVING };
 
 struct label_run {
     struct sweep *sweep;
@@ -67,9 +70,12 @@ struct label_run {
     struct capture_plan *plan;
     struct capture_plan_stats plan_stats;
     uint64_t n_leaks;
-    uint64_t first_unit;          /* plan unit of the capture task's unit 0 */
-    uint32_t *unit_tokens;        /* scratch [rows_per_unit * context_tokens] */
-    struct label_target *targets; /* [spec->n_targets] */
+    bool has_evidence; /* all of it was on disk: nothing is captured */
+    enum capture_stage capture_stage;
+    struct label_checkpoint *checkpoint; /* of the capture phase that runs */
+    uint64_t first_unit;                 /* plan unit of the capture task's unit 0 */
+    uint32_t *unit_tokens;               /* scratch [rows_per_unit * context_tokens] */
+    struct label_target *targets;        /* [spec->n_targets] */
     struct label_scoring *scoring;
 };
 
@@ -102,6 +108,8 @@ status_t label_task_begin(struct label_run *run, const struct label_task_params 
 status_t label_task_poll(struct label_run *run, bool *is_over, struct error *err);
 /* Remove the finished task and its keys. No-op without one. */
 status_t label_task_end(struct label_run *run, struct error *err);
+/* Let go of the finished task and leave its keys in the store. No-op without one. */
+void label_task_leave(struct label_run *run);
 
 /* label_spec.c: what workers are told */
 char *label_spec_json(const struct label_run *run, enum task_kind kind); /* caller frees */
@@ -119,6 +127,15 @@ struct tokenize_collector *text_batches_collector(struct text_batches *batches);
 status_t label_plan_begin(struct label_run *run, struct error *err);
 status_t label_targets_init(struct label_run *run, struct error *err);
 void label_targets_fini(struct label_run *run);
+
+/* label_capture.c */
+/* Does the phase that runs capture this split? */
+bool label_capture_covers(const struct label_run *run, enum evidence_split split);
+/* The states of those splits, made anew. */
+status_t label_capture_empty_states(struct label_run *run, struct error *err);
+
+/* label_freeze.c: thresholds and hard tokens, from the explain states into every target */
+status_t label_freeze(struct label_run *run, struct error *err);
 
 /* label_evidence.c: merged evidence on disk */
 status_t label_evidence_save(struct label_run *run, struct error *err);

@@ -58,6 +58,13 @@ status_t label_task_poll(struct label_run *run, bool *is_over, struct error *err
     return ST_OK;
 }
 
+void label_task_leave(struct label_run *run)
+{
+    if (!run->task) return;
+    dispatcher_forget_task(run->sweep->context->dispatcher, run->task);
+    task_destroy(&run->task);
+}
+
 status_t label_task_end(struct label_run *run, struct error *err)
 {
     if (!run->task) return ST_OK;

@@ -41,6 +41,7 @@ struct sweep_context {
     const struct clock *clock;
     const char *data_directory;
     const char *prompts_directory;
+    size_t checkpoint_bytes;                 /* results merged between two checkpoints */
     const struct provider_config *providers; /* NULL: none */
     struct history *history;                 /* labels are added as they arrive */
     struct sweep_cache *cache;

@@ -28,10 +28,17 @@ static status_t answer(void *context, const char *operation, struct wire_text ar
     return buffer_append(out, args.bytes, args.n_bytes, err);
 }
 
-static void open_dispatcher(struct dispatcher_world *world, uint64_t epoch)
+/* As a coordinator begins: its own connection, leadership, sockets. */
+static void open_dispatcher(struct dispatcher_world *world)
 {
+    char url[96];
     struct error err = {0};
     const char *const endpoints[] = {world->endpoint};
+    (void)snprintf(url, sizeof url, "unix:%s/redis.sock", world->redis.directory);
+    cr_assert_eq(store_open(&world->store, url, 2000, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(leader_init(&world->leader, world->store, &world->clock, &err), ST_OK, "%s",
+                 err.text);
+    cr_assert_eq(leader_take(&world->leader, &err), ST_OK, "%s", err.text);
     world->coordinator_context = zmq_ctx_new();
     const struct dispatcher_options options = {.zmq_context = world->coordinator_context,
                                                .endpoints = endpoints,
@@ -39,7 +46,8 @@ static void open_dispatcher(struct dispatcher_world *world, uint64_t epoch)
                                                .store_url = "unix:/somewhere",
                                                .store = world->store,
                                                .clock = &world->clock,
-                                               .epoch = epoch,
+                                               .leader = &world->leader,
+                                               .epoch = world->leader.epoch,
                                                .heartbeat_ms = 500,
                                                .lost_after_ms = 2000,
                                                .lease_seconds = 3,
@@ -50,37 +58,34 @@ static void open_dispatcher(struct dispatcher_world *world, uint64_t epoch)
 
 void dispatcher_world_start(struct dispatcher_world *world)
 {
-    char url[96];
-    struct error err = {0};
     (void)signal(SIGPIPE, SIG_IGN);
     *world = (struct dispatcher_world){.now_ms = 1000000, .share = {0, 1.0, 0.0, false}};
     gateway_world_start(&world->redis);
-    (void)snprintf(url, sizeof url, "unix:%s/redis.sock", world->redis.directory);
-    cr_assert_eq(store_open(&world->store, url, 2000, &err), ST_OK, "%s", err.text);
     world->clock = (struct clock){read_ns, read_unix_ms, world};
     world->zmq_context = zmq_ctx_new();
     (void)snprintf(world->endpoint, sizeof world->endpoint, "ipc://%s/c.sock",
                    world->redis.directory);
-    open_dispatcher(world, 1);
+    open_dispatcher(world);
 }
 
 static void close_dispatcher(struct dispatcher_world *world)
 {
     dispatcher_destroy(&world->dispatcher);
     (void)zmq_ctx_term(world->coordinator_context);
+    leader_release(&world->leader);
+    store_close(&world->store);
 }
 
 void dispatcher_world_restart(struct dispatcher_world *world)
 {
     close_dispatcher(world);
-    open_dispatcher(world, 2);
+    open_dispatcher(world);
 }
 
 void dispatcher_world_stop(struct dispatcher_world *world)
 {
     close_dispatcher(world);
     (void)zmq_ctx_term(world->zmq_context);
-    store_close(&world->store);
     gateway_world_stop(&world->redis);
 }
 

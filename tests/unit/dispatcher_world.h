@@ -13,6 +13,7 @@ struct dispatcher_world {
     struct store *store; /* the dispatcher's own connection */
     int64_t now_ms;
     struct clock clock;
+    struct leader leader;
     void *zmq_context;         /* of the workers */
     void *coordinator_context; /* of the dispatcher: ends with it, as a process does */
     char endpoint[128];

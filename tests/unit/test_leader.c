@@ -5,6 +5,8 @@
 
 #include <criterion/criterion.h>
 
+extern const char embed_coordinator_dispatch_keep_lua[];
+
 static struct gateway_world world;
 static int64_t now_ms = 1000000;
 static struct error err;
@@ -99,4 +101,50 @@ Test(leader, releasing_never_takes_anothers_key)
     leader_release(&first);
     cr_expect_eq(gateway_world_number(&world, "EXISTS interp:leader"), 1);
     cr_expect_eq(keep(&second), ST_OK, "%s", err.text);
+}
+
+/* A script that writes only for the one that leads. */
+static status_t write_fenced(const struct leader *leader)
+{
+    static struct store_script script = {.name = "keep"};
+    struct leader_fence fence;
+    error_clear(&err);
+    if (!script.source) {
+        script.source = embed_coordinator_dispatch_keep_lua;
+        cr_assert_eq(store_register_script(world.store, &script, &err), ST_OK);
+    }
+    leader_fence(leader, &fence);
+    const char *const args[] = {
+        "key", fence.keys[0], fence.keys[1], fence.args[0], fence.args[1], "mark", "7"};
+    return store_run_script(world.store, NULL, &script, 3, 7, args, NULL, &err);
+}
+
+Test(leader, the_fence_shuts_out_whoever_was_replaced_and_nobody_else)
+{
+    struct leader first, second;
+    init(&first);
+    init(&second);
+    cr_assert_eq(leader_take(&first, &err), ST_OK);
+    cr_expect_eq(write_fenced(&first), ST_OK, "%s", err.text);
+    gateway_world_run(&world, "DEL interp:leader"); /* ran out, and nobody came */
+    cr_expect_eq(write_fenced(&first), ST_OK, "%s", err.text);
+    cr_assert_eq(leader_take(&second, &err), ST_OK);
+    cr_expect_eq(write_fenced(&first), ST_CONFLICT);
+    cr_expect_eq(write_fenced(&second), ST_OK, "%s", err.text);
+    leader_release(&second);
+    cr_expect_eq(write_fenced(&first), ST_CONFLICT, "also when the other is gone again");
+}
+
+Test(leader, one_in_doubt_asks_at_once)
+{
+    struct leader first, second;
+    init(&first);
+    init(&second);
+    cr_assert_eq(leader_take(&first, &err), ST_OK);
+    cr_assert_eq(keep(&first), ST_OK);
+    gateway_world_run(&world, "DEL interp:leader");
+    cr_assert_eq(leader_take(&second, &err), ST_OK);
+    cr_expect_eq(leader_keep(&first, &err), ST_OK, "not due yet");
+    leader_doubt(&first);
+    cr_expect_eq(leader_keep(&first, &err), ST_CONFLICT);
 }
