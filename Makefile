@@ -48,7 +48,6 @@ WORKER  := $(filter-out worker/main.c,$(wildcard worker/*.c worker/*/*.c))
 MAINS   := worker/main.c coordinator/main.c coordinator/cli/main.c coordinator/gateway/main.c
 COORD   := $(filter-out $(MAINS),$(wildcard coordinator/*.c coordinator/*/*.c))
 UNIT    := $(wildcard tests/unit/*.c tests/support/*.c)
-STRESS  := $(wildcard tests/stress/*.c)
 FUZZ    := $(wildcard tests/fuzz/fuzz_*.c)
 
 # Files that programs carry inside (Lua scripts, the page): common/settle.lua becomes
@@ -64,7 +63,6 @@ LIB_WORKER  := $(BUILD)/libworker.a
 LIB_COORD   := $(BUILD)/libcoordinator.a
 NAMES    := interpctl interp-coordinator interp-worker interp-gateway
 PROGRAMS := $(addprefix $(BUILD)/,$(NAMES))
-STRESS_PROGRAMS := $(patsubst tests/stress/%.c,$(BUILD)/stress/%,$(STRESS))
 FUZZ_PROGRAMS   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ))
 
 # The vector kernels are compiled per instruction set and chosen at run time; fixed
@@ -125,10 +123,7 @@ link_all = $(call link,$(1) $(WORKER_LIBS) $(COORD_LIBS) $(COMMON_LIBS))
 $(BUILD)/unit-tests: $(call obj,$(UNIT)) $(ALL_LIBS)
 	$(call say,LINK,$@)
 	$(call link_all,-lcriterion)
-$(BUILD)/stress/%: $(BUILD)/tests/stress/%.o $(ALL_LIBS)
-	@mkdir -p $(@D)
-	$(call say,LINK,$@)
-	$(call link_all)
+
 BENCH_PROGRAMS := $(addprefix $(BUILD)/,submit_latency echo_floor)
 $(BENCH_PROGRAMS): $(BUILD)/%: $(BUILD)/tests/bench/%.o $(LIB_COMMON)
 	$(call say,LINK,$@)
@@ -137,12 +132,12 @@ $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(ALL_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(call link_all,-fsanitize=fuzzer)
-.SECONDARY: $(call obj,$(STRESS) $(FUZZ))
+.SECONDARY: $(call obj,$(FUZZ))
 
 -include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d $(BUILD)/*/*/*.d $(BUILD)/*/*/*/*.d)
 
 # --- programs and tests ---------------------------------------------------------------
-.PHONY: bootstrap demo check unit integration tests stress-programs fuzz-programs
+.PHONY: bootstrap demo check unit integration tests fuzz-programs
 bootstrap: ## install what is missing for everything below (Debian 12)
 	@scripts/bootstrap --demo --check --lint
 
@@ -174,7 +169,6 @@ asan ubsan tsan: ## the tests under a sanitizer: memory, undefined behaviour, th
 fuzz: ## every decoder for FUZZ_SECONDS
 	@scripts/bootstrap --lint
 	@tests/fuzz/run
-stress-programs: $(STRESS_PROGRAMS) all
 fuzz-programs: $(FUZZ_PROGRAMS)
 
 lint: ## clang-format, compiler warnings of clang, cppcheck, clang-tidy, sizes

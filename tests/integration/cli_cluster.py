@@ -3,6 +3,7 @@
 
 usage: cli_cluster.py [BUILD_DIRECTORY]   (default: $BUILD or build/release)
 Everything lives in a temporary state directory; nothing listens beyond loopback."""
+# tsan: yes
 import json
 import os
 import pathlib

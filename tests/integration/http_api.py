@@ -2,6 +2,7 @@
 """The JSON API, /metrics and /healthz of a running cluster: a sweep seen from submit to results,
 and what they say after a restart and while Redis is away."""
 # timeout: 300
+# tsan: yes
 import pathlib
 import re
 import signal

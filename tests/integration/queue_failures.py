@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The queue's promises about what goes wrong: units that kill or fail, workers that die, hang or
 leave, sweeps that are cancelled or paused. Noop sweeps, real processes."""
+# tsan: yes
 import pathlib
 import signal
 import sys

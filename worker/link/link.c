@@ -1,6 +1,7 @@
 #include "worker/link/link.h"
 
 #include "common/clock.h"
+#include "common/hand_over.h"
 #include "common/log.h"
 #include "common/transport.h"
 #include "common/version.h"
@@ -145,6 +146,7 @@ static void assign(struct link *link)
         memmove(&link->waiting[0], &link->waiting[1], --link->n_waiting * sizeof link->waiting[0]);
         link->running[i] = job;
         atomic_store(&job->running_unit, job->low);
+        hand_over(job);
         (void)zmq_send(link->job_sockets[i], &job, sizeof job, 0);
         beat(link); /* so that a death in the first moments is blamed on the right unit */
     }
@@ -294,6 +296,7 @@ static void carry_reports(struct link *link)
 {
     struct report *report;
     while (zmq_recv(link->reports, &report, sizeof report, ZMQ_DONTWAIT) == (int)sizeof report) {
+        take_over(report);
         carry(link, report);
         free(report);
     }

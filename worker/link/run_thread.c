@@ -1,6 +1,7 @@
 #include "worker/link/run_thread.h"
 
 #include "common/clock.h"
+#include "common/hand_over.h"
 #include "common/hash.h"
 #include "common/log.h"
 #include "worker/link/job.h"
@@ -41,6 +42,7 @@ static void send_report(struct run_thread *self, const struct report *report)
     }
     *copy = *report;
     copy->thread_index = self->params.thread_index;
+    hand_over(copy);
     if (zmq_send(self->reports, &copy, sizeof copy, 0) < 0) free(copy);
 }
 
@@ -194,6 +196,7 @@ static void *main_loop(void *context)
             break;
         }
         if (!job) break;
+        take_over(job);
         run_job(self, job);
     }
     close_task(self);
