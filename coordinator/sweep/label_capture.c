@@ -248,7 +248,9 @@ static status_t capture_explain_begin(struct label_run *run, struct error *err)
  * again in the next phase merges them and captures nothing twice. */
 static status_t capture_explain_poll(struct label_run *run, bool *is_over, struct error *err)
 {
-    *is_over = run->has_evidence && run->n_jobs == 0;
+    *is_over = false;
+    if (run->capture_stage == CAPTURE_LOADING && run->n_jobs) return ST_OK; /* the job's to say */
+    *is_over = run->has_evidence;
     const status_t status =
         run->has_evidence ? ST_OK : poll_task(run, label_capture_explain_phase.name, is_over, err);
     if (status != ST_OK || !*is_over) return status;
