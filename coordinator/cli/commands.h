@@ -22,6 +22,7 @@ COMMAND(retry);
 COMMAND(workers);
 COMMAND(drain);
 COMMAND(dead);
+COMMAND(cost);
 COMMAND(top);
 COMMAND(up);
 COMMAND(down);

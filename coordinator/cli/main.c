@@ -18,6 +18,8 @@ static const struct cli_command commands[] = {
      results_command},
     {"show", NULL, "SWEEP FEATURE", "one feature: label, scores, evidence windows",
      O(TARGET) | O(LIMIT), ONES, 2, 2, false, show_command},
+    {"cost", NULL, "SWEEP", "its books: calls, tokens and dollars by provider", 0, ONES, 1, 1,
+     false, cost_command},
     {"wait", NULL, "SWEEP", "wait until it has ended; exit 0 only if it finished",
      O(QUIET) | O(INTERVAL), ONES, 1, 1, false, wait_command},
     {"cancel", NULL, "SWEEP", "end it and stop what runs for it", O(QUIET), ONES, 1, 1, false,

@@ -158,6 +158,17 @@ struct call_ledger {
 MUST_CHECK status_t call_ledger_read(struct store *store, const char *sweep_id,
                                      struct call_ledger *out, struct error *err);
 
+/* What one provider cost a sweep. Sums over providers are the ledger's numbers. */
+struct call_provider_cost {
+    char provider[CALL_NAME_MAX + 1];
+    uint64_t calls, tokens_in, tokens_out;
+    int64_t spent_microdollars;
+};
+/* Of every provider that was paid, by name. The caller frees *out. */
+MUST_CHECK status_t call_costs_read(struct store *store, const char *sweep_id,
+                                    struct call_provider_cost **out, size_t *n_out,
+                                    struct error *err);
+
 /* One send whose fate was unknown after a crash, a timeout or a broken answer. */
 struct call_uncertain {
     char id[HASH_HEX_SIZE];

@@ -122,6 +122,22 @@ def check_money(cluster, sweep, n_sends, late, still_open):
         check(0 <= extra <= worst, "%s billed beyond that: %d, uncertain: %d" % (name, extra, worst))
     worst = sum(entry["microdollars"] for entry in entries)
     check(abs(status["spend"]["uncertain_dollars"] * 1e6 - worst) < 1, "worst case is booked")
+    check_cost(cluster, sweep, status)
+
+
+def check_cost(cluster, sweep, status):
+    """`interpctl cost`: the providers' books add up to the sweep's, and the uncertain are listed."""
+    cost = cluster.json("cost", sweep)
+    check({one["provider"] for one in cost["providers"]} == set(PROVIDERS.values()), "both were paid")
+    for name, whole in (("calls", status["calls"]["done"]), ("dollars", status["spend"]["dollars"]),
+                        ("tokens_in", status["spend"]["tokens_in"]),
+                        ("tokens_out", status["spend"]["tokens_out"])):
+        check(abs(sum(one[name] for one in cost["providers"]) - whole) < 1e-9, "%s add up" % name)
+        check(abs(cost["together"][name] - whole) < 1e-9, "%s together" % name)
+    check(len(cost["uncertain"]) == len(uncertain_of(cluster)), "every uncertain call is listed")
+    check(cost["budget_dollars"] == 5, "with the budget")
+    text = cluster.ctl("cost", sweep)
+    check("stand-in-judge" in text and "$5.00" in text, "and for people: %s" % text)
 
 
 # --- kills ----------------------------------------------------------------------------------
