@@ -138,7 +138,8 @@ status_t dispatcher_reopen_tasks(struct dispatcher *dispatcher, struct error *er
 
 status_t dispatcher_add_task(struct dispatcher *dispatcher, struct task *task, struct error *err)
 {
-    dead_units_clear(&dispatcher->dead, task); /* an earlier life's: they are tried again */
+    if (!task->keeps_dead)
+        dead_units_clear(&dispatcher->dead, task); /* an earlier life's: they are tried again */
     status_t status = dispatcher_open_and_load(dispatcher, task, err);
     if (status == ST_OK) status = task_queue_add(dispatcher->queue, task, err);
     if (status == ST_OK)
@@ -161,22 +162,29 @@ void dispatcher_forget_task(struct dispatcher *dispatcher, struct task *task)
     dispatcher_forget_reads(dispatcher, task);
 }
 
-status_t dispatcher_forget_keys(struct dispatcher *dispatcher, const char *task_id,
-                                struct error *err)
+/* With keeps_dead, what the sweep lists as dead stays. */
+static status_t forget_keys(struct dispatcher *dispatcher, const char *task_id, bool keeps_dead,
+                            struct error *err)
 {
     char open_key[TASK_KEY_SIZE], done_key[TASK_KEY_SIZE], revoked_key[TASK_KEY_SIZE];
     char dead_key[DEAD_KEY_SIZE];
+    (void)dispatcher_task_key(task_id, "open", open_key);
     return store_run(dispatcher->options.store, NULL, err, "UNLINK %s %s %s %s",
-                     dead_units_key(task_id, dead_key),
-                     dispatcher_task_key(task_id, "open", open_key),
+                     keeps_dead ? open_key : dead_units_key(task_id, dead_key), open_key,
                      dispatcher_task_key(task_id, "done", done_key),
                      dispatcher_task_key(task_id, "revoked", revoked_key));
+}
+
+status_t dispatcher_forget_keys(struct dispatcher *dispatcher, const char *task_id,
+                                struct error *err)
+{
+    return forget_keys(dispatcher, task_id, false, err);
 }
 
 status_t dispatcher_end_task(struct dispatcher *dispatcher, struct task *task, struct error *err)
 {
     dispatcher_forget_task(dispatcher, task);
-    return dispatcher_forget_keys(dispatcher, task->id, err);
+    return forget_keys(dispatcher, task->id, task->keeps_dead, err);
 }
 
 static status_t wait_for_messages(struct dispatcher *dispatcher, int timeout_ms, int wake_fd,

@@ -60,7 +60,8 @@ void dispatcher_close(struct dispatcher *dispatcher);
  * over the next steps), and queue the rest. Takes nothing: the engine keeps owning `task`. */
 MUST_CHECK status_t dispatcher_add_task(struct dispatcher *dispatcher, struct task *task,
                                         struct error *err);
-/* Revoke its leases, remove its keys from the store, forget it. Safe on a task never added. */
+/* Revoke its leases, remove its keys from the store (dead units of the sweep too, unless it
+ * keeps_dead), forget it. Safe on a task never added. */
 MUST_CHECK status_t dispatcher_end_task(struct dispatcher *dispatcher, struct task *task,
                                         struct error *err);
 

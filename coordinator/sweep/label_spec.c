@@ -24,7 +24,7 @@ static json_t *json_limits(const struct evidence_limits *limits)
                      (json_int_t)limits->counts_positions);
 }
 
-static void add_capture_target(const struct label_run *run, size_t index, json_t *json)
+static void add_slots(const struct label_run *run, size_t index, json_t *json)
 {
     const struct label_target *target = &run->targets[index];
     char key[24];
@@ -38,13 +38,13 @@ static void add_capture_target(const struct label_run *run, size_t index, json_t
     free(ranges);
 }
 
-static json_t *json_targets(const struct label_run *run, bool is_capture)
+static json_t *json_targets(const struct label_run *run, bool has_slots)
 {
     const struct sweep_spec *spec = run->sweep->spec;
     json_t *targets = json_array();
     for (size_t i = 0; i < spec->n_targets; i++) {
         json_t *target = json_target(&spec->targets[i]);
-        if (is_capture) add_capture_target(run, i, target);
+        if (has_slots) add_slots(run, i, target);
         (void)json_array_append_new(targets, target);
     }
     return targets;
@@ -61,6 +61,9 @@ static json_t *json_all_limits(const struct sweep_spec *spec)
     return json;
 }
 
+static const char *const bos_names[] = {
+    [SWEEP_BOS_AUTO] = "auto", [SWEEP_BOS_TRUE] = "true", [SWEEP_BOS_FALSE] = "false"};
+
 char *label_spec_json(const struct label_run *run, enum task_kind kind)
 {
     const struct sweep_spec *spec = run->sweep->spec;
@@ -68,13 +71,16 @@ char *label_spec_json(const struct label_run *run, enum task_kind kind)
                              "compute", sweep_compute_name(spec->compute));
     if (kind != TASK_DESCRIBE) /* the weights that were described, or none */
         (void)json_object_set_new(root, "fingerprint", json_string(run->description.fingerprint));
-    if (kind == TASK_DESCRIBE || kind == TASK_CAPTURE)
-        (void)json_object_set_new(root, "targets", json_targets(run, kind == TASK_CAPTURE));
-    if (kind == TASK_CAPTURE) {
+    const bool has_slots = kind == TASK_CAPTURE || kind == TASK_PROBE;
+    if (kind == TASK_DESCRIBE || has_slots)
+        (void)json_object_set_new(root, "targets", json_targets(run, has_slots));
+    if (has_slots) {
         (void)json_object_set_new(root, "n_rows", json_integer(spec->rows_per_unit));
         (void)json_object_set_new(root, "n_ctx", json_integer(spec->corpus.context_tokens));
-        (void)json_object_set_new(root, "limits", json_all_limits(spec));
     }
+    if (kind == TASK_CAPTURE) (void)json_object_set_new(root, "limits", json_all_limits(spec));
+    if (kind == TASK_PROBE)
+        (void)json_object_set_new(root, "bos", json_string(bos_names[spec->corpus.bos]));
     char *text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
     json_decref(root);
     return text;

@@ -13,7 +13,7 @@
  * nothing. The probes of a task are written down before the task goes out, so that another
  * coordinator takes up the same tasks, with what workers finished meanwhile.
  *
- *   interp:probes:SWEEP        hash  content id -> answer (common/probe.h); "pin" -> backend and isa
+ *   interp:probes:SWEEP        hash  content id -> answer (common/probe.h)
  *   interp:probe_tasks:SWEEP   hash  task id -> its units, while the task is not over
  *
  * Tasks are named by what they hold ("SWEEP/probe-HASH"), so a result that comes late can only be
@@ -54,6 +54,7 @@ struct probe_pool_params {
     const char *identity;  /* names all that answers depend on beside target, slot and text */
     const struct probe_pool_target *targets; /* [n_targets], in the order of spec_json */
     size_t n_targets;
+    bool is_pinned; /* one backend and instruction set for all (task_queue.h) */
 };
 
 /* Texts are copied. On ST_OK the caller owns *out. Touches neither store nor dispatcher. Errors:

@@ -228,12 +228,12 @@ bool fake_worker_await(struct dispatcher_world *world, struct fake_worker *worke
     return false;
 }
 
-status_t fake_worker_store(struct dispatcher_world *world, const struct fake_worker *worker,
-                           uint64_t low, uint64_t high)
+status_t fake_worker_store_bytes(struct dispatcher_world *world, const struct fake_worker *worker,
+                                 uint64_t unit, const void *bytes, size_t n_bytes)
 {
     static struct store_script script = {.name = "settle"};
     struct error err = {0};
-    char keys[3][192], lease[24], epoch[24], unit[24], result[24];
+    char keys[3][192], lease[24], epoch[24], number[24];
     if (!script.source) {
         script.source = embed_common_settle_lua;
         cr_assert_eq(store_register_script(world->redis.store, &script, &err), ST_OK);
@@ -243,12 +243,21 @@ status_t fake_worker_store(struct dispatcher_world *world, const struct fake_wor
     (void)snprintf(keys[2], sizeof keys[2], "interp:{%s}:revoked", worker->task);
     (void)snprintf(lease, sizeof lease, "%llu", (unsigned long long)worker->lease);
     (void)snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)worker->epoch);
+    (void)snprintf(number, sizeof number, "%llu", (unsigned long long)unit);
+    const char *const args[] = {keys[0], keys[1], keys[2], lease, epoch, number, bytes};
+    const size_t sizes[] = {strlen(keys[0]), strlen(keys[1]), strlen(keys[2]), strlen(lease),
+                            strlen(epoch),   strlen(number),  n_bytes};
+    return store_run_script(world->redis.store, NULL, &script, 3, 7, args, sizes, &err);
+}
+
+status_t fake_worker_store(struct dispatcher_world *world, const struct fake_worker *worker,
+                           uint64_t low, uint64_t high)
+{
     status_t status = ST_OK;
-    for (uint64_t i = low; i < high && status == ST_OK; i++) {
-        (void)snprintf(unit, sizeof unit, "%llu", (unsigned long long)i);
-        (void)snprintf(result, sizeof result, "r%llu", (unsigned long long)i);
-        const char *const args[] = {keys[0], keys[1], keys[2], lease, epoch, unit, result};
-        status = store_run_script(world->redis.store, NULL, &script, 3, 7, args, NULL, &err);
+    for (uint64_t unit = low; unit < high && status == ST_OK; unit++) {
+        char result[24];
+        (void)snprintf(result, sizeof result, "r%llu", (unsigned long long)unit);
+        status = fake_worker_store_bytes(world, worker, unit, result, strlen(result));
     }
     return status;
 }

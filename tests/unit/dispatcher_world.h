@@ -62,6 +62,9 @@ bool fake_worker_await(struct dispatcher_world *world, struct fake_worker *worke
 /* settle.lua in Redis, as a worker does it, with result bytes "r<unit>"; its status. */
 status_t fake_worker_store(struct dispatcher_world *world, const struct fake_worker *worker,
                            uint64_t low, uint64_t high);
+/* The same of one unit, with these bytes. */
+status_t fake_worker_store_bytes(struct dispatcher_world *world, const struct fake_worker *worker,
+                                 uint64_t unit, const void *bytes, size_t n_bytes);
 void fake_worker_say_settled(struct fake_worker *worker, uint64_t low, uint64_t high,
                              double seconds);
 void fake_worker_beat(struct fake_worker *worker, uint64_t ticks, uint64_t unit);

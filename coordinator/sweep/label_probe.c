@@ -1,0 +1,56 @@
+/* The probe pool of a label sweep: what the workers are told, and what names its answers. */
+#include "common/version.h"
+#include "coordinator/sweep/label_run.h"
+#include "coordinator/sweep/probe_pool.h"
+
+#include <stdlib.h>
+
+enum { IDENTITY_MAX_BYTES = 4096 };
+
+/* Everything that activations depend on beside target, slot and text; targets have their keys. */
+static status_t write_identity(const struct label_run *run, struct buffer *out, struct error *err)
+{
+    const struct sweep_spec *spec = run->sweep->spec;
+    return buffer_printf(out, err, "%s|%s|%s|%u|%u|%d", version_text(),
+                         run->description.fingerprint, sweep_compute_name(spec->compute),
+                         (unsigned)spec->rows_per_unit, (unsigned)spec->corpus.context_tokens,
+                         (int)spec->corpus.bos);
+}
+
+static status_t create(struct probe_pool **out, const struct label_run *run, const char *spec_json,
+                       const char *identity, struct error *err)
+{
+    const size_t n = run->sweep->spec->n_targets;
+    const struct sweep_context *context = run->sweep->context;
+    struct probe_pool_target *targets = calloc(n, sizeof *targets);
+    if (!targets) return error_set(err, ST_NO_MEMORY, "%zu targets", n);
+    for (size_t i = 0; i < n; i++)
+        targets[i] = (struct probe_pool_target){run->targets[i].key, run->targets[i].n_slots};
+    const struct probe_pool_params params = {.dispatcher = context->dispatcher,
+                                             .store = context->store,
+                                             .clock = context->clock,
+                                             .sweep_id = run->sweep->id,
+                                             .share = &run->sweep->share,
+                                             .spec_json = spec_json,
+                                             .identity = identity,
+                                             .targets = targets,
+                                             .n_targets = n,
+                                             .is_pinned = true};
+    const status_t status = probe_pool_create(out, &params, err);
+    free(targets);
+    return status;
+}
+
+status_t probe_pool_create_for_run(struct probe_pool **out, const struct label_run *run,
+                                   struct error *err)
+{
+    struct buffer identity;
+    buffer_init(&identity, IDENTITY_MAX_BYTES);
+    char *spec_json = label_spec_json(run, TASK_PROBE);
+    status_t status = spec_json ? ST_OK : error_set(err, ST_NO_MEMORY, "task spec");
+    if (status == ST_OK) status = write_identity(run, &identity, err);
+    if (status == ST_OK) status = create(out, run, spec_json, buffer_text(&identity), err);
+    free(spec_json);
+    buffer_fini(&identity);
+    return status;
+}
