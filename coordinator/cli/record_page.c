@@ -179,7 +179,9 @@ static void print_facts(const struct cli *cli, const json_t *record)
     status_text_line(cli, "feature", line);
     if (json_field(record, "target.dictionary"))
         status_text_line(cli, "dictionary", json_field_text(record, "target.dictionary", ""));
-    status_text_line(cli, "label", json_field_text(record, "label", "(none)"));
+    (void)snprintf(line, sizeof line, "(none: %.200s)",
+                   json_field_text(record, "no_label", "not known"));
+    status_text_line(cli, "label", json_field_text(record, "label", line));
     (void)snprintf(line, sizeof line, "%s%s%s", json_field_text(record, "status", "?"),
                    json_field(record, "type") ? ", " : "", json_field_text(record, "type", ""));
     status_text_line(cli, "status", line);

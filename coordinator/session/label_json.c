@@ -230,16 +230,17 @@ static json_t *record_json(const struct label_record *record)
                                 count(record->n_mislabelled), "near_duplicates",
                                 count(record->n_near_duplicates));
     return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}",
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}",
         "feature", count(record->feature), "target", target, "status",
         text_or_null(feature_status_name(record->status)), "fire_threshold",
         number((double)record->fire_threshold, SCORE_DIGITS), "firing", firing_json(record),
-        "label", text_or_null(record->label), "type", text_or_null(feature_type_name(record->type)),
-        "explainer", text_or_null(record->explainer), "judge", text_or_null(record->judge),
-        "prompts", prompts_json(record), "scores", scores_json(record->scores, record->n_scores),
-        "lexical", lexical_json(record), "dropped", dropped, "n_shared_documents",
-        count(record->n_shared_documents), "supported", record->is_supported, "evidence",
-        all_evidence_json(record));
+        "label", text_or_null(record->label), "no_label",
+        text_or_null(record->label ? NULL : record->no_label), "type",
+        text_or_null(feature_type_name(record->type)), "explainer", text_or_null(record->explainer),
+        "judge", text_or_null(record->judge), "prompts", prompts_json(record), "scores",
+        scores_json(record->scores, record->n_scores), "lexical", lexical_json(record), "dropped",
+        dropped, "n_shared_documents", count(record->n_shared_documents), "supported",
+        record->is_supported, "evidence", all_evidence_json(record));
 }
 
 status_t label_json_write(const struct label_record *record, struct buffer *out, struct error *err)

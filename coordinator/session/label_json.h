@@ -6,7 +6,7 @@
  *
  *   feature, target{model, hook_point, dictionary}, status, fire_threshold
  *   firing{n_tokens, n_firing_tokens, n_test_documents, density, max, position_f1, token_f1}
- *   label, type, explainer, judge, prompts{name: sha256}
+ *   label, no_label (why there is none, else null), type, explainer, judge, prompts{name: sha256}
  *   scores{detection{random{...}, hard{...}}, fuzzing{...}}, each
  *     {balanced_accuracy, interval[2], f1, precision, recall, auroc, n_documents, n_redrawn,
  *      counts{true_firing, missed, true_silent, false_alarm, failed_firing, failed_silent},
@@ -55,7 +55,8 @@ struct label_record {
     float fire_threshold;
     float max_value;
     const struct triage_input *counts;
-    const char *label; /* NULL: none */
+    const char *label;    /* NULL: none */
+    const char *no_label; /* then: why; NULL: not known */
     enum feature_type type;
     const char *explainer; /* "lexical" or the provider's model; NULL: none */
     const char *judge;

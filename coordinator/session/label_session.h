@@ -43,6 +43,8 @@ struct session_rules {
 
 enum session_stage { SESSION_EXPLAINING, SESSION_LABELLED, SESSION_JUDGING, SESSION_DONE };
 
+enum { SESSION_FAILURE_SIZE = 128 };
+
 /* A call that the session waits for. */
 struct session_call {
     bool is_explainer;
@@ -57,7 +59,7 @@ struct label_session {
     enum session_stage stage;
     bool has_label;
     struct prompt_label label;
-    char failure[128]; /* why there is no label, "" if there is one */
+    char failure[SESSION_FAILURE_SIZE]; /* why there is no label, "" if there is one */
     bool is_foreign;
     struct lexical_pattern foreign_pattern;
     struct judgement *judgements[CASE_N_SCORES];         /* [items.n_items], owned */

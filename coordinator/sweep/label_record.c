@@ -87,6 +87,7 @@ status_t label_record_write(const struct label_scoring *scoring, size_t index, s
         .max_value = result->max_value,
         .counts = &result->counts,
         .label = result->has_label ? result->label.text : NULL,
+        .no_label = result->no_label,
         .type = result->label.type,
         .explainer = who(&scoring->rules.explainer),
         .judge = who(&scoring->rules.judge),

@@ -125,6 +125,7 @@ status_t label_result_make(const struct label_scoring *scoring, const struct lab
         .n_near_duplicates = (uint32_t)feature_case->judged.n_near_duplicates,
         .n_shared_documents = (uint32_t)feature_case->judged.n_shared_documents,
     };
+    memcpy(out->no_label, session->failure, sizeof out->no_label);
     status_t status = keep_evidence(feature_case, out, err);
     if (status == ST_OK) status = score(&input, out, err);
     if (status != ST_OK) label_result_fini(out);

@@ -27,6 +27,7 @@ struct slot_result {
     float max_value;
     bool has_label;
     struct prompt_label label;
+    char no_label[SESSION_FAILURE_SIZE]; /* why there is no label */
     bool has_lexical;
     struct lexical_label lexical;
     struct slot_scores own;

@@ -112,10 +112,26 @@ Test(label_json, bare_record_has_every_key)
     json_object_foreach(full, key, value) cr_expect(json_object_get(got, key), "%s", key);
     cr_expect_eq(json_object_size(full), json_object_size(got));
     cr_expect(json_is_null(json_object_get(got, "label")));
+    cr_expect(json_is_null(json_object_get(got, "no_label")));
     json_decref(full);
     json_decref(got);
     buffer_fini(&full_text);
     buffer_fini(&bare_text);
+    null_model_fini(&scene->null);
+}
+
+Test(label_json, a_record_without_a_label_says_why)
+{
+    struct scene *scene = make_scene();
+    struct buffer out;
+    scene->record.label = NULL;
+    scene->record.no_label = "the explainer gave no label: no reply";
+    cr_assert_eq(write_record(&scene->record, &out), ST_OK);
+    json_t *got = json_loadb((const char *)out.bytes, out.n_bytes, 0, NULL);
+    cr_expect(json_is_null(json_object_get(got, "label")));
+    cr_expect_str_eq(json_string_value(json_object_get(got, "no_label")), scene->record.no_label);
+    json_decref(got);
+    buffer_fini(&out);
     null_model_fini(&scene->null);
 }
 

@@ -32,6 +32,7 @@ function heading(record, { sweep }) {
         number > 0 && step("Previous", number - 1), step("Next", number + 1))),
     h("h1", { class: "feature-label" }, record.label === null
       ? h("span", { class: "muted" }, "No label") : h("bdi", null, record.label)),
+    record.no_label && h("p", { class: "muted" }, h("bdi", null, record.no_label)),
     h("p", { class: "feature-badges" }, badge(record.status),
       record.label === null ? null : badge(record.supported ? "supported" : "unsupported"),
       record.type && record.type !== "unknown" ? badge(record.type) : null,
