@@ -158,6 +158,7 @@ static status_t open_registry(struct coordinator *self, struct error *err)
         .dispatcher = self->dispatcher,
         .background = self->background,
         .store = self->store,
+        .leader = &self->leader,
         .calls = self->calls,
         .clock = self->clock,
         .data_directory = self->options.data_directory,

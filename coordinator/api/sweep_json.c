@@ -10,6 +10,11 @@ static double budget_of(const struct sweep_spec *spec)
                                                                             : -1;
 }
 
+static const char *text_or_null(const char *text)
+{
+    return text[0] ? text : NULL;
+}
+
 json_t *json_sweep_summary(struct api *api, const struct sweep *sweep)
 {
     struct sweep_progress progress = {0};
@@ -21,10 +26,12 @@ json_t *json_sweep_summary(struct api *api, const struct sweep *sweep)
         pays && call_ledger_read(api->store, sweep->id, &ledger, &ignored) == ST_OK;
     const double spent = has_ledger ? (double)ledger.spent_microdollars * 1e-6 : 0.0;
     const bool is_label = sweep->spec->kind == SWEEP_KIND_LABEL;
+    const char *kind = is_label ? "label" : "noop";
+    if (sweep->ops == &unreadable_engine) kind = NULL;
     return json_pack(
-        "{s:s s:s s:s s:s s:s s:o s:f s:I s:I s:I s:I s:I s:o s:o s:o s:o s:o s:o s:o s:i s:s? "
-        "s:s?}",
-        "id", sweep->id, "name", sweep->spec->name, "kind", is_label ? "label" : "noop", "state",
+        "{s:s s:s s:s? s:s s:s s:o s:f s:I s:I s:I s:I s:I s:o s:o s:o s:o s:o s:o s:o s:i s:s? "
+        "s:s? s:s? s:s?}",
+        "id", sweep->id, "name", sweep->spec->name, "kind", kind, "state",
         sweep_state_name(sweep->state), "phase", progress.phase ? progress.phase : "done", "reason",
         sweep->reason[0] ? json_string(sweep->reason) : json_null(), "progress", progress.fraction,
         "n_units", (json_int_t)progress.n_units, "n_units_done", (json_int_t)progress.n_units_done,
@@ -37,7 +44,9 @@ json_t *json_sweep_summary(struct api *api, const struct sweep *sweep)
         sweep->state == SWEEP_RUNNING ? json_optional(progress.eta_seconds) : json_null(),
         "spent_dollars", json_real(spent), "budget_dollars", json_optional(budget_of(sweep->spec)),
         "priority", (int)sweep->spec->priority, "explainer",
-        is_label ? sweep->spec->explainer : NULL, "judge", is_label ? sweep->spec->judge : NULL);
+        is_label ? sweep->spec->explainer : NULL, "judge", is_label ? sweep->spec->judge : NULL,
+        "backend", text_or_null(sweep->share.pin.backend), "isa",
+        text_or_null(sweep->share.pin.isa));
 }
 
 static void add_ledger(struct call_ledger *sum, const struct call_ledger *one)

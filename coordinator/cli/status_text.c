@@ -119,6 +119,18 @@ static void print_spend(const struct cli *cli, const json_t *sweep)
     status_text_line(cli, "spent", line);
 }
 
+static void print_pin(const struct cli *cli, const json_t *sweep)
+{
+    const char *backend = json_field_text(sweep, "backend", NULL);
+    const char *isa = json_field_text(sweep, "isa", "");
+    char line[128];
+    if (!backend) return;
+    const bool says_both = strncmp(isa, backend, strlen(backend)) == 0; /* "cpu avx512 ..." */
+    (void)snprintf(line, sizeof line, "%s%s%s", says_both ? "" : backend, says_both ? "" : " ",
+                   isa);
+    status_text_line(cli, "runs on", line);
+}
+
 static void print_splits(const struct cli *cli, const json_t *sweep)
 {
     static const char *const names[] = {"explain", "validate", "test", "ood"};
@@ -199,6 +211,7 @@ status_t status_text_sweep(const struct cli *cli, const json_t *sweep, struct er
             status_text_line(cli, "explainer", json_field_text(sweep, "explainer", "-"));
         if (json_field(sweep, "judge"))
             status_text_line(cli, "judge", json_field_text(sweep, "judge", "-"));
+        print_pin(cli, sweep);
         print_splits(cli, sweep);
         print_counts(cli, "features", json_field(sweep, "statuses"));
         print_counts(cli, "calls", json_field(sweep, "calls"));

@@ -119,8 +119,9 @@ bool dispatcher_send(struct dispatcher *dispatcher, struct worker *worker,
 static status_t open_task(struct dispatcher *dispatcher, const struct task *task, struct error *err)
 {
     char key[TASK_KEY_SIZE];
-    return store_run(dispatcher->options.store, NULL, err, "SET %s 1 NX",
-                     dispatcher_task_key(task->id, "open", key));
+    const struct leader_command command = {
+        {"SET", dispatcher_task_key(task->id, "open", key), "1", "NX"}};
+    return leader_write(dispatcher->options.leader, &command, 1, err);
 }
 
 /* A store that came back may have lost what it was told last (appendfsync everysec). */
@@ -168,11 +169,12 @@ static status_t forget_keys(struct dispatcher *dispatcher, const char *task_id, 
 {
     char open_key[TASK_KEY_SIZE], done_key[TASK_KEY_SIZE], revoked_key[TASK_KEY_SIZE];
     char dead_key[DEAD_KEY_SIZE];
-    (void)dispatcher_task_key(task_id, "open", open_key);
-    return store_run(dispatcher->options.store, NULL, err, "UNLINK %s %s %s %s",
-                     keeps_dead ? open_key : dead_units_key(task_id, dead_key), open_key,
-                     dispatcher_task_key(task_id, "done", done_key),
-                     dispatcher_task_key(task_id, "revoked", revoked_key));
+    const struct leader_command command = {{"UNLINK",
+                                            dispatcher_task_key(task_id, "open", open_key),
+                                            dispatcher_task_key(task_id, "done", done_key),
+                                            dispatcher_task_key(task_id, "revoked", revoked_key),
+                                            keeps_dead ? NULL : dead_units_key(task_id, dead_key)}};
+    return leader_write(dispatcher->options.leader, &command, 1, err);
 }
 
 status_t dispatcher_forget_keys(struct dispatcher *dispatcher, const char *task_id,

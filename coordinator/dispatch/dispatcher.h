@@ -34,7 +34,7 @@ struct dispatcher_options {
     const char *store_url; /* told to the workers */
     struct store *store;   /* borrowed */
     const struct clock *clock;
-    const struct leader *leader; /* borrowed; leads */
+    struct leader *leader; /* borrowed; leads */
     uint64_t epoch;
     int64_t heartbeat_ms;  /* workers beat this often */
     int64_t lost_after_ms; /* silence that counts as lost */
@@ -70,12 +70,18 @@ MUST_CHECK status_t dispatcher_end_task(struct dispatcher *dispatcher, struct ta
 MUST_CHECK status_t dispatcher_forget_keys(struct dispatcher *dispatcher, const char *task_id,
                                            struct error *err);
 
+/* Results of this sweep's pinned tasks come from workers of this kind, whoever coordinates: written
+ * with the sweep, then share->pin. `id` is the sweep's or one of its tasks'. Errors:
+ * ST_UNREACHABLE, ST_CONFLICT. */
+MUST_CHECK status_t dispatcher_pin_sweep(struct dispatcher *dispatcher, const char *id,
+                                         struct fair_share *share, const struct worker_pin *pin,
+                                         struct error *err);
+
 /* The results of these units are kept elsewhere, durably: in the store each becomes a mark that
  * holds the unit's place. Any number of times, also when they are not there. ST_CONFLICT: another
  * coordinator leads. A mark that is read back (its keeper lost it) makes the unit ready again. */
 MUST_CHECK status_t dispatcher_keep_results(struct dispatcher *dispatcher, const struct task *task,
-                                            const size_t *units, size_t n_units,
-                                            struct error *err);
+                                            const size_t *units, size_t n_units, struct error *err);
 
 /* Dead units of the task get another life; how many. */
 size_t dispatcher_retry_dead(struct dispatcher *dispatcher, struct task *task);

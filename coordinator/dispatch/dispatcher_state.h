@@ -50,6 +50,10 @@ void dispatcher_adopt_held(struct dispatcher *dispatcher, struct task *task);
 /* grant.c: everything that workers may be given now */
 status_t dispatcher_grant_all(struct dispatcher *dispatcher, struct error *err);
 
+/* pin.c: before a worker gets anything of a pinned task, its kind is written down as the sweep's */
+status_t dispatcher_pin_task(struct dispatcher *dispatcher, struct task *task,
+                             const struct worker *worker, struct error *err);
+
 /* loss.c */
 void dispatcher_read_monitor(struct dispatcher *dispatcher);
 status_t dispatcher_expire(struct dispatcher *dispatcher, struct error *err);
@@ -78,7 +82,7 @@ status_t dispatcher_read_results(struct dispatcher *dispatcher, struct error *er
 status_t dispatcher_take_stored(struct dispatcher *dispatcher, struct lease *lease,
                                 struct error *err);
 status_t dispatcher_open_and_load(struct dispatcher *dispatcher, struct task *task,
-                                 struct error *err);
+                                  struct error *err);
 struct unit_failure {
     size_t low, high; /* units that share the blame */
     const char *worker, *text;

@@ -115,7 +115,6 @@ static status_t send_lease(struct dispatcher *dispatcher, const struct lease *wa
         status = ST_BUSY; /* its end or its silence will be noticed; the units wait for another */
         goto done;
     }
-    task_pin(task, &(struct task_fit){lease->worker->backend, lease->worker->isa});
     dispatcher->counts.n_leases_granted++;
 done:
     buffer_fini(&bulk);
@@ -143,7 +142,10 @@ static bool grant_ready(struct dispatcher *dispatcher, struct worker *worker, st
     const struct task_fit fit = {worker->backend, worker->isa};
     struct task *task = task_queue_next(dispatcher->queue, &fit);
     size_t low, high;
-    if (!task || !unit_table_take(task->units, lease_units(dispatcher, task), &low, &high))
+    if (!task) return false;
+    *status = dispatcher_pin_task(dispatcher, task, worker, err);
+    if (*status != ST_OK ||
+        !unit_table_take(task->units, lease_units(dispatcher, task), &low, &high))
         return false;
     const struct lease wanted = {.task = task,
                                  .worker = worker,

@@ -80,7 +80,8 @@ static void adopt(struct dispatcher *dispatcher, struct worker *worker, struct t
                   const struct worker_held *held)
 {
     const struct task_fit fit = {worker->backend, worker->isa};
-    if (held->high > unit_table_n_units(task->units) || !task_fits_worker(task, &fit)) {
+    if (held->high > unit_table_n_units(task->units) || !task_fits_worker(task, &fit) ||
+        dispatcher_pin_task(dispatcher, task, worker, NULL) != ST_OK) {
         const struct wire_message revoke = {.type = WIRE_REVOKE, .lease = held->lease};
         (void)dispatcher_send(dispatcher, worker, &revoke, NULL, 0);
         return;
@@ -95,7 +96,6 @@ static void adopt(struct dispatcher *dispatcher, struct worker *worker, struct t
     if (!lease_table_adopt(dispatcher->leases, &wanted))
         return; /* its results count all the same */
     worker->n_leases++;
-    task_pin(task, &fit);
     for (size_t unit = wanted.low; unit < wanted.high; unit++)
         (void)unit_table_claim(task->units, unit);
     dispatcher->counts.n_leases_adopted++;

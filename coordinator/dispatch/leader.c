@@ -8,7 +8,7 @@ enum { N_KEYS = 2, N_ARGS = 5 };
 
 static const char leader_key[] = "interp:leader", epoch_key[] = "interp:epoch";
 
-extern const char embed_coordinator_dispatch_leader_lua[];
+extern const char embed_coordinator_dispatch_leader_lua[], embed_coordinator_dispatch_fenced_lua[];
 
 status_t leader_init(struct leader *leader, struct store *store, const struct clock *clock,
                      struct error *err)
@@ -17,12 +17,14 @@ status_t leader_init(struct leader *leader, struct store *store, const struct cl
     *leader = (struct leader){
         .store = store,
         .clock = clock,
-        .script = {.name = "leader", .source = embed_coordinator_dispatch_leader_lua}};
+        .script = {.name = "leader", .source = embed_coordinator_dispatch_leader_lua},
+        .fenced = {.name = "fenced", .source = embed_coordinator_dispatch_fenced_lua}};
     if (getentropy(random, sizeof random) != 0)
         return error_set(err, ST_INTERNAL, "no randomness for the leader's token");
     for (size_t i = 0; i < sizeof random; i++)
         (void)snprintf(leader->token + 2 * i, 3, "%02x", random[i]);
-    return store_register_script(store, &leader->script, err);
+    const status_t status = store_register_script(store, &leader->script, err);
+    return status == ST_OK ? store_register_script(store, &leader->fenced, err) : status;
 }
 
 static status_t run(struct leader *leader, const char *action, uint64_t *epoch, struct error *err)
@@ -90,4 +92,36 @@ void leader_fence(const struct leader *leader, struct leader_fence *out)
 void leader_doubt(struct leader *leader)
 {
     leader->renewed_ms = clock_monotonic_ms(leader->clock) - LEADER_RENEW_MS;
+}
+
+/* "n words" of every command behind what is in args already; how many args there are then. 0: they
+ * do not fit. */
+static size_t add_commands(const struct leader_command *commands, size_t n_commands,
+                           const char **args, size_t n_args)
+{
+    static const char *const counts[LEADER_COMMAND_WORDS + 1] = {
+        "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16"};
+    for (size_t i = 0; i < n_commands; i++) {
+        size_t n = 0;
+        while (n < LEADER_COMMAND_WORDS && commands[i].words[n]) n++;
+        if (n_args + 1 + n > LEADER_WRITE_WORDS) return 0;
+        args[n_args++] = counts[n];
+        for (size_t k = 0; k < n; k++) args[n_args++] = commands[i].words[k];
+    }
+    return n_args;
+}
+
+status_t leader_write(struct leader *leader, const struct leader_command *commands,
+                      size_t n_commands, struct error *err)
+{
+    struct leader_fence fence;
+    leader_fence(leader, &fence);
+    const char *args[LEADER_WRITE_WORDS] = {fence.keys[0], fence.keys[1], fence.args[0],
+                                            fence.args[1]};
+    const size_t n_args = add_commands(commands, n_commands, args, 4);
+    if (n_args == 0) return error_set(err, ST_BAD_INPUT, "commands of too many words");
+    const status_t status =
+        store_run_script(leader->store, NULL, &leader->fenced, N_KEYS, n_args, args, NULL, err);
+    if (status == ST_CONFLICT) leader_doubt(leader);
+    return status;
 }

@@ -18,7 +18,7 @@ enum { LEADER_LEASE_MS = 3000, LEADER_RENEW_MS = 1000 };
 struct leader {
     struct store *store; /* borrowed */
     const struct clock *clock;
-    struct store_script script;
+    struct store_script script, fenced;
     char token[64];
     uint64_t epoch;     /* 0 while another one leads */
     uint64_t counter;   /* of changes of leader, as the store counted at our last word */
@@ -47,5 +47,14 @@ struct leader_fence {
 void leader_fence(const struct leader *leader, struct leader_fence *out);
 /* A fenced script refused us: the next leader_keep() asks at once whether we still lead. */
 void leader_doubt(struct leader *leader);
+
+/* Run commands in one step, all or none, if we still lead. ST_CONFLICT: another one does (and the
+ * next leader_keep() says so); ST_BAD_INPUT: too many words in all. */
+enum { LEADER_COMMAND_WORDS = 16, LEADER_WRITE_WORDS = 64 };
+struct leader_command {
+    const char *words[LEADER_COMMAND_WORDS]; /* NULL behind the last, if there is room */
+};
+MUST_CHECK status_t leader_write(struct leader *leader, const struct leader_command *commands,
+                                 size_t n_commands, struct error *err);
 
 #endif

@@ -110,10 +110,16 @@ void task_pin(struct task *task, const struct task_fit *fit)
     (void)snprintf(task->isa, sizeof task->isa, "%s", fit->isa);
 }
 
+static bool is_kind(const char *backend, const char *isa, const struct task_fit *fit)
+{
+    return !backend[0] || (strcmp(backend, fit->backend) == 0 && strcmp(isa, fit->isa) == 0);
+}
+
 bool task_fits_worker(const struct task *task, const struct task_fit *fit)
 {
-    if (!task->is_pinned || !task->backend[0]) return true;
-    return strcmp(task->backend, fit->backend) == 0 && strcmp(task->isa, fit->isa) == 0;
+    const struct worker_pin *pin = &task->share->pin;
+    return !task->is_pinned ||
+           (is_kind(task->backend, task->isa, fit) && is_kind(pin->backend, pin->isa, fit));
 }
 
 static bool goes_before(const struct task *a, const struct task *b)

@@ -44,12 +44,18 @@ struct task_error {
     char text[256];
 };
 
+/* A kind of worker: results of one kind are alike to the last bit. "" is any. */
+struct worker_pin {
+    char backend[16], isa[32];
+};
+
 /* Share of the cluster that one sweep is entitled to; tasks of a sweep share one. */
 struct fair_share {
-    int priority;   /* higher first */
-    double weight;  /* > 0 */
-    double pass;    /* seconds / weight consumed, relative */
-    bool is_paused; /* nothing of it is handed out; what runs is finished and counts */
+    int priority;          /* higher first */
+    double weight;         /* > 0 */
+    double pass;           /* seconds / weight consumed, relative */
+    bool is_paused;        /* nothing of it is handed out; what runs is finished and counts */
+    struct worker_pin pin; /* what its pinned tasks run on: the first that leased one */
 };
 
 struct task {

@@ -10,6 +10,7 @@
 #include "coordinator/sweep/label_run.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { LEASE_MAX_TOKENS = CAPTURE_UNIT_MAX_TOKENS };
 
@@ -244,6 +245,15 @@ static status_t capture_explain_begin(struct label_run *run, struct error *err)
     return status == ST_OK ? begin_loading(run, load_explain, err) : status;
 }
 
+/* What is asked of workers later runs where the evidence comes from. */
+static status_t take_over_pin(const struct label_run *run, struct error *err)
+{
+    struct fair_share *share = &run->sweep->share;
+    const struct worker_pin *pin = &run->evidence_pin;
+    if (!pin->backend[0] || memcmp(&share->pin, pin, sizeof *pin) == 0) return ST_OK;
+    return dispatcher_pin_sweep(run->sweep->context->dispatcher, run->sweep->id, share, pin, err);
+}
+
 /* Its results and its checkpoint stay where they are until all evidence is on disk: whoever starts
  * again in the next phase merges them and captures nothing twice. */
 static status_t capture_explain_poll(struct label_run *run, bool *is_over, struct error *err)
@@ -251,8 +261,9 @@ static status_t capture_explain_poll(struct label_run *run, bool *is_over, struc
     *is_over = false;
     if (run->capture_stage == CAPTURE_LOADING && run->n_jobs) return ST_OK; /* the job's to say */
     *is_over = run->has_evidence;
-    const status_t status =
-        run->has_evidence ? ST_OK : poll_task(run, label_capture_explain_phase.name, is_over, err);
+    const status_t status = run->has_evidence
+                                ? take_over_pin(run, err)
+                                : poll_task(run, label_capture_explain_phase.name, is_over, err);
     if (status != ST_OK || !*is_over) return status;
     label_task_leave(run);
     label_checkpoint_destroy(run);

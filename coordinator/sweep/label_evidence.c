@@ -4,7 +4,8 @@
  *
  *   frozen-T                zstd of evidence_frozen, per target T
  *   T-SPLIT-FIRST           zstd of evidence_block, EVIDENCE_BLOCK_SLOTS slots each
- *   complete                code version, written last */
+ *   complete                written last: code version, and a line with backend and instruction set
+ *                           that it was captured on */
 #include "common/evidence_block.h"
 #include "common/evidence_zstd.h"
 #include "common/file.h"
@@ -17,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATH_SIZE = 4096, FILE_MAX_BYTES = EVIDENCE_MAX_BLOCK_BYTES };
+enum { PATH_SIZE = 4096, FILE_MAX_BYTES = EVIDENCE_MAX_BLOCK_BYTES, COMPLETE_MAX_BYTES = 256 };
 
 status_t label_evidence_state(struct label_run *run, size_t index, enum evidence_split split,
                               struct evidence_state **out, struct error *err)
@@ -129,6 +130,30 @@ static status_t save_frozen(const char *directory, const struct label_target *ta
     return status;
 }
 
+static status_t write_complete(const struct label_run *run, const char *path, struct error *err)
+{
+    const struct worker_pin *pin = &run->sweep->share.pin;
+    struct buffer text;
+    buffer_init(&text, COMPLETE_MAX_BYTES);
+    status_t status =
+        buffer_printf(&text, err, "%s\n%s %s\n", version_text(), pin->backend, pin->isa);
+    if (status == ST_OK) status = file_write_atomic(path, text.bytes, text.n_bytes, err);
+    buffer_fini(&text);
+    return status;
+}
+
+/* The second line of `complete`; nothing if it does not say. */
+static void read_pin(const char *text, struct worker_pin *out)
+{
+    const char *line = strchr(text, '\n');
+    const size_t n_backend = line ? strcspn(++line, " ") : 0;
+    const size_t n_isa = n_backend && line[n_backend] ? strcspn(line + n_backend + 1, "\n") : 0;
+    *out = (struct worker_pin){.backend = ""};
+    if (!n_isa || n_backend >= sizeof out->backend || n_isa >= sizeof out->isa) return;
+    memcpy(out->backend, line, n_backend);
+    memcpy(out->isa, line + n_backend + 1, n_isa);
+}
+
 status_t label_evidence_save(struct label_run *run, struct error *err)
 {
     char directory[PATH_SIZE], complete[PATH_SIZE + 64];
@@ -141,7 +166,7 @@ status_t label_evidence_save(struct label_run *run, struct error *err)
     }
     if (status != ST_OK) return status;
     (void)snprintf(complete, sizeof complete, "%s/complete", directory);
-    return file_write_atomic(complete, version_text(), strlen(version_text()), err);
+    return write_complete(run, complete, err);
 }
 
 static status_t load_frozen(const char *directory, struct label_target *target, size_t index,
@@ -215,14 +240,15 @@ static status_t forget_loaded(struct label_run *run, struct error *err)
 status_t label_evidence_load(struct label_run *run, bool *was_there, struct error *err)
 {
     char directory[PATH_SIZE], complete[PATH_SIZE + 64];
-    char *version = NULL;
+    char *text = NULL;
     struct error problem = {0};
     *was_there = false;
     status_t status = directory_of(run, directory, err);
     if (status != ST_OK) return status;
     (void)snprintf(complete, sizeof complete, "%s/complete", directory);
-    if (file_read(complete, 256, &version, NULL, &problem) != ST_OK) return ST_OK;
-    free(version);
+    if (file_read(complete, COMPLETE_MAX_BYTES, &text, NULL, &problem) != ST_OK) return ST_OK;
+    read_pin(text, &run->evidence_pin);
+    free(text);
     error_clear(&problem);
     for (size_t i = 0; i < run->sweep->spec->n_targets && status == ST_OK; i++)
         status = load_target(run, directory, i, &problem);

@@ -70,7 +70,8 @@ struct label_run {
     struct capture_plan *plan;
     struct capture_plan_stats plan_stats;
     uint64_t n_leaks;
-    bool has_evidence; /* all of it was on disk: nothing is captured */
+    bool has_evidence;              /* all of it was on disk: nothing is captured */
+    struct worker_pin evidence_pin; /* of that, what it was captured on */
     enum capture_stage capture_stage;
     struct label_checkpoint *checkpoint; /* of the capture phase that runs */
     uint64_t first_unit;                 /* plan unit of the capture task's unit 0 */

@@ -21,7 +21,8 @@ status_t registry_create(struct registry **out, const struct sweep_context *cont
     struct registry *registry = calloc(1, sizeof *registry);
     if (!registry) return error_set(err, ST_NO_MEMORY, "sweep registry");
     registry->context = *context;
-    const status_t status = sweep_store_init(&registry->store, context->store, err);
+    const status_t status =
+        sweep_store_init(&registry->store, context->store, context->leader, err);
     if (status != ST_OK) {
         free(registry);
         return status;
@@ -66,8 +67,9 @@ static status_t make_room(struct registry *registry, struct error *err)
 static void attach(struct registry *registry, struct sweep *sweep)
 {
     sweep->context = &registry->context;
-    sweep->ops = sweep_engine_for(sweep->spec->kind);
-    sweep->share = (struct fair_share){.priority = (int)sweep->spec->priority, .weight = 1.0};
+    if (!sweep->ops) sweep->ops = sweep_engine_for(sweep->spec->kind);
+    sweep->share.priority = (int)sweep->spec->priority;
+    sweep->share.weight = 1.0;
     registry->sweeps[registry->n_sweeps++] = sweep;
 }
 
@@ -78,7 +80,15 @@ static status_t add_loaded(struct registry *registry, const char *id, struct swe
     if (status != ST_OK) return status;
     struct sweep *sweep = calloc(1, sizeof *sweep);
     if (!sweep) return error_set(err, ST_NO_MEMORY, "sweep %s", id);
-    status = sweep_store_load(&registry->store, id, sweep, err);
+    struct error problem = {0};
+    status = sweep_store_load(&registry->store, id, sweep, &problem);
+    if (status == ST_CORRUPT) { /* one that cannot be read must not stop the others */
+        log_event(LOG_ERROR, "sweep_unreadable", LOG_TEXT("sweep", id),
+                  LOG_TEXT("error", problem.text));
+        status = sweep_make_unreadable(sweep, problem.text, err);
+    } else if (status != ST_OK) {
+        (void)error_set(err, status, "%s", problem.text);
+    }
     if (status != ST_OK) {
         free(sweep);
         return status;
@@ -98,12 +108,11 @@ status_t registry_load(struct registry *registry, struct error *err)
         struct sweep *sweep;
         struct error problem = {0};
         status = add_loaded(registry, ids[i], &sweep, &problem);
-        if (status == ST_UNREACHABLE || status == ST_NO_MEMORY)
-            (void)error_set(err, status, "%s", problem.text);
-        else if (status != ST_OK) { /* one unreadable sweep must not stop the others */
-            log_event(LOG_ERROR, "sweep_unreadable", LOG_TEXT("sweep", ids[i]),
-                      LOG_TEXT("error", problem.text));
+        if (status == ST_NOT_FOUND) { /* an id, and nothing else of it in the store */
+            log_event(LOG_ERROR, "sweep_missing", LOG_TEXT("sweep", ids[i]));
             status = ST_OK;
+        } else if (status != ST_OK) {
+            (void)error_set(err, status, "%s", problem.text);
         }
     }
     sweep_store_free_ids(ids, n);
@@ -173,8 +182,7 @@ static status_t forget(struct registry *registry, struct sweep *sweep, struct er
 }
 
 /* What a user pauses costs nothing more; a provider that an engine waits for must be asked. */
-static status_t pause_calls(struct registry *registry, const struct sweep *sweep,
-                            struct error *err)
+static status_t pause_calls(struct registry *registry, const struct sweep *sweep, struct error *err)
 {
     if (!sweep_spec_uses_provider(sweep->spec)) return ST_OK;
     const bool is_paused =
@@ -186,6 +194,8 @@ status_t registry_apply(struct registry *registry, struct sweep *sweep, enum swe
                         const char *reason, struct error *err)
 {
     struct sweep changed = *sweep;
+    if (sweep->ops == &unreadable_engine && event != SWEEP_CANCEL)
+        return error_set(err, ST_UNSUPPORTED, "%s", sweep->reason);
     if (!sweep_transition(&changed.state, event))
         return error_set(err, ST_CONFLICT, "sweep %s is %s", sweep->id,
                          sweep_state_name(sweep->state));
@@ -223,8 +233,8 @@ status_t registry_set_budget(struct registry *registry, struct sweep *sweep, dou
     sweep->spec->budget_dollars = dollars;
     status_t status = sweep_store_save_spec(&registry->store, sweep, err);
     if (status == ST_OK)
-        status = call_set_budget(registry->context.store, sweep->id, (int64_t)(dollars * 1e6), 1.0,
-                                 err);
+        status =
+            call_set_budget(registry->context.store, sweep->id, (int64_t)(dollars * 1e6), 1.0, err);
     if (status != ST_OK) sweep->spec->budget_dollars = before;
     return status;
 }
@@ -245,8 +255,7 @@ static status_t recheck_books(const struct registry *registry, const struct swee
 {
     struct call_ledger ledger = {0};
     if (!sweep_spec_uses_provider(sweep->spec)) return ST_OK;
-    const status_t status =
-        call_ledger_read(registry->context.store, sweep->id, &ledger, err);
+    const status_t status = call_ledger_read(registry->context.store, sweep->id, &ledger, err);
     *may_go_on = !ledger.is_exhausted;
     return status;
 }

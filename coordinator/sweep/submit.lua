@@ -3,9 +3,15 @@
 -- KEYS[1] interp:client:KEY   the sweep that this key made
 -- KEYS[2] interp:sweep_serial counter
 -- KEYS[3] interp:sweeps       zset, id by creation time
+-- KEYS[4] interp:leader       KEYS[5] interp:epoch: see leader_fence()
 -- ARGV    name, spec (canonical JSON), created_unix_ms, started_unix_ms, state, days to remember
---         the key, most sweeps that may be unfinished
--- Returns {id, 1 if new}, or the error "BUSY ..." when too many sweeps wait.
+--         the key, most sweeps that may be unfinished, leader's token, its counter
+-- Returns {id, 1 if new}, or the error "BUSY ..." when too many sweeps wait, or "FENCED ...".
+local holder = redis.call('GET', KEYS[4])
+if (holder and holder ~= ARGV[8]) or
+   tonumber(redis.call('GET', KEYS[5]) or 0) > tonumber(ARGV[9]) then
+  return redis.error_reply('FENCED another coordinator leads')
+end
 local known = redis.call('GET', KEYS[1])
 if known then return {known, 0} end
 if redis.call('SCARD', 'interp:active') >= tonumber(ARGV[7]) then

@@ -37,6 +37,7 @@ struct sweep_context {
     struct dispatcher *dispatcher;
     struct background *background;
     struct store *store;
+    struct leader *leader;
     struct call_client *calls;
     const struct clock *clock;
     const char *data_directory;
@@ -105,7 +106,11 @@ extern const char sweep_paused_by_user[];
 
 /* The engine for a kind of sweep; never NULL for a parsed spec. */
 const struct sweep_engine_ops *sweep_engine_for(enum sweep_kind kind);
-extern const struct sweep_engine_ops noop_engine, label_engine;
+extern const struct sweep_engine_ops noop_engine, label_engine, unreadable_engine;
+
+/* `sweep` is of the store, but for its spec, which cannot be read, and why. Here it counts as failed
+ * unless it is over; the store is left as it is. Errors: ST_NO_MEMORY. */
+status_t sweep_make_unreadable(struct sweep *sweep, const char *why, struct error *err);
 
 /* DATA/sweeps/ID, or DATA/sweeps/ID/NAME; the caller frees it; NULL without memory. */
 char *sweep_path(const struct sweep *sweep, const char *name);

@@ -4,15 +4,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLIENT_KEY_DAYS = 30, ACTIVE_SWEEPS_MAX = 1000, NUMBER_SIZE = 24, N_KEYS = 3, N_ARGS = 10 };
+enum { KEY_SIZE = SWEEP_ID_SIZE + 16 };
+enum { CLIENT_KEY_DAYS = 30, ACTIVE_SWEEPS_MAX = 1000, NUMBER_SIZE = 24, N_KEYS = 5, N_ARGS = 14 };
 
 extern const char embed_coordinator_sweep_submit_lua[];
 
-status_t sweep_store_init(struct sweep_store *sweeps, struct store *store, struct error *err)
+status_t sweep_store_init(struct sweep_store *sweeps, struct store *store, struct leader *leader,
+                          struct error *err)
 {
     *sweeps = (struct sweep_store){
-        store, {.name = "submit", .source = embed_coordinator_sweep_submit_lua}};
+        store, leader, {.name = "submit", .source = embed_coordinator_sweep_submit_lua}};
     return store_register_script(store, &sweeps->submit, err);
+}
+
+static char *sweep_key(const char *id, char out[KEY_SIZE])
+{
+    (void)snprintf(out, KEY_SIZE, "interp:sweep:%s", id);
+    return out;
 }
 
 static status_t take_id(const redisReply *reply, char id_out[SWEEP_ID_SIZE], bool *is_new,
@@ -26,8 +34,8 @@ static status_t take_id(const redisReply *reply, char id_out[SWEEP_ID_SIZE], boo
     return ST_OK;
 }
 
-status_t sweep_store_submit(struct sweep_store *sweeps, struct sweep *sweep,
-                            const char *client_key, bool *is_new, struct error *err)
+status_t sweep_store_submit(struct sweep_store *sweeps, struct sweep *sweep, const char *client_key,
+                            bool *is_new, struct error *err)
 {
     char key[256], created[NUMBER_SIZE], started[NUMBER_SIZE], days[NUMBER_SIZE];
     char limit[NUMBER_SIZE];
@@ -39,12 +47,24 @@ status_t sweep_store_submit(struct sweep_store *sweeps, struct sweep *sweep,
     (void)snprintf(started, sizeof started, "%lld", (long long)sweep->started_unix_ms);
     (void)snprintf(days, sizeof days, "%d", CLIENT_KEY_DAYS);
     (void)snprintf(limit, sizeof limit, "%d", ACTIVE_SWEEPS_MAX);
-    const char *args[N_ARGS] = {key,     "interp:sweep_serial",
+    struct leader_fence fence;
+    leader_fence(sweeps->leader, &fence);
+    /* clang-format off: keys, then arguments, as submit.lua lists them */
+    const char *args[N_ARGS] = {key,
+                                "interp:sweep_serial",
                                 "interp:sweeps",
+                                fence.keys[0],
+                                fence.keys[1],
                                 sweep->spec->name,
-                                json,    created,
-                                started, sweep_state_name(sweep->state),
-                                days,    limit};
+                                json,
+                                created,
+                                started,
+                                sweep_state_name(sweep->state),
+                                days,
+                                limit,
+                                fence.args[0],
+                                fence.args[1]};
+    /* clang-format on */
     redisReply *reply;
     struct error problem = {0};
     status_t status = store_run_script(sweeps->store, &reply, &sweeps->submit, N_KEYS, N_ARGS, args,
@@ -52,6 +72,7 @@ status_t sweep_store_submit(struct sweep_store *sweeps, struct sweep *sweep,
     free(json);
     if (status != ST_OK) {
         const bool is_busy = strstr(problem.text, "BUSY ") != NULL;
+        if (status == ST_CONFLICT) leader_doubt(sweeps->leader);
         return error_set(err, is_busy ? ST_BUSY : status, "%s", problem.text);
     }
     status = take_id(reply, sweep->id, is_new, err);
@@ -61,24 +82,24 @@ status_t sweep_store_submit(struct sweep_store *sweeps, struct sweep *sweep,
 
 status_t sweep_store_save(struct sweep_store *sweeps, const struct sweep *sweep, struct error *err)
 {
-    status_t status = store_queue(
-        sweeps->store, err,
-        "HSET interp:sweep:%s state %s reason %s started_unix_ms %lld finished_unix_ms %lld",
-        sweep->id, sweep_state_name(sweep->state), sweep->reason, (long long)sweep->started_unix_ms,
-        (long long)sweep->finished_unix_ms);
-    if (status == ST_OK)
-        status = store_queue(sweeps->store, err, "%s interp:active %s",
-                             sweep->state == SWEEP_FAILED ? "SREM" : "SADD", sweep->id);
-    return status == ST_OK ? store_drain(sweeps->store, NULL, NULL, err) : status;
+    char key[KEY_SIZE], started[NUMBER_SIZE], finished[NUMBER_SIZE];
+    (void)snprintf(started, sizeof started, "%lld", (long long)sweep->started_unix_ms);
+    (void)snprintf(finished, sizeof finished, "%lld", (long long)sweep->finished_unix_ms);
+    const struct leader_command commands[] = {
+        {{"HSET", sweep_key(sweep->id, key), "state", sweep_state_name(sweep->state), "reason",
+          sweep->reason, "started_unix_ms", started, "finished_unix_ms", finished}},
+        {{sweep->state == SWEEP_FAILED ? "SREM" : "SADD", "interp:active", sweep->id}}};
+    return leader_write(sweeps->leader, commands, 2, err);
 }
 
 status_t sweep_store_save_spec(struct sweep_store *sweeps, const struct sweep *sweep,
                                struct error *err)
 {
+    char key[KEY_SIZE];
     char *json = sweep_spec_to_json(sweep->spec);
     if (!json) return error_set(err, ST_NO_MEMORY, "sweep spec");
-    const status_t status = store_run(sweeps->store, NULL, err, "HSET interp:sweep:%s spec %s",
-                                      sweep->id, json);
+    const struct leader_command command = {{"HSET", sweep_key(sweep->id, key), "spec", json}};
+    const status_t status = leader_write(sweeps->leader, &command, 1, err);
     free(json);
     return status;
 }
@@ -86,7 +107,8 @@ status_t sweep_store_save_spec(struct sweep_store *sweeps, const struct sweep *s
 status_t sweep_store_forgotten(struct sweep_store *sweeps, const struct sweep *sweep,
                                struct error *err)
 {
-    return store_run(sweeps->store, NULL, err, "SREM interp:active %s", sweep->id);
+    const struct leader_command command = {{"SREM", "interp:active", sweep->id}};
+    return leader_write(sweeps->leader, &command, 1, err);
 }
 
 static status_t read_active(struct sweep_store *sweeps, struct sweep *sweep, struct error *err)
@@ -101,12 +123,18 @@ static status_t read_active(struct sweep_store *sweeps, struct sweep *sweep, str
     return ST_OK;
 }
 
-/* The value of `name` in an HGETALL reply; "" if it is not there. */
+/* The value of `name` in an HGETALL reply; NULL if it is not there. */
 static const redisReply *field(const redisReply *hash, const char *name)
 {
     for (size_t i = 0; i + 1 < hash->elements; i += 2)
         if (strcmp(hash->element[i]->str, name) == 0) return hash->element[i + 1];
     return NULL;
+}
+
+static void text_field(const redisReply *hash, const char *name, char *out, size_t size)
+{
+    const redisReply *value = field(hash, name);
+    (void)snprintf(out, size, "%s", value ? value->str : "");
 }
 
 static int64_t number_field(const redisReply *hash, const char *name)
@@ -115,21 +143,29 @@ static int64_t number_field(const redisReply *hash, const char *name)
     return value ? strtoll(value->str, NULL, 10) : 0;
 }
 
-static status_t fill(const redisReply *hash, const char *id, struct sweep *out, struct error *err)
+static void fill(const redisReply *hash, const char *id, struct sweep *out)
 {
-    const redisReply *spec = field(hash, "spec"), *state = field(hash, "state");
-    const redisReply *reason = field(hash, "reason");
-    if (!spec || !state) return error_set(err, ST_NOT_FOUND, "no sweep \"%s\"", id);
     memset(out, 0, sizeof *out);
     (void)snprintf(out->id, sizeof out->id, "%s", id);
-    if (reason) (void)snprintf(out->reason, sizeof out->reason, "%s", reason->str);
+    text_field(hash, "reason", out->reason, sizeof out->reason);
+    text_field(hash, "backend", out->share.pin.backend, sizeof out->share.pin.backend);
+    text_field(hash, "isa", out->share.pin.isa, sizeof out->share.pin.isa);
     out->created_unix_ms = number_field(hash, "created_unix_ms");
     out->started_unix_ms = number_field(hash, "started_unix_ms");
     out->finished_unix_ms = number_field(hash, "finished_unix_ms");
+}
+
+/* What this version of the program must understand. */
+static status_t parse(const redisReply *hash, struct sweep *out, struct error *err)
+{
+    const redisReply *spec = field(hash, "spec"), *state = field(hash, "state");
+    out->state = SWEEP_FAILED;
+    if (!spec || !state)
+        return error_set(err, ST_CORRUPT, "no %s is stored", spec ? "state" : "spec");
     status_t status = sweep_state_parse(state->str, &out->state, err);
-    const struct sweep_text text = {.yaml = spec->str, .n_bytes = spec->len, .name = id};
+    const struct sweep_text text = {.yaml = spec->str, .n_bytes = spec->len, .name = "spec"};
     if (status == ST_OK) status = sweep_spec_parse(&out->spec, &text, err);
-    return status;
+    return status == ST_OK || status == ST_NO_MEMORY ? status : ST_CORRUPT;
 }
 
 status_t sweep_store_load(struct sweep_store *sweeps, const char *id, struct sweep *out,
@@ -138,13 +174,18 @@ status_t sweep_store_load(struct sweep_store *sweeps, const char *id, struct swe
     redisReply *reply;
     status_t status = store_run(sweeps->store, &reply, err, "HGETALL interp:sweep:%s", id);
     if (status != ST_OK) return status;
-    status = fill(reply, id, out, err);
+    fill(reply, id, out);
+    status = reply->elements ? parse(reply, out, err)
+                             : error_set(err, ST_NOT_FOUND, "no sweep \"%s\"", id);
     freeReplyObject(reply);
-    if (status == ST_OK) status = read_active(sweeps, out, err);
-    if (status == ST_OK) return ST_OK;
+    if (status == ST_CORRUPT) (void)error_wrap(err, "stored sweep %s", id);
+    if (status != ST_OK && status != ST_CORRUPT) return status;
+    struct error problem = {0};
+    const status_t active = read_active(sweeps, out, &problem);
+    if (active == ST_OK) return status;
     sweep_spec_free(&out->spec);
-    (void)error_wrap(err, "stored sweep %s", id);
-    return status;
+    error_clear(err);
+    return error_set(err, active, "%s", problem.text);
 }
 
 status_t sweep_store_ids(struct sweep_store *sweeps, char ***ids, size_t *n, struct error *err)

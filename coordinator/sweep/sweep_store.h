@@ -1,23 +1,28 @@
 /* Sweeps in Redis: accepted once per client key, loaded again after a restart.
  *
- *   interp:sweep:ID      hash: spec, state, reason, created / started / finished_unix_ms
+ *   interp:sweep:ID      hash: spec, state, reason, created / started / finished_unix_ms; backend
+ *                        and isa (dispatch/pin.c)
  *   interp:sweeps        zset of ids by creation time
  *   interp:active        set of ids that are not over, or not yet cleaned up after
  *   interp:sweep_serial  counter
- *   interp:client:KEY    id that a client's key made; expires */
+ *   interp:client:KEY    id that a client's key made; expires
+ *
+ * Every write is fenced: ST_CONFLICT, with nothing written, if another coordinator leads by now. */
 #ifndef COORDINATOR_SWEEP_SWEEP_STORE_H
 #define COORDINATOR_SWEEP_SWEEP_STORE_H
 
 #include "common/store.h"
+#include "coordinator/dispatch/leader.h"
 #include "coordinator/sweep/sweep.h"
 
 struct sweep_store {
-    struct store *store; /* borrowed */
+    struct store *store;   /* borrowed */
+    struct leader *leader; /* borrowed */
     struct store_script submit;
 };
 
 MUST_CHECK status_t sweep_store_init(struct sweep_store *sweeps, struct store *store,
-                                     struct error *err);
+                                     struct leader *leader, struct error *err);
 
 /* Store a sweep that is accepted (spec, state and times are set) and give it its id. Durable when
  * it returns ST_OK; *is_new is false if `client_key` had made sweep->id before, and then nothing is
@@ -33,7 +38,8 @@ MUST_CHECK status_t sweep_store_save_spec(struct sweep_store *sweeps, const stru
 /* Its keys are gone: no longer active. */
 MUST_CHECK status_t sweep_store_forgotten(struct sweep_store *sweeps, const struct sweep *sweep,
                                           struct error *err);
-/* Read one sweep into *out (spec parsed, engine not started). Errors: ST_NOT_FOUND, ST_CORRUPT. */
+/* Read one sweep into *out (spec parsed, engine not started). Errors: ST_NOT_FOUND (the store has
+ * nothing of it); ST_CORRUPT: spec or state cannot be read, the rest is in *out. */
 MUST_CHECK status_t sweep_store_load(struct sweep_store *sweeps, const char *id, struct sweep *out,
                                      struct error *err);
 /* Ids, oldest first; free the array and each string by sweep_store_free_ids(). */

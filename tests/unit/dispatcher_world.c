@@ -59,7 +59,7 @@ static void open_dispatcher(struct dispatcher_world *world)
 void dispatcher_world_start(struct dispatcher_world *world)
 {
     (void)signal(SIGPIPE, SIG_IGN);
-    *world = (struct dispatcher_world){.now_ms = 1000000, .share = {0, 1.0, 0.0, false}};
+    *world = (struct dispatcher_world){.now_ms = 1000000, .share = {.weight = 1.0}};
     gateway_world_start(&world->redis);
     world->clock = (struct clock){read_ns, read_unix_ms, world};
     world->zmq_context = zmq_ctx_new();

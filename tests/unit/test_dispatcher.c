@@ -304,6 +304,50 @@ Test(dispatcher, a_pinned_task_stays_with_one_instruction_set)
     end(task);
 }
 
+/* The kind is with the sweep: its next task, and whoever coordinates next, ask for the same. */
+Test(dispatcher, the_pin_is_the_sweeps_and_is_stored_before_the_lease_goes_out)
+{
+    struct fake_worker plain, wide;
+    struct task *task = dispatcher_world_task(&world, "s-1/one", 1, NULL, 1);
+    task->is_pinned = true;
+    fake_worker_start(&world, &plain, "plain");
+    cr_assert(fake_worker_await(&world, &plain, WIRE_LEASE));
+    cr_expect_eq(gateway_world_number(&world.redis, "HSTRLEN interp:sweep:s-1 isa"), 5);
+    fake_worker_stop(&plain);
+    fake_worker_start(&world, &wide, "wide");
+    fake_worker_hello(&wide, "wide", "avx512", 0);
+    dispatcher_world_settle(&world);
+    struct task *next = dispatcher_world_task(&world, "s-1/two", 1, NULL, 1);
+    next->is_pinned = true;
+    end(task);
+    while (fake_worker_hear(&world, &wide)) continue;
+    cr_expect_eq(count(next, UNIT_READY), 1, "nothing for another kind");
+    end(next);
+    world.share.pin = (struct worker_pin){"cpu", "avx512"}; /* as another life reads it */
+    struct task *again = dispatcher_world_task(&world, "s-1/three", 1, NULL, 1);
+    again->is_pinned = true;
+    cr_expect(fake_worker_await(&world, &wide, WIRE_LEASE));
+    fake_worker_stop(&wide);
+    end(again);
+}
+
+Test(dispatcher, a_deposed_leader_pins_nothing_and_says_so)
+{
+    struct fake_worker worker;
+    fake_worker_start(&world, &worker, "w");
+    struct task *task = dispatcher_world_task(&world, "s-1/t", 1, NULL, 1);
+    task->is_pinned = true;
+    gateway_world_run(&world.redis, "SET interp:leader somebody-else");
+    cr_expect_eq(dispatcher_grant(world.dispatcher, &err), ST_CONFLICT);
+    cr_expect_eq(count(task, UNIT_READY), 1);
+    cr_expect_eq(gateway_world_number(&world.redis, "EXISTS interp:sweep:s-1"), 0);
+    error_clear(&err);
+    cr_expect_eq(leader_keep(&world.leader, &err), ST_CONFLICT, "asked at once");
+    gateway_world_run(&world.redis, "DEL interp:leader");
+    fake_worker_stop(&worker);
+    end(task);
+}
+
 Test(dispatcher, a_paused_share_gets_nothing_and_goes_on_where_it_was)
 {
     struct fake_worker worker;

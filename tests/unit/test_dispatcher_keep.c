@@ -119,5 +119,8 @@ Test(dispatcher_keep, a_deposed_leader_marks_nothing)
     gateway_world_run(&world.redis, "INCR interp:epoch");
     cr_expect_eq(dispatcher_keep_results(world.dispatcher, task, kept, 1, &err), ST_CONFLICT);
     cr_expect_eq(gateway_world_number(&world.redis, "HSTRLEN interp:{s-1/t}:done 0"), 2);
-    end(task);
+    error_clear(&err);
+    cr_expect_eq(dispatcher_end_task(world.dispatcher, task, &err), ST_CONFLICT, "nor removes");
+    cr_expect_eq(gateway_world_number(&world.redis, "EXISTS interp:{s-1/t}:done"), 1);
+    task_destroy(&task);
 }

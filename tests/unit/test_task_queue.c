@@ -44,7 +44,7 @@ static const char *serve(struct task_queue *queue)
 Test(task_queue, serves_the_higher_priority_first)
 {
     struct task_queue *queue = make_queue();
-    struct fair_share low = {1, 1, 0, false}, high = {5, 1, 0, false};
+    struct fair_share low = {.priority = 1, .weight = 1}, high = {.priority = 5, .weight = 1};
     struct task *a = make("a", &low, 2), *b = make("b", &high, 2);
     cr_assert_eq(task_queue_add(queue, a, &err), ST_OK);
     cr_assert_eq(task_queue_add(queue, b, &err), ST_OK);
@@ -58,7 +58,7 @@ Test(task_queue, serves_the_higher_priority_first)
 Test(task_queue, shares_time_by_weight)
 {
     struct task_queue *queue = make_queue();
-    struct fair_share one = {0, 1, 0, false}, three = {0, 3, 0, false};
+    struct fair_share one = {.weight = 1}, three = {.weight = 3};
     struct task *a = make("a", &one, 1000), *b = make("b", &three, 1000);
     cr_assert_eq(task_queue_add(queue, a, &err), ST_OK);
     cr_assert_eq(task_queue_add(queue, b, &err), ST_OK);
@@ -73,7 +73,7 @@ Test(task_queue, shares_time_by_weight)
 Test(task_queue, who_comes_late_cannot_claim_the_past)
 {
     struct task_queue *queue = make_queue();
-    struct fair_share first = {0, 1, 0, false}, late = {0, 1, 0, false};
+    struct fair_share first = {.weight = 1}, late = {.weight = 1};
     struct task *a = make("a", &first, 1000), *b = make("b", &late, 1000);
     cr_assert_eq(task_queue_add(queue, a, &err), ST_OK);
     for (int i = 0; i < 100; i++) (void)serve(queue);
@@ -90,7 +90,7 @@ Test(task_queue, who_comes_late_cannot_claim_the_past)
 Test(task_queue, who_ran_alone_is_not_punished_for_it)
 {
     struct task_queue *queue = make_queue();
-    struct fair_share first = {0, 1, 0, false}, late = {0, 1, 0, false};
+    struct fair_share first = {.weight = 1}, late = {.weight = 1};
     struct task *a = make("a1", &first, 1000), *b = make("b", &late, 1000);
     cr_assert_eq(task_queue_add(queue, a, &err), ST_OK);
     for (int i = 0; i < 100; i++) (void)serve(queue);
@@ -110,7 +110,7 @@ Test(task_queue, who_ran_alone_is_not_punished_for_it)
 Test(task_queue, passes_over_what_is_paused_broken_pinned_elsewhere_or_handed_out)
 {
     struct task_queue *queue = make_queue();
-    struct fair_share share = {0, 1, 0, false};
+    struct fair_share share = {.weight = 1};
     struct task *task = make("t", &share, 1);
     cr_assert_eq(task_queue_add(queue, task, &err), ST_OK);
     task->is_pinned = true;
@@ -120,6 +120,9 @@ Test(task_queue, passes_over_what_is_paused_broken_pinned_elsewhere_or_handed_ou
     cr_expect_str_eq(task->isa, "wide", "the first stays");
     cr_expect_null(task_queue_next(queue, &plain));
     cr_expect_eq(task_queue_next(queue, &wide), task);
+    share.pin = (struct worker_pin){"cpu", "plain"};
+    cr_expect_null(task_queue_next(queue, &wide), "its sweep has another kind");
+    share.pin = (struct worker_pin){"cpu", "wide"};
     share.is_paused = true;
     cr_expect_null(task_queue_next(queue, &wide));
     cr_expect(task_fits_worker(task, &wide), "what runs goes on");
@@ -139,7 +142,7 @@ Test(task_queue, finds_by_id_and_is_busy_when_full)
     enum { MOST = 4096 };
     static struct task *tasks[MOST];
     struct task_queue *queue = make_queue();
-    struct fair_share share = {0, 1, 0, false};
+    struct fair_share share = {.weight = 1};
     for (size_t i = 0; i < MOST; i++) {
         char id[16];
         (void)snprintf(id, sizeof id, "t%zu", i);
@@ -161,7 +164,7 @@ Test(task_queue, finds_by_id_and_is_busy_when_full)
 
 Test(task_queue, a_task_keeps_its_last_errors_and_its_measured_speed)
 {
-    struct fair_share share = {0, 2, 0, false};
+    struct fair_share share = {.weight = 2};
     struct task *task = make("t", &share, 10);
     for (int i = 0; i < 3 * TASK_ERRORS_KEPT; i++) {
         struct task_error error = {.low = (size_t)i, .high = (size_t)i + 1};
