@@ -11,8 +11,8 @@ const struct config_choice sweep_kind_choices[] = {{"label", SWEEP_KIND_LABEL, f
                                                    {"report", -3, true},
                                                    {NULL, 0, false}};
 static const struct config_choice mode_choices[] = {{"single_pass", SWEEP_MODE_SINGLE_PASS, false},
-                                                    {"score_only", -1, true},
-                                                    {"agentic", -2, true},
+                                                    {"agentic", SWEEP_MODE_AGENTIC, false},
+                                                    {"score_only", SWEEP_MODE_SCORE_ONLY, false},
                                                     {NULL, 0, false}};
 static const struct config_choice format_choices[] = {{"auto", CORPUS_FORMAT_AUTO, false},
                                                       {"jsonl", CORPUS_FORMAT_JSONL, false},
@@ -137,6 +137,18 @@ static const struct config_key scoring_keys[] = {
     CONFIG_COUNT(struct sweep_scoring, seed, 0, SEED_MAX, "0", NULL, "of everything drawn here"),
     CONFIG_END};
 
+static const struct config_key round_keys[] = {
+    CONFIG_COUNT(struct sweep_rounds, min, 1, SWEEP_MAX_ROUNDS, "3", "rounds",
+                 "of hypothesis and experiments, also when the first label holds"),
+    CONFIG_COUNT(struct sweep_rounds, max, 1, SWEEP_MAX_ROUNDS, "5", "rounds",
+                 "then the best label is tested, settled or not"),
+    CONFIG_END};
+
+static const struct config_key experiment_keys[] = {
+    CONFIG_COUNT(struct sweep_experiments, per_round, 4, 200, "20", "texts",
+                 "per hypothesis, half of them adversarial; fewer than 20 prove nothing"),
+    CONFIG_END};
+
 static const struct config_key threshold_keys[] = {
     CONFIG_COUNT(struct sweep_thresholds, min_test_documents, 1, EVIDENCE_MAX_DOC_K, "20",
                  "documents", "a feature that fires in fewer is insufficient"),
@@ -152,6 +164,8 @@ static const struct config_key threshold_keys[] = {
                   "8-gram overlap with an explain window that drops a window"),
     CONFIG_NUMBER(struct sweep_thresholds, target_accuracy, 0.5, 1.0, "0.9", "balanced accuracy",
                   "wanted on validate"),
+    CONFIG_NUMBER(struct sweep_thresholds, adversarial_p, 0.0, 1.0, "0.055", "probability",
+                  "of so many right adversarial texts by chance, at most; 1: not required"),
     CONFIG_NUMBER(struct sweep_thresholds, z_min, 0.0, 100.0, "3", "standard deviations",
                   "above the null, for supported"),
     CONFIG_NUMBER(struct sweep_thresholds, fdr_q, 0.0, 1.0, "0.05", "share",
@@ -170,7 +184,14 @@ static const struct config_key threshold_keys[] = {
 
 static const struct config_key label_keys[] = {
     COMMON_KEYS,
-    CONFIG_CHOICE(struct sweep_spec, mode, mode_choices, "single_pass", "how labels are made"),
+    CONFIG_CHOICE(struct sweep_spec, mode, mode_choices, "single_pass",
+                  "single_pass: one label, scored; agentic: rounds of labels and experiments; "
+                  "score_only: labels of yours"),
+    CONFIG_SECTION(struct sweep_spec, rounds, round_keys, "mode agentic: how often"),
+    CONFIG_SECTION(struct sweep_spec, experiments, experiment_keys, "mode agentic: what is tried"),
+    CONFIG_TEXT(
+        struct sweep_spec, labels, NULL,
+        "mode score_only: JSON lines {\"feature\": 7, \"label\": \"...\"}, \"target\" from 0"),
     CONFIG_REQUIRED_TEXT(struct sweep_spec, model, "directory of the checkpoint"),
     CONFIG_SECTION(struct sweep_spec, corpus, corpus_keys, "documents, and their layout in rows"),
     CONFIG_LIST(struct sweep_spec, ood, ood_keys, 0, 16, "out-of-distribution corpora"),

@@ -163,10 +163,44 @@ static status_t check_scoring(const struct yaml_tree *tree, const struct sweep_s
     return ST_OK;
 }
 
+/* Who can do what a mode asks for. */
+static status_t check_mode(const struct yaml_tree *tree, const struct sweep_spec *spec,
+                           struct error *err)
+{
+    const bool is_score_only = spec->mode == SWEEP_MODE_SCORE_ONLY;
+    const bool is_agentic = spec->mode == SWEEP_MODE_AGENTIC;
+    if (is_score_only && !spec->labels)
+        return config_error(tree, "mode", err, ST_BAD_INPUT,
+                            "score_only scores labels of yours, but the key 'labels' is missing");
+    if (!is_score_only && spec->labels)
+        return config_error(tree, "labels", err, ST_BAD_INPUT,
+                            "is used only with mode: score_only");
+    if (is_agentic && strcmp(spec->explainer, "lexical") == 0)
+        return config_error(tree, "mode", err, ST_BAD_INPUT,
+                            "agentic needs a provider as 'explainer'; the lexical one designs no "
+                            "experiments");
+    if ((is_agentic || is_score_only) && strcmp(spec->judge, "lexical") == 0)
+        return config_error(tree, "mode", err, ST_BAD_INPUT,
+                            "%s needs a provider as 'judge'; the lexical one cannot read labels",
+                            is_agentic ? "agentic" : "score_only");
+    if (spec->rounds.min > spec->rounds.max)
+        return config_error(tree, "rounds.min", err, ST_BAD_INPUT,
+                            "%u is more than rounds.max (%u)", spec->rounds.min, spec->rounds.max);
+    if (spec->experiments.per_round % 4)
+        return config_error(tree, "experiments.per_round", err, ST_BAD_INPUT,
+                            "%u is no multiple of 4: there are four kinds of experiments",
+                            spec->experiments.per_round);
+    if (is_agentic && spec->splits.validate == 0)
+        return config_error(tree, "splits.validate", err, ST_BAD_INPUT,
+                            "mode agentic chooses its label on validate documents; give it some");
+    return ST_OK;
+}
+
 static status_t check_label(const struct yaml_tree *tree, const struct sweep_spec *spec,
                             struct error *err)
 {
     status_t status = check_corpus(tree, spec, err);
+    if (status == ST_OK) status = check_mode(tree, spec, err);
     if (status == ST_OK) status = check_ood(tree, spec, err);
     for (size_t i = 0; status == ST_OK && i < spec->n_targets; i++)
         status = check_target(tree, &spec->targets[i], i, err);
@@ -203,6 +237,7 @@ static status_t resolve_paths(struct sweep_spec *spec, const char *directory, st
 {
     bool is_ok = resolve_path(&spec->model, directory);
     is_ok = is_ok && resolve_path(&spec->corpus.path, directory);
+    is_ok = is_ok && resolve_path(&spec->labels, directory);
     for (size_t i = 0; is_ok && i < spec->n_ood; i++)
         is_ok = resolve_path(&spec->ood[i].path, directory);
     for (size_t i = 0; is_ok && i < spec->n_targets; i++)

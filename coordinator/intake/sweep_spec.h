@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 enum sweep_kind { SWEEP_KIND_LABEL, SWEEP_KIND_NOOP };
-enum sweep_mode { SWEEP_MODE_SINGLE_PASS };
+enum sweep_mode { SWEEP_MODE_SINGLE_PASS, SWEEP_MODE_AGENTIC, SWEEP_MODE_SCORE_ONLY };
 enum corpus_format {
     CORPUS_FORMAT_AUTO,
     CORPUS_FORMAT_JSONL,
@@ -47,6 +47,7 @@ enum sweep_durability {
     SWEEP_DURABILITY_FSYNC
 };
 
+enum { SWEEP_MAX_ROUNDS = 20 };
 enum { SWEEP_NO_UNIT = 100000000 }; /* most units of a noop sweep, so the number of none */
 
 const char *sweep_units_name(enum sweep_units units);                /* "neurons", ... */
@@ -106,6 +107,14 @@ struct sweep_scoring {
     uint64_t seed;
 };
 
+struct sweep_rounds {
+    uint32_t min, max; /* min <= max */
+};
+
+struct sweep_experiments {
+    uint32_t per_round; /* texts, in four kinds of equal number: a multiple of 4 */
+};
+
 /* Every threshold of statistics.md. */
 struct sweep_thresholds {
     uint32_t min_test_documents;   /* fewer with firing: insufficient */
@@ -115,6 +124,7 @@ struct sweep_thresholds {
     double unit_quantile;          /* of |value|: where a neuron, dimension or head fires */
     double near_duplicate_jaccard; /* 8-gram overlap with an explain window: dropped */
     double target_accuracy;        /* balanced accuracy on validate */
+    double adversarial_p;          /* one-sided binomial, at most; 1: not required */
     double z_min;
     double fdr_q;
 };
@@ -127,7 +137,10 @@ struct sweep_spec {
 
     /* label */
     enum sweep_mode mode;
-    char *model; /* HF directory */
+    struct sweep_rounds rounds;           /* SWEEP_MODE_AGENTIC */
+    struct sweep_experiments experiments; /* the same */
+    char *labels;                         /* SWEEP_MODE_SCORE_ONLY only, else NULL: a file */
+    char *model;                          /* HF directory */
     struct sweep_corpus corpus;
     struct sweep_source *ood; /* [n_ood] */
     size_t n_ood;

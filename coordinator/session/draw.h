@@ -18,7 +18,8 @@ enum draw_purpose {
     DRAW_FUZZ = 3,
     DRAW_BOOTSTRAP = 4,
     DRAW_NULL_PAIRS = 5,
-    DRAW_CONTROL = 6
+    DRAW_CONTROL = 6,
+    DRAW_CHECK = 7
 };
 
 struct draw {

@@ -116,8 +116,11 @@ static status_t add_explain(struct feature_case *self, struct filling *filling,
     return status;
 }
 
-static bool is_shown(const struct feature_case *self, uint32_t index)
+/* Does a prompt show explain window `index`? */
+static bool feature_case_shows(const struct feature_case *self, uint32_t index)
 {
+    if (index >= self->n_explain_firing)
+        return index - self->n_explain_firing < CASE_N_SHOWN_SILENT;
     for (size_t i = 0; i < self->n_shown; i++)
         if (self->shown[i] == index) return true;
     return false;
@@ -135,7 +138,7 @@ static status_t choose_shown(struct feature_case *self, const struct feature_cas
     pick.n = CASE_N_QUANTILES;
     n += evidence_pick_quantiles(view, &pick, chosen + n);
     for (size_t i = 0; i < n; i++)
-        if (chosen[i] < self->n_explain_firing && !is_shown(self, (uint32_t)chosen[i]))
+        if (chosen[i] < self->n_explain_firing && !feature_case_shows(self, (uint32_t)chosen[i]))
             self->shown[self->n_shown++] = (uint32_t)chosen[i];
     free(chosen);
     return ST_OK;
@@ -143,7 +146,7 @@ static status_t choose_shown(struct feature_case *self, const struct feature_cas
 
 /* --- the judged split ---------------------------------------------------------------------- */
 
-static status_t add_pool(struct feature_case *self, struct filling *filling,
+static status_t add_pool(struct window *pool, struct filling *filling,
                          const struct evidence_view *view, size_t *n_pool, struct error *err)
 {
     const struct feature_case_params *params = filling->params;
@@ -156,22 +159,30 @@ static status_t add_pool(struct feature_case *self, struct filling *filling,
     status_t status = ST_OK;
     for (size_t i = 0; i < n_chosen && status == ST_OK; i++) {
         const struct evidence_entry entry = evidence_view_firing(view, chosen[i]);
-        status = place_firing(filling, &entry, &self->pool[(*n_pool)++], err);
+        status = place_firing(filling, &entry, &pool[(*n_pool)++], err);
     }
     free(chosen);
     if (status == ST_OK)
-        status = add_silent(filling, view, WINDOW_SILENT_RANDOM, n_silent, self->pool, n_pool, err);
+        status = add_silent(filling, view, WINDOW_SILENT_RANDOM, n_silent, pool, n_pool, err);
     if (status == ST_OK)
-        status = add_silent(filling, view, WINDOW_SILENT_HARD, n_silent, self->pool, n_pool, err);
+        status = add_silent(filling, view, WINDOW_SILENT_HARD, n_silent, pool, n_pool, err);
     return status;
 }
 
+static size_t n_pool_windows(const struct feature_case_params *params)
+{
+    return POOL_FACTOR * (params->n_firing + 2 * params->n_silent);
+}
+
 static status_t select_judged(struct feature_case *self, struct filling *filling,
-                              const struct evidence_view *view, struct error *err)
+                              const struct evidence_view *view, struct case_split *out,
+                              struct error *err)
 {
     const struct feature_case_params *params = filling->params;
     size_t n_pool = 0;
-    status_t status = add_pool(self, filling, view, &n_pool, err);
+    out->pool = malloc((n_pool_windows(params) + 1) * sizeof *out->pool);
+    if (!out->pool) return error_set(err, ST_NO_MEMORY, "windows");
+    status_t status = add_pool(out->pool, filling, view, &n_pool, err);
     if (status != ST_OK) return status;
     struct window_select_params select =
         window_select_params_default(params->seed, params->subject);
@@ -179,23 +190,65 @@ static status_t select_judged(struct feature_case *self, struct filling *filling
     select.n_wanted[WINDOW_SILENT_RANDOM] = params->n_silent;
     select.n_wanted[WINDOW_SILENT_HARD] = params->n_silent;
     select.near_duplicate_jaccard = params->overlap_jaccard;
-    return window_select(self->explain, self->n_explain, self->pool, n_pool, &select, &self->judged,
+    return window_select(self->explain, self->n_explain, out->pool, n_pool, &select, &out->judged,
                          err);
 }
 
-static status_t make_items(struct feature_case *self, const struct feature_case_params *params,
+static status_t make_items(struct case_split *split, const struct feature_case_params *params,
                            enum case_score score, struct error *err)
 {
-    const struct window *windows = self->judged.windows;
-    const size_t n = self->judged.n_windows;
+    const struct window *windows = split->judged.windows;
+    const size_t n = split->judged.n_windows;
     const struct prompt_fuzz_params fuzz = {params->seed, params->subject, N_WRONG_FUZZ};
     status_t status = score == CASE_FUZZING
-                          ? prompt_items_fuzzing(windows, n, &fuzz, &self->items[score], err)
-                          : prompt_items_detection(windows, n, &self->items[score], err);
+                          ? prompt_items_fuzzing(windows, n, &fuzz, &split->items[score], err)
+                          : prompt_items_detection(windows, n, &split->items[score], err);
     if (status != ST_OK) return status;
     const enum draw_purpose purpose = score == CASE_FUZZING ? DRAW_FUZZ : DRAW_DETECTION;
-    return prompt_plan_init(&self->plans[score], &self->items[score], params->windows_per_prompt,
+    return prompt_plan_init(&split->plans[score], &split->items[score], params->windows_per_prompt,
                             draw_stream(params->seed, purpose, params->subject), err);
+}
+
+/* --- explain windows that are judged -------------------------------------------------------- */
+
+/* Up to CASE_N_CHECK of the windows [first, first + n), drawn; those that a prompt shows only
+ * when there are too few others. */
+static status_t check_some(struct feature_case *self, size_t first, size_t n, struct draw *draw,
+                           struct error *err)
+{
+    struct window_selection *checked = &self->splits[EVIDENCE_EXPLAIN].judged;
+    uint32_t *order = malloc((n + 1) * sizeof *order);
+    if (!order) return error_set(err, ST_NO_MEMORY, "%zu windows", n);
+    size_t n_chosen = 0;
+    for (size_t i = 0; i < n; i++) order[i] = (uint32_t)(first + i);
+    draw_shuffle(draw, order, n);
+    for (int may_be_shown = 0; may_be_shown < 2; may_be_shown++)
+        for (size_t i = 0; i < n && n_chosen < CASE_N_CHECK; i++) {
+            if (feature_case_shows(self, order[i]) != (bool)may_be_shown) continue;
+            checked->windows[checked->n_windows++] = self->explain[order[i]];
+            n_chosen++;
+        }
+    free(order);
+    return ST_OK;
+}
+
+static status_t select_check(struct feature_case *self, const struct feature_case_params *params,
+                             struct error *err)
+{
+    struct window_selection *checked = &self->splits[EVIDENCE_EXPLAIN].judged;
+    struct draw draw = draw_stream(params->seed, DRAW_CHECK, params->subject);
+    checked->windows = malloc(2 * CASE_N_CHECK * sizeof *checked->windows);
+    if (!checked->windows) return error_set(err, ST_NO_MEMORY, "windows");
+    status_t status = check_some(self, 0, self->n_explain_firing, &draw, err);
+    checked->n_of_kind[WINDOW_FIRING] = checked->n_windows;
+    if (status == ST_OK)
+        status = check_some(self, self->n_explain_firing, self->n_explain - self->n_explain_firing,
+                            &draw, err);
+    checked->n_of_kind[WINDOW_SILENT_RANDOM] =
+        checked->n_windows - checked->n_of_kind[WINDOW_FIRING];
+    return status == ST_OK
+               ? make_items(&self->splits[EVIDENCE_EXPLAIN], params, CASE_DETECTION, err)
+               : status;
 }
 
 /* --- counts -------------------------------------------------------------------------------- */
@@ -222,7 +275,17 @@ static status_t count(struct feature_case *self, const struct feature_case_param
     return status;
 }
 
-/* Room for every window that either view may give. */
+/* The splits that are judged, but for explain, whose windows are there anyway. */
+static const struct {
+    enum case_part part;
+    enum evidence_split split;
+    bool is_detection_only;
+} judged_parts[] = {{CASE_PART_VALIDATE, EVIDENCE_VALIDATE, true},
+                    {CASE_PART_TEST, EVIDENCE_TEST, false},
+                    {CASE_PART_OOD, EVIDENCE_OOD, false}};
+enum { N_JUDGED = sizeof judged_parts / sizeof judged_parts[0] };
+
+/* Room for every window that any view may give. */
 static status_t make_room(struct feature_case *self, struct filling *filling,
                           const struct evidence_view *explain, struct error *err)
 {
@@ -230,13 +293,14 @@ static status_t make_room(struct feature_case *self, struct filling *filling,
     const size_t window_tokens =
         evidence_state_identity(params->states[EVIDENCE_EXPLAIN])->limits.window_tokens;
     const size_t n_explain = explain->n_firing * 2 + explain->n_silent;
-    const size_t n_pool = POOL_FACTOR * (params->n_firing + 2 * params->n_silent);
+    size_t n_pool = 0;
+    for (size_t i = 0; i < N_JUDGED; i++)
+        if (params->parts & judged_parts[i].part) n_pool += n_pool_windows(params);
     const size_t n_tokens = (n_explain + n_pool + 1) * window_tokens;
     self->explain = malloc((n_explain + 1) * sizeof *self->explain);
-    self->pool = malloc((n_pool + 1) * sizeof *self->pool);
     self->tokens = malloc(n_tokens * sizeof *self->tokens);
     self->activations = malloc(n_tokens * sizeof *self->activations);
-    if (!self->explain || !self->pool || !self->tokens || !self->activations)
+    if (!self->explain || !self->tokens || !self->activations)
         return error_set(err, ST_NO_MEMORY, "windows of slot %u", (unsigned)params->slot);
     filling->tokens = self->tokens;
     filling->activations = self->activations;
@@ -254,18 +318,21 @@ static status_t explain_lexically(struct feature_case *self,
     return error_set(err, status, "%s", problem.text);
 }
 
-static status_t judge_split(struct feature_case *self, struct filling *filling, struct error *err)
+static status_t judge_split(struct feature_case *self, struct filling *filling, size_t index,
+                            struct error *err)
 {
     const struct feature_case_params *params = filling->params;
-    const struct evidence_state *state = params->states[params->judged];
+    const enum evidence_split of = judged_parts[index].split;
+    const unsigned scores =
+        judged_parts[index].is_detection_only ? 1u << CASE_DETECTION : params->scores;
+    struct case_split *split = &self->splits[of];
     struct evidence_view view;
-    if (!state) return ST_OK;
-    status_t status = evidence_view_open(state, params->slot, &view, err);
-    if (status == ST_OK) status = select_judged(self, filling, &view, err);
-    if (status != ST_OK || self->judged.n_of_kind[WINDOW_FIRING] == 0) return status;
+    if (!params->states[of]) return ST_OK;
+    status_t status = evidence_view_open(params->states[of], params->slot, &view, err);
+    if (status == ST_OK) status = select_judged(self, filling, &view, split, err);
+    if (status != ST_OK || split->judged.n_of_kind[WINDOW_FIRING] == 0) return status;
     for (unsigned score = 0; score < CASE_N_SCORES && status == ST_OK; score++)
-        if (params->scores & (1u << score))
-            status = make_items(self, params, (enum case_score)score, err);
+        if (scores & (1u << score)) status = make_items(split, params, (enum case_score)score, err);
     return status;
 }
 
@@ -280,17 +347,23 @@ static status_t fill(struct feature_case *self, const struct feature_case_params
     if (status == ST_OK) status = add_explain(self, &filling, &explain, err);
     if (status != ST_OK || self->n_explain_firing == 0) return status;
     status = choose_shown(self, params, &explain, err);
-    if (status == ST_OK) status = explain_lexically(self, params, err);
-    if (status == ST_OK) status = judge_split(self, &filling, err);
+    if (status == ST_OK && (params->parts & CASE_PART_LEXICAL))
+        status = explain_lexically(self, params, err);
+    if (status == ST_OK && (params->parts & CASE_PART_CHECK))
+        status = select_check(self, params, err);
+    for (size_t i = 0; i < N_JUDGED && status == ST_OK; i++)
+        if (params->parts & judged_parts[i].part) status = judge_split(self, &filling, i, err);
     return status;
 }
 
 status_t feature_case_build(struct feature_case *out, const struct feature_case_params *params,
                             struct error *err)
 {
-    struct feature_case self = {.slot = params->slot, .subject = params->subject};
+    struct feature_case self = {
+        .slot = params->slot, .subject = params->subject, .parts = params->parts};
     status_t status = count(&self, params, err);
-    if (status == ST_OK && self.status != FEATURE_DEAD) status = fill(&self, params, err);
+    if (status == ST_OK && params->parts && self.status != FEATURE_DEAD)
+        status = fill(&self, params, err);
     if (status == ST_OK)
         *out = self;
     else
@@ -298,26 +371,30 @@ status_t feature_case_build(struct feature_case *out, const struct feature_case_
     return status;
 }
 
-void feature_case_fini(struct feature_case *self)
+static void split_fini(struct case_split *split)
 {
     for (unsigned score = 0; score < CASE_N_SCORES; score++) {
-        prompt_plan_fini(&self->plans[score]);
-        prompt_items_fini(&self->items[score]);
+        prompt_plan_fini(&split->plans[score]);
+        prompt_items_fini(&split->items[score]);
     }
-    window_selection_fini(&self->judged);
+    window_selection_fini(&split->judged);
+    free(split->pool);
+}
+
+void feature_case_fini(struct feature_case *self)
+{
+    for (unsigned i = 0; i < EVIDENCE_N_SPLITS; i++) split_fini(&self->splits[i]);
     free(self->explain);
-    free(self->pool);
     free(self->tokens);
     free(self->activations);
     *self = (struct feature_case){0};
 }
 
-void feature_case_judge_lexically(const struct feature_case *feature_case, enum case_score score,
+void feature_case_judge_lexically(const struct prompt_items *items,
                                   const struct lexical_pattern *pattern,
                                   const struct lexical_vocabulary *vocabulary,
                                   struct judgement *judgements)
 {
-    const struct prompt_items *items = &feature_case->items[score];
     for (size_t i = 0; i < items->n_items; i++) {
         const struct prompt_item *item = &items->items[i];
         const bool fires = item->marks ? lexical_pattern_predict_marked(pattern, vocabulary,

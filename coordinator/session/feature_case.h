@@ -1,13 +1,16 @@
 /* Everything a session knows of one feature before anybody is asked: its windows, its status,
  * the windows it will be judged on, and the lexical baseline.
  *
- *   evidence views (explain, validate, test) + token corpus
+ *   evidence views (explain, validate, test, ood) + token corpus
  *     -> windows with tokens and activations
  *     -> status (triage.h), lexical label fitted to explain windows only
- *     -> test windows (window_select.h) -> items and prompts of each score
+ *     -> windows of validate, test, ood (window_select.h) -> items and prompts of each score
+ *     -> some explain windows as items too: what a judge gets wrong there may be shown
  *
- * Built on any thread from read-only evidence; owns everything it holds; then belongs to one
- * session. A pure function of its inputs. */
+ * A case is built in the parts that a stage needs and thrown away while a session waits: it is a
+ * pure function of its inputs, so the next stage builds it again, and thousands of waiting
+ * sessions hold no windows. The parts asked for change nothing in each other. Built on any
+ * thread from read-only evidence; owns everything it holds. */
 #ifndef COORDINATOR_SESSION_FEATURE_CASE_H
 #define COORDINATOR_SESSION_FEATURE_CASE_H
 
@@ -27,22 +30,42 @@ struct feature_case_params {
     const struct evidence_state *states[EVIDENCE_N_SPLITS]; /* of the target; NULL: none */
     float fire_threshold;
     uint32_t slot;
-    uint64_t subject;           /* names the feature in every draw */
-    uint64_t seed;              /* of the sweep */
-    enum evidence_split judged; /* EVIDENCE_TEST, or EVIDENCE_VALIDATE, EVIDENCE_OOD */
-    unsigned scores;            /* bits 1 << enum case_score */
-    size_t n_firing, n_silent;  /* windows wanted of each kind */
+    uint64_t subject;          /* names the feature in every draw */
+    uint64_t seed;             /* of the sweep */
+    unsigned parts;            /* enum case_part bits */
+    unsigned scores;           /* bits 1 << enum case_score, of test and ood */
+    size_t n_firing, n_silent; /* windows wanted of each kind */
     size_t windows_per_prompt;
     double overlap_jaccard;
     struct triage_thresholds thresholds;
     struct lexical_workspace *workspace; /* of this thread */
 };
 
-enum { CASE_N_TOP = 10, CASE_N_QUANTILES = 10, CASE_N_SHOWN_SILENT = 5 };
+/* What a case holds beside status and counts. Judged windows need explain windows, which are then
+ * there too. */
+enum case_part {
+    CASE_PART_EXPLAIN = 1,  /* explain windows, and which of them are shown */
+    CASE_PART_LEXICAL = 2,  /* the lexical label */
+    CASE_PART_CHECK = 4,    /* explain windows to be judged (detection) */
+    CASE_PART_VALIDATE = 8, /* validate windows (detection) */
+    CASE_PART_TEST = 16,    /* test windows, all scores */
+    CASE_PART_OOD = 32      /* out-of-distribution windows, all scores */
+};
+
+enum { CASE_N_TOP = 10, CASE_N_QUANTILES = 10, CASE_N_SHOWN_SILENT = 5, CASE_N_CHECK = 10 };
+
+/* The windows of one split that are judged. */
+struct case_split {
+    struct window_selection judged;
+    struct prompt_items items[CASE_N_SCORES]; /* empty: not asked about */
+    struct prompt_plan plans[CASE_N_SCORES];
+    struct window *pool; /* what `judged` borrows from */
+};
 
 struct feature_case {
     uint32_t slot;
     uint64_t subject;
+    unsigned parts; /* that were asked for */
     enum feature_status status;
     struct triage_input counts;
     float max_value;
@@ -52,15 +75,12 @@ struct feature_case {
     uint32_t shown[CASE_N_TOP + CASE_N_QUANTILES]; /* into explain, in order of importance */
     size_t n_shown;
 
-    struct window_selection judged; /* windows of the judged split */
-    struct prompt_items items[CASE_N_SCORES];
-    struct prompt_plan plans[CASE_N_SCORES];
+    struct case_split splits[EVIDENCE_N_SPLITS]; /* of explain: CASE_N_CHECK firing and silent */
 
     bool has_lexical; /* a pattern was found */
     struct lexical_label lexical;
 
-    struct window *pool; /* what `judged` borrows from */
-    uint32_t *tokens;    /* arenas that windows point into */
+    uint32_t *tokens; /* arenas that windows point into */
     float *activations;
 };
 
@@ -70,8 +90,8 @@ MUST_CHECK status_t feature_case_build(struct feature_case *out,
                                        const struct feature_case_params *params, struct error *err);
 void feature_case_fini(struct feature_case *feature_case); /* fine on a zeroed struct or twice */
 
-/* Judge the items of one score with a lexical pattern: judgements [items.n_items]. */
-void feature_case_judge_lexically(const struct feature_case *feature_case, enum case_score score,
+/* Judge items with a lexical pattern: judgements [items->n_items]. */
+void feature_case_judge_lexically(const struct prompt_items *items,
                                   const struct lexical_pattern *pattern,
                                   const struct lexical_vocabulary *vocabulary,
                                   struct judgement *judgements);

@@ -243,9 +243,105 @@ static json_t *record_json(const struct label_record *record)
         record->is_supported, "evidence", all_evidence_json(record));
 }
 
-status_t label_json_write(const struct label_record *record, struct buffer *out, struct error *err)
+/* --- rounds ------------------------------------------------------------------------------- */
+
+/* Balanced accuracy and counts: no interval, since nothing is claimed of it. */
+static json_t *plain_score_json(const struct confusion *counts)
+{
+    return json_pack("{s:o, s:o}", "balanced_accuracy", value_of(score_balanced_accuracy(counts)),
+                     "counts", counts_json(counts));
+}
+
+static json_t *validate_json(const struct session_round *round)
+{
+    return json_pack("{s:o, s:o}", "random", plain_score_json(&round->validate[NEGATIVES_RANDOM]),
+                     "hard", plain_score_json(&round->validate[NEGATIVES_HARD]));
+}
+
+static json_t *fired_json(const struct experiment *experiment)
+{
+    if (experiment->truth == EXPERIMENT_FIRED) return json_true();
+    return experiment->truth == EXPERIMENT_STAYED_SILENT ? json_false() : json_null();
+}
+
+static json_t *experiments_json(const struct experiments *experiments)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; all && i < experiments->n; i++) {
+        const struct experiment *one = &experiments->list[i];
+        json_t *json =
+            json_pack("{s:s, s:s, s:b, s:o, s:o}", "kind", experiment_kind_name(one->kind), "text",
+                      one->text, "predicted", experiment_kind_predicts_firing(one->kind), "fired",
+                      fired_json(one), "max", number((double)one->max_value, ACTIVATION_DIGITS));
+        if (json_array_append_new(all, json) != 0) {
+            json_decref(all);
+            return NULL;
+        }
+    }
+    return all;
+}
+
+static json_t *adversarial_json(const struct adversarial_result *result)
+{
+    return json_pack("{s:o, s:o, s:o, s:b}", "n", count(result->n), "right", count(result->n_right),
+                     "p", score(result->p), "passed", result->has_passed);
+}
+
+static json_t *text_unless_empty(const char *text)
+{
+    return text[0] ? json_string(text) : json_null();
+}
+
+static json_t *round_json(const struct session_round *round)
+{
+    return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "label",
+                     text_or_null(round->has_label ? round->label.text : NULL), "type",
+                     text_or_null(feature_type_name(round->label.type)), "failure",
+                     text_unless_empty(round->failure), "tested", round->is_tested, "validate",
+                     round->is_tested ? validate_json(round) : json_null(), "check",
+                     round->is_tested ? plain_score_json(&round->check) : json_null(),
+                     "adversarial", adversarial_json(&round->adversarial), "n_dropped",
+                     count(round->experiments.n_dropped), "design_failure",
+                     text_unless_empty(round->design_failure), "experiments",
+                     experiments_json(&round->experiments));
+}
+
+static json_t *all_rounds_json(const struct session_rounds *rounds)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; all && i < rounds->n; i++)
+        if (json_array_append_new(all, round_json(&rounds->list[i])) != 0) {
+            json_decref(all);
+            return NULL;
+        }
+    return all;
+}
+
+static json_t *session_json(const struct label_rounds *of)
+{
+    return json_pack("{s:s, s:o, s:b, s:b, s:o, s:o, s:o}", "mode", session_mode_name(of->mode),
+                     "chosen_round",
+                     of->chosen == SESSION_NO_ROUND ? json_null() : count(of->chosen + 1),
+                     "settled", of->is_settled, "supported_ood", of->is_supported_ood, "ood",
+                     scores_json(of->ood, of->n_ood), "refinement", versus_json(of->refinement),
+                     "rounds", all_rounds_json(of->rounds));
+}
+
+/* A single pass has no key "session": its records stay what they always were. */
+static json_t *whole_json(const struct label_record *record)
 {
     json_t *json = record_json(record);
+    if (json && record->rounds &&
+        json_object_set_new(json, "session", session_json(record->rounds)) != 0) {
+        json_decref(json);
+        return NULL;
+    }
+    return json;
+}
+
+status_t label_json_write(const struct label_record *record, struct buffer *out, struct error *err)
+{
+    json_t *json = whole_json(record);
     if (!json)
         return error_set(err, ST_BAD_INPUT,
                          "result of feature %llu: text that is not UTF-8, a number that is not "

@@ -16,6 +16,16 @@
  *   dropped{leaked, mislabelled, near_duplicates}, n_shared_documents, supported
  *   evidence[{document, document_key, offset, kind, max, text, tokens[], activations[]}]
  *
+ * Not of a single pass, but of every other mode:
+ *   session{mode, chosen_round (from 1, or null), settled, supported_ood,
+ *     ood{detection{random{...}, hard{...}}, ...} as in scores,
+ *     refinement{difference, interval[2], beats} or null: the last tested round's label minus the
+ *       first one's, on test windows,
+ *     rounds[{label, type, failure, tested, validate{random{...}, hard{...}}, check{...},
+ *       adversarial{n, right, p, passed}, n_dropped, design_failure,
+ *       experiments[{kind, text, predicted, fired (null: not known), max}]}]}
+ *     validate and check: {balanced_accuracy, counts{...}}
+ *
  * Pure; any thread. */
 #ifndef COORDINATOR_SESSION_LABEL_JSON_H
 #define COORDINATOR_SESSION_LABEL_JSON_H
@@ -24,6 +34,8 @@
 #include "coordinator/session/lexical.h"
 #include "coordinator/session/prompt_reply.h"
 #include "coordinator/session/score_summary.h"
+#include "coordinator/session/session_rounds.h"
+#include "coordinator/session/session_stages.h"
 #include "coordinator/session/support.h"
 
 /* A score of the label over one kind of negatives. Pointers are borrowed; NULL: not there. */
@@ -44,6 +56,18 @@ struct label_prompt {
 struct label_evidence {
     const struct window *window;
     const char *document_id; /* UTF-8, or NULL */
+};
+
+/* What a session did before its test. Borrowed. */
+struct label_rounds {
+    enum session_mode mode; /* of this feature */
+    const struct session_rounds *rounds;
+    size_t chosen; /* SESSION_NO_ROUND: none */
+    bool is_settled;
+    const struct label_score *ood; /* [n_ood] */
+    size_t n_ood;
+    bool is_supported_ood;
+    const struct score_comparison *refinement; /* NULL: none */
 };
 
 struct label_record {
@@ -72,7 +96,8 @@ struct label_record {
     size_t n_shared_documents;
     const struct label_evidence *evidence; /* [n_evidence] */
     size_t n_evidence;
-    const struct token_texts *texts; /* for the evidence */
+    const struct token_texts *texts;   /* for the evidence */
+    const struct label_rounds *rounds; /* NULL: a single pass, and nothing is written of it */
 };
 
 /* "token", "sequence", ...: how a lexical label was found. */

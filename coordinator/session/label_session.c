@@ -1,285 +1,299 @@
+/* The machine: entering and leaving stages. */
 #include "coordinator/session/label_session.h"
+
+#include "coordinator/session/label_session_parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXPLAINER_MAX_TOKENS = 200 };
-
-/* --- judging ------------------------------------------------------------------------------- */
-
-static bool wants(const struct label_session *session, enum case_score score)
-{
-    return (session->rules->scores & (1u << score)) &&
-           session->feature_case.items[score].n_items > 0;
-}
-
-static status_t allocate_judgements(struct label_session *session, struct judgement **list,
-                                    struct error *err)
-{
-    for (unsigned score = 0; score < CASE_N_SCORES; score++) {
-        const size_t n = session->feature_case.items[score].n_items;
-        if (!wants(session, (enum case_score)score)) continue;
-        list[score] = calloc(n, sizeof *list[score]);
-        if (!list[score]) return error_set(err, ST_NO_MEMORY, "%zu judgements", n);
-    }
-    return ST_OK;
-}
-
-static void judge_lexically(struct label_session *session, const struct lexical_pattern *pattern,
-                            struct judgement **list)
-{
-    for (unsigned score = 0; score < CASE_N_SCORES; score++)
-        if (list[score])
-            feature_case_judge_lexically(&session->feature_case, (enum case_score)score, pattern,
-                                         session->rules->vocabulary, list[score]);
-}
-
-static status_t open_judge_calls(struct label_session *session, struct error *err)
-{
-    size_t n = 0;
-    for (unsigned score = 0; score < CASE_N_SCORES; score++)
-        if (wants(session, (enum case_score)score))
-            n += session->feature_case.plans[score].n_prompts;
-    struct session_call *calls = calloc(n + 1, sizeof *calls);
-    if (!calls) return error_set(err, ST_NO_MEMORY, "%zu calls", n);
-    free(session->calls);
-    session->calls = calls;
-    session->n_calls = session->n_answered = 0;
-    for (unsigned score = 0; score < CASE_N_SCORES; score++)
-        for (size_t i = 0; wants(session, (enum case_score)score) &&
-                           i < session->feature_case.plans[score].n_prompts;
-             i++)
-            calls[session->n_calls++] =
-                (struct session_call){.score = (enum case_score)score, .prompt = i};
-    session->stage = n ? SESSION_JUDGING : SESSION_DONE;
-    return ST_OK;
-}
-
-static const struct lexical_pattern *own_pattern(const struct label_session *session)
-{
-    return session->is_foreign ? &session->foreign_pattern : &session->feature_case.lexical.pattern;
-}
-
-/* Where no score may be claimed, none is paid for. */
-static status_t start_judging(struct label_session *session, struct error *err)
-{
-    session->stage = SESSION_DONE;
-    if (!feature_status_claims_score(session->feature_case.status)) return ST_OK;
-    status_t status = allocate_judgements(session, session->judgements, err);
-    if (status != ST_OK) return status;
-    if (session->rules->judge.name) return open_judge_calls(session, err);
-    judge_lexically(session, own_pattern(session), session->judgements);
-    session->stage = SESSION_DONE;
-    return ST_OK;
-}
-
 /* --- opening ------------------------------------------------------------------------------- */
 
-static void take_lexical_label(struct label_session *session)
+static status_t copy_lexical(struct label_session *session, const struct lexical_label *lexical,
+                             struct error *err)
 {
-    session->has_label = session->feature_case.has_lexical;
-    (void)snprintf(session->label.text, sizeof session->label.text, "%s",
-                   session->feature_case.lexical.text);
-    if (!session->has_label)
-        (void)snprintf(session->failure, sizeof session->failure,
-                       "no token pattern separates its windows");
-}
-
-static status_t open_explainer_call(struct label_session *session, struct error *err)
-{
-    session->calls = calloc(1, sizeof *session->calls);
-    if (!session->calls) return error_set(err, ST_NO_MEMORY, "call");
-    session->calls[0].is_explainer = true;
-    session->n_calls = 1;
-    session->stage = SESSION_EXPLAINING;
+    session->lexical = malloc(sizeof *session->lexical);
+    if (!session->lexical) return error_set(err, ST_NO_MEMORY, "lexical label");
+    *session->lexical = *lexical;
     return ST_OK;
 }
 
-static status_t label_it(struct label_session *session, struct error *err)
+static status_t give_label(struct label_session *session, const struct prompt_label *label,
+                           struct error *err)
 {
-    const struct feature_case *feature_case = &session->feature_case;
-    session->stage = SESSION_DONE;
-    if (feature_case->n_explain_firing == 0) {
-        (void)snprintf(session->failure, sizeof session->failure,
-                       feature_case->status == FEATURE_DEAD ? "never fires"
-                                                            : "no explain window fires");
-        return ST_OK;
-    }
-    if (session->rules->explainer.name) return open_explainer_call(session, err);
-    take_lexical_label(session);
-    return session->has_label ? start_judging(session, err) : ST_OK;
+    struct session_round *round;
+    const status_t status = session_rounds_add(&session->rounds, &round, err);
+    if (status != ST_OK) return status;
+    round->has_label = true;
+    round->label = *label;
+    session->has_given_label = true;
+    session->chosen = 0;
+    return ST_OK;
 }
 
-static status_t judge_baseline(struct label_session *session, struct error *err)
+static enum session_mode mode_of(const struct session_rules *rules, enum feature_status status)
 {
-    if (!session->feature_case.has_lexical) return ST_OK;
-    const status_t status = allocate_judgements(session, session->lexical_judgements, err);
-    if (status == ST_OK)
-        judge_lexically(session, &session->feature_case.lexical.pattern,
-                        session->lexical_judgements);
-    return status;
+    if (rules->mode == SESSION_AGENTIC && !feature_status_can_be_supported(status))
+        return SESSION_SINGLE_PASS;
+    return rules->mode;
+}
+
+static struct label_session begin(const struct session_rules *rules,
+                                  const struct feature_case *feature_case)
+{
+    return (struct label_session){.rules = rules,
+                                  .mode = mode_of(rules, feature_case->status),
+                                  .is_entered = true,
+                                  .status = feature_case->status,
+                                  .n_explain_firing = feature_case->n_explain_firing,
+                                  .chosen = SESSION_NO_ROUND};
 }
 
 status_t label_session_open(struct label_session *out, const struct session_rules *rules,
-                            struct feature_case *feature_case, struct error *err)
+                            const struct feature_case *feature_case,
+                            const struct prompt_label *given, struct error *err)
 {
-    *out = (struct label_session){.rules = rules, .feature_case = *feature_case};
-    *feature_case = (struct feature_case){0};
-    status_t status = judge_baseline(out, err);
-    if (status == ST_OK) status = label_it(out, err);
+    *out = begin(rules, feature_case);
+    status_t status = ST_OK;
+    if (feature_case->has_lexical) status = copy_lexical(out, &feature_case->lexical, err);
+    if (status == ST_OK && given) status = give_label(out, given, err);
     if (status != ST_OK) label_session_fini(out);
     return status;
 }
 
 status_t label_session_open_foreign(struct label_session *out, const struct session_rules *rules,
-                                    struct feature_case *feature_case,
+                                    const struct feature_case *feature_case,
                                     const struct prompt_label *label,
-                                    const struct lexical_pattern *pattern, struct error *err)
+                                    const struct lexical_label *lexical, struct error *err)
 {
-    *out = (struct label_session){.rules = rules,
-                                  .feature_case = *feature_case,
-                                  .has_label = true,
-                                  .label = *label,
-                                  .is_foreign = true};
-    *feature_case = (struct feature_case){0};
-    if (pattern) out->foreign_pattern = *pattern;
-    const status_t status = start_judging(out, err);
+    *out = begin(rules, feature_case);
+    out->is_foreign = true;
+    status_t status = lexical ? copy_lexical(out, lexical, err) : ST_OK;
+    if (status == ST_OK) status = give_label(out, label, err);
     if (status != ST_OK) label_session_fini(out);
     return status;
 }
 
 void label_session_fini(struct label_session *session)
 {
-    feature_case_fini(&session->feature_case);
-    for (unsigned score = 0; score < CASE_N_SCORES; score++) {
-        free(session->judgements[score]);
-        free(session->lexical_judgements[score]);
-    }
-    free(session->calls);
+    for (unsigned sheet = 0; sheet < SESSION_N_SHEETS; sheet++)
+        for (unsigned score = 0; score < CASE_N_SCORES; score++)
+            answer_sheet_fini(&session->sheets[sheet][score]);
+    session_rounds_fini(&session->rounds);
+    free(session->lexical);
+    free(session->asks);
     *session = (struct label_session){0};
 }
 
-/* --- asking -------------------------------------------------------------------------------- */
+/* --- asks of a stage ----------------------------------------------------------------------- */
 
-static status_t build_explainer(const struct label_session *session,
-                                struct prompt_messages *messages, struct error *err)
+static status_t make_asks(struct label_session *session, size_t n, struct error *err)
 {
-    const struct feature_case *fc = &session->feature_case;
-    struct window shown[CASE_N_TOP + CASE_N_QUANTILES];
-    const size_t n_silent = fc->n_explain - fc->n_explain_firing;
-    for (size_t i = 0; i < fc->n_shown; i++) shown[i] = fc->explain[fc->shown[i]];
-    const struct prompt_explainer_params params = {
-        .template_ = session->rules->explainer_template,
-        .texts = session->rules->texts,
-        .firing = shown,
-        .n_firing = fc->n_shown,
-        .silent = fc->explain + fc->n_explain_firing,
-        .n_silent = n_silent < CASE_N_SHOWN_SILENT ? n_silent : (size_t)CASE_N_SHOWN_SILENT,
-        .max_prompt_tokens = session->rules->max_prompt_tokens,
-    };
-    return prompt_explainer_build(&params, messages, NULL, err);
+    struct session_ask *asks = calloc(n + 1, sizeof *asks);
+    if (!asks) return error_set(err, ST_NO_MEMORY, "%zu asks", n);
+    free(session->asks);
+    session->asks = asks;
+    session->n_asks = n;
+    session->n_answered = 0;
+    return ST_OK;
 }
 
-static status_t build_judge(const struct label_session *session, const struct session_call *call,
-                            struct prompt_messages *messages, struct error *err)
+static status_t open_one_call(struct label_session *session, enum session_ask_kind kind,
+                              struct error *err)
 {
-    const struct prompt_classification_params params = {
-        .template_ = session->rules->judge_templates[call->score],
-        .texts = session->rules->texts,
-        .label = session->label.text,
-        .items = &session->feature_case.items[call->score],
-        .plan = &session->feature_case.plans[call->score],
-    };
-    return prompt_classification_build(&params, call->prompt, messages, err);
+    const status_t status = make_asks(session, 1, err);
+    if (status == ST_OK) session->asks[0].kind = kind;
+    return status;
 }
 
-static size_t n_answers_of(const struct label_session *session, const struct session_call *call)
+static status_t open_probes(struct label_session *session, struct error *err)
 {
-    size_t n = 0;
-    if (!call->is_explainer)
-        (void)prompt_plan_range(&session->feature_case.plans[call->score], call->prompt, &n);
-    return n;
+    const size_t n = session_this_round(session)->experiments.n;
+    const status_t status = make_asks(session, n, err);
+    for (size_t i = 0; i < n && status == ST_OK; i++)
+        session->asks[i] = (struct session_ask){.kind = ASK_PROBE, .index = (uint32_t)i};
+    return status;
 }
 
-static status_t write_body(const struct session_provider *provider, size_t n_answers,
-                           const struct prompt_messages *messages, json_t **body, struct error *err)
+/* --- entering ------------------------------------------------------------------------------ */
+
+static void take_lexical_label(struct label_session *session, struct session_round *round)
 {
-    struct buffer text;
-    buffer_init(&text, PROMPT_MAX_MESSAGE_BYTES * (size_t)8);
-    const struct prompt_request request = {
-        .model = provider->model,
-        .messages = messages,
-        .max_tokens =
-            n_answers ? prompt_request_answer_tokens(n_answers) : (uint32_t)EXPLAINER_MAX_TOKENS,
-        .format = provider->format,
-        .n_answers = n_answers,
-    };
-    status_t status = prompt_request_write(&request, &text, err);
-    if (status == ST_OK) {
-        *body = json_loadb((const char *)text.bytes, text.n_bytes, 0, NULL);
-        if (!*body) status = error_set(err, ST_INTERNAL, "request body is not JSON");
+    round->has_label = session->lexical != NULL;
+    if (round->has_label)
+        (void)snprintf(round->label.text, sizeof round->label.text, "%s", session->lexical->text);
+    else
+        (void)snprintf(round->failure, sizeof round->failure,
+                       "no token pattern separates its windows");
+}
+
+static status_t enter_hypothesise(struct label_session *session, struct error *err)
+{
+    struct session_round *round;
+    const status_t status = session_rounds_add(&session->rounds, &round, err);
+    if (status != ST_OK) return status;
+    if (session->rules->explainer.name) return open_one_call(session, ASK_LABEL, err);
+    take_lexical_label(session, round);
+    return ST_OK;
+}
+
+static status_t enter(struct label_session *session, const struct feature_case *feature_case,
+                      struct error *err)
+{
+    session->is_entered = true;
+    session->n_asks = session->n_answered = 0;
+    switch (session->stage) {
+    case SESSION_HYPOTHESISE: return enter_hypothesise(session, err);
+    case SESSION_DESIGN: return open_one_call(session, ASK_DESIGN, err);
+    case SESSION_EXPERIMENT: return open_probes(session, err);
+    case SESSION_VALIDATE:
+    case SESSION_TEST: return session_open_sheets(session, feature_case, err);
+    case SESSION_OPEN:
+    case SESSION_DONE: break;
     }
-    buffer_fini(&text);
-    return status;
+    return error_set(err, ST_INTERNAL, "session: nothing to enter");
 }
 
-status_t label_session_body(const struct label_session *session, size_t index, json_t **body,
-                            const struct session_provider **provider, struct error *err)
+/* --- leaving: what comes next -------------------------------------------------------------- */
+
+static enum session_stage after_open(struct label_session *session)
 {
-    const struct session_call *call = &session->calls[index];
-    struct prompt_messages messages;
-    prompt_messages_init(&messages);
-    *provider = call->is_explainer ? &session->rules->explainer : &session->rules->judge;
-    status_t status = call->is_explainer ? build_explainer(session, &messages, err)
-                                         : build_judge(session, call, &messages, err);
-    if (status == ST_OK)
-        status = write_body(*provider, n_answers_of(session, call), &messages, body, err);
-    prompt_messages_fini(&messages);
-    return status;
+    if (session->has_given_label) return SESSION_TEST;
+    if (session->mode == SESSION_SCORE_ONLY) {
+        (void)snprintf(session->failure, sizeof session->failure, "no label was given");
+        return SESSION_DONE;
+    }
+    if (session->n_explain_firing > 0) return SESSION_HYPOTHESISE;
+    (void)snprintf(session->failure, sizeof session->failure,
+                   session->status == FEATURE_DEAD ? "never fires" : "no explain window fires");
+    return SESSION_DONE;
 }
 
-/* --- answers ------------------------------------------------------------------------------- */
-
-static status_t take_label(struct label_session *session, const char *content, size_t n_bytes,
-                           struct error *err)
+/* The rounds are over: test the best label, if there is one. */
+static enum session_stage after_rounds(struct label_session *session)
 {
-    struct error why = {0};
-    session->has_label =
-        content && prompt_reply_label(content, n_bytes, session->rules->explainer_template,
-                                      &session->label, &why) == ST_OK;
-    session->stage = SESSION_DONE;
-    if (session->has_label) return start_judging(session, err);
-    session->n_failed_calls++;
-    (void)snprintf(session->failure, sizeof session->failure, "the explainer gave no label: %.90s",
-                   content ? why.text : "no reply");
+    session->is_settled = session_rounds_are_settled(&session->rounds, &session->rules->rounds);
+    session->chosen = session_rounds_best(&session->rounds);
+    if (session->chosen != SESSION_NO_ROUND) return SESSION_TEST;
+    (void)snprintf(session->failure, sizeof session->failure, "%s",
+                   session_this_round(session)->failure);
+    return SESSION_DONE;
+}
+
+static enum session_stage after_hypothesise(struct label_session *session)
+{
+    const struct session_round *round = session_this_round(session);
+    if (session->mode == SESSION_AGENTIC) {
+        if (round->has_label) return SESSION_DESIGN;
+        return session->rounds.n < session->rules->rounds.max ? SESSION_HYPOTHESISE
+                                                              : after_rounds(session);
+    }
+    if (round->has_label) {
+        session->chosen = 0;
+        return SESSION_TEST;
+    }
+    (void)snprintf(session->failure, sizeof session->failure, "%s", round->failure);
+    return SESSION_DONE;
+}
+
+static enum session_stage after_validate(struct label_session *session)
+{
+    if (session->rounds.n >= session->rules->rounds.max ||
+        session_rounds_are_settled(&session->rounds, &session->rules->rounds))
+        return after_rounds(session);
+    return SESSION_HYPOTHESISE;
+}
+
+static enum session_stage next_stage(struct label_session *session)
+{
+    switch (session->stage) {
+    case SESSION_OPEN: return after_open(session);
+    case SESSION_HYPOTHESISE: return after_hypothesise(session);
+    case SESSION_DESIGN:
+        return session_this_round(session)->experiments.n ? SESSION_EXPERIMENT : SESSION_VALIDATE;
+    case SESSION_EXPERIMENT: return SESSION_VALIDATE;
+    case SESSION_VALIDATE: return after_validate(session);
+    case SESSION_TEST:
+    case SESSION_DONE: break;
+    }
+    return SESSION_DONE;
+}
+
+static status_t leave(struct label_session *session, const struct feature_case *feature_case,
+                      struct error *err)
+{
+    status_t status = ST_OK;
+    if (session->stage == SESSION_EXPERIMENT) {
+        struct session_round *round = session_this_round(session);
+        round->adversarial =
+            experiments_adversarial(&round->experiments, &session->rules->rounds.adversarial);
+    }
+    if (session->stage == SESSION_VALIDATE)
+        status = session_score_round(session, feature_case, err);
+    if (status != ST_OK) return status;
+    const enum session_stage next = next_stage(session);
+    if (!session_stage_may_move(session->mode, session->stage, next))
+        return error_set(err, ST_INTERNAL, "session: no move from %s to %s",
+                         session_stage_name(session->stage), session_stage_name(next));
+    session->stage = next;
+    session->is_entered = false;
     return ST_OK;
 }
 
-static status_t take_answers(struct label_session *session, const struct session_call *call,
-                             const char *content, size_t n_bytes, struct error *err)
+/* --- half steps ---------------------------------------------------------------------------- */
+
+bool label_session_waits(const struct label_session *session)
 {
-    const size_t n = n_answers_of(session, call);
-    enum judge_answer *answers = malloc((n + 1) * sizeof *answers);
-    if (!answers) return error_set(err, ST_NO_MEMORY, "%zu answers", n);
-    const bool is_good =
-        content && prompt_reply_answers(content, n_bytes, n, answers, NULL, NULL) == ST_OK;
-    if (!is_good) session->n_failed_calls++;
-    prompt_plan_judge(&session->feature_case.plans[call->score],
-                      &session->feature_case.items[call->score], call->prompt,
-                      is_good ? answers : NULL, session->judgements[call->score]);
-    free(answers);
-    if (session->n_answered == session->n_calls) session->stage = SESSION_DONE;
-    return ST_OK;
+    return session->is_entered && session->n_answered < session->n_asks;
 }
 
-status_t label_session_answer(struct label_session *session, size_t index, const char *content,
-                              size_t n_bytes, struct error *err)
+static bool shows_checked(const struct label_session *session)
 {
-    if (index >= session->n_calls || session->calls[index].is_answered) return ST_OK;
-    session->calls[index].is_answered = true;
-    session->n_answered++;
-    const struct session_call call = session->calls[index];
-    return call.is_explainer ? take_label(session, content, n_bytes, err)
-                             : take_answers(session, &call, content, n_bytes, err);
+    return session_rounds_last(&session->rounds) != SESSION_NO_ROUND;
+}
+
+static unsigned test_parts(const struct label_session *session)
+{
+    const bool has_ood =
+        session->rules->has_ood && !session->is_foreign && session->mode != SESSION_SINGLE_PASS;
+    return CASE_PART_TEST | (has_ood ? CASE_PART_OOD : 0u);
+}
+
+unsigned label_session_needs_of_asks(const struct label_session *session)
+{
+    switch (session->stage) {
+    case SESSION_HYPOTHESISE:
+        return CASE_PART_EXPLAIN | (shows_checked(session) ? CASE_PART_CHECK : 0u);
+    case SESSION_DESIGN: return CASE_PART_EXPLAIN;
+    case SESSION_VALIDATE: return CASE_PART_CHECK | CASE_PART_VALIDATE;
+    case SESSION_TEST: return test_parts(session);
+    case SESSION_OPEN:
+    case SESSION_EXPERIMENT:
+    case SESSION_DONE: break;
+    }
+    return 0;
+}
+
+unsigned label_session_needs(const struct label_session *session)
+{
+    if (session->stage == SESSION_DONE) return CASE_PART_EXPLAIN | test_parts(session);
+    if (!session->is_entered || session->stage == SESSION_VALIDATE)
+        return label_session_needs_of_asks(session);
+    return 0;
+}
+
+status_t label_session_advance(struct label_session *session,
+                               const struct feature_case *feature_case, struct error *err)
+{
+    if (session->stage == SESSION_DONE || label_session_waits(session))
+        return error_set(err, ST_INTERNAL, "session: cannot go on from %s",
+                         session_stage_name(session->stage));
+    return session->is_entered ? leave(session, feature_case, err)
+                               : enter(session, feature_case, err);
+}
+
+const struct prompt_label *label_session_label(const struct label_session *session)
+{
+    return session->chosen == SESSION_NO_ROUND ? NULL
+                                               : &session->rounds.list[session->chosen].label;
 }

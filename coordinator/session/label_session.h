@@ -1,27 +1,30 @@
-/* The single-pass session of one feature: hypothesis, then score (mode: single_pass).
+/* The session of one feature: hypotheses, experiments, validation, one test. Stages and moves:
+ * session_stages.h.
  *
- *      case built
- *          |  explainer lexical: the label is there        explainer LLM: one call
- *          v                                                        v
- *       LABELLED <------------------------------------------- EXPLAINING --(no label)--> DONE
- *          |  judge lexical: computed at once              judge LLM: a call per prompt
- *          v                                                        v
- *        DONE <--------------------------------------------------- JUDGING
+ * A session takes half steps: it enters a stage, which opens its *asks* (calls to a provider,
+ * probes of the target model), waits until every ask is answered, and leaves the stage. The owner
+ * sends asks and hands answers in, in any order; nothing depends on the order, or on time. So a
+ * session that is opened again and given the same answers is the same session: calls and probes
+ * are stored by content, nothing else of a session needs to be, and a restarted coordinator
+ * replays every session to where it was, at no cost.
  *
- * A feature whose status claims no score (triage.h) is DONE as soon as it has a label.
+ *      open -> [case with label_session_needs()] -> advance -> asks? -> bodies -> wait
+ *                        ^                                                          |
+ *                        `---------- all answered <-- answer, probe_answer <--------'
  *
- * Pure: no Redis, no clock. The owner asks for the calls that are open, sends them, and hands
- * replies in as they come, in any order; the result depends on the replies, not on their order.
- * A foreign session (the null) starts LABELLED with another feature's label. One thread. */
+ * Entering and leaving need windows; waiting does not. A case (feature_case.h) is built for a
+ * half step and thrown away: what stays of a waiting session is a few kilobytes.
+ *
+ * Pure: no Redis, no clock. One thread at a time. */
 #ifndef COORDINATOR_SESSION_LABEL_SESSION_H
 #define COORDINATOR_SESSION_LABEL_SESSION_H
 
+#include "coordinator/session/answer_sheet.h"
 #include "coordinator/session/feature_case.h"
-#include "coordinator/session/prompt_classification.h"
-#include "coordinator/session/prompt_explainer.h"
-#include "coordinator/session/prompt_reply.h"
 #include "coordinator/session/prompt_request.h"
 #include "coordinator/session/prompt_template.h"
+#include "coordinator/session/session_rounds.h"
+#include "coordinator/session/session_stages.h"
 
 #include <jansson.h>
 
@@ -32,62 +35,131 @@ struct session_provider {
     enum prompt_format format;
 };
 struct session_rules {
+    enum session_mode mode;
     struct session_provider explainer, judge;
     const struct prompt_template *explainer_template;             /* if explainer is an LLM */
+    const struct prompt_template *refine_template;                /* if agentic */
+    const struct prompt_template *design_template;                /* if agentic */
     const struct prompt_template *judge_templates[CASE_N_SCORES]; /* if judge is an LLM */
     const struct token_texts *texts;
     const struct lexical_vocabulary *vocabulary;
-    unsigned scores;          /* bits 1 << enum case_score */
-    size_t max_prompt_tokens; /* of the explainer's prompt; 0: no cap */
+    unsigned scores;            /* bits 1 << enum case_score */
+    enum case_score main_score; /* the one that decides support */
+    size_t max_prompt_tokens;   /* of an explainer's prompt; 0: no cap */
+    struct rounds_rule rounds;  /* agentic */
+    size_t n_experiments_each;  /* texts of each kind; agentic */
+    bool has_ood;               /* out-of-distribution windows are judged too */
 };
 
-enum session_stage { SESSION_EXPLAINING, SESSION_LABELLED, SESSION_JUDGING, SESSION_DONE };
+/* What is judged, of which label. */
+enum session_sheet {
+    SHEET_CHECK,    /* explain windows, this round's label */
+    SHEET_VALIDATE, /* validate windows, this round's label */
+    SHEET_TEST,     /* test windows, the chosen label */
+    SHEET_OOD,      /* out-of-distribution windows, the chosen label */
+    SHEET_FIRST,    /* test windows, the first tested round's label: does refining pay? */
+    SHEET_LAST      /* test windows, the last tested round's label */
+};
+enum { SESSION_N_SHEETS = 6 };
 
-enum { SESSION_FAILURE_SIZE = 128 };
+enum session_ask_kind { ASK_LABEL, ASK_DESIGN, ASK_JUDGE, ASK_PROBE };
 
-/* A call that the session waits for. */
-struct session_call {
-    bool is_explainer;
-    enum case_score score; /* of a judge's call */
-    size_t prompt;         /* number within its plan */
+/* A call or a probe that the session waits for. */
+struct session_ask {
+    enum session_ask_kind kind;
+    enum session_sheet sheet; /* ASK_JUDGE */
+    enum case_score score;    /* ASK_JUDGE */
+    uint32_t index;           /* of the prompt, or of the round's experiment */
     bool is_answered;
 };
 
 struct label_session {
     const struct session_rules *rules; /* borrowed */
-    struct feature_case feature_case;  /* owned */
+    enum session_mode mode;            /* of this feature: see label_session_open() */
     enum session_stage stage;
-    bool has_label;
-    struct prompt_label label;
-    char failure[SESSION_FAILURE_SIZE]; /* why there is no label, "" if there is one */
+    bool is_entered; /* the asks of `stage` are open, or were */
     bool is_foreign;
-    struct lexical_pattern foreign_pattern;
-    struct judgement *judgements[CASE_N_SCORES];         /* [items.n_items], owned */
-    struct judgement *lexical_judgements[CASE_N_SCORES]; /* the baseline's; NULL: none */
-    struct session_call *calls;                          /* [n_calls] of the present stage, owned */
-    size_t n_calls, n_answered;
+    enum feature_status status;
+    size_t n_explain_firing;
+    struct lexical_label *lexical; /* the baseline, or what a lexical judge predicts with;
+                                      owned; NULL: none */
+    bool has_given_label;          /* foreign, or brought by the user: rounds.list[0] */
+    struct session_rounds rounds;
+    size_t chosen;                      /* round whose label is tested; SESSION_NO_ROUND: none */
+    bool is_settled;                    /* the rounds ended because they were */
+    char failure[SESSION_FAILURE_SIZE]; /* why there is no label, "" if there is one */
+    struct answer_sheet sheets[SESSION_N_SHEETS][CASE_N_SCORES]; /* owned */
+    struct session_ask *asks; /* [n_asks] of the present stage, owned */
+    size_t n_asks, n_answered;
     size_t n_failed_calls; /* replies that never came or did not parse */
 };
 
-/* Takes the case (zeroing *feature_case) and goes as far as possible without a call. On ST_OK the
- * caller owns *out. Errors: ST_NO_MEMORY. */
+/* A session about the feature of this case, whose CASE_PART_EXPLAIN and CASE_PART_LEXICAL are
+ * there. `given`: the label that a user brought (mode score_only; NULL: none for this feature).
+ * Only features that can be supported get all of the agentic loop; others a single pass. On ST_OK
+ * the caller owns *out (label_session_fini). Errors: ST_NO_MEMORY. */
 MUST_CHECK status_t label_session_open(struct label_session *out, const struct session_rules *rules,
-                                       struct feature_case *feature_case, struct error *err);
-/* The same with the label of another feature: its text for an LLM judge, its pattern for the
- * lexical one. */
-MUST_CHECK status_t label_session_open_foreign(
-    struct label_session *out, const struct session_rules *rules, struct feature_case *feature_case,
-    const struct prompt_label *label, const struct lexical_pattern *pattern, struct error *err);
-void label_session_fini(struct label_session *session);
+                                       const struct feature_case *feature_case,
+                                       const struct prompt_label *given, struct error *err);
+/* With the label of another feature, for the null: its text for an LLM judge, its lexical label
+ * (may be NULL) for the lexical one. */
+MUST_CHECK status_t label_session_open_foreign(struct label_session *out,
+                                               const struct session_rules *rules,
+                                               const struct feature_case *feature_case,
+                                               const struct prompt_label *label,
+                                               const struct lexical_label *lexical,
+                                               struct error *err);
+void label_session_fini(struct label_session *session); /* fine on a zeroed struct */
 
-/* The request body of call `index` < n_calls (new reference), and whom it goes to. */
-MUST_CHECK status_t label_session_body(const struct label_session *session, size_t index,
+/* Does it wait for answers? */
+bool label_session_waits(const struct label_session *session);
+/* enum case_part bits that the next half step needs, also for the bodies of the asks that it
+ * opens; when the session is done, those that its result needs; 0: no case at all. */
+unsigned label_session_needs(const struct label_session *session);
+/* The next half step; not while it waits, nor when done. Errors: ST_NO_MEMORY, ST_INTERNAL (a
+ * case that is not this session's, a move that the table does not have). */
+MUST_CHECK status_t label_session_advance(struct label_session *session,
+                                          const struct feature_case *feature_case,
+                                          struct error *err);
+
+/* The request body of ask `index`, a call (new reference), and whom it goes to. The case is that
+ * of the half step that opened it, or one with label_session_needs_of_asks(). */
+MUST_CHECK status_t label_session_body(const struct label_session *session,
+                                       const struct feature_case *feature_case, size_t index,
                                        json_t **body, const struct session_provider **provider,
                                        struct error *err);
+/* Parts that the bodies of the present asks need: to ask again. */
+unsigned label_session_needs_of_asks(const struct label_session *session);
+/* The text of ask `index`, a probe; borrowed. */
+const struct experiment *label_session_probe(const struct label_session *session, size_t index);
 
-/* The reply of call `index`; NULL content: it failed for good. Answering twice is ignored. May
- * move to the next stage, whose calls are then new. Errors: ST_NO_MEMORY. */
+/* The reply of call `index`; NULL content: it failed for good. Answering twice is ignored.
+ * Errors: ST_NO_MEMORY. */
 MUST_CHECK status_t label_session_answer(struct label_session *session, size_t index,
                                          const char *content, size_t n_bytes, struct error *err);
+/* What the target model did on the text of probe `index`. */
+struct session_probe {
+    bool has_failed; /* then nothing else counts */
+    bool fires;
+    float max_value;
+    uint32_t peak_begin, peak_bytes; /* strongest token within the text; 0, 0: not known */
+};
+void label_session_probe_answer(struct label_session *session, size_t index,
+                                const struct session_probe *answer);
+
+/* The label that is (to be) tested; NULL without one. */
+const struct prompt_label *label_session_label(const struct label_session *session);
+
+/* Judgements of one sheet, [n_items of the case's split]; *out is NULL if nothing was judged
+ * (no such windows, no claim). The caller frees it. `feature_case` has what label_session_needs()
+ * says. FIRST and LAST are the chosen label's where the texts are equal. Errors: ST_NO_MEMORY,
+ * ST_INTERNAL. */
+MUST_CHECK status_t label_session_judgements(const struct label_session *session,
+                                             const struct feature_case *feature_case,
+                                             enum session_sheet sheet, enum case_score score,
+                                             struct judgement **out, size_t *n_out,
+                                             struct error *err);
+/* The split that a sheet is about. */
+enum evidence_split session_sheet_split(enum session_sheet sheet);
 
 #endif

@@ -135,11 +135,14 @@ static status_t build_shown(const struct prompt_explainer_params *params,
     status_t status = append_all_firing(&examples, params, shown->n_firing, err);
     if (status == ST_OK) status = append_all_silent(&silent, params, shown->n_silent, err);
     if (status == ST_OK) {
-        const struct prompt_field fields[PROMPT_N_EXPLAINER_FIELDS] = {
+        struct prompt_field fields[PROMPT_N_EXPLAINER_FIELDS + PROMPT_MAX_MORE_FIELDS] = {
             {PROMPT_EXPLAINER_FIELDS[0], (const char *)examples.bytes, examples.n_bytes},
             {PROMPT_EXPLAINER_FIELDS[1], (const char *)silent.bytes, silent.n_bytes}};
-        status = prompt_template_fill(params->template_, fields, PROMPT_N_EXPLAINER_FIELDS,
-                                      &messages->system, &messages->user, err);
+        for (size_t i = 0; i < params->n_more; i++)
+            fields[PROMPT_N_EXPLAINER_FIELDS + i] = params->more[i];
+        status = prompt_template_fill(params->template_, fields,
+                                      PROMPT_N_EXPLAINER_FIELDS + params->n_more, &messages->system,
+                                      &messages->user, err);
     }
     buffer_fini(&examples);
     buffer_fini(&silent);
@@ -164,6 +167,8 @@ static status_t check_windows(const struct prompt_explainer_params *params, stru
 {
     if (params->n_firing == 0)
         return error_set(err, ST_BAD_INPUT, "explainer prompt: no firing window");
+    if (params->n_more > PROMPT_MAX_MORE_FIELDS)
+        return error_set(err, ST_BAD_INPUT, "explainer prompt: %zu further fields", params->n_more);
     status_t status = window_check(params->firing, params->n_firing, err);
     if (status == ST_OK) status = window_check(params->silent, params->n_silent, err);
     for (size_t i = 0; status == ST_OK && i < params->n_firing; i++)

@@ -7,7 +7,8 @@
  * Strengths are floor(10 * value / largest value shown), as Bills et al. (2023) do it. Tokens of
  * at least 0.3 of their window's maximum are highlighted and listed. When the prompt would pass
  * max_prompt_tokens, examples are left out: silent ones from the last, then firing ones from the
- * last, so that the strongest always stays. Pure; any thread. */
+ * last, so that the strongest always stays. The prompts of later rounds and of experiments show
+ * the same examples beside further fields (session_prompts.h). Pure; any thread. */
 #ifndef COORDINATOR_SESSION_PROMPT_EXPLAINER_H
 #define COORDINATOR_SESSION_PROMPT_EXPLAINER_H
 
@@ -19,7 +20,7 @@ enum { PROMPT_LISTED_TOKENS = 12 }; /* strengths given per example, largest firs
 
 /* The fields its template must use. */
 extern const char *const PROMPT_EXPLAINER_FIELDS[];
-enum { PROMPT_N_EXPLAINER_FIELDS = 2 };
+enum { PROMPT_N_EXPLAINER_FIELDS = 2, PROMPT_MAX_MORE_FIELDS = 8 };
 
 struct prompt_explainer_params {
     const struct prompt_template *template_;
@@ -28,7 +29,9 @@ struct prompt_explainer_params {
     size_t n_firing;
     const struct window *silent; /* [n_silent] */
     size_t n_silent;
-    size_t max_prompt_tokens; /* by estimate; 0: no limit */
+    size_t max_prompt_tokens;        /* by estimate; 0: no limit */
+    const struct prompt_field *more; /* [n_more] further fields of the template, borrowed */
+    size_t n_more;                   /* at most PROMPT_MAX_MORE_FIELDS */
 };
 
 struct prompt_explainer_shown {

@@ -15,9 +15,8 @@ const char *feature_type_name(enum feature_type type)
     return (unsigned)type < sizeof TYPE_NAMES / sizeof TYPE_NAMES[0] ? TYPE_NAMES[type] : NULL;
 }
 
-static enum feature_type type_of(const json_t *value)
+enum feature_type feature_type_parse(const char *name)
 {
-    const char *name = json_string_value(value);
     for (unsigned t = 1; name && t < sizeof TYPE_NAMES / sizeof TYPE_NAMES[0]; t++)
         if (strcmp(name, TYPE_NAMES[t]) == 0) return (enum feature_type)t;
     return FEATURE_TYPE_NONE;
@@ -55,9 +54,8 @@ static json_t *repair(const char *reply, size_t n_bytes, const char *key)
     return NULL;
 }
 
-/* A new reference to the reply's object. */
-static status_t find_object(const char *reply, size_t n_bytes, const char *key, json_t **out,
-                            bool *is_repaired, struct error *err)
+status_t prompt_reply_object(const char *reply, size_t n_bytes, const char *key, json_t **out,
+                             bool *is_repaired, struct error *err)
 {
     if (n_bytes > PROMPT_MAX_REPLY_BYTES)
         return error_set(err, ST_TOO_LARGE, "reply of %zu bytes (at most %d)", n_bytes,
@@ -124,10 +122,10 @@ status_t prompt_reply_label(const char *reply, size_t n_bytes, const struct prom
 {
     json_t *object = NULL;
     struct prompt_label made = {.type = FEATURE_TYPE_NONE};
-    status_t status = find_object(reply, n_bytes, "label", &object, &made.is_repaired, err);
+    status_t status = prompt_reply_object(reply, n_bytes, "label", &object, &made.is_repaired, err);
     if (status != ST_OK) return status;
     status = read_label(json_object_get(object, "label"), asked, made.text, err);
-    made.type = type_of(json_object_get(object, "type"));
+    made.type = feature_type_parse(json_string_value(json_object_get(object, "type")));
     if (status == ST_OK) *out = made;
     json_decref(object);
     return status;
@@ -152,7 +150,7 @@ status_t prompt_reply_answers(const char *reply, size_t n_bytes, size_t n_answer
 {
     json_t *object = NULL;
     bool was_repaired = false;
-    status_t status = find_object(reply, n_bytes, "answers", &object, &was_repaired, err);
+    status_t status = prompt_reply_object(reply, n_bytes, "answers", &object, &was_repaired, err);
     if (status != ST_OK) return status;
     const json_t *list = json_object_get(object, "answers");
     enum judge_answer answer;

@@ -15,6 +15,7 @@
 #include "coordinator/session/prompt_template.h"
 #include "coordinator/session/score.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -29,6 +30,7 @@ enum feature_type {
 };
 /* "concrete", ...; NULL for none. */
 const char *feature_type_name(enum feature_type type);
+enum feature_type feature_type_parse(const char *name); /* none for NULL and unknown names */
 
 struct prompt_label {
     char text[PROMPT_MAX_LABEL_BYTES + 1]; /* cleaned, never empty */
@@ -50,6 +52,11 @@ MUST_CHECK status_t prompt_reply_label(const char *reply, size_t n_bytes,
 MUST_CHECK status_t prompt_reply_answers(const char *reply, size_t n_bytes, size_t n_answers,
                                          enum judge_answer *answers, bool *is_repaired,
                                          struct error *err);
+
+/* The reply's object that has `key`, a new reference; *is_repaired: not the whole reply was it.
+ * Errors: ST_BAD_INPUT, ST_TOO_LARGE. */
+MUST_CHECK status_t prompt_reply_object(const char *reply, size_t n_bytes, const char *key,
+                                        json_t **out, bool *is_repaired, struct error *err);
 
 /* One line of a label: control and invisible characters become spaces, runs of white space one
  * space, ends trimmed, cut to 512 bytes between characters; bytes that are not UTF-8 become

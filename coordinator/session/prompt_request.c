@@ -23,13 +23,37 @@ static json_t *label_schema(void)
                      "required", "label", "type", "additionalProperties", 0);
 }
 
+static json_t *texts_schema(size_t n_texts)
+{
+    return json_pack("{s:s, s:{s:s}, s:I, s:I}", "type", "array", "items", "type", "string",
+                     "minItems", (json_int_t)n_texts, "maxItems", (json_int_t)n_texts);
+}
+
+static json_t *experiments_schema(size_t n_each)
+{
+    return json_pack("{s:s, s:{s:o, s:o, s:o, s:o}, s:[s,s,s,s], s:b}", "type", "object",
+                     "properties", "fires", texts_schema(n_each), "silent", texts_schema(n_each),
+                     "hard_fires", texts_schema(n_each), "hard_silent", texts_schema(n_each),
+                     "required", "fires", "silent", "hard_fires", "hard_silent",
+                     "additionalProperties", 0);
+}
+
+static json_t *schema_of(const struct prompt_request *request)
+{
+    if (request->wanted == PROMPT_WANTS_ANSWERS) return answers_schema(request->n_answers);
+    if (request->wanted == PROMPT_WANTS_EXPERIMENTS) return experiments_schema(request->n_answers);
+    return label_schema();
+}
+
 static json_t *response_format(const struct prompt_request *request)
 {
     if (request->format == PROMPT_FORMAT_JSON_OBJECT)
         return json_pack("{s:s}", "type", "json_object");
+    static const char *const names[] = {[PROMPT_WANTS_LABEL] = "label",
+                                        [PROMPT_WANTS_ANSWERS] = "answers",
+                                        [PROMPT_WANTS_EXPERIMENTS] = "experiments"};
     return json_pack("{s:s, s:{s:s, s:b, s:o}}", "type", "json_schema", "json_schema", "name",
-                     request->n_answers ? "answers" : "label", "strict", 1, "schema",
-                     request->n_answers ? answers_schema(request->n_answers) : label_schema());
+                     names[request->wanted], "strict", 1, "schema", schema_of(request));
 }
 
 static json_t *message(const char *role, const struct buffer *text)

@@ -14,12 +14,16 @@ enum { PROMPT_LABEL_MIN_CHARACTERS = 2, PROMPT_LABEL_MAX_CHARACTERS = 200 };
 /* What the provider understands of response_format. */
 enum prompt_format { PROMPT_FORMAT_TEXT, PROMPT_FORMAT_JSON_OBJECT, PROMPT_FORMAT_JSON_SCHEMA };
 
+/* What is to be answered; the schema of the reply. */
+enum prompt_wanted { PROMPT_WANTS_LABEL, PROMPT_WANTS_ANSWERS, PROMPT_WANTS_EXPERIMENTS };
+
 struct prompt_request {
     const char *model; /* NULL: left out, the gateway fills it in */
     const struct prompt_messages *messages;
     uint32_t max_tokens;
     enum prompt_format format;
-    size_t n_answers; /* answers wanted of a judge; 0: a label of an explainer */
+    enum prompt_wanted wanted;
+    size_t n_answers; /* of a judge; of experiments: texts of each kind */
 };
 
 /* Room for the answers' JSON and a little more. Judges that think aloud need more. */

@@ -1,30 +1,34 @@
-/* Cases are built in the background, a block of slots (or pairs) at a time. A session that needs
- * no call ends right there; the others come back to the loop with their first calls open. */
+/* Sessions are brought on in the background, a block at a time: a job builds the case that a
+ * session's next half step needs, takes the step, and goes on until the session waits for answers
+ * or is done. Then it writes the bodies of what is to be asked, or the result, and the windows are
+ * thrown away. A session that needs no answer begins and ends in one job. */
 #include "coordinator/sweep/label_scoring_parts.h"
 
 #include "common/log.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-enum {
-    BLOCK = 32,
-    JOBS_AT_ONCE = 4,
-    OPEN_SESSIONS_MAX = 512 /* sessions that wait for replies; each holds its windows */
-};
+enum { JOBS_AT_ONCE = 4 };
 
 struct case_job {
     struct background_job job; /* first */
     struct label_scoring *scoring;
     bool is_null;
-    size_t low, high; /* slots, or pairs */
     struct lexical_workspace *workspace;
-    struct slot_result results[BLOCK];
-    struct label_session sessions[BLOCK];
-    bool is_open[BLOCK]; /* the session waits for calls */
+    struct open_session *open[BLOCK_SESSIONS]; /* [n], borrowed; place OPEN_IN_JOB */
+    size_t n;
 };
 
+/* The slot whose windows an open session is about. */
+static size_t slot_of(const struct case_job *self, const struct open_session *open)
+{
+    const struct label_scoring *scoring = self->scoring;
+    return self->is_null ? scoring->scored[scoring->pairs[open->index].feature] : open->index;
+}
+
 static struct feature_case_params params_of(const struct label_scoring *scoring, size_t index,
-                                            struct lexical_workspace *workspace)
+                                            unsigned parts, struct lexical_workspace *workspace)
 {
     const struct label_run *run = scoring->run;
     const struct sweep_spec *spec = run->sweep->spec;
@@ -36,7 +40,7 @@ static struct feature_case_params params_of(const struct label_scoring *scoring,
         .slot = name.slot,
         .subject = label_slot_subject(scoring, index),
         .seed = spec->seed ^ spec->scoring.seed,
-        .judged = EVIDENCE_TEST,
+        .parts = parts,
         .scores = scoring->rules.scores,
         .n_firing = spec->scoring.n_firing,
         .n_silent = spec->scoring.n_silent,
@@ -54,33 +58,135 @@ static struct feature_case_params params_of(const struct label_scoring *scoring,
     return params;
 }
 
-static status_t open_case(struct case_job *self, size_t i, struct error *err)
+/* --- one session --------------------------------------------------------------------------- */
+
+/* A case that has `parts`, unless the present one has them already. */
+static status_t have_case(struct case_job *self, const struct open_session *open, unsigned parts,
+                          struct feature_case *feature_case, struct error *err)
 {
-    struct label_scoring *scoring = self->scoring;
-    const size_t index =
-        self->is_null ? scoring->scored[scoring->pairs[self->low + i].feature] : self->low + i;
-    const struct feature_case_params params = params_of(scoring, index, self->workspace);
-    struct feature_case feature_case;
-    status_t status = feature_case_build(&feature_case, &params, err);
-    if (status != ST_OK) return error_wrap(err, "feature %zu", index);
-    if (!self->is_null)
-        return label_session_open(&self->sessions[i], &scoring->rules, &feature_case, err);
-    const struct slot_result *foreign =
-        &scoring->results[scoring->scored[scoring->pairs[self->low + i].foreign]];
-    return label_session_open_foreign(&self->sessions[i], &scoring->rules, &feature_case,
-                                      &foreign->label, &foreign->lexical.pattern, err);
+    const size_t slot = slot_of(self, open);
+    const struct feature_case_params params =
+        params_of(self->scoring, slot, parts, self->workspace);
+    if ((parts & ~feature_case->parts) == 0) return ST_OK;
+    feature_case_fini(feature_case);
+    const status_t status = feature_case_build(feature_case, &params, err);
+    return status == ST_OK ? ST_OK : error_wrap(err, "feature %zu", slot);
 }
 
-static status_t run_one(struct case_job *self, size_t i, struct error *err)
+/* What the first half steps need, so that a session that asks nobody needs one case. */
+static unsigned first_parts(const struct case_job *self)
 {
-    status_t status = open_case(self, i, err);
+    const struct session_rules *rules = &self->scoring->rules;
+    if (self->is_null) return CASE_PART_TEST;
+    if (rules->mode == SESSION_SCORE_ONLY)
+        return CASE_PART_EXPLAIN | CASE_PART_LEXICAL | CASE_PART_TEST |
+               (rules->has_ood ? CASE_PART_OOD : 0u);
+    return CASE_PART_EXPLAIN | CASE_PART_LEXICAL | (rules->explainer.name ? 0u : CASE_PART_TEST);
+}
+
+static status_t open_session(struct case_job *self, struct open_session *open,
+                             struct feature_case *feature_case, struct error *err)
+{
+    struct label_scoring *scoring = self->scoring;
+    status_t status = have_case(self, open, first_parts(self), feature_case, err);
     if (status != ST_OK) return status;
-    self->is_open[i] = true;
-    if (self->sessions[i].stage != SESSION_DONE || self->is_null) return ST_OK;
-    status =
-        label_result_make(self->scoring, &self->sessions[i], self->low + i, &self->results[i], err);
-    label_session_fini(&self->sessions[i]);
-    self->is_open[i] = false;
+    open->is_new = false;
+    if (self->is_null) {
+        const struct slot_result *foreign =
+            &scoring->results[scoring->scored[scoring->pairs[open->index].foreign]];
+        return label_session_open_foreign(&open->session, &scoring->rules, feature_case,
+                                          &foreign->label,
+                                          foreign->has_lexical ? &foreign->lexical : NULL, err);
+    }
+    const struct slot_name name = label_slot_name(scoring, open->index);
+    struct prompt_label given;
+    const bool is_given =
+        scoring->import && label_import_find(scoring->import, name.target,
+                                             label_slot_feature(scoring, open->index), &given);
+    return label_session_open(&open->session, &scoring->rules, feature_case,
+                              is_given ? &given : NULL, err);
+}
+
+static status_t step(struct case_job *self, struct open_session *open,
+                     struct feature_case *feature_case, struct error *err)
+{
+    struct label_session *session = &open->session;
+    status_t status = ST_OK;
+    if (!label_session_waits(session)) { /* else the same asks are to go out again */
+        open->is_awaited = false;
+        open->n_probes_asked = 0;
+    }
+    while (status == ST_OK && session->stage != SESSION_DONE && !label_session_waits(session)) {
+        status = have_case(self, open, label_session_needs(session), feature_case, err);
+        if (status == ST_OK) status = label_session_advance(session, feature_case, err);
+    }
+    return status;
+}
+
+static status_t finish(struct case_job *self, struct open_session *open,
+                       struct feature_case *feature_case, struct error *err)
+{
+    status_t status = have_case(self, open, label_session_needs(&open->session), feature_case, err);
+    if (status != ST_OK) return status;
+    if (self->is_null) return label_result_foreign(open, feature_case, err);
+    open->result = calloc(1, sizeof *open->result);
+    if (!open->result) return error_set(err, ST_NO_MEMORY, "result");
+    return label_result_make(self->scoring, &open->session, feature_case, open->index, open->result,
+                             err);
+}
+
+/* --- bodies -------------------------------------------------------------------------------- */
+
+static status_t prepare(struct open_session *open, const struct feature_case *feature_case,
+                        uint32_t ask, struct error *err)
+{
+    const struct session_provider *provider;
+    json_t *body = NULL;
+    struct call *call = &open->calls[open->n_calls];
+    status_t status = label_session_body(&open->session, feature_case, ask, &body, &provider, err);
+    if (status == ST_OK) status = call_prepare(call, provider->name, body, err);
+    json_decref(body);
+    if (status != ST_OK) return status;
+    if (!call_id_parse(call->id, open->ids[ask]))
+        status = error_set(err, ST_INTERNAL, "call id %s", call->id);
+    open->call_asks[open->n_calls++] = ask;
+    return status;
+}
+
+/* Bodies of all asks that are calls and not answered. */
+static status_t prepare_calls(struct case_job *self, struct open_session *open,
+                              struct feature_case *feature_case, struct error *err)
+{
+    const struct label_session *session = &open->session;
+    const size_t n = session->n_asks;
+    label_open_drop_calls(open);
+    free(open->ids);
+    open->ids = calloc(n + 1, sizeof *open->ids);
+    open->calls = calloc(n + 1, sizeof *open->calls);
+    open->call_asks = calloc(n + 1, sizeof *open->call_asks);
+    if (!open->ids || !open->calls || !open->call_asks)
+        return error_set(err, ST_NO_MEMORY, "%zu calls", n);
+    open->n_ids = n;
+    status_t status =
+        have_case(self, open, label_session_needs_of_asks(session), feature_case, err);
+    for (uint32_t i = 0; i < n && status == ST_OK; i++)
+        if (!session->asks[i].is_answered && session->asks[i].kind != ASK_PROBE)
+            status = prepare(open, feature_case, i, err);
+    return status;
+}
+
+/* --- the job ------------------------------------------------------------------------------- */
+
+static status_t run_one(struct case_job *self, struct open_session *open, struct error *err)
+{
+    struct feature_case feature_case = {0};
+    status_t status = open->is_new ? open_session(self, open, &feature_case, err) : ST_OK;
+    if (status == ST_OK) status = step(self, open, &feature_case, err);
+    if (status == ST_OK)
+        status = open->session.stage == SESSION_DONE
+                     ? finish(self, open, &feature_case, err)
+                     : prepare_calls(self, open, &feature_case, err);
+    feature_case_fini(&feature_case);
     return status;
 }
 
@@ -88,35 +194,9 @@ static status_t job_run(struct background_job *job, struct error *err)
 {
     struct case_job *self = (struct case_job *)job;
     status_t status = ST_OK;
-    for (size_t i = 0; i < self->high - self->low && status == ST_OK; i++)
-        status = run_one(self, i, err);
+    for (size_t i = 0; i < self->n && status == ST_OK; i++)
+        status = run_one(self, self->open[i], err);
     return status;
-}
-
-static status_t hand_over(struct case_job *self, size_t i, struct error *err)
-{
-    struct label_scoring *scoring = self->scoring;
-    struct label_session *session = &self->sessions[i];
-    if (!self->is_open[i]) {
-        label_scoring_take(scoring, self->low + i, &self->results[i]);
-        return ST_OK;
-    }
-    self->is_open[i] = false;
-    if (session->stage == SESSION_DONE) { /* a foreign session without calls */
-        label_scoring_take_foreign(scoring, session);
-        label_session_fini(session);
-        return ST_OK;
-    }
-    return label_calls_add(scoring, session, self->low + i, err);
-}
-
-static void discard(struct case_job *self)
-{
-    for (size_t i = 0; i < BLOCK; i++) {
-        if (self->is_open[i]) label_session_fini(&self->sessions[i]);
-        label_result_fini(&self->results[i]);
-    }
-    free(self);
 }
 
 static void job_done(struct background_job *job, status_t status, const struct error *err)
@@ -127,13 +207,13 @@ static void job_done(struct background_job *job, status_t status, const struct e
     scoring->workspaces[scoring->n_workspaces++] = self->workspace;
     scoring->n_jobs--;
     scoring->run->n_jobs--;
-    for (size_t i = 0; i < self->high - self->low && status == ST_OK; i++)
-        status = hand_over(self, i, &problem);
+    for (size_t i = 0; i < self->n && status == ST_OK; i++)
+        status = label_calls_take(scoring, self->open[i], &problem);
     if (status != ST_OK && scoring->run->failure.status == ST_OK) {
         scoring->run->failure = problem;
         scoring->run->failure.status = status;
     }
-    discard(self);
+    free(self); /* after a failure the sessions stay as they are until the sweep is stopped */
 }
 
 static status_t take_workspace(struct label_scoring *scoring, struct lexical_workspace **out,
@@ -148,8 +228,30 @@ static status_t take_workspace(struct label_scoring *scoring, struct lexical_wor
     return ST_OK;
 }
 
-static status_t submit_block(struct label_scoring *scoring, bool is_null, size_t low, size_t high,
-                             struct error *err)
+/* Sessions that go on come before new ones: they end sooner, and the memory is theirs. */
+static status_t fill_block(struct case_job *job, struct error *err)
+{
+    struct label_scoring *scoring = job->scoring;
+    size_t *next = job->is_null ? &scoring->next_pair : &scoring->next_slot;
+    const size_t end = job->is_null ? scoring->n_pairs : scoring->n_slots;
+    status_t status = ST_OK;
+    while (job->n < BLOCK_SESSIONS && scoring->ready.first) {
+        struct open_session *open = label_open_pop(&scoring->ready);
+        scoring->n_ready--;
+        open->place = OPEN_IN_JOB;
+        job->open[job->n++] = open;
+    }
+    while (job->n < BLOCK_SESSIONS && *next < end && scoring->n_open < OPEN_SESSIONS_MAX &&
+           status == ST_OK) {
+        status = label_open_add(scoring, *next, &job->open[job->n], err);
+        if (status != ST_OK) break;
+        job->n++;
+        (*next)++;
+    }
+    return status;
+}
+
+static status_t submit_block(struct label_scoring *scoring, bool is_null, struct error *err)
 {
     struct case_job *job = calloc(1, sizeof *job);
     if (!job) return error_set(err, ST_NO_MEMORY, "block of features");
@@ -157,30 +259,27 @@ static status_t submit_block(struct label_scoring *scoring, bool is_null, size_t
     job->job.done = job_done;
     job->scoring = scoring;
     job->is_null = is_null;
-    job->low = low;
-    job->high = high;
-    const status_t status = take_workspace(scoring, &job->workspace, err);
+    status_t status = take_workspace(scoring, &job->workspace, err);
     if (status != ST_OK) {
         free(job);
         return status;
     }
+    status = fill_block(job, err);
     background_submit(scoring->run->sweep->context->background, &job->job);
     scoring->n_jobs++;
     scoring->run->n_jobs++;
-    return ST_OK;
+    return status;
 }
 
 status_t label_cases_submit(struct label_scoring *scoring, struct error *err)
 {
     const bool is_null = scoring->pass == PASS_NULL;
-    size_t *next = is_null ? &scoring->next_pair : &scoring->next_slot;
-    const size_t end = is_null ? scoring->n_pairs : scoring->n_slots;
     status_t status = ST_OK;
-    while (status == ST_OK && *next < end && scoring->n_jobs < JOBS_AT_ONCE &&
-           scoring->n_open + scoring->n_jobs * BLOCK < OPEN_SESSIONS_MAX) {
-        const size_t high = end - *next < BLOCK ? end : *next + BLOCK;
-        status = submit_block(scoring, is_null, *next, high, err);
-        if (status == ST_OK) *next = high;
+    while (status == ST_OK && scoring->n_jobs < JOBS_AT_ONCE) {
+        const bool has_new =
+            is_null ? scoring->next_pair < scoring->n_pairs : scoring->next_slot < scoring->n_slots;
+        if (!scoring->ready.first && !(has_new && scoring->n_open < OPEN_SESSIONS_MAX)) break;
+        status = submit_block(scoring, is_null, err);
     }
     return status;
 }

@@ -6,6 +6,7 @@
 #include "coordinator/sweep/label_checkpoint.h"
 #include "coordinator/sweep/label_run.h"
 #include "coordinator/sweep/label_scoring.h"
+#include "coordinator/sweep/probe_pool.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +104,9 @@ static status_t label_forget(const struct sweep *sweep, struct error *err)
     }
     if (status == ST_OK && sweep_spec_uses_provider(sweep->spec))
         status = call_forget_sweep(sweep->context->calls, sweep->id, err);
+    if (status == ST_OK && sweep->spec->mode == SWEEP_MODE_AGENTIC)
+        status =
+            probe_pool_forget(sweep->context->dispatcher, sweep->context->store, sweep->id, err);
     return status;
 }
 
@@ -180,6 +184,7 @@ static void label_retry(struct sweep *sweep)
 {
     struct label_run *run = sweep->engine;
     if (run->task) (void)dispatcher_retry_dead(sweep->context->dispatcher, run->task);
+    label_scoring_retry(run->scoring);
 }
 
 void label_engine_calls(const struct sweep *sweep, struct label_calls *sum)

@@ -65,26 +65,55 @@ status_t label_null_begin(struct label_scoring *scoring, struct error *err)
 
 /* --- verdicts ------------------------------------------------------------------------------ */
 
-static status_t decide(const struct label_scoring *scoring, struct label_verdicts *out,
-                       unsigned score, unsigned kind, struct error *err)
+/* What a label claims beside its score. A single pass, also within an agentic sweep, claims no
+ * rounds: its features are of a kind that is never supported. */
+static struct support_claim claim_of(const struct label_scoring *scoring,
+                                     const struct slot_result *result)
+{
+    const struct session_history *history = result->history;
+    struct support_claim claim = {.status = result->status};
+    if (!history || history->mode != SESSION_AGENTIC) return claim;
+    const struct session_rounds *rounds = &history->rounds;
+    claim.is_agentic = true;
+    claim.had_enough_rounds = session_rounds_n_tested(rounds) >= scoring->rules.rounds.min;
+    claim.passed_adversarial =
+        history->chosen < rounds->n && rounds->list[history->chosen].adversarial.has_passed;
+    return claim;
+}
+
+/* Decide one score over all slots: out [n_slots]. */
+static status_t decide(const struct label_scoring *scoring, const struct null_model *null,
+                       unsigned score, unsigned kind, bool is_ood, struct support *out,
+                       struct error *err)
 {
     const struct sweep_spec *spec = scoring->run->sweep->spec;
     const struct support_thresholds thresholds = {spec->thresholds.z_min, spec->thresholds.fdr_q};
     const size_t n = scoring->n_slots;
     struct support_claim *claims = calloc(n + 1, sizeof *claims);
-    struct support *verdicts = calloc(n + 1, sizeof *verdicts);
-    status_t status = claims && verdicts ? ST_OK : error_set(err, ST_NO_MEMORY, "verdicts");
-    for (size_t i = 0; i < n && status == ST_OK; i++) {
+    if (!claims) return error_set(err, ST_NO_MEMORY, "verdicts");
+    for (size_t i = 0; i < n; i++) {
         const struct slot_result *result = &scoring->results[i];
-        claims[i].status = result->status;
-        if (result->own.has[score][kind])
-            claims[i].score = result->own.summary[score][kind].balanced_accuracy;
+        const struct slot_scores *scores = &result->own;
+        claims[i] = claim_of(scoring, result);
+        if (is_ood && !result->history) continue;
+        if (is_ood) scores = &result->history->ood;
+        if (scores->has[score][kind])
+            claims[i].score = scores->summary[score][kind].balanced_accuracy;
     }
-    if (status == ST_OK)
-        status =
-            support_decide(claims, n, &out->null_models[score][kind], &thresholds, verdicts, err);
-    for (size_t i = 0; i < n && status == ST_OK; i++) out->support[i][score][kind] = verdicts[i];
+    const status_t status = support_decide(claims, n, null, &thresholds, out, err);
     free(claims);
+    return status;
+}
+
+static status_t decide_kind(const struct label_scoring *scoring, struct label_verdicts *out,
+                            unsigned score, unsigned kind, struct error *err)
+{
+    const size_t n = scoring->n_slots;
+    struct support *verdicts = calloc(n + 1, sizeof *verdicts);
+    if (!verdicts) return error_set(err, ST_NO_MEMORY, "verdicts");
+    const status_t status =
+        decide(scoring, &out->null_models[score][kind], score, kind, false, verdicts, err);
+    for (size_t i = 0; i < n && status == ST_OK; i++) out->support[i][score][kind] = verdicts[i];
     free(verdicts);
     return status;
 }
@@ -96,6 +125,7 @@ void label_verdicts_destroy(struct label_verdicts **verdicts)
         for (size_t j = 0; j < SCORE_N_NEGATIVES; j++)
             null_model_fini(&(*verdicts)->null_models[i][j]);
     free((*verdicts)->support);
+    free((*verdicts)->support_ood);
     free(*verdicts);
     *verdicts = NULL;
 }
@@ -110,8 +140,13 @@ static status_t decide_all(const struct label_scoring *scoring, struct label_ver
             status =
                 null_model_init(&out->null_models[score][kind], scoring->null_scores[score][kind],
                                 scoring->n_null[score][kind], err);
-            if (status == ST_OK) status = decide(scoring, out, score, kind, err);
+            if (status == ST_OK) status = decide_kind(scoring, out, score, kind, err);
         }
+    if (status == ST_OK && scoring->rules.mode != SESSION_SINGLE_PASS) {
+        const unsigned score = label_main_score(scoring);
+        status = decide(scoring, &out->null_models[score][NEGATIVES_RANDOM], score,
+                        NEGATIVES_RANDOM, true, out->support_ood, err);
+    }
     for (size_t i = 0; i < scoring->n_slots && status == ST_OK; i++)
         out->n_supported += out->support[i][label_main_score(scoring)][NEGATIVES_RANDOM].verdict ==
                             SUPPORT_SUPPORTED;
@@ -122,8 +157,11 @@ status_t label_null_decide(struct label_scoring *scoring, struct error *err)
 {
     if (scoring->run->sweep->spec->scoring.null_pairs == 0) return ST_OK;
     struct label_verdicts *verdicts = calloc(1, sizeof *verdicts);
-    if (verdicts) verdicts->support = calloc(scoring->n_slots + 1, sizeof *verdicts->support);
-    status_t status = verdicts && verdicts->support
+    if (verdicts) {
+        verdicts->support = calloc(scoring->n_slots + 1, sizeof *verdicts->support);
+        verdicts->support_ood = calloc(scoring->n_slots + 1, sizeof *verdicts->support_ood);
+    }
+    status_t status = verdicts && verdicts->support && verdicts->support_ood
                           ? decide_all(scoring, verdicts, err)
                           : error_set(err, ST_NO_MEMORY, "verdicts on %zu slots", scoring->n_slots);
     if (status == ST_OK)

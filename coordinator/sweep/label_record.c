@@ -4,12 +4,13 @@
 
 #include <string.h>
 
-enum { SCORES_MAX = CASE_N_SCORES * SCORE_N_NEGATIVES, PROMPTS_MAX = 1 + CASE_N_SCORES };
+enum { SCORES_MAX = CASE_N_SCORES * SCORE_N_NEGATIVES };
 
 /* Everything that a struct label_record borrows. */
 struct record_parts {
-    struct label_score own[SCORES_MAX], baseline[SCORES_MAX];
-    struct label_prompt prompts[PROMPTS_MAX];
+    struct label_score own[SCORES_MAX], baseline[SCORES_MAX], ood[SCORES_MAX];
+    struct label_prompt prompts[SCORING_N_TEMPLATES];
+    struct label_rounds rounds;
     struct label_evidence evidence[KEPT_WINDOWS];
 };
 
@@ -38,9 +39,10 @@ static size_t list_scores(const struct label_scoring *scoring, size_t index, boo
 
 static size_t list_prompts(const struct label_scoring *scoring, struct label_prompt *out)
 {
-    static const char *const names[PROMPTS_MAX] = {"explainer", "detection", "fuzzing"};
+    static const char *const names[SCORING_N_TEMPLATES] = {"explainer", "detection", "fuzzing",
+                                                           "refine", "experiments"};
     size_t n = 0;
-    for (size_t i = 0; i < PROMPTS_MAX; i++)
+    for (size_t i = 0; i < SCORING_N_TEMPLATES; i++)
         if (scoring->templates[i])
             out[n++] = (struct label_prompt){names[i], prompt_template_hash(scoring->templates[i])};
     return n;
@@ -62,6 +64,48 @@ static bool is_supported(const struct label_scoring *scoring, size_t index)
     return verdicts &&
            verdicts->support[index][label_main_score(scoring)][NEGATIVES_RANDOM].verdict ==
                SUPPORT_SUPPORTED;
+}
+
+static size_t list_ood(const struct label_scoring *scoring, size_t index, struct label_score *out)
+{
+    const struct slot_scores *scores = &scoring->results[index].history->ood;
+    const struct label_verdicts *verdicts = scoring->verdicts;
+    size_t n = 0;
+    for (unsigned score = 0; score < CASE_N_SCORES; score++)
+        for (unsigned kind = 0; kind < SCORE_N_NEGATIVES; kind++) {
+            if (!scores->has[score][kind]) continue;
+            out[n] = (struct label_score){.name = case_score_name((enum case_score)score),
+                                          .negatives = (enum score_negatives)kind,
+                                          .summary = &scores->summary[score][kind]};
+            if (verdicts && score == label_main_score(scoring) && kind == NEGATIVES_RANDOM) {
+                out[n].null = &verdicts->null_models[score][kind];
+                out[n].support = &verdicts->support_ood[index];
+            }
+            n++;
+        }
+    return n;
+}
+
+/* What a session had beside its test: NULL for a single pass. */
+static const struct label_rounds *list_rounds(const struct label_scoring *scoring, size_t index,
+                                              struct record_parts *parts)
+{
+    const struct session_history *history = scoring->results[index].history;
+    const struct label_verdicts *verdicts = scoring->verdicts;
+    if (!history) return NULL;
+    parts->rounds = (struct label_rounds){
+        .mode = history->mode,
+        .rounds = &history->rounds,
+        .chosen = history->chosen,
+        .is_settled = history->is_settled,
+        .ood = parts->ood,
+        .n_ood = list_ood(scoring, index, parts->ood),
+        .is_supported_ood = verdicts &&
+                            history->ood.has[label_main_score(scoring)][NEGATIVES_RANDOM] &&
+                            verdicts->support_ood[index].verdict == SUPPORT_SUPPORTED,
+        .refinement = history->has_refinement ? &history->refinement : NULL,
+    };
+    return &parts->rounds;
 }
 
 static const char *who(const struct session_provider *provider)
@@ -89,7 +133,7 @@ status_t label_record_write(const struct label_scoring *scoring, size_t index, s
         .label = result->has_label ? result->label.text : NULL,
         .no_label = result->no_label,
         .type = result->label.type,
-        .explainer = who(&scoring->rules.explainer),
+        .explainer = scoring->import ? "given" : who(&scoring->rules.explainer),
         .judge = who(&scoring->rules.judge),
         .is_supported = is_supported(scoring, index),
         .prompts = parts.prompts,
@@ -106,6 +150,7 @@ status_t label_record_write(const struct label_scoring *scoring, size_t index, s
         .evidence = parts.evidence,
         .n_evidence = list_evidence(scoring, result, parts.evidence),
         .texts = &scoring->token_texts,
+        .rounds = list_rounds(scoring, index, &parts),
     };
     return label_json_write(&record, out, err);
 }

@@ -3,6 +3,9 @@
 
 #include "common/file.h"
 #include "coordinator/gateway/provider_config.h"
+#include "coordinator/session/prompt_classification.h"
+#include "coordinator/session/prompt_explainer.h"
+#include "coordinator/session/session_prompts.h"
 #include "coordinator/sweep/label_job.h"
 
 #include <stdio.h>
@@ -46,27 +49,71 @@ static status_t load_template(struct label_scoring *scoring, size_t index, const
     return status;
 }
 
-static status_t load_templates(struct label_scoring *scoring, struct error *err)
+/* The templates of a sweep; the names are also those in records (label_record.c). */
+enum { TEMPLATE_EXPLAINER, TEMPLATE_DETECTION, TEMPLATE_FUZZING, TEMPLATE_REFINE, TEMPLATE_DESIGN };
+
+static status_t load_judge_templates(struct label_scoring *scoring, struct error *err)
 {
-    struct session_rules *rules = &scoring->rules;
+    static const char *const files[CASE_N_SCORES] = {"detection.txt", "fuzzing.txt"};
     status_t status = ST_OK;
-    if (rules->explainer.name)
-        status = load_template(scoring, 0, "explainer.txt", PROMPT_EXPLAINER_FIELDS,
-                               PROMPT_N_EXPLAINER_FIELDS, err);
-    rules->explainer_template = scoring->templates[0];
-    static const char *const names[CASE_N_SCORES] = {"detection.txt", "fuzzing.txt"};
-    for (size_t i = 0; rules->judge.name && i < CASE_N_SCORES && status == ST_OK; i++) {
-        status = load_template(scoring, 1 + i, names[i], PROMPT_CLASSIFICATION_FIELDS,
-                               PROMPT_N_CLASSIFICATION_FIELDS, err);
-        rules->judge_templates[i] = scoring->templates[1 + i];
+    for (size_t i = 0; i < CASE_N_SCORES && status == ST_OK; i++) {
+        status = load_template(scoring, TEMPLATE_DETECTION + i, files[i],
+                               PROMPT_CLASSIFICATION_FIELDS, PROMPT_N_CLASSIFICATION_FIELDS, err);
+        scoring->rules.judge_templates[i] = scoring->templates[TEMPLATE_DETECTION + i];
     }
     return status;
+}
+
+static status_t load_explainer_templates(struct label_scoring *scoring, struct error *err)
+{
+    struct session_rules *rules = &scoring->rules;
+    const bool is_agentic = rules->mode == SESSION_AGENTIC;
+    status_t status = load_template(scoring, TEMPLATE_EXPLAINER, "explainer.txt",
+                                    PROMPT_EXPLAINER_FIELDS, PROMPT_N_EXPLAINER_FIELDS, err);
+    if (status == ST_OK && is_agentic)
+        status = load_template(scoring, TEMPLATE_REFINE, "refine.txt", PROMPT_REFINE_FIELDS,
+                               PROMPT_N_REFINE_FIELDS, err);
+    if (status == ST_OK && is_agentic)
+        status = load_template(scoring, TEMPLATE_DESIGN, "experiments.txt", PROMPT_DESIGN_FIELDS,
+                               PROMPT_N_DESIGN_FIELDS, err);
+    rules->explainer_template = scoring->templates[TEMPLATE_EXPLAINER];
+    rules->refine_template = scoring->templates[TEMPLATE_REFINE];
+    rules->design_template = scoring->templates[TEMPLATE_DESIGN];
+    return status;
+}
+
+static status_t load_templates(struct label_scoring *scoring, struct error *err)
+{
+    const struct session_rules *rules = &scoring->rules;
+    status_t status = ST_OK;
+    if (rules->explainer.name && rules->mode != SESSION_SCORE_ONLY)
+        status = load_explainer_templates(scoring, err);
+    return status == ST_OK && rules->judge.name ? load_judge_templates(scoring, err) : status;
+}
+
+static void set_rounds(struct session_rules *rules, const struct sweep_spec *spec)
+{
+    const bool is_required = spec->thresholds.adversarial_p < 1.0;
+    rules->n_experiments_each = spec->experiments.per_round / EXPERIMENT_N_KINDS;
+    rules->rounds = (struct rounds_rule){
+        .min = spec->rounds.min,
+        .max = spec->rounds.max,
+        .target_accuracy = spec->thresholds.target_accuracy,
+        .adversarial = {spec->thresholds.adversarial_p,
+                        is_required ? (size_t)EXPERIMENT_LEAST_ADVERSARIAL : 0}};
+}
+
+static enum session_mode mode_of(const struct sweep_spec *spec)
+{
+    if (spec->mode == SWEEP_MODE_AGENTIC) return SESSION_AGENTIC;
+    return spec->mode == SWEEP_MODE_SCORE_ONLY ? SESSION_SCORE_ONLY : SESSION_SINGLE_PASS;
 }
 
 static status_t make_rules(struct label_scoring *scoring, struct error *err)
 {
     const struct sweep_spec *spec = scoring->run->sweep->spec;
     struct session_rules *rules = &scoring->rules;
+    rules->mode = mode_of(spec);
     status_t status =
         find_provider(scoring->run, "explainer", spec->explainer, &rules->explainer, err);
     if (status == ST_OK)
@@ -76,7 +123,12 @@ static status_t make_rules(struct label_scoring *scoring, struct error *err)
                            "judge: the lexical judge cannot read the labels of a language model");
     rules->scores = (spec->scores & SWEEP_SCORE_DETECTION ? 1u << CASE_DETECTION : 0) |
                     (spec->scores & SWEEP_SCORE_FUZZING ? 1u << CASE_FUZZING : 0);
+    rules->main_score = label_main_score(scoring);
     rules->max_prompt_tokens = (size_t)spec->max_prompt_tokens;
+    rules->has_ood = spec->n_ood > 0;
+    set_rounds(rules, spec);
+    if (status == ST_OK && rules->mode == SESSION_SCORE_ONLY)
+        status = label_import_load(&scoring->import, spec->labels, spec->n_targets, err);
     return status == ST_OK ? load_templates(scoring, err) : status;
 }
 
@@ -125,6 +177,22 @@ status_t label_scoring_recheck(struct label_scoring *scoring, bool *may_go_on, s
     return scoring ? label_calls_recheck(scoring, may_go_on, err) : ST_OK;
 }
 
+/* Every label that was brought is about a feature that exists. */
+static status_t check_import(const struct label_scoring *scoring, struct error *err)
+{
+    const struct label_run *run = scoring->run;
+    status_t status = ST_OK;
+    for (uint32_t i = 0; scoring->import && i < run->sweep->spec->n_targets && status == ST_OK; i++)
+        status = label_import_check(scoring->import, i, run->targets[i].captured.features,
+                                    run->targets[i].captured.n, run->targets[i].is_signed, err);
+    return status;
+}
+
+void label_scoring_retry(struct label_scoring *scoring)
+{
+    if (scoring && scoring->probes) probe_pool_retry(scoring->probes);
+}
+
 static status_t score_begin(struct label_run *run, struct error *err)
 {
     struct label_scoring *scoring = calloc(1, sizeof *scoring);
@@ -137,6 +205,9 @@ static status_t score_begin(struct label_run *run, struct error *err)
     if (!scoring->results)
         return error_set(err, ST_NO_MEMORY, "results of %zu features", scoring->n_slots);
     status = make_rules(scoring, err);
+    if (status == ST_OK) status = check_import(scoring, err);
+    if (status == ST_OK && scoring->rules.mode == SESSION_AGENTIC)
+        status = probe_pool_create_for_run(&scoring->probes, run, err);
     return status == ST_OK ? make_vocabulary(scoring, err) : status;
 }
 
@@ -185,6 +256,7 @@ static status_t score_poll(struct label_run *run, bool *is_over, struct error *e
     if (status == ST_OK && scoring->pass <= PASS_NULL) {
         status = label_cases_submit(scoring, err);
         if (status == ST_OK) status = label_calls_step(scoring, err);
+        if (status == ST_OK) status = label_cases_submit(scoring, err); /* what became ready */
     }
     while (status == ST_OK && scoring->pass != PASS_DONE && pass_is_over(scoring))
         status = enter_next_pass(scoring, err);
@@ -198,10 +270,12 @@ void label_scoring_destroy(struct label_scoring **scoring)
 {
     struct label_scoring *self = *scoring;
     if (!self) return;
-    label_calls_fini(self);
+    label_open_fini(self);
+    probe_pool_destroy(&self->probes);
+    label_import_destroy(&self->import);
     for (size_t i = 0; self->results && i < self->n_slots; i++)
         label_result_fini(&self->results[i]);
-    for (size_t i = 0; i < 1 + CASE_N_SCORES; i++) prompt_template_destroy(&self->templates[i]);
+    for (size_t i = 0; i < SCORING_N_TEMPLATES; i++) prompt_template_destroy(&self->templates[i]);
     for (size_t i = 0; i < self->n_workspaces; i++) lexical_workspace_destroy(&self->workspaces[i]);
     for (size_t i = 0; i < CASE_N_SCORES; i++)
         for (size_t j = 0; j < SCORE_N_NEGATIVES; j++) free(self->null_scores[i][j]);
@@ -262,7 +336,8 @@ status_t label_scoring_describe(const struct label_scoring *scoring, json_t *out
 void label_scoring_calls(const struct label_scoring *scoring, struct label_calls *sum)
 {
     for (size_t i = 0; scoring && i < scoring->n_open; i++) {
-        const struct label_session *session = &scoring->open[i]->session;
-        sum->n_open += session->n_calls - session->n_answered;
+        const struct open_session *open = scoring->open[i];
+        if (open->place == OPEN_ASKING || open->place == OPEN_WAITING)
+            sum->n_open += open->session.n_asks - open->session.n_answered;
     }
 }

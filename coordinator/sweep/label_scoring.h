@@ -31,6 +31,8 @@ MUST_CHECK status_t label_scoring_describe(const struct label_scoring *scoring, 
 MUST_CHECK status_t label_scoring_recheck(struct label_scoring *scoring, bool *may_go_on,
                                           struct error *err);
 void label_scoring_calls(const struct label_scoring *scoring, struct label_calls *sum);
+/* Probes that are dead get another life. `scoring` may be NULL. */
+void label_scoring_retry(struct label_scoring *scoring);
 
 /* The same of a sweep that is over, from its summary file. */
 void label_scoring_finished_counts(const struct sweep *sweep, struct sweep_progress *out);

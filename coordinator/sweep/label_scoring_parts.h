@@ -6,17 +6,36 @@
 #include "coordinator/session/null_model.h"
 #include "coordinator/session/score_summary.h"
 #include "coordinator/session/support.h"
+#include "coordinator/sweep/call_index.h"
+#include "coordinator/sweep/label_import.h"
 #include "coordinator/sweep/label_run.h"
 #include "coordinator/sweep/label_scoring.h"
+#include "coordinator/sweep/probe_pool.h"
 
 #include <jansson.h>
 
-enum { KEPT_WINDOWS = 4 };
+enum {
+    KEPT_WINDOWS = 4,
+    BLOCK_SESSIONS = 32,       /* brought on by one background job */
+    OPEN_SESSIONS_MAX = 16384, /* a waiting one takes a few kilobytes */
+    SCORING_N_TEMPLATES = 3 + CASE_N_SCORES
+};
 
 /* Scores of one label, by score and kind of negatives; only where has[] says so. */
 struct slot_scores {
     bool has[CASE_N_SCORES][SCORE_N_NEGATIVES];
     struct score_summary summary[CASE_N_SCORES][SCORE_N_NEGATIVES];
+};
+
+/* What an agentic or score-only session has beside the result of a single pass. */
+struct session_history {
+    enum session_mode mode; /* of this feature */
+    struct session_rounds rounds;
+    size_t chosen; /* SESSION_NO_ROUND: none */
+    bool is_settled;
+    struct slot_scores ood; /* of the chosen label */
+    bool has_refinement;
+    struct score_comparison refinement; /* last tested round minus the first, on test */
 };
 
 /* What stays of a slot once its session is over: everything its record says. */
@@ -33,6 +52,7 @@ struct slot_result {
     struct slot_scores own;
     struct slot_scores baseline; /* of the lexical label, beside an LLM's */
     struct score_comparison versus[CASE_N_SCORES][SCORE_N_NEGATIVES]; /* where baseline.has */
+    struct session_history *history; /* of more than a single pass; owned; NULL: none */
     uint32_t n_leaked, n_mislabelled, n_near_duplicates, n_shared_documents;
     struct window kept[KEPT_WINDOWS]; /* evidence; point into the arenas */
     size_t n_kept;
@@ -53,16 +73,42 @@ struct slot_name {
 struct label_verdicts {
     struct null_model null_models[CASE_N_SCORES][SCORE_N_NEGATIVES];
     struct support (*support)[CASE_N_SCORES][SCORE_N_NEGATIVES]; /* [n_slots] */
+    struct support *support_ood; /* [n_slots], of the main score; unless single pass */
     int64_t n_supported;
 };
 
-/* A session that waits for replies. */
+/* Where an open session is. Only a job touches the session of IN_JOB, only the loop any other. */
+enum open_place {
+    OPEN_IN_JOB,  /* a background job brings it to its next wait, or to its end */
+    OPEN_ASKING,  /* its asks are to go out */
+    OPEN_WAITING, /* for answers */
+    OPEN_READY    /* a job is to take it */
+};
+
+/* A session from its first case to its last answer. */
 struct open_session {
     struct label_session session;
-    size_t index;               /* of the slot, or of the pair for a foreign session */
-    char (*ids)[HASH_HEX_SIZE]; /* [session.n_calls] ids of its present calls, owned */
+    size_t index; /* of the slot, or of the pair for a foreign session */
+    enum open_place place;
+    bool is_new;                         /* the session is not opened yet: the first job does it */
+    bool is_awaited;                     /* the calls of its stage are in scoring->waiters */
+    size_t n_probes_asked;               /* of its stage's asks */
+    size_t position;                     /* in scoring->open */
+    struct open_session *next;           /* in the list of those that ask, or are ready */
+    unsigned char (*ids)[CALL_ID_BYTES]; /* [n_ids] of the present asks, owned; a probe's when it
+                                            was asked */
     size_t n_ids;
-    bool must_ask; /* its present calls are not in the store yet */
+    struct call *calls;  /* [n_calls] prepared by the job, until they are out; owned */
+    uint32_t *call_asks; /* [n_calls] the ask of each */
+    size_t n_calls;
+    int64_t check_ms;           /* when to ask the store what became of its calls */
+    struct slot_result *result; /* made by the job when the session is done; owned */
+    bool has_foreign[CASE_N_SCORES][SCORE_N_NEGATIVES]; /* scores of a foreign session */
+    double foreign[CASE_N_SCORES][SCORE_N_NEGATIVES];
+};
+
+struct open_list {
+    struct open_session *first, *last;
 };
 
 enum scoring_pass { PASS_LABELS, PASS_NULL, PASS_DECIDE, PASS_WRITE, PASS_DONE };
@@ -70,8 +116,9 @@ enum scoring_pass { PASS_LABELS, PASS_NULL, PASS_DECIDE, PASS_WRITE, PASS_DONE }
 struct label_scoring {
     struct label_run *run;
     struct session_rules rules;
-    struct prompt_template *templates[1 + CASE_N_SCORES]; /* explainer, judges; owned */
-    struct token_text *texts;                             /* owned array */
+    struct prompt_template *templates[SCORING_N_TEMPLATES]; /* label_scoring.c names them; owned */
+    struct label_import *import;                            /* mode score_only; owned */
+    struct token_text *texts;                               /* owned array */
     struct token_texts token_texts;
     struct lexical_vocabulary *vocabulary;
     struct lexical_workspace **workspaces; /* free ones, owned */
@@ -97,10 +144,15 @@ struct label_scoring {
     bool has_budget;            /* the ledger knows it */
     struct open_session **open; /* [n_open], each owned */
     size_t n_open, open_capacity;
+    struct open_list asking, ready;
+    size_t n_ready;
+    struct call_index *waiters; /* owned */
+    struct probe_pool *probes;  /* mode agentic; owned */
+    size_t next_checked;        /* position in open of the next one to check */
     char cursor[CALL_CURSOR_SIZE];
     bool has_cursor;
-    int64_t next_check_ms, next_ask_ms;
-    size_t n_jobs;                   /* blocks of cases in the background */
+    int64_t next_check_ms;
+    size_t n_jobs;                   /* blocks of sessions in the background */
     char problem[SWEEP_REASON_SIZE]; /* why calls do not move, "" if they do */
 };
 
@@ -113,25 +165,38 @@ uint64_t label_slot_feature(const struct label_scoring *scoring, size_t index);
 /* The number that names the slot in every draw: the same whichever other slots are labelled. */
 uint64_t label_slot_subject(const struct label_scoring *scoring, size_t index);
 
-/* label_cases.c: background blocks of cases */
+/* label_cases.c: background blocks of sessions */
 status_t label_cases_submit(struct label_scoring *scoring, struct error *err);
 
-/* label_calls.c: open sessions and their calls */
-/* Takes the session on ST_OK; its calls go out at the next step. Errors: ST_NO_MEMORY. */
-status_t label_calls_add(struct label_scoring *scoring, struct label_session *session, size_t index,
-                         struct error *err);
+/* label_open.c: the open sessions, and the lists they are in */
+status_t label_open_add(struct label_scoring *scoring, size_t index, struct open_session **out,
+                        struct error *err);
+void label_open_drop(struct label_scoring *scoring, struct open_session *open);
+void label_open_push(struct open_list *list, struct open_session *open);
+struct open_session *label_open_pop(struct open_list *list); /* NULL: empty */
+void label_open_drop_calls(struct open_session *open);
+void label_open_fini(struct label_scoring *scoring);
+
+/* label_calls.c: asks out, answers in */
+/* The job is done with it: it ends, or its asks go out at the next step. */
+status_t label_calls_take(struct label_scoring *scoring, struct open_session *open,
+                          struct error *err);
 status_t label_calls_step(struct label_scoring *scoring, struct error *err);
 /* Paused because calls did not move: has that changed? */
 status_t label_calls_recheck(struct label_scoring *scoring, bool *may_go_on, struct error *err);
-void label_calls_fini(struct label_scoring *scoring);
 
 /* label_result.c: from a finished session to what stays of it */
-status_t label_result_make(const struct label_scoring *scoring, const struct label_session *session,
-                           size_t index, struct slot_result *out, struct error *err);
+/* `feature_case` has what the session, which is done, needs. Moves its rounds out. Background. */
+status_t label_result_make(const struct label_scoring *scoring, struct label_session *session,
+                           const struct feature_case *feature_case, size_t index,
+                           struct slot_result *out, struct error *err);
 void label_result_fini(struct slot_result *result);
+/* The scores of a foreign session that is done. Background. */
+status_t label_result_foreign(struct open_session *open, const struct feature_case *feature_case,
+                              struct error *err);
 /* Takes the result (zeroing it). */
 void label_scoring_take(struct label_scoring *scoring, size_t index, struct slot_result *result);
-void label_scoring_take_foreign(struct label_scoring *scoring, const struct label_session *session);
+void label_scoring_take_foreign(struct label_scoring *scoring, const struct open_session *open);
 
 /* label_record.c: a result as its canonical line */
 status_t label_record_write(const struct label_scoring *scoring, size_t index, struct buffer *out,

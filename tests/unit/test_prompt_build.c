@@ -206,7 +206,8 @@ Test(prompt_request, body_is_canonical_json)
 {
     struct built built = begin("config/prompts/detection.txt");
     cr_assert_eq(buffer_append_text(&built.messages.user, "a \"b\"\n", NULL), ST_OK);
-    const struct prompt_request text = {"m", &built.messages, 64, PROMPT_FORMAT_TEXT, 3};
+    const struct prompt_request text = {
+        "m", &built.messages, 64, PROMPT_FORMAT_TEXT, PROMPT_WANTS_ANSWERS, 3};
     json_decref(body_of(&text, &built.text));
     cr_expect_str_eq(buffer_text(&built.text),
                      "{\"max_tokens\":64,\"messages\":[{\"content\":\"a \\\"b\\\"\\n\",\"role\":"
@@ -219,7 +220,8 @@ Test(prompt_request, schema_fixes_the_number_of_answers)
     struct built built = begin("config/prompts/detection.txt");
     cr_assert_eq(buffer_append_text(&built.messages.system, "s", NULL), ST_OK);
     cr_assert_eq(buffer_append_text(&built.messages.user, "u", NULL), ST_OK);
-    struct prompt_request request = {NULL, &built.messages, 64, PROMPT_FORMAT_JSON_SCHEMA, 7};
+    struct prompt_request request = {
+        NULL, &built.messages, 64, PROMPT_FORMAT_JSON_SCHEMA, PROMPT_WANTS_ANSWERS, 7};
     json_t *body = body_of(&request, &built.text);
     int n_min = 0, n_max = 0;
     const char *name = NULL;
@@ -232,7 +234,7 @@ Test(prompt_request, schema_fixes_the_number_of_answers)
     cr_expect_eq(json_array_size(json_object_get(body, "messages")), 2);
     json_decref(body);
     built.text.n_bytes = 0;
-    request.n_answers = 0;
+    request.wanted = PROMPT_WANTS_LABEL;
     body = body_of(&request, &built.text);
     cr_expect(strstr(buffer_text(&built.text), "polysemantic"), "a label's schema");
     cr_assert_eq(json_unpack(body, "{s:{s:{s:{s:{s:{s:i, s:i}}}}}}", "response_format",
@@ -248,7 +250,8 @@ Test(prompt_request, text_that_is_not_utf8_is_refused)
 {
     struct built built = begin("config/prompts/detection.txt");
     cr_assert_eq(buffer_append(&built.messages.user, "\xFF", 1, NULL), ST_OK);
-    const struct prompt_request request = {"m", &built.messages, 1, PROMPT_FORMAT_TEXT, 1};
+    const struct prompt_request request = {
+        "m", &built.messages, 1, PROMPT_FORMAT_TEXT, PROMPT_WANTS_ANSWERS, 1};
     cr_expect_eq(prompt_request_write(&request, &built.text, NULL), ST_BAD_INPUT);
     cr_expect_eq(built.text.n_bytes, 0);
     end(&built);

@@ -116,8 +116,27 @@ Test(sweep_spec, errors_are_one_line_with_place_and_remedy)
         {"kind: lable\nname: x\n", ST_BAD_INPUT,
          "s.yaml:1: kind: 'lable' is unknown; allowed: label | noop"},
         {"name: x\n", ST_BAD_INPUT, "s.yaml:1: kind: missing and required; allowed: label | noop"},
-        {SMALLEST "mode: agentic\n", ST_UNSUPPORTED,
-         "s.yaml:7: mode: 'agentic' is not built yet; allowed: single_pass"},
+        {SMALLEST "mode: twice\n", ST_BAD_INPUT,
+         "s.yaml:7: mode: 'twice' is unknown; allowed: single_pass | agentic | score_only"},
+        {SMALLEST "mode: agentic\n", ST_BAD_INPUT,
+         "s.yaml:7: mode: agentic needs a provider as 'explainer'; the lexical one designs no "
+         "experiments"},
+        {SMALLEST "mode: agentic\nexplainer: big\n", ST_BAD_INPUT,
+         "s.yaml:7: mode: agentic needs a provider as 'judge'; the lexical one cannot read labels"},
+        {SMALLEST "mode: agentic\nexplainer: big\njudge: other\nrounds: {min: 6}\n", ST_BAD_INPUT,
+         "s.yaml:10: rounds.min: 6 is more than rounds.max (5)"},
+        {SMALLEST "experiments: {per_round: 22}\n", ST_BAD_INPUT,
+         "s.yaml:7: experiments.per_round: 22 is no multiple of 4: there are four kinds of "
+         "experiments"},
+        {SMALLEST "mode: agentic\nexplainer: big\njudge: other\n"
+                  "splits: {explain: 70, validate: 0, test: 30}\n",
+         ST_BAD_INPUT,
+         "s.yaml:10: splits.validate: mode agentic chooses its label on validate documents; give "
+         "it some"},
+        {SMALLEST "mode: score_only\njudge: other\n", ST_BAD_INPUT,
+         "s.yaml:7: mode: score_only scores labels of yours, but the key 'labels' is missing"},
+        {SMALLEST "labels: l.jsonl\n", ST_BAD_INPUT,
+         "s.yaml:7: labels: is used only with mode: score_only"},
         {SMALLEST "backend: cuda\n", ST_UNSUPPORTED,
          "s.yaml:7: backend: 'cuda' is not built yet; allowed: cpu"},
         {"kind: label\nname: a b\nmodel: m\ncorpus: {path: p}\ntargets: [{hook: h, dictionary: d}]",
@@ -164,7 +183,7 @@ Test(sweep_spec, errors_are_one_line_with_place_and_remedy)
          "s.yaml:7: ood[0].context_tokens: unknown key; did you mean 'corpus.context_tokens'?"},
         {SMALLEST "windows: 3\n", ST_BAD_INPUT,
          "s.yaml:7: windows: unknown key; allowed: kind, name, priority, durability, mode, "
-         "model, corpus, ood, targets, explainer, judge, scores, compute, backend, rows_per_unit, "
+         "rounds, experiments, labels, model, corpus, ood, targets, explainer, judge, scores, compute, backend, rows_per_unit, "
          "splits, evidence, scoring, thresholds, budget_dollars, max_prompt_tokens, seed"},
         {"kind: noop\nname: x\nmodel: m\n", ST_BAD_INPUT,
          "s.yaml:3: model: unknown key; allowed: kind, name, priority, durability, n_units, "

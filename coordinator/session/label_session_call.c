@@ -1,0 +1,289 @@
+/* Calls and probes of a session: bodies out, answers in. */
+#include "coordinator/session/label_session_parts.h"
+
+#include "coordinator/session/prompt_classification.h"
+#include "coordinator/session/prompt_data.h"
+#include "coordinator/session/prompt_explainer.h"
+#include "coordinator/session/prompt_reply_experiments.h"
+#include "coordinator/session/session_prompts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    LABEL_MAX_TOKENS = 200,
+    DESIGN_BASE_TOKENS = 64,
+    DESIGN_TEXT_TOKENS = 48, /* of one text */
+    FIELD_MAX_BYTES = 1 << 20
+};
+
+/* --- bodies -------------------------------------------------------------------------------- */
+
+/* A prompt that shows explain windows. */
+static status_t build_examples(const struct label_session *session,
+                               const struct feature_case *feature_case,
+                               const struct prompt_template *template_,
+                               const struct prompt_field *more, size_t n_more,
+                               struct prompt_messages *messages, struct error *err)
+{
+    struct window shown[CASE_N_TOP + CASE_N_QUANTILES];
+    const size_t n_silent = feature_case->n_explain - feature_case->n_explain_firing;
+    for (size_t i = 0; i < feature_case->n_shown; i++)
+        shown[i] = feature_case->explain[feature_case->shown[i]];
+    const struct prompt_explainer_params params = {
+        .template_ = template_,
+        .texts = session->rules->texts,
+        .firing = shown,
+        .n_firing = feature_case->n_shown,
+        .silent = feature_case->explain + feature_case->n_explain_firing,
+        .n_silent = n_silent < CASE_N_SHOWN_SILENT ? n_silent : (size_t)CASE_N_SHOWN_SILENT,
+        .max_prompt_tokens = session->rules->max_prompt_tokens,
+        .more = more,
+        .n_more = n_more,
+    };
+    return prompt_explainer_build(&params, messages, NULL, err);
+}
+
+static const struct prompt_template *hypothesis_template(const struct label_session *session)
+{
+    return session->rounds.n > 1 ? session->rules->refine_template
+                                 : session->rules->explainer_template;
+}
+
+static status_t build_hypothesis(const struct label_session *session,
+                                 const struct feature_case *feature_case,
+                                 struct prompt_messages *messages, struct error *err)
+{
+    const struct prompt_template *template_ = hypothesis_template(session);
+    if (session->rounds.n == 1)
+        return build_examples(session, feature_case, template_, NULL, 0, messages, err);
+    struct buffer history;
+    buffer_init(&history, FIELD_MAX_BYTES);
+    status_t status =
+        session_prompt_history(&history, &session->rounds, &feature_case->splits[EVIDENCE_EXPLAIN],
+                               session->rules->texts, err);
+    const struct prompt_field field = {PROMPT_REFINE_FIELDS[2], (const char *)history.bytes,
+                                       history.n_bytes};
+    if (status == ST_OK)
+        status = build_examples(session, feature_case, template_, &field, 1, messages, err);
+    buffer_fini(&history);
+    return status;
+}
+
+static status_t fill_design(const struct label_session *session, struct buffer *label,
+                            struct buffer *tried, struct error *err)
+{
+    const char *text = session_this_round(session)->label.text;
+    const status_t status = prompt_data_append(label, text, strlen(text), NULL, 0, err);
+    return status == ST_OK ? session_prompt_tried(tried, &session->rounds, err) : status;
+}
+
+static status_t build_design(const struct label_session *session,
+                             const struct feature_case *feature_case,
+                             struct prompt_messages *messages, struct error *err)
+{
+    struct buffer label, tried;
+    char n_each[24];
+    const int n_digits = snprintf(n_each, sizeof n_each, "%zu", session->rules->n_experiments_each);
+    buffer_init(&label, FIELD_MAX_BYTES);
+    buffer_init(&tried, FIELD_MAX_BYTES);
+    status_t status = fill_design(session, &label, &tried, err);
+    const struct prompt_field fields[] = {
+        {PROMPT_DESIGN_FIELDS[2], (const char *)label.bytes, label.n_bytes},
+        {PROMPT_DESIGN_FIELDS[3], (const char *)tried.bytes, tried.n_bytes},
+        {PROMPT_DESIGN_FIELDS[4], n_each, (size_t)n_digits}};
+    if (status == ST_OK)
+        status = build_examples(session, feature_case, session->rules->design_template, fields,
+                                sizeof fields / sizeof fields[0], messages, err);
+    buffer_fini(&label);
+    buffer_fini(&tried);
+    return status;
+}
+
+static status_t build_judge(const struct label_session *session,
+                            const struct feature_case *feature_case, const struct session_ask *ask,
+                            struct prompt_messages *messages, struct error *err)
+{
+    const struct prompt_label *label = session_sheet_label(session, ask->sheet);
+    const struct case_split *split = &feature_case->splits[session_sheet_split(ask->sheet)];
+    if (!label || ask->index >= split->plans[ask->score].n_prompts)
+        return error_set(err, ST_INTERNAL, "session: a case without prompt %u", ask->index);
+    const struct prompt_classification_params params = {
+        .template_ = session->rules->judge_templates[ask->score],
+        .texts = session->rules->texts,
+        .label = label->text,
+        .items = &split->items[ask->score],
+        .plan = &split->plans[ask->score],
+    };
+    return prompt_classification_build(&params, ask->index, messages, err);
+}
+
+static status_t build(const struct label_session *session, const struct feature_case *feature_case,
+                      const struct session_ask *ask, struct prompt_messages *messages,
+                      struct error *err)
+{
+    switch (ask->kind) {
+    case ASK_LABEL: return build_hypothesis(session, feature_case, messages, err);
+    case ASK_DESIGN: return build_design(session, feature_case, messages, err);
+    case ASK_JUDGE: return build_judge(session, feature_case, ask, messages, err);
+    case ASK_PROBE: break;
+    }
+    return error_set(err, ST_INTERNAL, "session: a probe has no body");
+}
+
+/* --- requests ------------------------------------------------------------------------------ */
+
+static void set_wanted(const struct label_session *session, const struct session_ask *ask,
+                       struct prompt_request *request)
+{
+    if (ask->kind == ASK_JUDGE) {
+        request->wanted = PROMPT_WANTS_ANSWERS;
+        request->n_answers =
+            answer_sheet_n_of(&session->sheets[ask->sheet][ask->score], ask->index);
+        request->max_tokens = prompt_request_answer_tokens(request->n_answers);
+    } else if (ask->kind == ASK_DESIGN) {
+        request->wanted = PROMPT_WANTS_EXPERIMENTS;
+        request->n_answers = session->rules->n_experiments_each;
+        request->max_tokens =
+            (uint32_t)(DESIGN_BASE_TOKENS +
+                       DESIGN_TEXT_TOKENS * EXPERIMENT_N_KINDS * request->n_answers);
+    } else {
+        request->wanted = PROMPT_WANTS_LABEL;
+        request->max_tokens = LABEL_MAX_TOKENS;
+    }
+}
+
+static status_t write_body(const struct prompt_request *request, json_t **body, struct error *err)
+{
+    struct buffer text;
+    buffer_init(&text, PROMPT_MAX_MESSAGE_BYTES * (size_t)8);
+    status_t status = prompt_request_write(request, &text, err);
+    if (status == ST_OK) {
+        *body = json_loadb((const char *)text.bytes, text.n_bytes, 0, NULL);
+        if (!*body) status = error_set(err, ST_INTERNAL, "request body is not JSON");
+    }
+    buffer_fini(&text);
+    return status;
+}
+
+status_t label_session_body(const struct label_session *session,
+                            const struct feature_case *feature_case, size_t index, json_t **body,
+                            const struct session_provider **provider, struct error *err)
+{
+    const struct session_ask *ask = &session->asks[index];
+    struct prompt_messages messages;
+    prompt_messages_init(&messages);
+    *provider = ask->kind == ASK_JUDGE ? &session->rules->judge : &session->rules->explainer;
+    struct prompt_request request = {
+        .model = (*provider)->model, .messages = &messages, .format = (*provider)->format};
+    status_t status = build(session, feature_case, ask, &messages, err);
+    if (status == ST_OK) {
+        set_wanted(session, ask, &request);
+        status = write_body(&request, body, err);
+    }
+    prompt_messages_fini(&messages);
+    return status;
+}
+
+const struct experiment *label_session_probe(const struct label_session *session, size_t index)
+{
+    return &session_this_round(session)->experiments.list[session->asks[index].index];
+}
+
+/* --- answers ------------------------------------------------------------------------------- */
+
+static void take_label(struct label_session *session, const char *content, size_t n_bytes)
+{
+    struct session_round *round = session_this_round(session);
+    struct error why = {0};
+    round->has_label = content && prompt_reply_label(content, n_bytes, hypothesis_template(session),
+                                                     &round->label, &why) == ST_OK;
+    if (round->has_label) return;
+    session->n_failed_calls++;
+    (void)snprintf(round->failure, sizeof round->failure, "the explainer gave no label: %.90s",
+                   content ? why.text : "no reply");
+}
+
+static status_t take_design(struct label_session *session, const char *content, size_t n_bytes,
+                            struct error *err)
+{
+    struct session_round *round = session_this_round(session);
+    struct error why = {0};
+    const status_t status =
+        content ? prompt_reply_experiments(content, n_bytes, session->rules->n_experiments_each,
+                                           &session->rounds, &round->experiments, &why)
+                : error_set(&why, ST_NOT_FOUND, "no reply");
+    if (status == ST_OK) return ST_OK;
+    if (status == ST_NO_MEMORY) return error_set(err, status, "%s", why.text);
+    session->n_failed_calls++;
+    const size_t n_dropped = round->experiments.n_dropped;
+    experiments_fini(&round->experiments);
+    round->experiments.n_dropped = n_dropped;
+    (void)snprintf(round->design_failure, sizeof round->design_failure, "%.100s", why.text);
+    return ST_OK;
+}
+
+static status_t take_answers(struct label_session *session, const struct session_ask *ask,
+                             const char *content, size_t n_bytes, struct error *err)
+{
+    struct answer_sheet *sheet = &session->sheets[ask->sheet][ask->score];
+    const size_t n = answer_sheet_n_of(sheet, ask->index);
+    enum judge_answer *answers = malloc((n + 1) * sizeof *answers);
+    if (!answers) return error_set(err, ST_NO_MEMORY, "%zu answers", n);
+    if (content && prompt_reply_answers(content, n_bytes, n, answers, NULL, NULL) == ST_OK)
+        answer_sheet_fill(sheet, ask->index, answers);
+    else
+        session->n_failed_calls++;
+    free(answers);
+    return ST_OK;
+}
+
+status_t label_session_answer(struct label_session *session, size_t index, const char *content,
+                              size_t n_bytes, struct error *err)
+{
+    if (index >= session->n_asks || session->asks[index].is_answered) return ST_OK;
+    const struct session_ask ask = session->asks[index];
+    status_t status = ST_OK;
+    if (ask.kind == ASK_LABEL)
+        take_label(session, content, n_bytes);
+    else if (ask.kind == ASK_DESIGN)
+        status = take_design(session, content, n_bytes, err);
+    else if (ask.kind == ASK_JUDGE)
+        status = take_answers(session, &ask, content, n_bytes, err);
+    if (status != ST_OK) return status;
+    session->asks[index].is_answered = true;
+    session->n_answered++;
+    return ST_OK;
+}
+
+/* A highlight must begin and end between characters. */
+static void set_peak(struct experiment *experiment, const struct session_probe *answer)
+{
+    const size_t begin = answer->peak_begin, end = begin + answer->peak_bytes;
+    const char *text = experiment->text;
+    if (answer->peak_bytes == 0 || end > experiment->n_bytes ||
+        ((unsigned char)text[begin] & 0xC0) == 0x80 || ((unsigned char)text[end] & 0xC0) == 0x80)
+        return;
+    experiment->peak_begin = (uint32_t)begin;
+    experiment->peak_bytes = answer->peak_bytes;
+}
+
+void label_session_probe_answer(struct label_session *session, size_t index,
+                                const struct session_probe *answer)
+{
+    if (index >= session->n_asks || session->asks[index].is_answered) return;
+    struct experiment *experiment =
+        &session_this_round(session)->experiments.list[session->asks[index].index];
+    if (answer->has_failed) {
+        experiment->truth = EXPERIMENT_FAILED;
+    } else if (answer->fires) {
+        experiment->truth = EXPERIMENT_FIRED;
+        experiment->max_value = answer->max_value;
+        set_peak(experiment, answer);
+    } else {
+        experiment->truth = EXPERIMENT_STAYED_SILENT;
+    }
+    session->asks[index].is_answered = true;
+    session->n_answered++;
+}
