@@ -5,6 +5,7 @@
 #include "common/capture_unit_bytes.h"
 #include "common/evidence_thresholds.h"
 #include "common/evidence_zstd.h"
+#include "common/log.h"
 #include "coordinator/sweep/label_checkpoint.h"
 #include "coordinator/sweep/label_job.h"
 #include "coordinator/sweep/label_run.h"
@@ -292,6 +293,18 @@ static status_t forget_explain(const struct label_run *run, struct error *err)
     return dispatcher_forget_keys(run->sweep->context->dispatcher, id, err);
 }
 
+static void log_captured(const struct label_run *run)
+{
+    size_t n_bytes = 0;
+    for (size_t i = 0; i < run->sweep->spec->n_targets; i++)
+        for (size_t split = 0; split < EVIDENCE_N_SPLITS; split++)
+            if (run->targets[i].states[split])
+                n_bytes += evidence_state_memory_bytes(run->targets[i].states[split]);
+    log_event(LOG_INFO, "captured", LOG_TEXT("sweep", run->sweep->id),
+              LOG_NUMBER("units", capture_plan_n_units(run->plan)),
+              LOG_NUMBER("evidence_bytes", n_bytes));
+}
+
 static status_t capture_rest_poll(struct label_run *run, bool *is_over, struct error *err)
 {
     *is_over = run->has_evidence;
@@ -307,6 +320,7 @@ static status_t capture_rest_poll(struct label_run *run, bool *is_over, struct e
     status_t status = forget_explain(run, err);
     if (status == ST_OK) status = label_task_end(run, err);
     if (status != ST_OK) return status;
+    log_captured(run);
     label_checkpoint_remove_files(run->sweep);
     label_checkpoint_destroy(run);
     *is_over = true;

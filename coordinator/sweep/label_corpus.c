@@ -1,16 +1,20 @@
 /* The corpus on its way to the workers: read once in the background, as compressed payloads of
- * the tokenize task. Memory: the compressed text, until it is tokenized. */
+ * the tokenize task, in a file without a name. In memory: 16 bytes a payload (256 KiB of text). */
 #include "common/token_batch.h"
 #include "coordinator/sweep/label_job.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
-enum { PAYLOADS_MAX_BYTES = INT32_MAX };
+enum { PAYLOAD_MAX_BYTES = INT32_MAX };
 
 struct text_batches {
     struct tokenize_collector *collector;
-    struct buffer bytes; /* payloads, one behind the other */
-    size_t *ends;        /* [n] */
+    int fd;              /* payloads, one behind the other; -1: not open */
+    struct buffer bytes; /* of the payload that is being made */
+    uint64_t *ends;      /* [n] in the file */
     uint64_t *batch;     /* [n] index of the batch, for the collector */
     size_t n, capacity;
 };
@@ -20,6 +24,7 @@ void text_batches_destroy(struct text_batches **batches)
     if (!*batches) return;
     tokenize_collector_destroy(&(*batches)->collector);
     buffer_fini(&(*batches)->bytes);
+    if ((*batches)->fd >= 0) (void)close((*batches)->fd);
     free((*batches)->ends);
     free((*batches)->batch);
     free(*batches);
@@ -31,11 +36,25 @@ size_t text_batches_count(const struct text_batches *batches)
     return batches->n;
 }
 
-struct wire_text text_batches_payload(const struct text_batches *batches, size_t index)
+status_t text_batches_payload(const struct text_batches *batches, size_t index, struct buffer *out,
+                              struct error *err)
 {
-    const size_t start = index ? batches->ends[index - 1] : 0;
-    return (struct wire_text){(const char *)batches->bytes.bytes + start,
-                              batches->ends[index] - start};
+    void *room;
+    uint64_t at = index ? batches->ends[index - 1] : 0;
+    const size_t n_bytes = (size_t)(batches->ends[index] - at);
+    const status_t status = buffer_reserve(out, n_bytes, &room, err);
+    if (status != ST_OK) return status;
+    for (size_t done = 0; done < n_bytes;) {
+        const ssize_t n = pread(batches->fd, (char *)room + done, n_bytes - done, (off_t)at);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0)
+            return error_set(err, ST_IO, "read the corpus' text again: %s",
+                             n ? strerror(errno) : "it is cut short");
+        done += (size_t)n;
+        at += (uint64_t)n;
+    }
+    out->n_bytes += n_bytes;
+    return ST_OK;
 }
 
 struct tokenize_collector *text_batches_collector(struct text_batches *batches)
@@ -52,12 +71,24 @@ static status_t make_room(struct text_batches *batches, struct error *err)
 {
     if (batches->n < batches->capacity) return ST_OK;
     const size_t capacity = batches->capacity ? 2 * batches->capacity : 64;
-    size_t *ends = realloc(batches->ends, capacity * sizeof *ends);
+    uint64_t *ends = realloc(batches->ends, capacity * sizeof *ends);
     if (ends) batches->ends = ends;
     uint64_t *batch = realloc(batches->batch, capacity * sizeof *batch);
     if (batch) batches->batch = batch;
     if (!ends || !batch) return error_set(err, ST_NO_MEMORY, "%zu batches", capacity);
     batches->capacity = capacity;
+    return ST_OK;
+}
+
+static status_t write_payload(struct text_batches *batches, struct error *err)
+{
+    const struct buffer *bytes = &batches->bytes;
+    for (size_t done = 0; done < bytes->n_bytes;) {
+        const ssize_t n = write(batches->fd, bytes->bytes + done, bytes->n_bytes - done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return error_set(err, ST_IO, "keep the corpus' text: %s", strerror(errno));
+        done += (size_t)n;
+    }
     return ST_OK;
 }
 
@@ -70,12 +101,16 @@ static status_t add_payload(struct text_batches *batches, const struct tokenize_
     const char *at = batch->bytes;
     for (size_t i = 0; status == ST_OK && i < batch->n_documents; at += batch->n_bytes[i++])
         texts[i] = (struct wire_text){at, batch->n_bytes[i]};
+    batches->bytes.n_bytes = 0;
     if (status == ST_OK)
         status = token_batch_encode_texts(texts, batch->n_documents, &batches->bytes, err);
     free(texts);
+    if (status == ST_OK) status = write_payload(batches, err);
     if (status != ST_OK) return status;
     batches->batch[batches->n] = batch->index;
-    batches->ends[batches->n++] = batches->bytes.n_bytes;
+    batches->ends[batches->n] = batches->bytes.n_bytes;
+    if (batches->n) batches->ends[batches->n] += batches->ends[batches->n - 1];
+    batches->n++;
     return ST_OK;
 }
 
@@ -125,10 +160,25 @@ static status_t read_corpus(struct label_run *run, struct error *err)
     return status;
 }
 
+/* In the sweep's folder, and gone from it at once: nothing is left, however this ends. */
+static status_t open_file(const struct sweep *sweep, int *fd, struct error *err)
+{
+    char *path = sweep_path(sweep, "text-XXXXXX");
+    if (!path) return error_set(err, ST_NO_MEMORY, "corpus");
+    *fd = mkstemp(path);
+    status_t status = ST_OK;
+    if (*fd < 0 || unlink(path) != 0)
+        status = error_set(err, ST_IO, "create %s: %s", path, strerror(errno));
+    free(path);
+    return status;
+}
+
 status_t label_corpus_read(struct label_run *run, struct error *err)
 {
     run->batches = calloc(1, sizeof *run->batches);
     if (!run->batches) return error_set(err, ST_NO_MEMORY, "corpus");
-    buffer_init(&run->batches->bytes, PAYLOADS_MAX_BYTES);
-    return label_job_start(run, read_corpus, err);
+    run->batches->fd = -1;
+    buffer_init(&run->batches->bytes, PAYLOAD_MAX_BYTES);
+    const status_t status = open_file(run->sweep, &run->batches->fd, err);
+    return status == ST_OK ? label_job_start(run, read_corpus, err) : status;
 }

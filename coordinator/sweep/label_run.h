@@ -119,7 +119,9 @@ char *label_spec_json(const struct label_run *run, enum task_kind kind); /* call
 status_t label_corpus_read(struct label_run *run, struct error *err); /* starts the job */
 void text_batches_destroy(struct text_batches **batches);
 size_t text_batches_count(const struct text_batches *batches);
-struct wire_text text_batches_payload(const struct text_batches *batches, size_t index);
+/* Append the payload of that index. Errors: ST_IO, ST_TOO_LARGE, ST_NO_MEMORY. */
+status_t text_batches_payload(const struct text_batches *batches, size_t index, struct buffer *out,
+                              struct error *err);
 /* The batch that payload `index` was made from. */
 uint64_t text_batches_batch(const struct text_batches *batches, size_t index);
 struct tokenize_collector *text_batches_collector(struct text_batches *batches);

@@ -10,8 +10,7 @@ static status_t tokenize_payload(struct task *task, size_t unit, struct buffer *
                                  struct error *err)
 {
     const struct label_run *run = task->owner;
-    const struct wire_text payload = text_batches_payload(run->batches, unit);
-    return buffer_append(out, payload.bytes, payload.n_bytes, err);
+    return text_batches_payload(run->batches, unit, out, err);
 }
 
 static status_t tokenize_result(struct task *task, size_t unit, const void *bytes, size_t n_bytes,

@@ -108,8 +108,8 @@ extern const char sweep_paused_by_user[];
 const struct sweep_engine_ops *sweep_engine_for(enum sweep_kind kind);
 extern const struct sweep_engine_ops noop_engine, label_engine, unreadable_engine;
 
-/* `sweep` is of the store, but for its spec, which cannot be read, and why. Here it counts as failed
- * unless it is over; the store is left as it is. Errors: ST_NO_MEMORY. */
+/* `sweep` is of the store, but for its spec, which cannot be read; `why` says why. Here it counts as
+ * failed unless it is over; the store is left as it is. Errors: ST_NO_MEMORY. */
 status_t sweep_make_unreadable(struct sweep *sweep, const char *why, struct error *err);
 
 /* DATA/sweeps/ID, or DATA/sweeps/ID/NAME; the caller frees it; NULL without memory. */
