@@ -76,7 +76,7 @@ static bool kappa_of_drawn(void *context, const uint32_t *drawn, size_t n_docume
     return kappa.is_defined;
 }
 
-/* --- counting -------------------------------------------------------------------------------- */
+/* --- counting ------------------------------------------------------------ */
 
 static int compare_documents(const void *left, const void *right)
 {

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* --- the windows, in an order of their own -------------------------------------------------- */
+/* --- the windows, in an order of their own ------------------------------------------------------------ */
 
 static int compare_windows(const void *left, const void *right)
 {
@@ -33,7 +33,7 @@ static status_t check_windows(const struct simulated_window *windows, size_t n_w
     return status;
 }
 
-/* --- sums ------------------------------------------------------------------------------------ */
+/* --- sums ------------------------------------------------------------ */
 
 /* Of one document, or of many. Values are taken from a centre near the means, so that little is
  * lost when squares are subtracted; correlation does not see the shift. */
@@ -126,7 +126,7 @@ static struct score_value pearson_of(const struct sums *sums)
     return (struct score_value){true, fmax(-1.0, fmin(1.0, r))};
 }
 
-/* --- the bootstrap ---------------------------------------------------------------------------- */
+/* --- the bootstrap ------------------------------------------------------------ */
 
 static bool pearson_of_drawn(void *context, const uint32_t *drawn, size_t n_documents,
                              double *value)
@@ -152,7 +152,7 @@ static size_t sum_documents(const struct simulated_window *windows, size_t n_win
     return n;
 }
 
-/* --- r2, absdev -------------------------------------------------------------------------------- */
+/* --- r2, absdev ------------------------------------------------------------ */
 
 static void measure_distance(const struct simulated_window *windows, size_t n_windows,
                              const struct simulation_fit *fit, double imputed,
@@ -174,7 +174,7 @@ static void measure_distance(const struct simulated_window *windows, size_t n_wi
     if (truth1 > 0.0) out->absdev = (struct score_value){true, 1.0 - distance1 / truth1};
 }
 
-/* --- the two functions ------------------------------------------------------------------------- */
+/* --- the two functions ------------------------------------------------------------ */
 
 status_t simulation_calibrate(const struct simulated_window *windows, size_t n_windows,
                               struct simulation_fit *out, struct error *err)

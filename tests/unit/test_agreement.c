@@ -49,7 +49,8 @@ Test(agreement, kappas_are_those_of_scikit_learn_and_statsmodels)
         cr_assert_eq(agreement_fleiss(judges, n_judges, n, &PARAMS, &got, NULL), ST_OK);
         expect_near(got.kappa, item, "fleiss");
         cr_expect(got.n_windows + got.n_left_out == n);
-        cr_expect_eq(got.n_windows, json_integer_value(json_object_get(item, "n_windows")));
+        cr_expect_eq((json_int_t)got.n_windows,
+                     json_integer_value(json_object_get(item, "n_windows")));
         cr_expect(got.interval.is_defined && got.interval.low < got.kappa.value &&
                   got.interval.high > got.kappa.value);
         /* Cohen's over the windows that all judges answered, as the maker has it */
