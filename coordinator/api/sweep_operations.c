@@ -200,9 +200,11 @@ status_t api_pause(struct api *api, const json_t *args, json_t **out, struct err
 /* With a budget: that first. A sweep whose budget was spent would only pause again without. */
 status_t api_resume(struct api *api, const json_t *args, json_t **out, struct error *err)
 {
+    const struct args_allowed allowed = {{"sweep", "budget_dollars", NULL}};
     const json_t *budget = json_object_get(args, "budget_dollars");
     struct sweep *sweep;
-    status_t status = args_sweep(api, args, &sweep, err);
+    status_t status = args_check(args, &allowed, err);
+    if (status == ST_OK) status = args_sweep(api, args, &sweep, err);
     if (status == ST_OK && budget && !json_is_number(budget))
         status = error_set(err, ST_BAD_INPUT, "argument \"budget_dollars\" is not a number");
     if (status == ST_OK && budget && sweep->state != SWEEP_PAUSED)
