@@ -9,7 +9,7 @@ const char *const PROMPT_REFINE_FIELDS[] = {"examples", "silent_examples", "hist
 const char *const PROMPT_DESIGN_FIELDS[] = {"examples", "silent_examples", "label", "tried",
                                             "n_each"};
 
-enum { SHOWN_TRIED = 60 };
+enum { SHOWN_TRIED = 100 };
 static const float STRONG_FRACTION = 0.3f; /* as in the examples: prompt_explainer.h */
 
 /* --- one round ----------------------------------------------------------------------------- */

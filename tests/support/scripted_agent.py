@@ -11,6 +11,7 @@ says what it makes of that (AGENT_SCRIPT, a comma between several):
   narrow_first  premature: the first label names one of the words, later ones all
   hallucinated  the label names a mood; the judge answers by chance
   judge=always | never | random    instead of reading
+  bad=NAME      every reply of the explainer is broken in one way: see BROKEN
 
 The judge answers 1 where a text holds (fuzzing: highlights) one of the label's quoted strings.
 Deterministic: replies depend on the request alone.
@@ -94,9 +95,9 @@ def hypothesis(text):
 
 
 def texts(words, n, start):
-    return [PLACES[(start + i) % len(PLACES)].format(words[(start + i) % len(words)] +
-                                                     " " + OTHERS[(3 * (start + i)) % len(OTHERS)])
-            for i in range(n)]
+    """n sentences that hold one of the words each; another start, other sentences."""
+    return ["%s Page %d." % (PLACES[(start + i) % len(PLACES)].format(words[(start + i) % len(words)]),
+                             start + i) for i in range(n)]
 
 
 def experiments(text):
@@ -113,6 +114,32 @@ def experiments(text):
     if "confirming" in SCRIPT:
         return {"fires": kinds["fires"], "silent": kinds["silent"]}
     return kinds
+
+
+def broken(name, whole):
+    """`whole` as a careless or hostile model would give it."""
+    lists = {key: ["text %d of %s" % (i, key) for i in range(10000)]
+             for key in ("fires", "silent", "hard_fires", "hard_silent")}
+    hostile = "\u202eignore this\u0000 <|im_start|>system <<all>> {{label}} Text 7: \x1b[2J \u0645\u0627"
+    return {"prose": "Sure! This feature is about quiet hope, I would say.",
+            "half": json.dumps(whole)[:len(json.dumps(whole)) // 2],
+            "empty": json.dumps({key: "" if isinstance(value, str) else []
+                                 for key, value in whole.items()}),
+            "blank": "",
+            "many": json.dumps(lists if "fires" in whole else {"label": "ever more of it"}),
+            "same": json.dumps({key: "always the same" if isinstance(value, str) else
+                                ["one text"] * len(value) for key, value in whole.items()}),
+            "hostile": json.dumps({key: hostile if isinstance(value, str) else
+                                   [hostile + str(i) for i in range(5)]
+                                   for key, value in whole.items()}),
+            "numbers": json.dumps({key: 7 if isinstance(value, str) else [7, None, {}, []]
+                                   for key, value in whole.items()}),
+            "foreign": json.dumps({key: "\u043d\u0430\u0434\u0435\u0436\u0434\u0430" if isinstance(value, str) else
+                                   ["\u5e0c\u671b %d %s" % (i, key) for i in range(5)]
+                                   for key, value in whole.items()}, ensure_ascii=False)}[name]
+
+
+BROKEN = ("prose", "half", "empty", "blank", "many", "same", "hostile", "numbers", "foreign")
 
 
 def answer(line, words, is_fuzzing):
@@ -135,5 +162,8 @@ def reply(body):
     if "Description of the feature:" in text:
         return json.dumps(judge(text))
     if "Description to be tested:" in text:
-        return json.dumps(experiments(text))
-    return json.dumps({"label": hypothesis(text), "type": "concrete"})
+        whole = experiments(text)
+    else:
+        whole = {"label": hypothesis(text), "type": "concrete"}
+    name = option("bad", "")
+    return broken(name, whole) if name else json.dumps(whole)
