@@ -87,6 +87,8 @@ static const struct config_key ood_keys[] = {
 static const struct config_key target_keys[] = {
     CONFIG_REQUIRED_TEXT(struct sweep_target, hook, "hook point, as blocks.6.hook_resid_pre"),
     CONFIG_TEXT(struct sweep_target, dictionary, NULL, "directory of an SAE or transcoder"),
+    CONFIG_NUMBER(struct sweep_target, norm_scaling_factor, 0.0, 1e6, "0", "factor",
+                  "on what an expected_average_only_in dictionary reads, if not folded; 0: none"),
     CONFIG_CHOICE(struct sweep_target, units, sweep_units_choices, "dictionary",
                   "what the features are; all but dictionary need no file"),
     CONFIG_TEXT(struct sweep_target, features, "all", "all, or a list such as 0-99,105,200-300"),

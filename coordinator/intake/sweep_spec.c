@@ -131,6 +131,11 @@ static status_t check_target(const struct yaml_tree *tree, const struct sweep_ta
         return config_error(tree, path, err, ST_BAD_INPUT,
                             "a target has a dictionary or units: %s, not both",
                             sweep_units_name(target->units));
+    (void)snprintf(path, sizeof path, "targets[%zu].norm_scaling_factor", index);
+    if (target->units != SWEEP_UNITS_DICTIONARY && target->norm_scaling_factor > 0)
+        return config_error(tree, path, err, ST_BAD_INPUT,
+                            "scales what a dictionary reads; units: %s have none",
+                            sweep_units_name(target->units));
     (void)snprintf(path, sizeof path, "targets[%zu].features", index);
     if (feature_set_check(target->features, &cause) != ST_OK)
         return config_error(tree, path, err, cause.status, "%s", cause.text);

@@ -80,8 +80,9 @@ struct sweep_corpus {
 };
 
 struct sweep_target {
-    char *hook;       /* hook point, TransformerLens name */
-    char *dictionary; /* directory; NULL unless units is SWEEP_UNITS_DICTIONARY */
+    char *hook;                 /* hook point, TransformerLens name */
+    char *dictionary;           /* directory; NULL unless units is SWEEP_UNITS_DICTIONARY */
+    double norm_scaling_factor; /* of a dictionary that has it not folded in; 0: none */
     enum sweep_units units;
     char *features;  /* "all" or "0-99,105": feature_set.h */
     uint32_t sample; /* at most so many of them, 0: no sampling */

@@ -11,6 +11,9 @@ static json_t *json_target(const struct sweep_target *target)
         json_pack("{s:s s:s}", "hook", target->hook, "units", sweep_units_name(target->units));
     if (target->dictionary)
         (void)json_object_set_new(json, "dictionary", json_string(target->dictionary));
+    if (target->norm_scaling_factor > 0)
+        (void)json_object_set_new(json, "norm_scaling_factor",
+                                  json_real(target->norm_scaling_factor));
     return json;
 }
 

@@ -112,7 +112,7 @@ Test(capture_target, all_features_are_what_the_encoder_gives)
     must_open(&whole_dictionary);
     cr_assert_eq(capture_target_n_slots(target), N_FEATURES);
     float *got = read_dense(NULL, acts);
-    cr_assert_eq(model_cache_dictionary(models, whole_dictionary.dictionary, &dictionary, &err),
+    cr_assert_eq(model_cache_dictionary(models, whole_dictionary.dictionary, 0, &dictionary, &err),
                  ST_OK);
     const struct encoder_params params = {.dictionary = dictionary, .screen = SCREEN_NONE};
     cr_assert_eq(encoder_create(&encoder, &params, &err), ST_OK, "%s", err.text);

@@ -128,14 +128,14 @@ Test(fingerprint, the_cache_shares_what_is_open_and_opens_what_was_written_again
     struct model_cache *cache = make_cache(&backend);
     struct dictionary *first, *second, *third;
     copy_dictionary("config/demo/sae");
-    cr_assert_eq(model_cache_dictionary(cache, directory, &first, &err), ST_OK, "%s", err.text);
-    cr_assert_eq(model_cache_dictionary(cache, directory, &second, &err), ST_OK);
+    cr_assert_eq(model_cache_dictionary(cache, directory, 0, &first, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(model_cache_dictionary(cache, directory, 0, &second, &err), ST_OK);
     cr_expect_eq(first, second);
     char *path = file_join(directory, "cfg.json"), *bytes;
     size_t n;
     cr_assert_eq(file_read(path, 1 << 20, &bytes, &n, &err), ST_OK);
     cr_assert_eq(file_write_atomic(path, bytes, n, &err), ST_OK); /* another inode and time */
-    cr_assert_eq(model_cache_dictionary(cache, directory, &third, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(model_cache_dictionary(cache, directory, 0, &third, &err), ST_OK, "%s", err.text);
     cr_expect_neq(third, first, "the old one may be another dictionary");
     model_cache_release_dictionary(cache, first);
     model_cache_release_dictionary(cache, second);

@@ -63,6 +63,19 @@ Test(model_cache, a_missing_model_leaves_no_entry)
     model_cache_release_model(cache, open_model(COMPUTE_F32));
 }
 
+Test(model_cache, another_norm_scaling_factor_is_another_dictionary)
+{
+    static const char path[] = "tests/golden/dictionaries/standard-expected-unfolded";
+    struct dictionary *open[3] = {NULL};
+    cr_assert_eq(model_cache_dictionary(cache, path, 0.5, &open[0], &err), ST_OK, "%s", err.text);
+    cr_assert_eq(model_cache_dictionary(cache, path, 0.5, &open[1], &err), ST_OK, "%s", err.text);
+    cr_assert_eq(model_cache_dictionary(cache, path, 0.25, &open[2], &err), ST_OK, "%s", err.text);
+    cr_expect_eq(open[0], open[1]);
+    cr_expect_neq(open[0], open[2]);
+    for (int i = 0; i < 3; i++) model_cache_release_dictionary(cache, open[i]);
+    cr_expect_eq(model_cache_dictionary(cache, path, 0, &open[0], &err), ST_BAD_INPUT);
+}
+
 /* Nine copies of a dictionary under nine names: more than the cache holds. */
 Test(model_cache, closes_the_one_unused_for_longest_and_never_one_in_use)
 {
@@ -77,13 +90,13 @@ Test(model_cache, closes_the_one_unused_for_longest_and_never_one_in_use)
     for (int i = 0; i < N; i++) {
         (void)snprintf(path, sizeof path, "%s/%d", root, i);
         error_clear(&err);
-        const status_t status = model_cache_dictionary(cache, path, &open[i], &err);
+        const status_t status = model_cache_dictionary(cache, path, 0, &open[i], &err);
         cr_expect_eq(status, i < N - 1 ? ST_OK : ST_BUSY, "%s", err.text);
     }
     model_cache_release_dictionary(cache, open[3]);
     error_clear(&err);
     (void)snprintf(path, sizeof path, "%s/%d", root, N - 1);
-    cr_expect_eq(model_cache_dictionary(cache, path, &open[3], &err), ST_OK, "%s", err.text);
+    cr_expect_eq(model_cache_dictionary(cache, path, 0, &open[3], &err), ST_OK, "%s", err.text);
     (void)snprintf(path, sizeof path, "%s/0", root);
     cr_expect_str_eq(dictionary_directory(open[0]), path);
     for (int i = 0; i < N - 1; i++) model_cache_release_dictionary(cache, open[i]);

@@ -161,6 +161,9 @@ Test(sweep_spec, errors_are_one_line_with_place_and_remedy)
         {SMALLEST "- {hook: h}\n", ST_BAD_INPUT,
          "s.yaml:7: targets[1].dictionary: missing; give a dictionary, or units: neurons | "
          "residual | heads"},
+        {SMALLEST "- {hook: h, units: heads, norm_scaling_factor: 2}\n", ST_BAD_INPUT,
+         "s.yaml:7: targets[1].norm_scaling_factor: scales what a dictionary reads; units: heads "
+         "have none"},
         {SMALLEST "- {hook: h, dictionary: d, units: heads}\n", ST_BAD_INPUT,
          "s.yaml:7: targets[1].dictionary: a target has a dictionary or units: heads, not both"},
         {SMALLEST "- {hook: h, units: heads, features: 9-3}\n", ST_BAD_INPUT,

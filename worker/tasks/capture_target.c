@@ -66,12 +66,14 @@ static status_t open_dictionary(struct capture_target *self, const json_t *spec,
 {
     const char *directory;
     const char *planned = json_string_value(json_object_get(spec, "fingerprint"));
+    double factor;
     status_t status = spec_text(spec, "dictionary", &directory, err);
+    if (status == ST_OK) status = spec_number(spec, "norm_scaling_factor", 0, &factor, err);
     if (status == ST_OK)
         status =
             model_cache_check_fingerprint(self->models, directory, planned ? planned : "", err);
     if (status == ST_OK)
-        status = model_cache_dictionary(self->models, directory, &self->dictionary, err);
+        status = model_cache_dictionary(self->models, directory, factor, &self->dictionary, err);
     if (status == ST_OK) status = check_dictionary(self, hook, err);
     if (status == ST_OK)
         self->n_features = (uint32_t)dictionary_config(self->dictionary)->n_features;
@@ -102,7 +104,8 @@ static status_t choose_features(struct capture_target *self, const json_t *spec,
     if (is_list) {
         const status_t status =
             number_ranges_read(text, self->n_features, &self->features, &self->n_chosen, err);
-        if (status != ST_OK) return status;
+        if (status != ST_OK)
+            return error_wrap(err, "features (there are %u)", (unsigned)self->n_features);
     }
     self->slot_of = malloc(((size_t)self->n_features + 1) * sizeof *self->slot_of);
     if (!self->slot_of) return error_set(err, ST_NO_MEMORY, "slots");

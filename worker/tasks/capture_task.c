@@ -1,8 +1,8 @@
 /* capture: a unit of tokens -> the evidence partial of every target, from one forward pass.
  *
  * Spec: {"kind":"capture","model":DIR,"fingerprint":HEX,"compute":C,"n_rows":N,"n_ctx":N,
- *        "limits":[{...} per split], "targets":[{"hook","units","dictionary","fingerprint",
- *        "features","key","n_slots"}]}
+ *        "limits":[{...} per split], "targets":[{"hook","units","dictionary",
+ *        "norm_scaling_factor" (optional),"fingerprint","features","key","n_slots"}]}
  * Lease, shared part: parts (wire.h), for each target: frozen values (zstd, may be empty), then
  * the cut-offs of each split (zstd, may be empty). Result: zstd of parts, one partial a target. */
 #include "worker/tasks/task_handler.h"

@@ -1,5 +1,6 @@
 /* describe: one unit whose result is what planning needs to know (common/describe.h).
- * Spec: {"kind":"describe","model":DIR,"compute":C,"targets":[{"hook","units","dictionary"}]}. */
+ * Spec: {"kind":"describe","model":DIR,"compute":C,"targets":[{"hook","units","dictionary",
+ * "norm_scaling_factor" (optional)}]}. */
 #include "worker/tasks/task_handler.h"
 
 #include "common/describe.h"

@@ -9,7 +9,8 @@ enum { CACHE_SLOTS = 8, FINGERPRINTS_KEPT = 32 };
 struct entry {
     struct model *model; /* one of the two */
     struct dictionary *dictionary;
-    uint64_t stamp; /* of its files when it was opened */
+    double norm_scaling_factor; /* that the dictionary was opened with */
+    uint64_t stamp;             /* of its files when it was opened */
     size_t n_users;
     uint64_t last_used;
 };
@@ -92,13 +93,14 @@ static struct entry *find_model(struct model_cache *cache, const char *directory
     return NULL;
 }
 
-static struct entry *find_dictionary(struct model_cache *cache, const char *directory,
-                                     uint64_t stamp)
+static struct entry *find_dictionary(struct model_cache *cache,
+                                     const struct dictionary_params *params, uint64_t stamp)
 {
     for (size_t i = 0; i < CACHE_SLOTS; i++) {
         struct entry *entry = &cache->entries[i];
         if (entry->dictionary && entry->stamp == stamp &&
-            strcmp(dictionary_directory(entry->dictionary), directory) == 0)
+            entry->norm_scaling_factor == params->norm_scaling_factor &&
+            strcmp(dictionary_directory(entry->dictionary), params->directory) == 0)
             return entry;
     }
     return NULL;
@@ -135,18 +137,18 @@ static status_t open_model(struct model_cache *cache, const char *directory, enu
     return ST_OK;
 }
 
-static status_t open_dictionary(struct model_cache *cache, const char *directory,
+static status_t open_dictionary(struct model_cache *cache, const struct dictionary_params *params,
                                 struct dictionary **out, struct error *err)
 {
-    const uint64_t stamp = read_stamp(directory);
-    struct entry *entry = find_dictionary(cache, directory, stamp);
+    const uint64_t stamp = read_stamp(params->directory);
+    struct entry *entry = find_dictionary(cache, params, stamp);
     if (!entry) {
         entry = find_room(cache);
         if (!entry) return error_set(err, ST_BUSY, "%d dictionaries are in use", CACHE_SLOTS);
-        const struct dictionary_params params = {.directory = directory, .backend = cache->backend};
-        const status_t status = dictionary_open(&entry->dictionary, &params, err);
+        const status_t status = dictionary_open(&entry->dictionary, params, err);
         if (status != ST_OK) return status;
         entry->stamp = stamp;
+        entry->norm_scaling_factor = params->norm_scaling_factor;
     }
     use(cache, entry);
     *out = entry->dictionary;
@@ -163,10 +165,14 @@ status_t model_cache_model(struct model_cache *cache, const char *directory, enu
 }
 
 status_t model_cache_dictionary(struct model_cache *cache, const char *directory,
-                                struct dictionary **out, struct error *err)
+                                double norm_scaling_factor, struct dictionary **out,
+                                struct error *err)
 {
+    const struct dictionary_params params = {.directory = directory,
+                                             .backend = cache->backend,
+                                             .norm_scaling_factor = norm_scaling_factor};
     (void)pthread_mutex_lock(&cache->lock);
-    const status_t status = open_dictionary(cache, directory, out, err);
+    const status_t status = open_dictionary(cache, &params, out, err);
     (void)pthread_mutex_unlock(&cache->lock);
     return status;
 }

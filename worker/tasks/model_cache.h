@@ -25,8 +25,10 @@ MUST_CHECK status_t model_cache_model(struct model_cache *cache, const char *dir
                                       enum compute compute, struct model **out, struct error *err);
 void model_cache_release_model(struct model_cache *cache, struct model *model);
 
+/* norm_scaling_factor: as struct dictionary_params has it. */
 MUST_CHECK status_t model_cache_dictionary(struct model_cache *cache, const char *directory,
-                                           struct dictionary **out, struct error *err);
+                                           double norm_scaling_factor, struct dictionary **out,
+                                           struct error *err);
 /* The fingerprint of a directory (worker/model/fingerprint.h); read once for each version of it. */
 MUST_CHECK status_t model_cache_fingerprint(struct model_cache *cache, const char *directory,
                                             char out[HASH_HEX_SIZE], struct error *err);

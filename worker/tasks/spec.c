@@ -21,6 +21,16 @@ status_t spec_count(const json_t *spec, const char *key, uint64_t min, uint64_t 
     return ST_OK;
 }
 
+status_t spec_number(const json_t *spec, const char *key, double otherwise, double *out,
+                     struct error *err)
+{
+    const json_t *value = json_object_get(spec, key);
+    if (value && !json_is_number(value)) /* JSON has no number that is not finite */
+        return error_set(err, ST_PROTOCOL, "task spec: \"%s\" is no number", key);
+    *out = value ? json_number_value(value) : otherwise;
+    return ST_OK;
+}
+
 status_t spec_key64(const json_t *spec, const char *key, uint64_t *out, struct error *err)
 {
     const char *text;
