@@ -245,7 +245,7 @@ def broken_replies(cluster):
             check(all(len(r["experiments"]) <= 1 for r in rounds), "repeated texts are dropped")
         if name == "hostile":
             text = json.dumps(rows)
-            check("\\u0000" not in text and "\\u001b" not in text and "\\u202e" not in text,
+            check("\\u0001" not in text and "\\u001b" not in text and "\\u202e" not in text,
                   "no control characters in results")
         cluster.redis.run("FLUSHALL")
     check(cluster.is_running("coordinator") and cluster.is_running("w1"), "all live on")

@@ -120,7 +120,7 @@ def broken(name, whole):
     """`whole` as a careless or hostile model would give it."""
     lists = {key: ["text %d of %s" % (i, key) for i in range(10000)]
              for key in ("fires", "silent", "hard_fires", "hard_silent")}
-    hostile = "\u202eignore this\u0000 <|im_start|>system <<all>> {{label}} Text 7: \x1b[2J \u0645\u0627"
+    hostile = "\u202eignore this\u0001 <|im_start|>system <<all>> {{label}} Text 7: \x1b[2J \u0645\u0627"
     return {"prose": "Sure! This feature is about quiet hope, I would say.",
             "half": json.dumps(whole)[:len(json.dumps(whole)) // 2],
             "empty": json.dumps({key: "" if isinstance(value, str) else []

@@ -1,0 +1,517 @@
+/* The machine as a whole, on windows made up here: which stages it passes, what it asks, what is
+ * shown to whom, and that nothing depends on the order of answers. Templates are the real ones. */
+#include "coordinator/session/label_json.h"
+#include "coordinator/session/label_session.h"
+#include "coordinator/session/prompt_explainer.h"
+#include "tests/support/session_windows.h"
+
+enum { PROMPTS_SIZE = 1 << 20 };
+enum { N_WORDS = 300, N_TOKENS = 12, CAT = 7, N_EACH = 10, N_EXPLAIN = 20 };
+
+struct stage_world {
+    struct token_texts texts;
+    struct session_rules rules;
+    struct feature_case full; /* every part; its windows are kept for ever */
+    struct prompt_template *templates[5];
+};
+
+static struct window made_window(struct draw *draw, bool fires, uint32_t document)
+{
+    struct window window = drawn_window(draw, N_TOKENS, N_WORDS - 10, document);
+    uint32_t *tokens = keep_alloc(N_TOKENS, sizeof *tokens);
+    float *values = keep_alloc(N_TOKENS, sizeof *values);
+    for (size_t i = 0; i < N_TOKENS; i++) tokens[i] = 10 + window.tokens[i];
+    if (fires) {
+        tokens[3] = CAT;
+        values[3] = 1.0f + (float)(document % 7);
+        window.activations = values;
+        window.kind = WINDOW_FIRING;
+    }
+    window.tokens = tokens;
+    return window;
+}
+
+/* N_EACH firing, random and hard windows of one split, with detection items. */
+static void make_split(struct case_split *split, struct draw *draw, uint32_t first)
+{
+    struct window *windows = calloc(3 * N_EACH, sizeof *windows);
+    for (uint32_t i = 0; i < 3 * N_EACH; i++) {
+        windows[i] = made_window(draw, i < N_EACH, first + i);
+        if (i >= 2 * N_EACH) windows[i].kind = WINDOW_SILENT_HARD;
+    }
+    split->judged.windows = windows;
+    split->judged.n_windows = 3 * N_EACH;
+    cr_assert_eq(prompt_items_detection(windows, 3 * N_EACH, &split->items[CASE_DETECTION], NULL),
+                 ST_OK);
+    cr_assert_eq(prompt_plan_init(&split->plans[CASE_DETECTION], &split->items[CASE_DETECTION], 10,
+                                  draw_stream(first, DRAW_DETECTION, 1), NULL),
+                 ST_OK);
+}
+
+static struct feature_case make_case(void)
+{
+    struct draw draw = draw_stream(1, DRAW_SELECT, 1);
+    struct feature_case made = {.parts = ~0u,
+                                .status = FEATURE_OPEN,
+                                .n_explain = N_EXPLAIN,
+                                .n_explain_firing = N_EXPLAIN / 2};
+    made.explain = calloc(N_EXPLAIN, sizeof *made.explain);
+    for (uint32_t i = 0; i < N_EXPLAIN; i++)
+        made.explain[i] = made_window(&draw, i < N_EXPLAIN / 2, i);
+    for (uint32_t i = 0; i < 5; i++) made.shown[made.n_shown++] = i;
+    for (unsigned split = 0; split < EVIDENCE_N_SPLITS; split++)
+        make_split(&made.splits[split], &draw, 1000 * (split + 1));
+    return made;
+}
+
+static void load(struct stage_world *world, size_t index, const char *path,
+                 const struct prompt_template **where)
+{
+    cr_assert_eq(prompt_template_load(&world->templates[index], path, NULL), ST_OK);
+    *where = world->templates[index];
+}
+
+static struct stage_world *make_world(enum session_mode mode)
+{
+    struct stage_world *world = keep_alloc(1, sizeof *world);
+    world->texts = numbered_texts(N_WORDS);
+    world->full = make_case();
+    world->rules = (struct session_rules){
+        .mode = mode,
+        .explainer = {"e", "model-e", PROMPT_FORMAT_TEXT},
+        .judge = {"j", "model-j", PROMPT_FORMAT_TEXT},
+        .texts = &world->texts,
+        .scores = 1u << CASE_DETECTION,
+        .main_score = CASE_DETECTION,
+        .rounds = {3, 5, 0.9, {0.055, EXPERIMENT_LEAST_ADVERSARIAL}},
+        .n_experiments_each = 5,
+        .has_ood = true,
+    };
+    load(world, 0, "config/prompts/explainer.txt", &world->rules.explainer_template);
+    load(world, 1, "config/prompts/refine.txt", &world->rules.refine_template);
+    load(world, 2, "config/prompts/experiments.txt", &world->rules.design_template);
+    load(world, 3, "config/prompts/detection.txt", &world->rules.judge_templates[CASE_DETECTION]);
+    return world;
+}
+
+static void end_world(struct stage_world *world)
+{
+    for (size_t i = 0; i < 5; i++) prompt_template_destroy(&world->templates[i]);
+    feature_case_fini(&world->full);
+}
+
+/* --- a scripted outside -------------------------------------------------------------------- */
+
+/* What the agent and the judge do; rounds from 0. */
+struct script {
+    const char *labels[5]; /* "": prose instead of JSON */
+    double right_share[5]; /* of validate, check and test answers that the label gets right */
+    bool is_confirming;    /* no adversarial texts */
+    bool is_model_silent;  /* the feature fires on no experiment */
+    uint64_t order;        /* 0: first ask first; else seeds the order of answers */
+    char *prompts;         /* [PROMPTS_SIZE] what the explainer was asked, one behind the other */
+};
+
+static size_t round_of_label(const struct script *script, const char *label)
+{
+    for (size_t i = 5; i-- > 0;)
+        if (script->labels[i] && strcmp(script->labels[i], label) == 0) return i;
+    return 0;
+}
+
+/* The judge is right about the first share of the items, in both classes alike. */
+static void judge(struct stage_world *world, struct label_session *session, size_t ask,
+                  const struct script *script, char *reply, size_t size)
+{
+    const struct session_ask *call = &session->asks[ask];
+    const struct case_split *split = &world->full.splits[session_sheet_split(call->sheet)];
+    const struct prompt_plan *plan = &split->plans[call->score];
+    const bool is_of_round = call->sheet == SHEET_CHECK || call->sheet == SHEET_VALIDATE;
+    size_t round = is_of_round ? session->rounds.n - 1 : session->chosen, n;
+    if (call->sheet == SHEET_FIRST) round = session_rounds_first(&session->rounds);
+    if (call->sheet == SHEET_LAST) round = session_rounds_last(&session->rounds);
+    const double share =
+        script->right_share[round_of_label(script, session->rounds.list[round].label.text)];
+    const size_t first = prompt_plan_range(plan, call->index, &n);
+    size_t at = (size_t)snprintf(reply, size, "{\"answers\": [");
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t item = plan->order[first + i];
+        const bool fires = split->items[call->score].items[item].truth == WINDOW_FIRING;
+        const bool is_right = (double)(item % N_EACH) < share * N_EACH - 1e-9;
+        at += (size_t)snprintf(reply + at, size - at, "%s%d", i ? ", " : "", fires == is_right);
+    }
+    (void)snprintf(reply + at, size - at, "]}");
+}
+
+static void design(const struct label_session *session, const struct script *script, char *reply,
+                   size_t size)
+{
+    static const char *const kinds[] = {"fires", "silent", "hard_fires", "hard_silent"};
+    const size_t n_kinds = script->is_confirming ? 2 : 4;
+    size_t at = (size_t)snprintf(reply, size, "{");
+    for (size_t k = 0; k < n_kinds; k++) {
+        at += (size_t)snprintf(reply + at, size - at, "%s\"%s\": [", k ? ", " : "", kinds[k]);
+        for (size_t i = 0; i < 5; i++)
+            at += (size_t)snprintf(reply + at, size - at, "%s\"%s text %zu of %zu\"", i ? ", " : "",
+                                   kinds[k], i, session->rounds.n);
+        at += (size_t)snprintf(reply + at, size - at, "]");
+    }
+    (void)snprintf(reply + at, size - at, "}");
+}
+
+static void keep_prompt(struct stage_world *world, struct label_session *session, size_t ask,
+                        struct script *script)
+{
+    const struct session_provider *provider;
+    json_t *body = NULL;
+    cr_assert_eq(label_session_body(session, &world->full, ask, &body, &provider, NULL), ST_OK);
+    const json_t *messages = json_object_get(body, "messages");
+    const json_t *last = json_array_get(messages, json_array_size(messages) - 1);
+    if (session->asks[ask].kind != ASK_JUDGE)
+        (void)strncat(script->prompts, json_string_value(json_object_get(last, "content")),
+                      PROMPTS_SIZE - strlen(script->prompts) - 1);
+    cr_expect_eq(provider->name[0], session->asks[ask].kind == ASK_JUDGE ? 'j' : 'e');
+    json_decref(body);
+}
+
+static void answer(struct stage_world *world, struct label_session *session, size_t ask,
+                   struct script *script)
+{
+    char reply[8192] = "Well, I would say it is about cats.";
+    const enum session_ask_kind kind = session->asks[ask].kind;
+    if (kind == ASK_PROBE) {
+        const struct experiment *text = label_session_probe(session, ask);
+        const bool fires = experiment_kind_predicts_firing(text->kind) && !script->is_model_silent;
+        const struct session_probe probe = {.fires = fires, .max_value = fires ? 2.0f : 0.0f};
+        label_session_probe_answer(session, ask, &probe);
+        return;
+    }
+    keep_prompt(world, session, ask, script);
+    const char *label = script->labels[session->rounds.n - 1];
+    if (kind == ASK_LABEL && label[0])
+        (void)snprintf(reply, sizeof reply, "{\"label\": \"%s\"}", label);
+    if (kind == ASK_DESIGN) design(session, script, reply, sizeof reply);
+    if (kind == ASK_JUDGE) judge(world, session, ask, script, reply, sizeof reply);
+    cr_assert_eq(label_session_answer(session, ask, reply, strlen(reply), NULL), ST_OK);
+}
+
+/* Answer all asks of a stage, in the script's order. */
+static void answer_all(struct stage_world *world, struct label_session *session,
+                       struct script *script)
+{
+    uint32_t order[256];
+    const size_t n = session->n_asks;
+    struct draw draw = {script->order};
+    cr_assert(n <= 256);
+    for (uint32_t i = 0; i < n; i++) order[i] = i;
+    if (script->order) draw_shuffle(&draw, order, n);
+    for (size_t i = 0; i < n; i++) {
+        cr_assert(label_session_waits(session));
+        answer(world, session, order[i], script);
+        answer(world, session, order[i], script); /* late once more: ignored */
+    }
+    cr_expect(!label_session_waits(session));
+}
+
+/* From open to done; the stages passed, by first letter of their names (h d e v t). */
+static struct label_session play(struct stage_world *world, struct script *script, char *stages)
+{
+    struct label_session session;
+    size_t n = 0;
+    cr_assert_eq(label_session_open(&session, &world->rules, &world->full, NULL, NULL), ST_OK);
+    while (session.stage != SESSION_DONE) {
+        cr_assert_eq(label_session_advance(&session, &world->full, NULL), ST_OK);
+        if (!session.is_entered) continue;
+        if (stages) stages[n++] = session_stage_name(session.stage)[0];
+        answer_all(world, &session, script);
+    }
+    if (stages) stages[n] = '\0';
+    return session;
+}
+
+static struct script *script_of(struct script what)
+{
+    struct script *script = keep_alloc(1, sizeof *script);
+    *script = what;
+    script->prompts = keep_alloc(PROMPTS_SIZE, 1);
+    return script;
+}
+
+/* --- stages -------------------------------------------------------------------------------- */
+
+Test(label_session, single_pass_asks_one_label_and_judges_it)
+{
+    struct stage_world *world = make_world(SESSION_SINGLE_PASS);
+    struct script *script = script_of((struct script){.labels = {"cats"}, .right_share = {1.0}});
+    char stages[64];
+    struct label_session session = play(world, script, stages);
+    cr_expect_str_eq(stages, "ht");
+    cr_expect_str_eq(label_session_label(&session)->text, "cats");
+    cr_expect_null(session.sheets[SHEET_OOD][CASE_DETECTION].answers);
+    label_session_fini(&session);
+    end_world(world);
+}
+
+Test(label_session, a_good_label_is_tested_after_three_rounds)
+{
+    struct stage_world *world = make_world(SESSION_AGENTIC);
+    struct script *script = script_of(
+        (struct script){.labels = {"cats", "big cats", "felines"}, .right_share = {1.0, 0.9, 1.0}});
+    char stages[64];
+    struct label_session session = play(world, script, stages);
+    cr_expect_str_eq(stages, "hdevhdevhdevt");
+    cr_expect_eq(session.chosen, 0, "ties go to the earlier round");
+    cr_expect(session.is_settled);
+    cr_expect(session.rounds.list[0].adversarial.has_passed);
+    cr_expect_eq(session.rounds.list[0].experiments.n, 20);
+    cr_expect_not_null(session.sheets[SHEET_OOD][CASE_DETECTION].answers);
+    cr_expect_not_null(session.sheets[SHEET_LAST][CASE_DETECTION].answers);
+    cr_expect_null(session.sheets[SHEET_FIRST][CASE_DETECTION].answers, "it is the chosen one");
+    label_session_fini(&session);
+    end_world(world);
+}
+
+Test(label_session, a_label_that_does_not_hold_gets_five_rounds_and_the_best_is_tested)
+{
+    struct stage_world *world = make_world(SESSION_AGENTIC);
+    struct script *script = script_of((struct script){.labels = {"a b", "c d", "e f", "g h", "i j"},
+                                                      .right_share = {0.5, 0.6, 0.8, 0.7, 0.8}});
+    char stages[64];
+    struct label_session session = play(world, script, stages);
+    cr_expect_str_eq(stages, "hdevhdevhdevhdevhdevt");
+    cr_expect_eq(session.chosen, 2);
+    cr_expect(!session.is_settled);
+    cr_expect_float_eq(session.rounds.list[2].accuracy.value, 0.8, 1e-12);
+    label_session_fini(&session);
+    end_world(world);
+}
+
+Test(label_session, rounds_without_a_label_do_not_count)
+{
+    struct stage_world *world = make_world(SESSION_AGENTIC);
+    struct script *script = script_of((struct script){.labels = {"", "cats", "", "cats", "cats"},
+                                                      .right_share = {0, 1.0, 0, 1.0, 1.0}});
+    char stages[64];
+    struct label_session session = play(world, script, stages);
+    cr_expect_str_eq(stages, "hhdevhhdevhdevt");
+    cr_expect_eq(session.chosen, 1);
+    cr_expect(session.is_settled, "three tested rounds");
+    cr_expect_eq(session.n_failed_calls, 2);
+    cr_expect(strstr(script->prompts, "Round 1: your answer held no description"));
+    label_session_fini(&session);
+    end_world(world);
+}
+
+Test(label_session, five_replies_of_prose_are_the_end)
+{
+    struct stage_world *world = make_world(SESSION_AGENTIC);
+    struct script *script = script_of((struct script){.labels = {"", "", "", "", ""}});
+    char stages[64];
+    struct label_session session = play(world, script, stages);
+    cr_expect_str_eq(stages, "hhhhh");
+    cr_expect_null(label_session_label(&session));
+    cr_expect(strstr(session.failure, "the explainer gave no label"), "%s", session.failure);
+    label_session_fini(&session);
+    end_world(world);
+}
+
+Test(label_session, adversarial_texts_are_required_of_a_good_label)
+{
+    struct stage_world *world = make_world(SESSION_AGENTIC);
+    const struct script base = {.labels = {"a a", "b b", "c c", "d d", "e e"},
+                                .right_share = {1.0, 1.0, 1.0, 1.0, 1.0}};
+    for (int is_required = 0; is_required < 2; is_required++) {
+        struct script confirming = base;
+        confirming.is_confirming = true;
+        if (!is_required)
+            world->rules.rounds.adversarial = (struct adversarial_rule){1.0, 0};
+        else
+            world->rules.rounds.adversarial = (struct adversarial_rule){0.055, 10};
+        struct label_session session = play(world, script_of(confirming), NULL);
+        cr_expect_eq(session.is_settled, !is_required);
+        cr_expect_eq(session.rounds.list[0].adversarial.has_passed, !is_required);
+        cr_expect_eq(session.rounds.n, is_required ? 5 : 3);
+        label_session_fini(&session);
+    }
+    struct script silent = base;
+    silent.is_model_silent = true; /* near misses alone would all come out right */
+    struct label_session session = play(world, script_of(silent), NULL);
+    cr_expect_eq(session.rounds.list[0].adversarial.n_right, 5);
+    cr_expect(!session.is_settled);
+    label_session_fini(&session);
+    end_world(world);
+}
+
+Test(label_session, features_that_cannot_be_supported_get_a_single_pass)
+{
+    struct stage_world *world = make_world(SESSION_AGENTIC);
+    struct script *script = script_of((struct script){.labels = {"cats"}, .right_share = {1.0}});
+    char stages[64];
+    world->full.status = FEATURE_DENSE;
+    struct label_session session = play(world, script, stages);
+    cr_expect_str_eq(stages, "ht");
+    label_session_fini(&session);
+    world->full.status = FEATURE_INSUFFICIENT; /* labelled, no score claimed */
+    session = play(world, script, stages);
+    cr_expect_str_eq(stages, "ht");
+    cr_expect_eq(session.n_asks, 0, "and none paid for");
+    label_session_fini(&session);
+    end_world(world);
+}
+
+Test(label_session, brought_labels_are_tested_at_once)
+{
+    struct stage_world *world = make_world(SESSION_SCORE_ONLY);
+    struct script *script = script_of((struct script){.labels = {"mine"}, .right_share = {0.7}});
+    const struct prompt_label given = {.text = "mine"};
+    struct label_session session;
+    cr_assert_eq(label_session_open(&session, &world->rules, &world->full, &given, NULL), ST_OK);
+    cr_assert_eq(label_session_advance(&session, &world->full, NULL), ST_OK);
+    cr_assert_eq(session.stage, SESSION_TEST);
+    cr_assert_eq(label_session_advance(&session, &world->full, NULL), ST_OK);
+    cr_expect_eq(session.n_asks, 6, "three prompts of test and of ood");
+    answer_all(world, &session, script);
+    label_session_fini(&session);
+    cr_assert_eq(label_session_open(&session, &world->rules, &world->full, NULL, NULL), ST_OK);
+    cr_assert_eq(label_session_advance(&session, &world->full, NULL), ST_OK);
+    cr_expect_eq(session.stage, SESSION_DONE);
+    cr_expect_str_eq(session.failure, "no label was given");
+    label_session_fini(&session);
+    end_world(world);
+}
+
+Test(label_session, moves_while_answers_are_missing_are_refused)
+{
+    struct stage_world *world = make_world(SESSION_AGENTIC);
+    struct label_session session;
+    cr_assert_eq(label_session_open(&session, &world->rules, &world->full, NULL, NULL), ST_OK);
+    cr_assert_eq(label_session_advance(&session, &world->full, NULL), ST_OK);
+    cr_assert_eq(label_session_advance(&session, &world->full, NULL), ST_OK);
+    cr_assert(label_session_waits(&session));
+    cr_expect_eq(label_session_advance(&session, &world->full, NULL), ST_INTERNAL);
+    cr_assert_eq(label_session_answer(&session, 0, NULL, 0, NULL), ST_OK, "failed for good");
+    cr_expect(!label_session_waits(&session));
+    label_session_fini(&session);
+    end_world(world);
+}
+
+/* --- what an agent is told ----------------------------------------------------------------- */
+
+static bool shows(const struct stage_world *world, const struct script *script,
+                  const struct window *window)
+{
+    char text[400] = "";
+    for (size_t i = 0; i < window->n_tokens; i++) /* the tokens but the one that may be marked */
+        if (i < 3)
+            (void)strncat(text, world->texts.texts[window->tokens[i]].bytes,
+                          sizeof text - strlen(text) - 1);
+    return strstr(script->prompts, text) != NULL;
+}
+
+Test(label_session, later_prompts_show_failures_and_never_validate_or_test)
+{
+    struct stage_world *world = make_world(SESSION_AGENTIC);
+    struct script *script = script_of((struct script){.labels = {"a b", "c d", "e f", "g h", "i j"},
+                                                      .right_share = {0.5, 0.5, 0.5, 0.5, 0.5},
+                                                      .is_model_silent = true});
+    struct label_session session = play(world, script, NULL);
+    cr_expect(strstr(script->prompts, "Round 4: g h\nOf your 20 texts 10 came out as you said."));
+    cr_expect(strstr(script->prompts, "- you said it fires, but it is silent: hard_fires text 0"));
+    cr_expect(strstr(script->prompts, "A reader who knew only this description was wrong"));
+    size_t n_explain = 0;
+    for (unsigned split = 0; split < EVIDENCE_N_SPLITS; split++)
+        for (size_t i = 0; i < 3 * N_EACH; i++) {
+            const bool is_shown =
+                shows(world, script, &world->full.splits[split].judged.windows[i]);
+            n_explain += split == EVIDENCE_EXPLAIN && is_shown;
+            cr_expect(split == EVIDENCE_EXPLAIN || !is_shown, "split %u, window %zu", split, i);
+        }
+    cr_expect(n_explain > 0 && n_explain <= 6, "%zu wrong explain windows are shown", n_explain);
+    label_session_fini(&session);
+    end_world(world);
+}
+
+Test(label_session, a_label_that_fits_only_its_examples_fails_on_unseen_windows)
+{
+    /* the judge, told such a label, is right about explain windows and about no other firing one */
+    struct stage_world *world = make_world(SESSION_AGENTIC);
+    struct script *script = script_of((struct script){.labels = {"a b", "c d", "e f", "g h", "i j"},
+                                                      .right_share = {1.0, 1.0, 1.0, 1.0, 1.0}});
+    struct label_session session;
+    cr_assert_eq(label_session_open(&session, &world->rules, &world->full, NULL, NULL), ST_OK);
+    while (session.stage != SESSION_DONE) {
+        cr_assert_eq(label_session_advance(&session, &world->full, NULL), ST_OK);
+        if (!session.is_entered) continue;
+        for (size_t i = 0; i < session.n_asks; i++) {
+            static const char no[] = "{\"answers\": [0,0,0,0,0,0,0,0,0,0]}";
+            const bool is_unseen =
+                session.asks[i].kind == ASK_JUDGE && session.asks[i].sheet != SHEET_CHECK;
+            if (!is_unseen)
+                answer(world, &session, i, script);
+            else
+                cr_assert_eq(label_session_answer(&session, i, no, strlen(no), NULL), ST_OK);
+        }
+    }
+    const struct session_round *round = &session.rounds.list[0];
+    cr_expect_float_eq(score_balanced_accuracy(&round->check).value, 1.0, 1e-12,
+                       "measured on explain windows it would be perfect");
+    cr_expect_float_eq(round->accuracy.value, 0.5, 1e-12);
+    cr_expect(!session.is_settled);
+    label_session_fini(&session);
+    end_world(world);
+}
+
+/* --- order and replay ---------------------------------------------------------------------- */
+
+static void write_session(const struct stage_world *world, const struct label_session *session,
+                          struct buffer *out)
+{
+    static const struct triage_input counts = {0};
+    const struct label_rounds rounds = {.mode = session->mode,
+                                        .rounds = &session->rounds,
+                                        .chosen = session->chosen,
+                                        .is_settled = session->is_settled};
+    const struct label_record record = {.feature = 1,
+                                        .counts = &counts,
+                                        .texts = &world->texts,
+                                        .label = label_session_label(session)->text,
+                                        .rounds = &rounds};
+    struct judgement *judgements;
+    size_t n;
+    buffer_init(out, 1 << 20);
+    cr_assert_eq(label_json_write(&record, out, NULL), ST_OK);
+    for (unsigned sheet = SHEET_TEST; sheet < SESSION_N_SHEETS; sheet++) {
+        cr_assert_eq(label_session_judgements(session, &world->full, (enum session_sheet)sheet,
+                                              CASE_DETECTION, &judgements, &n, NULL),
+                     ST_OK);
+        cr_expect_eq(n, 3 * N_EACH);
+        for (size_t i = 0; i < n; i++)
+            cr_assert_eq(buffer_printf(out, NULL, "%d", (int)judgements[i].answer), ST_OK);
+        free(judgements);
+    }
+}
+
+Test(label_session, the_same_answers_in_any_order_give_the_same_bytes)
+{
+    struct stage_world *world = make_world(SESSION_AGENTIC);
+    struct buffer first;
+    for (uint64_t order = 0; order < 6; order++) {
+        struct script *script =
+            script_of((struct script){.labels = {"a b", "c d", "e f", "g h", "i j"},
+                                      .order = order,
+                                      .right_share = {0.5, 0.8, 0.6, 0.7, 0.5}});
+        struct label_session session = play(world, script, NULL);
+        struct buffer mine;
+        write_session(world, &session, &mine);
+        cr_expect(order == 0 || (mine.n_bytes == first.n_bytes &&
+                                 memcmp(mine.bytes, first.bytes, mine.n_bytes) == 0),
+                  "order %d", (int)order);
+        if (order == 0)
+            first = mine;
+        else
+            buffer_fini(&mine);
+        label_session_fini(&session);
+    }
+    buffer_fini(&first);
+    end_world(world);
+}
