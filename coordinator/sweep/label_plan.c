@@ -11,11 +11,12 @@
 static uint64_t target_key(const struct label_run *run, size_t index)
 {
     const struct sweep_target *target = &run->sweep->spec->targets[index];
-    char name[512];
-    const int n =
-        snprintf(name, sizeof name, "%s|%s|%s|%s|%.17g", run->description.fingerprint,
-                 run->description.targets[index].fingerprint, sweep_units_name(target->units),
-                 target->hook, target->norm_scaling_factor);
+    char name[512], factor[32] = "";
+    if (target->norm_scaling_factor > 0) /* else the name that targets had before there was one */
+        (void)snprintf(factor, sizeof factor, "|%.17g", target->norm_scaling_factor);
+    const int n = snprintf(name, sizeof name, "%s|%s|%s|%s%s", run->description.fingerprint,
+                           run->description.targets[index].fingerprint,
+                           sweep_units_name(target->units), target->hook, factor);
     const size_t n_name = n > 0 && (size_t)n < sizeof name ? (size_t)n : sizeof name - 1;
     const struct feature_set *set = &run->targets[index].captured;
     return hash_mix64(hash_name64(name, n_name) ^
