@@ -14,6 +14,7 @@
 #include "coordinator/http/http_server.h"
 #include "coordinator/options.h"
 #include "coordinator/report/results_file.h"
+#include "coordinator/sweep/probe_desk.h"
 #include "coordinator/sweep/registry.h"
 
 #include <signal.h>
@@ -52,6 +53,7 @@ struct coordinator {
     struct background *background;
     struct dispatcher *dispatcher;
     struct registry *registry;
+    struct probe_desk *probes;
     struct http_server *http;
     struct history *history;
     struct sweep_cache cache;
@@ -168,10 +170,13 @@ static status_t open_registry(struct coordinator *self, struct error *err)
         .history = self->history,
         .cache = &self->cache,
     };
-    const status_t status = registry_create(&self->registry, &context, err);
+    status_t status = registry_create(&self->registry, &context, err);
+    if (status == ST_OK)
+        status = probe_desk_create(&self->probes, self->dispatcher, self->store, self->clock, err);
     if (status != ST_OK) return status;
     self->api = (struct api){.registry = self->registry,
                              .dispatcher = self->dispatcher,
+                             .probes = self->probes,
                              .store = self->store,
                              .providers = self->providers,
                              .history = self->history,
@@ -241,6 +246,7 @@ static status_t run_once(struct coordinator *self, struct error *err)
                                  is_busy ? background_fd(self->background) : -1, err);
     (void)background_collect(self->background);
     if (status == ST_OK) status = registry_step(self->registry, err);
+    if (status == ST_OK) status = probe_desk_step(self->probes, err);
     if (status == ST_OK) status = dispatcher_grant(self->dispatcher, err);
     if (status == ST_OK) sample_history(self);
     return status;
@@ -279,6 +285,7 @@ static void stop(struct coordinator *self)
     http_server_stop(&self->http);
     background_destroy(&self->background); /* its jobs' done() still find their sweeps */
     if (self->dispatcher) dispatcher_close(self->dispatcher); /* workers keep computing */
+    probe_desk_destroy(&self->probes);
     registry_destroy(&self->registry);
     results_file_close(&self->cache.results);
     dispatcher_destroy(&self->dispatcher);

@@ -10,11 +10,13 @@
 
 #include <jansson.h>
 
+struct probe_desk;      /* coordinator/sweep/probe_desk.h */
 struct provider_config; /* coordinator/gateway/provider_config.h */
 
 struct api {
     struct registry *registry;
     struct dispatcher *dispatcher;
+    struct probe_desk *probes;
     struct store *store;
     const struct provider_config *providers; /* NULL: none */
     struct history *history;

@@ -10,7 +10,7 @@ status_t args_check(const json_t *args, const struct args_allowed *allowed, stru
     json_object_foreach((json_t *)(uintptr_t)args, key, value)
     {
         bool known = false;
-        for (size_t i = 0; i < 6 && allowed->names[i]; i++)
+        for (size_t i = 0; allowed->names[i]; i++)
             known = known || strcmp(allowed->names[i], key) == 0;
         if (!known) return error_set(err, ST_BAD_INPUT, "unknown argument \"%s\"", key);
     }

@@ -9,11 +9,11 @@ typedef status_t operation_fn(struct api *api, const json_t *args, json_t **out,
 
 operation_fn api_ping, api_submit, api_list, api_status, api_results, api_feature, api_cancel,
     api_pause, api_resume, api_retry, api_workers, api_drain, api_dead, api_overview, api_metrics,
-    api_cost;
+    api_cost, api_probe;
 
 /* Arguments, read strictly: every function names the argument in its error. */
 struct args_allowed {
-    const char *names[6]; /* NULL-terminated */
+    const char *names[8]; /* NULL-terminated */
 };
 MUST_CHECK status_t args_check(const json_t *args, const struct args_allowed *allowed,
                                struct error *err);
@@ -25,6 +25,9 @@ MUST_CHECK status_t args_count(const json_t *args, const char *name, uint64_t ot
 /* The sweep that args.sweep names. */
 MUST_CHECK status_t args_sweep(struct api *api, const json_t *args, struct sweep **out,
                                struct error *err);
+
+/* The record of a feature of target number `target`, NULL if there is none (new reference). */
+json_t *api_find_record(const struct sweep *sweep, uint64_t feature, size_t target);
 
 /* JSON of the parts that several operations share (new references, NULL without memory). */
 json_t *json_time(int64_t unix_ms);  /* RFC 3339, or null for 0 */

@@ -138,6 +138,18 @@ static bool is_record_of(const json_t *record, uint64_t feature, const struct sw
            is_text(json_object_get(of, "dictionary"), target->dictionary);
 }
 
+/* Records are sorted by target and feature; all features present is the usual case. */
+json_t *api_find_record(const struct sweep *sweep, uint64_t feature, size_t target)
+{
+    const size_t total = sweep->ops->n_records ? sweep->ops->n_records(sweep) : 0;
+    for (size_t k = 0; k < total; k++) {
+        json_t *record = sweep->ops->record(sweep, (k + (size_t)feature) % total);
+        if (is_record_of(record, feature, &sweep->spec->targets[target])) return record;
+        json_decref(record);
+    }
+    return NULL;
+}
+
 status_t api_feature(struct api *api, const json_t *args, json_t **out, struct error *err)
 {
     const struct args_allowed allowed = {{"sweep", "feature", "target", NULL}};
@@ -153,17 +165,8 @@ status_t api_feature(struct api *api, const json_t *args, json_t **out, struct e
         status = error_set(err, ST_NOT_FOUND, "sweep %s has %zu targets", sweep->id,
                            sweep->spec->n_targets);
     if (status != ST_OK) return status;
-    const size_t total = sweep->ops->n_records ? sweep->ops->n_records(sweep) : 0;
-    /* records are sorted by target and feature; all features present is the usual case */
-    for (size_t k = 0; k < total; k++) {
-        const size_t index = (k + (size_t)feature) % total;
-        json_t *record = sweep->ops->record(sweep, index);
-        if (is_record_of(record, feature, &sweep->spec->targets[target])) {
-            *out = record;
-            return ST_OK;
-        }
-        json_decref(record);
-    }
+    *out = api_find_record(sweep, feature, (size_t)target);
+    if (*out) return ST_OK;
     return error_set(err, ST_NOT_FOUND, "sweep %s has no result for feature %llu of target %llu",
                      sweep->id, (unsigned long long)feature, (unsigned long long)target);
 }

@@ -40,6 +40,10 @@ enum cli_option {
     CLI_LOG,
     CLI_FOREGROUND,
     CLI_BUDGET,
+    CLI_MODEL,
+    CLI_HOOK,
+    CLI_DICTIONARY,
+    CLI_UNITS,
     CLI_N_OPTIONS
 };
 #define CLI_BIT(option) (UINT64_C(1) << (option))
@@ -56,15 +60,15 @@ enum cli_format {
 };
 #define CLI_FORMAT_BIT(format) (1u << (format))
 
-enum { CLI_MAX_POSITIONAL = 4 };
+enum { CLI_MAX_POSITIONAL = 66 }; /* probe: SWEEP FEATURE and 64 texts */
 
 struct cli_arguments {
     bool help, no_headers, dry_run, wait, quiet, watch, foreground;
     const char *endpoint, *state, *output, *client_key, *status, *sort_by, *providers, *config;
-    const char *durability, *log;
+    const char *durability, *log, *model, *hook, *dictionary, *units;
     double timeout_s, interval_s, min_score, budget; /* NAN: not given */
-    int64_t limit, target, workers, gateways, port; /* -1: not given */
-    enum cli_format format;                         /* of `output` */
+    int64_t limit, target, workers, gateways, port;  /* -1: not given */
+    enum cli_format format;                          /* of `output` */
     const char *positional[CLI_MAX_POSITIONAL];
     size_t n_positional;
 };

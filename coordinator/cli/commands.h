@@ -14,6 +14,7 @@ COMMAND(list);
 COMMAND(status);
 COMMAND(results);
 COMMAND(show);
+COMMAND(probe);
 COMMAND(wait);
 COMMAND(cancel);
 COMMAND(pause);

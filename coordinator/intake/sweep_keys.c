@@ -24,10 +24,10 @@ static const struct config_choice document_choices[] = {
     {"blank_line", CORPUS_DOCUMENT_BLANK_LINE, false},
     {"separator", CORPUS_DOCUMENT_SEPARATOR, false},
     {NULL, 0, false}};
-static const struct config_choice bos_choices[] = {{"auto", SWEEP_BOS_AUTO, false},
-                                                   {"true", SWEEP_BOS_TRUE, false},
-                                                   {"false", SWEEP_BOS_FALSE, false},
-                                                   {NULL, 0, false}};
+const struct config_choice sweep_bos_choices[] = {{"auto", SWEEP_BOS_AUTO, false},
+                                                  {"true", SWEEP_BOS_TRUE, false},
+                                                  {"false", SWEEP_BOS_FALSE, false},
+                                                  {NULL, 0, false}};
 static const struct config_choice packing_choices[] = {
     {"none", SWEEP_PACKING_NONE, false},
     {"concatenate", SWEEP_PACKING_CONCATENATE, false},
@@ -67,7 +67,7 @@ const struct config_choice sweep_durability_choices[] = {
 
 static const struct config_key corpus_keys[] = {
     SOURCE_KEYS(struct sweep_corpus),
-    CONFIG_CHOICE(struct sweep_corpus, bos, bos_choices, "auto",
+    CONFIG_CHOICE(struct sweep_corpus, bos, sweep_bos_choices, "auto",
                   "begin rows with the model's BOS token; auto: as its tokenizer does"),
     CONFIG_COUNT(struct sweep_corpus, context_tokens, 2, 131072, "128", "tokens",
                  "length of a row, BOS included"),

@@ -27,6 +27,11 @@ const char *sweep_compute_name(enum sweep_compute compute)
     return choice_name(sweep_compute_choices, (int)compute);
 }
 
+const char *sweep_bos_name(enum sweep_bos bos)
+{
+    return choice_name(sweep_bos_choices, (int)bos);
+}
+
 const char *sweep_durability_name(enum sweep_durability durability)
 {
     return choice_name(sweep_durability_choices, (int)durability);

@@ -52,6 +52,7 @@ enum { SWEEP_NO_UNIT = 100000000 }; /* most units of a noop sweep, so the number
 
 const char *sweep_units_name(enum sweep_units units);                /* "neurons", ... */
 const char *sweep_compute_name(enum sweep_compute compute);          /* "bf16x3", ... */
+const char *sweep_bos_name(enum sweep_bos bos);                      /* "auto", ... */
 const char *sweep_durability_name(enum sweep_durability durability); /* "everysec", ... */
 
 /* Where documents come from. */

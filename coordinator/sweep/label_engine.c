@@ -102,6 +102,9 @@ static status_t label_forget(const struct sweep *sweep, struct error *err)
         label_task_id(sweep, phases[phase]->name, id);
         status = dispatcher_forget_keys(sweep->context->dispatcher, id, err);
     }
+    if (status == ST_OK)
+        status =
+            probe_pool_forget(sweep->context->dispatcher, sweep->context->store, sweep->id, err);
     if (status == ST_OK && sweep_spec_uses_provider(sweep->spec))
         status = call_forget_sweep(sweep->context->calls, sweep->id, err);
     if (status == ST_OK && sweep->spec->mode == SWEEP_MODE_AGENTIC)

@@ -54,3 +54,32 @@ status_t probe_pool_create_for_run(struct probe_pool **out, const struct label_r
     buffer_fini(&identity);
     return status;
 }
+
+/* --- probes from outside ------------------------------------------------------------------- */
+
+/* The place of the feature among those that were captured; false if it was not. */
+static bool find_slot(const struct label_target *target, uint64_t feature, size_t *slot)
+{
+    const uint64_t n_signs = target->is_signed ? 2 : 1;
+    for (size_t i = 0; i < target->captured.n; i++)
+        if (target->captured.features[i] == feature / n_signs) {
+            *slot = i * n_signs + (size_t)(feature % n_signs);
+            return true;
+        }
+    return false;
+}
+
+void label_engine_probe_facts(const struct sweep *sweep, size_t target, uint64_t feature,
+                              struct label_probe_facts *out)
+{
+    const struct label_run *run = sweep->engine;
+    size_t slot;
+    *out = (struct label_probe_facts){.model_fingerprint = "", .dictionary_fingerprint = ""};
+    if (!run || run->phase == LABEL_DESCRIBE) return;
+    out->model_fingerprint = run->description.fingerprint;
+    out->dictionary_fingerprint = run->description.targets[target].fingerprint;
+    out->n_features = run->description.targets[target].n_features;
+    if (run->phase < LABEL_SCORE || !find_slot(&run->targets[target], feature, &slot)) return;
+    out->has_threshold = true;
+    out->fire_threshold = run->targets[target].frozen.fire_threshold[slot];
+}

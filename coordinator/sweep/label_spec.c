@@ -64,9 +64,6 @@ static json_t *json_all_limits(const struct sweep_spec *spec)
     return json;
 }
 
-static const char *const bos_names[] = {
-    [SWEEP_BOS_AUTO] = "auto", [SWEEP_BOS_TRUE] = "true", [SWEEP_BOS_FALSE] = "false"};
-
 char *label_spec_json(const struct label_run *run, enum task_kind kind)
 {
     const struct sweep_spec *spec = run->sweep->spec;
@@ -83,7 +80,7 @@ char *label_spec_json(const struct label_run *run, enum task_kind kind)
     }
     if (kind == TASK_CAPTURE) (void)json_object_set_new(root, "limits", json_all_limits(spec));
     if (kind == TASK_PROBE)
-        (void)json_object_set_new(root, "bos", json_string(bos_names[spec->corpus.bos]));
+        (void)json_object_set_new(root, "bos", json_string(sweep_bos_name(spec->corpus.bos)));
     char *text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
     json_decref(root);
     return text;

@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,8 +164,11 @@ status_t probe_pool_forget(struct dispatcher *dispatcher, struct store *store, c
 {
     char answers[PROBE_KEY_SIZE], tasks[PROBE_KEY_SIZE];
     redisReply *names = NULL;
+    char any[TASK_ID_SIZE]; /* the list of dead units goes with a task of the sweep */
     probe_pool_keys(sweep_id, answers, tasks);
-    status_t status = store_run(store, &names, err, "HKEYS %s", tasks);
+    (void)snprintf(any, sizeof any, "%.*s/probe", SWEEP_ID_SIZE, sweep_id);
+    status_t status = dispatcher_forget_keys(dispatcher, any, err);
+    if (status == ST_OK) status = store_run(store, &names, err, "HKEYS %s", tasks);
     if (status != ST_OK) return status;
     for (size_t i = 0; i < names->elements && status == ST_OK; i++)
         status = dispatcher_forget_keys(dispatcher, names->element[i]->str, err);

@@ -1,0 +1,284 @@
+#define _XOPEN_SOURCE 700 /* realpath */
+/* probe: what one feature does on texts of the user's. The operation answers "pending" until the
+ * workers have answered; this command asks again. */
+#include "coordinator/cli/clean_text.h"
+#include "coordinator/cli/commands.h"
+#include "coordinator/cli/document.h"
+#include "coordinator/cli/json_field.h"
+#include "coordinator/cli/record_text.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    TEXTS_MAX = 64, /* of one request */
+    TEXT_MAX_BYTES = 16 * 1024,
+    LINE_MAX_BYTES = 256 * 1024,
+    POLL_MS = 50,
+    NO_WORKERS_MS = 3000 /* they may be on their way back to a coordinator that was restarted */
+};
+static const double default_wait_s = 60;
+
+/* --- the request --------------------------------------------------------------------------- */
+
+/* Standard input, a text a line; empty lines are no texts. */
+static status_t append_lines(json_t *texts, struct error *err)
+{
+    char *line = NULL;
+    size_t capacity = 0;
+    ssize_t n;
+    status_t status = ST_OK;
+    while (status == ST_OK && (n = getline(&line, &capacity, stdin)) >= 0) {
+        if (n > 0 && line[n - 1] == '\n') line[--n] = '\0';
+        if (n == 0) continue;
+        if (n > TEXT_MAX_BYTES || json_array_size(texts) == TEXTS_MAX)
+            status = error_set(err, ST_BAD_INPUT, "standard input: at most %d texts of %d bytes",
+                               TEXTS_MAX, TEXT_MAX_BYTES);
+        else if (json_array_append_new(texts, json_stringn(line, (size_t)n)) != 0)
+            status = error_set(err, ST_BAD_INPUT, "standard input: line %zu is not valid UTF-8",
+                               json_array_size(texts) + 1);
+    }
+    free(line);
+    return status;
+}
+
+static status_t append_texts(const struct cli_arguments *arguments, size_t first, json_t *texts,
+                             struct error *err)
+{
+    status_t status = ST_OK;
+    for (size_t i = first; i < arguments->n_positional && status == ST_OK; i++) {
+        const char *text = arguments->positional[i];
+        if (strcmp(text, "-") == 0)
+            status = append_lines(texts, err);
+        else if (json_array_size(texts) == TEXTS_MAX)
+            status = error_set(err, ST_BAD_INPUT, "at most %d texts at a time", TEXTS_MAX);
+        else if (json_array_append_new(texts, json_string(text)) != 0)
+            status = error_set(err, ST_BAD_INPUT, "text %zu is not valid UTF-8", i - first + 1);
+    }
+    if (status == ST_OK && json_array_size(texts) == 0)
+        status = error_set(err, ST_BAD_INPUT, "no text to probe with");
+    return status;
+}
+
+/* As the coordinator and its workers will read it. */
+static status_t set_path(json_t *request, const char *key, const char *path, struct error *err)
+{
+    char *absolute = realpath(path, NULL);
+    if (!absolute) return error_set(err, ST_NOT_FOUND, "--%s %s: %s", key, path, strerror(errno));
+    const int failed = json_object_set_new(request, key, json_string(absolute));
+    free(absolute);
+    return failed ? error_set(err, ST_BAD_INPUT, "--%s: not valid UTF-8", key) : ST_OK;
+}
+
+static status_t set_text(json_t *request, const char *key, const char *text, struct error *err)
+{
+    return json_object_set_new(request, key, json_string(text)) == 0
+               ? ST_OK
+               : error_set(err, ST_BAD_INPUT, "%s: not valid UTF-8", key);
+}
+
+/* Of a sweep: SWEEP FEATURE; of a model: --model, --hook, and FEATURE alone. */
+static status_t name_subject(const struct cli_arguments *arguments, json_t *request,
+                             struct error *err)
+{
+    if (!arguments->model) {
+        if (arguments->hook || arguments->dictionary || arguments->units)
+            return error_set(
+                err, ST_BAD_INPUT,
+                "--hook, --dictionary and --units go with --model; a sweep has its own");
+        if (arguments->target >= 0)
+            (void)json_object_set_new(request, "target", json_integer(arguments->target));
+        return set_text(request, "sweep", arguments->positional[0], err);
+    }
+    if (!arguments->hook) return error_set(err, ST_BAD_INPUT, "--model needs --hook");
+    if (!arguments->dictionary && !arguments->units)
+        return error_set(err, ST_BAD_INPUT, "--model needs --dictionary or --units");
+    status_t status = set_path(request, "model", arguments->model, err);
+    if (status == ST_OK) status = set_text(request, "hook", arguments->hook, err);
+    if (status == ST_OK && arguments->dictionary)
+        status = set_path(request, "dictionary", arguments->dictionary, err);
+    if (status == ST_OK && arguments->units)
+        status = set_text(request, "units", arguments->units, err);
+    return status;
+}
+
+static status_t make_request(const struct cli_arguments *arguments, json_t **out, struct error *err)
+{
+    const size_t at = arguments->model ? 0 : 1; /* of FEATURE */
+    int64_t feature = 0;
+    json_t *request = json_object(), *texts = json_array();
+    status_t status = at + 1 < arguments->n_positional
+                          ? ST_OK
+                          : error_set(err, ST_BAD_INPUT, "no text to probe with");
+    if (status == ST_OK)
+        status =
+            cli_parse_count(arguments->positional[at], "feature", 0, UINT32_MAX - 1, &feature, err);
+    if (status == ST_OK) status = name_subject(arguments, request, err);
+    if (status == ST_OK) status = append_texts(arguments, at + 1, texts, err);
+    (void)json_object_set_new(request, "feature", json_integer(feature));
+    (void)json_object_set_new(request, "texts", texts);
+    if (status == ST_OK)
+        *out = request;
+    else
+        json_decref(request);
+    return status;
+}
+
+/* --- asking until it is done --------------------------------------------------------------- */
+
+struct patience {
+    int64_t began_ms, no_workers_since_ms; /* 0: there are some */
+    double wait_s;
+};
+
+static status_t keep_waiting(const struct cli *cli, struct patience *patience, const json_t *answer,
+                             struct error *err)
+{
+    const int64_t now_ms = clock_monotonic_ms(cli->clock);
+    const bool has_workers = json_field_number(answer, "n_workers") > 0;
+    const char *isa = json_field_text(answer, "wants.isa", NULL);
+    if (has_workers)
+        patience->no_workers_since_ms = 0;
+    else if (!patience->no_workers_since_ms)
+        patience->no_workers_since_ms = now_ms;
+    if (!has_workers && now_ms - patience->no_workers_since_ms >= NO_WORKERS_MS)
+        return error_set(err, ST_UNREACHABLE,
+                         "no worker%s%s is connected: interp-worker --connect ENDPOINT brings one",
+                         isa ? " of the kind that the sweep ran on, " : "", isa ? isa : "");
+    if ((double)(now_ms - patience->began_ms) >= patience->wait_s * 1000)
+        return error_set(err, ST_TIMEOUT,
+                         "the workers gave no answer in %.3g s (`interpctl workers` shows what "
+                         "they do)",
+                         patience->wait_s);
+    return cli_sleep(cli, POLL_MS) ? ST_OK : error_set(err, ST_CANCELLED, "interrupted");
+}
+
+static status_t ask(const struct cli *cli, const struct cli_arguments *arguments,
+                    const json_t *to_send, json_t **out, struct error *err)
+{
+    struct client *client = NULL;
+    const struct client_request request = {"probe", to_send, true};
+    struct patience patience = {.began_ms = clock_monotonic_ms(cli->clock),
+                                .wait_s = isnan(arguments->timeout_s) ? default_wait_s
+                                                                      : arguments->timeout_s};
+    status_t status = cli_connect(&client, cli, arguments, err);
+    for (bool is_done = false; status == ST_OK && !is_done;) {
+        json_t *answer = NULL;
+        status = client_ask(client, &request, &answer, err);
+        is_done = status == ST_OK && strcmp(json_field_text(answer, "state", ""), "done") == 0;
+        if (is_done)
+            *out = json_incref(answer);
+        else if (status == ST_OK)
+            status = keep_waiting(cli, &patience, answer, err);
+        json_decref(answer);
+    }
+    client_close(&client);
+    return status;
+}
+
+/* --- what is shown ------------------------------------------------------------------------- */
+
+/* `"token" value` for each token that fires; of a feature without a threshold, all above 0. */
+static status_t append_firing(struct buffer *line, const json_t *probe, double threshold,
+                              struct error *err)
+{
+    const json_t *tokens = json_field(probe, "tokens"), *values = json_field(probe, "activations");
+    status_t status = ST_OK;
+    bool is_first = true;
+    for (size_t i = 0; i < json_array_size(values) && status == ST_OK; i++) {
+        const json_t *token = json_array_get(tokens, i);
+        const double value = json_number_value(json_array_get(values, i));
+        if (!(value > threshold)) continue;
+        status = buffer_append_text(line, is_first ? "\n                 \"" : ", \"", err);
+        if (status == ST_OK && json_is_string(token))
+            status = clean_text_append(line, json_string_value(token), json_string_length(token), 0,
+                                       NULL, err);
+        if (status == ST_OK) status = buffer_printf(line, err, "\" %.5g", value);
+        is_first = false;
+    }
+    return status;
+}
+
+static const char *verdict_of(const json_t *probe)
+{
+    const json_t *fires = json_object_get(probe, "fires");
+    if (json_is_null(fires)) return "-";
+    return json_is_true(fires) ? "fires" : "silent";
+}
+
+static status_t print_probe(const struct cli *cli, const json_t *probe, double threshold,
+                            struct error *err)
+{
+    struct buffer line;
+    const char *error = json_field_text(probe, "error", NULL);
+    buffer_init(&line, LINE_MAX_BYTES);
+    status_t status;
+    if (error) {
+        status = buffer_printf(&line, err, "%8s  %-6s ", "-", "error");
+        if (status == ST_OK) status = clean_text_append(&line, error, strlen(error), 0, NULL, err);
+    } else {
+        status = buffer_printf(&line, err, "%8.5g  %-6s ", json_field_number(probe, "max"),
+                               verdict_of(probe));
+        if (status == ST_OK)
+            status = record_append_window(&line, probe, threshold, cli->has_color, err);
+        if (status == ST_OK && json_field_is_true(probe, "is_cut"))
+            status = buffer_append_text(&line, " ... (cut at the context)", err);
+        if (status == ST_OK) status = append_firing(&line, probe, threshold, err);
+    }
+    if (status == ST_OK) (void)fprintf(cli->out, "%s\n", buffer_text(&line));
+    buffer_fini(&line);
+    return status;
+}
+
+static status_t print_subject(const struct cli *cli, const json_t *answer, struct error *err)
+{
+    struct buffer line;
+    const char *hook = json_field_text(answer, "hook_point", "?");
+    const char *dictionary = json_field_text(answer, "dictionary", NULL);
+    const double threshold = json_field_number(answer, "fire_threshold");
+    buffer_init(&line, LINE_MAX_BYTES);
+    status_t status =
+        buffer_printf(&line, err, "feature %.0f of ", json_field_number(answer, "feature"));
+    if (status == ST_OK) status = clean_text_append(&line, hook, strlen(hook), 0, NULL, err);
+    if (status == ST_OK && dictionary) status = buffer_append_text(&line, ", ", err);
+    if (status == ST_OK && dictionary)
+        status = clean_text_append(&line, dictionary, strlen(dictionary), 0, NULL, err);
+    if (status == ST_OK)
+        status = isnan(threshold)
+                     ? buffer_append_text(&line, "; from which value on it fires is not known", err)
+                     : buffer_printf(&line, err, "; fires above %.5g", threshold);
+    if (status == ST_OK) (void)fprintf(cli->out, "%s\n\n%8s\n", buffer_text(&line), "MAX");
+    buffer_fini(&line);
+    return status;
+}
+
+static status_t print_answer(const struct cli *cli, const json_t *answer, struct error *err)
+{
+    const json_t *probes = json_field(answer, "probes");
+    const double known = json_field_number(answer, "fire_threshold");
+    const double threshold = isnan(known) ? 0 : known;
+    status_t status = print_subject(cli, answer, err);
+    for (size_t i = 0; i < json_array_size(probes) && status == ST_OK; i++)
+        status = print_probe(cli, json_array_get(probes, i), threshold, err);
+    return status;
+}
+
+status_t probe_command(struct cli *cli, const struct cli_arguments *arguments, struct error *err)
+{
+    json_t *request = NULL, *answer = NULL;
+    status_t status = make_request(arguments, &request, err);
+    if (status == ST_OK) {
+        cli_catch_interrupt();
+        status = ask(cli, arguments, request, &answer, err);
+    }
+    if (status == ST_OK && arguments->format == CLI_FORMAT_JSON)
+        status = document_print(cli->out, "Probes", answer, err);
+    else if (status == ST_OK)
+        status = print_answer(cli, answer, err);
+    cli->was_interrupted = status == ST_CANCELLED;
+    json_decref(request);
+    json_decref(answer);
+    return status;
+}
