@@ -65,27 +65,33 @@ static void estimate_capture_time(const struct estimate_input *input, struct est
 
 /* --- calls ------------------------------------------------------------------------------ */
 
-static unsigned n_scores(const struct sweep_spec *spec)
-{
-    return (spec->scores & SWEEP_SCORE_DETECTION ? 1u : 0u) +
-           (spec->scores & SWEEP_SCORE_FUZZING ? 1u : 0u);
-}
-
 static uint64_t window_tokens(const struct sweep_spec *spec)
 {
     return (uint64_t)ceil(spec->corpus.window_tokens * ESTIMATE_WINDOW_GROWTH) +
            ESTIMATE_WINDOW_OVERHEAD;
 }
 
-/* Firing, random and hard windows of one score on one corpus. */
-static uint64_t windows_per_score(const struct sweep_spec *spec)
+/* Windows of one label that are judged, dealt to prompts score by score. */
+struct judged_windows {
+    uint64_t n_windows, n_prompts;
+};
+
+static void add_windows(struct judged_windows *sum, const struct sweep_spec *spec,
+                        uint64_t n_windows)
 {
-    return (uint64_t)spec->scoring.n_firing + 2 * (uint64_t)spec->scoring.n_silent;
+    sum->n_windows += n_windows;
+    sum->n_prompts += divide_up(n_windows, spec->scoring.windows_per_prompt);
 }
 
-static uint64_t prompts_per_score(const struct sweep_spec *spec)
+/* Firing, random and hard windows of one split under every score that is asked for. */
+static void add_split(struct judged_windows *sum, const struct sweep_spec *spec, unsigned scores)
 {
-    return divide_up(windows_per_score(spec), spec->scoring.windows_per_prompt);
+    const uint64_t n = (uint64_t)spec->scoring.n_firing + 2 * (uint64_t)spec->scoring.n_silent;
+    const uint64_t n_wrong = spec->scoring.n_firing < ESTIMATE_FUZZ_WRONG
+                                 ? spec->scoring.n_firing
+                                 : (uint64_t)ESTIMATE_FUZZ_WRONG;
+    if (scores & SWEEP_SCORE_DETECTION) add_windows(sum, spec, n);
+    if (scores & SWEEP_SCORE_FUZZING) add_windows(sum, spec, n + n_wrong);
 }
 
 static void price(struct estimate_calls *calls, const struct estimate_provider *provider)
@@ -101,29 +107,71 @@ static void price(struct estimate_calls *calls, const struct estimate_provider *
     calls->hours = minutes / 60.0;
 }
 
-/* `n` labels are judged: every score, on test and on every out-of-distribution corpus. */
-static void estimate_judgements(const struct estimate_input *input, uint64_t n,
-                                struct estimate_calls *out)
+static void add_judgements(struct estimate_calls *out, const struct sweep_spec *spec, uint64_t n,
+                           const struct judged_windows *each)
 {
-    const struct sweep_spec *spec = input->spec;
-    const uint64_t n_rounds = n_scores(spec) * (1 + (uint64_t)spec->n_ood);
-    const uint64_t n_windows = windows_per_score(spec), n_prompts = prompts_per_score(spec);
-    if (!input->judge.is_used) return;
-    out->n_calls = n * n_rounds * n_prompts;
+    out->n_calls = n * each->n_prompts;
     out->n_tokens_in =
-        out->n_calls * ESTIMATE_JUDGE_INSTRUCTIONS + n * n_rounds * n_windows * window_tokens(spec);
-    out->n_tokens_out = out->n_calls * ESTIMATE_JUDGE_REPLY +
-                        n * n_rounds * n_windows * ESTIMATE_JUDGE_REPLY_WINDOW;
+        out->n_calls * ESTIMATE_JUDGE_INSTRUCTIONS + n * each->n_windows * window_tokens(spec);
+    out->n_tokens_out =
+        out->n_calls * ESTIMATE_JUDGE_REPLY + n * each->n_windows * ESTIMATE_JUDGE_REPLY_WINDOW;
 }
 
-static void estimate_explanations(const struct estimate_input *input, uint64_t n,
-                                  struct estimate_calls *out)
+/* What a session does: how often it goes round, and whether its first and last labels are not the
+ * chosen one, so that they are judged on test windows as well. */
+struct session_course {
+    uint64_t n_rounds; /* 1 unless agentic */
+    bool has_contrast;
+};
+
+static void estimate_judgements(const struct estimate_input *input,
+                                const struct session_course *course, struct estimate_calls *out)
 {
-    const uint64_t n_shown = ESTIMATE_EXPLAINER_WINDOWS;
-    if (!input->explainer.is_used) return;
-    out->n_calls = n;
-    out->n_tokens_in = n * (ESTIMATE_EXPLAINER_INSTRUCTIONS + n_shown * window_tokens(input->spec));
-    out->n_tokens_out = n * ESTIMATE_EXPLAINER_REPLY;
+    const struct sweep_spec *spec = input->spec;
+    struct judged_windows each = {0, 0};
+    if (!input->judge.is_used) return;
+    for (uint64_t i = 0; spec->mode == SWEEP_MODE_AGENTIC && i < course->n_rounds; i++) {
+        add_split(&each, spec, SWEEP_SCORE_DETECTION);
+        add_windows(&each, spec, ESTIMATE_CHECK_WINDOWS);
+    }
+    add_split(&each, spec, spec->scores);
+    if (spec->mode != SWEEP_MODE_SINGLE_PASS && spec->n_ood) add_split(&each, spec, spec->scores);
+    for (int i = 0; course->has_contrast && i < 2; i++) {
+        const unsigned detection = spec->scores & SWEEP_SCORE_DETECTION;
+        add_split(&each, spec, detection ? detection : spec->scores);
+    }
+    add_judgements(out, spec, input->n_features, &each);
+}
+
+/* Foreign labels are judged on test windows, in every mode. */
+static void estimate_null(const struct estimate_input *input, uint64_t n_pairs,
+                          struct estimate_calls *out)
+{
+    struct judged_windows each = {0, 0};
+    add_split(&each, input->spec, input->spec->scores);
+    if (input->judge.is_used) add_judgements(out, input->spec, n_pairs, &each);
+}
+
+static void estimate_explanations(const struct estimate_input *input,
+                                  const struct session_course *course, struct estimate_calls *out)
+{
+    const struct sweep_spec *spec = input->spec;
+    const uint64_t n = input->n_features, n_rounds = course->n_rounds;
+    const uint64_t n_prompt = ESTIMATE_EXPLAINER_INSTRUCTIONS +
+                              (uint64_t)ESTIMATE_EXPLAINER_WINDOWS * window_tokens(spec);
+    if (!input->explainer.is_used || spec->mode == SWEEP_MODE_SCORE_ONLY) return;
+    out->n_calls = n * n_rounds;
+    out->n_tokens_in = out->n_calls * n_prompt;
+    out->n_tokens_out = out->n_calls * ESTIMATE_EXPLAINER_REPLY;
+    if (spec->mode != SWEEP_MODE_AGENTIC) return;
+    const uint64_t n_history = n_rounds * (n_rounds - 1) / 2; /* earlier rounds shown, together */
+    const uint64_t n_texts = spec->experiments.per_round;
+    out->n_tokens_in +=
+        n * n_history * (ESTIMATE_HISTORY_ROUND + n_texts * ESTIMATE_EXPERIMENT_TEXT);
+    out->n_tokens_in += n * n_rounds * n_prompt; /* the designs */
+    out->n_tokens_out +=
+        n * n_rounds * (ESTIMATE_DESIGN_REPLY + n_texts * ESTIMATE_EXPERIMENT_TEXT);
+    out->n_calls += n * n_rounds;
 }
 
 static uint64_t n_null_pairs(const struct sweep_spec *spec, uint64_t n_features)
@@ -146,15 +194,13 @@ static void apply_cap(const struct estimate_input *input, struct estimate *out)
     out->is_prompt_capped = true;
 }
 
-static void estimate_calls(const struct estimate_input *input, struct estimate *out)
+static void estimate_course(const struct estimate_input *input, const struct session_course *course,
+                            struct estimate *out)
 {
-    const uint64_t n = input->n_features;
-    out->n_features = n;
-    if (n == 0) return;
-    estimate_explanations(input, n, &out->explain);
-    estimate_judgements(input, n, &out->judge);
-    estimate_judgements(input, n_null_pairs(input->spec, n), &out->null_pairs);
-    out->calls_per_feature = (out->explain.n_calls + out->judge.n_calls) / n;
+    estimate_explanations(input, course, &out->explain);
+    estimate_judgements(input, course, &out->judge);
+    estimate_null(input, n_null_pairs(input->spec, input->n_features), &out->null_pairs);
+    out->calls_per_feature = (out->explain.n_calls + out->judge.n_calls) / input->n_features;
     apply_cap(input, out);
     price(&out->explain, &input->explainer);
     price(&out->judge, &input->judge);
@@ -162,7 +208,22 @@ static void estimate_calls(const struct estimate_input *input, struct estimate *
     out->n_calls = out->explain.n_calls + out->judge.n_calls + out->null_pairs.n_calls;
     out->dollars = out->explain.dollars + out->judge.dollars + out->null_pairs.dollars;
     out->call_hours = out->explain.hours + out->judge.hours + out->null_pairs.hours;
-    out->is_over_budget = out->dollars > input->spec->budget_dollars;
+}
+
+static void estimate_calls(const struct estimate_input *input, struct estimate *out)
+{
+    const struct sweep_spec *spec = input->spec;
+    const bool is_agentic = spec->mode == SWEEP_MODE_AGENTIC;
+    const struct session_course longest = {is_agentic ? spec->rounds.max : 1, is_agentic};
+    const struct session_course shortest = {is_agentic ? spec->rounds.min : 1, false};
+    struct estimate least = {.n_features = input->n_features};
+    out->n_features = input->n_features;
+    if (input->n_features == 0) return;
+    estimate_course(input, &longest, out);
+    estimate_course(input, &shortest, &least);
+    out->n_calls_least = least.n_calls;
+    out->dollars_least = least.dollars;
+    out->is_over_budget = out->dollars > spec->budget_dollars;
 }
 
 void estimate_make(const struct estimate_input *input, struct estimate *out)
@@ -191,7 +252,8 @@ static json_t *calls_to_json(const struct estimate_calls *calls)
 json_t *estimate_to_json(const struct estimate *estimate)
 {
     return json_pack(
-        "{s:I, s:b, s:I, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:f, s:b, s:f, s:f, s:b}",
+        "{s:I, s:b, s:I, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:f, s:I, s:f, s:b, s:f, s:f, "
+        "s:b}",
         "tokens", (json_int_t)estimate->n_tokens, "tokens_exact", estimate->is_tokens_exact,
         "units", (json_int_t)estimate->n_units, "units_exact", estimate->is_units_exact,
         "tokenize_batches", (json_int_t)estimate->n_tokenize_batches, "features",
@@ -199,7 +261,8 @@ json_t *estimate_to_json(const struct estimate *estimate)
         (json_int_t)estimate->calls_per_feature, "explain", calls_to_json(&estimate->explain),
         "judge", calls_to_json(&estimate->judge), "null_pairs",
         calls_to_json(&estimate->null_pairs), "calls", (json_int_t)estimate->n_calls, "dollars",
-        estimate->dollars, "over_budget", estimate->is_over_budget, "capture_hours",
+        estimate->dollars, "calls_least", (json_int_t)estimate->n_calls_least, "dollars_least",
+        estimate->dollars_least, "over_budget", estimate->is_over_budget, "capture_hours",
         estimate->capture_hours, "call_hours", estimate->call_hours, "prompt_capped",
         estimate->is_prompt_capped);
 }
@@ -238,6 +301,12 @@ static status_t print_total(const struct estimate *estimate, double budget_dolla
     status_t status = buffer_printf(out, err, "  %-11s %12llu %14llu %13llu %10.2f %9.2f\n",
                                     "together", (unsigned long long)estimate->n_calls, n_in, n_out,
                                     estimate->dollars, estimate->call_hours);
+    if (status == ST_OK && estimate->n_calls_least < estimate->n_calls)
+        status = buffer_printf(out, err,
+                               "  %-11s %12llu %14s %13s %10.2f            if every label settles "
+                               "after rounds.min\n",
+                               "at least", (unsigned long long)estimate->n_calls_least, "", "",
+                               estimate->dollars_least);
     if (status == ST_OK && estimate->is_prompt_capped)
         status = buffer_append_text(out, "prompts are cut to max_prompt_tokens per feature\n", err);
     if (status == ST_OK && estimate->is_over_budget)

@@ -2,7 +2,9 @@
  *
  * Counts of calls and prompts follow from the spec exactly, given how many features reach an
  * explainer; nobody knows that before the capture, so all features are assumed and the figures
- * are upper bounds ("at most") there. Tokens of the corpus are exact when a plan exists, else
+ * are upper bounds ("at most") there. An agentic sweep is counted with rounds.max rounds of every
+ * feature, and once more as if every label settled after rounds.min ("at least"): what it will
+ * be lies between, and nearer to the lower figure the better the explainer. Tokens of the corpus are exact when a plan exists, else
  * bytes divided by a ratio. Lengths of prompts are the constants below, in provider tokens.
  * Every result says which of its parts were assumed. Pure; any thread. */
 #ifndef COORDINATOR_PLAN_ESTIMATE_H
@@ -24,6 +26,11 @@ enum {
     ESTIMATE_EXPLAINER_INSTRUCTIONS = 620,
     ESTIMATE_EXPLAINER_WINDOWS = 40,
     ESTIMATE_EXPLAINER_REPLY = 120,
+    ESTIMATE_DESIGN_REPLY = 40,    /* and for every text of an experiment: */
+    ESTIMATE_EXPERIMENT_TEXT = 25, /* a sentence */
+    ESTIMATE_HISTORY_ROUND = 500,  /* shown of every earlier round */
+    ESTIMATE_CHECK_WINDOWS = 20,   /* explain windows judged in a round */
+    ESTIMATE_FUZZ_WRONG = 10,      /* firing windows asked about again, wrong tokens marked */
     ESTIMATE_JUDGE_INSTRUCTIONS = 600,
     ESTIMATE_WINDOW_OVERHEAD = 6,    /* number and line ends around a window */
     ESTIMATE_JUDGE_REPLY_WINDOW = 4, /* per window */
@@ -73,6 +80,8 @@ struct estimate {
     struct estimate_calls explain, judge, null_pairs; /* all features */
     uint64_t n_calls;
     double dollars;
+    uint64_t n_calls_least; /* agentic: every label settles after rounds.min; else as above */
+    double dollars_least;
     bool is_over_budget;
     double capture_hours; /* 0: not known */
     double call_hours;

@@ -60,39 +60,68 @@ Test(estimate, calls_are_counted_as_the_scores_define_them)
         .spec = &spec, .n_features = 16384, .explainer = cheap, .judge = cheap};
     struct estimate estimate;
     estimate_make(&input, &estimate);
-    /* 20 firing, 20 random and 20 hard windows in prompts of 10: 6 prompts, two scores */
-    cr_expect_eq(estimate.calls_per_feature, 1 + 2 * 6);
+    /* 20 firing, 20 random and 20 hard windows in prompts of 10: 6 prompts of detection; fuzzing
+     * asks about 10 firing ones once more: 7 */
+    cr_expect_eq(estimate.calls_per_feature, 1 + 6 + 7);
     cr_expect_eq(estimate.explain.n_calls, 16384);
-    cr_expect_eq(estimate.judge.n_calls, 16384 * 12);
-    cr_expect_eq(estimate.null_pairs.n_calls, 1000 * 12);
+    cr_expect_eq(estimate.judge.n_calls, 16384 * 13);
+    cr_expect_eq(estimate.null_pairs.n_calls, 1000 * 13);
     /* a window: 32 * 1.25 + 6 = 46 tokens */
     cr_expect_eq(estimate.explain.n_tokens_in, UINT64_C(16384) * (620 + 40 * 46));
-    cr_expect_eq(estimate.judge.n_tokens_in, UINT64_C(16384) * (12 * 600 + 120 * 46));
-    cr_expect_eq(estimate.judge.n_tokens_out, UINT64_C(16384) * (12 * 12 + 120 * 4));
+    cr_expect_eq(estimate.judge.n_tokens_in, UINT64_C(16384) * (13 * 600 + 130 * 46));
+    cr_expect_eq(estimate.judge.n_tokens_out, UINT64_C(16384) * (13 * 12 + 130 * 4));
     const double want = (double)estimate.explain.n_tokens_in / 1e6 * 0.15 +
                         (double)estimate.explain.n_tokens_out / 1e6 * 0.6;
     cr_expect_float_eq(estimate.explain.dollars, want, 1e-9);
-    cr_expect_float_eq(estimate.judge.hours, 16384.0 * 12 / 500 / 60, 1e-9);
+    cr_expect_float_eq(estimate.judge.hours, 16384.0 * 13 / 500 / 60, 1e-9);
     cr_expect_float_eq((double)estimate.null_pairs.n_calls / (double)estimate.judge.n_calls, 0.06,
                        0.005, "statistics.md: about 6 per cent of a full sweep's judge calls");
     cr_expect(estimate.is_over_budget);
 }
 
-Test(estimate, few_features_have_five_null_pairs_each_and_ood_doubles_the_judging)
+Test(estimate, few_features_have_five_null_pairs_each_and_ood_doubles_the_judging_of_other_modes)
 {
     struct sweep_spec spec = label_spec();
     struct estimate_input input = {.spec = &spec, .n_features = 150, .judge = cheap};
     struct estimate estimate;
     spec.scoring.null_pairs = 100;
     estimate_make(&input, &estimate);
-    cr_expect_eq(estimate.null_pairs.n_calls, 750 * 12);
+    cr_expect_eq(estimate.null_pairs.n_calls, 750 * 13);
     cr_expect_eq(estimate.explain.n_calls, 0, "the lexical explainer asks nobody");
-    spec.n_ood = 1;
+    spec.n_ood = 2;
     estimate_make(&input, &estimate);
-    cr_expect_eq(estimate.judge.n_calls, 150 * 24);
+    cr_expect_eq(estimate.judge.n_calls, 150 * 13, "a single pass is judged on test alone");
+    spec.mode = SWEEP_MODE_SCORE_ONLY;
+    estimate_make(&input, &estimate);
+    cr_expect_eq(estimate.judge.n_calls, 150 * 26, "all other corpora are one split");
+    cr_expect_eq(estimate.null_pairs.n_calls, 750 * 13, "the null stays on test");
     spec.scoring.null_pairs = 0;
     estimate_make(&input, &estimate);
     cr_expect_eq(estimate.null_pairs.n_calls, 0);
+}
+
+Test(estimate, agentic_sweeps_are_counted_with_most_and_with_fewest_rounds)
+{
+    struct sweep_spec spec = label_spec();
+    const struct estimate_input input = {
+        .spec = &spec, .n_features = 1000, .explainer = cheap, .judge = cheap};
+    struct estimate estimate;
+    struct buffer text;
+    spec.mode = SWEEP_MODE_AGENTIC;
+    spec.rounds = (struct sweep_rounds){3, 5};
+    spec.experiments.per_round = 20;
+    estimate_make(&input, &estimate);
+    /* a round: label, design, 6 prompts of validate, 2 of explain; test 13; first and last 6 each */
+    cr_expect_eq(estimate.calls_per_feature, 5 * (2 + 6 + 2) + 13 + 2 * 6);
+    cr_expect_eq(estimate.n_calls_least,
+                 1000 * (3 * (2 + 6 + 2) + 13) + estimate.null_pairs.n_calls);
+    cr_expect_lt(estimate.dollars_least, estimate.dollars);
+    /* every design answers with 20 sentences */
+    cr_expect_eq(estimate.explain.n_tokens_out, UINT64_C(1000) * 5 * (120 + 40 + 20 * 25));
+    buffer_init(&text, 1 << 16);
+    cr_assert_eq(estimate_print(&estimate, 10.0, &text, NULL), ST_OK);
+    cr_expect_not_null(strstr(buffer_text(&text), "at least"), "%s", buffer_text(&text));
+    buffer_fini(&text);
 }
 
 Test(estimate, the_prompt_cap_bounds_the_tokens_of_a_feature)
@@ -141,12 +170,12 @@ Test(estimate, table_and_json_say_the_same)
     cr_assert_eq(estimate_print(&estimate, 10.0, &text, &err), ST_OK);
     cr_expect_not_null(strstr(buffer_text(&text), "99 tokens in about 1 units"), "%s",
                        buffer_text(&text));
-    cr_expect_not_null(strstr(buffer_text(&text), "at most 13 a feature, 10 features"));
+    cr_expect_not_null(strstr(buffer_text(&text), "at most 14 a feature, 10 features"));
     json = estimate_to_json(&estimate);
     cr_assert_not_null(json);
     cr_expect_eq(json_integer_value(json_object_get(json, "calls")), (json_int_t)estimate.n_calls);
     cr_expect_eq(json_real_value(json_object_get(json, "dollars")), estimate.dollars);
-    cr_expect_eq(json_integer_value(json_object_get(json_object_get(json, "judge"), "calls")), 120);
+    cr_expect_eq(json_integer_value(json_object_get(json_object_get(json, "judge"), "calls")), 130);
     json_decref(json);
     buffer_fini(&text);
 }
