@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Keeps a transcript: passes requests on to an OpenAI-compatible server and writes down what was
-asked and answered, one JSON object a line. Loopback only; standard library only.
+asked and answered, one JSON object a line: {"request", "status", "seconds", "reply"}, where `reply`
+has the content and finish reason of every choice and the usage. Loopback only; standard library
+only.
 
     recording_proxy.py UPSTREAM_BASE_URL TRANSCRIPT.jsonl     prints its own base URL
 """
@@ -8,6 +10,7 @@ import http.server
 import json
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -22,23 +25,25 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         request = urllib.request.Request(upstream + self.path.removeprefix("/v1"), data=body,
                                          headers={"Content-Type": "application/json"})
+        began = time.monotonic()
         try:
             with urllib.request.urlopen(request, timeout=600) as answer:
                 status, reply = answer.status, answer.read()
         except urllib.error.HTTPError as problem:
             status, reply = problem.code, problem.read()
-        self.keep(body, status, reply)
+        self.keep(json.loads(body), status, json.loads(reply), time.monotonic() - began)
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(reply)))
         self.end_headers()
         self.wfile.write(reply)
 
-    def keep(self, body, status, reply):
-        asked, answered = json.loads(body), json.loads(reply)
-        line = {"messages": asked["messages"], "max_tokens": asked.get("max_tokens"),
-                "status": status, "usage": answered.get("usage"),
-                "content": [c["message"]["content"] for c in answered.get("choices", [])]}
+    def keep(self, request, status, answer, seconds):
+        choices = [{"content": choice["message"]["content"],
+                    "finish_reason": choice["finish_reason"]}
+                   for choice in answer.get("choices", [])]
+        line = {"request": request, "status": status, "seconds": round(seconds, 2),
+                "reply": {"choices": choices, "usage": answer.get("usage")}}
         with lock, open(path, "a", encoding="utf-8") as out:
             out.write(json.dumps(line, ensure_ascii=False) + "\n")
 

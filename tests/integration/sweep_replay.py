@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+"""What a real language model answered, once recorded, gives the same results again: every recorded
+call is made, no other, and the result records are equal byte for byte.
+
+UPDATE_GOLDEN=1 rewrites the records when their form has changed. When the requests have changed the
+transcript must be recorded again (tests/golden/transcripts/README.md)."""
+import json
+import os
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import transcript
+from cluster import ROOT, check, check_store_is_clean, run, say
+
+
+def sent(cluster):
+    return {line["body"] for line in cluster.llm_log() if line["event"] == "received"}
+
+
+def a_recorded_sweep_gives_its_results_again(cluster):
+    calls = transcript.calls()
+    cluster.start_llm("--log-bodies", "--responder", ROOT / "tests/support/transcript.py")
+    cluster.providers = transcript.write_providers(
+        cluster.home / "replay.yaml", "http://127.0.0.1:%d/v1" % cluster.llm_port)
+    cluster.start_redis()
+    cluster.start_coordinator(prompts=transcript.PROMPTS)
+    cluster.start_worker("w1")
+    cluster.start_gateway()
+    sweep = cluster.ctl("submit", transcript.SWEEP, "--quiet").strip()
+    cluster.wait(sweep)
+    asked = {transcript.key(json.loads(body)) for body in sent(cluster)}
+    recorded = {transcript.key(call["request"]) for call in calls}
+    say("%d calls recorded, %d asked, %d of them recorded" % (len(calls), len(asked),
+                                                             len(asked & recorded)))
+    check(asked == recorded, "other requests than the recorded ones: record the transcript again")
+    check(cluster.llm_stats()["received"] == len(recorded), "each was sent once")
+    results = transcript.results(cluster, sweep)
+    if os.environ.get("UPDATE_GOLDEN"):
+        transcript.RESULTS.write_bytes(results)
+    check(results == transcript.RESULTS.read_bytes(), "the records differ")
+    check_store_is_clean(cluster)
+
+
+if __name__ == "__main__":
+    run([a_recorded_sweep_gives_its_results_again])
