@@ -165,6 +165,7 @@ static status_t open_registry(struct coordinator *self, struct error *err)
         .clock = self->clock,
         .data_directory = self->options.data_directory,
         .prompts_directory = self->options.prompts_directory,
+        .captures_max_bytes = self->options.captures_max_bytes,
         .checkpoint_bytes = self->options.checkpoint_bytes,
         .providers = self->providers,
         .history = self->history,

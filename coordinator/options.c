@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BACKGROUND_MAX = 64, CHECKPOINT_BYTES = 32 * 1024 * 1024 };
+enum { BACKGROUND_MAX = 64, CHECKPOINT_BYTES = 32 * 1024 * 1024, GIB_MAX = 1048576 };
 
 const char *coordinator_usage(void)
 {
@@ -20,6 +20,8 @@ const char *coordinator_usage(void)
            "  --prompts DIR     prompt templates (needed by LLM explainers and judges)\n"
            "  --providers FILE  providers.yaml (needed by LLM explainers and judges)\n"
            "  --background N    threads for planning and scoring (default 1)\n"
+           "  --captures-max-gib N  evidence kept on disk: what no running sweep uses and was used\n"
+           "                    longest ago goes first (default: no limit)\n"
            "  --checkpoint-bytes N  captured results between two checkpoints (default 33554432)\n"
            "  --log LEVEL       debug | info | warn | error (default info)\n";
 }
@@ -32,6 +34,17 @@ static status_t parse_number(const char *option, const char *text, long max, siz
     if (*end || end == text || n < 1 || n > max)
         return error_set(err, ST_BAD_INPUT, "%s %s: a number from 1 to %ld", option, text, max);
     *out = (size_t)n;
+    return ST_OK;
+}
+
+static status_t parse_gib(const char *option, const char *text, size_t *out, struct error *err)
+{
+    char *end;
+    const double gib = strtod(text, &end);
+    if (*end || end == text || !(gib > 0 && gib <= GIB_MAX))
+        return error_set(err, ST_BAD_INPUT, "%s %s: more than 0, at most %d", option, text,
+                         GIB_MAX);
+    *out = (size_t)(gib * 1024 * 1024 * 1024);
     return ST_OK;
 }
 
@@ -51,6 +64,7 @@ static status_t apply(int option, const char *value, struct coordinator_options 
     case 'p': out->prompts_directory = value; return ST_OK;
     case 'P': out->providers_file = value; return ST_OK;
     case 'b': return parse_number("--background", value, BACKGROUND_MAX, &out->n_background, err);
+    case 'C': return parse_gib("--captures-max-gib", value, &out->captures_max_bytes, err);
     case 'c':
         return parse_number("--checkpoint-bytes", value, LONG_MAX, &out->checkpoint_bytes, err);
     case 'l':
@@ -81,6 +95,7 @@ status_t coordinator_options_parse(int argc, char **argv, struct coordinator_opt
                                             {"providers", required_argument, NULL, 'P'},
                                             {"background", required_argument, NULL, 'b'},
                                             {"checkpoint-bytes", required_argument, NULL, 'c'},
+                                            {"captures-max-gib", required_argument, NULL, 'C'},
                                             {"log", required_argument, NULL, 'l'},
                                             {NULL, 0, NULL, 0}};
     *out = (struct coordinator_options){

@@ -18,6 +18,7 @@ struct coordinator_options {
     const char *prompts_directory; /* NULL: only the lexical explainer */
     const char *providers_file;    /* NULL: none */
     size_t n_background;           /* threads for scoring and planning */
+    size_t captures_max_bytes;     /* evidence kept on disk; 0: no limit */
     size_t checkpoint_bytes;       /* captured results between two checkpoints */
     int log_level;
 };

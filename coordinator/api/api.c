@@ -8,12 +8,12 @@ static const struct {
     const char *name;
     operation_fn *run;
 } operations[] = {
-    {"ping", api_ping},         {"submit", api_submit},   {"list", api_list},
-    {"status", api_status},     {"results", api_results}, {"feature", api_feature},
-    {"cancel", api_cancel},     {"pause", api_pause},     {"resume", api_resume},
-    {"retry", api_retry},       {"workers", api_workers}, {"drain", api_drain},
-    {"cost", api_cost},         {"probe", api_probe},     {"dead", api_dead},
-    {"overview", api_overview}, {"metrics", api_metrics},
+    {"ping", api_ping},         {"submit", api_submit},     {"list", api_list},
+    {"status", api_status},     {"results", api_results},   {"feature", api_feature},
+    {"cancel", api_cancel},     {"pause", api_pause},       {"resume", api_resume},
+    {"retry", api_retry},       {"workers", api_workers},   {"drain", api_drain},
+    {"cost", api_cost},         {"probe", api_probe},       {"dead", api_dead},
+    {"overview", api_overview}, {"captures", api_captures}, {"metrics", api_metrics},
 };
 
 static int append(const char *bytes, size_t n_bytes, void *context)

@@ -23,6 +23,7 @@ COMMAND(retry);
 COMMAND(workers);
 COMMAND(drain);
 COMMAND(dead);
+COMMAND(captures);
 COMMAND(cost);
 COMMAND(top);
 COMMAND(up);

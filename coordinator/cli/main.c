@@ -39,6 +39,8 @@ static const struct cli_command commands[] = {
      drain_command},
     {"dead", NULL, "[SWEEP]", "tasks that were given up, with their errors", 0, LISTS, 0, 1, false,
      dead_command},
+    {"captures", NULL, "", "evidence that is kept on disk", 0, LISTS, 0, 0, false,
+     captures_command},
     {"top", NULL, "", "everything at a glance, refreshed", O(INTERVAL), ONES, 0, 0, false,
      top_command},
     {"up", NULL, "", "start a cluster on this machine",

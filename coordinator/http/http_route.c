@@ -25,6 +25,7 @@ static const struct route {
     {"/api/v1/sweeps/:sweep/features/#feature", "feature", HTTP_BODY_JSON, {"#target"}},
     {"/api/v1/sweeps/:sweep/cost", "cost", HTTP_BODY_JSON, {NULL}},
     {"/api/v1/workers", "workers", HTTP_BODY_JSON, {NULL}},
+    {"/api/v1/captures", "captures", HTTP_BODY_JSON, {NULL}},
     {"/api/v1/dead", "dead", HTTP_BODY_JSON, {":sweep"}},
 };
 

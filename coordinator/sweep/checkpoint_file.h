@@ -1,5 +1,5 @@
-/* Merged evidence of a capture that is still running, with the units that are in it, as one file: the
- * old one or the new one, never half of one. It says what capture it is of; whatever does not fit
+/* Merged evidence of a capture that is still running, with the units that are in it, as one file:
+ * the old one or the new one, never half of one. It says what capture it is of; whatever does not fit
  * or is damaged is refused, and those units are captured again. Layout: checkpoint_file.c. */
 #ifndef COORDINATOR_SWEEP_CHECKPOINT_FILE_H
 #define COORDINATOR_SWEEP_CHECKPOINT_FILE_H
@@ -18,7 +18,7 @@ struct checkpoint_part {
 };
 
 struct checkpoint {
-    const char *key; /* hex: what the capture depends on, label_evidence_key() */
+    const char *key; /* hex: what the capture depends on, label_run's evidence_key */
     struct checkpoint_part *parts;
     size_t n_parts;
 };

@@ -321,6 +321,7 @@ static status_t capture_rest_poll(struct label_run *run, bool *is_over, struct e
     if (status == ST_OK) status = label_task_end(run, err);
     if (status != ST_OK) return status;
     log_captured(run);
+    run->sweep->context->cache->has_new_capture = true;
     label_checkpoint_remove_files(run->sweep);
     label_checkpoint_destroy(run);
     *is_over = true;

@@ -104,11 +104,9 @@ static status_t make_parts(const struct label_run *run, struct checkpoint *out, 
 
 static status_t read_or_write(const struct label_run *run, bool is_write, struct error *err)
 {
-    char key[HASH_HEX_SIZE];
-    struct checkpoint checkpoint = {.key = key};
+    struct checkpoint checkpoint = {.key = run->evidence_key};
     char *path = sweep_path(run->sweep, phase_files[run->phase]);
     status_t status = path ? ST_OK : error_set(err, ST_NO_MEMORY, "checkpoint");
-    if (status == ST_OK) status = label_evidence_key(run, key, err);
     if (status == ST_OK) status = make_parts(run, &checkpoint, err);
     if (status == ST_OK)
         status = is_write ? checkpoint_write(path, &checkpoint, err)

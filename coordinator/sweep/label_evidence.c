@@ -12,6 +12,7 @@
 #include "common/hash.h"
 #include "common/log.h"
 #include "common/version.h"
+#include "coordinator/sweep/captures.h"
 #include "coordinator/sweep/label_run.h"
 
 #include <stdio.h>
@@ -38,7 +39,7 @@ status_t label_evidence_state(struct label_run *run, size_t index, enum evidence
     return evidence_state_create(out, &params, err);
 }
 
-status_t label_evidence_key(const struct label_run *run, char *out, struct error *err)
+status_t label_evidence_set_key(struct label_run *run, struct error *err)
 {
     struct buffer text;
     buffer_init(&text, FILE_MAX_BYTES);
@@ -48,19 +49,22 @@ status_t label_evidence_key(const struct label_run *run, char *out, struct error
         status = buffer_printf(&text, err, "%s|%s|%016llx|%.6f", version_text(), spec,
                                (unsigned long long)capture_plan_key(run->plan),
                                run->sweep->spec->thresholds.unit_quantile);
-    if (status == ST_OK) (void)hash_sha256_hex(text.bytes, text.n_bytes, out);
+    if (status == ST_OK) (void)hash_sha256_hex(text.bytes, text.n_bytes, run->evidence_key);
     free(spec);
     buffer_fini(&text);
     return status;
 }
 
+const char *captures_key_of(const struct sweep *sweep)
+{
+    const struct label_run *run = sweep->ops == &label_engine ? sweep->engine : NULL;
+    return run && run->phase > LABEL_TOKENIZE ? run->evidence_key : NULL;
+}
+
 static status_t directory_of(const struct label_run *run, char out[PATH_SIZE], struct error *err)
 {
-    char key[HASH_HEX_SIZE];
-    const status_t status = label_evidence_key(run, key, err);
-    if (status != ST_OK) return status;
-    const int n =
-        snprintf(out, PATH_SIZE, "%s/captures/%s", run->sweep->context->data_directory, key);
+    const int n = snprintf(out, PATH_SIZE, "%s/captures/%s", run->sweep->context->data_directory,
+                           run->evidence_key);
     return n > 0 && n < PATH_SIZE - 128 ? ST_OK
                                         : error_set(err, ST_TOO_LARGE, "data directory's name");
 }
@@ -253,6 +257,7 @@ status_t label_evidence_load(struct label_run *run, bool *was_there, struct erro
     for (size_t i = 0; i < run->sweep->spec->n_targets && status == ST_OK; i++)
         status = load_target(run, directory, i, &problem);
     *was_there = status == ST_OK;
+    if (status == ST_OK) captures_touch(run->sweep->context->data_directory, run->evidence_key);
     if (status == ST_OK || status == ST_NO_MEMORY) return status;
     log_event(LOG_WARN, "capture_unreadable", LOG_TEXT("sweep", run->sweep->id),
               LOG_TEXT("error", problem.text)); /* captured again: it is deterministic */

@@ -101,7 +101,7 @@ static status_t make_plan(struct label_run *run, struct error *err)
         text_batches_destroy(&run->batches);
         status = label_targets_init(run, err);
     }
-    return status;
+    return status == ST_OK ? label_evidence_set_key(run, err) : status;
 }
 
 status_t label_plan_begin(struct label_run *run, struct error *err)

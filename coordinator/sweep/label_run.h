@@ -11,6 +11,7 @@
 #include "common/describe.h"
 #include "common/evidence_frozen.h"
 #include "common/evidence_state.h"
+#include "common/hash.h"
 #include "coordinator/plan/capture_plan.h"
 #include "coordinator/plan/feature_set.h"
 #include "coordinator/plan/token_corpus.h"
@@ -70,8 +71,9 @@ struct label_run {
     struct capture_plan *plan;
     struct capture_plan_stats plan_stats;
     uint64_t n_leaks;
-    bool has_evidence;              /* all of it was on disk: nothing is captured */
-    struct worker_pin evidence_pin; /* of that, what it was captured on */
+    char evidence_key[HASH_HEX_SIZE]; /* names all that it depends on; made with the plan */
+    bool has_evidence;                /* all of it was on disk: nothing is captured */
+    struct worker_pin evidence_pin;   /* of that, what it was captured on */
     enum capture_stage capture_stage;
     struct label_checkpoint *checkpoint; /* of the capture phase that runs */
     uint64_t first_unit;                 /* plan unit of the capture task's unit 0 */
@@ -146,7 +148,7 @@ status_t label_evidence_load(struct label_run *run, bool *was_there, struct erro
 /* An empty state of target and split. */
 status_t label_evidence_state(struct label_run *run, size_t target, enum evidence_split split,
                               struct evidence_state **out, struct error *err);
-/* Numbers of the corpus and the capture: names what may be reused. Written to out[65]. */
-status_t label_evidence_key(const struct label_run *run, char *out, struct error *err);
+/* From the numbers of corpus and capture: what names evidence that may be used again. */
+status_t label_evidence_set_key(struct label_run *run, struct error *err);
 
 #endif

@@ -1,6 +1,7 @@
 #include "coordinator/sweep/registry.h"
 
 #include "common/log.h"
+#include "coordinator/sweep/captures.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ status_t registry_create(struct registry **out, const struct sweep_context *cont
     struct registry *registry = calloc(1, sizeof *registry);
     if (!registry) return error_set(err, ST_NO_MEMORY, "sweep registry");
     registry->context = *context;
+    context->cache->has_new_capture = true; /* what earlier lives left */
     const status_t status =
         sweep_store_init(&registry->store, context->store, context->leader, err);
     if (status != ST_OK) {
@@ -296,12 +298,42 @@ static status_t step_one(struct registry *registry, struct sweep *sweep, struct 
     return registry_apply(registry, sweep, SWEEP_PAUSE, reason, err);
 }
 
+static bool is_capture_used(void *context, const char *key)
+{
+    const struct registry *registry = context;
+    for (size_t i = 0; i < registry->n_sweeps; i++) {
+        const char *used = captures_key_of(registry->sweeps[i]);
+        if (used && strcmp(used, key) == 0) return true;
+    }
+    return false;
+}
+
+/* When there is a new one, and once at the start. */
+static void evict_captures(struct registry *registry)
+{
+    const struct sweep_context *context = &registry->context;
+    struct error problem = {0};
+    size_t n_removed;
+    if (!context->captures_max_bytes || !context->cache->has_new_capture) return;
+    context->cache->has_new_capture = false;
+    if (captures_evict(context->data_directory, context->captures_max_bytes, is_capture_used,
+                       registry, &n_removed, &problem) != ST_OK)
+        log_event(LOG_WARN, "captures_not_evicted", LOG_TEXT("error", problem.text));
+    if (n_removed) log_event(LOG_INFO, "captures_evicted", LOG_NUMBER("captures", n_removed));
+}
+
 status_t registry_step(struct registry *registry, struct error *err)
 {
     status_t status = ST_OK;
+    evict_captures(registry);
     for (size_t i = 0; i < registry->n_sweeps && status == ST_OK; i++)
         status = step_one(registry, registry->sweeps[i], err);
     return status;
+}
+
+const struct sweep_context *registry_context(const struct registry *registry)
+{
+    return &registry->context;
 }
 
 size_t registry_count(const struct registry *registry)

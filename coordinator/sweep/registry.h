@@ -36,6 +36,7 @@ MUST_CHECK status_t registry_step(struct registry *registry, struct error *err);
 
 MUST_CHECK status_t registry_find(struct registry *registry, const char *id, struct sweep **out,
                                   struct error *err);
+const struct sweep_context *registry_context(const struct registry *registry);
 size_t registry_count(const struct registry *registry);
 struct sweep *registry_at(struct registry *registry, size_t index); /* oldest first */
 

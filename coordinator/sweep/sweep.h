@@ -30,6 +30,7 @@ enum { SWEEP_REASON_SIZE = 256 };
 struct sweep_cache {
     struct results_file *results;
     char results_sweep[SWEEP_ID_SIZE];
+    bool has_new_capture; /* since the captures were last looked through (captures.h) */
 };
 
 /* What engines work with; all borrowed from main. */
@@ -42,6 +43,7 @@ struct sweep_context {
     const struct clock *clock;
     const char *data_directory;
     const char *prompts_directory;
+    uint64_t captures_max_bytes;             /* on disk; 0: no limit */
     size_t checkpoint_bytes;                 /* results merged between two checkpoints */
     const struct provider_config *providers; /* NULL: none */
     struct history *history;                 /* labels are added as they arrive */
@@ -108,8 +110,8 @@ extern const char sweep_paused_by_user[];
 const struct sweep_engine_ops *sweep_engine_for(enum sweep_kind kind);
 extern const struct sweep_engine_ops noop_engine, label_engine, unreadable_engine;
 
-/* `sweep` is of the store, but for its spec, which cannot be read; `why` says why. Here it counts as
- * failed unless it is over; the store is left as it is. Errors: ST_NO_MEMORY. */
+/* `sweep` is of the store, but for its spec, which cannot be read; `why` says why. Here it counts
+ * as failed unless it is over; the store is left as it is. Errors: ST_NO_MEMORY. */
 status_t sweep_make_unreadable(struct sweep *sweep, const char *why, struct error *err);
 
 /* DATA/sweeps/ID, or DATA/sweeps/ID/NAME; the caller frees it; NULL without memory. */

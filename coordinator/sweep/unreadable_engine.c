@@ -1,6 +1,6 @@
-/* A sweep whose stored spec this program cannot read (another version wrote it, or it is damaged). It
- * is shown, with why; nothing of it is touched, so that the program that can read it goes on where
- * it was; it can be cancelled. What it finished can be read: results need no spec. */
+/* A sweep whose stored spec this program cannot read (another version wrote it, or it is damaged).
+ * It is shown, with why; nothing of it is touched, so that the program that can read it goes on
+ * where it was; it can be cancelled. What it finished can be read: results need no spec. */
 #include "coordinator/sweep/label_scoring.h"
 #include "coordinator/sweep/sweep.h"
 
@@ -52,14 +52,19 @@ const struct sweep_engine_ops unreadable_engine = {.start = refuse,
 /* A spec of nothing, so that every sweep has one; under the sweep's own name, if it is one. */
 static status_t empty_spec(const char *id, struct sweep_spec **out, struct error *err)
 {
+    static const char unnamed[] = "kind: noop\nname: unreadable\n";
     char yaml[YAML_SIZE];
     const char *end = strrchr(id, '-');
     const int n = snprintf(yaml, sizeof yaml, "kind: noop\nname: %.*s\n",
                            end ? (int)(end - id) : (int)strlen(id), id);
     struct sweep_text text = {yaml, n > 0 && n < YAML_SIZE ? (size_t)n : 0, id, NULL};
-    if (sweep_spec_parse(out, &text, NULL) == ST_OK) return ST_OK;
-    text = (struct sweep_text){"kind: noop\n", strlen("kind: noop\n"), id, NULL};
-    return sweep_spec_parse(out, &text, err);
+    if (sweep_spec_parse(out, &text, NULL) != ST_OK) {
+        text = (struct sweep_text){unnamed, sizeof unnamed - 1, id, NULL};
+        const status_t status = sweep_spec_parse(out, &text, err);
+        if (status != ST_OK) return status;
+    }
+    (*out)->mode = SWEEP_MODE_AGENTIC; /* forget() then removes what any mode has */
+    return ST_OK;
 }
 
 status_t sweep_make_unreadable(struct sweep *sweep, const char *why, struct error *err)
