@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* --- the windows, in an order of their own ------------------------------------------------------------ */
+/* --- the windows, in an order of their own --------------------------------------- */
 
 static int compare_windows(const void *left, const void *right)
 {
