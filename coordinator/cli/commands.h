@@ -14,6 +14,7 @@ COMMAND(list);
 COMMAND(status);
 COMMAND(results);
 COMMAND(show);
+COMMAND(trace);
 COMMAND(probe);
 COMMAND(wait);
 COMMAND(cancel);

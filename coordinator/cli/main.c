@@ -18,6 +18,8 @@ static const struct cli_command commands[] = {
      results_command},
     {"show", NULL, "SWEEP FEATURE", "one feature: label, scores, evidence windows",
      O(TARGET) | O(LIMIT), ONES, 2, 2, false, show_command},
+    {"trace", NULL, "SWEEP FEATURE", "its session: every label, and every text that was tried",
+     O(TARGET), ONES, 2, 2, false, trace_command},
     {"cost", NULL, "SWEEP", "its books: calls, tokens and dollars by provider", 0, ONES, 1, 1,
      false, cost_command},
     {"probe", NULL, "[SWEEP] FEATURE TEXT...",

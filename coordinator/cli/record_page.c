@@ -2,6 +2,7 @@
 #include "coordinator/cli/clean_text.h"
 #include "coordinator/cli/json_field.h"
 #include "coordinator/cli/quantity.h"
+#include "coordinator/cli/record_rounds.h"
 #include "coordinator/cli/record_text.h"
 #include "coordinator/cli/status_text.h"
 
@@ -81,7 +82,7 @@ static status_t print_evidence(const struct cli *cli, const json_t *record, size
     double threshold = json_field_number(record, "fire_threshold");
     if (isnan(threshold)) threshold = 0;
     status_t status = ST_OK;
-    if (json_array_size(evidence))
+    if (json_array_size(evidence) && max_windows > 0)
         (void)fprintf(cli->out, "\nevidence: %zu windows, firing tokens %s\n",
                       json_array_size(evidence), cli->has_color ? "coloured" : "in [brackets]");
     for (size_t i = 0; i < json_array_size(evidence) && i < max_windows && status == ST_OK; i++)
@@ -205,6 +206,7 @@ status_t record_print(const struct cli *cli, const json_t *record, size_t max_wi
                       struct error *err)
 {
     print_facts(cli, record);
-    const status_t status = print_scores(cli, json_field(record, "scores"), err);
+    status_t status = record_print_rounds(cli, record, err);
+    if (status == ST_OK) status = print_scores(cli, json_field(record, "scores"), err);
     return status == ST_OK ? print_evidence(cli, record, max_windows, err) : status;
 }

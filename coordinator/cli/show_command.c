@@ -1,14 +1,17 @@
-/* show: one feature with its evidence. */
+/* show, trace: one feature with its evidence, and with everything its session tried. */
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/document.h"
+#include "coordinator/cli/json_field.h"
+#include "coordinator/cli/record_rounds.h"
 #include "coordinator/cli/record_text.h"
 
 #include <stdint.h>
 
-status_t show_command(struct cli *cli, const struct cli_arguments *arguments, struct error *err)
+/* The record that the two positional arguments name; the caller owns *out. */
+static status_t ask_record(struct cli *cli, const struct cli_arguments *arguments, json_t **out,
+                           struct error *err)
 {
     int64_t feature = 0;
-    json_t *record = NULL;
     const int64_t target = arguments->target < 0 ? 0 : arguments->target;
     status_t status =
         cli_parse_count(arguments->positional[1], "feature", 0, INT64_C(1) << 40, &feature, err);
@@ -17,13 +20,54 @@ status_t show_command(struct cli *cli, const struct cli_arguments *arguments, st
                                 (json_int_t)feature, "target", (json_int_t)target);
     if (!to_send) return error_set(err, ST_BAD_INPUT, "the sweep's id is not valid UTF-8");
     const struct client_request request = {"feature", to_send, true};
-    status = cli_ask(cli, arguments, &request, &record, err);
+    status = cli_ask(cli, arguments, &request, out, err);
+    json_decref(to_send);
+    return status;
+}
+
+status_t show_command(struct cli *cli, const struct cli_arguments *arguments, struct error *err)
+{
+    json_t *record = NULL;
+    status_t status = ask_record(cli, arguments, &record, err);
     if (status == ST_OK && arguments->format == CLI_FORMAT_JSON)
         status = document_print(cli->out, "Feature", record, err);
     else if (status == ST_OK)
         status = record_print(cli, record,
                               arguments->limit < 0 ? SIZE_MAX : (size_t)arguments->limit, err);
-    json_decref(to_send);
+    json_decref(record);
+    return status;
+}
+
+static json_t *trace_document(const json_t *record)
+{
+    return json_pack("{s:O?, s:O?, s:O?, s:O?}", "feature", json_object_get(record, "feature"),
+                     "target", json_object_get(record, "target"), "label",
+                     json_object_get(record, "label"), "session",
+                     json_object_get(record, "session"));
+}
+
+static status_t print_trace(struct cli *cli, const json_t *record, struct error *err)
+{
+    status_t status = record_print(cli, record, 0, err);
+    return status == ST_OK ? record_print_trace(cli, record, err) : status;
+}
+
+status_t trace_command(struct cli *cli, const struct cli_arguments *arguments, struct error *err)
+{
+    json_t *record = NULL, *document = NULL;
+    status_t status = ask_record(cli, arguments, &record, err);
+    if (status == ST_OK && !json_field(record, "session"))
+        status = error_set(err, ST_NOT_FOUND,
+                           "feature %s was labelled in a single pass: `show` has all of it",
+                           arguments->positional[1]);
+    if (status == ST_OK && arguments->format == CLI_FORMAT_JSON) {
+        document = trace_document(record);
+        status = document ? document_print(cli->out, "Trace", document, err)
+                          : error_set(err, ST_NO_MEMORY, "trace");
+    } else if (status == ST_OK) {
+        status = print_trace(cli, record, err);
+    }
+    json_decref(document);
     json_decref(record);
     return status;
 }

@@ -5,6 +5,8 @@
 #include "coordinator/session/prompt_explainer.h"
 #include "tests/support/session_windows.h"
 
+#include <malloc.h>
+
 enum { PROMPTS_SIZE = 1 << 20 };
 enum { N_WORDS = 300, N_TOKENS = 12, CAT = 7, N_EACH = 10, N_EXPLAIN = 20 };
 
@@ -513,5 +515,41 @@ Test(label_session, the_same_answers_in_any_order_give_the_same_bytes)
         label_session_fini(&session);
     }
     buffer_fini(&first);
+    end_world(world);
+}
+
+/* --- memory -------------------------------------------------------------------------------- */
+
+static struct label_session waiting_in_round_five(struct stage_world *world)
+{
+    struct script *script = script_of((struct script){.labels = {"a b", "c d", "e f", "g h", "i j"},
+                                                      .right_share = {0.5, 0.5, 0.5, 0.5, 0.5}});
+    struct label_session session;
+    cr_assert_eq(label_session_open(&session, &world->rules, &world->full, NULL, NULL), ST_OK);
+    while (!(session.stage == SESSION_VALIDATE && session.is_entered && session.rounds.n == 5)) {
+        cr_assert_eq(label_session_advance(&session, &world->full, NULL), ST_OK);
+        if (session.is_entered && session.stage != SESSION_VALIDATE)
+            answer_all(world, &session, script);
+        else if (session.is_entered && session.rounds.n < 5)
+            answer_all(world, &session, script);
+    }
+    return session;
+}
+
+Test(label_session, a_session_that_waits_takes_a_few_kilobytes)
+{
+    enum { N_SESSIONS = 20, MOST_BYTES = 24 * 1024 };
+    struct stage_world *world = make_world(SESSION_AGENTIC);
+    struct label_session sessions[N_SESSIONS];
+    sessions[0] = waiting_in_round_five(world); /* once, for what is allocated once */
+    const struct mallinfo2 before = mallinfo2();
+    for (size_t i = 1; i < N_SESSIONS; i++) sessions[i] = waiting_in_round_five(world);
+    const struct mallinfo2 after = mallinfo2();
+    const size_t n_prompts = (N_SESSIONS - 1) * (size_t)PROMPTS_SIZE; /* of the scripts: mapped */
+    const size_t n_used = after.uordblks + after.hblkhd - before.uordblks - before.hblkhd;
+    const size_t each = n_used > n_prompts ? (n_used - n_prompts) / (N_SESSIONS - 1) : 0;
+    /* 16,384 of them under 400 MB; an allocator that does not count says 0 */
+    cr_expect_leq(each + sizeof(struct label_session), MOST_BYTES, "%zu bytes", each);
+    for (size_t i = 0; i < N_SESSIONS; i++) label_session_fini(&sessions[i]);
     end_world(world);
 }
