@@ -1,7 +1,9 @@
+#define _XOPEN_SOURCE 700 /* mkdtemp */
 /* The probe handler against what capture computes for the same tokens: the same forward pass in
  * the capture's own batch shape, the same reader over all slots, compared bit for bit. */
 #include "worker/tasks/task_handler.h"
 
+#include "common/file.h"
 #include "common/probe.h"
 #include "worker/model/forward.h"
 #include "worker/model/tokenizer.h"
@@ -348,6 +350,65 @@ Test(probe_task, any_bytes_are_a_text)
     cr_expect_str_eq(answer.error, "");
     cr_expect_gt(answer.n_tokens, 0);
     probe_answer_fini(&answer);
+}
+
+/* --- files that change ----------------------------------------------------------------------- */
+
+/* SOURCE's dictionary at DIRECTORY, every number negated if wanted. */
+static void write_dictionary(const char *directory, bool is_negated)
+{
+    static const char *const names[] = {"cfg.json", "sae_weights.safetensors"};
+    for (size_t i = 0; i < 2; i++) {
+        char from[64], to[128], *bytes;
+        size_t n;
+        (void)snprintf(from, sizeof from, "config/demo/sae/%s", names[i]);
+        (void)snprintf(to, sizeof to, "%s/%s", directory, names[i]);
+        cr_assert_eq(file_read(from, 1 << 30, &bytes, &n, &err), ST_OK, "%s", err.text);
+        const size_t n_head =
+            i == 1 ? 8 + (unsigned char)bytes[0] + 256u * (unsigned char)bytes[1] : n;
+        for (size_t at = n_head; is_negated && at + 4 <= n; at += 4)
+            bytes[at + 3] = (char)((unsigned char)bytes[at + 3] ^ 0x80u);
+        cr_assert_eq(file_write_atomic(to, bytes, n, &err), ST_OK, "%s", err.text);
+        free(bytes);
+    }
+}
+
+/* The sum of all activations of many slots on one text. */
+static double sum_of_slots(void)
+{
+    static struct probe_unit unit;
+    static struct probe_answer answers[PROBE_MAX_PER_UNIT];
+    double sum = 0;
+    unit.n_probes = PROBE_MAX_PER_UNIT;
+    for (uint32_t i = 0; i < PROBE_MAX_PER_UNIT; i++)
+        unit.probes[i] = probe_of(texts[4], 13 + 97 * i);
+    cr_assert_eq(run(&unit, answers), ST_OK, "%s", err.text);
+    for (size_t i = 0; i < PROBE_MAX_PER_UNIT; i++) {
+        for (size_t t = 0; t < answers[i].n_tokens; t++) sum += (double)answers[i].activations[t];
+        probe_answer_fini(&answers[i]);
+    }
+    return sum;
+}
+
+Test(probe_task, files_that_are_written_again_are_read_again)
+{
+    char directory[] = "/tmp/probe-XXXXXX", path[128];
+    json_t *target = make_target("blocks.2.hook_resid_pre", "dictionary");
+    cr_assert(mkdtemp(directory));
+    write_dictionary(directory, false);
+    (void)json_object_set_new(target, "dictionary", json_string(directory));
+    cr_assert_eq(open_task(target, 16384, "true"), ST_OK, "%s", err.text);
+    const double before = sum_of_slots();
+    cr_expect_gt(before, 0);
+    cr_expect_eq(sum_of_slots(), before);
+    write_dictionary(directory, true);
+    cr_expect_neq(sum_of_slots(), before);
+    json_decref(target);
+    (void)snprintf(path, sizeof path, "%s/cfg.json", directory);
+    (void)remove(path);
+    (void)snprintf(path, sizeof path, "%s/sae_weights.safetensors", directory);
+    (void)remove(path);
+    (void)remove(directory);
 }
 
 /* --- refusals ------------------------------------------------------------------------------ */

@@ -53,11 +53,16 @@ static void close_task(struct run_thread *self)
     self->task_id[0] = '\0';
 }
 
+/* A sweep's probes come as many small tasks of one spec, one after another: opened once. */
+static bool is_for(const struct run_thread *self, const struct job *job)
+{
+    return self->handler->kind == TASK_PROBE || strcmp(self->task_id, job->task) == 0;
+}
+
 static status_t open_task(struct run_thread *self, const struct job *job, struct error *err)
 {
     const uint64_t spec_hash = hash_name64(job->spec_json, strlen(job->spec_json));
-    if (self->task && strcmp(self->task_id, job->task) == 0 && self->spec_hash == spec_hash)
-        return ST_OK;
+    if (self->task && self->spec_hash == spec_hash && is_for(self, job)) return ST_OK;
     close_task(self);
     self->spec_hash = spec_hash;
     json_error_t where;

@@ -1,0 +1,379 @@
+#include "worker/tasks/probe_runner.h"
+
+#include "common/describe.h"
+#include "worker/model/forward.h"
+#include "worker/tasks/capture_target.h"
+#include "worker/tasks/probe_texts.h"
+#include "worker/tasks/spec.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TARGETS_MAX = DESCRIBE_MAX_TARGETS, SMALLEST_CTX = 32, SHAPES_MAX = 24 };
+
+/* A batch shape; its forward is made when the first text needs it. */
+struct probe_shape {
+    size_t n_rows, n_ctx;
+    struct forward *forward;
+};
+
+struct probe_runner {
+    struct model_cache *models;
+    struct model *model;
+    _Atomic uint64_t *ticks;
+    struct probe_texts *texts;
+    uint64_t n_ctx;
+    size_t row_block;
+    size_t n_shapes;
+    struct probe_shape shapes[SHAPES_MAX]; /* ascending n_ctx */
+    size_t n_targets;
+    struct capture_target *targets[TARGETS_MAX];
+    uint32_t *tokens, *lengths; /* of the largest shape */
+    float *acts;                /* [<= tokens of a batch, width]: rows of one target, packed */
+    size_t n_acts;
+};
+
+void probe_runner_close(struct probe_runner **runner)
+{
+    struct probe_runner *self = *runner;
+    if (!self) return;
+    for (size_t i = 0; i < self->n_shapes; i++) forward_destroy(&self->shapes[i].forward);
+    for (size_t i = 0; i < self->n_targets; i++) capture_target_close(&self->targets[i]);
+    probe_texts_close(&self->texts);
+    if (self->model) model_cache_release_model(self->models, self->model);
+    free(self->tokens);
+    free(self->lengths);
+    free(self->acts);
+    free(self);
+    *runner = NULL;
+}
+
+/* --- open ---------------------------------------------------------------------------------- */
+
+/* n_ctx 32, 64 ... up to the context; as many rows as fill a row block. */
+static void choose_shapes(struct probe_runner *self)
+{
+    size_t n_ctx = SMALLEST_CTX;
+    while (n_ctx < self->n_ctx && self->n_shapes + 1 < SHAPES_MAX) {
+        self->shapes[self->n_shapes++].n_ctx = n_ctx;
+        n_ctx *= 2;
+    }
+    self->shapes[self->n_shapes++].n_ctx = (size_t)self->n_ctx;
+    for (size_t i = 0; i < self->n_shapes; i++) {
+        const size_t n_rows = self->row_block / self->shapes[i].n_ctx;
+        self->shapes[i].n_rows = n_rows ? n_rows : 1;
+    }
+}
+
+static status_t make_batch(struct probe_runner *self, struct error *err)
+{
+    size_t n_tokens = 0;
+    for (size_t i = 0; i < self->n_shapes; i++) {
+        const size_t n = self->shapes[i].n_rows * self->shapes[i].n_ctx;
+        n_tokens = n > n_tokens ? n : n_tokens;
+    }
+    self->tokens = malloc(n_tokens * sizeof *self->tokens);
+    self->lengths = malloc(self->shapes[0].n_rows * sizeof *self->lengths); /* the most rows */
+    return self->tokens && self->lengths
+               ? ST_OK
+               : error_set(err, ST_NO_MEMORY, "probes of %zu tokens", n_tokens);
+}
+
+static status_t open_model(struct probe_runner *self, const json_t *spec, struct error *err)
+{
+    const char *directory, *compute_text, *planned;
+    enum compute compute;
+    uint64_t n_rows = 0;
+    status_t status = spec_text(spec, "model", &directory, err);
+    if (status == ST_OK) status = spec_text(spec, "compute", &compute_text, err);
+    if (status == ST_OK) status = compute_parse(compute_text, &compute, err);
+    if (status == ST_OK) status = spec_text(spec, "fingerprint", &planned, err);
+    if (status == ST_OK)
+        status = model_cache_check_fingerprint(self->models, directory, planned, err);
+    if (status == ST_OK) status = spec_count(spec, "n_rows", 1, 65536, &n_rows, err);
+    if (status == ST_OK) status = spec_count(spec, "n_ctx", 2, PROBE_MAX_TOKENS, &self->n_ctx, err);
+    if (status == ST_OK)
+        status = model_cache_model(self->models, directory, compute, &self->model, err);
+    if (status != ST_OK) return status;
+    const struct model_config *config = model_config(self->model);
+    if (self->n_ctx > config->n_positions)
+        return error_set(err, ST_BAD_INPUT, "context %llu is over the model's %zu positions",
+                         (unsigned long long)self->n_ctx, config->n_positions);
+    self->row_block = forward_row_block((size_t)n_rows * (size_t)self->n_ctx);
+    choose_shapes(self);
+    return make_batch(self, err);
+}
+
+static status_t open_texts(struct probe_runner *self, const json_t *spec, struct error *err)
+{
+    struct probe_texts_params params = {.n_vocab = model_config(self->model)->n_vocab,
+                                        .n_ctx = (size_t)self->n_ctx,
+                                        .with_pieces =
+                                            json_is_true(json_object_get(spec, "with_pieces"))};
+    status_t status = spec_text(spec, "model", &params.directory, err);
+    if (status == ST_OK) status = spec_text(spec, "bos", &params.bos, err);
+    return status == ST_OK ? probe_texts_open(&self->texts, &params, err) : status;
+}
+
+static status_t open_targets(struct probe_runner *self, const json_t *spec, struct error *err)
+{
+    const json_t *targets;
+    status_t status = spec_array(spec, "targets", &targets, err);
+    if (status == ST_OK && json_array_size(targets) > TARGETS_MAX)
+        status = error_set(err, ST_TOO_LARGE, "%zu targets", json_array_size(targets));
+    for (size_t i = 0; status == ST_OK && i < json_array_size(targets); i++) {
+        const json_t *target = json_array_get(targets, i);
+        uint64_t n_slots = 0;
+        status = capture_target_open(&self->targets[i], self->models, self->model, target, err);
+        if (status != ST_OK) break;
+        self->n_targets = i + 1;
+        status = spec_count(target, "n_slots", 1, UINT32_MAX, &n_slots, err);
+        if (status == ST_OK && n_slots != capture_target_n_slots(self->targets[i]))
+            status = error_set(
+                err, ST_CONFLICT, "the coordinator counts %llu slots, this worker %u",
+                (unsigned long long)n_slots, (unsigned)capture_target_n_slots(self->targets[i]));
+    }
+    return status;
+}
+
+status_t probe_runner_open(struct probe_runner **out, const struct task_environment *environment,
+                           const json_t *spec, struct error *err)
+{
+    struct probe_runner *self = calloc(1, sizeof *self);
+    if (!self) return error_set(err, ST_NO_MEMORY, "probes");
+    self->models = environment->models;
+    self->ticks = environment->ticks;
+    status_t status = open_model(self, spec, err);
+    if (status == ST_OK) status = open_texts(self, spec, err);
+    if (status == ST_OK) status = open_targets(self, spec, err);
+    if (status == ST_OK)
+        *out = self;
+    else
+        probe_runner_close(&self);
+    return status;
+}
+
+/* --- run ----------------------------------------------------------------------------------- */
+
+/* One unit under way. */
+struct probe_run {
+    struct probe_runner *runner;
+    const struct probe_unit *unit;
+    struct probe_rows rows; /* of its texts */
+    struct probe_answer answers[PROBE_MAX_PER_UNIT];
+};
+
+/* The rows of a batch: probes of the unit, in the order of their rows. */
+struct probe_batch {
+    struct probe_shape *shape;
+    size_t probes[PROBE_MAX_PER_UNIT];
+    size_t n;
+};
+
+static void fail(struct probe_answer *answer, const char *text)
+{
+    probe_answer_fini(answer);
+    *answer = probe_answer_of_error(text);
+}
+
+static bool is_finite(const float *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(values[i])) return false;
+    return true;
+}
+
+/* Values of the slot in the sparse rows from `first` on. */
+static void take_values(const struct sparse_rows *rows, size_t first, uint32_t slot,
+                        struct probe_answer *answer)
+{
+    for (size_t t = 0; t < answer->n_tokens; t++) {
+        answer->activations[t] = 0;
+        for (size_t i = rows->row_start[first + t]; i < rows->row_start[first + t + 1]; i++)
+            if (rows->feature[i] == slot) answer->activations[t] = rows->value[i];
+    }
+}
+
+static bool is_of_target(const struct probe_run *run, size_t probe, size_t target)
+{
+    return run->unit->probes[probe].target == target && !run->answers[probe].error[0];
+}
+
+/* The tokens behind BOS of the batch's rows for `target`, packed into self->acts. */
+static status_t pack_rows(struct probe_run *run, const struct probe_batch *batch, size_t target,
+                          const float *acts, size_t width, size_t *n_tokens, struct error *err)
+{
+    struct probe_runner *self = run->runner;
+    const size_t n_wanted = batch->shape->n_rows * batch->shape->n_ctx * width;
+    *n_tokens = 0;
+    if (n_wanted > self->n_acts) {
+        free(self->acts);
+        self->acts = malloc(n_wanted * sizeof *self->acts);
+        self->n_acts = self->acts ? n_wanted : 0;
+        if (!self->acts) return error_set(err, ST_NO_MEMORY, "activations of probes");
+    }
+    for (size_t row = 0; row < batch->n; row++) {
+        const size_t probe = batch->probes[row];
+        if (!is_of_target(run, probe, target)) continue;
+        const struct probe_row *text = &run->rows.rows[probe];
+        const float *from = acts + (row * batch->shape->n_ctx + text->n_bos) * width;
+        const size_t n = text->n_tokens - text->n_bos;
+        if (!is_finite(from, n * width)) {
+            fail(&run->answers[probe], "the model's activations are not finite");
+            continue;
+        }
+        memcpy(self->acts + *n_tokens * width, from, n * width * sizeof *from);
+        *n_tokens += n;
+    }
+    return ST_OK;
+}
+
+static status_t read_target(struct probe_run *run, const struct probe_batch *batch, size_t target,
+                            const float *acts, struct error *err)
+{
+    struct probe_runner *self = run->runner;
+    struct capture_target *reader = self->targets[target];
+    const size_t width = hook_point_width(capture_target_hook(reader), model_config(self->model));
+    struct sparse_rows rows;
+    size_t n_tokens, first = 0;
+    status_t status = pack_rows(run, batch, target, acts, width, &n_tokens, err);
+    if (status != ST_OK || n_tokens == 0) return status;
+    status = capture_target_read(reader, batch->shape->forward, self->acts, n_tokens, &rows, err);
+    for (size_t row = 0; row < batch->n && status == ST_OK; row++) {
+        const size_t probe = batch->probes[row];
+        if (!is_of_target(run, probe, target)) continue;
+        take_values(&rows, first, run->unit->probes[probe].slot, &run->answers[probe]);
+        first += run->answers[probe].n_tokens;
+    }
+    return status;
+}
+
+/* Targets that the batch's probes name, without repeats, ascending. */
+static size_t list_targets(const struct probe_run *run, const struct probe_batch *batch,
+                           size_t targets[TARGETS_MAX])
+{
+    size_t n = 0;
+    for (size_t target = 0; target < run->runner->n_targets; target++)
+        for (size_t row = 0; row < batch->n; row++)
+            if (is_of_target(run, batch->probes[row], target)) {
+                targets[n++] = target;
+                break;
+            }
+    return n;
+}
+
+static void fill_batch(const struct probe_run *run, const struct probe_batch *batch)
+{
+    struct probe_runner *self = run->runner;
+    for (size_t row = 0; row < batch->shape->n_rows; row++) {
+        self->lengths[row] = 0;
+        if (row >= batch->n) continue;
+        const struct probe_row *text = &run->rows.rows[batch->probes[row]];
+        memcpy(self->tokens + row * batch->shape->n_ctx, run->rows.tokens.ids + text->first,
+               text->n_tokens * sizeof *self->tokens);
+        self->lengths[row] = (uint32_t)text->n_tokens;
+    }
+}
+
+static status_t open_shape(struct probe_runner *self, struct probe_shape *shape, struct error *err)
+{
+    const struct forward_params params = {.model = self->model,
+                                          .n_rows = shape->n_rows,
+                                          .n_ctx = shape->n_ctx,
+                                          .row_block = self->row_block,
+                                          .progress = self->ticks};
+    return shape->forward ? ST_OK : forward_create(&shape->forward, &params, err);
+}
+
+static status_t run_batch(struct probe_run *run, const struct probe_batch *batch, struct error *err)
+{
+    struct probe_runner *self = run->runner;
+    struct hook_point hooks[TARGETS_MAX];
+    const float *acts[TARGETS_MAX];
+    size_t targets[TARGETS_MAX];
+    const size_t n_targets = list_targets(run, batch, targets);
+    const struct forward_input input = {.tokens = self->tokens, .row_lengths = self->lengths};
+    status_t status = open_shape(self, batch->shape, err);
+    if (status != ST_OK || n_targets == 0) return status;
+    for (size_t i = 0; i < n_targets; i++)
+        hooks[i] = capture_target_hook(self->targets[targets[i]]);
+    fill_batch(run, batch);
+    status = forward_run(batch->shape->forward, &input, hooks, n_targets, acts, err);
+    for (size_t i = 0; i < n_targets && status == ST_OK; i++)
+        status = read_target(run, batch, targets[i], acts[i], err);
+    return status;
+}
+
+static struct probe_shape *shape_of(struct probe_runner *self, size_t n_tokens)
+{
+    size_t i = 0;
+    while (self->shapes[i].n_ctx < n_tokens) i++; /* the last one holds the context */
+    return &self->shapes[i];
+}
+
+static status_t run_shape(struct probe_run *run, struct probe_shape *shape, struct error *err)
+{
+    struct probe_batch batch = {.shape = shape};
+    status_t status = ST_OK;
+    for (size_t probe = 0; probe < run->unit->n_probes && status == ST_OK; probe++) {
+        const struct probe_row *text = &run->rows.rows[probe];
+        if (run->answers[probe].error[0] || shape_of(run->runner, text->n_tokens) != shape)
+            continue;
+        batch.probes[batch.n++] = probe;
+        if (batch.n < shape->n_rows) continue;
+        status = run_batch(run, &batch, err);
+        batch.n = 0;
+    }
+    return status == ST_OK && batch.n ? run_batch(run, &batch, err) : status;
+}
+
+/* Each target reads only the slots that the unit asks for. */
+static status_t select_slots(const struct probe_run *run, struct error *err)
+{
+    status_t status = ST_OK;
+    for (size_t target = 0; target < run->runner->n_targets && status == ST_OK; target++) {
+        uint32_t slots[PROBE_MAX_PER_UNIT];
+        size_t n = 0;
+        for (size_t i = 0; i < run->unit->n_probes; i++)
+            if (run->unit->probes[i].target == target) slots[n++] = run->unit->probes[i].slot;
+        if (n) status = capture_target_select(run->runner->targets[target], slots, n, err);
+    }
+    return status;
+}
+
+static status_t check_targets(const struct probe_run *run, struct error *err)
+{
+    for (size_t i = 0; i < run->unit->n_probes; i++)
+        if (run->unit->probes[i].target >= run->runner->n_targets)
+            return error_set(err, ST_PROTOCOL, "probe %zu: target %u of %zu", i,
+                             (unsigned)run->unit->probes[i].target, run->runner->n_targets);
+    return ST_OK;
+}
+
+static status_t run_unit(struct probe_run *run, struct buffer *out, struct error *err)
+{
+    struct probe_runner *self = run->runner;
+    status_t status = check_targets(run, err);
+    if (status == ST_OK) status = select_slots(run, err);
+    if (status == ST_OK)
+        status = probe_texts_read(self->texts, run->unit, &run->rows, run->answers, err);
+    for (size_t i = 0; i < self->n_shapes && status == ST_OK; i++)
+        status = run_shape(run, &self->shapes[i], err);
+    return status == ST_OK ? probe_result_encode(run->answers, run->unit->n_probes, out, err)
+                           : status;
+}
+
+status_t probe_runner_run(struct probe_runner *runner, const struct probe_unit *unit,
+                          struct buffer *out, struct error *err)
+{
+    struct probe_run *run = calloc(1, sizeof *run);
+    if (!run) return error_set(err, ST_NO_MEMORY, "%zu probes", unit->n_probes);
+    run->runner = runner;
+    run->unit = unit;
+    const status_t status = run_unit(run, out, err);
+    for (size_t i = 0; i < unit->n_probes; i++) probe_answer_fini(&run->answers[i]);
+    probe_rows_fini(&run->rows);
+    free(run);
+    return status;
+}
