@@ -5,6 +5,7 @@ other request with a text that is no answer.
 """
 import gzip
 import json
+import os
 import pathlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -16,6 +17,11 @@ TABLE = FOLDER / "smollm2-labels.txt"
 PROMPTS = FOLDER / "prompts"  # as they were when it was recorded
 PROVIDER = {"name": "smollm2", "model": "SmolLM2-135M-Instruct-Q4_1", "family": "smollm",
             "max_in_flight": 2, "timeout_seconds": 600, "structured_output": "json_schema"}
+
+# Activations differ in their last bits from one instruction set to another, so the worker takes one
+# that machines of the last ten years have.
+INSTRUCTION_SET = "avx2"
+os.environ["INTERP_CPU_ISA"] = INSTRUCTION_SET
 
 replies = {}
 
