@@ -3,11 +3,8 @@
 #include <string.h>
 
 static const char *const kind_names[TASK_N_KINDS] = {
-    [TASK_NOOP] = "noop",
-    [TASK_DESCRIBE] = "describe",
-    [TASK_TOKENIZE] = "tokenize",
-    [TASK_CAPTURE] = "capture",
-    [TASK_PROBE] = "probe",
+    [TASK_NOOP] = "noop",       [TASK_DESCRIBE] = "describe", [TASK_TOKENIZE] = "tokenize",
+    [TASK_CAPTURE] = "capture", [TASK_PROBE] = "probe",
 };
 
 const char *task_kind_name(enum task_kind kind)

@@ -1,5 +1,5 @@
-/* Some probes of a pool as one task: units of at most PROBE_MAX_PER_UNIT, each with its answers once
- * a worker gave them or the dispatcher gave it up. The task is named by what it holds.
+/* Some probes of a pool as one task: units of at most PROBE_MAX_PER_UNIT, each with its answers
+ * once a worker gave them or the dispatcher gave it up. The task is named by what it holds.
  * Private to coordinator/sweep/probe_*.c; loop thread. */
 #ifndef COORDINATOR_SWEEP_PROBE_BATCH_H
 #define COORDINATOR_SWEEP_PROBE_BATCH_H

@@ -3,9 +3,9 @@
  *   ask(request) --new--> PENDING --workers--> DONE --ask() again--> told, forgotten
  *
  * A request is named by its content: asking the same again finds it. What was told, or was not
- * asked after for PROBE_DESK_ABANDON_MS, is forgotten. Each has a probe pool of its own, with a name
- * in `interp:user_probes` until its keys are gone, so that a coordinator that dies leaves nothing
- * behind: the next one removes it, and the user's command, which asks again, starts it anew.
+ * asked after for PROBE_DESK_ABANDON_MS, is forgotten. Each has a probe pool of its own, with a
+ * name in `interp:user_probes` until its keys are gone, so that a coordinator that dies leaves
+ * nothing behind: the next one removes it, and the user's command, which asks again, starts anew.
  * Before all sweeps. Loop thread only. */
 #ifndef COORDINATOR_SWEEP_PROBE_DESK_H
 #define COORDINATOR_SWEEP_PROBE_DESK_H

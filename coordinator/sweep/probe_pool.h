@@ -64,7 +64,7 @@ MUST_CHECK status_t probe_pool_create(struct probe_pool **out,
 /* Takes its tasks off the queue; the store is left for the next life. NULL-safe. */
 void probe_pool_destroy(struct probe_pool **pool);
 
-/* From label_run.h's side: a pool for all targets of a run whose capture is over (label_probe.c). */
+/* A pool for all targets of a run whose capture is over (label_probe.c). */
 struct label_run;
 MUST_CHECK status_t probe_pool_create_for_run(struct probe_pool **out, const struct label_run *run,
                                               struct error *err);
