@@ -8,6 +8,7 @@
 #include "coordinator/api/api.h"
 #include "coordinator/dispatch/background.h"
 #include "coordinator/dispatch/dispatcher.h"
+#include "coordinator/dispatch/doorkeeper.h"
 #include "coordinator/dispatch/leader.h"
 #include "coordinator/gateway/call.h"
 #include "coordinator/gateway/provider_config.h"
@@ -51,6 +52,8 @@ struct coordinator {
     struct call_client *calls;
     struct provider_config *providers;
     struct background *background;
+    struct key key;
+    struct doorkeeper *doorkeeper; /* NULL: no keys */
     struct dispatcher *dispatcher;
     struct registry *registry;
     struct probe_desk *probes;
@@ -130,6 +133,16 @@ static const char *store_label(const char *url)
     return at ? at + 1 : url;
 }
 
+static status_t open_doorkeeper(struct coordinator *self, struct error *err)
+{
+    if (!self->options.key_file) return ST_OK;
+    const struct doorkeeper_options options = {.zmq_context = self->zmq_context,
+                                               .allow_directory = self->options.allow_directory,
+                                               .clock = self->clock};
+    const status_t status = key_load_secret(self->options.key_file, &self->key, err);
+    return status == ST_OK ? doorkeeper_start(&self->doorkeeper, &options, err) : status;
+}
+
 static status_t open_dispatcher(struct coordinator *self, struct error *err)
 {
     const char *endpoints[COORDINATOR_ENDPOINTS_MAX + 1];
@@ -139,6 +152,7 @@ static status_t open_dispatcher(struct coordinator *self, struct error *err)
         .zmq_context = self->zmq_context,
         .endpoints = endpoints,
         .n_endpoints = self->options.n_endpoints + 1,
+        .key = self->doorkeeper ? &self->key : NULL,
         .store_url = self->options.store_url,
         .store = self->store,
         .clock = self->clock,
@@ -149,6 +163,7 @@ static status_t open_dispatcher(struct coordinator *self, struct error *err)
         .lease_seconds = lease_seconds,
         .limits = {MAX_ATTEMPTS, MAX_KILLS},
         .on_request = api_answer,
+        .is_reading = api_is_reading,
         .request_context = &self->api,
     };
     return dispatcher_create(&self->dispatcher, &options, err);
@@ -215,6 +230,7 @@ static status_t start(struct coordinator *self, struct error *err)
     status_t status = catch_signals(err);
     if (status == ST_OK) status = make_data_directories(self, err);
     if (status == ST_OK) status = load_providers(self, err);
+    if (status == ST_OK) status = open_doorkeeper(self, err);
     if (status == ST_OK) status = wait_for_store(self, err);
     if (status == ST_OK) status = wait_for_leadership(self, err);
     if (status == ST_OK) status = call_client_create(&self->calls, self->store, err);
@@ -290,6 +306,7 @@ static void stop(struct coordinator *self)
     registry_destroy(&self->registry);
     results_file_close(&self->cache.results);
     dispatcher_destroy(&self->dispatcher);
+    doorkeeper_stop(&self->doorkeeper);
     call_client_destroy(&self->calls);
     if (self->store) leader_release(&self->leader);
     store_close(&self->store);

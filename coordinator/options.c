@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* getopt_long */
 #include "coordinator/options.h"
 
+#include "common/endpoint.h"
 #include "common/log.h"
 
 #include <getopt.h>
@@ -15,6 +16,9 @@ const char *coordinator_usage(void)
     return "usage: interp-coordinator --store URL --endpoint EP [--endpoint EP ...] --data DIR\n"
            "  --store URL       Redis: unix:/path or redis://[user:password@]host:port[/db]\n"
            "  --endpoint EP     where workers and clients connect: ipc:///path or tcp://host:port\n"
+           "  --key FILE        secret key of this coordinator: CURVE on every tcp endpoint\n"
+           "  --allow DIR       the public keys (*.pub, each with a role) that may connect there\n"
+           "  --insecure        other machines may connect without keys\n"
            "  --data DIR        results, evidence and token files\n"
            "  --http ADDR       loopback address of the page, e.g. 127.0.0.1:0 (default off)\n"
            "  --prompts DIR     prompt templates (needed by LLM explainers and judges)\n"
@@ -59,6 +63,9 @@ static status_t apply(int option, const char *value, struct coordinator_options 
                              COORDINATOR_ENDPOINTS_MAX);
         out->endpoints[out->n_endpoints++] = value;
         return ST_OK;
+    case 'k': out->key_file = value; return ST_OK;
+    case 'a': out->allow_directory = value; return ST_OK;
+    case 'i': out->is_insecure = true; return ST_OK;
     case 'd': out->data_directory = value; return ST_OK;
     case 'h': out->http_listen = strcmp(value, "off") == 0 ? NULL : value; return ST_OK;
     case 'p': out->prompts_directory = value; return ST_OK;
@@ -76,12 +83,27 @@ static status_t apply(int option, const char *value, struct coordinator_options 
     }
 }
 
+static status_t check_endpoints(const struct coordinator_options *options, struct error *err)
+{
+    if (!options->key_file != !options->allow_directory)
+        return error_set(err, ST_BAD_INPUT, "%s is missing: keys need --key and --allow",
+                         options->key_file ? "--allow DIR" : "--key FILE");
+    for (size_t i = 0; i < options->n_endpoints; i++)
+        if (!options->key_file && !options->is_insecure &&
+            !endpoint_is_loopback(options->endpoints[i]))
+            return error_set(err, ST_BAD_INPUT,
+                             "--endpoint %s: other machines can connect there; give --key and "
+                             "--allow (interpctl keys new), or --insecure on a trusted network",
+                             options->endpoints[i]);
+    return ST_OK;
+}
+
 static status_t check_required(const struct coordinator_options *options, struct error *err)
 {
     if (!options->store_url) return error_set(err, ST_BAD_INPUT, "--store is missing");
     if (!options->n_endpoints) return error_set(err, ST_BAD_INPUT, "--endpoint is missing");
     if (!options->data_directory) return error_set(err, ST_BAD_INPUT, "--data is missing");
-    return ST_OK;
+    return check_endpoints(options, err);
 }
 
 status_t coordinator_options_parse(int argc, char **argv, struct coordinator_options *out,
@@ -89,6 +111,9 @@ status_t coordinator_options_parse(int argc, char **argv, struct coordinator_opt
 {
     static const struct option options[] = {{"store", required_argument, NULL, 's'},
                                             {"endpoint", required_argument, NULL, 'e'},
+                                            {"key", required_argument, NULL, 'k'},
+                                            {"allow", required_argument, NULL, 'a'},
+                                            {"insecure", no_argument, NULL, 'i'},
                                             {"data", required_argument, NULL, 'd'},
                                             {"http", required_argument, NULL, 'h'},
                                             {"prompts", required_argument, NULL, 'p'},

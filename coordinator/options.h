@@ -13,6 +13,8 @@ struct coordinator_options {
     const char *store_url;
     const char *endpoints[COORDINATOR_ENDPOINTS_MAX];
     size_t n_endpoints;
+    const char *key_file, *allow_directory; /* both or none: CURVE on tcp endpoints */
+    bool is_insecure;                       /* other machines may connect without keys */
     const char *data_directory;
     const char *http_listen;       /* NULL: no page */
     const char *prompts_directory; /* NULL: only the lexical explainer */

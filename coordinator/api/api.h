@@ -31,6 +31,9 @@ struct api {
 status_t api_answer(void *context, const char *operation, struct wire_text args, struct buffer *out,
                     struct error *err);
 
+/* Does the operation change nothing? A dispatcher_reading_fn: what viewers may ask for. */
+bool api_is_reading(const char *operation);
+
 /* What the page's history keeps of this moment. */
 struct history_point api_history_point(struct api *api);
 

@@ -33,6 +33,15 @@ static const struct definition definitions[CLI_N_OPTIONS] = {
                    "state directory of the local cluster (INTERP_STATE; else "
                    "~/.local/state/interp)",
                    NULL, 0, 0},
+    [CLI_KEY] = {"key", 0, TEXT, AT(key), "FILE",
+                 "your secret key, for a coordinator on tcp with keys (INTERP_KEY)", NULL, 0, 0},
+    [CLI_SERVER_KEY] = {"server-key", 0, TEXT, AT(server_key), "FILE",
+                        "that coordinator's public key (INTERP_SERVER_KEY)", NULL, 0, 0},
+    [CLI_ROLE] = {"role", 0, TEXT, AT(role), "ROLE",
+                  "what the key may: work, ask for everything, or only look (default: none, for a "
+                  "coordinator's own key)",
+                  "worker|operator|viewer", 0, 0},
+    [CLI_DIR] = {"dir", 0, TEXT, AT(dir), "DIR", "where the files are (default: here)", NULL, 0, 0},
     [CLI_TIMEOUT] = {"timeout", 0, SECONDS, AT(timeout_s), "S",
                      "seconds (or 5m, 2h): for an answer (10); of wait, up and --wait: for the "
                      "whole",

@@ -44,11 +44,16 @@ enum cli_option {
     CLI_HOOK,
     CLI_DICTIONARY,
     CLI_UNITS,
+    CLI_KEY,
+    CLI_SERVER_KEY,
+    CLI_ROLE,
+    CLI_DIR,
     CLI_N_OPTIONS
 };
 #define CLI_BIT(option) (UINT64_C(1) << (option))
 #define CLI_COMMON_OPTIONS                                                                         \
-    (CLI_BIT(CLI_HELP) | CLI_BIT(CLI_ENDPOINT) | CLI_BIT(CLI_STATE) | CLI_BIT(CLI_TIMEOUT))
+    (CLI_BIT(CLI_HELP) | CLI_BIT(CLI_ENDPOINT) | CLI_BIT(CLI_STATE) | CLI_BIT(CLI_TIMEOUT) |       \
+     CLI_BIT(CLI_KEY) | CLI_BIT(CLI_SERVER_KEY))
 
 enum cli_format {
     CLI_FORMAT_TABLE,
@@ -66,6 +71,7 @@ struct cli_arguments {
     bool help, no_headers, dry_run, wait, quiet, watch, foreground;
     const char *endpoint, *state, *output, *client_key, *status, *sort_by, *providers, *config;
     const char *durability, *log, *model, *hook, *dictionary, *units;
+    const char *key, *server_key, *role, *dir;
     double timeout_s, interval_s, min_score, budget; /* NAN: not given */
     int64_t limit, target, workers, gateways, port;  /* -1: not given */
     enum cli_format format;                          /* of `output` */

@@ -77,8 +77,14 @@ status_t cli_connect(struct client **out, const struct cli *cli,
         endpoint = paths.coordinator_endpoint;
         is_supervised = supervisor_is_running(&paths);
     }
+    struct curve_client curve;
+    bool is_curve;
+    const struct curve_files files = {arguments->key, arguments->server_key};
+    const status_t status = curve_client_load(&curve, &is_curve, &files, endpoint, err);
+    if (status != ST_OK) return status;
     const double timeout_s = isnan(arguments->timeout_s) ? default_timeout_s : arguments->timeout_s;
     const struct client_params params = {.endpoint = endpoint,
+                                         .curve = is_curve ? &curve : NULL,
                                          .timeout_ms = (int64_t)(timeout_s * 1000),
                                          .is_expected = is_supervised,
                                          .interrupt = cli->interrupt};

@@ -1,6 +1,7 @@
 #include "coordinator/cli/client.h"
 
 #include "common/clock.h"
+#include "common/socket_monitor.h"
 #include "common/transport.h"
 
 #include <errno.h>
@@ -14,18 +15,20 @@ enum {
     REFUSED_PATIENCE_MS = 300, /* refused this long by a stranger: nobody is there */
     ENDPOINT_SIZE = 512,
     AWAY_RETRY_MS = 200, /* between two tries while the coordinator's store is away */
-    EVENT_HEADER_BYTES = 6
+    MONITOR_EVENTS = ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
+                     ZMQ_EVENT_DISCONNECTED | SOCKET_HANDSHAKE_FAILED
 };
-static const char monitor_address[] = "inproc://client-monitor";
 
 struct client {
     char endpoint[ENDPOINT_SIZE];
     int64_t timeout_ms;
     const volatile sig_atomic_t *interrupt;
+    struct curve_client curve;
+    bool has_curve;
     void *zmq_context, *dealer, *monitor;
     uint64_t last_id;
-    bool is_connected;
-    bool is_expected; /* was connected, or the caller knows better: a refusal is no verdict */
+    bool is_connected; /* and shook hands: messages flow */
+    bool is_expected;  /* was connected, or the caller knows better: a refusal is no verdict */
     struct transport_message incoming;
 };
 
@@ -35,11 +38,12 @@ struct exchange {
     char *json; /* arguments as text, owned */
     uint64_t id;
     int64_t started_ms, deadline_ms;
-    bool was_refused;  /* the last attempt to connect failed */
-    bool must_resend;  /* the connection it went out on is gone */
-    int64_t again_ms;  /* when to ask again, after the answer that its store is away; 0: no */
-    struct error away; /* what it said then */
-    json_t *result;    /* set when answered */
+    bool was_refused;       /* the last attempt to connect failed */
+    struct error handshake; /* the last one failed, and why: on a connection that stood */
+    bool must_resend;       /* the connection it went out on is gone */
+    int64_t again_ms;       /* when to ask again, after the answer that its store is away; 0: no */
+    struct error away;      /* what it said then */
+    json_t *result;         /* set when answered */
     bool is_answered;
 };
 
@@ -63,18 +67,17 @@ static status_t set_options(struct client *client, struct error *err)
 
 static status_t open_sockets(struct client *client, struct error *err)
 {
-    const int events = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED;
     client->zmq_context = zmq_ctx_new();
     if (!client->zmq_context) return error_set(err, ST_NO_MEMORY, "ZeroMQ context");
     client->dealer = zmq_socket(client->zmq_context, ZMQ_DEALER);
-    client->monitor = zmq_socket(client->zmq_context, ZMQ_PAIR);
-    if (!client->dealer || !client->monitor)
-        return error_set(err, ST_NO_MEMORY, "sockets: %s", zmq_strerror(errno));
-    const status_t status = set_options(client, err);
+    if (!client->dealer) return error_set(err, ST_NO_MEMORY, "socket: %s", zmq_strerror(errno));
+    status_t status = set_options(client, err);
+    if (status == ST_OK && client->has_curve)
+        status = curve_connects_as(client->dealer, &client->curve, err);
+    if (status == ST_OK)
+        status = socket_monitor_open(&client->monitor, client->zmq_context, client->dealer,
+                                     "inproc://client-monitor", MONITOR_EVENTS, err);
     if (status != ST_OK) return status;
-    if (zmq_socket_monitor(client->dealer, monitor_address, events) != 0 ||
-        zmq_connect(client->monitor, monitor_address) != 0)
-        return error_set(err, ST_INTERNAL, "socket monitor: %s", zmq_strerror(errno));
     if (zmq_connect(client->dealer, client->endpoint) != 0)
         return error_set(err, ST_BAD_INPUT,
                          "endpoint \"%s\": %s (write ipc:///path or tcp://host:port)",
@@ -87,6 +90,8 @@ status_t client_open(struct client **out, const struct client_params *params, st
     struct client *client = calloc(1, sizeof *client);
     if (!client) return error_set(err, ST_NO_MEMORY, "client");
     transport_message_init(&client->incoming);
+    client->has_curve = params->curve != NULL;
+    if (params->curve) client->curve = *params->curve;
     client->timeout_ms = params->timeout_ms;
     client->interrupt = params->interrupt;
     client->is_expected = params->is_expected;
@@ -131,51 +136,59 @@ static status_t send_request(struct client *client, const struct exchange *excha
                           err);
 }
 
-/* One event of the monitor: 16-bit event, 32-bit value, then a frame with the address. 0: none. */
-static uint16_t next_event(struct client *client)
-{
-    unsigned char header[EVENT_HEADER_BYTES];
-    char address[ENDPOINT_SIZE];
-    uint16_t event = 0;
-    if (zmq_recv(client->monitor, header, sizeof header, ZMQ_DONTWAIT) != (int)sizeof header)
-        return 0;
-    (void)zmq_recv(client->monitor, address, sizeof address, ZMQ_DONTWAIT);
-    memcpy(&event, header, sizeof event);
-    return event;
-}
-
 /* What happened between two requests: what is sent from now on waits for the next connection. */
 static void catch_up(struct client *client)
 {
-    uint16_t event;
-    while ((event = next_event(client)) != 0)
-        if (event == ZMQ_EVENT_CONNECTED || event == ZMQ_EVENT_DISCONNECTED)
-            client->is_connected = event == ZMQ_EVENT_CONNECTED;
+    struct socket_event event;
+    while (socket_monitor_next(client->monitor, &event))
+        if (event.kind == ZMQ_EVENT_HANDSHAKE_SUCCEEDED || event.kind == ZMQ_EVENT_DISCONNECTED)
+            client->is_connected = event.kind == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
     client->is_expected = client->is_expected || client->is_connected;
+}
+
+static status_t take_end(struct client *client, struct exchange *exchange, struct error *err)
+{
+    if (!client->is_connected) return ST_OK; /* in the handshake: nothing was sent yet */
+    client->is_connected = false;
+    exchange->must_resend = true;
+    if (exchange->request->is_repeatable) return ST_OK;
+    return error_set(err, ST_UNREACHABLE,
+                     "%s: the connection to %s broke before the answer: the request may "
+                     "or may not have been carried out, look before you repeat it",
+                     exchange->request->operation, client->endpoint);
+}
+
+static status_t take_start(struct client *client, struct exchange *exchange, struct error *err)
+{
+    const bool must_resend = exchange->must_resend;
+    client->is_connected = client->is_expected = true;
+    exchange->was_refused = exchange->must_resend = false;
+    exchange->handshake = (struct error){0};
+    return must_resend ? send_request(client, exchange, err) : ST_OK;
+}
+
+/* A coordinator that ends in the middle looks like one with another key: only the final ones are a
+ * verdict, the others are told when time is up. */
+static status_t take_failed_handshake(struct client *client, struct exchange *exchange,
+                                      const struct socket_event *event, struct error *err)
+{
+    exchange->handshake = (struct error){0};
+    const status_t status = socket_monitor_explain(
+        event, client->endpoint, client->has_curve ? &client->curve : NULL, &exchange->handshake);
+    return socket_monitor_is_final(event) ? error_set(err, status, "%s", exchange->handshake.text)
+                                          : ST_OK;
 }
 
 static status_t take_event(struct client *client, struct exchange *exchange, struct error *err)
 {
-    const uint16_t event = next_event(client);
-    if (event == ZMQ_EVENT_CONNECT_RETRIED) exchange->was_refused = true;
-    if (event == ZMQ_EVENT_DISCONNECTED) {
-        client->is_connected = false;
-        exchange->must_resend = true;
-        if (!exchange->request->is_repeatable)
-            return error_set(err, ST_UNREACHABLE,
-                             "%s: the connection to %s broke before the answer: the request may "
-                             "or may not have been carried out, look before you repeat it",
-                             exchange->request->operation, client->endpoint);
+    struct socket_event event;
+    if (!socket_monitor_next(client->monitor, &event)) return ST_OK;
+    switch (event.kind) {
+    case ZMQ_EVENT_CONNECT_RETRIED: exchange->was_refused = true; return ST_OK;
+    case ZMQ_EVENT_DISCONNECTED: return take_end(client, exchange, err);
+    case ZMQ_EVENT_HANDSHAKE_SUCCEEDED: return take_start(client, exchange, err);
+    default: return take_failed_handshake(client, exchange, &event, err);
     }
-    if (event == ZMQ_EVENT_CONNECTED) {
-        client->is_connected = client->is_expected = true;
-        exchange->was_refused = false;
-        if (exchange->must_resend) {
-            exchange->must_resend = false;
-            return send_request(client, exchange, err);
-        }
-    }
-    return ST_OK;
 }
 
 /* An answer that is an error. "Away" is not the last word on what may be repeated: Redis comes
@@ -228,7 +241,10 @@ static status_t check_time(const struct client *client, const struct exchange *e
     const int64_t waited_ms = now - exchange->started_ms;
     const bool is_nobody = exchange->was_refused && !client->is_expected &&
                            (waited_ms > REFUSED_PATIENCE_MS || now >= exchange->deadline_ms);
-    if (is_nobody || (now >= exchange->deadline_ms && !client->is_connected))
+    const bool is_late = now >= exchange->deadline_ms && !client->is_connected;
+    if ((is_nobody || is_late) && exchange->handshake.status != ST_OK)
+        return error_set(err, exchange->handshake.status, "%s", exchange->handshake.text);
+    if (is_nobody || is_late)
         return error_set(err, ST_UNREACHABLE,
                          "no coordinator answers at %s: start one with `interpctl up`",
                          client->endpoint);

@@ -1,11 +1,13 @@
 /* One question at a time to the coordinator: REQUEST out, ANSWER in (common/WIRE.md).
  *
  * The connection is made in the background by libzmq; the socket's monitor tells a refused
- * connection from a slow one, so that a missing coordinator is known in a fraction of a second
- * and one that restarts under us is waited for. A handle belongs to one thread. */
+ * connection from a slow one, so that a missing coordinator is known in a fraction of a second,
+ * a key that is not allowed at once, and a coordinator that restarts under us is waited for. A
+ * handle belongs to one thread. */
 #ifndef COORDINATOR_CLI_CLIENT_H
 #define COORDINATOR_CLI_CLIENT_H
 
+#include "common/curve.h"
 #include "common/error.h"
 
 #include <jansson.h>
@@ -17,8 +19,9 @@ struct client;
 
 struct client_params {
     const char *endpoint;
-    int64_t timeout_ms; /* bounds every request */
-    bool is_expected;   /* somebody keeps a coordinator there: wait although it is refused now */
+    const struct curve_client *curve; /* NULL: no keys; copied */
+    int64_t timeout_ms;               /* bounds every request */
+    bool is_expected; /* somebody keeps a coordinator there: wait although it is refused now */
     const volatile sig_atomic_t *interrupt; /* set by a signal handler; NULL: none */
 };
 
@@ -36,9 +39,9 @@ struct client_request {
     bool is_repeatable;
 };
 
-/* Ask and wait. On ST_OK the caller owns *result, an object. Errors: ST_UNREACHABLE (nobody
- * there, or no answer in time), ST_CANCELLED (a signal), ST_PROTOCOL, and whatever status and
- * text the coordinator gave. */
+/* Ask and wait. On ST_OK the caller owns *result, an object. Errors: ST_UNREACHABLE (nobody there,
+ * no answer in time, or keys that do not fit), ST_CONFLICT (our key is not allowed), ST_CANCELLED (a
+ * signal), ST_PROTOCOL, and whatever status and text the coordinator gave. */
 MUST_CHECK status_t client_ask(struct client *client, const struct client_request *request,
                                json_t **result, struct error *err);
 

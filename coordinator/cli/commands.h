@@ -31,6 +31,7 @@ COMMAND(up);
 COMMAND(down);
 COMMAND(supervise);
 COMMAND(doctor);
+COMMAND(keys);
 COMMAND(version);
 COMMAND(completion);
 

@@ -52,6 +52,8 @@ static const struct cli_command commands[] = {
     {"down", NULL, "", "stop the cluster that `up` started", 0, 0, 0, 0, false, down_command},
     {"doctor", NULL, "", "check what a cluster on this machine needs", 0, ONES, 0, 0, false,
      doctor_command},
+    {"keys", NULL, "new|list [NAME]", "make a key for a worker or a person; list those here",
+     O(ROLE) | O(DIR) | O(QUIET), ONES, 1, 2, false, keys_command},
     {"version", NULL, "", "the version of this program", 0, 0, 0, 0, false, version_command},
     {"completion", NULL, "bash", "a script for the shell: source <(interpctl completion bash)", 0,
      0, 1, 1, false, completion_command},

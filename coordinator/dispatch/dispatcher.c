@@ -1,6 +1,9 @@
 #include "coordinator/dispatch/dispatcher_state.h"
 
+#include "common/curve.h"
+#include "common/endpoint.h"
 #include "common/log.h"
+#include "common/socket_monitor.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,7 +11,10 @@
 
 extern const char embed_coordinator_dispatch_keep_lua[];
 
-enum { ROUTER_QUEUE_MESSAGES = 20000, MONITOR_EVENTS = ZMQ_EVENT_DISCONNECTED };
+enum {
+    ROUTER_QUEUE_MESSAGES = 20000,
+    MONITOR_EVENTS = ZMQ_EVENT_DISCONNECTED | SOCKET_HANDSHAKE_FAILED
+};
 
 static status_t set_option(void *socket, int option, int value, struct error *err)
 {
@@ -16,6 +22,19 @@ static status_t set_option(void *socket, int option, int value, struct error *er
     return error_set(err, ST_INTERNAL, "socket option %d: %s", option, zmq_strerror(errno));
 }
 
+static status_t bind_endpoints(struct dispatcher *dispatcher, bool is_inside, struct error *err)
+{
+    const struct dispatcher_options *options = &dispatcher->options;
+    status_t status = ST_OK;
+    for (size_t i = 0; status == ST_OK && i < options->n_endpoints; i++)
+        if (endpoint_is_inside(options->endpoints[i]) == is_inside &&
+            zmq_bind(dispatcher->router, options->endpoints[i]) != 0)
+            status = error_set(err, errno == EADDRINUSE ? ST_CONFLICT : ST_IO, "bind %s: %s",
+                               options->endpoints[i], zmq_strerror(errno));
+    return status;
+}
+
+/* One socket for all: security options are those of the binds that follow (zmq_setsockopt(3)). */
 static status_t open_router(struct dispatcher *dispatcher, struct error *err)
 {
     const struct dispatcher_options *options = &dispatcher->options;
@@ -31,22 +50,11 @@ static status_t open_router(struct dispatcher *dispatcher, struct error *err)
     status_t status = transport_limit_messages(dispatcher->router, err);
     for (size_t i = 0; status == ST_OK && i < sizeof settings / sizeof settings[0]; i++)
         status = set_option(dispatcher->router, settings[i][0], settings[i][1], err);
-    for (size_t i = 0; status == ST_OK && i < options->n_endpoints; i++)
-        if (zmq_bind(dispatcher->router, options->endpoints[i]) != 0)
-            status = error_set(err, errno == EADDRINUSE ? ST_CONFLICT : ST_IO, "bind %s: %s",
-                               options->endpoints[i], zmq_strerror(errno));
+    if (status == ST_OK) status = bind_endpoints(dispatcher, true, err);
+    if (status == ST_OK && options->key)
+        status = curve_binds_as(dispatcher->router, options->key, err);
+    if (status == ST_OK) status = bind_endpoints(dispatcher, false, err);
     return status;
-}
-
-static status_t open_monitor(struct dispatcher *dispatcher, struct error *err)
-{
-    static const char address[] = "inproc://router-monitor";
-    if (zmq_socket_monitor(dispatcher->router, address, MONITOR_EVENTS) != 0)
-        return error_set(err, ST_INTERNAL, "router monitor: %s", zmq_strerror(errno));
-    dispatcher->monitor = zmq_socket(dispatcher->options.zmq_context, ZMQ_PAIR);
-    if (!dispatcher->monitor || zmq_connect(dispatcher->monitor, address) != 0)
-        return error_set(err, ST_INTERNAL, "router monitor: %s", zmq_strerror(errno));
-    return set_option(dispatcher->monitor, ZMQ_LINGER, 0, err);
 }
 
 status_t dispatcher_create(struct dispatcher **out, const struct dispatcher_options *options,
@@ -63,7 +71,9 @@ status_t dispatcher_create(struct dispatcher **out, const struct dispatcher_opti
     if (status == ST_OK) status = lease_table_create(&dispatcher->leases, options->epoch, err);
     if (status == ST_OK) status = task_queue_create(&dispatcher->queue, err);
     if (status == ST_OK) status = open_router(dispatcher, err);
-    if (status == ST_OK) status = open_monitor(dispatcher, err);
+    if (status == ST_OK)
+        status = socket_monitor_open(&dispatcher->monitor, options->zmq_context, dispatcher->router,
+                                     "inproc://router-monitor", MONITOR_EVENTS, err);
     if (status != ST_OK) {
         dispatcher_destroy(&dispatcher);
         return status;

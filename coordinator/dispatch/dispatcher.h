@@ -13,6 +13,7 @@
 
 #include "common/clock.h"
 #include "common/error.h"
+#include "common/key_file.h"
 #include "common/store.h"
 #include "common/transport.h"
 #include "coordinator/dispatch/leader.h"
@@ -27,10 +28,15 @@ struct dispatcher;
 typedef status_t dispatcher_request_fn(void *context, const char *operation, struct wire_text args,
                                        struct buffer *out, struct error *err);
 
+/* Does this operation change nothing? Viewers may ask for no other (access.h). */
+typedef bool dispatcher_reading_fn(const char *operation);
+
 struct dispatcher_options {
     void *zmq_context;            /* borrowed */
     const char *const *endpoints; /* [n_endpoints], bound by create */
     size_t n_endpoints;
+    const struct key *key; /* borrowed; CURVE on every endpoint that is not inside (endpoint.h),
+                              with a doorkeeper on the context. NULL: all are plain */
     const char *store_url; /* told to the workers */
     struct store *store;   /* borrowed */
     const struct clock *clock;
@@ -41,6 +47,7 @@ struct dispatcher_options {
     double lease_seconds;  /* work that one lease should hold */
     struct unit_limits limits;
     dispatcher_request_fn *on_request;
+    dispatcher_reading_fn *is_reading;
     void *request_context;
 };
 

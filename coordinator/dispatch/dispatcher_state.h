@@ -4,6 +4,7 @@
 
 #include "coordinator/dispatch/dead_units.h"
 #include "coordinator/dispatch/dispatcher.h"
+#include "coordinator/dispatch/log_budget.h"
 
 /* A unit whose result is in the store and waits to be read. */
 struct pending_read {
@@ -22,6 +23,7 @@ struct dispatcher {
     struct pending_read *reads; /* [n_reads] of reads_capacity, oldest first from reads_head */
     size_t reads_head, n_reads, reads_capacity;
     int64_t last_expire_ms;
+    struct log_budget failed_handshakes;
     struct dispatcher_counts counts;
     struct dead_units dead; /* changes to be written */
     struct store_script keep;

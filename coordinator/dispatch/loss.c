@@ -2,6 +2,7 @@
 #include "coordinator/dispatch/dispatcher_state.h"
 
 #include "common/log.h"
+#include "common/socket_monitor.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -121,30 +122,30 @@ void dispatcher_reclaim_from_idle(struct dispatcher *dispatcher, struct worker *
     }
 }
 
-/* Monitor events are two frames: u16 event, u32 value (the descriptor); then the address. */
-static bool read_event(void *monitor, int *fd)
+static void note_failed_handshake(struct dispatcher *dispatcher, const struct socket_event *event)
 {
-    unsigned char frame[64];
-    const int n = zmq_recv(monitor, frame, sizeof frame, ZMQ_DONTWAIT);
-    if (n < 0) return false;
-    int more = 0;
-    size_t size = sizeof more;
-    *fd = -1;
-    uint32_t value;
-    if (n >= 6) {
-        memcpy(&value, frame + 2, sizeof value);
-        *fd = (int)value;
-    }
-    if (zmq_getsockopt(monitor, ZMQ_RCVMORE, &more, &size) == 0 && more)
-        (void)zmq_recv(monitor, frame, sizeof frame, 0);
-    return true;
+    uint64_t n_dropped;
+    const char *why = event->value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
+                          ? "one side has keys, the other has none"
+                      : event->value == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC
+                          ? "made for another server key"
+                          : "broken off";
+    if (event->kind == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH || /* the doorkeeper said more */
+        !log_budget_take(&dispatcher->failed_handshakes, dispatcher_now_ms(dispatcher), &n_dropped))
+        return;
+    log_event(LOG_WARN, "handshake_failed", LOG_TEXT("reason", why),
+              LOG_NUMBER("failed_unlogged", n_dropped));
 }
 
 void dispatcher_read_monitor(struct dispatcher *dispatcher)
 {
-    int fd;
-    while (read_event(dispatcher->monitor, &fd)) {
-        struct worker *worker = worker_table_find_fd(dispatcher->workers, fd);
+    struct socket_event event;
+    while (socket_monitor_next(dispatcher->monitor, &event)) {
+        if (event.kind != ZMQ_EVENT_DISCONNECTED) {
+            note_failed_handshake(dispatcher, &event);
+            continue;
+        }
+        struct worker *worker = worker_table_find_fd(dispatcher->workers, (int)event.value);
         if (worker) dispatcher_lose_worker(dispatcher, worker, "connection closed", true);
     }
 }

@@ -1,5 +1,6 @@
 /* What workers and clients say. One switch, each case one call; a message that breaks the rules
  * is answered with the reason and changes nothing. */
+#include "coordinator/dispatch/access.h"
 #include "coordinator/dispatch/dispatcher_state.h"
 
 #include "common/log.h"
@@ -163,17 +164,27 @@ static status_t handle_failed(struct dispatcher *dispatcher, struct worker *work
 
 /* --- clients ------------------------------------------------------------------------------- */
 
+static status_t answer_request(struct dispatcher *dispatcher, struct transport_message *in,
+                               const char *operation, struct buffer *out, struct error *err)
+{
+    const struct dispatcher_options *options = &dispatcher->options;
+    const struct wire_text args = {zmq_msg_data(&in->bulk), zmq_msg_size(&in->bulk)};
+    const struct access access = access_of(in);
+    const bool is_reading = options->is_reading && options->is_reading(operation);
+    const status_t status = access_check_request(&access, operation, is_reading, err);
+    if (status != ST_OK) return status;
+    return options->on_request(options->request_context, operation, args, out, err);
+}
+
 static status_t handle_request(struct dispatcher *dispatcher, struct transport_message *in)
 {
     const struct transport_peer peer = {zmq_msg_data(&in->identity), zmq_msg_size(&in->identity)};
-    const struct wire_text args = {zmq_msg_data(&in->bulk), zmq_msg_size(&in->bulk)};
     char operation[WIRE_MAX_NAME_BYTES];
     struct error err = {0};
     struct buffer out;
     buffer_init(&out, ANSWER_MAX_BYTES);
     status_t status = wire_text_copy(in->wire.name, operation, sizeof operation)
-                          ? dispatcher->options.on_request(dispatcher->options.request_context,
-                                                           operation, args, &out, &err)
+                          ? answer_request(dispatcher, in, operation, &out, &err)
                           : error_set(&err, ST_PROTOCOL, "operation name too long");
     const struct wire_message answer = {
         .type = WIRE_ANSWER, .id = in->wire.id, .status = (uint64_t)status};
@@ -219,6 +230,8 @@ static status_t handle(struct dispatcher *dispatcher, struct transport_message *
                        struct error *err)
 {
     if (in->wire.type == WIRE_REQUEST) return handle_request(dispatcher, in);
+    const struct access access = access_of(in);
+    if (access_check_worker(&access, err) != ST_OK) return ST_CONFLICT;
     struct worker *worker = worker_table_find(dispatcher->workers, zmq_msg_data(&in->identity),
                                               zmq_msg_size(&in->identity));
     if (in->wire.type == WIRE_HELLO) {

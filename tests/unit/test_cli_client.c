@@ -242,7 +242,8 @@ Test(cli_client, stops_waiting_when_told_to)
     json_t *result = NULL;
     static const volatile sig_atomic_t interrupt = SIGINT;
     cli_router_start(&router, NULL);
-    const struct client_params params = {router.endpoint, 60000, false, &interrupt};
+    const struct client_params params = {
+        .endpoint = router.endpoint, .timeout_ms = 60000, .interrupt = &interrupt};
     const struct client_request request = {"list", NULL, true};
     cr_assert_eq(client_open(&client, &params, &err), ST_OK);
     cr_expect_eq(client_ask(client, &request, &result, &err), ST_CANCELLED);

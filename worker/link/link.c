@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/hand_over.h"
 #include "common/log.h"
+#include "common/socket_monitor.h"
 #include "common/transport.h"
 #include "common/version.h"
 #include "worker/link/job.h"
@@ -21,7 +22,8 @@ enum {
     SPECS_MAX = 16,
     DEFAULT_BEAT_MS = 500,
     HELLO_EVERY_MS = 1000,
-    DIAL_EVERY_MS = 20 /* until there is a connection to say it on */
+    COMPLAIN_EVERY_MS = 10000, /* of handshakes that fail */
+    DIAL_EVERY_MS = 20         /* until there is a connection to say it on */
 };
 static const char reports_address[] = "inproc://reports";
 
@@ -32,7 +34,7 @@ struct spec {
 
 struct link {
     const struct link_params *params;
-    void *zmq_context, *dealer, *reports;
+    void *zmq_context, *dealer, *monitor, *reports;
     void *job_sockets[THREADS_MAX];
     struct run_thread *threads[THREADS_MAX];
     struct job *running[THREADS_MAX]; /* at the thread; NULL = free */
@@ -44,7 +46,7 @@ struct link {
     atomic_bool stop;
     bool is_started; /* run threads exist: after the first WELCOME */
     bool is_welcome, is_draining, is_leaving;
-    int64_t beat_ms, next_beat_ms, next_hello_ms;
+    int64_t beat_ms, next_beat_ms, next_hello_ms, next_complaint_ms;
     struct error refusal;
     struct transport_message incoming;
 };
@@ -416,7 +418,12 @@ static status_t open_sockets(struct link *link, struct error *err)
     link->reports = zmq_socket(link->zmq_context, ZMQ_PULL);
     if (!link->dealer || !link->reports || zmq_bind(link->reports, reports_address) != 0)
         return error_set(err, ST_INTERNAL, "sockets: %s", zmq_strerror(errno));
-    const status_t status = set_options(link->dealer, err);
+    status_t status = set_options(link->dealer, err);
+    if (status == ST_OK && link->params->curve)
+        status = curve_connects_as(link->dealer, link->params->curve, err);
+    if (status == ST_OK)
+        status = socket_monitor_open(&link->monitor, link->zmq_context, link->dealer,
+                                     "inproc://link-monitor", SOCKET_HANDSHAKE_FAILED, err);
     if (status != ST_OK) return status;
     if (zmq_connect(link->dealer, link->params->endpoint) != 0)
         return error_set(err, ST_BAD_INPUT, "endpoint %s: %s", link->params->endpoint,
@@ -438,6 +445,7 @@ static void close_all(struct link *link)
     for (size_t i = 0; i < SPECS_MAX; i++) free(link->specs[i].json);
     transport_message_fini(&link->incoming);
     if (link->reports) (void)zmq_close(link->reports);
+    if (link->monitor) (void)zmq_close(link->monitor);
     if (link->dealer) (void)zmq_close(link->dealer);
     if (link->zmq_context) (void)zmq_ctx_term(link->zmq_context);
 }
@@ -461,15 +469,34 @@ static bool should_leave(struct link *link)
     return (link->is_leaving || link->is_draining) && is_idle(link);
 }
 
+/* A key that is not allowed is final; a coordinator with another key, or that ended in the middle
+ * of the handshake, may be gone tomorrow. */
+static status_t watch_handshakes(struct link *link, struct error *err)
+{
+    struct socket_event event;
+    while (socket_monitor_next(link->monitor, &event)) {
+        struct error problem = {0};
+        const status_t status =
+            socket_monitor_explain(&event, link->params->endpoint, link->params->curve, &problem);
+        if (socket_monitor_is_final(&event)) return error_set(err, status, "%s", problem.text);
+        if (now_ms() < link->next_complaint_ms) continue;
+        log_event(LOG_WARN, "handshake_failed", LOG_TEXT("error", problem.text));
+        link->next_complaint_ms = now_ms() + COMPLAIN_EVERY_MS;
+    }
+    return ST_OK;
+}
+
 static status_t step(struct link *link, struct error *err)
 {
     const int64_t now = now_ms();
     const int64_t due = link->is_welcome ? link->next_beat_ms : link->next_hello_ms;
     const int64_t wait_ms = due > now ? due - now : 0;
     zmq_pollitem_t items[] = {{.socket = link->dealer, .events = ZMQ_POLLIN},
-                              {.socket = link->reports, .events = ZMQ_POLLIN}};
-    (void)zmq_poll(items, 2, (long)(wait_ms < link->beat_ms ? wait_ms : link->beat_ms));
-    const status_t status = receive_all(link, err);
+                              {.socket = link->reports, .events = ZMQ_POLLIN},
+                              {.socket = link->monitor, .events = ZMQ_POLLIN}};
+    (void)zmq_poll(items, 3, (long)(wait_ms < link->beat_ms ? wait_ms : link->beat_ms));
+    status_t status = watch_handshakes(link, err);
+    if (status == ST_OK) status = receive_all(link, err);
     carry_reports(link);
     if (link->is_welcome && now_ms() >= link->next_beat_ms) beat(link);
     if (!link->is_welcome && now_ms() >= link->next_hello_ms) say_hello(link);

@@ -5,6 +5,7 @@
 #ifndef WORKER_LINK_LINK_H
 #define WORKER_LINK_LINK_H
 
+#include "common/curve.h"
 #include "common/error.h"
 #include "worker/tasks/task_handler.h"
 
@@ -12,8 +13,9 @@
 #include <stddef.h>
 
 struct link_params {
-    const char *endpoint; /* of the coordinator's router */
-    const char *name;     /* of this worker, unique in the cluster */
+    const char *endpoint;             /* of the coordinator's router */
+    const struct curve_client *curve; /* NULL: no keys */
+    const char *name;                 /* of this worker, unique in the cluster */
     const char *backend, *isa;
     size_t n_threads;
     struct model_cache *models;
@@ -21,7 +23,8 @@ struct link_params {
 };
 
 /* Run until stopped, drained or refused. ST_OK: left in good order. ST_PROTOCOL: the coordinator
- * refused us (version). ST_UNREACHABLE never: an absent coordinator is waited for. */
+ * refused us (version, role). ST_CONFLICT: our key is not allowed there. ST_UNREACHABLE: one side has
+ * keys and the other has none; an absent coordinator, or one with another key, is waited for. */
 MUST_CHECK status_t link_run(const struct link_params *params, struct error *err);
 
 #endif

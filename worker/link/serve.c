@@ -24,9 +24,11 @@ static void on_signal(int number)
 }
 
 static const char usage[] =
-    "usage: interp-worker --connect ENDPOINT [--name NAME] [--threads N] [--log LEVEL]\n"
+    "usage: interp-worker --connect ENDPOINT [--key FILE --server-key FILE] [OPTIONS]\n"
     "  --connect ENDPOINT  the coordinator, e.g. ipc:///run/interp/coordinator.sock\n"
     "                      or tcp://10.0.0.5:7600\n"
+    "  --key FILE          this worker's secret key, for a coordinator with keys (INTERP_KEY)\n"
+    "  --server-key FILE   that coordinator's public key (INTERP_SERVER_KEY)\n"
     "  --name NAME         unique in the cluster (default: host-pid)\n"
     "  --threads N         units computed at once (default 1; one worker per core or GPU is\n"
     "                      the usual choice)\n"
@@ -34,6 +36,7 @@ static const char usage[] =
 
 struct serve_options {
     const char *endpoint;
+    struct curve_files keys;
     char name[WORKER_NAME_SIZE];
     size_t n_threads;
     int log_level;
@@ -55,6 +58,8 @@ static status_t apply_option(int option, const char *value, struct serve_options
 {
     switch (option) {
     case 'c': out->endpoint = value; return ST_OK;
+    case 'k': out->keys.key = value; return ST_OK;
+    case 's': out->keys.server_key = value; return ST_OK;
     case 'n':
         if ((size_t)snprintf(out->name, sizeof out->name, "%s", value) >= sizeof out->name)
             return error_set(err, ST_BAD_INPUT, "--name: at most %zu bytes", sizeof out->name - 1);
@@ -72,6 +77,8 @@ static status_t apply_option(int option, const char *value, struct serve_options
 static status_t parse_options(int argc, char **argv, struct serve_options *out, struct error *err)
 {
     static const struct option options[] = {{"connect", required_argument, NULL, 'c'},
+                                            {"key", required_argument, NULL, 'k'},
+                                            {"server-key", required_argument, NULL, 's'},
                                             {"name", required_argument, NULL, 'n'},
                                             {"threads", required_argument, NULL, 't'},
                                             {"log", required_argument, NULL, 'l'},
@@ -104,11 +111,15 @@ static status_t serve(const struct serve_options *options, struct error *err)
 {
     struct backend *backend = NULL;
     struct model_cache *models = NULL;
-    status_t status = catch_signals(err);
+    struct curve_client curve;
+    bool is_curve = false;
+    status_t status = curve_client_load(&curve, &is_curve, &options->keys, options->endpoint, err);
+    if (status == ST_OK) status = catch_signals(err);
     if (status == ST_OK) status = backend_open_cpu(&backend, err);
     if (status == ST_OK) status = model_cache_create(&models, backend, err);
     if (status == ST_OK) {
         const struct link_params params = {.endpoint = options->endpoint,
+                                           .curve = is_curve ? &curve : NULL,
                                            .name = options->name,
                                            .backend = backend->ops->name,
                                            .isa = backend->ops->describe(backend),

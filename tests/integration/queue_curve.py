@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""Keys: a coordinator on tcp with CURVE and an allow-list, workers and people with and without keys
+that it knows. Real processes on a loopback port chosen at run time."""
+import os
+import pathlib
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from cluster import BUILD, check, run, wait_until
+import zmtp
+
+
+def noop(n_units=200, **keys):
+    return "kind: noop\nname: q\nn_units: %d\n" % n_units + \
+        "".join("%s: %s\n" % item for item in keys.items())
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Locked:
+    """A cluster whose coordinator also listens on tcp with a key."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.keys = cluster.home / "keys"
+        self.allow = cluster.home / "allow"
+        self.keys.mkdir()
+        self.allow.mkdir()
+        self.tcp = "tcp://127.0.0.1:%d" % free_port()
+        self.new("boss", None)
+        for role in ("worker", "operator", "viewer"):
+            self.new(role + "1", role)
+            self.permit(role + "1")
+        cluster.start_redis()
+        self.start_coordinator()
+
+    def start_coordinator(self):
+        self.cluster.start_coordinator(more=("--endpoint", self.tcp, "--key",
+                                             self.keys / "boss.key", "--allow", self.allow))
+
+    def new(self, name, role):
+        self.cluster.ctl("keys", "new", name, "--dir", self.keys,
+                         *(("--role", role) if role else ()))
+
+    def permit(self, name):
+        shutil.copy(self.keys / (name + ".pub"), self.allow)
+
+    def public(self, name):
+        for line in (self.keys / (name + ".pub")).read_text().splitlines():
+            if line.startswith("public "):
+                return line.split()[1]
+        raise AssertionError("no public key of " + name)
+
+    def options(self, name, server="boss"):
+        return ("--key", self.keys / (name + ".key"), "--server-key", self.keys / (server + ".pub"))
+
+    def start_worker(self, name, *options):
+        return self.cluster.start(name, [BUILD / "interp-worker", "--connect", self.tcp, "--name",
+                                         name, *options])
+
+    def ctl(self, key, *words, code=0, stdin=None):
+        """interpctl over tcp with that key (None: without); stdout and stderr."""
+        return self.cluster.ctl_both(*words, "--endpoint", self.tcp,
+                                     *(self.options(key) if key else ()), code=code, stdin=stdin)
+
+    def log(self, name="coordinator"):
+        return self.cluster.log(name)
+
+
+def worker_and_people_with_keys_work(cluster):
+    locked = Locked(cluster)
+    locked.start_worker("w1", *locked.options("worker1"))
+    sweep = locked.ctl("operator1", "submit", "-", "--quiet", "--wait", stdin=noop())[0].strip()
+    check("finished" in locked.ctl("viewer1", "list")[0], "the viewer sees it finished")
+    check(cluster.status(sweep)["state"] == "finished", "so does the plain socket")
+    check(cluster.workers()["w1"]["n_settled"] == 200, "w1 did it")
+    accepted = [line for line in locked.log().splitlines() if " key_accepted " in line]
+    check(any("key=worker1" in line and "role=worker" in line for line in accepted), accepted)
+
+
+def roles_are_kept(cluster):
+    locked = Locked(cluster)
+    sweep = locked.ctl("operator1", "submit", "-", "--quiet", stdin=noop())[0].strip()
+    for words in (("list",), ("status", sweep), ("workers",), ("dead",), ("results", sweep)):
+        locked.ctl("viewer1", *words)
+    for words in (("cancel", sweep), ("pause", sweep), ("retry", sweep), ("drain", "w1"),
+                  ("submit", "-")):
+        for key, role in (("viewer1", "viewer"), ("worker1", "worker")):
+            problem = locked.ctl(key, *words, code=5, stdin=noop())[1]
+            check('"%s" has the role %s' % (key, role) in problem and words[0] in problem, problem)
+    problem = locked.ctl("worker1", "list", code=5)[1]
+    check("may not list" in problem, problem)
+    check(cluster.status(sweep)["state"] in ("queued", "running"), "nothing happened to it")
+    check(len(cluster.json("list")["sweeps"]) == 1, "nothing was submitted")
+    process = locked.start_worker("spy", *locked.options("operator1"))
+    check(process.wait(timeout=20) != 0, "an operator's key does not work")
+    check("only workers may work" in cluster.log("spy"), cluster.log("spy"))
+    check(cluster.workers() == {}, "it never joined")
+    locked.ctl("operator1", "cancel", sweep)
+
+
+def unknown_keys_are_refused_and_named(cluster):
+    locked = Locked(cluster)
+    locked.new("mallory", "operator")
+    problem = locked.ctl("mallory", "list", code=5)[1]
+    check("does not allow the key" in problem and locked.public("mallory") in problem, problem)
+    check(len(problem.splitlines()) == 1, problem)
+    process = locked.start_worker("w9", *locked.options("mallory"))
+    check(process.wait(timeout=20) == 5, "the worker leaves with 5: %s" % process.returncode)
+    check("does not allow the key" in cluster.log("w9"), cluster.log("w9"))
+    for _ in range(15):
+        locked.ctl("mallory", "list", code=5)
+    refused = [line for line in locked.log().splitlines() if " key_refused " in line]
+    check(locked.public("mallory") in refused[0] and "address=127.0.0.1" in refused[0], refused)
+    check(2 <= len(refused) <= 12, "17 refusals, %d lines" % len(refused))
+
+
+def another_server_key_is_noticed(cluster):
+    locked = Locked(cluster)
+    locked.new("other", None)
+    problem = cluster.ctl_both("list", "--endpoint", locked.tcp, "--timeout", "3",
+                               *locked.options("viewer1", server="other"), code=4)[1]
+    check("other.pub is not its key" in problem, problem)
+    locked.start_worker("w1", *locked.options("worker1", server="other"))
+    wait_until(lambda: "other.pub is not its key" in cluster.log("w1"), "the worker says so")
+    check(cluster.is_running("w1"), "and tries again")
+    check(cluster.workers() == {}, "in vain")
+    check("made for another server key" in locked.log(), "the coordinator saw it")
+
+
+def without_keys_nobody_gets_in(cluster):
+    locked = Locked(cluster)
+    problem = locked.ctl(None, "list", "--timeout", "3", code=4)[1]
+    check("asks for a key" in problem, problem)
+    stranger = socket.create_connection(("127.0.0.1", int(locked.tcp.rsplit(":")[-1])))
+    stranger.settimeout(20)
+    try:  # ZMTP 3.0 with the NULL mechanism: no READY comes back
+        zmtp.Peer(stranger, b"DEALER")
+        check(False, "the handshake ended well")
+    except (ConnectionError, OSError):
+        pass
+    check("one side has keys" in locked.log(), "the coordinator saw it")
+    check(cluster.json("list")["sweeps"] == [], "the plain unix socket works on")
+    cluster.start_worker("w1", *locked.options("worker1"))  # keys are for tcp: not used on ipc
+    wait_until(lambda: "w1" in cluster.workers(), "a worker on ipc")
+
+
+def a_removed_key_is_refused_at_its_next_connection(cluster):
+    locked = Locked(cluster)
+    locked.start_worker("w1", *locked.options("worker1"))
+    wait_until(lambda: "w1" in cluster.workers(), "w1 joined")
+    (locked.allow / "worker1.pub").unlink()
+    (locked.allow / "viewer1.pub").unlink()
+    locked.ctl("viewer1", "list", code=5)
+    check(cluster.is_running("w1"), "a connection that stands is kept")
+    cluster.kill("coordinator")
+    locked.start_coordinator()
+    check(cluster.processes["w1"].wait(timeout=30) == 5, "w1 had to connect again and may not")
+    locked.permit("viewer1")  # and back again, without a restart
+    locked.ctl("viewer1", "list")
+    text = (locked.allow / "viewer1.pub").read_text()
+    (locked.allow / "viewer1.pub").write_text(text.replace("role viewer", "role operator"))
+    locked.ctl("viewer1", "submit", "-", "--quiet", stdin=noop())
+
+
+def files_are_checked(cluster):
+    cluster.start_redis()
+    locked = Locked.__new__(Locked)
+    locked.cluster, locked.keys, locked.allow = cluster, cluster.home, cluster.home / "allow"
+    locked.tcp = "tcp://127.0.0.1:%d" % free_port()
+    locked.allow.mkdir()
+    locked.new("boss", None)
+    locked.new("worker1", "worker")
+    check(stat.S_IMODE((cluster.home / "worker1.key").stat().st_mode) == 0o600, "mode of the .key")
+    secret = (cluster.home / "worker1.key").read_text()
+    problem = cluster.ctl_both("keys", "new", "worker1", "--role", "viewer", code=5)[1]
+    check("worker1.key" in problem and secret == (cluster.home / "worker1.key").read_text(),
+          "no key is written over: " + problem)
+    rows = cluster.json("keys", "list")["keys"]
+    check([(row["name"], row["role"]) for row in rows] == [("boss", None), ("worker1", "worker")],
+          rows)
+
+    os.chmod(cluster.home / "worker1.key", 0o644)
+    for key, server, what in (("worker1.key", "boss.pub", "chmod 600"),
+                              ("boss.pub", "boss.pub", "holds no secret"),
+                              ("boss.key", "boss.key", "holds a secret key"),
+                              ("none.key", "boss.pub", "none.key")):
+        done = subprocess.run([BUILD / "interp-worker", "--connect", locked.tcp, "--key", key,
+                               "--server-key", server], cwd=cluster.home, text=True,
+                              capture_output=True, timeout=60)
+        check(done.returncode in (2, 3) and what in done.stderr, (key, done.stderr))
+        check(secret.splitlines()[-1].split()[1] not in done.stderr, "no secret in a log")
+    check("--server-key" in cluster.ctl_both("list", "--endpoint", locked.tcp, "--key",
+                                             "boss.key", code=2)[1], "both are needed")
+
+    def refused(*options):
+        done = subprocess.run([BUILD / "interp-coordinator", "--store", cluster.store_url, "--data",
+                               cluster.data, *map(str, options)], cwd=cluster.home, text=True,
+                              capture_output=True, timeout=60)
+        check(done.returncode == 2, (options, done.returncode, done.stderr))
+        return done.stderr
+    public = "tcp://0.0.0.0:%d" % free_port()
+    check("--insecure" in refused("--endpoint", public), "other machines, no key")
+    check("--allow" in refused("--endpoint", public, "--key", "boss.key"), "a key without a list")
+    shutil.copy(cluster.home / "boss.pub", locked.allow)
+    check("boss.pub has no line" in refused("--endpoint", locked.tcp, "--key", "boss.key",
+                                            "--allow", "allow"), "a key without a role")
+
+
+if __name__ == "__main__":
+    run([worker_and_people_with_keys_work, roles_are_kept, unknown_keys_are_refused_and_named,
+         another_server_key_is_noticed, without_keys_nobody_gets_in,
+         a_removed_key_is_refused_at_its_next_connection, files_are_checked])
