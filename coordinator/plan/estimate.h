@@ -4,9 +4,11 @@
  * explainer; nobody knows that before the capture, so all features are assumed and the figures
  * are upper bounds ("at most") there. An agentic sweep is counted with rounds.max rounds of every
  * feature, and once more as if every label settled after rounds.min ("at least"): what it will
- * be lies between, and nearer to the lower figure the better the explainer. Tokens of the corpus are exact when a plan exists, else
- * bytes divided by a ratio. Lengths of prompts are the constants below, in provider tokens.
- * Every result says which of its parts were assumed. Pure; any thread. */
+ * be lies between, and nearer to the lower figure the better the explainer.
+ *
+ * Tokens of the corpus are exact when a plan exists, else bytes divided by a ratio. Lengths of
+ * prompts are the constants below, in provider tokens. Every result says which of its parts were
+ * assumed. Pure; any thread. */
 #ifndef COORDINATOR_PLAN_ESTIMATE_H
 #define COORDINATOR_PLAN_ESTIMATE_H
 

@@ -26,11 +26,12 @@ bool experiment_kind_is_adversarial(enum experiment_kind kind)
 status_t experiments_add(struct experiments *experiments, enum experiment_kind kind,
                          const char *text, size_t n_bytes, struct error *err)
 {
-    const size_t n = experiments->n;
-    if (n % 16 == 0) {
-        struct experiment *grown = realloc(experiments->list, (n + 16) * sizeof *grown);
-        if (!grown) return error_set(err, ST_NO_MEMORY, "%zu experiments", n + 16);
+    if (experiments->n == experiments->capacity) {
+        const size_t capacity = experiments->capacity ? 2 * experiments->capacity : 20;
+        struct experiment *grown = realloc(experiments->list, capacity * sizeof *grown);
+        if (!grown) return error_set(err, ST_NO_MEMORY, "%zu experiments", capacity);
         experiments->list = grown;
+        experiments->capacity = capacity;
     }
     char *copy = malloc(n_bytes + 1);
     if (!copy) return error_set(err, ST_NO_MEMORY, "experiment of %zu bytes", n_bytes);
@@ -39,6 +40,15 @@ status_t experiments_add(struct experiments *experiments, enum experiment_kind k
     experiments->list[experiments->n++] =
         (struct experiment){.kind = kind, .n_bytes = (uint32_t)n_bytes, .text = copy};
     return ST_OK;
+}
+
+void experiments_drop(struct experiments *experiments, size_t index)
+{
+    free(experiments->list[index].text);
+    experiments->n--;
+    memmove(&experiments->list[index], &experiments->list[index + 1],
+            (experiments->n - index) * sizeof *experiments->list);
+    experiments->n_dropped++;
 }
 
 void experiments_fini(struct experiments *experiments)

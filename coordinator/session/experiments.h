@@ -52,14 +52,16 @@ struct experiment {
 };
 
 struct experiments {
-    struct experiment *list; /* [n], owned */
-    size_t n;
-    size_t n_dropped; /* given, but empty, repeated or beyond what was asked for */
+    struct experiment *list; /* [n] of room `capacity`, owned */
+    size_t n, capacity;
+    size_t n_dropped; /* given, but empty, repeated, copied or beyond what was asked for */
 };
 
 /* Append a copy of the text. Errors: ST_NO_MEMORY. */
 MUST_CHECK status_t experiments_add(struct experiments *experiments, enum experiment_kind kind,
                                     const char *text, size_t n_bytes, struct error *err);
+/* Take text `index` < n out, counted as dropped. */
+void experiments_drop(struct experiments *experiments, size_t index);
 void experiments_fini(struct experiments *experiments); /* fine twice */
 bool experiments_have(const struct experiments *experiments, const char *text);
 

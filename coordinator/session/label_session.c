@@ -1,6 +1,7 @@
 /* The machine: entering and leaving stages. */
 #include "coordinator/session/label_session.h"
 
+#include "coordinator/session/copied_examples.h"
 #include "coordinator/session/label_session_parts.h"
 
 #include <stdio.h>
@@ -223,6 +224,9 @@ static status_t leave(struct label_session *session, const struct feature_case *
                       struct error *err)
 {
     status_t status = ST_OK;
+    if (session->stage == SESSION_DESIGN)
+        status = copied_examples_drop(&session_this_round(session)->experiments, feature_case,
+                                      session->rules->texts, err);
     if (session->stage == SESSION_EXPERIMENT) {
         struct session_round *round = session_this_round(session);
         round->adversarial =
@@ -277,7 +281,8 @@ unsigned label_session_needs_of_asks(const struct label_session *session)
 unsigned label_session_needs(const struct label_session *session)
 {
     if (session->stage == SESSION_DONE) return CASE_PART_EXPLAIN | test_parts(session);
-    if (!session->is_entered || session->stage == SESSION_VALIDATE)
+    if (!session->is_entered || session->stage == SESSION_DESIGN ||
+        session->stage == SESSION_VALIDATE)
         return label_session_needs_of_asks(session);
     return 0;
 }

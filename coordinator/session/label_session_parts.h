@@ -1,4 +1,4 @@
-/* What the files of the session's machine share. Private to coordinator/session/label_session*.c. */
+/* What the files of the session's machine share. Private to label_session*.c. */
 #ifndef COORDINATOR_SESSION_LABEL_SESSION_PARTS_H
 #define COORDINATOR_SESSION_LABEL_SESSION_PARTS_H
 

@@ -3,20 +3,27 @@
 #include <jansson.h>
 #include <string.h>
 
-/* Take out our highlight marks, then clean again: what they stood between may be blank. */
-static size_t clean(const json_t *value, char out[PROMPT_MAX_LABEL_BYTES + 1])
+/* Take out pairs of < or >; returns how many bytes are left. */
+static size_t drop_marks(char *line, size_t n)
 {
-    char line[PROMPT_MAX_LABEL_BYTES + 1];
     size_t n_kept = 0;
-    const size_t n = prompt_label_clean(json_string_value(value), json_string_length(value), line);
     for (size_t i = 0; i < n; i++) {
-        const bool is_mark = (line[i] == '<' || line[i] == '>') && line[i + 1] == line[i];
+        const bool is_mark = (line[i] == '<' || line[i] == '>') && n_kept > 0 &&
+                             line[n_kept - 1] == line[i]; /* also one that a removal made */
         if (is_mark)
-            i++;
+            n_kept--;
         else
             line[n_kept++] = line[i];
     }
-    return prompt_label_clean(line, n_kept, out);
+    return n_kept;
+}
+
+/* Without our highlight marks, and cleaned again: what they stood between may be blank. */
+static size_t clean(const json_t *value, char out[PROMPT_MAX_LABEL_BYTES + 1])
+{
+    char line[PROMPT_MAX_LABEL_BYTES + 1];
+    const size_t n = prompt_label_clean(json_string_value(value), json_string_length(value), line);
+    return prompt_label_clean(line, drop_marks(line, n), out);
 }
 
 static status_t take_list(const json_t *list, enum experiment_kind kind, size_t n_each,

@@ -109,6 +109,7 @@ struct script {
     const char *labels[5]; /* "": prose instead of JSON */
     double right_share[5]; /* of validate, check and test answers that the label gets right */
     bool is_confirming;    /* no adversarial texts */
+    bool is_copying;       /* every text of an experiment is a piece of an example */
     bool is_model_silent;  /* the feature fires on no experiment */
     uint64_t order;        /* 0: first ask first; else seeds the order of answers */
     char *prompts;         /* [PROMPTS_SIZE] what the explainer was asked, one behind the other */
@@ -145,17 +146,33 @@ static void judge(struct stage_world *world, struct label_session *session, size
     (void)snprintf(reply + at, size - at, "]}");
 }
 
-static void design(const struct label_session *session, const struct script *script, char *reply,
-                   size_t size)
+/* Four words of explain window `index`, in capitals here and there. */
+static void copy_example(const struct stage_world *world, size_t index, char *out, size_t size)
 {
+    const struct window *window = &world->full.explain[index];
+    out[0] = '\0';
+    for (size_t i = 2; i < 6; i++) {
+        const struct token_text *text = &world->texts.texts[window->tokens[i]];
+        (void)snprintf(out + strlen(out), size - strlen(out), "%.*s", (int)text->n_bytes,
+                       text->bytes);
+    }
+    out[1] = 'W';
+}
+
+static void design(const struct stage_world *world, const struct label_session *session,
+                   const struct script *script, char *reply, size_t size)
+{
+    char text[64];
     static const char *const kinds[] = {"fires", "silent", "hard_fires", "hard_silent"};
     const size_t n_kinds = script->is_confirming ? 2 : 4;
     size_t at = (size_t)snprintf(reply, size, "{");
     for (size_t k = 0; k < n_kinds; k++) {
         at += (size_t)snprintf(reply + at, size - at, "%s\"%s\": [", k ? ", " : "", kinds[k]);
-        for (size_t i = 0; i < 5; i++)
-            at += (size_t)snprintf(reply + at, size - at, "%s\"%s text %zu of %zu\"", i ? ", " : "",
-                                   kinds[k], i, session->rounds.n);
+        for (size_t i = 0; i < 5; i++) {
+            (void)snprintf(text, sizeof text, "%s text %zu of %zu", kinds[k], i, session->rounds.n);
+            if (script->is_copying) copy_example(world, 5 * k + i, text, sizeof text);
+            at += (size_t)snprintf(reply + at, size - at, "%s\"%s\"", i ? ", " : "", text);
+        }
         at += (size_t)snprintf(reply + at, size - at, "]");
     }
     (void)snprintf(reply + at, size - at, "}");
@@ -192,7 +209,7 @@ static void answer(struct stage_world *world, struct label_session *session, siz
     const char *label = script->labels[session->rounds.n - 1];
     if (kind == ASK_LABEL && label[0])
         (void)snprintf(reply, sizeof reply, "{\"label\": \"%s\"}", label);
-    if (kind == ASK_DESIGN) design(session, script, reply, sizeof reply);
+    if (kind == ASK_DESIGN) design(world, session, script, reply, sizeof reply);
     if (kind == ASK_JUDGE) judge(world, session, ask, script, reply, sizeof reply);
     cr_assert_eq(label_session_answer(session, ask, reply, strlen(reply), NULL), ST_OK);
 }
@@ -340,6 +357,20 @@ Test(label_session, adversarial_texts_are_required_of_a_good_label)
     struct label_session session = play(world, script_of(silent), NULL);
     cr_expect_eq(session.rounds.list[0].adversarial.n_right, 5);
     cr_expect(!session.is_settled);
+    label_session_fini(&session);
+    end_world(world);
+}
+
+Test(label_session, texts_copied_from_the_examples_are_no_experiments)
+{
+    struct stage_world *world = make_world(SESSION_AGENTIC);
+    struct script *script = script_of((struct script){.labels = {"a a", "b b", "c c", "d d", "e e"},
+                                                      .right_share = {1.0, 1.0, 1.0, 1.0, 1.0},
+                                                      .is_copying = true});
+    struct label_session session = play(world, script, NULL);
+    cr_expect_eq(session.rounds.list[0].experiments.n, 0);
+    cr_expect_eq(session.rounds.list[0].experiments.n_dropped, 20);
+    cr_expect(!session.rounds.list[0].adversarial.has_passed && !session.is_settled);
     label_session_fini(&session);
     end_world(world);
 }
