@@ -8,7 +8,7 @@
 
 enum { RECORD_MAX_BYTES = PROBE_BATCH_MAX_UNITS * PROBE_MAX_UNIT_BYTES, NAME_DIGITS = 16 };
 
-status_t probe_batch_create(struct probe_batch **out, struct error *err)
+status_t probe_batch_create(struct probe_batch **out, size_t most_per_unit, struct error *err)
 {
     struct probe_batch *batch = calloc(1, sizeof *batch);
     if (batch) batch->units = calloc(PROBE_BATCH_MAX_UNITS, sizeof *batch->units);
@@ -16,6 +16,7 @@ status_t probe_batch_create(struct probe_batch **out, struct error *err)
         free(batch);
         return error_set(err, ST_NO_MEMORY, "batch of probes");
     }
+    batch->most_per_unit = most_per_unit;
     buffer_init(&batch->record, RECORD_MAX_BYTES);
     for (size_t i = 0; i < PROBE_BATCH_MAX_UNITS; i++)
         buffer_init(&batch->units[i].payload, PROBE_MAX_UNIT_BYTES);
@@ -52,7 +53,7 @@ static bool has_room(const struct probe_batch *batch, size_t n_bytes)
 {
     if (batch->n_units == 0) return false;
     const struct probe_batch_unit *unit = &batch->units[batch->n_units - 1];
-    return unit->n < PROBE_MAX_PER_UNIT && unit->n_bytes + n_bytes <= PROBE_BATCH_UNIT_BYTES;
+    return unit->n < batch->most_per_unit && unit->n_bytes + n_bytes <= PROBE_BATCH_UNIT_BYTES;
 }
 
 bool probe_batch_put(struct probe_batch *batch, struct probe_ask *ask)

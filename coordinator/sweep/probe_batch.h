@@ -28,13 +28,16 @@ struct probe_batch_unit {
 
 struct probe_batch {
     enum probe_batch_state state;
-    size_t n_units, n_told;         /* units */
+    size_t n_units, n_told; /* units */
+    size_t most_per_unit;
     struct probe_batch_unit *units; /* [PROBE_BATCH_MAX_UNITS], owned */
     struct buffer record;           /* what is kept until it is over: parts, one a unit */
     struct task *task;              /* owned */
 };
 
-MUST_CHECK status_t probe_batch_create(struct probe_batch **out, struct error *err);
+/* most_per_unit: 1..PROBE_MAX_PER_UNIT probes. Errors: ST_NO_MEMORY. */
+MUST_CHECK status_t probe_batch_create(struct probe_batch **out, size_t most_per_unit,
+                                       struct error *err);
 /* The task must be off the dispatcher's queue. NULL-safe. */
 void probe_batch_destroy(struct probe_batch **batch);
 

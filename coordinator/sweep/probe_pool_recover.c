@@ -87,7 +87,7 @@ static bool is_running(const struct probe_pool *pool, const struct record *recor
 static status_t take_up(struct probe_pool *pool, const struct record *record, struct error *err)
 {
     struct probe_batch *batch = NULL;
-    status_t status = probe_batch_create(&batch, err);
+    status_t status = probe_batch_create(&batch, PROBE_MAX_PER_UNIT, err);
     for (size_t i = 0; status == ST_OK && i < record->n_units; i++) {
         (void)probe_batch_next_unit(batch);
         for (size_t k = 0; k < record->units[i].n_probes && status == ST_OK; k++)

@@ -1,7 +1,7 @@
 /* From waiting probes to tasks, and from their results to answers that are stored and told. */
 #include "coordinator/sweep/probe_pool_parts.h"
 
-enum { BATCH_WAIT_MS = 25 };
+enum { BATCH_WAIT_MS = 25, SMALLEST_UNIT = 16 };
 
 /* --- making -------------------------------------------------------------------------------- */
 
@@ -22,10 +22,19 @@ status_t probe_pool_add_batch(struct probe_pool *pool, struct probe_batch *batch
     return ST_OK;
 }
 
+/* Few probes are spread over the workers that there are. */
+static size_t unit_size(const struct probe_pool *pool)
+{
+    const size_t n_workers = worker_table_count(dispatcher_workers(pool->dispatcher));
+    const size_t n = pool->waiting.n / (n_workers ? n_workers : 1);
+    if (n < SMALLEST_UNIT) return SMALLEST_UNIT;
+    return n < PROBE_MAX_PER_UNIT ? n : PROBE_MAX_PER_UNIT;
+}
+
 static status_t make_batch(struct probe_pool *pool, struct error *err)
 {
     struct probe_batch *batch = NULL;
-    const status_t status = probe_batch_create(&batch, err);
+    const status_t status = probe_batch_create(&batch, unit_size(pool), err);
     if (status != ST_OK) return status;
     while (pool->waiting.first && probe_batch_put(batch, pool->waiting.first))
         probe_queue_pop(&pool->waiting)->state = ASK_RUNNING;
