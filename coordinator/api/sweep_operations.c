@@ -5,6 +5,7 @@
 #include <string.h>
 
 enum { RESULTS_MAX = 1000, RESULTS_DEFAULT = 200, CLIENT_KEY_MAX = 128 };
+enum { RECORD_MAX_BYTES = 16 * 1024 * 1024, PAGE_BYTES = 1024 * 1024 };
 
 static status_t check_client_key(const char *key, struct error *err)
 {
@@ -98,7 +99,43 @@ status_t api_status(struct api *api, const json_t *args, json_t **out, struct er
     return status;
 }
 
-status_t api_results(struct api *api, const json_t *args, json_t **out, struct error *err)
+/* Records are canonical JSON already: they pass as they are. */
+static status_t write_rows(const struct sweep *sweep, size_t *index, size_t total, size_t limit,
+                           struct buffer *out, struct error *err)
+{
+    const size_t n_before = out->n_bytes;
+    status_t status = ST_OK;
+    for (size_t n_rows = 0; *index < total && n_rows < limit && status == ST_OK; ++*index) {
+        struct error missing = {0};
+        const size_t n_without = out->n_bytes;
+        if (n_rows) status = buffer_append_text(out, ",", err);
+        if (status == ST_OK) status = sweep->ops->record(sweep, *index, out, &missing);
+        if (status == ST_OK) {
+            n_rows++;
+        } else if (status == ST_NOT_FOUND) { /* not there yet */
+            out->n_bytes = n_without;
+            status = ST_OK;
+        } else {
+            (void)error_set(err, status, "%s", missing.text);
+        }
+        if (out->n_bytes - n_before > PAGE_BYTES) limit = n_rows;
+    }
+    return status;
+}
+
+static status_t write_page(const struct sweep *sweep, size_t index, size_t limit,
+                           struct buffer *out, struct error *err)
+{
+    const size_t total = sweep->ops->n_records ? sweep->ops->n_records(sweep) : 0;
+    status_t status = buffer_append_text(out, "{\"rows\":[", err);
+    if (status == ST_OK) status = write_rows(sweep, &index, total, limit, out, err);
+    if (status != ST_OK) return status;
+    return index < total
+               ? buffer_printf(out, err, "],\"next_cursor\":%zu,\"total\":%zu}", index, total)
+               : buffer_printf(out, err, "],\"next_cursor\":null,\"total\":%zu}", total);
+}
+
+status_t api_results(struct api *api, const json_t *args, struct buffer *out, struct error *err)
 {
     const struct args_allowed allowed = {{"sweep", "cursor", "limit", NULL}};
     struct sweep *sweep;
@@ -110,47 +147,35 @@ status_t api_results(struct api *api, const json_t *args, json_t **out, struct e
     if (status == ST_OK && (limit < 1 || limit > RESULTS_MAX))
         status = error_set(err, ST_BAD_INPUT, "limit: 1 to %d", RESULTS_MAX);
     if (status != ST_OK) return status;
-    const size_t total = sweep->ops->n_records ? sweep->ops->n_records(sweep) : 0;
-    json_t *rows = json_array();
-    size_t index = (size_t)cursor;
-    for (; index < total && json_array_size(rows) < limit; index++) {
-        json_t *record = sweep->ops->record(sweep, index);
-        if (record) (void)json_array_append_new(rows, record);
-    }
-    *out = json_pack("{s:o, s:o, s:I}", "rows", rows, "next_cursor",
-                     index < total ? json_integer((json_int_t)index) : json_null(), "total",
-                     (json_int_t)total);
-    return ST_OK;
+    return write_page(sweep, (size_t)cursor, (size_t)limit, out, err);
 }
 
-static bool is_text(const json_t *value, const char *text)
+static status_t find_record(const struct sweep *sweep, uint64_t feature, size_t target,
+                            struct buffer *out, struct error *err)
 {
-    return text ? json_is_string(value) && strcmp(json_string_value(value), text) == 0
-                : json_is_null(value);
+    size_t index;
+    struct error problem = {0};
+    status_t status = sweep->ops->find ? sweep->ops->find(sweep, target, feature, &index, &problem)
+                                       : ST_NOT_FOUND;
+    if (status == ST_OK) status = sweep->ops->record(sweep, index, out, &problem);
+    if (status == ST_NOT_FOUND)
+        return error_set(err, status, "sweep %s has no result for feature %llu of target %zu",
+                         sweep->id, (unsigned long long)feature, target);
+    return status == ST_OK ? ST_OK : error_set(err, status, "%s", problem.text);
 }
 
-static bool is_record_of(const json_t *record, uint64_t feature, const struct sweep_target *target)
-{
-    const json_t *of = json_object_get(record, "target");
-    return record &&
-           json_integer_value(json_object_get(record, "feature")) == (json_int_t)feature &&
-           is_text(json_object_get(of, "hook_point"), target->hook) &&
-           is_text(json_object_get(of, "dictionary"), target->dictionary);
-}
-
-/* Records are sorted by target and feature; all features present is the usual case. */
 json_t *api_find_record(const struct sweep *sweep, uint64_t feature, size_t target)
 {
-    const size_t total = sweep->ops->n_records ? sweep->ops->n_records(sweep) : 0;
-    for (size_t k = 0; k < total; k++) {
-        json_t *record = sweep->ops->record(sweep, (k + (size_t)feature) % total);
-        if (is_record_of(record, feature, &sweep->spec->targets[target])) return record;
-        json_decref(record);
-    }
-    return NULL;
+    struct buffer text;
+    buffer_init(&text, RECORD_MAX_BYTES);
+    json_t *record = find_record(sweep, feature, target, &text, NULL) == ST_OK
+                         ? json_loadb((const char *)text.bytes, text.n_bytes, 0, NULL)
+                         : NULL;
+    buffer_fini(&text);
+    return record;
 }
 
-status_t api_feature(struct api *api, const json_t *args, json_t **out, struct error *err)
+status_t api_feature(struct api *api, const json_t *args, struct buffer *out, struct error *err)
 {
     const struct args_allowed allowed = {{"sweep", "feature", "target", NULL}};
     struct sweep *sweep;
@@ -165,10 +190,7 @@ status_t api_feature(struct api *api, const json_t *args, json_t **out, struct e
         status = error_set(err, ST_NOT_FOUND, "sweep %s has %zu targets", sweep->id,
                            sweep->spec->n_targets);
     if (status != ST_OK) return status;
-    *out = api_find_record(sweep, feature, (size_t)target);
-    if (*out) return ST_OK;
-    return error_set(err, ST_NOT_FOUND, "sweep %s has no result for feature %llu of target %llu",
-                     sweep->id, (unsigned long long)feature, (unsigned long long)target);
+    return find_record(sweep, feature, (size_t)target, out, err);
 }
 
 static status_t apply(struct api *api, const json_t *args, enum sweep_event event, json_t **out,

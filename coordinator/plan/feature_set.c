@@ -172,6 +172,20 @@ status_t feature_set_init(struct feature_set *out, const char *text, uint32_t n_
     return status;
 }
 
+bool feature_set_find(const struct feature_set *set, uint32_t feature, size_t *position)
+{
+    size_t low = 0, high = set->n;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (set->features[middle] < feature)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *position = low;
+    return low < set->n && set->features[low] == feature;
+}
+
 void feature_set_fini(struct feature_set *set)
 {
     free(set->features);

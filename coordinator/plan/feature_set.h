@@ -9,6 +9,7 @@
 
 #include "common/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,8 @@ MUST_CHECK status_t feature_set_check(const char *text, struct error *err);
  * Errors: ST_BAD_INPUT (grammar), ST_NOT_FOUND (a feature >= n_features), ST_NO_MEMORY. */
 MUST_CHECK status_t feature_set_init(struct feature_set *out, const char *text, uint32_t n_features,
                                      size_t n_sample, uint64_t seed, struct error *err);
+/* Where `feature` is in the list; false if it is not. */
+bool feature_set_find(const struct feature_set *set, uint32_t feature, size_t *position);
 void feature_set_fini(struct feature_set *set); /* fine on a zeroed struct or twice */
 
 #endif

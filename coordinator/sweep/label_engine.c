@@ -205,4 +205,5 @@ const struct sweep_engine_ops label_engine = {.start = label_start,
                                               .describe = label_describe,
                                               .n_records = label_scoring_n_records,
                                               .record = label_scoring_record,
+                                              .find = label_scoring_find,
                                               .retry = label_retry};

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RESULTS_MAX_BYTES = INT32_MAX, RECORD_MAX_BYTES = 4 * 1024 * 1024, SUMMARY_MAX = 1 << 20 };
+enum { RESULTS_MAX_BYTES = INT32_MAX, SUMMARY_MAX = 1 << 20 };
 
 /* --- writing ------------------------------------------------------------------------------- */
 
@@ -137,20 +137,63 @@ size_t label_scoring_n_records(const struct sweep *sweep)
     return file ? results_file_n_records(file) : 0;
 }
 
-json_t *label_scoring_record(const struct sweep *sweep, size_t index)
+static struct results_file *file_of(const struct sweep *sweep)
+{
+    return sweep->state == SWEEP_FINISHED ? finished_file(sweep) : NULL;
+}
+
+static status_t not_there(size_t index, struct error *err)
+{
+    return error_set(err, ST_NOT_FOUND, "record %zu is not there", index);
+}
+
+status_t label_scoring_record(const struct sweep *sweep, size_t index, struct buffer *out,
+                              struct error *err)
 {
     const struct label_scoring *scoring = scoring_of(sweep);
+    const struct results_file *file = scoring ? NULL : file_of(sweep);
     if (!scoring) {
-        const struct results_file *file =
-            sweep->state == SWEEP_FINISHED ? finished_file(sweep) : NULL;
-        return file ? results_file_record(file, index) : NULL;
+        const struct wire_text line =
+            file ? results_file_record(file, index) : (struct wire_text){0};
+        return line.n_bytes ? buffer_append(out, line.bytes, line.n_bytes, err)
+                            : not_there(index, err);
     }
-    if (!scoring->results[index].is_done) return NULL;
-    struct buffer out;
-    buffer_init(&out, RECORD_MAX_BYTES);
-    json_t *record = NULL;
-    if (label_record_write(scoring, index, &out, NULL) == ST_OK)
-        record = json_loadb((const char *)out.bytes, out.n_bytes, 0, NULL);
-    buffer_fini(&out);
-    return record;
+    if (!scoring->results[index].is_done) return not_there(index, err);
+    const status_t status = label_record_write(scoring, index, out, err);
+    if (status == ST_OK) out->n_bytes--; /* its line break */
+    return status;
+}
+
+/* How many targets before it in the sweep have the same name in records. */
+static size_t n_namesakes(const struct sweep_spec *spec, size_t target)
+{
+    const struct sweep_target *wanted = &spec->targets[target];
+    size_t n = 0;
+    for (size_t i = 0; i < target; i++) {
+        const struct sweep_target *other = &spec->targets[i];
+        const bool is_same_file = !wanted->dictionary || !other->dictionary
+                                      ? wanted->dictionary == other->dictionary
+                                      : strcmp(wanted->dictionary, other->dictionary) == 0;
+        n += is_same_file && strcmp(wanted->hook, other->hook) == 0;
+    }
+    return n;
+}
+
+status_t label_scoring_find(const struct sweep *sweep, size_t target, uint64_t feature,
+                            size_t *index, struct error *err)
+{
+    const struct label_scoring *scoring = scoring_of(sweep);
+    struct results_file *file = scoring ? NULL : file_of(sweep);
+    const struct sweep_target *of = &sweep->spec->targets[target];
+    if (scoring)
+        return label_slots_find(scoring, target, feature, index)
+                   ? ST_OK
+                   : error_set(err, ST_NOT_FOUND, "no record of feature %llu",
+                               (unsigned long long)feature);
+    if (!file) return error_set(err, ST_NOT_FOUND, "no results");
+    const struct results_wanted wanted = {.hook_point = of->hook,
+                                          .dictionary = of->dictionary,
+                                          .n_before = n_namesakes(sweep->spec, target),
+                                          .feature = feature};
+    return results_file_find(file, &wanted, index, err);
 }

@@ -41,6 +41,9 @@ MUST_CHECK status_t label_scoring_describe_finished(const struct sweep *sweep, j
 
 /* Records: of the running phase those that are there, of a finished sweep the file's. */
 size_t label_scoring_n_records(const struct sweep *sweep);
-json_t *label_scoring_record(const struct sweep *sweep, size_t index);
+status_t label_scoring_record(const struct sweep *sweep, size_t index, struct buffer *out,
+                              struct error *err);
+status_t label_scoring_find(const struct sweep *sweep, size_t target, uint64_t feature,
+                            size_t *index, struct error *err);
 
 #endif

@@ -162,6 +162,9 @@ struct slot_name label_slot_name(const struct label_scoring *scoring, size_t ind
 /* The feature's number in records: the unit's own, or for signed units 2 * unit for the positive
  * side and 2 * unit + 1 for the negative. */
 uint64_t label_slot_feature(const struct label_scoring *scoring, size_t index);
+/* Which of the slots that are labelled has that number in records; false if none. */
+bool label_slots_find(const struct label_scoring *scoring, size_t target, uint64_t feature,
+                      size_t *index);
 /* The number that names the slot in every draw: the same whichever other slots are labelled. */
 uint64_t label_slot_subject(const struct label_scoring *scoring, size_t index);
 

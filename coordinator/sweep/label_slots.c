@@ -83,3 +83,26 @@ uint64_t label_slot_feature(const struct label_scoring *scoring, size_t index)
     const struct slot_name name = label_slot_name(scoring, index);
     return name.sign ? 2 * name.feature + (name.sign < 0) : name.feature;
 }
+
+bool label_slots_find(const struct label_scoring *scoring, size_t target, uint64_t feature,
+                      size_t *index)
+{
+    const struct label_run *run = scoring->run;
+    const struct label_target *owner = &run->targets[target];
+    const uint64_t n_signs = owner->is_signed ? 2 : 1;
+    const uint64_t unit = feature / n_signs;
+    size_t first = 0, low = 0, high = scoring->n_slots, position;
+    if (unit > UINT32_MAX || !feature_set_find(&owner->captured, (uint32_t)unit, &position))
+        return false;
+    for (size_t i = 0; i < target; i++) first += run->targets[i].n_slots;
+    const size_t slot = first + position * n_signs + (size_t)(feature % n_signs);
+    while (low < high) { /* slots ascend */
+        const size_t middle = low + (high - low) / 2;
+        if (scoring->slots[middle] < slot)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *index = low;
+    return low < scoring->n_slots && scoring->slots[low] == slot;
+}

@@ -6,6 +6,7 @@
 #ifndef COORDINATOR_SWEEP_SWEEP_H
 #define COORDINATOR_SWEEP_SWEEP_H
 
+#include "common/buffer.h"
 #include "common/clock.h"
 #include "common/store.h"
 #include "common/task.h"
@@ -80,9 +81,13 @@ struct sweep_engine_ops {
     void (*progress)(const struct sweep *sweep, struct sweep_progress *out);
     /* Add the engine's own keys of the `status` operation. */
     status_t (*describe)(const struct sweep *sweep, json_t *out, struct error *err);
-    /* Record number `index` of n_records(), as JSON (new reference). NULL if not there yet. */
+    /* Records are in order of target and feature. Append number `index` of n_records() as JSON;
+     * ST_NOT_FOUND, and nothing appended: not there yet. find() is NULL where n_records is. */
     size_t (*n_records)(const struct sweep *sweep);
-    json_t *(*record)(const struct sweep *sweep, size_t index);
+    status_t (*record)(const struct sweep *sweep, size_t index, struct buffer *out,
+                       struct error *err);
+    status_t (*find)(const struct sweep *sweep, size_t target, uint64_t feature, size_t *index,
+                     struct error *err); /* ST_NOT_FOUND, ST_NO_MEMORY */
     /* Dead units get another life. */
     void (*retry)(struct sweep *sweep);
 };

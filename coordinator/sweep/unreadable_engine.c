@@ -40,6 +40,16 @@ static status_t describe(const struct sweep *sweep, json_t *out, struct error *e
     return label_scoring_describe_finished(sweep, out, err);
 }
 
+/* It has no targets that a feature could be of. */
+static status_t find(const struct sweep *sweep, size_t target, uint64_t feature, size_t *index,
+                     struct error *err)
+{
+    (void)target;
+    (void)feature;
+    (void)index;
+    return error_set(err, ST_NOT_FOUND, "%s", sweep->reason);
+}
+
 const struct sweep_engine_ops unreadable_engine = {.start = refuse,
                                                    .step = refuse,
                                                    .stop = stop,
@@ -47,7 +57,8 @@ const struct sweep_engine_ops unreadable_engine = {.start = refuse,
                                                    .progress = progress,
                                                    .describe = describe,
                                                    .n_records = label_scoring_n_records,
-                                                   .record = label_scoring_record};
+                                                   .record = label_scoring_record,
+                                                   .find = find};
 
 /* A spec of nothing, so that every sweep has one; under the sweep's own name, if it is one. */
 static status_t empty_spec(const char *id, struct sweep_spec **out, struct error *err)

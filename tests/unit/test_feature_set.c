@@ -22,6 +22,21 @@ Test(feature_set, lists_are_sorted_and_merged)
     expect_features("9, 2-4,3,0", 10, some, 5);
 }
 
+Test(feature_set, a_feature_is_found_where_it_is)
+{
+    struct feature_set set = {0}, none = {0};
+    struct error err = {.status = ST_OK};
+    cr_assert_eq(feature_set_init(&set, "9,2-4,0", 10, 0, 0, &err), ST_OK, "%s", err.text);
+    for (uint32_t feature = 0; feature < 12; feature++) {
+        size_t position, want = 0;
+        while (want < set.n && set.features[want] != feature) want++;
+        cr_expect_eq(feature_set_find(&set, feature, &position), want < set.n, "%u", feature);
+        if (want < set.n) cr_expect_eq(position, want, "%u", feature);
+        cr_expect_not(feature_set_find(&none, feature, &position));
+    }
+    feature_set_fini(&set);
+}
+
 Test(feature_set, what_does_not_exist_is_named)
 {
     struct feature_set set = {0};

@@ -33,16 +33,21 @@ static struct results_file *open_with(const char *bytes)
     return file;
 }
 
-Test(results_file, gives_each_line_as_a_record)
+static void expect_line(const struct results_file *file, size_t index, const char *wanted)
 {
-    struct results_file *file = open_with("{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n");
+    const struct wire_text line = results_file_record(file, index);
+    cr_expect_eq(line.n_bytes, strlen(wanted), "line %zu", index);
+    cr_expect_arr_eq(line.bytes, wanted, line.n_bytes, "line %zu", index);
+}
+
+Test(results_file, gives_each_line_as_it_is)
+{
+    struct results_file *file = open_with("{\"a\":1}\n{\"a\": 2}\n{}\n");
     cr_assert_eq(results_file_n_records(file), 3);
-    for (size_t i = 3; i-- > 0;) {
-        json_t *record = results_file_record(file, i);
-        cr_expect_eq(json_integer_value(json_object_get(record, "a")), (json_int_t)i + 1);
-        json_decref(record);
-    }
-    cr_expect_null(results_file_record(file, 3));
+    expect_line(file, 2, "{}");
+    expect_line(file, 1, "{\"a\": 2}");
+    expect_line(file, 0, "{\"a\":1}");
+    expect_line(file, 3, "");
     results_file_close(&file);
     results_file_close(&file);
 }
@@ -57,15 +62,63 @@ Test(results_file, an_empty_file_has_no_records_and_a_line_without_end_is_none)
     results_file_close(&file);
 }
 
-Test(results_file, a_line_that_is_no_json_is_null_and_the_others_are_whole)
+Test(results_file, a_line_that_is_no_object_is_nothing_and_the_others_are_whole)
 {
     struct results_file *file = open_with("nonsense\n\n{}\n");
     cr_assert_eq(results_file_n_records(file), 3);
-    cr_expect_null(results_file_record(file, 0));
-    cr_expect_null(results_file_record(file, 1));
-    json_t *record = results_file_record(file, 2);
-    cr_expect_not_null(record);
-    json_decref(record);
+    expect_line(file, 0, "");
+    expect_line(file, 1, "");
+    expect_line(file, 2, "{}");
+    results_file_close(&file);
+}
+
+/* --- by feature ---------------------------------------------------------------------------- */
+
+#define RECORD(feature, target)                                                                    \
+    "{\"evidence\":[{\"text\":\"\\\"feature\\\":7,\\\"target\\\":{\"}],\"feature\":" feature       \
+    ",\"status\":\"open\",\"target\":{" target ",\"model\":\"m\"},\"type\":null}\n"
+#define SAE "\"dictionary\":\"d}\",\"hook_point\":\"h\""
+#define NEURONS "\"dictionary\":null,\"hook_point\":\"h\""
+
+/* One dictionary twice, with the neurons between; a text looks like the keys. */
+static const char three_targets[] = RECORD("3", SAE) RECORD("10", SAE) RECORD("12", SAE)
+    RECORD("0", NEURONS) RECORD("3", NEURONS) RECORD("3", SAE) RECORD("4", SAE);
+
+Test(results_file, finds_a_feature_of_a_target)
+{
+    static const struct {
+        struct results_wanted wanted;
+        size_t index; /* SIZE_MAX: not there */
+    } cases[] = {
+        {{"h", "d}", 0, 3}, 0},        {{"h", "d}", 0, 10}, 1},
+        {{"h", "d}", 0, 12}, 2},       {{"h", "d}", 0, 7}, SIZE_MAX},
+        {{"h", NULL, 0, 0}, 3},        {{"h", NULL, 0, 3}, 4},
+        {{"h", "d}", 1, 4}, 6},        {{"h", "d}", 1, 10}, SIZE_MAX},
+        {{"h", "d}", 2, 3}, SIZE_MAX}, {{"g", "d}", 0, 3}, SIZE_MAX},
+        {{"h", "d", 0, 3}, SIZE_MAX},  {{"h", "d}", 0, 99}, SIZE_MAX},
+    };
+    struct results_file *file = open_with(three_targets);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        size_t index = SIZE_MAX;
+        error_clear(&err);
+        const status_t status = results_file_find(file, &cases[i].wanted, &index, &err);
+        const bool is_wanted = cases[i].index != SIZE_MAX;
+        cr_expect_eq(status, is_wanted ? ST_OK : ST_NOT_FOUND, "case %zu", i);
+        if (is_wanted) cr_expect_eq(index, cases[i].index, "case %zu: %zu", i, index);
+    }
+    results_file_close(&file);
+}
+
+Test(results_file, a_file_without_records_has_no_feature)
+{
+    size_t index;
+    const struct results_wanted wanted = {"h", NULL, 0, 1};
+    struct results_file *file = open_with("");
+    cr_expect_eq(results_file_find(file, &wanted, &index, &err), ST_NOT_FOUND);
+    results_file_close(&file);
+    error_clear(&err);
+    file = open_with("nonsense\n{}\n{\"feature\":\n");
+    cr_expect_eq(results_file_find(file, &wanted, &index, &err), ST_NOT_FOUND);
     results_file_close(&file);
 }
 
