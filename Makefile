@@ -124,7 +124,7 @@ $(BUILD)/unit-tests: $(call obj,$(UNIT)) $(ALL_LIBS)
 	$(call say,LINK,$@)
 	$(call link_all,-lcriterion)
 
-BENCH_PROGRAMS := $(addprefix $(BUILD)/,submit_latency echo_floor)
+BENCH_PROGRAMS := $(addprefix $(BUILD)/,submit_latency echo_floor beanstalk_peer)
 $(BENCH_PROGRAMS): $(BUILD)/%: $(BUILD)/tests/bench/%.o $(LIB_COMMON)
 	$(call say,LINK,$@)
 	$(call link,$(COMMON_LIBS))
