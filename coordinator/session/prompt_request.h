@@ -8,7 +8,8 @@
 
 #include <stdint.h>
 
-/* A label under a schema, in characters: room for 20 words, not for a page. */
+/* A label under a schema, in characters: room for 20 words, not for a page. An endpoint that
+ * refuses a schema with bounds on lengths and lists gets structured_output: json_object. */
 enum { PROMPT_LABEL_MIN_CHARACTERS = 2, PROMPT_LABEL_MAX_CHARACTERS = 200 };
 
 /* What the provider understands of response_format. */
