@@ -117,6 +117,7 @@ struct wire_text wire_text_of(const char *text)
 int wire_text_copy(struct wire_text text, char *out, size_t cap)
 {
     out[0] = '\0';
+    if (text.n_bytes == 0) return 1; /* its bytes may be NULL */
     if (text.n_bytes >= cap || memchr(text.bytes, 0, text.n_bytes)) return 0;
     memcpy(out, text.bytes, text.n_bytes);
     out[text.n_bytes] = '\0';
