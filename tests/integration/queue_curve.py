@@ -3,6 +3,7 @@
 that it knows. Real processes on a loopback port chosen at run time."""
 import os
 import pathlib
+import random
 import shutil
 import socket
 import stat
@@ -84,6 +85,58 @@ def worker_and_people_with_keys_work(cluster):
     check(cluster.workers()["w1"]["n_settled"] == 200, "w1 did it")
     accepted = [line for line in locked.log().splitlines() if " key_accepted " in line]
     check(any("key=worker1" in line and "role=worker" in line for line in accepted), accepted)
+
+
+def the_environment_names_the_keys_too(cluster):
+    locked = Locked(cluster)
+    _, own, _, server = locked.options("viewer1")
+    names = dict(os.environ, INTERP_KEY=str(own), INTERP_SERVER_KEY=str(server))
+    for more, code in (((), 0), (("--key", locked.keys / "worker1.key"), 5)):  # options win
+        done = subprocess.run([BUILD / "interpctl", "list", "--endpoint", locked.tcp,
+                               *map(str, more)], env=names, capture_output=True, timeout=60)
+        check(done.returncode == code, (more, done))
+
+
+def a_restart_of_the_coordinator_loses_nothing(cluster):
+    locked = Locked(cluster)
+    for i in (1, 2):
+        locked.start_worker("w%d" % i, *locked.options("worker1"))
+    sweep = locked.ctl("operator1", "submit", "-", "--quiet", stdin=noop(400, unit_ms=10))[0].strip()
+    wait_until(lambda: cluster.status(sweep)["n_units_done"] > 50, "some are done")
+    cluster.kill("coordinator")
+    locked.start_coordinator()
+    check(cluster.wait(sweep)["n_units_done"] == 400, "all are done")
+    check(cluster.is_running("w1") and cluster.is_running("w2"), "the workers came back")
+    check(cluster.metrics()["interp_unit_failures_total"] == 0, "and no unit failed")
+
+
+def garbage_at_a_curve_port_does_no_harm(cluster):
+    """Noise, and handshakes that break off at every stage or go wrong."""
+    locked = Locked(cluster)
+    locked.start_worker("w1", *locked.options("worker1"))
+    sweep = locked.ctl("operator1", "submit", "-", "--quiet", stdin=noop(200, unit_ms=10))[0].strip()
+    rng = random.Random(7)
+    greeting = b"\xff" + bytes(8) + b"\x7f\x03\x00CURVE" + bytes(15) + b"\x00" + bytes(31)
+    hello = b"\x05HELLO\x01\x00" + bytes(72) + rng.randbytes(32 + 8 + 80)
+    framed = b"\x04" + bytes([len(hello)]) + hello
+    held = []
+    for i in range(200):
+        said = rng.choice([rng.randbytes(rng.randrange(200)), greeting[:rng.randrange(65)],
+                           greeting + framed[:rng.randrange(len(framed))], greeting + framed,
+                           greeting + rng.randbytes(300)])
+        stranger = socket.create_connection(("127.0.0.1", int(locked.tcp.rsplit(":")[-1])))
+        stranger.sendall(said)
+        if i % 10:
+            stranger.close()
+        else:
+            held.append(stranger)  # and never another word
+    check(locked.ctl("viewer1", "list")[0], "people get answers meanwhile")
+    check(cluster.wait(sweep)["n_units_done"] == 200, "the sweep is done")
+    check(cluster.is_running("coordinator") and cluster.is_running("w1"), "both live")
+    n_lines = len([line for line in locked.log().splitlines() if " handshake_failed " in line])
+    check(1 <= n_lines <= 30, "%d lines about 200 bad handshakes" % n_lines)
+    for stranger in held:
+        stranger.close()
 
 
 def roles_are_kept(cluster):
@@ -216,6 +269,7 @@ def files_are_checked(cluster):
 
 
 if __name__ == "__main__":
-    run([worker_and_people_with_keys_work, roles_are_kept, unknown_keys_are_refused_and_named,
-         another_server_key_is_noticed, without_keys_nobody_gets_in,
+    run([worker_and_people_with_keys_work, the_environment_names_the_keys_too,
+         a_restart_of_the_coordinator_loses_nothing, garbage_at_a_curve_port_does_no_harm,
+         roles_are_kept, unknown_keys_are_refused_and_named, another_server_key_is_noticed, without_keys_nobody_gets_in,
          a_removed_key_is_refused_at_its_next_connection, files_are_checked])
