@@ -211,8 +211,8 @@ Test(api, submit_refuses_and_stores_nothing)
          "client_key: 1 to 128 letters, digits, - _ ."},
         {"{\"yaml\":\"x\",\"directory\":\"/\",\"file\":\"f\",\"client_key\":\"a b\"}",
          "client_key: 1 to 128 letters, digits, - _ ."},
-        {"{\"yaml\":\"kind: noop\\nname: n\\nn_unit: 3\\n\",\"directory\":\"/\",\"file\":\"f.yaml\","
-         "\"client_key\":\"k\"}",
+        {"{\"yaml\":\"kind: noop\\nname: n\\nn_unit: 3\\n\",\"directory\":\"/\","
+         "\"file\":\"f.yaml\",\"client_key\":\"k\"}",
          "f.yaml:3: n_unit: unknown key; did you mean 'n_units'?"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)

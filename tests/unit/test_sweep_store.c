@@ -1,4 +1,5 @@
-/* Sweeps in a real Redis: accepted once per key, read back as they were, written by the leader only. */
+/* Sweeps in a real Redis: accepted once per key, read back as they were, written by the leader
+ * only. */
 #include "coordinator/sweep/sweep_store.h"
 
 #include "tests/unit/gateway_redis.h"

@@ -19,7 +19,8 @@
 struct capture_target;
 
 /* Read "hook", "units", "dictionary", "norm_scaling_factor" and (not for describe) "features",
- * "fingerprint" of `spec`. `model` is borrowed. Errors: what in spec, model or dictionary is wrong or does not fit. */
+ * "fingerprint" of `spec`. `model` is borrowed. Errors: what in spec, model or dictionary is wrong
+ * or does not fit. */
 MUST_CHECK status_t capture_target_open(struct capture_target **out, struct model_cache *models,
                                         const struct model *model, const json_t *spec,
                                         struct error *err);
