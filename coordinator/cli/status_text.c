@@ -5,6 +5,7 @@
 #include "coordinator/cli/progress.h"
 #include "coordinator/cli/quantity.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -197,6 +198,23 @@ static void print_times(const struct cli *cli, const json_t *sweep)
             status_text_line(cli, times[i][0], json_field_text(sweep, times[i][1], "-"));
 }
 
+/* Of a sweep that runs: where its sessions are. Of an agentic one that is over: how they went. */
+static void print_sessions(const struct cli *cli, const json_t *sessions)
+{
+    char line[192];
+    const double n_agentic = json_field_number(sessions, "n_agentic");
+    const double paid = json_field_number(sessions, "refinement.mean_difference");
+    print_counts(cli, "sessions", json_field(sessions, "open"));
+    if (!(n_agentic > 0)) return;
+    const int n =
+        snprintf(line, sizeof line, "%.0f agentic, %.0f settled, %.0f rounds", n_agentic,
+                 json_field_number(sessions, "n_settled"), json_field_number(sessions, "n_rounds"));
+    if (n > 0 && (size_t)n < sizeof line && !isnan(paid))
+        (void)snprintf(line + n, sizeof line - (size_t)n,
+                       "; the last label is %+.3f better than the first, on test", paid);
+    status_text_line(cli, "sessions", line);
+}
+
 status_t status_text_sweep(const struct cli *cli, const json_t *sweep, struct error *err)
 {
     struct buffer line;
@@ -214,6 +232,7 @@ status_t status_text_sweep(const struct cli *cli, const json_t *sweep, struct er
         print_pin(cli, sweep);
         print_splits(cli, sweep);
         print_counts(cli, "features", json_field(sweep, "statuses"));
+        print_sessions(cli, json_field(sweep, "sessions"));
         print_counts(cli, "calls", json_field(sweep, "calls"));
         print_spend(cli, sweep);
         const json_t *problems = json_field(sweep, "problems");

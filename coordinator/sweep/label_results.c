@@ -31,11 +31,41 @@ static json_t *json_summary(const struct label_scoring *scoring)
                      (json_int_t)run->n_leaks, "statuses", statuses, "splits", splits);
 }
 
+/* What the sessions of an agentic or score-only sweep came to: how many of the labels hold on
+ * other text as well, how many rounds there were, and whether refining paid, over all features. */
+static json_t *json_sessions(const struct label_scoring *scoring)
+{
+    const struct label_verdicts *verdicts = scoring->verdicts;
+    uint64_t n_agentic = 0, n_settled = 0, n_rounds = 0, n_ood = 0, n_compared = 0;
+    double sum = 0.0;
+    for (size_t i = 0; i < scoring->n_slots; i++) {
+        const struct session_history *history = scoring->results[i].history;
+        if (!history) continue;
+        n_ood += verdicts && verdicts->support_ood[i].verdict == SUPPORT_SUPPORTED;
+        if (history->mode != SESSION_AGENTIC) continue;
+        n_agentic++;
+        n_settled += history->is_settled;
+        n_rounds += history->rounds.n;
+        if (!history->has_refinement || !history->refinement.difference.is_defined) continue;
+        sum += history->refinement.difference.value;
+        n_compared++;
+    }
+    return json_pack("{s:I s:I s:I s:o s:{s:I s:o}}", "n_agentic", (json_int_t)n_agentic,
+                     "n_settled", (json_int_t)n_settled, "n_rounds", (json_int_t)n_rounds,
+                     "n_supported_ood", verdicts ? json_integer((json_int_t)n_ood) : json_null(),
+                     "refinement", "n", (json_int_t)n_compared, "mean_difference",
+                     n_compared ? json_real(sum / (double)n_compared) : json_null());
+}
+
 static status_t write_summary(const struct label_scoring *scoring, struct error *err)
 {
     char *path = sweep_path(scoring->run->sweep, "summary.json");
     json_t *summary = json_summary(scoring);
-    char *text = summary ? json_dumps(summary, JSON_SORT_KEYS | JSON_INDENT(1)) : NULL;
+    if (summary && scoring->rules.mode != SESSION_SINGLE_PASS)
+        (void)json_object_set_new(summary, "sessions", json_sessions(scoring));
+    char *text =
+        summary ? json_dumps(summary, JSON_SORT_KEYS | JSON_INDENT(1) | JSON_REAL_PRECISION(12))
+                : NULL;
     const status_t status = path && text ? file_write_atomic(path, text, strlen(text), err)
                                          : error_set(err, ST_NO_MEMORY, "summary");
     json_decref(summary);
@@ -97,7 +127,7 @@ status_t label_scoring_describe_finished(const struct sweep *sweep, json_t *out,
 {
     (void)err;
     json_t *summary = sweep->state == SWEEP_FINISHED ? read_summary(sweep) : NULL;
-    static const char *const keys[] = {"statuses", "splits", "leak_count"};
+    static const char *const keys[] = {"statuses", "splits", "leak_count", "sessions"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         json_t *value = summary ? json_object_get(summary, keys[i]) : NULL;
         (void)(value ? json_object_set(out, keys[i], value)

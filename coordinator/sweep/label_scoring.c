@@ -322,6 +322,26 @@ static json_t *json_statuses(const struct label_scoring *scoring)
     return json;
 }
 
+/* Open sessions by stage; those that a job has are between two. */
+static json_t *json_open_sessions(const struct label_scoring *scoring)
+{
+    size_t n_of[SESSION_N_STAGES] = {0}, n_working = 0;
+    for (size_t i = 0; i < scoring->n_open; i++) {
+        const struct open_session *open = scoring->open[i];
+        const bool waits = open->place == OPEN_ASKING || open->place == OPEN_WAITING;
+        if (waits)
+            n_of[open->session.stage]++;
+        else
+            n_working++;
+    }
+    json_t *stages = json_pack("{s:I}", "working", (json_int_t)n_working);
+    for (unsigned i = 0; i < SESSION_N_STAGES; i++)
+        if (n_of[i])
+            (void)json_object_set_new(stages, session_stage_name((enum session_stage)i),
+                                      json_integer((json_int_t)n_of[i]));
+    return json_pack("{s:o}", "open", stages);
+}
+
 status_t label_scoring_describe(const struct label_scoring *scoring, json_t *out, struct error *err)
 {
     (void)err;
@@ -330,6 +350,7 @@ status_t label_scoring_describe(const struct label_scoring *scoring, json_t *out
         (void)json_array_append_new(problems, json_string(scoring->problem));
     (void)json_object_set_new(out, "statuses", scoring ? json_statuses(scoring) : json_object());
     (void)json_object_set_new(out, "problems", problems);
+    (void)json_object_set_new(out, "sessions", scoring ? json_open_sessions(scoring) : json_null());
     return ST_OK;
 }
 
