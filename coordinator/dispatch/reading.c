@@ -2,8 +2,6 @@
  * batches. A task that holds its results (task->holds_results) is passed over for now. */
 #include "coordinator/dispatch/dispatcher_state.h"
 
-#include "common/log.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,14 +123,6 @@ static void on_result(void *context, size_t index, const redisReply *reply)
     task->n_read++;
 }
 
-static void note_lost_mark(struct task *task, size_t unit)
-{
-    if (task->n_lost_marks++ == 0)
-        log_event(LOG_WARN, "kept_results_lost", LOG_TEXT("task_id", task->id),
-                  LOG_NUMBER("unit", unit)); /* the first; the rest are captured again as it is */
-    unit_table_unstore(task->units, unit);
-}
-
 /* First writer wins, so a result that nobody can use must go, or every attempt ends with it. */
 static status_t drop_refused(const struct reading *reading, struct error *err)
 {
@@ -148,10 +138,12 @@ static status_t drop_refused(const struct reading *reading, struct error *err)
     if (status == ST_OK && reading->n_refused) status = store_drain(store, NULL, NULL, err);
     for (size_t i = 0; i < reading->n_refused && status == ST_OK; i++) {
         const struct refusal *refusal = &reading->refused[i];
-        if (refusal->is_mark)
-            note_lost_mark(refusal->read->task, refusal->read->unit);
-        else
+        if (refusal->is_mark) {
+            refusal->read->task->n_lost_marks++;
+            unit_table_unstore(refusal->read->task->units, refusal->read->unit);
+        } else {
             note_bad_result(reading->dispatcher, refusal->read, refusal->why.text);
+        }
     }
     return status;
 }

@@ -73,7 +73,7 @@ struct task {
     size_t max_units_per_lease;
     bool holds_results;  /* ops->result is not called for now: the owner's states are in use */
     size_t n_read;       /* results handed to ops->result */
-    size_t n_lost_marks; /* units captured again: their result was said to be kept, and is not */
+    size_t n_lost_marks; /* units to be done again: their result was kept elsewhere, and is not */
     double seconds_per_unit; /* smoothed over all workers; 0 = not measured yet */
     struct error failure;    /* a payload could not be made: nothing more is handed out */
     struct task_error errors[TASK_ERRORS_KEPT]; /* newest last, ring of the last kept */

@@ -209,6 +209,13 @@ static status_t begin_task(struct label_run *run, const char *phase, struct erro
     return status;
 }
 
+static void say_lost(struct label_run *run)
+{
+    if (run->task->n_lost_marks == 0 || run->has_said_lost) return;
+    log_event(LOG_WARN, "kept_results_lost", LOG_TEXT("task_id", run->task->id));
+    run->has_said_lost = true; /* they are captured again */
+}
+
 /* Until every unit is merged and no checkpoint is being written. */
 static status_t poll_task(struct label_run *run, const char *phase, bool *is_over,
                           struct error *err)
@@ -221,6 +228,7 @@ static status_t poll_task(struct label_run *run, const char *phase, bool *is_ove
         status = begin_task(run, phase, err);
         run->capture_stage = CAPTURE_RUNNING;
     }
+    if (status == ST_OK) say_lost(run);
     if (status == ST_OK) status = label_task_poll(run, is_over, err);
     if (status == ST_OK) status = label_checkpoint_step(run, &is_idle, err);
     if (status == ST_OK) *is_over = *is_over && is_idle;

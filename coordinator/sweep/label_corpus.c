@@ -1,6 +1,7 @@
 /* The corpus on its way to the workers: read once in the background, as compressed payloads of
  * the tokenize task, in a file without a name. In memory: 16 bytes a payload (256 KiB of text). */
 #include "common/token_batch.h"
+#include "coordinator/queue/unit_set.h"
 #include "coordinator/sweep/label_job.h"
 
 #include <errno.h>
@@ -17,6 +18,7 @@ struct text_batches {
     uint64_t *ends;      /* [n] in the file */
     uint64_t *batch;     /* [n] index of the batch, for the collector */
     size_t n, capacity;
+    struct unit_set dropped;
 };
 
 void text_batches_destroy(struct text_batches **batches)
@@ -24,6 +26,7 @@ void text_batches_destroy(struct text_batches **batches)
     if (!*batches) return;
     tokenize_collector_destroy(&(*batches)->collector);
     buffer_fini(&(*batches)->bytes);
+    unit_set_fini(&(*batches)->dropped);
     if ((*batches)->fd >= 0) (void)close((*batches)->fd);
     free((*batches)->ends);
     free((*batches)->batch);
@@ -60,6 +63,11 @@ status_t text_batches_payload(const struct text_batches *batches, size_t index, 
 struct tokenize_collector *text_batches_collector(struct text_batches *batches)
 {
     return batches->collector;
+}
+
+struct unit_set *text_batches_dropped(struct text_batches *batches)
+{
+    return &batches->dropped;
 }
 
 uint64_t text_batches_batch(const struct text_batches *batches, size_t index)

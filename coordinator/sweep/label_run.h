@@ -48,8 +48,9 @@ struct label_target {
 };
 
 struct label_checkpoint; /* label_checkpoint.h: what a capture has merged so far */
-struct text_batches;     /* label_corpus.c: the corpus as payloads of the tokenize task */
-struct label_scoring;    /* label_scoring.h: the phase LABEL_SCORE and the records */
+struct unit_set;
+struct text_batches;  /* label_corpus.c: the corpus as payloads of the tokenize task */
+struct label_scoring; /* label_scoring.h: the phase LABEL_SCORE and the records */
 
 enum capture_stage { CAPTURE_LOADING, CAPTURE_RUNNING, CAPTURE_SAVING };
 
@@ -66,12 +67,14 @@ struct label_run {
     bool has_description;
     struct description description;
     struct text_batches *batches;
+    size_t n_taken_bytes; /* results of the tokenize task that are here and still in Redis */
     struct token_corpus *corpus;
     struct evidence_documents documents; /* of corpus; states point here */
     struct capture_plan *plan;
     struct capture_plan_stats plan_stats;
     uint64_t n_leaks;
     char evidence_key[HASH_HEX_SIZE]; /* names all that it depends on; made with the plan */
+    bool has_said_lost;               /* that kept results are gone: once a phase */
     bool has_evidence;                /* all of it was on disk: nothing is captured */
     struct worker_pin evidence_pin;   /* of that, what it was captured on */
     enum capture_stage capture_stage;
@@ -127,6 +130,8 @@ status_t text_batches_payload(const struct text_batches *batches, size_t index, 
 /* The batch that payload `index` was made from. */
 uint64_t text_batches_batch(const struct text_batches *batches, size_t index);
 struct tokenize_collector *text_batches_collector(struct text_batches *batches);
+/* Units of the tokenize task whose results left Redis; for label_tokenize.c. */
+struct unit_set *text_batches_dropped(struct text_batches *batches);
 
 /* label_plan.c: token corpus -> plan and targets, in the background */
 status_t label_plan_begin(struct label_run *run, struct error *err);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Checkpoints of a capture: Redis keeps marks where results were, a coordinator that is killed goes on
-from the file, and a file that is gone or damaged costs only work. Results are byte-identical."""
+"""Checkpoints of a capture: Redis keeps marks where results were, a coordinator that is killed goes
+on from the file, and a file that is gone or damaged costs only work. Results are byte-identical."""
 import os
 import pathlib
 import random
@@ -101,6 +101,20 @@ def redis_holds_marks_and_few_bytes(cluster):
     expect_same(cluster, sweep, "checkpoints")
 
 
+def token_ids_leave_redis_too(cluster):
+    """And a coordinator that is killed then has them tokenized again, as ever."""
+    cluster.start_redis()
+    cluster.start_coordinator(more=("--checkpoint-bytes", "1", "--log", "debug"))
+    cluster.start_worker("w1")
+    sweep = cluster.submit(SWEEP)
+    wait_until(lambda: marks(cluster, sweep, "tokenize"), "marks", step=0.002)
+    kill_coordinator(cluster)
+    cluster.start_coordinator(more=SMALL)
+    cluster.wait(sweep)
+    check("unit_failed" not in cluster.log("coordinator"), "nobody's failure")
+    expect_same(cluster, sweep, "tokenized again")
+
+
 def lose_checkpoint(cluster, damage):
     """Kill the coordinator while marks are in Redis, do something to the file, start it again."""
     start(cluster)
@@ -143,6 +157,7 @@ def a_cancelled_sweep_leaves_no_checkpoint(cluster):
 
 if __name__ == "__main__":
     print("SEED=%d" % SEED)
-    run([redis_holds_marks_and_few_bytes, the_coordinator_is_killed_between_checkpoints,
+    run([redis_holds_marks_and_few_bytes, token_ids_leave_redis_too,
+         the_coordinator_is_killed_between_checkpoints,
          a_checkpoint_that_is_gone_is_captured_again, a_damaged_checkpoint_is_captured_again,
          a_cancelled_sweep_leaves_no_checkpoint])
