@@ -25,6 +25,9 @@ static const struct config_key cluster_keys[] = {
     CONFIG_CHOICE(struct cluster_config, log, log_choices, "info", "what the processes log"),
     CONFIG_TEXT(struct cluster_config, providers, NULL, "file of the LLM providers"),
     CONFIG_TEXT(struct cluster_config, state, NULL, "directory of sockets, store, results, logs"),
+    CONFIG_TEXT(struct cluster_config, listen, NULL, "tcp://ADDRESS:PORT, for other machines"),
+    CONFIG_TEXT(struct cluster_config, listen_key, NULL, "the coordinator's secret key there"),
+    CONFIG_TEXT(struct cluster_config, allow, NULL, "directory of the public keys let in there"),
     CONFIG_END};
 const struct config_schema cluster_config_schema = {"cluster", cluster_keys,
                                                     sizeof(struct cluster_config)};
@@ -57,7 +60,8 @@ status_t cluster_config_load(struct cluster_config **out, const char *path, stru
     status_t status = config_load_file(&data, &cluster_config_schema, path, err);
     if (status != ST_OK) return status;
     config = data;
-    if (!resolve(&config->providers, path) || !resolve(&config->state, path)) {
+    if (!resolve(&config->providers, path) || !resolve(&config->state, path) ||
+        !resolve(&config->listen_key, path) || !resolve(&config->allow, path)) {
         cluster_config_destroy(&config);
         return error_set(err, ST_NO_MEMORY, "%s: no memory", path);
     }

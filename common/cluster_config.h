@@ -19,6 +19,8 @@ struct cluster_config {
     enum log_level log;
     char *providers; /* file, absolute or as the user's directory goes; NULL: none */
     char *state;     /* directory; NULL: the user's own */
+    char *listen;    /* further endpoint of the coordinator, for other machines; NULL: none */
+    char *listen_key, *allow; /* its secret key, the directory of keys that may connect; or NULL */
 };
 
 extern const struct config_schema cluster_config_schema;

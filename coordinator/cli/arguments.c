@@ -42,6 +42,13 @@ static const struct definition definitions[CLI_N_OPTIONS] = {
                   "coordinator's own key)",
                   "worker|operator|viewer", 0, 0},
     [CLI_DIR] = {"dir", 0, TEXT, AT(dir), "DIR", "where the files are (default: here)", NULL, 0, 0},
+    [CLI_LISTEN] = {"listen", 0, TEXT, AT(listen), "ADDRESS",
+                    "where other machines connect too: tcp://10.0.0.5:7600, with the next two",
+                    NULL, 0, 0},
+    [CLI_LISTEN_KEY] = {"listen-key", 0, TEXT, AT(listen_key), "FILE",
+                        "the coordinator's secret key there", NULL, 0, 0},
+    [CLI_ALLOW] = {"allow", 0, TEXT, AT(allow), "DIR",
+                   "the public keys (.pub, each with a role) that may connect there", NULL, 0, 0},
     [CLI_TIMEOUT] = {"timeout", 0, SECONDS, AT(timeout_s), "S",
                      "seconds (or 5m, 2h): for an answer (10); of wait, up and --wait: for the "
                      "whole",

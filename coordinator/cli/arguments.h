@@ -48,6 +48,9 @@ enum cli_option {
     CLI_SERVER_KEY,
     CLI_ROLE,
     CLI_DIR,
+    CLI_LISTEN,
+    CLI_LISTEN_KEY,
+    CLI_ALLOW,
     CLI_N_OPTIONS
 };
 #define CLI_BIT(option) (UINT64_C(1) << (option))
@@ -71,7 +74,7 @@ struct cli_arguments {
     bool help, no_headers, dry_run, wait, quiet, watch, foreground;
     const char *endpoint, *state, *output, *client_key, *status, *sort_by, *providers, *config;
     const char *durability, *log, *model, *hook, *dictionary, *units;
-    const char *key, *server_key, *role, *dir;
+    const char *key, *server_key, *role, *dir, *listen, *listen_key, *allow;
     double timeout_s, interval_s, min_score, budget; /* NAN: not given */
     int64_t limit, target, workers, gateways, port;  /* -1: not given */
     enum cli_format format;                          /* of `output` */

@@ -3,6 +3,7 @@
 
 #include "common/buffer.h"
 #include "common/file.h"
+#include "common/key_file.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -68,21 +69,48 @@ static size_t count_cores(void)
     return n > 0 ? (size_t)n : 1;
 }
 
+static status_t find_file(char out[CLUSTER_PATH_SIZE], const char *what, const char *path,
+                          struct error *err)
+{
+    char *real = realpath(path, NULL);
+    if (!real) return error_set(err, ST_NOT_FOUND, "%s %s: %s", what, path, strerror(errno));
+    const int n = snprintf(out, CLUSTER_PATH_SIZE, "%s", real);
+    free(real);
+    if (n < 0 || n >= CLUSTER_PATH_SIZE)
+        return error_set(err, ST_BAD_INPUT, "%s: path too long", what);
+    return ST_OK;
+}
+
 /* --providers, else the configuration's, else providers.yaml in the state directory. */
 static status_t find_providers(struct cluster_options *out, const char *given,
                                const struct cluster_paths *paths, struct error *err)
 {
     char path[CLUSTER_PATH_SIZE];
     if (!given && access(cluster_path(paths, "providers.yaml", path), F_OK) != 0) return ST_OK;
-    char *real = realpath(given ? given : path, NULL);
-    if (!real)
-        return error_set(err, ST_NOT_FOUND, "providers %s: %s", given ? given : path,
-                         strerror(errno));
-    const int n = snprintf(out->providers, sizeof out->providers, "%s", real);
-    free(real);
-    if (n < 0 || (size_t)n >= sizeof out->providers)
-        return error_set(err, ST_BAD_INPUT, "providers: path too long");
-    return ST_OK;
+    return find_file(out->providers, "providers", given ? given : path, err);
+}
+
+/* For other machines, with keys always: a cluster without them is for those who start its programs
+ * by hand. */
+static status_t find_listen(struct cluster_options *out, const struct cli_arguments *arguments,
+                            const struct cluster_config *config, struct error *err)
+{
+    const char *listen = arguments->listen ? arguments->listen : config->listen;
+    const char *key = arguments->listen_key ? arguments->listen_key : config->listen_key;
+    const char *allow = arguments->allow ? arguments->allow : config->allow;
+    if (!listen && !key && !allow) return ST_OK;
+    if (!listen || !key || !allow)
+        return error_set(err, ST_BAD_INPUT,
+                         "listen, listen-key and allow go together: %s is missing",
+                         !listen ? "--listen"
+                         : !key  ? "--listen-key"
+                                 : "--allow");
+    struct key ignored;
+    if (snprintf(out->listen, sizeof out->listen, "%s", listen) >= (int)sizeof out->listen)
+        return error_set(err, ST_BAD_INPUT, "--listen: too long");
+    status_t status = find_file(out->listen_key, "listen-key", key, err);
+    if (status == ST_OK) status = find_file(out->allow, "allow", allow, err);
+    return status == ST_OK ? key_load_secret(out->listen_key, &ignored, err) : status;
 }
 
 static size_t choose_count(int64_t given, uint32_t configured, size_t otherwise)
@@ -109,8 +137,9 @@ status_t cluster_options_init(struct cluster_options *out, const struct cli_argu
                                             : cluster_durability_name(config->durability),
         .log = arguments->log ? arguments->log : log_level_name(config->log),
     };
-    const status_t status = find_providers(
+    status_t status = find_providers(
         out, arguments->providers ? arguments->providers : config->providers, paths, err);
+    if (status == ST_OK) status = find_listen(out, arguments, config, err);
     if (status != ST_OK) return status;
     out->n_workers = choose_count(arguments->workers, config->workers, count_cores());
     out->n_gateways =
@@ -181,6 +210,11 @@ static void add_coordinator(struct cluster_command *command, const struct cluste
     (void)snprintf(address, sizeof address, "127.0.0.1:%u", options->port);
     add_pair(command, "--store", paths->redis_url);
     add_pair(command, "--endpoint", paths->coordinator_endpoint);
+    if (options->listen[0]) {
+        add_pair(command, "--endpoint", options->listen);
+        add_pair(command, "--key", options->listen_key);
+        add_pair(command, "--allow", options->allow);
+    }
     add_pair(command, "--data", cluster_path(paths, "data", path));
     add_pair(command, "--http", address);
     if (find_prompts(path)) add_pair(command, "--prompts", path);

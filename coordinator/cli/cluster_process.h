@@ -24,8 +24,10 @@ enum cluster_stage {
 /* What `up` was told, with the defaults filled in. */
 struct cluster_options {
     size_t n_workers, n_gateways;
-    char providers[CLUSTER_PATH_SIZE]; /* absolute; "": none */
-    unsigned port;                     /* 0: one that is free */
+    char providers[CLUSTER_PATH_SIZE];                            /* absolute; "": none */
+    unsigned port;                                                /* 0: one that is free */
+    char listen[CLUSTER_PATH_SIZE];                               /* further endpoint; "": none */
+    char listen_key[CLUSTER_PATH_SIZE], allow[CLUSTER_PATH_SIZE]; /* absolute; "": none */
     const char *durability, *log;
 };
 
@@ -42,7 +44,7 @@ struct cluster_command {
 };
 
 /* The arguments win over `config` (NULL: none), both over the defaults: a worker per core, a
- * gateway if there are providers. Errors: ST_BAD_INPUT, ST_NOT_FOUND (providers). */
+ * gateway if there are providers. Errors: ST_BAD_INPUT, ST_NOT_FOUND (a file). */
 MUST_CHECK status_t cluster_options_init(struct cluster_options *out,
                                          const struct cli_arguments *arguments,
                                          const struct cluster_config *config,

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READY_S = 60, STOP_BOUND_S = 90, LOOK_MS = 50, MAX_OWN_ARGUMENTS = 20 };
+enum { READY_S = 60, STOP_BOUND_S = 90, LOOK_MS = 50, MAX_OWN_ARGUMENTS = 24 };
 
 /* --- the supervisor ------------------------------------------------------------------------ */
 
@@ -56,6 +56,11 @@ static status_t start_supervisor(const struct cluster_options *options,
     if (options->providers[0]) {
         argv[n_argv++] = "--providers";
         argv[n_argv++] = options->providers;
+    }
+    if (options->listen[0]) {
+        const char *const more[] = {"--listen",          options->listen, "--listen-key",
+                                    options->listen_key, "--allow",       options->allow};
+        memcpy(argv + n_argv, more, sizeof more);
     }
     const struct process_start start = {.argv = argv,
                                         .log_path =
@@ -129,11 +134,13 @@ static status_t check_input(const struct cluster_options *options, struct error 
     return status;
 }
 
-static void print_running(const struct cli *cli, const struct cluster_paths *paths)
+static void print_running(const struct cli *cli, const struct cluster_paths *paths,
+                          const char *listen)
 {
     char path[CLUSTER_PATH_SIZE], page[256];
     const bool has_page = cluster_ready_page(paths, page, sizeof page);
     (void)fprintf(cli->out, "endpoint  %s\n", paths->coordinator_endpoint);
+    if (listen[0]) (void)fprintf(cli->out, "listen    %s\n", listen);
     if (has_page) (void)fprintf(cli->out, "page      %s\n", page);
     (void)fprintf(cli->out, "logs      %s\n", cluster_path(paths, "logs", path));
     (void)fprintf(cli->out, "stop      interpctl down --state %s\n", paths->state);
@@ -196,14 +203,14 @@ static status_t bring_up(struct cli *cli, const struct cli_arguments *arguments,
     if (status == ST_OK && supervisor_is_running(paths)) {
         (void)fprintf(cli->err, "already running in %s; these options were not applied\n",
                       paths->state);
-        print_running(cli, paths);
+        print_running(cli, paths, "");
         return ST_OK;
     }
     if (status == ST_OK) status = cluster_options_init(&options, arguments, config, paths, err);
     if (status == ST_OK) status = check_input(&options, err);
     if (status == ST_OK) status = start_cluster(cli, &options, paths, arguments, err);
     if (status != ST_OK) return status;
-    print_running(cli, paths);
+    print_running(cli, paths, options.listen);
     return arguments->foreground ? stay(cli, paths, err) : ST_OK;
 }
 

@@ -5,6 +5,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -224,6 +225,33 @@ def a_removed_key_is_refused_at_its_next_connection(cluster):
     locked.ctl("viewer1", "submit", "-", "--quiet", stdin=noop())
 
 
+def up_listens_with_keys(cluster):
+    """The local cluster, with people on other machines."""
+    locked = Locked.__new__(Locked)
+    locked.cluster, locked.keys, locked.allow = cluster, cluster.home, cluster.home / "allow"
+    locked.tcp = "tcp://127.0.0.1:%d" % free_port()
+    locked.allow.mkdir()
+    for name, role in (("boss", None), ("viewer1", "viewer"), ("worker1", "worker")):
+        locked.new(name, role)
+    locked.permit("viewer1")
+    locked.permit("worker1")
+    state = ("--state", cluster.home / "state")
+    problem = cluster.ctl_both("up", *state, "--listen", locked.tcp, code=2)[1]
+    check("--listen-key is missing" in problem, problem)
+    (cluster.home / "cluster.yaml").write_text("listen: %s\nlisten_key: boss.key\nallow: allow\n"
+                                               "workers: 1\n" % locked.tcp)
+    try:
+        said = cluster.ctl("up", *state, "--config", cluster.home / "cluster.yaml")
+        check("listen    " + locked.tcp in said, said)
+        locked.start_worker("far", *locked.options("worker1"))
+        wait_until(lambda: "far" in locked.ctl("viewer1", "workers")[0], "a worker over tcp")
+        check("worker-1" in locked.ctl("viewer1", "workers")[0], "and the local one")
+        locked.ctl("viewer1", "drain", "far", code=5)
+        cluster.kill("far", signal.SIGTERM)
+    finally:
+        cluster.ctl("down", *state)
+
+
 def files_are_checked(cluster):
     cluster.start_redis()
     locked = Locked.__new__(Locked)
@@ -272,4 +300,5 @@ if __name__ == "__main__":
     run([worker_and_people_with_keys_work, the_environment_names_the_keys_too,
          a_restart_of_the_coordinator_loses_nothing, garbage_at_a_curve_port_does_no_harm,
          roles_are_kept, unknown_keys_are_refused_and_named, another_server_key_is_noticed, without_keys_nobody_gets_in,
-         a_removed_key_is_refused_at_its_next_connection, files_are_checked])
+         a_removed_key_is_refused_at_its_next_connection, up_listens_with_keys,
+         files_are_checked])

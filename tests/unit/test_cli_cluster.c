@@ -190,6 +190,25 @@ Test(cli_cluster_process, options_win_over_the_file_and_the_file_over_defaults)
                  "gateways without providers");
 }
 
+Test(cli_cluster_process, listening_for_other_machines_needs_address_key_and_list)
+{
+    static const char *const all[] = {"tcp://10.0.0.5:7600", "/tmp", "/tmp"};
+    const struct cluster_paths paths = {.state = "/nonexistent"};
+    for (unsigned given = 1; given < 8; given++) {
+        const struct cli_arguments arguments = {.listen = given & 1 ? all[0] : NULL,
+                                                .listen_key = given & 2 ? all[1] : NULL,
+                                                .allow = given & 4 ? all[2] : NULL,
+                                                .workers = -1,
+                                                .gateways = -1,
+                                                .port = -1};
+        struct cluster_options out;
+        struct error err = {0};
+        cr_expect_neq(cluster_options_init(&out, &arguments, NULL, &paths, &err), ST_OK);
+        const char *want = given == 7 ? "/tmp" : "go together";
+        cr_expect(strstr(err.text, want), "%u: %s", given, err.text);
+    }
+}
+
 Test(cli_supervisor, backs_off_to_a_cap)
 {
     cr_expect_eq(supervisor_delay_ms(1), 100);
