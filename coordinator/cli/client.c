@@ -136,16 +136,6 @@ static status_t send_request(struct client *client, const struct exchange *excha
                           err);
 }
 
-/* What happened between two requests: what is sent from now on waits for the next connection. */
-static void catch_up(struct client *client)
-{
-    struct socket_event event;
-    while (socket_monitor_next(client->monitor, &event))
-        if (event.kind == ZMQ_EVENT_HANDSHAKE_SUCCEEDED || event.kind == ZMQ_EVENT_DISCONNECTED)
-            client->is_connected = event.kind == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
-    client->is_expected = client->is_expected || client->is_connected;
-}
-
 static status_t take_end(struct client *client, struct exchange *exchange, struct error *err)
 {
     if (!client->is_connected) return ST_OK; /* in the handshake: nothing was sent yet */
@@ -177,6 +167,21 @@ static status_t take_failed_handshake(struct client *client, struct exchange *ex
         event, client->endpoint, client->has_curve ? &client->curve : NULL, &exchange->handshake);
     return socket_monitor_is_final(event) ? error_set(err, status, "%s", exchange->handshake.text)
                                           : ST_OK;
+}
+
+/* What happened between two requests: what is sent from now on waits for the next connection. */
+static status_t catch_up(struct client *client, struct exchange *exchange, struct error *err)
+{
+    struct socket_event event;
+    status_t status = ST_OK;
+    while (status == ST_OK && socket_monitor_next(client->monitor, &event)) {
+        if (event.kind == ZMQ_EVENT_HANDSHAKE_SUCCEEDED || event.kind == ZMQ_EVENT_DISCONNECTED)
+            client->is_connected = event.kind == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+        else if (event.kind & SOCKET_HANDSHAKE_FAILED)
+            status = take_failed_handshake(client, exchange, &event, err);
+    }
+    client->is_expected = client->is_expected || client->is_connected;
+    return status;
 }
 
 static status_t take_event(struct client *client, struct exchange *exchange, struct error *err)
@@ -294,8 +299,8 @@ status_t client_ask(struct client *client, const struct client_request *request,
     exchange.json =
         request->arguments ? json_dumps(request->arguments, JSON_COMPACT) : strdup("{}");
     if (!exchange.json) return error_set(err, ST_NO_MEMORY, "%s: arguments", request->operation);
-    catch_up(client);
-    status_t status = send_request(client, &exchange, err);
+    status_t status = catch_up(client, &exchange, err);
+    if (status == ST_OK) status = send_request(client, &exchange, err);
     if (status == ST_OK) status = wait_answer(client, &exchange, err);
     free(exchange.json);
     if (status == ST_OK)

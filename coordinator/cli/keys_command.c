@@ -142,6 +142,9 @@ static status_t list_keys(const struct cli *cli, const struct cli_arguments *arg
         json_t *document = json_pack("{s:O}", "keys", rows);
         status = document_print(cli->out, "KeyList", document, err);
         json_decref(document);
+    } else if (arguments->quiet) {
+        for (size_t i = 0; i < json_array_size(rows); i++)
+            (void)fprintf(cli->out, "%s\n", json_field_text(json_array_get(rows, i), "file", "-"));
     } else if (json_array_size(rows) == 0) {
         (void)fprintf(cli->err, "no .pub files in %s\n", directory);
     } else {

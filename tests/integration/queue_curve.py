@@ -211,6 +211,11 @@ def a_removed_key_is_refused_at_its_next_connection(cluster):
     locked = Locked(cluster)
     locked.start_worker("w1", *locked.options("worker1"))
     wait_until(lambda: "w1" in cluster.workers(), "w1 joined")
+    sweep = locked.ctl("operator1", "submit", "-", "--quiet", stdin=noop(60, unit_ms=1000))[0]
+    watcher = subprocess.Popen([BUILD / "interpctl", "wait", sweep.strip(), "--endpoint", locked.tcp,
+                                *map(str, locked.options("viewer1"))], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: locked.log().count(" key_accepted key=viewer1") == 1, "it watches")
     (locked.allow / "worker1.pub").unlink()
     (locked.allow / "viewer1.pub").unlink()
     locked.ctl("viewer1", "list", code=5)
@@ -218,6 +223,8 @@ def a_removed_key_is_refused_at_its_next_connection(cluster):
     cluster.kill("coordinator")
     locked.start_coordinator()
     check(cluster.processes["w1"].wait(timeout=30) == 5, "w1 had to connect again and may not")
+    problem = watcher.communicate(timeout=60)[1]
+    check(watcher.returncode == 5 and "does not allow the key" in problem, "so had the watcher")
     locked.permit("viewer1")  # and back again, without a restart
     locked.ctl("viewer1", "list")
     text = (locked.allow / "viewer1.pub").read_text()
