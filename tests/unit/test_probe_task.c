@@ -320,6 +320,7 @@ Test(probe_task, a_text_without_tokens_is_answered_with_an_error)
     cr_expect_str_eq(answers[0].error, "empty after tokenization");
     cr_expect_str_eq(answers[1].error, "");
     cr_expect_gt(answers[1].n_tokens, 1);
+    probe_answer_fini(&answers[0]);
     probe_answer_fini(&answers[1]);
 }
 
