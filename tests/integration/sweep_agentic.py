@@ -127,35 +127,33 @@ def the_loop_converges_on_what_was_planted(cluster):
     summary = json.loads(cluster.canonical(sweep)["summary.json"])
     check(summary["leak_count"] == 0 and not any(row["dropped"]["leaked"] for row in rows),
           "no window leaks")
-    check_what_prompts_show(cluster, rows)
+    check_what_prompts_show(cluster)
     check_store_is_clean(cluster)
     say("%d of %d planted concepts found, supported; %d calls" %
         (len(found), len(agentic), cluster.llm_stats()["received"]))
 
 
-def check_what_prompts_show(cluster, rows):
-    """Prompts of later rounds show failures, and nothing of windows that are scored."""
+def plain(line):
+    return line.replace("<<", "").replace(">>", "").strip()
+
+
+def check_what_prompts_show(cluster):
+    """Prompts of later rounds show failures; no prompt of the explainer shows a test window."""
     bodies = [json.loads(line["body"]) for line in cluster.llm_log() if line["event"] == "received"]
     texts = [body["messages"][-1]["content"] for body in bodies]
-    refining = [text for text in texts if "Round 1: " in text]
-    check(refining and any("you said it fires, but it is silent" in text for text in refining),
+    check(any("you said it fires, but it is silent" in text for text in texts),
           "failed experiments are shown")
-    judged = collections.defaultdict(set)
+    check(any("A reader who knew only this description was wrong" in text for text in texts),
+          "explain windows that were judged wrongly are shown")
+    tested, shown = set(), set()
     for text in texts:
-        if "Description of the feature:" not in text:
-            continue
-        for line in text.split("\n"):
-            if line.startswith("Text "):
-                judged["all"].add(line.split(": ", 1)[1].replace("<<", "").replace(">>", ""))
-    shown = set()
-    for text in texts:
-        if "Description of the feature:" in text:
-            continue
-        for line in text.split("\n"):
-            head, _, tail = line.partition(": ")
-            if head.startswith("Example "):
-                shown.add(tail.replace("<<", "").replace(">>", ""))
-    check(len(shown) > 100 and len(judged["all"]) > 500, "prompts were read")
+        if "highlighted tokens fit" in text:  # fuzzing: of test and other text alone
+            tested |= {plain(line) for line in re.findall(r"^Text \d+: (.*)$", text, re.M)}
+        elif "Description of the feature:" not in text:
+            shown |= {plain(line) for line in re.findall(
+                r"^(?:Example \d+|Silent \d+|- it fires|- it is silent): (.*)$", text, re.M)}
+    check(len(shown) > 200 and len(tested) > 200, "%d shown, %d tested" % (len(shown), len(tested)))
+    check(not shown & tested, "shown and tested: %s" % sorted(shown & tested)[:3])
 
 
 # --- four ways to fool oneself, each with its guardrail on and off -----------------------------
@@ -279,6 +277,54 @@ def labels_of_the_user(cluster):
         check(wanted in cluster.status(sweep)["reason"], cluster.status(sweep)["reason"])
 
 
+# --- pauses, repeats, other targets ------------------------------------------------------------
+
+
+def a_spent_budget_pauses_and_a_repeat_is_free(cluster):
+    start(cluster, "p=0.4")
+    sweep = cluster.submit(sweep_text("same").replace("budget_dollars: 50",
+                                                      "budget_dollars: 0.02"))
+    cluster.wait(sweep, "paused", 60)
+    check("budget spent" in cluster.status(sweep)["reason"], "it says why")
+    check(sum(cluster.status(sweep)["sessions"]["open"].values()) > 0, "sessions are open")
+    cluster.ctl("resume", sweep, "--budget", "50")
+    cluster.wait(sweep, seconds=90)
+    wanted = cluster.canonical(sweep)
+    n_calls = cluster.llm_stats()["received"]
+    again, rows = finish(cluster, sweep_text("same"))
+    check(cluster.canonical(again) == wanted, "the same bytes")
+    check(cluster.llm_stats()["received"] == n_calls, "no call is paid for again")
+    check(cluster.status(again)["spend"]["dollars"] == 0, "nothing is spent")
+    cut = cluster.submit(sweep_text("cut", more="seed: 3"))
+    wait_until(lambda: cluster.status(cut)["calls"]["done"] > 100, "calls")
+    cluster.ctl("cancel", cut)
+    wait_until(lambda: cluster.status(cut)["state"] == "cancelled", "cancelled")
+    check("Round" in cluster.ctl("trace", again, "4").title(), "trace")
+    check(cluster.json("trace", again, 4)["session"] == rows[4]["session"], "trace as JSON")
+    wait_until(lambda: cluster.redis.run("SCARD", "interp:active") == 0, "nothing is active")
+    check_store_is_clean(cluster)
+
+
+def neurons_and_heads(cluster):
+    """Experiments on units that need no dictionary, several targets in one sweep."""
+    start(cluster, "p=0")
+    more = "  - {hook: %s, units: %s, features: 0-3}\n"
+    text = sweep_text("units").replace(
+        "explainer:", more % ("blocks.1.mlp.hook_post", "neurons") +
+        more % ("blocks.1.attn.hook_z", "heads") + "explainer:", 1)
+    sweep = cluster.submit(text)
+    cluster.wait(sweep, seconds=90)
+    rows = [json.loads(line) for line in cluster.canonical(sweep)["results.jsonl"].splitlines()]
+    units = eligible(rows[len(SETS):])
+    check(len(rows) == len(SETS) + 8 + 4 and len(units) >= 4, "%d, %d" % (len(rows), len(units)))
+    tried = [e for row in units for r in row["session"]["rounds"] for e in r["experiments"]]
+    check(tried and all(e["fired"] is not None for e in tried), "every text has an outcome")
+    check(any(e["fired"] for e in tried) and not all(e["fired"] for e in tried), "of both kinds")
+    check(all((e["max"] > row["fire_threshold"]) == e["fired"] for row in units
+              for r in row["session"]["rounds"] for e in r["experiments"] if e["fired"]),
+          "what fired is above the frozen threshold")
+
+
 # --- kills -------------------------------------------------------------------------------------
 
 
@@ -320,4 +366,5 @@ if __name__ == "__main__":
     print("SEED=%d" % SEED)
     run([the_loop_converges_on_what_was_planted, confirmation_bias, overfitting_to_examples,
          premature_convergence, hallucinated_pattern, constant_judges, broken_replies,
-         labels_of_the_user, killed_at_random_moments])
+         labels_of_the_user, a_spent_budget_pauses_and_a_repeat_is_free, neurons_and_heads,
+         killed_at_random_moments])
