@@ -43,7 +43,17 @@ static struct score_value share_of(size_t n, size_t n_all)
     return (struct score_value){n_all > 0, n_all > 0 ? (double)n / (double)n_all : 0.0};
 }
 
-static void measure_pattern(const struct feature_type_params *params,
+/* What a token says: strong ones fire, weak ones say nothing. */
+enum firing { FIRING_SILENT, FIRING_WEAK, FIRING_STRONG };
+
+static enum firing firing_at(const struct window *window, size_t index, float strong)
+{
+    const float value = window_activation(window, index);
+    if (!(value > 0.0f)) return FIRING_SILENT;
+    return value >= strong ? FIRING_STRONG : FIRING_WEAK;
+}
+
+static void measure_pattern(const struct feature_type_params *params, float strong,
                             struct feature_type_evidence *out)
 {
     const struct lexical_pattern spelled = spelled_part(params->pattern);
@@ -51,7 +61,9 @@ static void measure_pattern(const struct feature_type_params *params,
     for (size_t w = 0; w < params->n_windows; w++) {
         const struct window *window = &params->windows[w];
         for (size_t i = 0; i < window->n_tokens; i++) {
-            const bool fires = window_activation(window, i) > 0.0f;
+            const enum firing firing = firing_at(window, i, strong);
+            if (firing == FIRING_WEAK) continue;
+            const bool fires = firing == FIRING_STRONG;
             const bool is_called =
                 lexical_pattern_matches(params->pattern, params->vocabulary, window, i);
             n_firing += fires;
@@ -79,25 +91,30 @@ static int compare_occurrences(const void *left, const void *right)
     return (int)a->fires - (int)b->fires;
 }
 
-static size_t list_occurrences(const struct feature_type_params *params, struct occurrence *out)
+static size_t list_occurrences(const struct feature_type_params *params, float strong,
+                               struct occurrence *out)
 {
     size_t n = 0;
-    for (size_t w = 0; w < params->n_windows; w++)
-        for (size_t i = 0; i < params->windows[w].n_tokens; i++)
-            out[n++] =
-                (struct occurrence){lexical_word(params->vocabulary, params->windows[w].tokens[i]),
-                                    window_activation(&params->windows[w], i) > 0.0f};
+    for (size_t w = 0; w < params->n_windows; w++) {
+        const struct window *window = &params->windows[w];
+        for (size_t i = 0; i < window->n_tokens; i++) {
+            const enum firing firing = firing_at(window, i, strong);
+            if (firing == FIRING_WEAK) continue;
+            out[n++] = (struct occurrence){lexical_word(params->vocabulary, window->tokens[i]),
+                                           firing == FIRING_STRONG};
+        }
+    }
     return n;
 }
 
-static status_t measure_constancy(const struct feature_type_params *params,
+static status_t measure_constancy(const struct feature_type_params *params, float strong,
                                   struct feature_type_evidence *out, struct error *err)
 {
     size_t n_tokens = 0, n_places = 0, n_fired = 0;
     for (size_t w = 0; w < params->n_windows; w++) n_tokens += params->windows[w].n_tokens;
     struct occurrence *all = calloc(n_tokens + 1, sizeof *all);
     if (!all) return error_set(err, ST_NO_MEMORY, "words of %zu tokens", n_tokens);
-    const size_t n = list_occurrences(params, all);
+    const size_t n = list_occurrences(params, strong, all);
     qsort(all, n, sizeof *all, compare_occurrences);
     for (size_t first = 0, last; first < n; first = last) {
         size_t n_fires = 0;
@@ -140,8 +157,9 @@ status_t feature_type_find(const struct feature_type_params *params, struct feat
     made.evidence.n_clusters = params->clusters->n_clusters;
     made.evidence.is_founded = params->clusters->is_founded;
     made.evidence.silhouette = params->clusters->silhouette;
-    if (params->pattern) measure_pattern(params, &made.evidence);
-    status = measure_constancy(params, &made.evidence, err);
+    const float strong = window_clusters_strong(params->windows, params->n_windows);
+    if (params->pattern) measure_pattern(params, strong, &made.evidence);
+    status = measure_constancy(params, strong, &made.evidence, err);
     if (status != ST_OK) return status;
     made.type = feature_type_of(&made.evidence, &params->thresholds);
     *out = made;

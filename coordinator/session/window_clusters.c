@@ -4,8 +4,11 @@
 #include "coordinator/session/lexical_terms.h"
 #include "coordinator/session/window_traits.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const float STRONG_SHARE = 0.5f; /* of the largest activation */
 
 enum { MIN_GROUP_WINDOWS = 4 };
 static const double MIN_TRAITED = 0.6;     /* of the firing windows */
@@ -22,14 +25,44 @@ static int compare_windows(const void *left, const void *right)
                           *(const struct window *const *)right);
 }
 
-/* The firing ones among `all`, at most WINDOW_CLUSTERS_MAX_WINDOWS, evenly spread. */
-static size_t pick_firing(const struct window *const *all, size_t n_all, const struct window **out)
+float window_clusters_strong(const struct window *windows, size_t n_windows)
 {
-    size_t n_firing = 0, n = 0, n_seen = 0;
-    for (size_t i = 0; i < n_all; i++) n_firing += all[i]->kind == WINDOW_FIRING;
-    const size_t step = n_firing / (WINDOW_CLUSTERS_MAX_WINDOWS + 1) + 1;
+    float largest = 0.0f;
+    for (size_t i = 0; i < n_windows; i++) largest = fmaxf(largest, window_max(&windows[i]));
+    return STRONG_SHARE * largest;
+}
+
+static int compare_falling(const void *left, const void *right)
+{
+    const float a = *(const float *)left, b = *(const float *)right;
+    return (a < b) - (a > b);
+}
+
+/* The maximum that a window needs to be looked at; maxima [n_windows] is scratch. */
+static float least_maximum(const struct window *windows, size_t n_windows, float *maxima)
+{
+    const float strong = window_clusters_strong(windows, n_windows);
+    for (size_t i = 0; i < n_windows; i++) maxima[i] = window_max(&windows[i]);
+    qsort(maxima, n_windows, sizeof *maxima, compare_falling);
+    const size_t last =
+        n_windows < WINDOW_CLUSTERS_STRONGEST ? n_windows : WINDOW_CLUSTERS_STRONGEST;
+    return last > 0 ? fminf(strong, maxima[last - 1]) : strong;
+}
+
+static bool is_looked_at(const struct window *window, float least)
+{
+    return window->kind == WINDOW_FIRING && window_max(window) >= least;
+}
+
+/* Of the windows to look at at most WINDOW_CLUSTERS_MAX_WINDOWS, evenly spread. */
+static size_t pick_firing(const struct window *const *all, size_t n_all, float least,
+                          const struct window **out)
+{
+    size_t n_strong = 0, n = 0, n_seen = 0;
+    for (size_t i = 0; i < n_all; i++) n_strong += is_looked_at(all[i], least);
+    const size_t step = n_strong / (WINDOW_CLUSTERS_MAX_WINDOWS + 1) + 1;
     for (size_t i = 0; i < n_all; i++)
-        if (all[i]->kind == WINDOW_FIRING && n_seen++ % step == 0) out[n++] = all[i];
+        if (is_looked_at(all[i], least) && n_seen++ % step == 0) out[n++] = all[i];
     return n;
 }
 
@@ -251,16 +284,17 @@ status_t window_clusters_find(const struct lexical_vocabulary *vocabulary,
     struct window_traits traits = {0};
     const struct window *firing[WINDOW_CLUSTERS_MAX_WINDOWS];
     const struct window **all = calloc(n_windows + 1, sizeof *all);
+    float *maxima = calloc(n_windows + 1, sizeof *maxima);
     made.cluster_of = calloc(n_windows + 1, sizeof *made.cluster_of);
     size_t n_firing = 0;
-    if (!all || !made.cluster_of) {
+    if (!all || !maxima || !made.cluster_of) {
         status = error_set(err, ST_NO_MEMORY, "clusters of %zu windows", n_windows);
         goto done;
     }
     for (size_t i = 0; i < n_windows; i++) all[i] = &windows[i];
     for (size_t i = 0; i < n_windows; i++) made.cluster_of[i] = WINDOW_CLUSTER_NONE;
     qsort(all, n_windows, sizeof *all, compare_windows);
-    n_firing = pick_firing(all, n_windows, firing);
+    n_firing = pick_firing(all, n_windows, least_maximum(windows, n_windows, maxima), firing);
     if (n_firing == 0) status = error_set(err, ST_BAD_INPUT, "clusters: no window fires");
     if (status == ST_OK)
         status = window_traits_find(vocabulary, firing, n_firing, all, n_windows, &traits, err);
@@ -271,6 +305,7 @@ status_t window_clusters_find(const struct lexical_vocabulary *vocabulary,
 done:
     window_traits_fini(&traits);
     free(made.cluster_of);
+    free(maxima);
     free(all);
     return status;
 }

@@ -2,6 +2,8 @@
  * what stands at the strongest token of each, without a language model, so that every group can
  * be labelled and scored on its own.
  *
+ *   windows    those that reach half of the largest activation, and the 20 strongest: where a
+ *              feature fires weakly, it often fires on anything
  *   traits     what can be said of the strongest token and the words before it (a causal model
  *              has not seen what comes behind), shared by more firing windows than chance would
  *              have it and rare among silent tokens: window_traits.h
@@ -11,11 +13,11 @@
  *              none with another group (90 % in both) the k of the largest silhouette, if that
  *              is at least 0.25; a window without any trait of its group is left out again
  *
- * One group comes first: if 90 % of the windows share a trait, that is the one meaning, however
- * its spellings differ. And one group is the answer when nothing else is well founded: when more
- * than 40 % of the windows have no trait (the concept is not lexical), or no k holds, such as for
- * a list of many words: more than four groups are a set, not a list of meanings. Then
- * `is_founded` is false.
+ * One group comes first: if 90 % of the windows that have any trait share one, that is the one
+ * meaning, however its spellings differ. And one group is the answer when nothing else is well
+ * founded: when more than 40 % of the windows have no trait (the concept is not lexical), or no k
+ * holds, such as for a list of many words: more than four groups are a set, not a list of
+ * meanings. Then `is_founded` is false.
  *
  * Limits, which whoever reads the number must know: two to four words that never share spelling,
  * class or context are found as that many groups, also where a person sees one idea in them; and
@@ -25,7 +27,7 @@
  * windows in the group of their concept (test_window_clusters.c).
  *
  * The result does not depend on the order of the windows. Only explain windows may be passed in.
- * One to two milliseconds for 60 firing windows of 32 tokens. Pure; any thread. */
+ * About half a millisecond for 40 such windows of 32 tokens. Pure; any thread. */
 #ifndef COORDINATOR_SESSION_WINDOW_CLUSTERS_H
 #define COORDINATOR_SESSION_WINDOW_CLUSTERS_H
 
@@ -35,7 +37,8 @@
 #define WINDOW_CLUSTER_NONE UINT32_MAX
 enum {
     WINDOW_CLUSTERS_MAX = 4,
-    WINDOW_CLUSTERS_MAX_WINDOWS = 96, /* firing ones that are looked at: spread over all */
+    WINDOW_CLUSTERS_MAX_WINDOWS = 96, /* that are looked at: spread over the strong ones */
+    WINDOW_CLUSTERS_STRONGEST = 20,   /* are looked at however weak they are */
     WINDOW_CLUSTERS_MIN_WINDOWS = 8,  /* with traits, below which there is one group */
     WINDOW_CLUSTER_TRAITS = 3
 };
@@ -66,6 +69,9 @@ struct window_clusters {
     size_t n_firing;   /* that were looked at */
     size_t n_left_out; /* of them in no group */
 };
+
+/* Half of the largest activation: what counts as strong. 0 when nothing fires. */
+float window_clusters_strong(const struct window *windows, size_t n_windows);
 
 /* windows [n_windows] of every kind; silent ones are the background. On ST_OK the caller owns
  * *out (window_clusters_fini). Errors: ST_BAD_INPUT (window_check(); no window fires),

@@ -185,6 +185,24 @@ Test(feature_type, planted_features_get_their_type)
         }
 }
 
+Test(feature_type, weak_firing_says_nothing)
+{
+    struct bench bench;
+    begin(&bench, 5);
+    plant(&bench, WORD, bench.fitted);
+    plant(&bench, WORD, bench.held_out);
+    for (size_t i = 0; i < N_FIRING; i++)
+        for (size_t t = 0; t < N_TOKENS; t += 3) {
+            const struct window *window = &bench.held_out[i];
+            if (!(window_activation(window, t) > 0.0f))
+                fire_at(&bench.held_out[i], t, window->tokens[t], 0.9f);
+        }
+    const struct feature_typing got = type_of(&bench, FEATURE_TYPE_NONE);
+    cr_expect_float_eq(got.evidence.token_f1.value, 1.0, 1e-12);
+    cr_expect(got.evidence.n_words == 1 && got.type == FEATURE_TYPE_CONCRETE);
+    end(&bench);
+}
+
 Test(feature_type, a_claim_is_compared_and_decides_nothing)
 {
     struct bench bench;

@@ -272,6 +272,37 @@ Test(window_clusters, a_list_of_many_words_is_a_set_and_not_as_many_meanings)
     lexical_vocabulary_destroy(&bench.vocabulary);
 }
 
+Test(window_clusters, windows_that_fire_weakly_have_no_say)
+{
+    struct bench bench = {.draw = {10}};
+    make_vocabulary(&bench);
+    for (int trial = 0; trial < 20; trial++) {
+        make_windows(&bench, 60, NULL, NULL, 0, 0);
+        for (size_t i = 0; i < 25; i++) fire_at(&bench.windows[i], 5, BANK, 5.0f);
+        struct window_clusters found = find(&bench);
+        cr_expect(found.n_clusters == 1 && found.is_founded && found.n_firing == 25);
+        for (size_t i = 0; i < 60; i++)
+            cr_expect_eq(found.cluster_of[i] == WINDOW_CLUSTER_NONE, i >= 25);
+        window_clusters_fini(&found);
+    }
+    lexical_vocabulary_destroy(&bench.vocabulary);
+}
+
+Test(window_clusters, the_twenty_strongest_are_looked_at_though_one_stands_out)
+{
+    struct bench bench = {.draw = {12}};
+    make_vocabulary(&bench);
+    make_windows(&bench, 60, NULL, NULL, 0, 0);
+    for (size_t i = 0; i < 60; i++)
+        fire_at(&bench.windows[i], 5, BANK, i == 7 ? 100.0f : 3.0f + (float)i / 100.0f);
+    struct window_clusters found = find(&bench);
+    cr_expect_eq(found.n_firing, 20);
+    cr_expect(found.is_founded && found.cluster_of[7] == 0 && found.cluster_of[59] == 0);
+    cr_expect_eq(found.cluster_of[0], WINDOW_CLUSTER_NONE);
+    window_clusters_fini(&found);
+    lexical_vocabulary_destroy(&bench.vocabulary);
+}
+
 /* The limit that the header names. */
 Test(window_clusters, a_list_of_three_unlike_words_is_three_groups)
 {
