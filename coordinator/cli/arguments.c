@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { FLAG, TEXT, COUNT, NUMBER, SECONDS };
+enum kind { FLAG, TEXT, TEXTS, COUNT, NUMBER, SECONDS };
 
 struct definition {
     const char *name;
@@ -86,7 +86,8 @@ static const struct definition definitions[CLI_N_OPTIONS] = {
                     "go on with this budget, what is spent included", NULL, 0, 0},
     [CLI_SORT_BY] = {"sort-by", 0, TEXT, AT(sort_by), "KEY", "order of the rows", "feature|score",
                      0, 0},
-    [CLI_LIMIT] = {"limit", 'n', COUNT, AT(limit), "N", "at most N rows", NULL, 0,
+    [CLI_LIMIT] = {"limit", 'n', COUNT, AT(limit), "N",
+                   "at most N rows; of audit-sample: labels to rate (50)", NULL, 0,
                    INT64_C(1) << 40},
     [CLI_TARGET] = {"target", 0, COUNT, AT(target), "N",
                     "which target of the sweep, counted from 0", NULL, 0, 65535},
@@ -120,6 +121,21 @@ static const struct definition definitions[CLI_N_OPTIONS] = {
     [CLI_FOREGROUND] = {.name = "foreground",
                         .offset = AT(foreground),
                         .help = "stay; Ctrl-C stops the cluster"},
+    [CLI_SHEET] = {"sheet", 0, TEXT, AT(sheet), "FILE",
+                   "write a blinded sheet for raters, and its key beside it", NULL, 0, 0},
+    [CLI_READ] = {"read", 0, TEXTS, AT(read), "FILE",
+                  "read a filled-in sheet; again for each further rater", NULL, 0, 0},
+    [CLI_SHEET_KEY] =
+        {"sheet-key", 0, TEXT, AT(sheet_key), "FILE",
+         "the key of the sheet (default: FILE.key.json for --sheet or --read FILE.csv)", NULL, 0,
+         0},
+    [CLI_SEED] = {"seed", 0, COUNT, AT(seed), "N", "of the draw (0)", NULL, 0, INT64_MAX},
+    [CLI_DECOYS] = {"decoys", 0, COUNT, AT(decoys), "N",
+                    "labels of other features to slip in (one for every four labels)", NULL, 0,
+                    100000},
+    [CLI_FORCE] = {.name = "force",
+                   .offset = AT(force),
+                   .help = "overwrite files that are there already"},
 };
 
 static const char *const format_names[CLI_N_FORMATS] = {"table", "wide", "json", "jsonl", "csv"};
@@ -177,6 +193,15 @@ static bool is_choice(const char *choices, const char *word)
     return false;
 }
 
+static status_t append(struct cli_text_list *list, const char *text, const char *what,
+                       struct error *err)
+{
+    if (list->n == CLI_MAX_LIST)
+        return error_set(err, ST_BAD_INPUT, "%s: more than %d times", what, CLI_MAX_LIST);
+    list->items[list->n++] = text;
+    return ST_OK;
+}
+
 static status_t store(const struct definition *definition, const char *text,
                       struct cli_arguments *out, struct error *err)
 {
@@ -192,6 +217,9 @@ static status_t store(const struct definition *definition, const char *text,
                              definition->choices);
         memcpy(member, &text, sizeof text);
         return ST_OK;
+    case TEXTS:
+        if (!*text) return error_set(err, ST_BAD_INPUT, "%s: empty", what);
+        return append((struct cli_text_list *)(void *)member, text, what, err);
     case COUNT:
         return cli_parse_count(text, what, definition->low, definition->high,
                                (int64_t *)(void *)member, err);
@@ -322,7 +350,9 @@ status_t cli_arguments_parse(struct cli_arguments *out, const struct cli_accepts
                                   .target = -1,
                                   .workers = -1,
                                   .gateways = -1,
-                                  .port = -1};
+                                  .port = -1,
+                                  .seed = -1,
+                                  .decoys = -1};
     status_t status = take_options(accepts->options, argc, argv, out, err);
     if (status == ST_OK) status = take_positional(accepts, argc, argv, out, err);
     if (status == ST_OK) status = parse_format(accepts, out, err);

@@ -51,6 +51,12 @@ enum cli_option {
     CLI_LISTEN,
     CLI_LISTEN_KEY,
     CLI_ALLOW,
+    CLI_SHEET,
+    CLI_READ,
+    CLI_SHEET_KEY,
+    CLI_SEED,
+    CLI_DECOYS,
+    CLI_FORCE,
     CLI_N_OPTIONS
 };
 #define CLI_BIT(option) (UINT64_C(1) << (option))
@@ -69,15 +75,24 @@ enum cli_format {
 #define CLI_FORMAT_BIT(format) (1u << (format))
 
 enum { CLI_MAX_POSITIONAL = 66 }; /* probe: SWEEP FEATURE and 64 texts */
+enum { CLI_MAX_LIST = 16 };
+
+/* Of an option that may be given several times. */
+struct cli_text_list {
+    const char *items[CLI_MAX_LIST];
+    size_t n;
+};
 
 struct cli_arguments {
-    bool help, no_headers, dry_run, wait, quiet, watch, foreground;
+    bool help, no_headers, dry_run, wait, quiet, watch, foreground, force;
     const char *endpoint, *state, *output, *client_key, *status, *sort_by, *providers, *config;
     const char *durability, *log, *model, *hook, *dictionary, *units;
     const char *key, *server_key, *role, *dir, *listen, *listen_key, *allow;
-    double timeout_s, interval_s, min_score, budget; /* NAN: not given */
-    int64_t limit, target, workers, gateways, port;  /* -1: not given */
-    enum cli_format format;                          /* of `output` */
+    const char *sheet, *sheet_key;
+    struct cli_text_list read;
+    double timeout_s, interval_s, min_score, budget;              /* NAN: not given */
+    int64_t limit, target, workers, gateways, port, seed, decoys; /* -1: not given */
+    enum cli_format format;                                       /* of `output` */
     const char *positional[CLI_MAX_POSITIONAL];
     size_t n_positional;
 };

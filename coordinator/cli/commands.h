@@ -26,6 +26,7 @@ COMMAND(drain);
 COMMAND(dead);
 COMMAND(captures);
 COMMAND(cost);
+COMMAND(audit_sample);
 COMMAND(top);
 COMMAND(up);
 COMMAND(down);

@@ -1,5 +1,5 @@
 /* Records as rows: tables and CSV. See record_text.h. */
-#include "coordinator/cli/clean_text.h"
+#include "coordinator/cli/csv_text.h"
 #include "coordinator/cli/json_field.h"
 #include "coordinator/cli/quantity.h"
 #include "coordinator/cli/record_text.h"
@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { N_COLUMNS = 14, N_NARROW = 8, CSV_FIELD_BYTES = 1 << 20 };
+enum { N_COLUMNS = 14, N_NARROW = 8, CSV_FIELD_BYTES = 4 << 20 };
 
 double record_score(const json_t *record, const char *score, const char *negatives)
 {
@@ -125,21 +125,12 @@ void record_print_csv_heading(FILE *out)
 
 static status_t print_csv_text(FILE *out, const json_t *value, struct error *err)
 {
-    struct buffer clean;
-    buffer_init(&clean, CSV_FIELD_BYTES);
-    status_t status = clean_text_append(&clean, json_string_value(value), json_string_length(value),
-                                        0, NULL, err);
-    if (status == ST_OK && clean.n_bytes) {
-        const char *text = buffer_text(&clean);
-        (void)fputc('"', out);
-        if (strchr("=+-@", text[0])) (void)fputc('\'', out);
-        for (; *text; text++) {
-            if (*text == '"') (void)fputc('"', out);
-            (void)fputc(*text, out);
-        }
-        (void)fputc('"', out);
-    }
-    buffer_fini(&clean);
+    struct buffer field;
+    buffer_init(&field, CSV_FIELD_BYTES);
+    const status_t status =
+        csv_text_append(&field, json_string_value(value), json_string_length(value), err);
+    if (status == ST_OK && field.n_bytes) (void)fwrite(field.bytes, 1, field.n_bytes, out);
+    buffer_fini(&field);
     return status;
 }
 

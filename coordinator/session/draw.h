@@ -19,7 +19,8 @@ enum draw_purpose {
     DRAW_BOOTSTRAP = 4,
     DRAW_NULL_PAIRS = 5,
     DRAW_CONTROL = 6,
-    DRAW_CHECK = 7
+    DRAW_CHECK = 7,
+    DRAW_AUDIT = 8
 };
 
 struct draw {

@@ -57,6 +57,30 @@ Test(cli_arguments, what_is_not_given_is_marked_so)
     cr_expect_eq(got.format, CLI_FORMAT_TABLE, "the lowest format is the default");
 }
 
+Test(cli_arguments, a_list_keeps_every_value_in_order)
+{
+    struct cli_arguments got;
+    struct error err;
+    cr_assert_eq(PARSE(&got, &err, "demo-1", "--read", "a.csv", "--read=b.csv"), ST_OK);
+    cr_assert_eq(got.read.n, 2);
+    cr_expect_str_eq(got.read.items[0], "a.csv");
+    cr_expect_str_eq(got.read.items[1], "b.csv");
+    cr_expect_eq(PARSE(&got, &err, "demo-1", "--read="), ST_BAD_INPUT);
+}
+
+Test(cli_arguments, a_list_has_a_bound)
+{
+    struct cli_arguments got;
+    struct error err = {0};
+    char word[] = "--read=a.csv", name[] = "demo-1";
+    char *argv[CLI_MAX_LIST + 4] = {name, name};
+    for (int i = 0; i <= CLI_MAX_LIST; i++) argv[i + 2] = word;
+    cr_expect_eq(cli_arguments_parse(&got, &everything, CLI_MAX_LIST + 2, argv, &err), ST_OK);
+    cr_expect_eq(cli_arguments_parse(&got, &everything, CLI_MAX_LIST + 3, argv, &err),
+                 ST_BAD_INPUT);
+    cr_expect(strstr(err.text, "--read: more than 16 times"), "%s", err.text);
+}
+
 Test(cli_arguments, refuses_by_name)
 {
     static const struct {
