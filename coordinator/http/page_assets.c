@@ -18,6 +18,7 @@ ASSET(format_js);
 ASSET(history_js);
 ASSET(label_feed_js);
 ASSET(result_table_js);
+ASSET(rounds_js);
 ASSET(router_js);
 ASSET(scores_js);
 ASSET(store_js);
@@ -47,6 +48,7 @@ static const struct page_asset assets[] = {
     {"history.js", script, BYTES(history_js)},
     {"label_feed.js", script, BYTES(label_feed_js)},
     {"result_table.js", script, BYTES(result_table_js)},
+    {"rounds.js", script, BYTES(rounds_js)},
     {"router.js", script, BYTES(router_js)},
     {"scores.js", script, BYTES(scores_js)},
     {"store.js", script, BYTES(store_js)},

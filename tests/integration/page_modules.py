@@ -54,6 +54,19 @@ def rates_never_fall_below_zero(module):
     check([point["at"] for point in series["points"]] == [points[2]["at"], points[4]["at"]], "ends")
 
 
+def sessions_are_told_in_sentences(module):
+    tried = [{"predicted": True, "fired": True}, {"predicted": False, "fired": True},
+             {"predicted": False, "fired": False}, {"predicted": False, "fired": None}]
+    check(module("rounds", f"m.countRight({json.dumps(tried)})") == 2, "no outcome is wrong")
+    session = {"mode": "agentic", "chosen_round": 2, "settled": True, "rounds": [{}, {}, {}],
+               "ood": {"detection": {}}, "supported_ood": False,
+               "refinement": {"difference": -0.25}}
+    got = module("rounds", f"m.courseOf({json.dumps(session)})")
+    check(got[0] == "Round 2 of 3 was best on validate windows, and settled it.", got)
+    check(got[1] == "It does not hold on other text." and "\u22120.25" in got[2], got)
+    check(module("rounds", "m.sessionPanel({})") is None, "a single pass has none")
+
+
 def addresses_name_views(module):
     check(module("router", "m.match('sweeps/:sweep', ['sweeps', 'a'])") == {"sweep": "a"}, "match")
     check(module("router", "m.match('sweeps/:sweep', ['sweeps'])") is None, "too short")
@@ -105,6 +118,7 @@ def main():
 
         numbers_read_well(module)
         rates_never_fall_below_zero(module)
+        sessions_are_told_in_sentences(module)
         addresses_name_views(module)
         patching_keeps_what_is_there(module)
         text_stays_text(module)

@@ -5,6 +5,7 @@ import { count, share, significant } from "./format.js";
 import { answer, refusal } from "./store.js";
 import { badge, emptyState, facts, loading, panel, refused } from "./elements.js";
 import { evidenceGroups, strongestTokens, tokenChip } from "./evidence.js";
+import { sessionPanel } from "./rounds.js";
 import { scoreTable } from "./scores.js";
 import { to } from "./router.js";
 
@@ -121,6 +122,7 @@ export const featureView = {
     return [
       heading(record, parameters),
       h("div", { class: "columns" }, scoresPanel(record), firingPanel(record)),
+      sessionPanel(record),
       tokensPanel(record),
       evidencePanel(record),
       lexicalPanel(record),
