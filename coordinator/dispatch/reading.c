@@ -1,5 +1,5 @@
-/* Results on their way from the store to the engine: a ring of what is to be read, emptied in bounded
- * batches. A task that holds its results (task->holds_results) is passed over for now. */
+/* Results on their way from the store to the engine: a ring of what is to be read, emptied in
+ * bounded batches. A task that holds its results (task->holds_results) is passed over for now. */
 #include "coordinator/dispatch/dispatcher_state.h"
 
 #include <stdlib.h>

@@ -155,32 +155,36 @@ status_t dispatcher_open_and_load(struct dispatcher *dispatcher, struct task *ta
 
 /* --- results kept elsewhere ---------------------------------------------------------------- */
 
+enum { KEEP_KEYS = 3, KEEP_FIXED_ARGS = 6, KEEP_UNITS_PER_SCRIPT = 1024, NUMBER_SIZE = 24 };
+
+static status_t keep_some(struct dispatcher *dispatcher, const struct task *task,
+                          const size_t *units, size_t n_units, struct error *err)
+{
+    struct leader_fence fence;
+    char key[TASK_KEY_SIZE], numbers[KEEP_UNITS_PER_SCRIPT][NUMBER_SIZE];
+    leader_fence(dispatcher->options.leader, &fence);
+    const char *args[KEEP_FIXED_ARGS + KEEP_UNITS_PER_SCRIPT] = {
+        dispatcher_task_key(task->id, "done", key),
+        fence.keys[0],
+        fence.keys[1],
+        fence.args[0],
+        fence.args[1],
+        TASK_RESULT_MARK};
+    for (size_t i = 0; i < n_units; i++) {
+        (void)snprintf(numbers[i], NUMBER_SIZE, "%zu", units[i]);
+        args[KEEP_FIXED_ARGS + i] = numbers[i];
+    }
+    return store_run_script(dispatcher->options.store, NULL, &dispatcher->keep, KEEP_KEYS,
+                            KEEP_FIXED_ARGS + n_units, args, NULL, err);
+}
+
 status_t dispatcher_keep_results(struct dispatcher *dispatcher, const struct task *task,
                                  const size_t *units, size_t n_units, struct error *err)
 {
-    enum { N_KEYS = 3, N_FIXED = 6, NUMBER_SIZE = 24 };
-    struct leader_fence fence;
-    char key[TASK_KEY_SIZE];
-    const char **args = malloc((N_FIXED + n_units) * sizeof *args);
-    char(*numbers)[NUMBER_SIZE] = malloc((n_units + 1) * sizeof *numbers);
-    status_t status =
-        args && numbers ? ST_OK : error_set(err, ST_NO_MEMORY, "marks of %zu units", n_units);
-    if (status != ST_OK) goto done;
-    leader_fence(dispatcher->options.leader, &fence);
-    args[0] = dispatcher_task_key(task->id, "done", key);
-    args[1] = fence.keys[0];
-    args[2] = fence.keys[1];
-    args[3] = fence.args[0];
-    args[4] = fence.args[1];
-    args[5] = TASK_RESULT_MARK;
-    for (size_t i = 0; i < n_units; i++) {
-        (void)snprintf(numbers[i], NUMBER_SIZE, "%zu", units[i]);
-        args[N_FIXED + i] = numbers[i];
+    status_t status = ST_OK;
+    for (size_t n_done = 0, n; n_done < n_units && status == ST_OK; n_done += n) {
+        n = n_units - n_done < KEEP_UNITS_PER_SCRIPT ? n_units - n_done : KEEP_UNITS_PER_SCRIPT;
+        status = keep_some(dispatcher, task, units + n_done, n, err);
     }
-    status = store_run_script(dispatcher->options.store, NULL, &dispatcher->keep, N_KEYS,
-                              N_FIXED + n_units, args, NULL, err);
-done:
-    free(args);
-    free(numbers);
     return status;
 }

@@ -2,8 +2,8 @@
  * capture units.
  *
  * What the collector has leaves Redis now and then, a mark in its place: the ids of a large corpus
- * need not lie in memory twice. A coordinator that dies has them tokenized again, as it would in any
- * later phase; that costs little beside capturing. */
+ * need not lie in memory twice. A coordinator that dies has them tokenized again, as it would in
+ * any later phase; that costs little beside capturing. */
 #include "common/token_batch.h"
 #include "coordinator/queue/unit_set.h"
 #include "coordinator/sweep/label_job.h"

@@ -2,6 +2,7 @@
 #include "tests/unit/dispatcher_world.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 static struct dispatcher_world world;
@@ -60,6 +61,25 @@ Test(dispatcher_keep, a_kept_result_leaves_a_mark_and_its_unit_stays_settled)
     cr_expect_eq(gateway_world_number(&world.redis, "HSTRLEN interp:{s-1/t}:done 1"), 4,
                  "the first writer has won");
     cr_expect_eq(unit_table_count(task->units, UNIT_DONE), 4);
+    end(task);
+}
+
+Test(dispatcher_keep, any_number_of_results_at_once)
+{
+    enum { N = 5000 };
+    static size_t units[N];
+    struct task *task = dispatcher_world_task(&world, "s-1/t", N, NULL, 8);
+    gateway_world_run(&world.redis, "HSET interp:{s-1/t}:done 0 r 2047 r 2048 r 4999 r 5000 r");
+    for (size_t i = 0; i < N; i++) units[i] = i;
+    cr_assert_eq(dispatcher_keep_results(world.dispatcher, task, units, N, &err), ST_OK, "%s",
+                 err.text);
+    static const char *const marked[] = {"0", "2047", "2048", "4999"};
+    for (size_t i = 0; i < 4; i++) {
+        char command[80];
+        (void)snprintf(command, sizeof command, "HSTRLEN interp:{s-1/t}:done %s", marked[i]);
+        cr_expect_eq(gateway_world_number(&world.redis, command), 4, "unit %s", marked[i]);
+    }
+    cr_expect_eq(gateway_world_number(&world.redis, "HSTRLEN interp:{s-1/t}:done 5000"), 1);
     end(task);
 }
 

@@ -27,7 +27,7 @@ const cursorOf = (query) => Math.max(0, Math.floor(Number(query.get("cursor")) |
 
 function heading(sweep, now) {
   const made = sweep.kind === "label" ? `labels by ${sweep.explainer}, judged by ${sweep.judge}`
-    : `${sweep.kind} sweep`;
+    : `${sweep.kind ?? "unreadable"} sweep`;
   return h("div", { class: "heading" },
     h("p", { class: "crumbs" }, h("a", { href: to.overview() }, "Overview"), " / ",
       h("span", { class: "mono" }, sweep.id)),
