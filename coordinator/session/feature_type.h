@@ -11,13 +11,12 @@
  *   abstract      none of these: the same token fires in one context and is silent in another,
  *                 and nothing written nearby says which
  *
- * Tokens count as firing from half of the largest activation on; weaker ones say nothing, since
- * features often fire weakly on anything.
- *
- * The first that holds, from the top; the evidence stays beside the answer, so that whoever
- * draws the line elsewhere can draw it again. A model's own claim is only compared. Windows for
- * this are not those the pattern was fitted to, or its F1 is too good (reference: statistics.md
- * 1: explain and validate windows may be used, test windows only at the end). Pure; any thread. */
+ * The first that holds, from the top; tokens count as firing from half of the largest activation
+ * on, weaker ones say nothing (features often fire weakly on anything). The evidence stays
+ * beside the answer, so that whoever draws the line elsewhere can draw it again. A model's own
+ * claim is only compared. Windows for this are not those the pattern was fitted to, or its F1 is
+ * too good (reference: statistics.md 1: explain and validate windows may be used, test windows
+ * only at the end). Pure; any thread. */
 #ifndef COORDINATOR_SESSION_FEATURE_TYPE_H
 #define COORDINATOR_SESSION_FEATURE_TYPE_H
 
