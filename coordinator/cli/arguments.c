@@ -50,7 +50,7 @@ static const struct definition definitions[CLI_N_OPTIONS] = {
     [CLI_ALLOW] = {"allow", 0, TEXT, AT(allow), "DIR",
                    "the public keys (.pub, each with a role) that may connect there", NULL, 0, 0},
     [CLI_TIMEOUT] = {"timeout", 0, SECONDS, AT(timeout_s), "S",
-                     "seconds (or 5m, 2h): for an answer (10); of wait, up and --wait: for the "
+                     "seconds (or 5m, 2h): for an answer (10); of wait, up, probe, --wait: for the "
                      "whole",
                      NULL, 0, 0},
     [CLI_OUTPUT] = {"output", 'o', TEXT, AT(output), "FORMAT", "output format", NULL, 0, 0},

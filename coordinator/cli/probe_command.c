@@ -180,9 +180,8 @@ static status_t ask(const struct cli *cli, const struct cli_arguments *arguments
 
 /* --- what is shown ------------------------------------------------------------------------- */
 
-/* `"token" value` for each token that fires; of a feature without a threshold, all above 0. */
-static status_t append_firing(struct buffer *line, const json_t *probe, double threshold,
-                              struct error *err)
+/* `"token" value` for each token above 0, whether it fires or not. */
+static status_t append_values(struct buffer *line, const json_t *probe, struct error *err)
 {
     const json_t *tokens = json_field(probe, "tokens"), *values = json_field(probe, "activations");
     status_t status = ST_OK;
@@ -190,7 +189,7 @@ static status_t append_firing(struct buffer *line, const json_t *probe, double t
     for (size_t i = 0; i < json_array_size(values) && status == ST_OK; i++) {
         const json_t *token = json_array_get(tokens, i);
         const double value = json_number_value(json_array_get(values, i));
-        if (!(value > threshold)) continue;
+        if (!(value > 0)) continue;
         status = buffer_append_text(line, is_first ? "\n                 \"" : ", \"", err);
         if (status == ST_OK && json_is_string(token))
             status = clean_text_append(line, json_string_value(token), json_string_length(token), 0,
@@ -225,7 +224,7 @@ static status_t print_probe(const struct cli *cli, const json_t *probe, double t
             status = record_append_window(&line, probe, threshold, cli->has_color, err);
         if (status == ST_OK && json_field_is_true(probe, "is_cut"))
             status = buffer_append_text(&line, " ... (cut at the context)", err);
-        if (status == ST_OK) status = append_firing(&line, probe, threshold, err);
+        if (status == ST_OK) status = append_values(&line, probe, err);
     }
     if (status == ST_OK) (void)fprintf(cli->out, "%s\n", buffer_text(&line));
     buffer_fini(&line);
@@ -249,7 +248,8 @@ static status_t print_subject(const struct cli *cli, const json_t *answer, struc
         status = isnan(threshold)
                      ? buffer_append_text(&line, "; from which value on it fires is not known", err)
                      : buffer_printf(&line, err, "; fires above %.5g", threshold);
-    if (status == ST_OK) (void)fprintf(cli->out, "%s\n\n%8s\n", buffer_text(&line), "MAX");
+    if (status == ST_OK)
+        (void)fprintf(cli->out, "%s\n\n%8s  %-6s %s\n", buffer_text(&line), "MAX", "", "TEXT");
     buffer_fini(&line);
     return status;
 }
