@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Keys: a coordinator on tcp with CURVE and an allow-list, workers and people with and without keys
 that it knows. Real processes on a loopback port chosen at run time."""
+# tsan: yes
 import os
 import pathlib
 import random
