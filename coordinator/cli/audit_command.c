@@ -133,7 +133,10 @@ static status_t write_sample(struct cli *cli, const struct cli_arguments *argume
         arguments->sheet_key ? strdup(arguments->sheet_key) : audit_key_path(arguments->sheet);
     if (!key) return error_set(err, ST_NO_MEMORY, "a path");
     buffer_init(&self.sheet, SHEET_MAX_BYTES);
-    status_t status = check_absent(arguments->sheet, arguments->force, err);
+    status_t status = ST_OK;
+    if (strcmp(key, arguments->sheet) == 0)
+        status = error_set(err, ST_BAD_INPUT, "%s: sheet and key are two files", key);
+    if (status == ST_OK) status = check_absent(arguments->sheet, arguments->force, err);
     if (status == ST_OK) status = check_absent(key, arguments->force, err);
     if (status == ST_OK) status = cli_connect(&self.client, cli, arguments, err);
     if (status == ST_OK) status = draw_sample(&self, arguments->target, err);

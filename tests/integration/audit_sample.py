@@ -158,6 +158,7 @@ def refuse_sheets(cluster, sweep, sheet, true):
     _, error = cluster.ctl_both("audit-sample", sweep, "--read", cluster.home / "a.csv", code=3)
     check("--sheet-key names it" in error, error)
     cluster.ctl("audit-sample", sweep, code=2)
+    cluster.ctl("audit-sample", sweep, "--sheet", "x.csv", "--sheet-key", "x.csv", code=2)
     cluster.ctl("audit-sample", sweep, "--read", sheet, "--seed", 1, code=2)
     for name in ("early.csv", "early.key.json"):
         check(not (cluster.home / name).exists(), "nothing was written for a running sweep")
