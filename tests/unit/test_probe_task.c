@@ -6,6 +6,7 @@
 #include "common/file.h"
 #include "common/probe.h"
 #include "worker/model/forward.h"
+#include "worker/model/safetensors_writer.h"
 #include "worker/model/tokenizer.h"
 #include "worker/tasks/capture_target.h"
 #include "worker/tasks/model_cache.h"
@@ -355,8 +356,24 @@ Test(probe_task, any_bytes_are_a_text)
 
 /* --- files that change ----------------------------------------------------------------------- */
 
-/* SOURCE's dictionary at DIRECTORY, every number negated if wanted. */
-static void write_dictionary(const char *directory, bool is_negated)
+/* What to do with the numbers of a dictionary's file. */
+typedef void change_fn(char *bytes, size_t n_head, size_t n);
+
+static void keep(char *bytes, size_t n_head, size_t n)
+{
+    (void)bytes;
+    (void)n_head;
+    (void)n;
+}
+
+static void negate(char *bytes, size_t n_head, size_t n)
+{
+    for (size_t at = n_head; at + 4 <= n; at += 4)
+        bytes[at + 3] = (char)((unsigned char)bytes[at + 3] ^ 0x80u);
+}
+
+/* The demo's dictionary at `directory`, changed. */
+static void write_dictionary(const char *directory, change_fn *change)
 {
     static const char *const names[] = {"cfg.json", "sae_weights.safetensors"};
     for (size_t i = 0; i < 2; i++) {
@@ -365,13 +382,31 @@ static void write_dictionary(const char *directory, bool is_negated)
         (void)snprintf(from, sizeof from, "config/demo/sae/%s", names[i]);
         (void)snprintf(to, sizeof to, "%s/%s", directory, names[i]);
         cr_assert_eq(file_read(from, 1 << 30, &bytes, &n, &err), ST_OK, "%s", err.text);
-        const size_t n_head =
-            i == 1 ? 8 + (unsigned char)bytes[0] + 256u * (unsigned char)bytes[1] : n;
-        for (size_t at = n_head; is_negated && at + 4 <= n; at += 4)
-            bytes[at + 3] = (char)((unsigned char)bytes[at + 3] ^ 0x80u);
+        if (i == 1) change(bytes, 8 + (unsigned char)bytes[0] + 256u * (unsigned char)bytes[1], n);
         cr_assert_eq(file_write_atomic(to, bytes, n, &err), ST_OK, "%s", err.text);
         free(bytes);
     }
+}
+
+static void remove_dictionary(const char *directory)
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/cfg.json", directory);
+    (void)remove(path);
+    (void)snprintf(path, sizeof path, "%s/sae_weights.safetensors", directory);
+    (void)remove(path);
+    (void)remove(directory);
+}
+
+/* A task on the changed dictionary, in a new directory. */
+static void open_changed(char directory[], change_fn *change)
+{
+    json_t *target = make_target("blocks.2.hook_resid_pre", "dictionary");
+    cr_assert(mkdtemp(directory));
+    write_dictionary(directory, change);
+    (void)json_object_set_new(target, "dictionary", json_string(directory));
+    cr_assert_eq(open_task(target, 16384, "true"), ST_OK, "%s", err.text);
+    json_decref(target);
 }
 
 /* The sum of all activations of many slots on one text. */
@@ -393,23 +428,86 @@ static double sum_of_slots(void)
 
 Test(probe_task, files_that_are_written_again_are_read_again)
 {
-    char directory[] = "/tmp/probe-XXXXXX", path[128];
-    json_t *target = make_target("blocks.2.hook_resid_pre", "dictionary");
-    cr_assert(mkdtemp(directory));
-    write_dictionary(directory, false);
-    (void)json_object_set_new(target, "dictionary", json_string(directory));
-    cr_assert_eq(open_task(target, 16384, "true"), ST_OK, "%s", err.text);
+    char directory[] = "/tmp/probe-XXXXXX";
+    open_changed(directory, keep);
     const double before = sum_of_slots();
     cr_expect_gt(before, 0);
     cr_expect_eq(sum_of_slots(), before);
-    write_dictionary(directory, true);
+    write_dictionary(directory, negate);
     cr_expect_neq(sum_of_slots(), before);
-    json_decref(target);
-    (void)snprintf(path, sizeof path, "%s/cfg.json", directory);
-    (void)remove(path);
+    remove_dictionary(directory);
+}
+
+enum { D_IN = 128, N_FEATURES = 8, HUGE_FEATURE = 7 };
+
+/* Eight features of arbitrary directions; the last one's products overflow on any text. */
+static void write_overflowing(const char *directory)
+{
+    static float encode[D_IN][N_FEATURES], decode[N_FEATURES][D_IN], bias[D_IN];
+    static const char cfg[] =
+        "{\"architecture\":\"standard\",\"d_in\":128,\"d_sae\":8,\"dtype\":\"float32\","
+        "\"apply_b_dec_to_input\":true,\"normalize_activations\":\"none\","
+        "\"reshape_activations\":\"none\",\"metadata\":{\"sae_lens_version\":\"6.54.12\","
+        "\"hook_name\":\"blocks.2.hook_resid_pre\"}}";
+    char path[128];
+    for (int i = 0; i < D_IN; i++)
+        for (int f = 0; f < N_FEATURES; f++) {
+            encode[i][f] = f == HUGE_FEATURE ? 3e38f : (float)((i * 7 + f * 31) % 19 - 9) / 20;
+            decode[f][i] = 0.1f;
+        }
+    const struct tensor_view views[] = {{.name = "W_enc",
+                                         .dtype = TENSOR_F32,
+                                         .n_dims = 2,
+                                         .shape = {D_IN, N_FEATURES},
+                                         .data = encode,
+                                         .n_bytes = sizeof encode},
+                                        {.name = "W_dec",
+                                         .dtype = TENSOR_F32,
+                                         .n_dims = 2,
+                                         .shape = {N_FEATURES, D_IN},
+                                         .data = decode,
+                                         .n_bytes = sizeof decode},
+                                        {.name = "b_enc",
+                                         .dtype = TENSOR_F32,
+                                         .n_dims = 1,
+                                         .shape = {N_FEATURES},
+                                         .data = bias,
+                                         .n_bytes = N_FEATURES * sizeof *bias},
+                                        {.name = "b_dec",
+                                         .dtype = TENSOR_F32,
+                                         .n_dims = 1,
+                                         .shape = {D_IN},
+                                         .data = bias,
+                                         .n_bytes = sizeof bias}};
     (void)snprintf(path, sizeof path, "%s/sae_weights.safetensors", directory);
-    (void)remove(path);
-    (void)remove(directory);
+    cr_assert_eq(safetensors_write(path, views, 4, &err), ST_OK, "%s", err.text);
+    (void)snprintf(path, sizeof path, "%s/cfg.json", directory);
+    cr_assert_eq(file_write_atomic(path, cfg, strlen(cfg), &err), ST_OK, "%s", err.text);
+}
+
+Test(probe_task, a_value_that_overflows_fails_its_own_probe_only)
+{
+    char directory[] = "/tmp/probe-XXXXXX";
+    struct probe_answer alone, together[3];
+    const struct probe_unit one = {1, {probe_of(texts[1], 3)}};
+    const struct probe_unit unit = {
+        3, {probe_of(texts[0], 3), probe_of(texts[0], HUGE_FEATURE), probe_of(texts[1], 3)}};
+    json_t *target = make_target("blocks.2.hook_resid_pre", "dictionary");
+    cr_assert(mkdtemp(directory));
+    write_overflowing(directory);
+    (void)json_object_set_new(target, "dictionary", json_string(directory));
+    cr_assert_eq(open_task(target, N_FEATURES, "true"), ST_OK, "%s", err.text);
+    cr_assert_eq(run(&one, &alone), ST_OK, "%s", err.text);
+    cr_assert_eq(run(&unit, together), ST_OK, "%s", err.text);
+    cr_expect_str_eq(together[0].error, "");
+    cr_expect_gt(probe_answer_max(&together[0]), 0);
+    cr_expect(together[1].error[0], "its products are not finite");
+    cr_assert_eq(together[2].n_tokens, alone.n_tokens);
+    cr_expect_arr_eq(together[2].activations, alone.activations, 4 * alone.n_tokens);
+    probe_answer_fini(&alone);
+    for (size_t i = 0; i < 3; i++) probe_answer_fini(&together[i]);
+    remove_dictionary(directory);
+    json_decref(target);
 }
 
 /* --- refusals ------------------------------------------------------------------------------ */

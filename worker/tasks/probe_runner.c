@@ -6,7 +6,6 @@
 #include "worker/tasks/probe_texts.h"
 #include "worker/tasks/spec.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -177,13 +176,6 @@ static void fail(struct probe_answer *answer, const char *text)
     *answer = probe_answer_of_error(text);
 }
 
-static bool is_finite(const float *values, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(values[i])) return false;
-    return true;
-}
-
 /* Values of the slot in the sparse rows from `first` on. */
 static void take_values(const struct sparse_rows *rows, size_t first, uint32_t slot,
                         struct probe_answer *answer)
@@ -200,53 +192,100 @@ static bool is_of_target(const struct probe_run *run, size_t probe, size_t targe
     return run->unit->probes[probe].target == target && !run->answers[probe].error[0];
 }
 
-/* The tokens behind BOS of the batch's rows for `target`, packed into self->acts. */
-static status_t pack_rows(struct probe_run *run, const struct probe_batch *batch, size_t target,
-                          const float *acts, size_t width, size_t *n_tokens, struct error *err)
+/* The target reads only the slots that the unit asks for. */
+static status_t select_slots(const struct probe_run *run, size_t target, struct error *err)
 {
-    struct probe_runner *self = run->runner;
-    const size_t n_wanted = batch->shape->n_rows * batch->shape->n_ctx * width;
-    *n_tokens = 0;
-    if (n_wanted > self->n_acts) {
-        free(self->acts);
-        self->acts = malloc(n_wanted * sizeof *self->acts);
-        self->n_acts = self->acts ? n_wanted : 0;
-        if (!self->acts) return error_set(err, ST_NO_MEMORY, "activations of probes");
-    }
-    for (size_t row = 0; row < batch->n; row++) {
-        const size_t probe = batch->probes[row];
-        if (!is_of_target(run, probe, target)) continue;
-        const struct probe_row *text = &run->rows.rows[probe];
-        const float *from = acts + (row * batch->shape->n_ctx + text->n_bos) * width;
-        const size_t n = text->n_tokens - text->n_bos;
-        if (!is_finite(from, n * width)) {
-            fail(&run->answers[probe], "the model's activations are not finite");
-            continue;
-        }
-        memcpy(self->acts + *n_tokens * width, from, n * width * sizeof *from);
-        *n_tokens += n;
-    }
-    return ST_OK;
+    uint32_t slots[PROBE_MAX_PER_UNIT];
+    size_t n = 0;
+    for (size_t i = 0; i < run->unit->n_probes; i++)
+        if (run->unit->probes[i].target == target) slots[n++] = run->unit->probes[i].slot;
+    return n ? capture_target_select(run->runner->targets[target], slots, n, err) : ST_OK;
 }
 
-static status_t read_target(struct probe_run *run, const struct probe_batch *batch, size_t target,
-                            const float *acts, struct error *err)
+/* One target of a batch after its forward pass. */
+struct reading {
+    struct probe_run *run;
+    const struct probe_batch *batch;
+    size_t target;
+    const float *acts; /* [rows of the shape, n_ctx, width] */
+    size_t width;
+};
+
+static status_t make_room(const struct reading *r, struct error *err)
 {
-    struct probe_runner *self = run->runner;
-    struct capture_target *reader = self->targets[target];
-    const size_t width = hook_point_width(capture_target_hook(reader), model_config(self->model));
+    struct probe_runner *self = r->run->runner;
+    const size_t n = r->batch->shape->n_rows * r->batch->shape->n_ctx * r->width;
+    if (n <= self->n_acts) return ST_OK;
+    free(self->acts);
+    self->acts = malloc(n * sizeof *self->acts);
+    self->n_acts = self->acts ? n : 0;
+    return self->acts ? ST_OK : error_set(err, ST_NO_MEMORY, "activations of probes");
+}
+
+/* The tokens behind BOS of rows [low, high), into self->acts; how many. */
+static size_t pack_rows(const struct reading *r, size_t low, size_t high)
+{
+    size_t n_tokens = 0;
+    for (size_t row = low; row < high; row++) {
+        const size_t probe = r->batch->probes[row];
+        if (!is_of_target(r->run, probe, r->target)) continue;
+        const struct probe_row *text = &r->run->rows.rows[probe];
+        const float *from = r->acts + (row * r->batch->shape->n_ctx + text->n_bos) * r->width;
+        const size_t n = text->n_tokens - text->n_bos;
+        memcpy(r->run->runner->acts + n_tokens * r->width, from, n * r->width * sizeof *from);
+        n_tokens += n;
+    }
+    return n_tokens;
+}
+
+static status_t read_rows(const struct reading *r, size_t low, size_t high, struct error *err)
+{
+    struct probe_runner *self = r->run->runner;
     struct sparse_rows rows;
-    size_t n_tokens, first = 0;
-    status_t status = pack_rows(run, batch, target, acts, width, &n_tokens, err);
-    if (status != ST_OK || n_tokens == 0) return status;
-    status = capture_target_read(reader, batch->shape->forward, self->acts, n_tokens, &rows, err);
-    for (size_t row = 0; row < batch->n && status == ST_OK; row++) {
-        const size_t probe = batch->probes[row];
-        if (!is_of_target(run, probe, target)) continue;
-        take_values(&rows, first, run->unit->probes[probe].slot, &run->answers[probe]);
-        first += run->answers[probe].n_tokens;
+    size_t first = 0;
+    const size_t n_tokens = pack_rows(r, low, high);
+    if (n_tokens == 0) return ST_OK;
+    const status_t status = capture_target_read(self->targets[r->target], r->batch->shape->forward,
+                                                self->acts, n_tokens, &rows, err);
+    for (size_t row = low; row < high && status == ST_OK; row++) {
+        const size_t probe = r->batch->probes[row];
+        if (!is_of_target(r->run, probe, r->target)) continue;
+        take_values(&rows, first, r->run->unit->probes[probe].slot, &r->run->answers[probe]);
+        first += r->run->answers[probe].n_tokens;
     }
     return status;
+}
+
+/* A value somewhere is not finite: every probe by itself, so that only those that have one fail. */
+static status_t read_apart(const struct reading *r, struct error *err)
+{
+    struct capture_target *reader = r->run->runner->targets[r->target];
+    status_t status = ST_OK;
+    for (size_t row = 0; row < r->batch->n && status == ST_OK; row++) {
+        struct error problem = {0};
+        const size_t probe = r->batch->probes[row];
+        if (!is_of_target(r->run, probe, r->target)) continue;
+        status = capture_target_select(reader, &r->run->unit->probes[probe].slot, 1, err);
+        if (status != ST_OK) break;
+        status = read_rows(r, row, row + 1, &problem);
+        if (status == ST_BAD_INPUT) {
+            fail(&r->run->answers[probe], problem.text);
+            status = ST_OK;
+        } else if (status != ST_OK) {
+            (void)error_set(err, status, "%s", problem.text);
+        }
+    }
+    return status == ST_OK ? select_slots(r->run, r->target, err) : status;
+}
+
+static status_t read_target(const struct reading *r, struct error *err)
+{
+    struct error problem = {0};
+    status_t status = make_room(r, err);
+    if (status != ST_OK) return status;
+    status = read_rows(r, 0, r->batch->n, &problem);
+    if (status == ST_BAD_INPUT) return read_apart(r, err);
+    return status == ST_OK ? ST_OK : error_set(err, status, "%s", problem.text);
 }
 
 /* Targets that the batch's probes name, without repeats, ascending. */
@@ -300,8 +339,15 @@ static status_t run_batch(struct probe_run *run, const struct probe_batch *batch
         hooks[i] = capture_target_hook(self->targets[targets[i]]);
     fill_batch(run, batch);
     status = forward_run(batch->shape->forward, &input, hooks, n_targets, acts, err);
-    for (size_t i = 0; i < n_targets && status == ST_OK; i++)
-        status = read_target(run, batch, targets[i], acts[i], err);
+    for (size_t i = 0; i < n_targets && status == ST_OK; i++) {
+        const struct reading reading = {.run = run,
+                                        .batch = batch,
+                                        .target = targets[i],
+                                        .acts = acts[i],
+                                        .width =
+                                            hook_point_width(hooks[i], model_config(self->model))};
+        status = read_target(&reading, err);
+    }
     return status;
 }
 
@@ -328,20 +374,6 @@ static status_t run_shape(struct probe_run *run, struct probe_shape *shape, stru
     return status == ST_OK && batch.n ? run_batch(run, &batch, err) : status;
 }
 
-/* Each target reads only the slots that the unit asks for. */
-static status_t select_slots(const struct probe_run *run, struct error *err)
-{
-    status_t status = ST_OK;
-    for (size_t target = 0; target < run->runner->n_targets && status == ST_OK; target++) {
-        uint32_t slots[PROBE_MAX_PER_UNIT];
-        size_t n = 0;
-        for (size_t i = 0; i < run->unit->n_probes; i++)
-            if (run->unit->probes[i].target == target) slots[n++] = run->unit->probes[i].slot;
-        if (n) status = capture_target_select(run->runner->targets[target], slots, n, err);
-    }
-    return status;
-}
-
 static status_t check_targets(const struct probe_run *run, struct error *err)
 {
     for (size_t i = 0; i < run->unit->n_probes; i++)
@@ -355,7 +387,8 @@ static status_t run_unit(struct probe_run *run, struct buffer *out, struct error
 {
     struct probe_runner *self = run->runner;
     status_t status = check_targets(run, err);
-    if (status == ST_OK) status = select_slots(run, err);
+    for (size_t i = 0; i < self->n_targets && status == ST_OK; i++)
+        status = select_slots(run, i, err);
     if (status == ST_OK)
         status = probe_texts_read(self->texts, run->unit, &run->rows, run->answers, err);
     for (size_t i = 0; i < self->n_shapes && status == ST_OK; i++)
