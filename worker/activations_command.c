@@ -92,7 +92,9 @@ static status_t open_model(struct run *run, struct error *err)
     enum compute compute = COMPUTE_F32;
     status_t status = o->compute ? compute_parse(o->compute, &compute, err) : ST_OK;
     if (status == ST_OK) status = backend_open_cpu(&run->backend, err);
-    if (status == ST_OK) status = model_open(&run->model, o->directory, run->backend, compute, err);
+    const struct model_params model = {
+        .directory = o->directory, .backend = run->backend, .compute = compute};
+    if (status == ST_OK) status = model_open(&run->model, &model, err);
     if (status != ST_OK || !o->dictionary) return status;
     const struct dictionary_params params = {.directory = o->dictionary,
                                              .backend = run->backend,

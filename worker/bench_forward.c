@@ -139,7 +139,9 @@ status_t bench_forward(struct bench *b, struct error *err)
         enum compute compute = COMPUTE_F32;
         status = compute_parse(o->computes.items[i], &compute, err);
         model_close(&b->model);
-        if (status == ST_OK) status = model_open(&b->model, o->model, b->backend, compute, err);
+        const struct model_params params = {
+            .directory = o->model, .backend = b->backend, .compute = compute};
+        if (status == ST_OK) status = model_open(&b->model, &params, err);
         if (status == ST_OK) status = default_hook(b, err);
         if (status == ST_OK && !b->tokens) status = make_tokens(b, err);
         if (status == ST_OK && !b->acts && b->dictionary) status = keep_activations(b, err);

@@ -56,7 +56,9 @@ static status_t open_all(struct inspection *in, struct error *err)
     status_t status = ST_OK;
     if (in->compute_text) status = compute_parse(in->compute_text, &compute, err);
     if (status == ST_OK) status = backend_open_cpu(&in->backend, err);
-    if (status == ST_OK) status = model_open(&in->model, in->directory, in->backend, compute, err);
+    const struct model_params model = {
+        .directory = in->directory, .backend = in->backend, .compute = compute};
+    if (status == ST_OK) status = model_open(&in->model, &model, err);
     if (status != ST_OK || !in->dictionary_directory) return status;
     const struct dictionary_params params = {.directory = in->dictionary_directory,
                                              .backend = in->backend,

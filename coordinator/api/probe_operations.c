@@ -16,6 +16,7 @@ struct probe_subject {
     const char *model, *model_fingerprint, *compute, *bos;
     const char *hook, *units, *dictionary, *dictionary_fingerprint; /* dictionary may be NULL */
     double norm_scaling_factor;                                     /* 0: none */
+    uint64_t shuffle_seed;                                          /* 0: none */
     uint32_t n_rows, n_ctx;
     uint64_t feature;
     bool has_threshold;
@@ -89,6 +90,7 @@ static status_t subject_of_sweep(struct api *api, const json_t *args, struct pro
     out->dictionary = wanted->dictionary;
     out->dictionary_fingerprint = facts.dictionary_fingerprint;
     out->norm_scaling_factor = wanted->norm_scaling_factor;
+    out->shuffle_seed = sweep_spec_shuffle_seed(spec);
     out->pin = sweep->share.pin;
     out->n_rows = spec->rows_per_unit;
     out->n_ctx = spec->corpus.context_tokens;
@@ -127,7 +129,7 @@ static status_t subject_of_model(const json_t *args, struct probe_subject *out, 
 static char *spec_json(const struct probe_subject *subject)
 {
     const uint64_t unit = is_signed(subject) ? subject->feature / 2 : subject->feature;
-    char features[24];
+    char features[24], seed[24];
     (void)snprintf(features, sizeof features, "%llu", (unsigned long long)unit);
     json_t *target = json_pack("{s:s s:s s:s s:i}", "hook", subject->hook, "units", subject->units,
                                "features", features, "n_slots", is_signed(subject) ? 2 : 1);
@@ -144,6 +146,8 @@ static char *spec_json(const struct probe_subject *subject)
                              subject->compute, "n_rows", (json_int_t)subject->n_rows, "n_ctx",
                              (json_int_t)subject->n_ctx, "bos", subject->bos, "with_pieces", 1,
                              "targets", target);
+    (void)snprintf(seed, sizeof seed, "%016llx", (unsigned long long)subject->shuffle_seed);
+    if (subject->shuffle_seed) (void)json_object_set_new(root, "shuffle_seed", json_string(seed));
     char *text = root ? json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     json_decref(root);
     return text;

@@ -30,7 +30,7 @@ json_t *json_sweep_summary(struct api *api, const struct sweep *sweep)
     if (sweep->ops == &unreadable_engine) kind = NULL;
     return json_pack(
         "{s:s s:s s:s? s:s s:s s:o s:f s:I s:I s:I s:I s:I s:o s:o s:o s:o s:o s:o s:o s:i s:s? "
-        "s:s? s:s? s:s?}",
+        "s:s? s:s? s:s? s:s? s:b}",
         "id", sweep->id, "name", sweep->spec->name, "kind", kind, "state",
         sweep_state_name(sweep->state), "phase", progress.phase ? progress.phase : "done", "reason",
         sweep->reason[0] ? json_string(sweep->reason) : json_null(), "progress", progress.fraction,
@@ -46,7 +46,9 @@ json_t *json_sweep_summary(struct api *api, const struct sweep *sweep)
         "priority", (int)sweep->spec->priority, "explainer",
         is_label ? sweep->spec->explainer : NULL, "judge", is_label ? sweep->spec->judge : NULL,
         "backend", text_or_null(sweep->share.pin.backend), "isa",
-        text_or_null(sweep->share.pin.isa));
+        text_or_null(sweep->share.pin.isa), "control",
+        is_label ? sweep_control_name(sweep->spec->control) : NULL, "same_family_allowed",
+        is_label && sweep->spec->allow_same_family);
 }
 
 static void add_ledger(struct call_ledger *sum, const struct call_ledger *one)

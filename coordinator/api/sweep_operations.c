@@ -1,6 +1,8 @@
 /* submit, list, status, results, feature, and the moves of a sweep's state. */
 #include "coordinator/api/operations.h"
 
+#include "coordinator/plan/circularity.h"
+
 #include <ctype.h>
 #include <string.h>
 
@@ -35,7 +37,8 @@ status_t api_submit(struct api *api, const json_t *args, json_t **out, struct er
     const struct sweep_text text = {yaml, strlen(yaml), file, directory};
     status = sweep_spec_parse(&spec, &text, err);
     if (status != ST_OK) return status;
-    status = registry_submit(api->registry, spec, key, &sweep, &is_new, err);
+    status = circularity_check(spec, api->providers, err);
+    if (status == ST_OK) status = registry_submit(api->registry, spec, key, &sweep, &is_new, err);
     if (status != ST_OK) {
         sweep_spec_free(&spec);
         return status;

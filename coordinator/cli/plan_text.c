@@ -5,6 +5,7 @@
 #include "coordinator/cli/document.h"
 #include "coordinator/cli/quantity.h"
 
+#include "coordinator/plan/circularity.h"
 #include "coordinator/plan/estimate.h"
 #include "coordinator/plan/estimate_facts.h"
 
@@ -36,6 +37,16 @@ static void print_target(FILE *out, const struct sweep_target *target)
     line(out, "target", text);
 }
 
+static void print_waivers(FILE *out, const struct sweep_spec *spec)
+{
+    static const char *const controls[] = {
+        [SWEEP_CONTROL_PERMUTED] = "permuted: labels are judged on another feature's windows",
+        [SWEEP_CONTROL_RANDOM_JUDGE] = "random_judge: every answer of the judge is a coin",
+        [SWEEP_CONTROL_RANDOM_WEIGHTS] = "random_weights: the model's weights are shuffled"};
+    if (spec->control != SWEEP_CONTROL_NONE) line(out, "control", controls[spec->control]);
+    if (spec->allow_same_family) line(out, "families", "explainer and judge may be of one family");
+}
+
 static void print_label(FILE *out, const struct sweep_spec *spec)
 {
     char text[512];
@@ -44,6 +55,7 @@ static void print_label(FILE *out, const struct sweep_spec *spec)
     for (size_t i = 0; i < spec->n_targets; i++) print_target(out, &spec->targets[i]);
     (void)snprintf(text, sizeof text, "explainer %s, judge %s", spec->explainer, spec->judge);
     line(out, "labels by", text);
+    print_waivers(out, spec);
 }
 
 /* --- estimate ------------------------------------------------------------------------------ */
@@ -89,6 +101,7 @@ static status_t make_plan(struct plan *out, const struct sweep_spec *spec,
     const bool asks_provider = sweep_spec_uses_provider(spec);
     status_t status = asks_provider ? load_providers(&providers, arguments, err) : ST_OK;
     fill_unpriced(&unpriced, spec);
+    if (status == ST_OK) status = circularity_check(spec, providers, err);
     if (status == ST_OK)
         status = estimate_facts_read(&input, spec, providers ? providers : &unpriced.config, err);
     if (status == ST_OK) estimate_make(&input, &out->estimate);

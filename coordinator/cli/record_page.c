@@ -193,6 +193,7 @@ static void print_facts(const struct cli *cli, const json_t *record)
                        json_field_text(record, "judge", "-"));
         status_text_line(cli, "labelled by", line);
     }
+    status_text_print_waivers(cli, record);
     (void)snprintf(line, sizeof line, "on %.3g %% of tokens, in %s test documents, up to %.4g",
                    json_field_number(record, "firing.density") * 100,
                    quantity_count(json_field_number(record, "firing.n_test_documents"), n),

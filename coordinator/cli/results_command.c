@@ -21,6 +21,7 @@ struct results {
     struct text_table *table;
     size_t n_printed;
     double n_total; /* records of the sweep so far */
+    bool is_waived; /* what sets the sweep apart was said */
 };
 
 /* --- filter -------------------------------------------------------------------------------- */
@@ -131,12 +132,24 @@ static bool is_enough(const struct results *self)
            self->n_printed >= (size_t)self->arguments->limit;
 }
 
+/* Rows say it in JSON; of a table or CSV it is said once, beside the rows. */
+static void say_waivers(struct results *self, const json_t *record)
+{
+    struct cli beside = *self->cli;
+    const enum cli_format format = self->arguments->format;
+    beside.out = self->cli->err;
+    if (self->is_waived || format == CLI_FORMAT_JSON || format == CLI_FORMAT_JSONL) return;
+    self->is_waived = true;
+    status_text_print_waivers(&beside, record);
+}
+
 static status_t take_page(struct results *self, const json_t *rows, struct error *err)
 {
     status_t status = ST_OK;
     for (size_t i = 0; i < json_array_size(rows) && status == ST_OK && !is_enough(self); i++) {
         json_t *record = json_array_get(rows, i);
         if (!is_wanted(self, record)) continue;
+        say_waivers(self, record);
         status = self->arguments->sort_by ? result_rows_add(&self->rows, record, err)
                                           : emit(self, record, err);
     }

@@ -29,8 +29,16 @@ static const struct text_column list_columns[N_LIST_COLUMNS] = {
     {"ETA", true, false},   {"CREATED", false, false},   {"SUPPORTED", true, false},
     {"SPENT", true, false}, {"EXPLAINER", false, false}, {"JUDGE", false, false}};
 
+/* A column that is there only when a sweep of the list is a control. */
+static bool has_controls(const json_t *sweeps)
+{
+    for (size_t i = 0; i < json_array_size(sweeps); i++)
+        if (json_field_text(json_array_get(sweeps, i), "control", NULL)) return true;
+    return false;
+}
+
 static status_t add_list_row(struct text_table *table, const json_t *sweep, size_t n_columns,
-                             struct error *err)
+                             bool has_control, struct error *err)
 {
     char done[QUANTITY_SIZE], features[QUANTITY_SIZE], labelled[QUANTITY_SIZE];
     char eta[QUANTITY_SIZE], supported[QUANTITY_SIZE], spent[QUANTITY_SIZE], created[20];
@@ -52,6 +60,8 @@ static status_t add_list_row(struct text_table *table, const json_t *sweep, size
     status_t status = ST_OK;
     for (size_t i = 0; i < n_columns && status == ST_OK; i++)
         status = text_table_add(table, cells[i], err);
+    if (status == ST_OK && has_control)
+        status = text_table_add(table, json_field_text(sweep, "control", "-"), err);
     return status;
 }
 
@@ -61,14 +71,18 @@ status_t status_text_list(const struct cli *cli, const struct cli_arguments *arg
     struct text_table *table = NULL;
     const bool is_wide = arguments->format == CLI_FORMAT_WIDE;
     const size_t n_columns = is_wide ? N_LIST_COLUMNS : N_LIST_NARROW;
+    const bool has_control = has_controls(sweeps);
+    struct text_column columns[N_LIST_COLUMNS + 1];
     const struct text_table_style style = status_text_style(cli, arguments);
     if (json_array_size(sweeps) == 0) {
         (void)fprintf(cli->err, "no sweeps yet: interpctl submit FILE starts one\n");
         return ST_OK;
     }
-    status_t status = text_table_create(&table, list_columns, n_columns, err);
+    memcpy(columns, list_columns, n_columns * sizeof *columns);
+    columns[n_columns] = (struct text_column){"CONTROL", false, false};
+    status_t status = text_table_create(&table, columns, n_columns + has_control, err);
     for (size_t i = 0; i < json_array_size(sweeps) && status == ST_OK; i++)
-        status = add_list_row(table, json_array_get(sweeps, i), n_columns, err);
+        status = add_list_row(table, json_array_get(sweeps, i), n_columns, has_control, err);
     if (status == ST_OK) text_table_print(table, &style, cli->out);
     text_table_destroy(&table);
     return status;
@@ -83,6 +97,17 @@ void status_text_line(const struct cli *cli, const char *name, const char *value
     if (clean_text_append(&clean, value, strlen(value), 0, NULL, NULL) == ST_OK && clean.n_bytes)
         (void)fprintf(cli->out, "%-11s %s\n", name, buffer_text(&clean));
     buffer_fini(&clean);
+}
+
+void status_text_print_waivers(const struct cli *cli, const json_t *from)
+{
+    const char *control = json_field_text(from, "control", NULL);
+    char line[128];
+    (void)snprintf(line, sizeof line, "%.40s: a baseline, nothing here is a finding",
+                   control ? control : "");
+    if (control) status_text_line(cli, "control", line);
+    if (json_field_is_true(from, "same_family_allowed"))
+        status_text_line(cli, "families", "explainer and judge may be of one family");
 }
 
 static void print_counts(const struct cli *cli, const char *title, const json_t *counts)
@@ -229,6 +254,7 @@ status_t status_text_sweep(const struct cli *cli, const json_t *sweep, struct er
             status_text_line(cli, "explainer", json_field_text(sweep, "explainer", "-"));
         if (json_field(sweep, "judge"))
             status_text_line(cli, "judge", json_field_text(sweep, "judge", "-"));
+        status_text_print_waivers(cli, sweep);
         print_pin(cli, sweep);
         print_splits(cli, sweep);
         print_counts(cli, "features", json_field(sweep, "statuses"));

@@ -16,6 +16,10 @@ MUST_CHECK status_t status_text_sweep(const struct cli *cli, const json_t *sweep
 struct text_table_style status_text_style(const struct cli *cli,
                                           const struct cli_arguments *arguments);
 
+/* What sets a sweep or a record of it apart (control, same_family_allowed), a line each; nothing
+ * for a plain one. */
+void status_text_print_waivers(const struct cli *cli, const json_t *from);
+
 /* Print "  name   value" with the value cleaned. */
 void status_text_line(const struct cli *cli, const char *name, const char *value);
 

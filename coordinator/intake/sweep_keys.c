@@ -42,6 +42,12 @@ static const struct config_choice score_choices[] = {{"detection", SWEEP_SCORE_D
                                                      {"simulation", 0, true},
                                                      {"intervention", 0, true},
                                                      {NULL, 0, false}};
+const struct config_choice sweep_control_choices[] = {
+    {"none", SWEEP_CONTROL_NONE, false},
+    {"permuted", SWEEP_CONTROL_PERMUTED, false},
+    {"random_judge", SWEEP_CONTROL_RANDOM_JUDGE, false},
+    {"random_weights", SWEEP_CONTROL_RANDOM_WEIGHTS, false},
+    {NULL, 0, false}};
 const struct config_choice sweep_compute_choices[] = {{"f32", SWEEP_COMPUTE_F32, false},
                                                       {"bf16x3", SWEEP_COMPUTE_BF16X3, false},
                                                       {"bf16", SWEEP_COMPUTE_BF16, false},
@@ -200,6 +206,11 @@ static const struct config_key label_keys[] = {
     CONFIG_LIST(struct sweep_spec, targets, target_keys, 1, 64, "what is labelled, and where"),
     CONFIG_TEXT(struct sweep_spec, explainer, "lexical", "lexical, or a provider's name"),
     CONFIG_TEXT(struct sweep_spec, judge, "lexical", "lexical, or a provider's name"),
+    CONFIG_BOOL(struct sweep_spec, allow_same_family, "false",
+                "explainer and judge may be of one family; every output then says so"),
+    CONFIG_CHOICE(struct sweep_spec, control, sweep_control_choices, "none",
+                  "permuted: judged on another feature's windows; random_judge: answers are coins; "
+                  "random_weights: the model's weights shuffled"),
     CONFIG_FLAGS(struct sweep_spec, scores, score_choices, "detection,fuzzing", "what is measured"),
     CONFIG_CHOICE(struct sweep_spec, compute, sweep_compute_choices, "f32",
                   "number format of the products; part of the result's identity"),

@@ -8,7 +8,7 @@ extern const struct config_schema sweep_label_schema; /* fills a struct sweep_sp
 extern const struct config_schema sweep_noop_schema;  /* the same */
 extern const struct config_choice sweep_kind_choices[];
 extern const struct config_choice sweep_bos_choices[], sweep_units_choices[];
-extern const struct config_choice sweep_compute_choices[];
+extern const struct config_choice sweep_control_choices[], sweep_compute_choices[];
 extern const struct config_choice sweep_durability_choices[];
 
 #endif

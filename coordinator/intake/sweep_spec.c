@@ -22,6 +22,11 @@ const char *sweep_units_name(enum sweep_units units)
     return choice_name(sweep_units_choices, (int)units);
 }
 
+const char *sweep_control_name(enum sweep_control control)
+{
+    return control == SWEEP_CONTROL_NONE ? NULL : choice_name(sweep_control_choices, (int)control);
+}
+
 const char *sweep_compute_name(enum sweep_compute compute)
 {
     return choice_name(sweep_compute_choices, (int)compute);
@@ -189,7 +194,8 @@ static status_t check_mode(const struct yaml_tree *tree, const struct sweep_spec
         return config_error(tree, "mode", err, ST_BAD_INPUT,
                             "agentic needs a provider as 'explainer'; the lexical one designs no "
                             "experiments");
-    if ((is_agentic || is_score_only) && strcmp(spec->judge, "lexical") == 0)
+    if ((is_agentic || is_score_only) && strcmp(spec->judge, "lexical") == 0 &&
+        spec->control != SWEEP_CONTROL_RANDOM_JUDGE)
         return config_error(tree, "mode", err, ST_BAD_INPUT,
                             "%s needs a provider as 'judge'; the lexical one cannot read labels",
                             is_agentic ? "agentic" : "score_only");
@@ -348,7 +354,20 @@ status_t sweep_spec_help(struct buffer *out, struct error *err)
 bool sweep_spec_uses_provider(const struct sweep_spec *spec)
 {
     return spec->kind == SWEEP_KIND_LABEL &&
-           (strcmp(spec->explainer, "lexical") != 0 || strcmp(spec->judge, "lexical") != 0);
+           (strcmp(spec->explainer, "lexical") != 0 || sweep_spec_asks_judge(spec));
+}
+
+bool sweep_spec_asks_judge(const struct sweep_spec *spec)
+{
+    return spec->kind == SWEEP_KIND_LABEL && spec->control != SWEEP_CONTROL_RANDOM_JUDGE &&
+           strcmp(spec->judge, "lexical") != 0;
+}
+
+uint64_t sweep_spec_shuffle_seed(const struct sweep_spec *spec)
+{
+    static const uint64_t name = 0x7765696768747321; /* "weights!": apart from other draws */
+    if (spec->kind != SWEEP_KIND_LABEL || spec->control != SWEEP_CONTROL_RANDOM_WEIGHTS) return 0;
+    return hash_mix64(hash_mix64(spec->seed ^ spec->scoring.seed) ^ name) | 1;
 }
 
 struct evidence_limits sweep_spec_evidence_limits(const struct sweep_spec *spec,

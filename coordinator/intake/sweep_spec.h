@@ -39,6 +39,14 @@ enum sweep_units {
     SWEEP_UNITS_HEADS
 };
 enum sweep_score { SWEEP_SCORE_DETECTION = 1, SWEEP_SCORE_FUZZING = 2 }; /* bits */
+/* Baselines that a sweep can be run as, to see what it says where there is nothing to find
+ * (reference: statistics.md 3). */
+enum sweep_control {
+    SWEEP_CONTROL_NONE,
+    SWEEP_CONTROL_PERMUTED,      /* a label is judged on another feature's windows */
+    SWEEP_CONTROL_RANDOM_JUDGE,  /* every answer of the judge is a coin */
+    SWEEP_CONTROL_RANDOM_WEIGHTS /* the model's weights are shuffled within each tensor */
+};
 enum sweep_compute { SWEEP_COMPUTE_F32, SWEEP_COMPUTE_BF16X3, SWEEP_COMPUTE_BF16 };
 enum sweep_backend { SWEEP_BACKEND_CPU };
 enum sweep_durability {
@@ -51,6 +59,7 @@ enum { SWEEP_MAX_ROUNDS = 20 };
 enum { SWEEP_NO_UNIT = 100000000 }; /* most units of a noop sweep, so the number of none */
 
 const char *sweep_units_name(enum sweep_units units);                /* "neurons", ... */
+const char *sweep_control_name(enum sweep_control control);          /* "permuted"; NULL: none */
 const char *sweep_compute_name(enum sweep_compute compute);          /* "bf16x3", ... */
 const char *sweep_bos_name(enum sweep_bos bos);                      /* "auto", ... */
 const char *sweep_durability_name(enum sweep_durability durability); /* "everysec", ... */
@@ -150,7 +159,9 @@ struct sweep_spec {
     size_t n_targets;
     char *explainer; /* "lexical" or a provider's name */
     char *judge;
-    unsigned scores; /* enum sweep_score bits, never 0 */
+    enum sweep_control control;
+    bool allow_same_family; /* explainer and judge may be of one family */
+    unsigned scores;        /* enum sweep_score bits, never 0 */
     enum sweep_compute compute;
     enum sweep_backend backend;
     uint32_t rows_per_unit;
@@ -195,6 +206,10 @@ MUST_CHECK status_t sweep_spec_help(struct buffer *out, struct error *err);
 
 /* Does explainer or judge ask a provider (so that calls and dollars arise)? */
 bool sweep_spec_uses_provider(const struct sweep_spec *spec);
+bool sweep_spec_asks_judge(const struct sweep_spec *spec); /* a provider, that is */
+
+/* What the model's weights are shuffled with (control: random_weights); 0: they are not. */
+uint64_t sweep_spec_shuffle_seed(const struct sweep_spec *spec);
 
 /* What the spec keeps of a split: explain_silent_k and no near misses in explain. */
 struct evidence_limits sweep_spec_evidence_limits(const struct sweep_spec *spec,

@@ -150,7 +150,7 @@ status_t estimate_facts_read(struct estimate_input *out, const struct sweep_spec
     status_t status = ST_OK;
     if (spec->kind == SWEEP_KIND_LABEL) {
         status = set_provider(&input.explainer, "explainer", spec->explainer, providers, err);
-        if (status == ST_OK)
+        if (status == ST_OK && sweep_spec_asks_judge(spec))
             status = set_provider(&input.judge, "judge", spec->judge, providers, err);
         if (status == ST_OK) status = measure_corpora(&input, err);
         if (status == ST_OK) status = count_all_features(&input, err);

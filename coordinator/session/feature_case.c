@@ -318,8 +318,20 @@ static status_t explain_lexically(struct feature_case *self,
     return error_set(err, status, "%s", problem.text);
 }
 
-static status_t judge_split(struct feature_case *self, struct filling *filling, size_t index,
-                            struct error *err)
+/* Whose windows of a split are judged: its own, but for the permuted control. */
+static struct feature_case_params judged_params(const struct feature_case_params *own,
+                                                enum evidence_split split)
+{
+    struct feature_case_params params = *own;
+    if (!own->stand_in.is_used || split == EVIDENCE_VALIDATE) return params;
+    memcpy(params.states, own->stand_in.states, sizeof params.states);
+    params.fire_threshold = own->stand_in.fire_threshold;
+    params.slot = own->stand_in.slot;
+    return params;
+}
+
+static status_t judge_windows(struct feature_case *self, struct filling *filling, size_t index,
+                              struct error *err)
 {
     const struct feature_case_params *params = filling->params;
     const enum evidence_split of = judged_parts[index].split;
@@ -333,6 +345,17 @@ static status_t judge_split(struct feature_case *self, struct filling *filling, 
     if (status != ST_OK || split->judged.n_of_kind[WINDOW_FIRING] == 0) return status;
     for (unsigned score = 0; score < CASE_N_SCORES && status == ST_OK; score++)
         if (scores & (1u << score)) status = make_items(split, params, (enum case_score)score, err);
+    return status;
+}
+
+static status_t judge_split(struct feature_case *self, struct filling *filling, size_t index,
+                            struct error *err)
+{
+    const struct feature_case_params *own = filling->params;
+    const struct feature_case_params judged = judged_params(own, judged_parts[index].split);
+    filling->params = &judged;
+    const status_t status = judge_windows(self, filling, index, err);
+    filling->params = own;
     return status;
 }
 

@@ -25,6 +25,15 @@
 enum case_score { CASE_DETECTION, CASE_FUZZING, CASE_N_SCORES };
 const char *case_score_name(enum case_score score); /* "detection", "fuzzing" */
 
+/* Another feature, whose test and out-of-distribution windows are judged in place of this one's:
+ * the permuted control. Everything else of the case stays its own. */
+struct case_stand_in {
+    bool is_used;
+    const struct evidence_state *states[EVIDENCE_N_SPLITS]; /* of its target */
+    float fire_threshold;
+    uint32_t slot;
+};
+
 struct feature_case_params {
     const struct token_corpus *corpus;
     const struct evidence_state *states[EVIDENCE_N_SPLITS]; /* of the target; NULL: none */
@@ -39,6 +48,7 @@ struct feature_case_params {
     double overlap_jaccard;
     struct triage_thresholds thresholds;
     struct lexical_workspace *workspace; /* of this thread */
+    struct case_stand_in stand_in;
 };
 
 /* What a case holds beside status and counts. Judged windows need explain windows, which are then

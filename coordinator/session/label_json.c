@@ -327,12 +327,21 @@ static json_t *session_json(const struct label_rounds *of)
                      "rounds", all_rounds_json(of->rounds));
 }
 
-/* A single pass has no key "session": its records stay what they always were. */
+/* Keys that only some records have: those of a plain single pass stay what they always were. */
+static bool add_more(json_t *json, const struct label_record *record)
+{
+    if (record->rounds && json_object_set_new(json, "session", session_json(record->rounds)) != 0)
+        return false;
+    if (record->control && json_object_set_new(json, "control", json_string(record->control)) != 0)
+        return false;
+    return !record->is_same_family_allowed ||
+           json_object_set_new(json, "same_family_allowed", json_true()) == 0;
+}
+
 static json_t *whole_json(const struct label_record *record)
 {
     json_t *json = record_json(record);
-    if (json && record->rounds &&
-        json_object_set_new(json, "session", session_json(record->rounds)) != 0) {
+    if (json && !add_more(json, record)) {
         json_decref(json);
         return NULL;
     }

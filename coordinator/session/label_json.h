@@ -16,6 +16,9 @@
  *   dropped{leaked, mislabelled, near_duplicates}, n_shared_documents, supported
  *   evidence[{document, document_key, offset, kind, max, text, tokens[], activations[]}]
  *
+ * Only of a sweep that is a control: control ("permuted", "random_judge", "random_weights").
+ * Only of one that waives the rule of two families: same_family_allowed (true).
+ *
  * Not of a single pass, but of every other mode:
  *   session{mode, chosen_round (from 1, or null), settled, supported_ood,
  *     ood{detection{random{...}, hard{...}}, ...} as in scores,
@@ -98,6 +101,8 @@ struct label_record {
     size_t n_evidence;
     const struct token_texts *texts;   /* for the evidence */
     const struct label_rounds *rounds; /* NULL: a single pass, and nothing is written of it */
+    const char *control;               /* which one the sweep is; NULL: none */
+    bool is_same_family_allowed;
 };
 
 /* "token", "sequence", ...: how a lexical label was found. */

@@ -49,6 +49,8 @@ struct session_rules {
     struct rounds_rule rounds;  /* agentic */
     size_t n_experiments_each;  /* texts of each kind; agentic */
     bool has_ood;               /* out-of-distribution windows are judged too */
+    bool has_random_judge;      /* control: `judge` is nobody, its answers are coins */
+    uint64_t seed;              /* of the coins */
 };
 
 /* What is judged, of which label. */

@@ -1,6 +1,8 @@
 /* What a session has judged: sheets opened at a stage, and read when it is over. */
 #include "coordinator/session/label_session_parts.h"
 
+#include "coordinator/session/random_judge.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,7 +95,7 @@ status_t session_open_sheets(struct label_session *session, const struct feature
                              struct error *err)
 {
     if (!session->rules->judge.name)
-        return ST_OK; /* a pattern is asked when the answers are read */
+        return ST_OK; /* a pattern, or a coin, is asked when the answers are read */
     free(session->asks);
     session->asks = calloc(most_prompts(feature_case) + 1, sizeof *session->asks);
     if (!session->asks) return error_set(err, ST_NO_MEMORY, "asks");
@@ -111,8 +113,31 @@ status_t session_open_sheets(struct label_session *session, const struct feature
 static bool is_judged_lexically(const struct label_session *session, enum session_sheet sheet,
                                 enum case_score score)
 {
-    return !session->rules->judge.name && session->lexical && sheet == SHEET_TEST &&
-           wants_at_test(session, sheet, score);
+    const struct session_rules *rules = session->rules;
+    return !rules->judge.name && !rules->has_random_judge && session->lexical &&
+           sheet == SHEET_TEST && wants_at_test(session, sheet, score);
+}
+
+/* Where a judge would have been asked, and coins answer. */
+static bool is_judged_randomly(const struct label_session *session, enum session_sheet sheet,
+                               enum case_score score)
+{
+    return session->rules->has_random_judge && session_sheet_label(session, sheet) &&
+           session_wants_sheet(session, sheet, score);
+}
+
+static void judge_randomly(const struct label_session *session,
+                           const struct feature_case *feature_case, enum session_sheet sheet,
+                           enum case_score score, struct judgement *judgements)
+{
+    const enum evidence_split split = session_sheet_split(sheet);
+    const struct random_judge_params params = {
+        .seed = session->rules->seed,
+        .subject = feature_case->subject,
+        .windows = (uint64_t)split * CASE_N_SCORES + score,
+        .label = session_sheet_label(session, sheet)->text,
+    };
+    random_judge(&params, &feature_case->splits[split].items[score], judgements);
 }
 
 status_t label_session_judgements(const struct label_session *session,
@@ -127,13 +152,16 @@ status_t label_session_judgements(const struct label_session *session,
     const struct case_split *split = &feature_case->splits[session_sheet_split(sheet)];
     const struct prompt_items *items = &split->items[score];
     const bool is_lexical = is_judged_lexically(session, read, score);
+    const bool is_random = is_judged_randomly(session, read, score);
     *out = NULL;
     *n_out = 0;
-    if (items->n_items == 0 || (!answers->answers && !is_lexical)) return ST_OK;
+    if (items->n_items == 0 || (!answers->answers && !is_lexical && !is_random)) return ST_OK;
     struct judgement *judgements = calloc(items->n_items, sizeof *judgements);
     if (!judgements) return error_set(err, ST_NO_MEMORY, "%zu judgements", items->n_items);
     status_t status = ST_OK;
-    if (is_lexical)
+    if (is_random)
+        judge_randomly(session, feature_case, read, score, judgements);
+    else if (is_lexical)
         feature_case_judge_lexically(items, &session->lexical->pattern, session->rules->vocabulary,
                                      judgements);
     else

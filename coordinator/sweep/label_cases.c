@@ -27,8 +27,8 @@ static size_t slot_of(const struct case_job *self, const struct open_session *op
     return self->is_null ? scoring->scored[scoring->pairs[open->index].feature] : open->index;
 }
 
-static struct feature_case_params params_of(const struct label_scoring *scoring, size_t index,
-                                            unsigned parts, struct lexical_workspace *workspace)
+struct feature_case_params label_case_params(const struct label_scoring *scoring, size_t index,
+                                             unsigned parts, struct lexical_workspace *workspace)
 {
     const struct label_run *run = scoring->run;
     const struct sweep_spec *spec = run->sweep->spec;
@@ -65,9 +65,10 @@ static status_t have_case(struct case_job *self, const struct open_session *open
                           struct feature_case *feature_case, struct error *err)
 {
     const size_t slot = slot_of(self, open);
-    const struct feature_case_params params =
-        params_of(self->scoring, slot, parts, self->workspace);
+    struct feature_case_params params =
+        label_case_params(self->scoring, slot, parts, self->workspace);
     if ((parts & ~feature_case->parts) == 0) return ST_OK;
+    if (!self->is_null) params.stand_in = label_control_stand_in(self->scoring, slot);
     feature_case_fini(feature_case);
     const status_t status = feature_case_build(feature_case, &params, err);
     return status == ST_OK ? ST_OK : error_wrap(err, "feature %zu", slot);

@@ -134,7 +134,7 @@ status_t label_record_write(const struct label_scoring *scoring, size_t index, s
         .no_label = result->no_label,
         .type = result->label.type,
         .explainer = scoring->import ? "given" : who(&scoring->rules.explainer),
-        .judge = who(&scoring->rules.judge),
+        .judge = scoring->rules.has_random_judge ? "random" : who(&scoring->rules.judge),
         .is_supported = is_supported(scoring, index),
         .prompts = parts.prompts,
         .n_prompts = list_prompts(scoring, parts.prompts),
@@ -151,6 +151,8 @@ status_t label_record_write(const struct label_scoring *scoring, size_t index, s
         .n_evidence = list_evidence(scoring, result, parts.evidence),
         .texts = &scoring->token_texts,
         .rounds = list_rounds(scoring, index, &parts),
+        .control = sweep_control_name(run->sweep->spec->control),
+        .is_same_family_allowed = run->sweep->spec->allow_same_family,
     };
     return label_json_write(&record, out, err);
 }

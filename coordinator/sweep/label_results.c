@@ -25,10 +25,13 @@ static json_t *json_summary(const struct label_scoring *scoring)
                                   json_pack("{s:I s:I}", "n_documents",
                                             (json_int_t)run->plan_stats.n_documents[i], "n_tokens",
                                             (json_int_t)run->plan_stats.n_tokens[i]));
-    return json_pack("{s:I s:I s:o s:I s:o s:o}", "n_features", (json_int_t)scoring->n_slots,
-                     "n_labelled", (json_int_t)scoring->n_labelled, "n_supported",
-                     verdicts ? json_integer(verdicts->n_supported) : json_null(), "leak_count",
-                     (json_int_t)run->n_leaks, "statuses", statuses, "splits", splits);
+    json_t *json =
+        json_pack("{s:I s:I s:o s:I s:o s:o}", "n_features", (json_int_t)scoring->n_slots,
+                  "n_labelled", (json_int_t)scoring->n_labelled, "n_supported",
+                  verdicts ? json_integer(verdicts->n_supported) : json_null(), "leak_count",
+                  (json_int_t)run->n_leaks, "statuses", statuses, "splits", splits);
+    label_control_describe(run->sweep->spec, json);
+    return json;
 }
 
 /* What the sessions of an agentic or score-only sweep came to: how many of the labels hold on

@@ -3,6 +3,7 @@
 
 #include "common/file.h"
 #include "coordinator/gateway/provider_config.h"
+#include "coordinator/plan/circularity.h"
 #include "coordinator/session/prompt_classification.h"
 #include "coordinator/session/prompt_explainer.h"
 #include "coordinator/session/session_prompts.h"
@@ -116,9 +117,13 @@ static status_t make_rules(struct label_scoring *scoring, struct error *err)
     rules->mode = mode_of(spec);
     status_t status =
         find_provider(scoring->run, "explainer", spec->explainer, &rules->explainer, err);
-    if (status == ST_OK)
+    rules->has_random_judge = spec->control == SWEEP_CONTROL_RANDOM_JUDGE;
+    rules->seed = spec->seed ^ spec->scoring.seed;
+    if (status == ST_OK && !rules->has_random_judge)
         status = find_provider(scoring->run, "judge", spec->judge, &rules->judge, err);
-    if (status == ST_OK && rules->explainer.name && !rules->judge.name)
+    if (status == ST_OK)
+        status = circularity_check(spec, scoring->run->sweep->context->providers, err);
+    if (status == ST_OK && rules->explainer.name && !rules->judge.name && !rules->has_random_judge)
         status = error_set(err, ST_BAD_INPUT,
                            "judge: the lexical judge cannot read the labels of a language model");
     rules->scores = (spec->scores & SWEEP_SCORE_DETECTION ? 1u << CASE_DETECTION : 0) |
@@ -208,7 +213,8 @@ static status_t score_begin(struct label_run *run, struct error *err)
     if (status == ST_OK) status = check_import(scoring, err);
     if (status == ST_OK && scoring->rules.mode == SESSION_AGENTIC)
         status = probe_pool_create_for_run(&scoring->probes, run, err);
-    return status == ST_OK ? make_vocabulary(scoring, err) : status;
+    if (status == ST_OK) status = make_vocabulary(scoring, err);
+    return status == ST_OK ? label_control_begin(scoring, err) : status;
 }
 
 /* --- poll ---------------------------------------------------------------------------------- */
@@ -253,7 +259,8 @@ static status_t score_poll(struct label_run *run, bool *is_over, struct error *e
 {
     struct label_scoring *scoring = run->scoring;
     status_t status = set_budget(scoring, err); /* before any call */
-    if (status == ST_OK && scoring->pass <= PASS_NULL) {
+    const bool has_sessions = scoring->pass == PASS_LABELS || scoring->pass == PASS_NULL;
+    if (status == ST_OK && has_sessions) {
         status = label_cases_submit(scoring, err);
         if (status == ST_OK) status = label_calls_step(scoring, err);
         if (status == ST_OK) status = label_cases_submit(scoring, err); /* what became ready */
@@ -285,6 +292,7 @@ void label_scoring_destroy(struct label_scoring **scoring)
     free(self->workspaces);
     free(self->texts);
     free(self->results);
+    free(self->partners);
     free(self->pairs);
     free(self->scored);
     free(self->slots);

@@ -111,7 +111,7 @@ struct open_list {
     struct open_session *first, *last;
 };
 
-enum scoring_pass { PASS_LABELS, PASS_NULL, PASS_DECIDE, PASS_WRITE, PASS_DONE };
+enum scoring_pass { PASS_CONTROL, PASS_LABELS, PASS_NULL, PASS_DECIDE, PASS_WRITE, PASS_DONE };
 
 struct label_scoring {
     struct label_run *run;
@@ -127,6 +127,8 @@ struct label_scoring {
     enum scoring_pass pass;
     size_t n_slots;              /* to be labelled, of all targets */
     size_t *slots;               /* [n_slots] number of the slot over all targets, ascending */
+    uint32_t *partners;          /* [n_slots] control permuted: whose windows are judged; a slot
+                                    itself where nothing is judged; NULL: no such control */
     struct slot_result *results; /* [n_slots] */
     size_t next_slot, n_done;
     size_t n_statuses[FEATURE_N_STATUSES];
@@ -170,6 +172,19 @@ uint64_t label_slot_subject(const struct label_scoring *scoring, size_t index);
 
 /* label_cases.c: background blocks of sessions */
 status_t label_cases_submit(struct label_scoring *scoring, struct error *err);
+/* What a case of slot `index` is built from; workspace: of this thread, NULL without
+ * CASE_PART_LEXICAL. */
+struct feature_case_params label_case_params(const struct label_scoring *scoring, size_t index,
+                                             unsigned parts, struct lexical_workspace *workspace);
+
+/* label_control.c: control sweeps (reference: statistics.md 3) */
+/* Whose windows are judged, if they are permuted: a background job of the run chooses. */
+status_t label_control_begin(struct label_scoring *scoring, struct error *err);
+/* Adds to a summary that the sweep is a control, or waives the rule of two families; nothing to
+ * that of any other sweep. `summary` may be NULL. */
+void label_control_describe(const struct sweep_spec *spec, json_t *summary);
+/* The windows that are judged in place of those of slot `index`. */
+struct case_stand_in label_control_stand_in(const struct label_scoring *scoring, size_t index);
 
 /* label_open.c: the open sessions, and the lists they are in */
 status_t label_open_add(struct label_scoring *scoring, size_t index, struct open_session **out,

@@ -64,11 +64,21 @@ static json_t *json_all_limits(const struct sweep_spec *spec)
     return json;
 }
 
+/* Nothing for a model with its own weights: its tasks and captures keep their names. */
+static void add_shuffle(const struct sweep_spec *spec, json_t *json)
+{
+    char key[24];
+    const uint64_t seed = sweep_spec_shuffle_seed(spec);
+    (void)snprintf(key, sizeof key, "%016llx", (unsigned long long)seed);
+    if (seed) (void)json_object_set_new(json, "shuffle_seed", json_string(key));
+}
+
 char *label_spec_json(const struct label_run *run, enum task_kind kind)
 {
     const struct sweep_spec *spec = run->sweep->spec;
     json_t *root = json_pack("{s:s s:s s:s}", "kind", task_kind_name(kind), "model", spec->model,
                              "compute", sweep_compute_name(spec->compute));
+    add_shuffle(spec, root);
     if (kind != TASK_DESCRIBE) /* the weights that were described, or none */
         (void)json_object_set_new(root, "fingerprint", json_string(run->description.fingerprint));
     const bool has_slots = kind == TASK_CAPTURE || kind == TASK_PROBE;

@@ -22,8 +22,8 @@ static void set_up(void)
 {
     cr_assert_eq(backend_open_cpu(&backend, &err), ST_OK, "%s", err.text);
     cr_assert_eq(model_cache_create(&models, backend, &err), ST_OK);
-    cr_assert_eq(model_cache_model(models, "config/demo/model", COMPUTE_F32, &model, &err), ST_OK,
-                 "%s", err.text);
+    const struct model_wanted wanted = {.directory = "config/demo/model"};
+    cr_assert_eq(model_cache_model(models, &wanted, &model, &err), ST_OK, "%s", err.text);
 }
 
 static void tear_down(void)

@@ -58,8 +58,9 @@ static void open_model(struct fixture *f, const char *name, enum compute compute
     *f = (struct fixture){.backend = NULL};
     (void)snprintf(path, sizeof path, "%s/%s", MODELS, name);
     cr_assert_eq(backend_open_cpu(&f->backend, &f->err), ST_OK, "%s", f->err.text);
-    cr_assert_eq(model_open(&f->model, path, f->backend, compute, &f->err), ST_OK, "%s",
-                 f->err.text);
+    const struct model_params params = {
+        .directory = path, .backend = f->backend, .compute = compute};
+    cr_assert_eq(model_open(&f->model, &params, &f->err), ST_OK, "%s", f->err.text);
     read_batch(name, &f->batch);
 }
 
@@ -251,7 +252,8 @@ Test(forward, head_norms_are_the_norms_of_the_heads_outputs)
         cr_assert_eq(forward_head_norms(f.forward, 1, z, n_tokens, norms, &f.err), ST_OK);
         struct safetensors *checkpoint;
         cr_assert_eq(safetensors_open(&checkpoint, model_directory(f.model), &f.err), ST_OK);
-        const struct weights_source source = {checkpoint, c, f.backend, COMPUTE_F32};
+        const struct weights_source source = {
+            .checkpoint = checkpoint, .config = c, .backend = f.backend, .compute = COMPUTE_F32};
         cr_assert_eq(weights_read_attn_out(&w, &source, 1, &f.err), ST_OK, "%s", f.err.text);
         for (size_t i = 0; i < n_tokens * c->n_heads; i++) {
             double total = 0;

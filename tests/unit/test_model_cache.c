@@ -24,12 +24,17 @@ static void tear_down(void)
 
 TestSuite(model_cache, .init = set_up, .fini = tear_down, .timeout = 60);
 
+static struct model *open_shuffled(enum compute compute, uint64_t shuffle_seed)
+{
+    const struct model_wanted wanted = {"config/demo/model", compute, shuffle_seed};
+    struct model *model = NULL;
+    cr_assert_eq(model_cache_model(cache, &wanted, &model, &err), ST_OK, "%s", err.text);
+    return model;
+}
+
 static struct model *open_model(enum compute compute)
 {
-    struct model *model = NULL;
-    cr_assert_eq(model_cache_model(cache, "config/demo/model", compute, &model, &err), ST_OK, "%s",
-                 err.text);
-    return model;
+    return open_shuffled(compute, 0);
 }
 
 Test(model_cache, shares_a_model_and_keeps_it_open)
@@ -51,12 +56,35 @@ Test(model_cache, another_precision_is_another_model)
     model_cache_release_model(cache, bf16);
 }
 
+Test(model_cache, shuffled_weights_are_another_model_with_another_fingerprint)
+{
+    static const uint64_t seeds[] = {0, 1, 2};
+    struct model *open[3];
+    char hex[3][HASH_HEX_SIZE];
+    for (size_t i = 0; i < 3; i++) {
+        const struct model_wanted wanted = {"config/demo/model", COMPUTE_F32, seeds[i]};
+        open[i] = open_shuffled(COMPUTE_F32, seeds[i]);
+        cr_assert_eq(model_cache_model_fingerprint(cache, &wanted, hex[i], &err), ST_OK);
+        cr_expect_eq(model_cache_check_model(cache, &wanted, hex[i], &err), ST_OK);
+        for (size_t j = 0; j < i; j++) {
+            cr_expect_neq(open[i], open[j]);
+            cr_expect_eq(model_cache_check_model(cache, &wanted, hex[j], &err), ST_BAD_INPUT);
+        }
+    }
+    cr_expect_eq(open_shuffled(COMPUTE_F32, 2), open[2], "still open");
+    cr_expect_eq(model_cache_check_fingerprint(cache, "config/demo/model", hex[0], &err), ST_OK,
+                 "seed 0 is the model itself");
+    model_cache_release_model(cache, open[2]);
+    for (size_t i = 0; i < 3; i++) model_cache_release_model(cache, open[i]);
+}
+
 Test(model_cache, a_missing_model_leaves_no_entry)
 {
+    const struct model_wanted nowhere = {.directory = "/nowhere"};
     struct model *model = NULL;
     for (int i = 0; i < 20; i++) {
         error_clear(&err);
-        cr_assert_neq(model_cache_model(cache, "/nowhere", COMPUTE_F32, &model, &err), ST_OK);
+        cr_assert_neq(model_cache_model(cache, &nowhere, &model, &err), ST_OK);
         cr_assert(strstr(err.text, "/nowhere"), "%s", err.text);
     }
     error_clear(&err);

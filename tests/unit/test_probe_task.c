@@ -132,8 +132,8 @@ static void reference_open(struct reference *self, const json_t *target)
     struct sparse_rows rows;
     *self = (struct reference){0};
     tokenize(self);
-    cr_assert_eq(model_cache_model(models, "config/demo/model", COMPUTE_F32, &self->model, &err),
-                 ST_OK);
+    const struct model_wanted wanted = {.directory = "config/demo/model"};
+    cr_assert_eq(model_cache_model(models, &wanted, &self->model, &err), ST_OK);
     cr_assert_eq(capture_target_open(&self->target, models, self->model, target, &err), ST_OK, "%s",
                  err.text);
     self->n_slots = capture_target_n_slots(self->target);

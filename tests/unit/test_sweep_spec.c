@@ -35,6 +35,9 @@ Test(sweep_spec, the_smallest_label_sweep_gets_the_defaults_of_the_design)
     cr_expect_eq(spec->scoring.bootstrap_resamples, 2000);
     cr_expect_eq(spec->thresholds.z_min, 3.0);
     cr_expect_eq(spec->durability, SWEEP_DURABILITY_EVERYSEC);
+    cr_expect_eq(spec->control, SWEEP_CONTROL_NONE);
+    cr_expect_null(sweep_control_name(spec->control));
+    cr_expect_not(spec->allow_same_family);
     cr_expect_not(sweep_spec_uses_provider(spec));
     sweep_spec_free(&spec);
     cr_expect_null(spec);
@@ -186,8 +189,9 @@ Test(sweep_spec, errors_are_one_line_with_place_and_remedy)
          "s.yaml:7: ood[0].context_tokens: unknown key; did you mean 'corpus.context_tokens'?"},
         {SMALLEST "windows: 3\n", ST_BAD_INPUT,
          "s.yaml:7: windows: unknown key; allowed: kind, name, priority, durability, mode, "
-         "rounds, experiments, labels, model, corpus, ood, targets, explainer, judge, scores, "
-         "compute, backend, rows_per_unit, splits, evidence, scoring, thresholds, budget_dollars, max_prompt_tokens, seed"},
+         "rounds, experiments, labels, model, corpus, ood, targets, explainer, judge, "
+         "allow_same_family, control, scores, compute, backend, rows_per_unit, splits, evidence, "
+         "scoring, thresholds, budget_dollars"}, /* as much as an error holds */
         {"kind: noop\nname: x\nmodel: m\n", ST_BAD_INPUT,
          "s.yaml:3: model: unknown key; allowed: kind, name, priority, durability, n_units, "
          "payload_bytes, unit_ms, fail_unit, kill_unit"},
@@ -256,6 +260,36 @@ Test(sweep_spec, relative_paths_start_at_the_directory)
                        cases[i].path);
         cr_assert_eq(parse(&spec, yaml, "/a/b", &err), ST_OK, "%s", err.text);
         cr_expect_str_eq(spec->model, cases[i].want);
+        sweep_spec_free(&spec);
+    }
+}
+
+Test(sweep_spec, a_random_judge_asks_nobody)
+{
+    static const struct {
+        const char *more;
+        const char *control;
+        bool asks_judge, uses_provider;
+    } cases[] = {
+        {"judge: big\n", NULL, true, true},
+        {"judge: big\ncontrol: permuted\n", "permuted", true, true},
+        {"judge: big\ncontrol: random_judge\n", "random_judge", false, false},
+        {"explainer: big\ncontrol: random_judge\n", "random_judge", false, true},
+        {"explainer: big\nmode: agentic\ncontrol: random_judge\n", "random_judge", false, true},
+        {"control: random_weights\n", "random_weights", false, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct error err = {.status = ST_OK};
+        struct sweep_spec *spec;
+        char yaml[1024];
+        (void)snprintf(yaml, sizeof yaml, "%s%s", SMALLEST, cases[i].more);
+        cr_assert_eq(parse(&spec, yaml, NULL, &err), ST_OK, "case %zu: %s", i, err.text);
+        const char *name = sweep_control_name(spec->control);
+        cr_expect(name ? cases[i].control && strcmp(name, cases[i].control) == 0
+                       : !cases[i].control,
+                  "case %zu", i);
+        cr_expect_eq(sweep_spec_asks_judge(spec), cases[i].asks_judge, "case %zu", i);
+        cr_expect_eq(sweep_spec_uses_provider(spec), cases[i].uses_provider, "case %zu", i);
         sweep_spec_free(&spec);
     }
 }

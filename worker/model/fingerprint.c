@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -137,6 +138,15 @@ status_t fingerprint_compute(const char *directory, char out[HASH_HEX_SIZE], str
     hash_stream_destroy(&stream);
     free_list(&files);
     return status;
+}
+
+void fingerprint_shuffle(char hex[HASH_HEX_SIZE], uint64_t shuffle_seed)
+{
+    char text[HASH_HEX_SIZE + 40];
+    if (shuffle_seed == 0) return;
+    const int n = snprintf(text, sizeof text, "%s|weights shuffled|%016llx", hex,
+                           (unsigned long long)shuffle_seed);
+    hash_sha256_hex(text, (size_t)n, hex);
 }
 
 /* --- stamp --------------------------------------------------------------------------------- */

@@ -17,6 +17,9 @@
 MUST_CHECK status_t fingerprint_compute(const char *directory, char out[HASH_HEX_SIZE],
                                         struct error *err);
 
+/* What model `hex` is with its weights shuffled (weight_shuffle.h), in place. 0: itself. */
+void fingerprint_shuffle(char hex[HASH_HEX_SIZE], uint64_t shuffle_seed);
+
 /* A number of the same files' names, sizes, times and inodes: cheap, and another one when they
  * were written again. Errors as above. */
 MUST_CHECK status_t fingerprint_stamp(const char *directory, uint64_t *out, struct error *err);

@@ -34,38 +34,37 @@ void model_close(struct model **pointer)
     *pointer = NULL;
 }
 
-static status_t open_files(struct model *m, const char *directory, enum compute compute,
-                           struct error *err)
+static status_t open_files(struct model *m, const struct model_params *params, struct error *err)
 {
-    status_t status = model_config_read(&m->config, directory, err);
-    if (status == ST_OK) status = safetensors_open(&m->checkpoint, directory, err);
+    status_t status = model_config_read(&m->config, params->directory, err);
+    if (status == ST_OK) status = safetensors_open(&m->checkpoint, params->directory, err);
     if (status != ST_OK) return status;
     m->source = (struct weights_source){.checkpoint = m->checkpoint,
                                         .config = &m->config,
                                         .backend = m->backend,
-                                        .compute = compute};
+                                        .compute = params->compute,
+                                        .shuffle_seed = params->shuffle_seed};
     m->head_factors = calloc(m->config.n_layers, sizeof *m->head_factors);
     if (!m->head_factors) return error_set(err, ST_NO_MEMORY, "model");
     status = weights_load(&m->weights, &m->source, err);
-    return status == ST_OK ? ST_OK : error_wrap(err, "model %s", directory);
+    return status == ST_OK ? ST_OK : error_wrap(err, "model %s", params->directory);
 }
 
-status_t model_open(struct model **out, const char *directory, struct backend *backend,
-                    enum compute compute, struct error *err)
+status_t model_open(struct model **out, const struct model_params *params, struct error *err)
 {
-    if (!backend_supports(backend, BACKEND_FORWARD))
+    if (!backend_supports(params->backend, BACKEND_FORWARD))
         return error_set(err, ST_UNSUPPORTED, "backend %s cannot run a forward pass",
-                         backend->ops->name);
+                         params->backend->ops->name);
     struct model *m = calloc(1, sizeof *m);
-    char *name = strdup(directory);
+    char *name = strdup(params->directory);
     if (!m || !name || pthread_mutex_init(&m->lock, NULL) != 0) {
         free(m);
         free(name);
-        return error_set(err, ST_NO_MEMORY, "model %s", directory);
+        return error_set(err, ST_NO_MEMORY, "model %s", params->directory);
     }
-    m->backend = backend;
+    m->backend = params->backend;
     m->directory = name;
-    const status_t status = open_files(m, directory, compute, err);
+    const status_t status = open_files(m, params, err);
     if (status != ST_OK) {
         model_close(&m);
         return status;
@@ -97,6 +96,11 @@ enum compute model_compute(const struct model *model)
 const char *model_directory(const struct model *model)
 {
     return model->directory;
+}
+
+uint64_t model_shuffle_seed(const struct model *model)
+{
+    return model->source.shuffle_seed;
 }
 
 size_t model_device_bytes(struct model *model)

@@ -11,11 +11,17 @@
 
 struct model;
 
-/* Open the HF directory `directory`. `backend` is borrowed and must outlive the model. On ST_OK
- * the caller owns *out. Errors: as model_config_read(), safetensors_open() and weights_load(),
- * preceded by the directory's name. */
-MUST_CHECK status_t model_open(struct model **out, const char *directory, struct backend *backend,
-                               enum compute compute, struct error *err);
+struct model_params {
+    const char *directory;   /* an HF directory */
+    struct backend *backend; /* borrowed; must outlive the model */
+    enum compute compute;
+    uint64_t shuffle_seed; /* random weights: weight_shuffle.h; 0: those of the checkpoint */
+};
+
+/* On ST_OK the caller owns *out. Errors: as model_config_read(), safetensors_open() and
+ * weights_load(), preceded by the directory's name. */
+MUST_CHECK status_t model_open(struct model **out, const struct model_params *params,
+                               struct error *err);
 void model_close(struct model **model); /* NULL-safe; sets *model = NULL */
 
 const struct model_config *model_config(const struct model *model);
@@ -23,6 +29,7 @@ const struct weights *model_weights(const struct model *model);
 struct backend *model_backend(const struct model *model);
 enum compute model_compute(const struct model *model);
 const char *model_directory(const struct model *model);
+uint64_t model_shuffle_seed(const struct model *model); /* 0: not shuffled */
 
 /* Bytes on the device, the head included once it is loaded. Thread-safe. */
 size_t model_device_bytes(struct model *model);

@@ -45,6 +45,7 @@ struct weights_source {
     const struct model_config *config;
     struct backend *backend;
     enum compute compute;
+    uint64_t shuffle_seed; /* weight_shuffle.h; 0: the weights as they are */
 };
 
 /* Fill *out (zeroed by the callee). On failure nothing is left allocated.

@@ -1,6 +1,7 @@
 #include "worker/model/weights_loader.h"
 
 #include "common/size.h"
+#include "worker/model/weight_shuffle.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,7 +68,9 @@ status_t weights_read_tensor(struct weights_loader *l, const char *name, size_t 
                          rows ? rows : 1, columns);
     const size_t n = columns * (rows ? rows : 1);
     status = tensor_to_f32(view, out, n, err);
-    return status == ST_OK ? check_finite(name, out, n, err) : status;
+    if (status == ST_OK) status = check_finite(name, out, n, err);
+    if (status == ST_OK) weight_shuffle(out, n, l->source->shuffle_seed, name);
+    return status;
 }
 
 status_t weights_host_floats(size_t rows, size_t columns, float **out, struct error *err)

@@ -1,6 +1,7 @@
 /* capture: a unit of tokens -> the evidence partial of every target, from one forward pass.
  *
- * Spec: {"kind":"capture","model":DIR,"fingerprint":HEX,"compute":C,"n_rows":N,"n_ctx":N,
+ * Spec: {"kind":"capture","model":DIR,"shuffle_seed" (optional: model_spec.h),"fingerprint":HEX,
+ *        "compute":C,"n_rows":N,"n_ctx":N,
  *        "limits":[{...} per split], "targets":[{"hook","units","dictionary",
  *        "norm_scaling_factor" (optional),"fingerprint","features","key","n_slots"}]}
  * Lease, shared part: parts (wire.h), for each target: frozen values (zstd, may be empty), then
@@ -15,6 +16,7 @@
 #include "worker/tasks/capture_accumulator.h"
 #include "worker/tasks/capture_target.h"
 #include "worker/tasks/model_cache.h"
+#include "worker/tasks/model_spec.h"
 #include "worker/tasks/spec.h"
 
 #include <stdlib.h>
@@ -139,29 +141,17 @@ static status_t open_targets(struct capture_task *task, const json_t *spec, stru
     return status;
 }
 
-static status_t check_fingerprint(const struct task_environment *environment, const json_t *spec,
-                                  const char *directory, struct error *err)
-{
-    const char *planned;
-    const status_t status = spec_text(spec, "fingerprint", &planned, err);
-    return status == ST_OK
-               ? model_cache_check_fingerprint(environment->models, directory, planned, err)
-               : status;
-}
-
 static status_t open_model(struct capture_task *task, const struct task_environment *environment,
                            const json_t *spec, struct error *err)
 {
-    const char *directory, *compute_text;
-    enum compute compute;
-    status_t status = spec_text(spec, "model", &directory, err);
-    if (status == ST_OK) status = spec_text(spec, "compute", &compute_text, err);
-    if (status == ST_OK) status = compute_parse(compute_text, &compute, err);
-    if (status == ST_OK) status = check_fingerprint(environment, spec, directory, err);
+    struct model_wanted wanted;
+    const char *planned;
+    status_t status = model_spec_read_compute(spec, &wanted, err);
+    if (status == ST_OK) status = spec_text(spec, "fingerprint", &planned, err);
+    if (status == ST_OK) status = model_cache_check_model(task->models, &wanted, planned, err);
     if (status == ST_OK) status = spec_count(spec, "n_rows", 1, 65536, &task->n_rows, err);
     if (status == ST_OK) status = spec_count(spec, "n_ctx", 1, 1 << 20, &task->n_ctx, err);
-    if (status == ST_OK)
-        status = model_cache_model(task->models, directory, compute, &task->model, err);
+    if (status == ST_OK) status = model_cache_model(task->models, &wanted, &task->model, err);
     if (status != ST_OK) return status;
     const struct forward_params params = {.model = task->model,
                                           .n_rows = (size_t)task->n_rows,

@@ -1,12 +1,13 @@
 /* describe: one unit whose result is what planning needs to know (common/describe.h).
- * Spec: {"kind":"describe","model":DIR,"compute":C,"targets":[{"hook","units","dictionary",
- * "norm_scaling_factor" (optional)}]}. */
+ * Spec: {"kind":"describe","model":DIR,"shuffle_seed" (optional: model_spec.h),"compute":C,
+ * "targets":[{"hook","units","dictionary","norm_scaling_factor" (optional)}]}. */
 #include "worker/tasks/task_handler.h"
 
 #include "common/describe.h"
 #include "worker/model/tokenizer.h"
 #include "worker/tasks/capture_target.h"
 #include "worker/tasks/model_cache.h"
+#include "worker/tasks/model_spec.h"
 #include "worker/tasks/spec.h"
 
 #include <stdio.h>
@@ -63,16 +64,12 @@ static status_t read_targets(struct describe_task *task, const json_t *spec, str
 
 static status_t open_all(struct describe_task *task, const json_t *spec, struct error *err)
 {
-    const char *directory, *compute_text;
-    enum compute compute;
-    status_t status = spec_text(spec, "model", &directory, err);
-    if (status == ST_OK) status = spec_text(spec, "compute", &compute_text, err);
-    if (status == ST_OK) status = compute_parse(compute_text, &compute, err);
+    struct model_wanted wanted;
+    status_t status = model_spec_read_compute(spec, &wanted, err);
+    if (status == ST_OK) status = model_cache_model(task->models, &wanted, &task->model, err);
     if (status == ST_OK)
-        status = model_cache_model(task->models, directory, compute, &task->model, err);
-    if (status == ST_OK)
-        status = model_cache_fingerprint(task->models, directory, task->fingerprint, err);
-    if (status == ST_OK) status = tokenizer_open(&task->tokenizer, directory, err);
+        status = model_cache_model_fingerprint(task->models, &wanted, task->fingerprint, err);
+    if (status == ST_OK) status = tokenizer_open(&task->tokenizer, wanted.directory, err);
     return status == ST_OK ? read_targets(task, spec, err) : status;
 }
 

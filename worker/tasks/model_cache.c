@@ -81,13 +81,15 @@ static struct entry *find_room(struct model_cache *cache)
     return oldest;
 }
 
-static struct entry *find_model(struct model_cache *cache, const char *directory,
-                                enum compute compute, uint64_t stamp)
+static struct entry *find_model(struct model_cache *cache, const struct model_wanted *wanted,
+                                uint64_t stamp)
 {
     for (size_t i = 0; i < CACHE_SLOTS; i++) {
         struct entry *entry = &cache->entries[i];
-        if (entry->model && entry->stamp == stamp && model_compute(entry->model) == compute &&
-            strcmp(model_directory(entry->model), directory) == 0)
+        if (entry->model && entry->stamp == stamp &&
+            model_compute(entry->model) == wanted->compute &&
+            model_shuffle_seed(entry->model) == wanted->shuffle_seed &&
+            strcmp(model_directory(entry->model), wanted->directory) == 0)
             return entry;
     }
     return NULL;
@@ -120,15 +122,19 @@ static uint64_t read_stamp(const char *directory)
 }
 
 /* Each opening function below runs with the lock held. */
-static status_t open_model(struct model_cache *cache, const char *directory, enum compute compute,
+static status_t open_model(struct model_cache *cache, const struct model_wanted *wanted,
                            struct model **out, struct error *err)
 {
-    const uint64_t stamp = read_stamp(directory);
-    struct entry *entry = find_model(cache, directory, compute, stamp);
+    const uint64_t stamp = read_stamp(wanted->directory);
+    const struct model_params params = {.directory = wanted->directory,
+                                        .backend = cache->backend,
+                                        .compute = wanted->compute,
+                                        .shuffle_seed = wanted->shuffle_seed};
+    struct entry *entry = find_model(cache, wanted, stamp);
     if (!entry) {
         entry = find_room(cache);
         if (!entry) return error_set(err, ST_BUSY, "%d models are in use", CACHE_SLOTS);
-        const status_t status = model_open(&entry->model, directory, cache->backend, compute, err);
+        const status_t status = model_open(&entry->model, &params, err);
         if (status != ST_OK) return status;
         entry->stamp = stamp;
     }
@@ -155,11 +161,11 @@ static status_t open_dictionary(struct model_cache *cache, const struct dictiona
     return ST_OK;
 }
 
-status_t model_cache_model(struct model_cache *cache, const char *directory, enum compute compute,
+status_t model_cache_model(struct model_cache *cache, const struct model_wanted *wanted,
                            struct model **out, struct error *err)
 {
     (void)pthread_mutex_lock(&cache->lock);
-    const status_t status = open_model(cache, directory, compute, out, err);
+    const status_t status = open_model(cache, wanted, out, err);
     (void)pthread_mutex_unlock(&cache->lock);
     return status;
 }
@@ -244,15 +250,30 @@ status_t model_cache_fingerprint(struct model_cache *cache, const char *director
     return status;
 }
 
-status_t model_cache_check_fingerprint(struct model_cache *cache, const char *directory,
-                                       const char *wanted, struct error *err)
+status_t model_cache_model_fingerprint(struct model_cache *cache, const struct model_wanted *wanted,
+                                       char out[HASH_HEX_SIZE], struct error *err)
+{
+    const status_t status = model_cache_fingerprint(cache, wanted->directory, out, err);
+    if (status == ST_OK) fingerprint_shuffle(out, wanted->shuffle_seed);
+    return status;
+}
+
+status_t model_cache_check_model(struct model_cache *cache, const struct model_wanted *wanted,
+                                 const char *planned, struct error *err)
 {
     char hex[HASH_HEX_SIZE];
-    if (!wanted[0]) return ST_OK;
-    const status_t status = model_cache_fingerprint(cache, directory, hex, err);
-    if (status != ST_OK || strcmp(hex, wanted) == 0) return status;
+    if (!planned[0]) return ST_OK;
+    const status_t status = model_cache_model_fingerprint(cache, wanted, hex, err);
+    if (status != ST_OK || strcmp(hex, planned) == 0) return status;
     return error_set(err, ST_BAD_INPUT,
                      "%s here is not what the sweep was planned with (%.8s, planned %.8s): it was "
                      "written again, or hosts differ",
-                     directory, hex, wanted);
+                     wanted->directory, hex, planned);
+}
+
+status_t model_cache_check_fingerprint(struct model_cache *cache, const char *directory,
+                                       const char *planned, struct error *err)
+{
+    const struct model_wanted wanted = {.directory = directory};
+    return model_cache_check_model(cache, &wanted, planned, err);
 }

@@ -20,9 +20,16 @@ void model_cache_destroy(struct model_cache **cache); /* nothing may be in use; 
 
 struct backend *model_cache_backend(struct model_cache *cache);
 
+/* Which model. */
+struct model_wanted {
+    const char *directory; /* borrowed */
+    enum compute compute;
+    uint64_t shuffle_seed; /* as struct model_params has it */
+};
+
 /* Borrow an open model; give it back by model_cache_release_model(). */
-MUST_CHECK status_t model_cache_model(struct model_cache *cache, const char *directory,
-                                      enum compute compute, struct model **out, struct error *err);
+MUST_CHECK status_t model_cache_model(struct model_cache *cache, const struct model_wanted *wanted,
+                                      struct model **out, struct error *err);
 void model_cache_release_model(struct model_cache *cache, struct model *model);
 
 /* norm_scaling_factor: as struct dictionary_params has it. */
@@ -32,9 +39,17 @@ MUST_CHECK status_t model_cache_dictionary(struct model_cache *cache, const char
 /* The fingerprint of a directory (worker/model/fingerprint.h); read once for each version of it. */
 MUST_CHECK status_t model_cache_fingerprint(struct model_cache *cache, const char *directory,
                                             char out[HASH_HEX_SIZE], struct error *err);
-/* Is the directory what the coordinator planned with? `wanted` "" asks nothing. ST_BAD_INPUT. */
+/* The same of a model, whose weights may be shuffled. */
+MUST_CHECK status_t model_cache_model_fingerprint(struct model_cache *cache,
+                                                  const struct model_wanted *wanted,
+                                                  char out[HASH_HEX_SIZE], struct error *err);
+/* Is the model (the dictionary in `directory`) what the coordinator planned with? `planned` "" asks
+ * nothing. ST_BAD_INPUT. */
+MUST_CHECK status_t model_cache_check_model(struct model_cache *cache,
+                                            const struct model_wanted *wanted, const char *planned,
+                                            struct error *err);
 MUST_CHECK status_t model_cache_check_fingerprint(struct model_cache *cache, const char *directory,
-                                                  const char *wanted, struct error *err);
+                                                  const char *planned, struct error *err);
 void model_cache_release_dictionary(struct model_cache *cache, struct dictionary *dictionary);
 
 #endif

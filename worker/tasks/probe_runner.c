@@ -3,6 +3,7 @@
 #include "common/describe.h"
 #include "worker/model/forward.h"
 #include "worker/tasks/capture_target.h"
+#include "worker/tasks/model_spec.h"
 #include "worker/tasks/probe_texts.h"
 #include "worker/tasks/spec.h"
 
@@ -81,19 +82,15 @@ static status_t make_batch(struct probe_runner *self, struct error *err)
 
 static status_t open_model(struct probe_runner *self, const json_t *spec, struct error *err)
 {
-    const char *directory, *compute_text, *planned;
-    enum compute compute;
+    struct model_wanted wanted;
+    const char *planned;
     uint64_t n_rows = 0;
-    status_t status = spec_text(spec, "model", &directory, err);
-    if (status == ST_OK) status = spec_text(spec, "compute", &compute_text, err);
-    if (status == ST_OK) status = compute_parse(compute_text, &compute, err);
+    status_t status = model_spec_read_compute(spec, &wanted, err);
     if (status == ST_OK) status = spec_text(spec, "fingerprint", &planned, err);
-    if (status == ST_OK)
-        status = model_cache_check_fingerprint(self->models, directory, planned, err);
+    if (status == ST_OK) status = model_cache_check_model(self->models, &wanted, planned, err);
     if (status == ST_OK) status = spec_count(spec, "n_rows", 1, 65536, &n_rows, err);
     if (status == ST_OK) status = spec_count(spec, "n_ctx", 2, PROBE_MAX_TOKENS, &self->n_ctx, err);
-    if (status == ST_OK)
-        status = model_cache_model(self->models, directory, compute, &self->model, err);
+    if (status == ST_OK) status = model_cache_model(self->models, &wanted, &self->model, err);
     if (status != ST_OK) return status;
     const struct model_config *config = model_config(self->model);
     if (self->n_ctx > config->n_positions)

@@ -1,8 +1,8 @@
 /* probe: texts -> the activations of one slot each on their tokens (common/probe.h).
  *
- * Spec: {"kind":"probe","model":DIR,"fingerprint":HEX,"compute":C,"n_rows":N,"n_ctx":N,"bos":B,
- *        "with_pieces":BOOL,"targets":[{"hook","units","dictionary","fingerprint","features",
- *        "n_slots"}]}
+ * Spec: {"kind":"probe","model":DIR,"shuffle_seed" (optional: model_spec.h),"fingerprint":HEX,
+ *        "compute":C,"n_rows":N,"n_ctx":N,"bos":B,"with_pieces":BOOL,"targets":[{"hook",
+ *        "units","dictionary","fingerprint","features","n_slots"}]}
  * n_rows, n_ctx: the batch shape of the capture that is to be matched; B: "auto", "true", "false"
  * as in a sweep's corpus. A task stays open over many units and over other tasks of its spec
  * (run_thread.c), so each unit looks whether the files are still those that were opened. */

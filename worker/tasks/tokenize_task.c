@@ -1,11 +1,13 @@
 /* tokenize: texts of documents -> token ids, without special tokens (rows get theirs from the
- * plan). Spec: {"kind":"tokenize","model":DIR,"fingerprint":HEX}. */
+ * plan). Spec: {"kind":"tokenize","model":DIR,"shuffle_seed" (optional: model_spec.h),
+ * "fingerprint":HEX}. */
 #include "worker/tasks/task_handler.h"
 
 #include "common/token_batch.h"
 #include "worker/model/token_list.h"
 #include "worker/model/tokenizer.h"
 #include "worker/tasks/model_cache.h"
+#include "worker/tasks/model_spec.h"
 #include "worker/tasks/spec.h"
 
 #include <stdlib.h>
@@ -19,17 +21,17 @@ struct tokenize_task {
 static status_t tokenize_open(void **out, const struct task_environment *environment,
                               const json_t *spec, struct error *err)
 {
-    const char *directory;
+    struct model_wanted wanted;
     const char *planned;
-    status_t status = spec_text(spec, "model", &directory, err);
+    status_t status = model_spec_read(spec, &wanted, err);
     if (status == ST_OK) status = spec_text(spec, "fingerprint", &planned, err);
     if (status == ST_OK)
-        status = model_cache_check_fingerprint(environment->models, directory, planned, err);
+        status = model_cache_check_model(environment->models, &wanted, planned, err);
     if (status != ST_OK) return status;
     struct tokenize_task *task = calloc(1, sizeof *task);
     if (!task) return error_set(err, ST_NO_MEMORY, "tokenize task");
     task->ticks = environment->ticks;
-    status = tokenizer_open(&task->tokenizer, directory, err);
+    status = tokenizer_open(&task->tokenizer, wanted.directory, err);
     if (status != ST_OK) {
         free(task);
         return status;

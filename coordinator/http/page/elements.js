@@ -33,7 +33,7 @@ const TONES = {
   running: "good", finished: "done", paused: "warn", failed: "bad", cancelled: "quiet",
   queued: "quiet", busy: "good", idle: "quiet", stuck: "bad", draining: "warn",
   supported: "good", open: "info", token: "info2", position: "quiet", dense: "warn",
-  insufficient: "quiet", dead: "dim", unsupported: "quiet",
+  insufficient: "quiet", dead: "dim", unsupported: "quiet", control: "warn",
 };
 
 /** A state in a word, with a dot of its colour. */

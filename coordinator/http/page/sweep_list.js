@@ -39,7 +39,8 @@ function money(sweep) {
 }
 
 function entry(sweep, now) {
-  const facts = [...outcome(sweep), money(sweep), sweep.explainer && `by ${sweep.explainer}`];
+  const facts = [...outcome(sweep), money(sweep), sweep.explainer && `by ${sweep.explainer}`,
+    sweep.control && `control: ${sweep.control}`];
   return h("li", { "data-key": sweep.id, class: "sweep" },
     h("a", { class: "sweep-link", href: to.sweep(sweep.id) },
       h("div", { class: "sweep-head" },

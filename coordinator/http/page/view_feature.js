@@ -37,6 +37,7 @@ function heading(record, { sweep }) {
     h("p", { class: "feature-badges" }, badge(record.status),
       record.label === null ? null : badge(record.supported ? "supported" : "unsupported"),
       record.type && record.type !== "unknown" ? badge(record.type) : null,
+      record.control ? badge(`control: ${record.control}`) : null,
       h("span", { class: "muted" }, record.explainer ? `by ${record.explainer}` : null,
         record.judge ? `, judged by ${record.judge}` : null)),
     STATUS_WORDS[record.status] && h("p", { class: "muted" }, STATUS_WORDS[record.status]));

@@ -20,6 +20,12 @@ const STATUSES = [
   ["dense", "leased"], ["dead", "dim"],
 ];
 
+const CONTROLS = {
+  permuted: "labels are judged on another feature's windows",
+  random_judge: "every answer of the judge is a coin",
+  random_weights: "the model's weights are shuffled",
+};
+
 const statusPath = (id) => `/api/v1/sweeps/${encodeURIComponent(id)}`;
 const cursorOf = (query) => Math.max(0, Math.floor(Number(query.get("cursor")) || 0));
 
@@ -32,11 +38,16 @@ function heading(sweep, now) {
     h("p", { class: "crumbs" }, h("a", { href: to.overview() }, "Overview"), " / ",
       h("span", { class: "mono" }, sweep.id)),
     h("div", { class: "heading-row" }, h("h1", null, sweep.name), badge(sweep.state),
+      sweep.control && badge("control"),
       h("span", { class: "muted" }, `${made}, priority ${sweep.priority}`)),
     h("div", { class: "sweep-bar sweep-bar-large" },
       meter(sweep.progress, { label: "progress", tone: isFinal(sweep) ? "quiet" : "" }),
       h("span", { class: "num" }, percent(sweep.progress)),
       h("span", { class: "num muted sweep-time" }, timing(sweep, now))),
+    sweep.control && h("p", { class: "sweep-reason", "data-key": "control" },
+      `control ${sweep.control}: ${CONTROLS[sweep.control] ?? ""}; nothing here is a finding`),
+    sweep.same_family_allowed && h("p", { class: "sweep-reason", "data-key": "families" },
+      "explainer and judge may be of one family"),
     sweep.reason && h("p", { class: "sweep-reason" }, sweep.reason));
 }
 
