@@ -24,8 +24,8 @@ const char *coordinator_usage(void)
            "  --prompts DIR     prompt templates (needed by LLM explainers and judges)\n"
            "  --providers FILE  providers.yaml (needed by LLM explainers and judges)\n"
            "  --background N    threads for planning and scoring (default 1)\n"
-           "  --captures-max-gib N  evidence kept on disk: what no running sweep uses and was used\n"
-           "                    longest ago goes first (default: no limit)\n"
+           "  --captures-max-gib N  evidence kept on disk: what no running sweep uses and was\n"
+           "                    used longest ago goes first (default: no limit)\n"
            "  --checkpoint-bytes N  captured results between two checkpoints (default 33554432)\n"
            "  --log LEVEL       debug | info | warn | error (default info)\n";
 }

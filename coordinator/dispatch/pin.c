@@ -1,6 +1,6 @@
-/* A sweep's results come from one kind of worker: the first one that leases a pinned task of it. The
- * kind is in the store, with the sweep, before that lease goes out, so that another life of the
- * coordinator goes on with the same kind. */
+/* A sweep's results come from one kind of worker: the first one that leases a pinned task of it.
+ * The kind is in the store, with the sweep, before that lease goes out, so that another life of
+ * the coordinator goes on with the same kind. */
 #include "coordinator/dispatch/dispatcher_state.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* Merged evidence of a capture that is still running, with the units that are in it, as one file:
- * the old one or the new one, never half of one. It says what capture it is of; whatever does not fit
- * or is damaged is refused, and those units are captured again. Layout: checkpoint_file.c. */
+ * the old one or the new one, never half of one. It says what capture it is of; whatever does not
+ * fit or is damaged is refused, and those units are captured again. Layout: checkpoint_file.c. */
 #ifndef COORDINATOR_SWEEP_CHECKPOINT_FILE_H
 #define COORDINATOR_SWEEP_CHECKPOINT_FILE_H
 

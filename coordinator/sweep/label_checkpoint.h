@@ -1,6 +1,6 @@
-/* Checkpoints of the capture phase that runs: what was merged so far goes to disk whenever the results
- * merged since pass a limit, and from then on Redis holds only a mark for each of those units. So
- * neither Redis nor a restart grows with the corpus.
+/* Checkpoints of the capture phase that runs: what was merged so far goes to disk whenever the
+ * results merged since pass a limit, and from then on Redis holds only a mark for each of those
+ * units. So neither Redis nor a restart grows with the corpus.
  *
  *   merged -------- limit passed --> written (a job; results wait) --> kept --> marked in Redis
  *
