@@ -76,7 +76,6 @@ static status_t send_out(struct probe_pool *pool, struct probe_batch *batch, str
 /* --- storing and telling ------------------------------------------------------------------- */
 
 struct storing {
-    struct probe_batch_unit *unit;
     bool is_taken[PROBE_MAX_PER_UNIT]; /* another life stored one first: that one counts */
     bool has_taken;
 };
@@ -120,7 +119,7 @@ static status_t read_taken(struct probe_pool *pool, const struct probe_ask *ask,
 static status_t store_unit(struct probe_pool *pool, struct probe_batch_unit *unit,
                            struct error *err)
 {
-    struct storing storing = {.unit = unit};
+    struct storing storing = {.has_taken = false};
     status_t status = ST_OK;
     for (size_t i = 0; i < unit->n && status == ST_OK; i++)
         status = queue_store(pool, unit->asks[i], &unit->answers[i], err);

@@ -255,7 +255,7 @@ static status_t gather_units(struct capture_target *self, const float *values, s
 static status_t read_heads(struct capture_target *self, struct forward *forward, const float *acts,
                            size_t n_tokens, struct error *err)
 {
-    float *norms = realloc(self->norms, n_tokens * self->n_features * sizeof *norms);
+    float *norms = realloc(self->norms, (n_tokens * self->n_features + 1) * sizeof *norms);
     if (!norms) return error_set(err, ST_NO_MEMORY, "head norms");
     self->norms = norms;
     status_t status = forward_head_norms(forward, self->hook.layer, acts, n_tokens, norms, err);
