@@ -5,7 +5,8 @@
  *
  * feature: as records number it; target: index among the sweep's targets, 0 if left out; type as
  * an explainer gives it, may be left out; other keys and empty lines are passed over. Labels are
- * cleaned like an explainer's. Every error names file and line. A loaded import is immutable; any thread. */
+ * cleaned like an explainer's. Every error names file and line. A loaded import is immutable; any
+ * thread. */
 #ifndef COORDINATOR_SWEEP_LABEL_IMPORT_H
 #define COORDINATOR_SWEEP_LABEL_IMPORT_H
 

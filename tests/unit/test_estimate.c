@@ -111,7 +111,7 @@ Test(estimate, agentic_sweeps_are_counted_with_most_and_with_fewest_rounds)
     spec.rounds = (struct sweep_rounds){3, 5};
     spec.experiments.per_round = 20;
     estimate_make(&input, &estimate);
-    /* a round: label, design, validate 6, explain 2; test 13; first and last round's label 6 each */
+    /* a round: label, design, validate 6, explain 2; test 13, first and last label 6 each */
     cr_expect_eq(estimate.calls_per_feature, 5 * (2 + 6 + 2) + 13 + 2 * 6);
     cr_expect_eq(estimate.n_calls_least,
                  1000 * (3 * (2 + 6 + 2) + 13) + estimate.null_pairs.n_calls);
