@@ -12,7 +12,7 @@ import sys
 
 # timeout: 900
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from cluster import check, check_store_is_clean, label_sweep, run, say
+from cluster import ROOT, check, check_store_is_clean, label_sweep, run, say
 
 N_SEEDS = int(os.environ.get("LONG", 8))
 N_FEATURES, N_TOKENS = 100, 60000
@@ -152,7 +152,86 @@ def shuffled_weights_are_a_model_of_their_own(cluster):
     check_store_is_clean(cluster)
 
 
+# ---- with language models ---------------------------------------------------------------------
+FEW = """explainer: stand-in
+judge: %s
+scoring: {null_pairs: 100, n_firing: 6, n_silent: 6, bootstrap_resamples: 100}
+thresholds: {min_test_documents: 5}
+%s"""
+
+
+def few_labels(name, judge="stand-in-judge", more=""):
+    return label_sweep(name, 60000, 12, FEW % (judge, more))
+
+
+def start_with_models(cluster, responder="label_responder.py"):
+    cluster.start_llm("--log-bodies", "--responder", ROOT / "tests/support" / responder)
+    cluster.up(workers=2, gateways=1)
+
+
+def constant_judge(cluster, answer):
+    os.environ["CONSTANT_ANSWER"] = answer
+    start_with_models(cluster, "constant_responder.py")
+    rows = records(cluster, finish(cluster, few_labels("always-" + answer)))
+    scores = [score for row in rows for of in row["scores"].values() for score in of.values()]
+    never = "true_silent" if answer == "1" else "true_firing"
+    check(len(scores) > 20, "labels were judged")
+    check(not any(score["counts"][never] for score in scores), "the judge says %s" % answer)
+    said = {score["verdict"] for score in scores}
+    say("always %s: %d scores, %s" % (answer, len(scores), said))
+    check(said == {"unsupported: judge is constant"}, said)
+    check(not any(row["supported"] for row in rows), "nothing is supported")
+
+
+def a_judge_that_always_says_yes_supports_nothing(cluster):
+    constant_judge(cluster, "1")
+
+
+def a_judge_that_always_says_no_supports_nothing(cluster):
+    constant_judge(cluster, "0")
+
+
+def a_random_judge_costs_no_call(cluster):
+    start_with_models(cluster)
+    sweep = finish(cluster, few_labels("coins", more="control: random_judge"))
+    says_so(cluster, sweep, "random_judge")
+    rows = records(cluster, sweep)
+    asked = [json.loads(line["body"])["model"] for line in cluster.llm_log()
+             if line["event"] == "received"]
+    check(set(asked) == {"explainer-1"} and len(asked) <= len(rows), "no judge was asked: %s" % asked)
+    check({row["judge"] for row in rows} == {"random"}, "records say who judged")
+    check(sum(bool(row["scores"]) for row in rows) > 5, "labels were judged all the same")
+    check(cluster.status(sweep)["calls"]["done"] == len(asked), "the books have the explainer alone")
+
+
+def one_family_is_refused_and_told_when_allowed(cluster):
+    start_with_models(cluster)
+    yaml = few_labels("same", judge="stand-in")
+    for words in ((), ("--dry-run", "--providers", cluster.providers)):
+        said = "".join(cluster.ctl_both("submit", "-", *words, stdin=yaml, code=2))
+        check("one family (alpha)" in said and "allow_same_family: true" in said, said)
+    check(cluster.json("list")["sweeps"] == [], "nothing was accepted")
+    sweep = finish(cluster, yaml + "allow_same_family: true\n")
+    other = finish(cluster, few_labels("two"))
+    for which, is_told in ((sweep, True), (other, False)):
+        rows = records(cluster, which)
+        summary = json.loads(cluster.canonical(which)["summary.json"])
+        check(all(row.get("same_family_allowed", False) == is_told for row in rows), "records")
+        check(summary.get("same_family_allowed", False) == is_told, "summary")
+        check(cluster.status(which)["same_family_allowed"] == is_told, "status")
+        for words in (("status", which), ("show", which, rows[0]["feature"]), ("results", which)):
+            check(("of one family" in "\n".join(cluster.ctl_both(*words))) == is_told, words)
+    plan = cluster.ctl_both("submit", "-", "--dry-run", "--providers", cluster.providers,
+                            stdin=yaml + "allow_same_family: true\ncontrol: permuted\n")[0]
+    check("of one family" in plan and "permuted" in plan, plan)
+    check_store_is_clean(cluster)
+
+
 if __name__ == "__main__":
     run([nothing_is_supported_where_there_is_nothing_to_find,
          what_is_judged_is_anothers_and_nothing_else_changes,
-         shuffled_weights_are_a_model_of_their_own])
+         shuffled_weights_are_a_model_of_their_own,
+         a_judge_that_always_says_yes_supports_nothing,
+         a_judge_that_always_says_no_supports_nothing,
+         a_random_judge_costs_no_call,
+         one_family_is_refused_and_told_when_allowed])
