@@ -258,6 +258,7 @@ status_t label_result_foreign(struct open_session *open, const struct feature_ca
     return status;
 }
 
+/* Labels as they come, for the first page; those of a control are no findings. */
 static void announce(struct label_scoring *scoring, size_t index)
 {
     const struct slot_result *result = &scoring->results[index];
@@ -270,7 +271,8 @@ static void announce(struct label_scoring *scoring, size_t index)
                      ? own->summary[main_score][NEGATIVES_RANDOM].balanced_accuracy.value
                      : NAN,
         .unix_ms = clock_unix_ms(scoring->run->sweep->context->clock)};
-    if (!history || !result->has_label) return;
+    const bool is_control = scoring->run->sweep->spec->control != SWEEP_CONTROL_NONE;
+    if (!history || !result->has_label || is_control) return;
     (void)snprintf(recent.sweep, sizeof recent.sweep, "%s", scoring->run->sweep->id);
     (void)snprintf(recent.label, sizeof recent.label, "%.*s", LABEL_TEXT_SIZE - 1,
                    result->label.text);

@@ -55,6 +55,22 @@ def the_numbers_are_those_of_the_api(cluster, page, sweep):
     page.picture(PICTURES / "sweep.png")
 
 
+def a_control_says_what_it_is(cluster, page):
+    sweep = cluster.submit_labels("coins", more="control: random_judge\nallow_same_family: true\n")
+    cluster.wait_finished(sweep)
+    page.open(cluster.address + "/")
+    page.wait_text("control: random_judge")
+    page.open(f"{cluster.address}/#/sweeps/{sweep}")
+    page.wait_text("control random_judge: every answer of the judge is a coin; "
+                   "nothing here is a finding")
+    page.wait_text("explainer and judge may be of one family")
+    page.picture(PICTURES / "control.png")
+    page.open(f"{cluster.address}/#/sweeps/{sweep}/features/0")
+    page.wait_text("control: random_judge")
+    recent = cluster.json("/api/v1/overview")["recent_labels"]
+    check(recent and all(row["sweep"] != sweep for row in recent), "no findings: not in the feed")
+
+
 def the_keyboard_reaches_the_next_page(cluster, page, sweep):
     page.value("document.querySelector('.results tbody tr:last-child a').focus()")
     for _ in range(8):
@@ -144,6 +160,7 @@ def main():
         the_keyboard_reaches_the_next_page(cluster, page, sweep)
         text_is_never_markup(cluster, page, sweep)
         it_fits_phones_and_both_themes(cluster, page, sweep)
+        a_control_says_what_it_is(cluster, page)
         check(page.complaints == [], f"nothing to complain of: {page.complaints}")
         a_wrong_address_is_said(cluster, page)
         a_lost_coordinator_is_seen_and_found_again(cluster, page, sweep)

@@ -105,8 +105,9 @@ class Cluster:
         check(done.returncode == 0, done.stderr)
         return done.stdout.strip()
 
-    def submit_labels(self, name="hostile", n_documents=120):
-        """A label sweep whose corpus is full of markup; its features need no dictionary."""
+    def submit_labels(self, name="hostile", n_documents=120, more=""):
+        """A label sweep whose corpus is full of markup; its features need no dictionary. `more` is
+        further YAML."""
         with open(self.path / "corpus.jsonl", "w") as corpus:
             for i in range(n_documents):
                 text = (HOSTILE + PLAIN[i % 3] + " ") * 2 + f"number {i}"
@@ -114,7 +115,7 @@ class Cluster:
         return self.submit(f"kind: label\nname: {name}\nmodel: {ROOT}/config/demo/model\n"
                            f"corpus:\n  path: {self.path}/corpus.jsonl\n"
                            "targets:\n  - hook: blocks.2.hook_resid_pre\n    units: residual\n"
-                           "    features: 0-31\n", name)
+                           "    features: 0-31\n" + more, name)
 
     def get(self, path, headers=None, method="GET"):
         """(status, headers, body text)."""

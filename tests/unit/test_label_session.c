@@ -584,3 +584,40 @@ Test(label_session, a_session_that_waits_takes_a_few_kilobytes)
     for (size_t i = 0; i < N_SESSIONS; i++) label_session_fini(&sessions[i]);
     end_world(world);
 }
+
+/* The control: nobody is asked, and all that a judge would have said is a coin's. */
+Test(label_session, a_random_judge_is_asked_nothing_and_its_rounds_have_figures)
+{
+    struct stage_world *world = make_world(SESSION_AGENTIC);
+    struct script *script = script_of((struct script){
+        .labels = {"cats", "dogs", "cows", "hens", "rats"}, .right_share = {1, 1, 1, 1, 1}});
+    char stages[64];
+    world->rules.judge = (struct session_provider){0};
+    world->rules.has_random_judge = true;
+    world->rules.seed = 5;
+    struct label_session session = play(world, script, stages);
+    cr_expect_str_eq(stages, "hdevhdevhdevhdevhdevt", "no coin settles a label");
+    for (size_t i = 0; i < session.rounds.n; i++) {
+        const struct session_round *round = &session.rounds.list[i];
+        cr_expect(round->is_tested && round->n_check > 0);
+        cr_expect(round->accuracy.is_defined && round->accuracy.value < 0.9, "round %zu", i);
+        cr_expect(round->adversarial.has_passed, "experiments are the model's, not the judge's");
+    }
+    static const enum session_sheet sheets[] = {SHEET_TEST, SHEET_OOD, SHEET_FIRST, SHEET_LAST};
+    for (size_t i = 0; i < sizeof sheets / sizeof sheets[0]; i++) {
+        struct judgement *first, *again;
+        size_t n, n_again;
+        cr_assert_eq(label_session_judgements(&session, &world->full, sheets[i], CASE_DETECTION,
+                                              &first, &n, NULL),
+                     ST_OK);
+        cr_assert_eq(label_session_judgements(&session, &world->full, sheets[i], CASE_DETECTION,
+                                              &again, &n_again, NULL),
+                     ST_OK);
+        cr_assert(first && again && n == n_again && n > 0, "sheet %zu is judged", i);
+        for (size_t k = 0; k < n; k++) cr_assert_eq(first[k].answer, again[k].answer);
+        free(first);
+        free(again);
+    }
+    label_session_fini(&session);
+    end_world(world);
+}
