@@ -51,44 +51,52 @@ static const struct prompt_template *hypothesis_template(const struct label_sess
                                  : session->rules->explainer_template;
 }
 
-static status_t build_hypothesis(const struct label_session *session,
-                                 const struct feature_case *feature_case,
-                                 struct prompt_messages *messages, struct error *err)
+static status_t build_first(const struct label_session *session,
+                            const struct feature_case *feature_case,
+                            struct prompt_messages *messages, struct error *err)
 {
-    const struct prompt_template *template_ = hypothesis_template(session);
-    if (session->rounds.n == 1)
-        return build_examples(session, feature_case, template_, NULL, 0, messages, err);
+    return build_examples(session, feature_case, session->rules->explainer_template, NULL, 0,
+                          messages, err);
+}
+
+static status_t build_refined(const struct label_session *session,
+                              const struct feature_case *feature_case,
+                              enum session_prompt_detail detail, struct prompt_messages *messages,
+                              struct error *err)
+{
     struct buffer history;
     buffer_init(&history, FIELD_MAX_BYTES);
     status_t status =
         session_prompt_history(&history, &session->rounds, &feature_case->splits[EVIDENCE_EXPLAIN],
-                               session->rules->texts, err);
+                               session->rules->texts, detail, err);
     const struct prompt_field field = {PROMPT_REFINE_FIELDS[2], (const char *)history.bytes,
                                        history.n_bytes};
     if (status == ST_OK)
-        status = build_examples(session, feature_case, template_, &field, 1, messages, err);
+        status = build_examples(session, feature_case, session->rules->refine_template, &field, 1,
+                                messages, err);
     buffer_fini(&history);
     return status;
 }
 
-static status_t fill_design(const struct label_session *session, struct buffer *label,
-                            struct buffer *tried, struct error *err)
+static status_t fill_design(const struct label_session *session, enum session_prompt_detail detail,
+                            struct buffer *label, struct buffer *tried, struct error *err)
 {
     const char *text = session_this_round(session)->label.text;
     const status_t status = prompt_data_append(label, text, strlen(text), NULL, 0, err);
-    return status == ST_OK ? session_prompt_tried(tried, &session->rounds, err) : status;
+    return status == ST_OK ? session_prompt_tried(tried, &session->rounds, detail, err) : status;
 }
 
 static status_t build_design(const struct label_session *session,
                              const struct feature_case *feature_case,
-                             struct prompt_messages *messages, struct error *err)
+                             enum session_prompt_detail detail, struct prompt_messages *messages,
+                             struct error *err)
 {
     struct buffer label, tried;
     char n_each[24];
     const int n_digits = snprintf(n_each, sizeof n_each, "%zu", session->rules->n_experiments_each);
     buffer_init(&label, FIELD_MAX_BYTES);
     buffer_init(&tried, FIELD_MAX_BYTES);
-    status_t status = fill_design(session, &label, &tried, err);
+    status_t status = fill_design(session, detail, &label, &tried, err);
     const struct prompt_field fields[] = {
         {PROMPT_DESIGN_FIELDS[2], (const char *)label.bytes, label.n_bytes},
         {PROMPT_DESIGN_FIELDS[3], (const char *)tried.bytes, tried.n_bytes},
@@ -99,6 +107,28 @@ static status_t build_design(const struct label_session *session,
     buffer_fini(&label);
     buffer_fini(&tried);
     return status;
+}
+
+typedef status_t build_fn(const struct label_session *session,
+                          const struct feature_case *feature_case,
+                          enum session_prompt_detail detail, struct prompt_messages *messages,
+                          struct error *err);
+
+/* What earlier rounds add grows from round to round: where it does not fit below
+ * max_prompt_tokens any more, the labels alone are told. */
+static status_t build_within(build_fn *build_it, const struct label_session *session,
+                             const struct feature_case *feature_case,
+                             struct prompt_messages *messages, struct error *err)
+{
+    struct error too_large = {.status = ST_OK};
+    const size_t n_system = messages->system.n_bytes, n_user = messages->user.n_bytes;
+    const status_t status =
+        build_it(session, feature_case, SESSION_PROMPT_FULL, messages, &too_large);
+    if (status == ST_OK) return ST_OK;
+    if (status != ST_TOO_LARGE) return error_set(err, status, "%s", too_large.text);
+    messages->system.n_bytes = n_system;
+    messages->user.n_bytes = n_user;
+    return build_it(session, feature_case, SESSION_PROMPT_BRIEF, messages, err);
 }
 
 static status_t build_judge(const struct label_session *session,
@@ -124,8 +154,10 @@ static status_t build(const struct label_session *session, const struct feature_
                       struct error *err)
 {
     switch (ask->kind) {
-    case ASK_LABEL: return build_hypothesis(session, feature_case, messages, err);
-    case ASK_DESIGN: return build_design(session, feature_case, messages, err);
+    case ASK_LABEL:
+        if (session->rounds.n == 1) return build_first(session, feature_case, messages, err);
+        return build_within(build_refined, session, feature_case, messages, err);
+    case ASK_DESIGN: return build_within(build_design, session, feature_case, messages, err);
     case ASK_JUDGE: return build_judge(session, feature_case, ask, messages, err);
     case ASK_PROBE: break;
     }

@@ -105,26 +105,29 @@ static status_t append_wrong(struct buffer *out, const struct session_round *rou
 
 status_t session_prompt_history(struct buffer *out, const struct session_rounds *rounds,
                                 const struct case_split *checked, const struct token_texts *texts,
-                                struct error *err)
+                                enum session_prompt_detail detail, struct error *err)
 {
     const size_t last = session_rounds_last(rounds);
+    const bool is_full = detail == SESSION_PROMPT_FULL;
     status_t status = ST_OK;
     for (size_t i = 0; i + 1 < rounds->n && status == ST_OK; i++) {
         const struct session_round *round = &rounds->list[i];
         if (i > 0) status = buffer_append_text(out, "\n\n", err);
         if (status == ST_OK) status = append_label(out, i + 1, round, err);
-        if (status == ST_OK) status = append_failures(out, round, err);
-        if (status == ST_OK && i == last && checked)
+        if (status == ST_OK && is_full) status = append_failures(out, round, err);
+        if (status == ST_OK && is_full && i == last && checked)
             status = append_wrong(out, round, checked, texts, err);
     }
     return status;
 }
 
 status_t session_prompt_tried(struct buffer *out, const struct session_rounds *rounds,
-                              struct error *err)
+                              enum session_prompt_detail detail, struct error *err)
 {
     size_t n_shown = 0;
     status_t status = ST_OK;
+    if (detail == SESSION_PROMPT_BRIEF && rounds->n > 1)
+        return buffer_append_text(out, "(too many to list)", err);
     for (size_t i = rounds->n; i-- > 0 && status == ST_OK;) { /* the latest first */
         const struct experiments *tried = &rounds->list[i].experiments;
         for (size_t k = 0; k < tried->n && n_shown < SHOWN_TRIED && status == ST_OK; k++) {

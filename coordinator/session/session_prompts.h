@@ -22,15 +22,19 @@ enum {
     PROMPT_SHOWN_WRONG = 6     /* explain windows shown of the last tested round */
 };
 
+/* How much is told: a prompt that may not be longer gets the labels alone. */
+enum session_prompt_detail { SESSION_PROMPT_FULL, SESSION_PROMPT_BRIEF };
+
 /* {{history}}: every round before the last in `rounds`, which is the one being made. `checked`
  * holds the explain windows that were judged; NULL: none are shown. Errors: ST_NO_MEMORY,
  * ST_TOO_LARGE. */
 MUST_CHECK status_t session_prompt_history(struct buffer *out, const struct session_rounds *rounds,
                                            const struct case_split *checked,
-                                           const struct token_texts *texts, struct error *err);
+                                           const struct token_texts *texts,
+                                           enum session_prompt_detail detail, struct error *err);
 
-/* {{tried}}: the texts of earlier rounds, one a line. */
+/* {{tried}}: the texts of earlier rounds, one a line, the latest first. */
 MUST_CHECK status_t session_prompt_tried(struct buffer *out, const struct session_rounds *rounds,
-                                         struct error *err);
+                                         enum session_prompt_detail detail, struct error *err);
 
 #endif

@@ -3,8 +3,6 @@
  * idempotent, so a restarted coordinator simply asks again and finds what is stored. */
 #include "coordinator/sweep/label_scoring_parts.h"
 
-#include "common/log.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

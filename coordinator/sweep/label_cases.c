@@ -4,8 +4,6 @@
  * thrown away. A session that needs no answer begins and ends in one job. */
 #include "coordinator/sweep/label_scoring_parts.h"
 
-#include "common/log.h"
-
 #include <stdlib.h>
 #include <string.h>
 

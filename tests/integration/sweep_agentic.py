@@ -230,7 +230,8 @@ def broken_replies(cluster):
     for name in scripted_agent.BROKEN:
         if name != "prose":
             restart_agent(cluster, "p=0,bad=" + name)
-        sweep, rows = finish(cluster, sweep_text(name, more="seed: %d" % (1 + len(name) * 7)))
+        sweep, rows = finish(cluster, sweep_text(name, more="seed: %d\nrounds: {max: 3}" %
+                                               (1 + len(name) * 7)))
         check(n_supported(rows) == 0, "%s: %d supported" % (name, n_supported(rows)))
         rounds = [r for row in eligible(rows) for r in row["session"]["rounds"]]
         if name in ("prose", "half", "empty", "blank", "numbers"):

@@ -464,6 +464,21 @@ Test(label_session, later_prompts_show_failures_and_never_validate_or_test)
     end_world(world);
 }
 
+Test(label_session, prompts_that_may_not_be_long_tell_the_labels_alone)
+{
+    struct stage_world *world = make_world(SESSION_AGENTIC);
+    struct script *script = script_of((struct script){.labels = {"a b", "c d", "e f", "g h", "i j"},
+                                                      .right_share = {0.5, 0.5, 0.5, 0.5, 0.5},
+                                                      .is_model_silent = true});
+    world->rules.max_prompt_tokens = 620; /* of about 800 */
+    struct label_session session = play(world, script, NULL);
+    cr_expect_eq(session.rounds.n, 5);
+    cr_expect(strstr(script->prompts, "Round 3: e f\n\nRound 4: g h"));
+    cr_expect(strstr(script->prompts, "(too many to list)"));
+    label_session_fini(&session);
+    end_world(world);
+}
+
 Test(label_session, a_label_that_fits_only_its_examples_fails_on_unseen_windows)
 {
     /* the judge, told such a label, is right about explain windows and about no other firing one */
@@ -559,9 +574,7 @@ static struct label_session waiting_in_round_five(struct stage_world *world)
     cr_assert_eq(label_session_open(&session, &world->rules, &world->full, NULL, NULL), ST_OK);
     while (!(session.stage == SESSION_VALIDATE && session.is_entered && session.rounds.n == 5)) {
         cr_assert_eq(label_session_advance(&session, &world->full, NULL), ST_OK);
-        if (session.is_entered && session.stage != SESSION_VALIDATE)
-            answer_all(world, &session, script);
-        else if (session.is_entered && session.rounds.n < 5)
+        if (session.is_entered && (session.stage != SESSION_VALIDATE || session.rounds.n < 5))
             answer_all(world, &session, script);
     }
     return session;
