@@ -1,6 +1,5 @@
 /* What viewers may ask for: operations that neither change anything nor make workers compute. One
- * that is not listed here is for operators alone, so that a new one is closed until it is looked at.
- */
+ * that is not listed here is for operators alone: a new one is closed until it is looked at. */
 #include "coordinator/api/api.h"
 
 #include <string.h>

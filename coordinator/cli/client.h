@@ -40,8 +40,8 @@ struct client_request {
 };
 
 /* Ask and wait. On ST_OK the caller owns *result, an object. Errors: ST_UNREACHABLE (nobody there,
- * no answer in time, or keys that do not fit), ST_CONFLICT (our key is not allowed), ST_CANCELLED (a
- * signal), ST_PROTOCOL, and whatever status and text the coordinator gave. */
+ * no answer in time, or keys that do not fit), ST_CONFLICT (our key is not allowed), ST_CANCELLED
+ * (a signal), ST_PROTOCOL, and whatever status and text the coordinator gave. */
 MUST_CHECK status_t client_ask(struct client *client, const struct client_request *request,
                                json_t **result, struct error *err);
 

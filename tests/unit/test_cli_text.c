@@ -105,7 +105,8 @@ Test(cli_quantity, reads_as_people_write_it)
     cr_expect_str_eq(quantity_count(-1234567, out), "-1,234,567");
     cr_expect_str_eq(quantity_dollars(0.0123, out), "$0.0123");
     cr_expect_str_eq(quantity_dollars(12.5, out), "$12.50");
-    cr_expect_str_eq(quantity_percent(0.9999, out), "99 %", "100 per cent only when it is complete");
+    cr_expect_str_eq(quantity_percent(0.9999, out), "99 %",
+                     "100 per cent only when it is complete");
     cr_expect_str_eq(quantity_percent(1, out), "100 %");
     cr_expect_str_eq(quantity_count(NAN, out), "-");
 }
