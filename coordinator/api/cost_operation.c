@@ -1,4 +1,4 @@
-/* What a sweep cost, from its ledger: by provider, together, and the sends whose fate is unknown. */
+/* What a sweep cost, by its ledger: by provider, together, and the sends whose fate is unknown. */
 #include "coordinator/api/operations.h"
 
 #include <stdlib.h>

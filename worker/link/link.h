@@ -24,7 +24,8 @@ struct link_params {
 
 /* Run until stopped, drained or refused. ST_OK: left in good order. ST_PROTOCOL: the coordinator
  * refused us (version, role). ST_CONFLICT: our key is not allowed there. ST_UNREACHABLE: one side
- * has keys and the other has none; an absent coordinator, or one with another key, is waited for. */
+ * has keys and the other has none; a coordinator that is absent or has another key is waited
+ * for. */
 MUST_CHECK status_t link_run(const struct link_params *params, struct error *err);
 
 #endif
