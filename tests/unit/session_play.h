@@ -1,5 +1,5 @@
-/* A session with a scripted outside: windows made up here, an agent, a judge and a target model that
- * do what a script says. Templates are the real ones. For tests of the machine as a whole. */
+/* A session with a scripted outside: windows made up here; an agent, a judge and a target model
+ * that do what a script says. Templates are the real ones. For tests of the machine as a whole. */
 #ifndef TESTS_UNIT_SESSION_PLAY_H
 #define TESTS_UNIT_SESSION_PLAY_H
 
