@@ -1,6 +1,9 @@
 #include "coordinator/session/random_judge.h"
 
+#include "coordinator/session/label_session.h"
+
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { N = 4000 };
@@ -72,4 +75,36 @@ Test(random_judge, says_the_same_of_the_same_and_else_something_else)
         const size_t n = n_equal(scene, &params, &others[i]);
         cr_expect(n > N / 2 - 200 && n < N / 2 + 200, "%zu: %zu equal answers", i, n);
     }
+}
+
+/* A session whose judge is the coin: from the label to judgements without an ask. */
+Test(random_judge, a_session_asks_nobody_and_is_judged)
+{
+    struct scene *scene = begin();
+    const struct session_rules rules = {.mode = SESSION_SINGLE_PASS,
+                                        .scores = 1u << CASE_DETECTION,
+                                        .has_random_judge = true,
+                                        .seed = 1};
+    const struct prompt_label cats = {.text = "cats"}, dogs = {.text = "dogs"};
+    static struct feature_case of; /* large */
+    struct label_session session;
+    struct judgement *judged[2] = {NULL};
+    size_t n = 0;
+    of.status = FEATURE_OPEN;
+    of.splits[EVIDENCE_TEST].items[CASE_DETECTION] = scene->items;
+    for (size_t i = 0; i < 2; i++) {
+        cr_assert_eq(label_session_open(&session, &rules, &of, i ? &dogs : &cats, NULL), ST_OK);
+        while (session.stage != SESSION_DONE) {
+            cr_assert_eq(label_session_advance(&session, &of, NULL), ST_OK);
+            cr_expect(!label_session_waits(&session) && session.n_asks == 0);
+        }
+        cr_assert_eq(label_session_judgements(&session, &of, SHEET_TEST, CASE_DETECTION, &judged[i],
+                                              &n, NULL),
+                     ST_OK);
+        cr_assert(judged[i] && n == N, "judged all the same");
+        label_session_fini(&session);
+    }
+    cr_expect_neq(memcmp(judged[0], judged[1], N * sizeof *judged[0]), 0, "by label");
+    free(judged[0]);
+    free(judged[1]);
 }
