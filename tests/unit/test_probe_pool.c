@@ -213,7 +213,7 @@ Test(probe_pool, what_was_answered_is_told_again_without_a_worker)
 
 Test(probe_pool, a_full_unit_goes_at_once_and_less_waits_for_company)
 {
-    char text[16];
+    char text[24];
     cr_assert_eq(ask(0, "first", NULL), ST_OK);
     step_well();
     cr_expect_eq(probe_pool_counts(pool).n_tasks, 0, "it waits");
@@ -236,7 +236,7 @@ Test(probe_pool, a_full_unit_goes_at_once_and_less_waits_for_company)
 Test(probe_pool, many_asks_are_all_answered)
 {
     enum { N = 3000 };
-    char text[16];
+    char text[24];
     for (uint32_t i = 0; i < N; i++) {
         (void)snprintf(text, sizeof text, "%u", (unsigned)i);
         cr_assert_eq(ask(i % N_SLOTS, text, NULL), ST_OK);
@@ -292,7 +292,7 @@ Test(probe_pool, targets_and_slots_that_do_not_exist_are_refused)
 
 Test(probe_pool, a_full_pool_says_so_and_keeps_nothing)
 {
-    char text[16];
+    char text[24];
     for (uint32_t i = 0; i < PROBE_POOL_MAX_OPEN; i++) {
         (void)snprintf(text, sizeof text, "%u", (unsigned)i);
         cr_assert_eq(ask(0, text, NULL), ST_OK);
