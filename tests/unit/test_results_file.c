@@ -37,7 +37,8 @@ static void expect_line(const struct results_file *file, size_t index, const cha
 {
     const struct wire_text line = results_file_record(file, index);
     cr_expect_eq(line.n_bytes, strlen(wanted), "line %zu", index);
-    cr_expect_arr_eq(line.bytes, wanted, line.n_bytes, "line %zu", index);
+    if (line.n_bytes) /* of an empty one the address may be NULL, and memcmp takes none */
+        cr_expect_arr_eq(line.bytes, wanted, line.n_bytes, "line %zu", index);
 }
 
 Test(results_file, gives_each_line_as_it_is)
