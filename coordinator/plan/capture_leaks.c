@@ -54,7 +54,7 @@ status_t capture_plan_count_leaks_in(const struct capture_plan *plan,
     const size_t n = token_corpus_n_documents(corpus);
     *n_leaks = 0;
     if (n == 0) return ST_OK;
-    struct seen *seen = malloc(n * sizeof *seen);
+    struct seen *seen = calloc(n, sizeof *seen);
     if (!seen) return error_set(err, ST_NO_MEMORY, "%zu documents", n);
     for (size_t i = 0; i < n; i++)
         seen[i] = (struct seen){token_corpus_document(corpus, i).content_key, NO_SIDE};

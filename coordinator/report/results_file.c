@@ -147,7 +147,8 @@ static struct wire_text target_of(struct wire_text line)
 
 static bool is_same(struct wire_text a, struct wire_text b)
 {
-    return a.n_bytes == b.n_bytes && (a.n_bytes == 0 || memcmp(a.bytes, b.bytes, a.n_bytes) == 0);
+    if (a.n_bytes != b.n_bytes) return false;
+    return !a.bytes || !b.bytes || memcmp(a.bytes, b.bytes, a.n_bytes) == 0;
 }
 
 static status_t add_run(struct results_file *file, size_t first, struct wire_text target,
@@ -171,7 +172,8 @@ static status_t index_features(struct results_file *file, struct error *err)
         const struct wire_text target = target_of(line);
         struct run *last = file->n_runs ? &file->runs[file->n_runs - 1] : NULL;
         file->features[i] = feature_of(line);
-        if (last && is_same(last->target, target) && file->features[i] > file->features[i - 1])
+        if (i > 0 && last && is_same(last->target, target) &&
+            file->features[i] > file->features[i - 1])
             continue;
         if (last) last->end = i;
         status = add_run(file, i, target, err);

@@ -118,7 +118,7 @@ static json_t *describe_slot(const struct slot *slot)
     }
     return json_pack("{s:s, s:o, s:[I, I]}", "dtype", tensor_dtype_name(slot->dtype), "shape",
                      shape, "data_offsets", (json_int_t)slot->begin,
-                     (json_int_t)(slot->begin + slot->n_bytes));
+                     (json_int_t)slot->begin + (json_int_t)slot->n_bytes);
 }
 
 static status_t build_header(const struct safetensors_writer *writer, char **out, struct error *err)

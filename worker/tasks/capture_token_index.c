@@ -12,7 +12,6 @@ void capture_token_index_fini(struct capture_token_index *index)
 
 static status_t reserve(struct capture_token_index *index, uint32_t n_tokens, struct error *err)
 {
-    index->n = 0;
     if (n_tokens <= index->capacity) return ST_OK;
     capture_token_index_fini(index);
     index->item = malloc(n_tokens * sizeof *index->item);
@@ -39,6 +38,7 @@ status_t capture_token_index_build(struct capture_token_index *index,
                                    const struct capture_windows *windows, struct error *err)
 {
     const status_t status = reserve(index, windows->n_tokens, err);
+    index->n = 0;
     if (status != ST_OK || windows->n_tokens == 0) return status;
     uint32_t n = 0, n_places = 0;
     for (uint32_t i = 0; i < windows->n; i++)
