@@ -47,14 +47,6 @@ static char *interval_text(const json_t *of, double scale, int digits, char out[
     return out;
 }
 
-static status_t add_cells(struct text_table *table, const char *const *cells, size_t n,
-                          struct error *err)
-{
-    status_t status = ST_OK;
-    for (size_t i = 0; i < n && status == ST_OK; i++) status = text_table_add(table, cells[i], err);
-    return status;
-}
-
 /* --- ratings ------------------------------------------------------------------------------- */
 
 static status_t add_tally(struct text_table *table, const char *sheet, const char *kind,
@@ -70,7 +62,7 @@ static status_t add_tally(struct text_table *table, const char *sheet, const cha
         interval_text(tally, 100, 1, interval),
         quantity_count(json_field_number(tally, "unsure"), unsure),
         quantity_count(json_field_number(tally, "unanswered"), unanswered)};
-    return add_cells(table, cells, N_RATING_COLUMNS, err);
+    return text_table_add_cells(table, cells, N_RATING_COLUMNS, err);
 }
 
 static status_t add_rater(struct text_table *table, const char *sheet, const json_t *rater,
@@ -115,7 +107,7 @@ static status_t add_pair(struct text_table *table, const json_t *pair, struct er
         interval_text(pair, 1, 3, interval),
         share_text(json_field_number(pair, "same"), same),
         quantity_count(json_field_number(pair, "n_items"), n)};
-    return add_cells(table, cells, N_AGREEMENT_COLUMNS, err);
+    return text_table_add_cells(table, cells, N_AGREEMENT_COLUMNS, err);
 }
 
 static status_t print_agreement(const struct cli *cli, const struct text_table_style *style,

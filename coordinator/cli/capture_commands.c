@@ -42,10 +42,7 @@ static status_t add_row(struct text_table *table, const json_t *capture, bool is
     (void)snprintf(last_used, sizeof last_used, "%s", json_field_text(capture, "used_at", "-"));
     const char *const cells[] = {key, quantity_bytes(json_field_number(capture, "n_bytes"), size),
                                  created, last_used, users_text(capture, users)};
-    status_t status = ST_OK;
-    for (size_t i = 0; i < sizeof cells / sizeof cells[0] && status == ST_OK; i++)
-        status = text_table_add(table, cells[i], err);
-    return status;
+    return text_table_add_cells(table, cells, sizeof cells / sizeof cells[0], err);
 }
 
 static status_t print_captures(const struct cli *cli, const struct cli_arguments *arguments,

@@ -8,14 +8,6 @@
 
 enum { SHOWN_ID_DIGITS = 12 };
 
-static status_t add_cells(struct text_table *table, const char *const *cells, size_t n,
-                          struct error *err)
-{
-    status_t status = ST_OK;
-    for (size_t i = 0; i < n && status == ST_OK; i++) status = text_table_add(table, cells[i], err);
-    return status;
-}
-
 /* --- by provider --------------------------------------------------------------------------- */
 
 static const struct text_column cost_columns[] = {{"PROVIDER", false, true},
@@ -34,7 +26,7 @@ static status_t add_cost(struct text_table *table, const char *name, const json_
         name, quantity_count(json_field_number(cost, "calls"), calls),
         quantity_count(json_field_number(cost, "tokens_in"), in),
         quantity_count(json_field_number(cost, "tokens_out"), out), money};
-    return add_cells(table, cells, N_COST_COLUMNS, err);
+    return text_table_add_cells(table, cells, N_COST_COLUMNS, err);
 }
 
 static status_t print_costs(const struct cli *cli, const struct text_table_style *style,
@@ -99,7 +91,7 @@ static status_t add_uncertain(struct text_table *table, const json_t *one, struc
         json_field_text(one, "at", NULL),
         is_settled ? "settled" : "open",
         json_field_text(one, "reason", NULL)};
-    return add_cells(table, cells, N_UNCERTAIN_COLUMNS, err);
+    return text_table_add_cells(table, cells, N_UNCERTAIN_COLUMNS, err);
 }
 
 static status_t print_uncertain(const struct cli *cli, const struct text_table_style *style,

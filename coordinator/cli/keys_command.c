@@ -123,8 +123,7 @@ static status_t print_table(const struct cli *cli, const struct cli_arguments *a
             json_field_text(row, "file", NULL), json_field_text(row, "name", NULL),
             json_field_text(row, "role", NULL),
             json_field_text(row, "public_key", json_field_text(row, "problem", NULL))};
-        for (size_t j = 0; j < 4 && status == ST_OK; j++)
-            status = text_table_add(table, cells[j], err);
+        status = text_table_add_cells(table, cells, 4, err);
     }
     if (status == ST_OK) text_table_print(table, &style, cli->out);
     text_table_destroy(&table);

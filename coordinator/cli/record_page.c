@@ -141,10 +141,7 @@ static status_t add_score(struct text_table *table, const char *name, const char
                                  z,
                                  p,
                                  json_field_text(score, "verdict", NULL)};
-    status_t status = ST_OK;
-    for (size_t i = 0; i < sizeof cells / sizeof cells[0] && status == ST_OK; i++)
-        status = text_table_add(table, cells[i], err);
-    return status;
+    return text_table_add_cells(table, cells, sizeof cells / sizeof cells[0], err);
 }
 
 static status_t print_scores(const struct cli *cli, const json_t *scores, struct error *err)

@@ -19,15 +19,6 @@ static void score_cell(double value, char out[CELL_SIZE])
         (void)snprintf(out, CELL_SIZE, "%.3f", value);
 }
 
-static status_t add_row(struct text_table *table, const char *const *cells, size_t n_cells,
-                        struct error *err)
-{
-    status_t status = ST_OK;
-    for (size_t i = 0; i < n_cells && status == ST_OK; i++)
-        status = text_table_add(table, cells[i], err);
-    return status;
-}
-
 static void print_table(const struct cli *cli, const struct text_table *table)
 {
     const struct text_table_style style = {true, cli->has_color, cli->width};
@@ -134,7 +125,7 @@ static status_t add_round(struct text_table *table, size_t number, const json_t 
                                cells[7],
                                json_field_is_true(round, "adversarial.passed") ? "yes" : "no",
                                label ? label : json_field_text(round, "failure", "(none)")};
-    return add_row(table, row, sizeof row / sizeof row[0], err);
+    return text_table_add_cells(table, row, sizeof row / sizeof row[0], err);
 }
 
 static status_t print_round_table(const struct cli *cli, const json_t *rounds, struct error *err)
@@ -181,7 +172,7 @@ static status_t add_text(struct text_table *table, const json_t *one, struct err
                                is_known ? did : "failed",
                                largest,
                                json_field_text(one, "text", "")};
-    return add_row(table, row, sizeof row / sizeof row[0], err);
+    return text_table_add_cells(table, row, sizeof row / sizeof row[0], err);
 }
 
 static status_t print_texts(const struct cli *cli, const json_t *experiments, struct error *err)

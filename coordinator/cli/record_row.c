@@ -88,9 +88,7 @@ status_t record_add_row(struct text_table *table, bool is_wide, const json_t *re
         json_field_text(record, "judge", NULL),
     };
     const size_t n = is_wide ? N_COLUMNS : N_NARROW;
-    status_t status = ST_OK;
-    for (size_t i = 0; i < n && status == ST_OK; i++) status = text_table_add(table, cells[i], err);
-    return status;
+    return text_table_add_cells(table, cells, n, err);
 }
 
 /* --- CSV ----------------------------------------------------------------------------------- */

@@ -57,9 +57,7 @@ static status_t add_list_row(struct text_table *table, const json_t *sweep, size
         json_field_text(sweep, "explainer", NULL),
         json_field_text(sweep, "judge", NULL),
     };
-    status_t status = ST_OK;
-    for (size_t i = 0; i < n_columns && status == ST_OK; i++)
-        status = text_table_add(table, cells[i], err);
+    status_t status = text_table_add_cells(table, cells, n_columns, err);
     if (status == ST_OK && has_control)
         status = text_table_add(table, json_field_text(sweep, "control", "-"), err);
     return status;

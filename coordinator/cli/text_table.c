@@ -80,6 +80,15 @@ status_t text_table_add(struct text_table *table, const char *text, struct error
     return ST_OK;
 }
 
+status_t text_table_add_cells(struct text_table *table, const char *const *cells, size_t n_cells,
+                              struct error *err)
+{
+    status_t status = ST_OK;
+    for (size_t i = 0; i < n_cells && status == ST_OK; i++)
+        status = text_table_add(table, cells[i], err);
+    return status;
+}
+
 size_t text_table_n_rows(const struct text_table *table)
 {
     return table->n_cells / table->n_columns;

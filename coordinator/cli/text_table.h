@@ -26,6 +26,9 @@ void text_table_destroy(struct text_table **table); /* NULL-safe */
 
 /* Add the next cell, row by row. NULL is "-". */
 MUST_CHECK status_t text_table_add(struct text_table *table, const char *text, struct error *err);
+/* The next n_cells of them: a row, or a part of one. */
+MUST_CHECK status_t text_table_add_cells(struct text_table *table, const char *const *cells,
+                                         size_t n_cells, struct error *err);
 
 struct text_table_style {
     bool has_heading;

@@ -61,10 +61,7 @@ static status_t add_dead(struct text_table *table, const json_t *unit, struct er
                                  quantity_count(json_field_number(unit, "unit"), number),
                                  json_field_text(unit, "worker", NULL), at,
                                  json_field_text(unit, "error", NULL)};
-    status_t status = ST_OK;
-    for (size_t i = 0; i < sizeof cells / sizeof cells[0] && status == ST_OK; i++)
-        status = text_table_add(table, cells[i], err);
-    return status;
+    return text_table_add_cells(table, cells, sizeof cells / sizeof cells[0], err);
 }
 
 static status_t print_dead(const struct cli *cli, const struct cli_arguments *arguments,

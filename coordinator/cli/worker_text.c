@@ -33,10 +33,7 @@ static status_t add_row(struct text_table *table, const json_t *worker, size_t n
         pid,
         json_field_text(worker, "code_version", NULL),
     };
-    status_t status = ST_OK;
-    for (size_t i = 0; i < n_columns && status == ST_OK; i++)
-        status = text_table_add(table, cells[i], err);
-    return status;
+    return text_table_add_cells(table, cells, n_columns, err);
 }
 
 status_t worker_text_table(const json_t *workers, bool is_wide,
