@@ -1,7 +1,7 @@
 /* No family of models judges its own labels.
  *
  * A judge of the explainer's family shares its habits and its mistakes, so its agreement says
- * little. Such a sweep is refused when it is submitted, and again before it begins (the providers
+ * little. A provider's fallback may answer in its place, so its family counts as well. Such a sweep is refused when it is submitted, and again before it begins (the providers
  * file may be another by then), unless it says allow_same_family: true. Pure; any thread. */
 #ifndef COORDINATOR_PLAN_CIRCULARITY_H
 #define COORDINATOR_PLAN_CIRCULARITY_H

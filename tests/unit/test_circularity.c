@@ -9,11 +9,18 @@
 
 /* Names as the configuration has them: not constant. */
 static char alpha[] = "alpha", alpha_again[] = "Alpha", beta[] = "beta";
-static char a[] = "a", twin[] = "twin", b[] = "b";
-static struct provider list[] = {{.name = a, .family = alpha},
-                                 {.name = twin, .family = alpha_again},
-                                 {.name = b, .family = beta}};
-static const struct provider_config providers = {.providers = list, .n_providers = 3};
+static char a[] = "a", twin[] = "twin", b[] = "b", gamma_family[] = "gamma";
+static char b_or_a[] = "b_or_a", c_or_b[] = "c_or_b", c_or_lost[] = "c_or_lost", lost[] = "lost";
+static struct provider list[] = {
+    {.name = a, .family = alpha},
+    {.name = twin, .family = alpha_again},
+    {.name = b, .family = beta},
+    {.name = b_or_a, .family = beta, .fallback = a},
+    {.name = c_or_b, .family = gamma_family, .fallback = b_or_a},
+    {.name = c_or_lost, .family = gamma_family, .fallback = lost},
+};
+static const struct provider_config providers = {.providers = list,
+                                                 .n_providers = sizeof list / sizeof list[0]};
 
 static status_t check(const char *more, const struct provider_config *config, struct error *err)
 {
@@ -41,6 +48,24 @@ Test(circularity, one_family_is_refused_by_name)
     }
 }
 
+Test(circularity, a_fallback_of_the_others_family_is_refused_by_name)
+{
+    static const struct {
+        const char *more, *want;
+    } cases[] = {
+        {"explainer: a\njudge: b_or_a", "its fallback a and the explainer a are of one family"},
+        {"explainer: b_or_a\njudge: twin",
+         "judge: twin and the explainer's fallback a are of one family"},
+        {"explainer: b\njudge: c_or_b", "its fallback b_or_a and the explainer b "},
+        {"explainer: b_or_a\njudge: c_or_b", "its fallback b_or_a and the explainer b_or_a "},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct error err = {0};
+        cr_expect_eq(check(cases[i].more, &providers, &err), ST_BAD_INPUT, "%s", cases[i].more);
+        cr_expect(strstr(err.text, cases[i].want), "%s: %s", cases[i].more, err.text);
+    }
+}
+
 Test(circularity, two_families_or_less_than_two_models_are_not)
 {
     static const char *const allowed[] = {"explainer: a\njudge: b",
@@ -49,6 +74,9 @@ Test(circularity, two_families_or_less_than_two_models_are_not)
                                           "explainer: a\njudge: a\nallow_same_family: true",
                                           "explainer: a\njudge: a\ncontrol: random_judge",
                                           "explainer: a\njudge: a\nmode: score_only\nlabels: /l",
+                                          "explainer: a\njudge: c_or_lost",
+                                          "explainer: a\njudge: c_or_b",
+                                          "explainer: a\njudge: b_or_a\nallow_same_family: true",
                                           "explainer: a\njudge: nobody"};
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++) {
         struct error err = {0};
