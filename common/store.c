@@ -2,11 +2,14 @@
  * vocabulary and the rule that a broken connection is dropped at once and made anew later. */
 #include "common/store.h"
 
+#include <poll.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <time.h>
 
 enum { STORE_SCRIPTS_MAX = 32, STORE_ARGS_MAX = 4096 };
 
@@ -19,6 +22,7 @@ struct store {
     bool has_lost_scripts; /* somebody flushed them: connect anew, which loads them */
     size_t n_queued;
     uint64_t n_connections;
+    int64_t polling_ns; /* how long a reply is looked for before we sleep */
 };
 
 struct address {
@@ -123,7 +127,8 @@ static status_t authenticate(struct store *store, const struct address *address,
 
 static status_t load_script(struct store *store, struct store_script *script, struct error *err)
 {
-    redisReply *reply = redisCommand(store->redis, "SCRIPT LOAD %s", script->source);
+    redisReply *reply = redisCommand(store->redis, "SCRIPT LOAD %s%s",
+                                     script->prelude ? script->prelude : "", script->source);
     if (!reply) return unreachable(store, err);
     status_t status = check_reply(store, reply, err);
     if (status == ST_OK && reply->type == REDIS_REPLY_STRING && reply->len == 40)
@@ -203,10 +208,39 @@ status_t store_register_script(struct store *store, struct store_script *script,
     return status;
 }
 
-static status_t take_reply(struct store *store, void *raw, redisReply **out, struct error *err)
+void store_set_polling(struct store *store, int64_t polling_us)
 {
+    store->polling_ns = polling_us * 1000;
+}
+
+static int64_t monotonic_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/* Send all, and look for the reply before whoever reads it sleeps. What fails here fails there. */
+static void send_and_look(struct store *store)
+{
+    struct pollfd reply = {.fd = store->redis->fd, .events = POLLIN};
+    int is_sent = 0;
+    if (store->polling_ns == 0) return;
+    while (!is_sent)
+        if (redisBufferWrite(store->redis, &is_sent) != REDIS_OK) return;
+    const int64_t end_ns = monotonic_ns() + store->polling_ns;
+    while (poll(&reply, 1, 0) == 0 && monotonic_ns() < end_ns) (void)sched_yield();
+}
+
+/* The reply to the one command that was appended. */
+static status_t take_reply(struct store *store, int append_result, redisReply **out,
+                           struct error *err)
+{
+    void *raw = NULL;
+    if (append_result != REDIS_OK) return unreachable(store, err);
+    send_and_look(store);
+    if (redisGetReply(store->redis, &raw) != REDIS_OK || !raw) return unreachable(store, err);
     redisReply *reply = raw;
-    if (!reply) return unreachable(store, err);
     const status_t status = check_reply(store, reply, err);
     if (status != ST_OK || !out)
         freeReplyObject(reply);
@@ -232,9 +266,9 @@ status_t store_run(struct store *store, redisReply **reply, struct error *err, c
     if (status != ST_OK) return status;
     va_list args;
     va_start(args, format);
-    void *raw = redisvCommand(store->redis, format, args);
+    const int result = redisvAppendCommand(store->redis, format, args);
     va_end(args);
-    return take_reply(store, raw, reply, err);
+    return take_reply(store, result, reply, err);
 }
 
 /* hiredis declares argument arrays without const; it does not write through them. */
@@ -252,8 +286,8 @@ status_t store_run_argv(struct store *store, redisReply **reply, size_t n_args,
 {
     const status_t status = ready_to_run(store, err);
     if (status != ST_OK) return status;
-    void *raw = redisCommandArgv(store->redis, (int)n_args, plain(args), n_arg_bytes);
-    return take_reply(store, raw, reply, err);
+    const int result = redisAppendCommandArgv(store->redis, (int)n_args, plain(args), n_arg_bytes);
+    return take_reply(store, result, reply, err);
 }
 
 /* EVALSHA sha n_keys args..., into arrays the caller frees with free(*all). */
@@ -347,6 +381,7 @@ status_t store_drain(struct store *store, store_reply_fn *on_reply, void *contex
 {
     status_t status = ST_OK;
     const size_t n_replies = store->n_queued;
+    if (n_replies && store->redis) send_and_look(store);
     for (size_t i = 0; i < n_replies; i++) {
         void *raw = NULL;
         if (!store->redis || redisGetReply(store->redis, &raw) != REDIS_OK || !raw)

@@ -64,8 +64,7 @@ status_t dispatcher_create(struct dispatcher **out, const struct dispatcher_opti
     if (!dispatcher) return error_set(err, ST_NO_MEMORY, "dispatcher");
     dispatcher->options = *options;
     transport_message_init(&dispatcher->incoming);
-    dispatcher->keep =
-        (struct store_script){.name = "keep", .source = embed_coordinator_dispatch_keep_lua};
+    dispatcher->keep = leader_script("keep", embed_coordinator_dispatch_keep_lua);
     status_t status = store_register_script(options->store, &dispatcher->keep, err);
     if (status == ST_OK) status = worker_table_create(&dispatcher->workers, err);
     if (status == ST_OK) status = lease_table_create(&dispatcher->leases, options->epoch, err);
@@ -151,7 +150,7 @@ status_t dispatcher_add_task(struct dispatcher *dispatcher, struct task *task, s
 {
     if (!task->keeps_dead)
         dead_units_clear(&dispatcher->dead, task); /* an earlier life's: they are tried again */
-    status_t status = dispatcher_open_and_load(dispatcher, task, err);
+    status_t status = task->is_new ? ST_OK : dispatcher_open_and_load(dispatcher, task, err);
     if (status == ST_OK) status = task_queue_add(dispatcher->queue, task, err);
     if (status == ST_OK)
         dispatcher_adopt_held(dispatcher, task);

@@ -2,14 +2,10 @@
 -- unit stays settled (settle.lua: first writer wins).
 --
 -- KEYS[1] interp:{TASK}:done  hash  unit -> result bytes
--- KEYS[2] interp:leader       KEYS[3] interp:epoch: see leader_fence()
+-- KEYS[2] interp:leader       KEYS[3] interp:epoch: see fence.lua
 -- ARGV    leader's token, its counter, the mark, then units
 -- Returns how many results were replaced, or the error "FENCED reason".
-local holder = redis.call('GET', KEYS[2])
-if (holder and holder ~= ARGV[1]) or
-   tonumber(redis.call('GET', KEYS[3]) or 0) > tonumber(ARGV[2]) then
-  return redis.error_reply('FENCED another coordinator leads')
-end
+if not leads(KEYS[2], KEYS[3], ARGV[1], ARGV[2]) then return fenced() end
 local n = 0
 for i = 4, #ARGV do
   if redis.call('HEXISTS', KEYS[1], ARGV[i]) == 1 then

@@ -9,6 +9,13 @@ enum { N_KEYS = 2, N_ARGS = 5 };
 static const char leader_key[] = "interp:leader", epoch_key[] = "interp:epoch";
 
 extern const char embed_coordinator_dispatch_leader_lua[], embed_coordinator_dispatch_fenced_lua[];
+extern const char embed_coordinator_dispatch_fence_lua[];
+
+struct store_script leader_script(const char *name, const char *source)
+{
+    return (struct store_script){
+        .name = name, .prelude = embed_coordinator_dispatch_fence_lua, .source = source};
+}
 
 status_t leader_init(struct leader *leader, struct store *store, const struct clock *clock,
                      struct error *err)
@@ -18,7 +25,7 @@ status_t leader_init(struct leader *leader, struct store *store, const struct cl
         .store = store,
         .clock = clock,
         .script = {.name = "leader", .source = embed_coordinator_dispatch_leader_lua},
-        .fenced = {.name = "fenced", .source = embed_coordinator_dispatch_fenced_lua}};
+        .fenced = leader_script("fenced", embed_coordinator_dispatch_fenced_lua)};
     if (getentropy(random, sizeof random) != 0)
         return error_set(err, ST_INTERNAL, "no randomness for the leader's token");
     for (size_t i = 0; i < sizeof random; i++)

@@ -43,6 +43,9 @@ struct leader_fence {
     const char *args[2]; /* token, counter */
     char counter[24];
 };
+/* A script that refuses so: `source` calls leads() and fenced() of fence.lua, which stands in front
+ * of it. For store_register_script(). */
+struct store_script leader_script(const char *name, const char *source);
 /* Borrows from `leader`. */
 void leader_fence(const struct leader *leader, struct leader_fence *out);
 /* A fenced script refused us: the next leader_keep() asks at once whether we still lead. */

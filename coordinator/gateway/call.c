@@ -12,8 +12,8 @@ extern const char embed_coordinator_gateway_forget_lua[];
 
 struct call_client {
     struct store *store; /* borrowed */
-    struct call_script submit;
-    struct call_script forget;
+    struct store_script submit;
+    struct store_script forget;
 };
 
 status_t call_client_create(struct call_client **out, struct store *store, struct error *err)
@@ -21,11 +21,10 @@ status_t call_client_create(struct call_client **out, struct store *store, struc
     struct call_client *client = calloc(1, sizeof *client);
     if (!client) return error_set(err, ST_NO_MEMORY, "call client");
     client->store = store;
-    status_t status = call_script_init(&client->submit, store, "submit",
-                                       embed_coordinator_gateway_submit_lua, err);
-    if (status == ST_OK)
-        status = call_script_init(&client->forget, store, "forget",
-                                  embed_coordinator_gateway_forget_lua, err);
+    client->submit = call_script("submit", embed_coordinator_gateway_submit_lua);
+    client->forget = call_script("forget", embed_coordinator_gateway_forget_lua);
+    status_t status = store_register_script(store, &client->submit, err);
+    if (status == ST_OK) status = store_register_script(store, &client->forget, err);
     if (status != ST_OK) {
         call_client_destroy(&client);
         return status;
@@ -36,9 +35,6 @@ status_t call_client_create(struct call_client **out, struct store *store, struc
 
 void call_client_destroy(struct call_client **client)
 {
-    if (!*client) return;
-    call_script_fini(&(*client)->submit);
-    call_script_fini(&(*client)->forget);
     free(*client);
     *client = NULL;
 }
@@ -59,8 +55,8 @@ status_t call_queue_submit(struct call_client *client, const struct call *call,
                    (unsigned long long)call->max_tokens);
     const char *const args[] = {key, call->id,   call->provider, sweep_id,       priority_text,
                                 tag, call->body, n_bytes_text,   max_tokens_text};
-    return store_queue_script(client->store, &client->submit.script, 1,
-                              sizeof args / sizeof args[0], args, NULL, err);
+    return store_queue_script(client->store, &client->submit, 1, sizeof args / sizeof args[0], args,
+                              NULL, err);
 }
 
 enum call_submit_outcome call_submit_outcome(const redisReply *reply)
@@ -148,7 +144,7 @@ status_t call_forget_sweep(struct call_client *client, const char *sweep_id, str
     while (n_left > 0) {
         redisReply *reply = NULL;
         const status_t status =
-            store_run_script(client->store, &reply, &client->forget.script, 0, 2, args, NULL, err);
+            store_run_script(client->store, &reply, &client->forget, 0, 2, args, NULL, err);
         if (status != ST_OK) return error_wrap(err, "forget the calls of sweep %s", sweep_id);
         n_left = reply->type == REDIS_REPLY_INTEGER ? reply->integer : 0;
         freeReplyObject(reply);

@@ -133,7 +133,6 @@ void gateway_destroy(struct gateway **gateway)
         limited_provider_fini(&g->providers[p].limited);
     }
     store_close(&g->store);
-    if (g->has_limiter) limiter_fini(&g->limiter);
     journal_close(&g->journal);
     free(g->unsettled);
     free(g->flights);
@@ -165,11 +164,7 @@ static status_t open_store(struct gateway *gateway, struct error *err)
         store_open(&gateway->store, gateway->options.redis_url, GATEWAY_REDIS_TIMEOUT_MS, err);
     if (status == ST_OK)
         status = limiter_init(&gateway->limiter, gateway->store, gateway->identity, err);
-    if (status == ST_OK) gateway->has_limiter = true;
-    if (status != ST_OK) {
-        store_close(&gateway->store);
-        limiter_fini(&gateway->limiter);
-    }
+    if (status != ST_OK) store_close(&gateway->store);
     return status;
 }
 

@@ -74,7 +74,6 @@ struct gateway {
     const struct clock *clock;
     struct store *store; /* NULL before the first connection */
     struct limiter limiter;
-    bool has_limiter;
     char identity[LIMITER_IDENTITY_MAX];
     struct journal *journal;
     struct transfer_pool *pool;

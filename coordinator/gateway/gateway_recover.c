@@ -51,7 +51,7 @@ static status_t settle_again(struct replay *replay, const struct journal_record 
     if (record->n_fields != SETTLE_N_ARGS) return ST_OK;
     error_clear(&refusal);
     const status_t status =
-        store_run_script(gateway->store, &reply, &gateway->limiter.settle.script, 0, SETTLE_N_ARGS,
+        store_run_script(gateway->store, &reply, &gateway->limiter.settle, 0, SETTLE_N_ARGS,
                          record->fields, record->n_bytes, &refusal);
     if (status == ST_OK) {
         freeReplyObject(reply);

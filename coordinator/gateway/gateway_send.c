@@ -149,8 +149,8 @@ static status_t settle_batch(struct gateway *gateway, size_t n, struct error *er
         const struct settle_args *args = &gateway->unsettled[i].args;
         const char *const texts[] = {args->texts[0], args->texts[1], args->texts[2],
                                      args->texts[3], args->texts[4], args->texts[5]};
-        status = store_queue_script(gateway->store, &gateway->limiter.settle.script, 0,
-                                    SETTLE_N_ARGS, texts, args->n_bytes, err);
+        status = store_queue_script(gateway->store, &gateway->limiter.settle, 0, SETTLE_N_ARGS,
+                                    texts, args->n_bytes, err);
     }
     if (status == ST_OK) {
         struct error refusal;

@@ -1,5 +1,7 @@
 #include "coordinator/gateway/limiter.h"
 
+#include "coordinator/gateway/call_script.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,18 +45,10 @@ status_t limiter_init(struct limiter *limiter, struct store *store, const char *
 {
     *limiter = (struct limiter){.store = store};
     (void)snprintf(limiter->identity, sizeof limiter->identity, "%s", identity);
-    status_t status = call_script_init(&limiter->reserve, store, "reserve",
-                                       embed_coordinator_gateway_reserve_lua, err);
-    if (status == ST_OK)
-        status = call_script_init(&limiter->settle, store, "settle",
-                                  embed_coordinator_gateway_settle_lua, err);
-    return status;
-}
-
-void limiter_fini(struct limiter *limiter)
-{
-    call_script_fini(&limiter->reserve);
-    call_script_fini(&limiter->settle);
+    limiter->reserve = call_script("reserve", embed_coordinator_gateway_reserve_lua);
+    limiter->settle = call_script("settle", embed_coordinator_gateway_settle_lua);
+    const status_t status = store_register_script(store, &limiter->reserve, err);
+    return status == ST_OK ? store_register_script(store, &limiter->settle, err) : status;
 }
 
 void grant_fini(struct grant *grant)
@@ -122,7 +116,7 @@ status_t limiter_reserve(struct limiter *limiter, const char *queue,
                                 lease_text, serving->limits_text};
     out->n_grants = 0;
     status_t status =
-        store_run_script(limiter->store, &reply, &limiter->reserve.script, 0, 6, args, NULL, err);
+        store_run_script(limiter->store, &reply, &limiter->reserve, 0, 6, args, NULL, err);
     if (status == ST_OK) {
         status = parse_result(reply, out, err);
         freeReplyObject(reply);

@@ -10,7 +10,6 @@
 #include "common/hash.h"
 #include "common/store.h"
 #include "coordinator/gateway/call.h"
-#include "coordinator/gateway/call_script.h"
 #include "coordinator/gateway/provider_config.h"
 
 #include <jansson.h>
@@ -38,15 +37,14 @@ void limited_provider_fini(struct limited_provider *provider);
 
 struct limiter {
     struct store *store; /* borrowed */
-    struct call_script reserve;
-    struct call_script settle;
+    struct store_script reserve;
+    struct store_script settle;
     char identity[LIMITER_IDENTITY_MAX]; /* of this gateway and its journal */
 };
 
 /* Errors: store errors. */
 MUST_CHECK status_t limiter_init(struct limiter *limiter, struct store *store, const char *identity,
                                  struct error *err);
-void limiter_fini(struct limiter *limiter);
 
 /* Leave to send one call once. */
 struct grant {

@@ -23,6 +23,7 @@ status_t task_create(struct task **out, const struct task_params *params, struct
     task->owner = params->owner;
     task->share = params->share;
     task->is_pinned = params->is_pinned;
+    task->is_new = params->is_new;
     task->keeps_dead = params->keeps_dead;
     task->max_units_per_lease = params->max_units_per_lease ? params->max_units_per_lease : 1;
     task->spec_json = strdup(params->spec_json);

@@ -69,6 +69,7 @@ struct task {
     char backend[16], isa[32]; /* "" = any; set by the first worker that leases: results of one
                                   task come from one backend and instruction set */
     bool is_pinned;            /* does the result depend on the instruction set? */
+    bool is_new;               /* open in the store, which has no result of it */
     bool keeps_dead;           /* one of many: its coming and going does not clear `dead` */
     size_t max_units_per_lease;
     bool holds_results;  /* ops->result is not called for now: the owner's states are in use */
@@ -88,7 +89,7 @@ struct task_params {
     const struct task_ops *ops;
     void *owner;
     struct fair_share *share;
-    bool is_pinned, keeps_dead;
+    bool is_pinned, keeps_dead, is_new;
     size_t max_units_per_lease;
 };
 MUST_CHECK status_t task_create(struct task **out, const struct task_params *params,

@@ -196,7 +196,8 @@ void label_engine_calls(const struct sweep *sweep, struct label_calls *sum)
     label_scoring_calls(run->scoring, sum);
 }
 
-const struct sweep_engine_ops label_engine = {.start = label_start,
+const struct sweep_engine_ops label_engine = {.first_task = LABEL_FIRST_TASK,
+                                              .start = label_start,
                                               .step = label_step,
                                               .stop = label_stop,
                                               .forget = label_forget,

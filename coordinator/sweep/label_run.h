@@ -98,13 +98,14 @@ extern const struct label_phase_ops label_describe_phase, label_tokenize_phase,
 
 /* label_task.c: the task of a phase */
 void label_task_id(const struct sweep *sweep, const char *phase, char out[TASK_ID_SIZE]);
+#define LABEL_FIRST_TASK "describe"
 struct label_task_params {
     const char *phase; /* the phase's name, last part of the id */
     enum task_kind kind;
     size_t n_units;
     const char *spec_json;
     const struct task_ops *ops;
-    bool is_pinned;
+    bool is_pinned, is_new;
     size_t max_units_per_lease;
 };
 status_t label_task_begin(struct label_run *run, const struct label_task_params *params,

@@ -21,6 +21,7 @@ status_t label_task_begin(struct label_run *run, const struct label_task_params 
                                      .owner = run,
                                      .share = &run->sweep->share,
                                      .is_pinned = params->is_pinned,
+                                     .is_new = params->is_new,
                                      .max_units_per_lease = params->max_units_per_lease};
     run->is_task_added = false;
     return task_create(&run->task, &task, err);

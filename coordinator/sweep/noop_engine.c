@@ -8,10 +8,11 @@
 enum { NOOP_UNITS_PER_LEASE = 8192 };
 
 static const struct task_ops noop_task_ops = {0};
+static const char noop_task[] = "noop";
 
 static void noop_task_id(const struct sweep *sweep, char out[TASK_ID_SIZE])
 {
-    (void)snprintf(out, TASK_ID_SIZE, "%s/noop", sweep->id);
+    (void)snprintf(out, TASK_ID_SIZE, "%s/%s", sweep->id, noop_task);
 }
 
 static status_t noop_start(struct sweep *sweep, struct error *err)
@@ -31,6 +32,7 @@ static status_t noop_start(struct sweep *sweep, struct error *err)
                                        .ops = &noop_task_ops,
                                        .owner = sweep,
                                        .share = &sweep->share,
+                                       .is_new = sweep_take_new_task(sweep),
                                        .max_units_per_lease = NOOP_UNITS_PER_LEASE};
     struct task *task;
     status_t status = task_create(&task, &params, err);
@@ -88,7 +90,8 @@ static void noop_retry(struct sweep *sweep)
     (void)dispatcher_retry_dead(sweep->context->dispatcher, task);
 }
 
-const struct sweep_engine_ops noop_engine = {.start = noop_start,
+const struct sweep_engine_ops noop_engine = {.first_task = noop_task,
+                                             .start = noop_start,
                                              .step = noop_step,
                                              .stop = noop_stop,
                                              .forget = noop_forget,

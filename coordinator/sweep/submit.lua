@@ -3,15 +3,12 @@
 -- KEYS[1] interp:client:KEY   the sweep that this key made
 -- KEYS[2] interp:sweep_serial counter
 -- KEYS[3] interp:sweeps       zset, id by creation time
--- KEYS[4] interp:leader       KEYS[5] interp:epoch: see leader_fence()
+-- KEYS[4] interp:leader       KEYS[5] interp:epoch: see fence.lua
 -- ARGV    name, spec (canonical JSON), created_unix_ms, started_unix_ms, state, days to remember
---         the key, most sweeps that may be unfinished, leader's token, its counter
+--         the key, most sweeps that may be unfinished, leader's token, its counter, the last part
+--         of the id of its first task ("": none), which is opened with it
 -- Returns {id, 1 if new}, or the error "BUSY ..." when too many sweeps wait, or "FENCED ...".
-local holder = redis.call('GET', KEYS[4])
-if (holder and holder ~= ARGV[8]) or
-   tonumber(redis.call('GET', KEYS[5]) or 0) > tonumber(ARGV[9]) then
-  return redis.error_reply('FENCED another coordinator leads')
-end
+if not leads(KEYS[4], KEYS[5], ARGV[8], ARGV[9]) then return fenced() end
 local known = redis.call('GET', KEYS[1])
 if known then return {known, 0} end
 if redis.call('SCARD', 'interp:active') >= tonumber(ARGV[7]) then
@@ -23,4 +20,7 @@ redis.call('HSET', 'interp:sweep:' .. id, 'spec', ARGV[2], 'created_unix_ms', AR
 redis.call('ZADD', KEYS[3], ARGV[3], id)
 redis.call('SADD', 'interp:active', id)
 redis.call('SET', KEYS[1], id, 'EX', tonumber(ARGV[6]) * 86400)
+if ARGV[10] ~= '' then
+  redis.call('SET', 'interp:{' .. id .. '/' .. ARGV[10] .. '}:open', 1)
+end
 return {id, 1}

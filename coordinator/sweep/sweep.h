@@ -64,6 +64,9 @@ struct sweep_progress {
 };
 
 struct sweep_engine_ops {
+    /* The last part of the id of the task that a new sweep begins with: it is opened in the store
+     * with the sweep, in one write (sweep->is_first_task_open). "": none. */
+    const char *first_task;
     /* Begin, or go on after a restart. The engine is then driven by step(). */
     status_t (*start)(struct sweep *sweep, struct error *err);
     /* Advance as far as possible without waiting. An error other than ST_UNREACHABLE fails the
@@ -100,13 +103,22 @@ struct sweep {
     int64_t created_unix_ms, started_unix_ms, finished_unix_ms; /* 0 = not yet */
     struct fair_share share;
     const struct sweep_engine_ops *ops;
-    void *engine; /* the engine's own; NULL while not started */
+    void *engine;            /* the engine's own; NULL while not started */
+    bool is_first_task_open; /* just accepted: the store has no result of it yet */
     bool is_complete;
     bool must_forget; /* over for good, and the store still has something of it */
     char wants_pause[SWEEP_REASON_SIZE]; /* set by the engine: pause me, because ... */
     int64_t next_recheck_ms;             /* while the engine has it paused */
     const struct sweep_context *context;
 };
+
+/* Is the first task known to be open, and without results? Said once, to whoever creates it. */
+static inline bool sweep_take_new_task(struct sweep *sweep)
+{
+    const bool is_new = sweep->is_first_task_open;
+    sweep->is_first_task_open = false;
+    return is_new;
+}
 
 /* The reason of a pause that only a user ends; every other is the engine's. */
 extern const char sweep_paused_by_user[];

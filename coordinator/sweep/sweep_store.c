@@ -5,15 +5,15 @@
 #include <string.h>
 
 enum { KEY_SIZE = SWEEP_ID_SIZE + 16 };
-enum { CLIENT_KEY_DAYS = 30, ACTIVE_SWEEPS_MAX = 1000, NUMBER_SIZE = 24, N_KEYS = 5, N_ARGS = 14 };
+enum { CLIENT_KEY_DAYS = 30, ACTIVE_SWEEPS_MAX = 1000, NUMBER_SIZE = 24, N_KEYS = 5, N_ARGS = 15 };
 
 extern const char embed_coordinator_sweep_submit_lua[];
 
 status_t sweep_store_init(struct sweep_store *sweeps, struct store *store, struct leader *leader,
                           struct error *err)
 {
-    *sweeps = (struct sweep_store){
-        store, leader, {.name = "submit", .source = embed_coordinator_sweep_submit_lua}};
+    *sweeps = (struct sweep_store){store, leader,
+                                   leader_script("submit", embed_coordinator_sweep_submit_lua)};
     return store_register_script(store, &sweeps->submit, err);
 }
 
@@ -49,6 +49,7 @@ status_t sweep_store_submit(struct sweep_store *sweeps, struct sweep *sweep, con
     (void)snprintf(limit, sizeof limit, "%d", ACTIVE_SWEEPS_MAX);
     struct leader_fence fence;
     leader_fence(sweeps->leader, &fence);
+    const char *const first_task = sweep_engine_for(sweep->spec->kind)->first_task;
     /* clang-format off: keys, then arguments, as submit.lua lists them */
     const char *args[N_ARGS] = {key,
                                 "interp:sweep_serial",
@@ -63,7 +64,8 @@ status_t sweep_store_submit(struct sweep_store *sweeps, struct sweep *sweep, con
                                 days,
                                 limit,
                                 fence.args[0],
-                                fence.args[1]};
+                                fence.args[1],
+                                first_task};
     /* clang-format on */
     redisReply *reply;
     struct error problem = {0};
@@ -76,6 +78,7 @@ status_t sweep_store_submit(struct sweep_store *sweeps, struct sweep *sweep, con
         return error_set(err, is_busy ? ST_BUSY : status, "%s", problem.text);
     }
     status = take_id(reply, sweep->id, is_new, err);
+    sweep->is_first_task_open = status == ST_OK && *is_new;
     freeReplyObject(reply);
     return status;
 }

@@ -75,7 +75,6 @@ void gateway_world_stop(struct gateway_world *world)
     char command[128];
     call_client_destroy(&world->client);
     store_close(&world->store);
-    limiter_fini(&world->limiter);
     limited_provider_fini(&world->limited);
     if (world->pid > 0) {
         (void)kill((pid_t)world->pid, SIGKILL);
@@ -131,8 +130,8 @@ const char *gateway_world_settle(struct gateway_world *world, const struct grant
                  ST_OK);
     const char *const texts[] = {args.texts[0], args.texts[1], args.texts[2],
                                  args.texts[3], args.texts[4], args.texts[5]};
-    cr_assert_eq(store_run_script(world->store, &reply, &world->limiter.settle.script, 0,
-                                  SETTLE_N_ARGS, texts, args.n_bytes, &err),
+    cr_assert_eq(store_run_script(world->store, &reply, &world->limiter.settle, 0, SETTLE_N_ARGS,
+                                  texts, args.n_bytes, &err),
                  ST_OK, "%s", err.text);
     (void)snprintf(booking, sizeof booking, "%s", reply->element[0]->str);
     if (fate) (void)snprintf(fate, 16, "%s", reply->element[1]->str);

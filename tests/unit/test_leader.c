@@ -106,11 +106,11 @@ Test(leader, releasing_never_takes_anothers_key)
 /* A script that writes only for the one that leads. */
 static status_t write_fenced(const struct leader *leader)
 {
-    static struct store_script script = {.name = "keep"};
+    static struct store_script script;
     struct leader_fence fence;
     error_clear(&err);
     if (!script.source) {
-        script.source = embed_coordinator_dispatch_keep_lua;
+        script = leader_script("keep", embed_coordinator_dispatch_keep_lua);
         cr_assert_eq(store_register_script(world.store, &script, &err), ST_OK);
     }
     leader_fence(leader, &fence);

@@ -126,6 +126,20 @@ Test(sweep_store, a_client_key_makes_one_sweep)
     sweep_spec_free(&again.spec);
 }
 
+Test(sweep_store, the_first_task_of_a_new_sweep_is_opened_with_it_and_said_once)
+{
+    struct sweep sweep = make_sweep(NOOP, 1000), again = make_sweep(NOOP, 2000);
+    bool is_new = false;
+    cr_assert_eq(submit(&sweep, "key", &is_new), ST_OK, "%s", err.text);
+    cr_expect_eq(gateway_world_number(&world, "EXISTS interp:{n-1/noop}:open"), 1);
+    cr_expect(sweep_take_new_task(&sweep));
+    cr_expect_not(sweep_take_new_task(&sweep));
+    cr_assert_eq(submit(&again, "key", &is_new), ST_OK, "%s", err.text);
+    cr_expect_not(sweep_take_new_task(&again), "its task may have results");
+    sweep_spec_free(&sweep.spec);
+    sweep_spec_free(&again.spec);
+}
+
 Test(sweep_store, ids_are_listed_oldest_first_and_never_repeat)
 {
     static const int64_t created[] = {3000, 1000, 2000};
