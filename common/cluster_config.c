@@ -23,6 +23,8 @@ static const struct config_key cluster_keys[] = {
     CONFIG_CHOICE(struct cluster_config, durability, durability_choices, "everysec",
                   "when Redis' log reaches the disk"),
     CONFIG_CHOICE(struct cluster_config, log, log_choices, "info", "what the processes log"),
+    CONFIG_NUMBER(struct cluster_config, captures_max_gib, 0.0, 1e6, "0", "GiB",
+                  "evidence kept on disk; what no running sweep uses goes first; 0: no limit"),
     CONFIG_TEXT(struct cluster_config, providers, NULL, "file of the LLM providers"),
     CONFIG_TEXT(struct cluster_config, state, NULL, "directory of sockets, store, results, logs"),
     CONFIG_TEXT(struct cluster_config, listen, NULL, "tcp://ADDRESS:PORT, for other machines"),

@@ -17,9 +17,10 @@ struct cluster_config {
     uint32_t port;                      /* of the page on 127.0.0.1; 0: one that is free */
     enum cluster_durability durability; /* when Redis' log reaches the disk */
     enum log_level log;
-    char *providers; /* file, absolute or as the user's directory goes; NULL: none */
-    char *state;     /* directory; NULL: the user's own */
-    char *listen;    /* further endpoint of the coordinator, for other machines; NULL: none */
+    double captures_max_gib; /* evidence kept on disk; 0: no limit */
+    char *providers;         /* file, absolute or as the user's directory goes; NULL: none */
+    char *state;             /* directory; NULL: the user's own */
+    char *listen; /* further endpoint of the coordinator, for other machines; NULL: none */
     char *listen_key, *allow; /* its secret key, the directory of keys that may connect; or NULL */
 };
 

@@ -100,10 +100,23 @@ static status_t subject_of_sweep(struct api *api, const json_t *args, struct pro
 
 /* --- a feature of a model, without a sweep ------------------------------------------------- */
 
+/* As a sweep's target has it (sweep_keys.c). */
+static status_t read_factor(const json_t *args, double *out, struct error *err)
+{
+    const double factor = json_number_value(json_object_get(args, "norm_scaling_factor"));
+    if (!json_object_get(args, "dictionary"))
+        return error_set(err, ST_BAD_INPUT, "norm_scaling_factor: without a dictionary");
+    if (!(factor > 0 && factor <= 1e6))
+        return error_set(err, ST_BAD_INPUT,
+                         "norm_scaling_factor: a number above 0, at most 1000000");
+    *out = factor;
+    return ST_OK;
+}
+
 static status_t subject_of_model(const json_t *args, struct probe_subject *out, struct error *err)
 {
     const struct args_allowed allowed = {
-        {"model", "hook", "dictionary", "units", "feature", "texts", NULL}};
+        {"model", "hook", "dictionary", "units", "norm_scaling_factor", "feature", "texts", NULL}};
     const bool has_dictionary = json_object_get(args, "dictionary") != NULL;
     *out = (struct probe_subject){.model_fingerprint = "",
                                   .compute = "f32",
@@ -120,6 +133,8 @@ static status_t subject_of_model(const json_t *args, struct probe_subject *out, 
     if (status == ST_OK && (!has_dictionary || json_object_get(args, "units")))
         status = args_text(args, "units", &out->units, err);
     if (status == ST_OK) status = read_feature(args, &out->feature, err);
+    if (status == ST_OK && json_object_get(args, "norm_scaling_factor"))
+        status = read_factor(args, &out->norm_scaling_factor, err);
     out->has_threshold = has_dictionary;
     return status;
 }

@@ -136,6 +136,13 @@ static const struct definition definitions[CLI_N_OPTIONS] = {
     [CLI_FORCE] = {.name = "force",
                    .offset = AT(force),
                    .help = "overwrite files that are there already"},
+    [CLI_CAPTURES_MAX_GIB] = {"captures-max-gib", 0, NUMBER, AT(captures_max_gib), "N",
+                              "evidence kept on disk; what no running sweep uses goes first "
+                              "(0: no limit)",
+                              NULL, 0, 0},
+    [CLI_NORM_SCALING_FACTOR] = {"norm-scaling-factor", 0, NUMBER, AT(norm_scaling_factor), "X",
+                                 "of a --dictionary that has it not folded in, as in a sweep file",
+                                 NULL, 0, 0},
 };
 
 static const char *const format_names[CLI_N_FORMATS] = {"table", "wide", "json", "jsonl", "csv"};
@@ -346,6 +353,8 @@ status_t cli_arguments_parse(struct cli_arguments *out, const struct cli_accepts
                                   .interval_s = NAN,
                                   .min_score = NAN,
                                   .budget = NAN,
+                                  .captures_max_gib = NAN,
+                                  .norm_scaling_factor = NAN,
                                   .limit = -1,
                                   .target = -1,
                                   .workers = -1,

@@ -57,6 +57,8 @@ enum cli_option {
     CLI_SEED,
     CLI_DECOYS,
     CLI_FORCE,
+    CLI_CAPTURES_MAX_GIB,
+    CLI_NORM_SCALING_FACTOR,
     CLI_N_OPTIONS
 };
 #define CLI_BIT(option) (UINT64_C(1) << (option))
@@ -91,6 +93,7 @@ struct cli_arguments {
     const char *sheet, *sheet_key;
     struct cli_text_list read;
     double timeout_s, interval_s, min_score, budget;              /* NAN: not given */
+    double captures_max_gib, norm_scaling_factor;                 /* NAN: not given */
     int64_t limit, target, workers, gateways, port, seed, decoys; /* -1: not given */
     enum cli_format format;                                       /* of `output` */
     const char *positional[CLI_MAX_POSITIONAL];

@@ -6,6 +6,7 @@
 #include "common/key_file.h"
 
 #include <errno.h>
+#include <math.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,7 +137,12 @@ status_t cluster_options_init(struct cluster_options *out, const struct cli_argu
         .durability = arguments->durability ? arguments->durability
                                             : cluster_durability_name(config->durability),
         .log = arguments->log ? arguments->log : log_level_name(config->log),
+        .captures_max_gib = isnan(arguments->captures_max_gib) ? config->captures_max_gib
+                                                               : arguments->captures_max_gib,
     };
+    if (!(out->captures_max_gib >= 0 && out->captures_max_gib <= 1e6))
+        return error_set(err, ST_BAD_INPUT, "--captures-max-gib %g: from 0 (no limit) to 1000000",
+                         out->captures_max_gib);
     status_t status = find_providers(
         out, arguments->providers ? arguments->providers : config->providers, paths, err);
     if (status == ST_OK) status = find_listen(out, arguments, config, err);
@@ -206,8 +212,9 @@ static bool find_prompts(char out[CLUSTER_PATH_SIZE])
 static void add_coordinator(struct cluster_command *command, const struct cluster_options *options,
                             const struct cluster_paths *paths)
 {
-    char path[CLUSTER_PATH_SIZE], address[40];
+    char path[CLUSTER_PATH_SIZE], address[40], gib[40];
     (void)snprintf(address, sizeof address, "127.0.0.1:%u", options->port);
+    (void)snprintf(gib, sizeof gib, "%.17g", options->captures_max_gib);
     add_pair(command, "--store", paths->redis_url);
     add_pair(command, "--endpoint", paths->coordinator_endpoint);
     if (options->listen[0]) {
@@ -219,6 +226,7 @@ static void add_coordinator(struct cluster_command *command, const struct cluste
     add_pair(command, "--http", address);
     if (find_prompts(path)) add_pair(command, "--prompts", path);
     if (options->providers[0]) add_pair(command, "--providers", options->providers);
+    if (options->captures_max_gib > 0) add_pair(command, "--captures-max-gib", gib);
     add_pair(command, "--log", options->log);
 }
 

@@ -29,6 +29,7 @@ struct cluster_options {
     char listen[CLUSTER_PATH_SIZE];                               /* further endpoint; "": none */
     char listen_key[CLUSTER_PATH_SIZE], allow[CLUSTER_PATH_SIZE]; /* absolute; "": none */
     const char *durability, *log;
+    double captures_max_gib; /* 0: no limit */
 };
 
 struct cluster_process {

@@ -27,8 +27,8 @@ static const struct cli_command commands[] = {
      false, cost_command},
     {"probe", NULL, "[SWEEP] FEATURE TEXT...",
      "what a feature does on texts of yours (- reads a text a line from standard input)",
-     O(TARGET) | O(MODEL) | O(HOOK) | O(DICTIONARY) | O(UNITS), ONES, 2, CLI_MAX_POSITIONAL, false,
-     probe_command},
+     O(TARGET) | O(MODEL) | O(HOOK) | O(DICTIONARY) | O(UNITS) | O(NORM_SCALING_FACTOR), ONES, 2,
+     CLI_MAX_POSITIONAL, false, probe_command},
     {"wait", NULL, "SWEEP", "wait until it has ended; exit 0 only if it finished",
      O(QUIET) | O(INTERVAL), ONES, 1, 1, false, wait_command},
     {"cancel", NULL, "SWEEP", "end it and stop what runs for it", O(QUIET), ONES, 1, 1, false,
@@ -50,7 +50,7 @@ static const struct cli_command commands[] = {
      top_command},
     {"up", NULL, "", "start a cluster on this machine",
      O(CONFIG) | O(WORKERS) | O(GATEWAYS) | O(PROVIDERS) | O(PORT) | O(DURABILITY) | O(LOG) |
-         O(FOREGROUND) | O(LISTEN) | O(LISTEN_KEY) | O(ALLOW),
+         O(FOREGROUND) | O(LISTEN) | O(LISTEN_KEY) | O(ALLOW) | O(CAPTURES_MAX_GIB),
      0, 0, 0, false, up_command},
     {"down", NULL, "", "stop the cluster that `up` started", 0, 0, 0, 0, false, down_command},
     {"doctor", NULL, "", "check what a cluster on this machine needs", 0, ONES, 0, 0, false,
@@ -62,7 +62,7 @@ static const struct cli_command commands[] = {
      0, 1, 1, false, completion_command},
     {"supervise", NULL, "", "what `up` leaves running: restarts what dies",
      O(WORKERS) | O(GATEWAYS) | O(PROVIDERS) | O(PORT) | O(DURABILITY) | O(LOG) | O(LISTEN) |
-         O(LISTEN_KEY) | O(ALLOW),
+         O(LISTEN_KEY) | O(ALLOW) | O(CAPTURES_MAX_GIB),
      0, 0, 0, true, supervise_command},
     {.name = NULL}};
 

@@ -79,15 +79,27 @@ static status_t set_text(json_t *request, const char *key, const char *text, str
                : error_set(err, ST_BAD_INPUT, "%s: not valid UTF-8", key);
 }
 
+static status_t set_factor(const struct cli_arguments *arguments, json_t *request,
+                           struct error *err)
+{
+    if (!arguments->dictionary)
+        return error_set(err, ST_BAD_INPUT, "--norm-scaling-factor needs --dictionary");
+    return json_object_set_new(request, "norm_scaling_factor",
+                               json_real(arguments->norm_scaling_factor)) == 0
+               ? ST_OK
+               : error_set(err, ST_NO_MEMORY, "request");
+}
+
 /* Of a sweep: SWEEP FEATURE; of a model: --model, --hook, and FEATURE alone. */
 static status_t name_subject(const struct cli_arguments *arguments, json_t *request,
                              struct error *err)
 {
     if (!arguments->model) {
-        if (arguments->hook || arguments->dictionary || arguments->units)
-            return error_set(
-                err, ST_BAD_INPUT,
-                "--hook, --dictionary and --units go with --model; a sweep has its own");
+        if (arguments->hook || arguments->dictionary || arguments->units ||
+            !isnan(arguments->norm_scaling_factor))
+            return error_set(err, ST_BAD_INPUT,
+                             "--hook, --dictionary, --units and --norm-scaling-factor go with "
+                             "--model; a sweep has its own");
         if (arguments->target >= 0)
             (void)json_object_set_new(request, "target", json_integer(arguments->target));
         return set_text(request, "sweep", arguments->positional[0], err);
@@ -101,6 +113,8 @@ static status_t name_subject(const struct cli_arguments *arguments, json_t *requ
         status = set_path(request, "dictionary", arguments->dictionary, err);
     if (status == ST_OK && arguments->units)
         status = set_text(request, "units", arguments->units, err);
+    if (status == ST_OK && !isnan(arguments->norm_scaling_factor))
+        status = set_factor(arguments, request, err);
     return status;
 }
 

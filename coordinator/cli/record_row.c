@@ -112,7 +112,9 @@ static const char *const csv_paths[] = {"feature",
                                         "firing.max",
                                         "firing.n_test_documents",
                                         "explainer",
-                                        "judge"};
+                                        "judge",
+                                        "control",
+                                        "same_family_allowed"};
 enum { N_CSV = sizeof csv_paths / sizeof csv_paths[0] };
 
 void record_print_csv_heading(FILE *out)

@@ -40,7 +40,7 @@ static status_t start_supervisor(const struct cluster_options *options,
                                  struct error *err)
 {
     char self[CLUSTER_PATH_SIZE], log_path[CLUSTER_PATH_SIZE];
-    char workers[24], gateways[24], port[24];
+    char workers[24], gateways[24], port[24], gib[40];
     pid_t pid;
     const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     if (n <= 0) return error_set(err, ST_IO, "/proc/self/exe cannot be read");
@@ -48,11 +48,14 @@ static status_t start_supervisor(const struct cluster_options *options,
     (void)snprintf(workers, sizeof workers, "%zu", options->n_workers);
     (void)snprintf(gateways, sizeof gateways, "%zu", options->n_gateways);
     (void)snprintf(port, sizeof port, "%u", options->port);
-    const char *argv[MAX_OWN_ARGUMENTS] = {
-        self,           "supervise",         "--state", paths->state, "--workers",
-        workers,        "--gateways",        gateways,  "--port",     port,
-        "--durability", options->durability, "--log",   options->log};
-    size_t n_argv = 14;
+    (void)snprintf(gib, sizeof gib, "%.17g", options->captures_max_gib);
+    const char *argv[MAX_OWN_ARGUMENTS] = {self,         "supervise",    "--state",
+                                           paths->state, "--workers",    workers,
+                                           "--gateways", gateways,       "--port",
+                                           port,         "--durability", options->durability,
+                                           "--log",      options->log,   "--captures-max-gib",
+                                           gib};
+    size_t n_argv = 16;
     if (options->providers[0]) {
         argv[n_argv++] = "--providers";
         argv[n_argv++] = options->providers;

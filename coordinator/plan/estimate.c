@@ -210,6 +210,16 @@ static void estimate_course(const struct estimate_input *input, const struct ses
     out->call_hours = out->explain.hours + out->judge.hours + out->null_pairs.hours;
 }
 
+static void estimate_null_power(const struct sweep_spec *spec, struct estimate *out)
+{
+    out->n_null_pairs = n_null_pairs(spec, out->n_features);
+    const double q = spec->thresholds.fdr_q, n_p = (double)out->n_null_pairs + 1.0;
+    if (out->n_null_pairs == 0) return;
+    const double least = q > 0.0 ? ceil((double)out->n_features / (q * n_p) - 1e-9) : INFINITY;
+    const double most = (double)out->n_features + 1.0; /* says it all */
+    out->n_supported_least = (uint64_t)fmin(least, most);
+}
+
 static void estimate_calls(const struct estimate_input *input, struct estimate *out)
 {
     const struct sweep_spec *spec = input->spec;
@@ -219,6 +229,7 @@ static void estimate_calls(const struct estimate_input *input, struct estimate *
     struct estimate least = {.n_features = input->n_features};
     out->n_features = input->n_features;
     if (input->n_features == 0) return;
+    estimate_null_power(spec, out);
     estimate_course(input, &longest, out);
     estimate_course(input, &shortest, &least);
     out->n_calls_least = least.n_calls;
@@ -253,7 +264,7 @@ json_t *estimate_to_json(const struct estimate *estimate)
 {
     return json_pack(
         "{s:I, s:b, s:I, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:f, s:I, s:f, s:b, s:f, s:f, "
-        "s:b}",
+        "s:b, s:I, s:I}",
         "tokens", (json_int_t)estimate->n_tokens, "tokens_exact", estimate->is_tokens_exact,
         "units", (json_int_t)estimate->n_units, "units_exact", estimate->is_units_exact,
         "tokenize_batches", (json_int_t)estimate->n_tokenize_batches, "features",
@@ -264,7 +275,8 @@ json_t *estimate_to_json(const struct estimate *estimate)
         estimate->dollars, "calls_least", (json_int_t)estimate->n_calls_least, "dollars_least",
         estimate->dollars_least, "over_budget", estimate->is_over_budget, "capture_hours",
         estimate->capture_hours, "call_hours", estimate->call_hours, "prompt_capped",
-        estimate->is_prompt_capped);
+        estimate->is_prompt_capped, "n_null_pairs", (json_int_t)estimate->n_null_pairs,
+        "supported_least", (json_int_t)estimate->n_supported_least);
 }
 
 static status_t print_calls(const char *what, const struct estimate_calls *calls,
@@ -317,6 +329,41 @@ static status_t print_total(const struct estimate *estimate, double budget_dolla
     return status;
 }
 
+/* Only where the null has too few pairs for a label to stand alone. */
+static status_t print_null_power(const struct estimate *estimate, struct buffer *out,
+                                 struct error *err)
+{
+    const unsigned long long n_pairs = estimate->n_null_pairs;
+    const unsigned long long n_features = estimate->n_features;
+    if (estimate->n_supported_least <= 1) return ST_OK;
+    if (estimate->n_supported_least > n_features)
+        return buffer_printf(out, err,
+                             "warning     %llu null pairs can support no label of %llu: p is at "
+                             "least 1/%llu, above thresholds.fdr_q; raise scoring.null_pairs\n",
+                             n_pairs, n_features, n_pairs + 1);
+    return buffer_printf(out, err,
+                         "note        %llu null pairs, %llu features: p is at least 1/%llu, so "
+                         "Benjamini-Hochberg\n            supports %llu labels or more that beat "
+                         "every null score, or none\n",
+                         n_pairs, n_features, n_pairs + 1,
+                         (unsigned long long)estimate->n_supported_least);
+}
+
+static status_t print_all_calls(const struct estimate *estimate, double budget_dollars,
+                                struct buffer *out, struct error *err)
+{
+    status_t status = buffer_printf(out, err,
+                                    "calls       at most %llu a feature, %llu features\n"
+                                    "  %-11s %12s %14s %13s %10s %9s\n",
+                                    (unsigned long long)estimate->calls_per_feature,
+                                    (unsigned long long)estimate->n_features, "", "calls",
+                                    "tokens in", "tokens out", "dollars", "hours");
+    if (status == ST_OK) status = print_calls("explain", &estimate->explain, out, err);
+    if (status == ST_OK) status = print_calls("judge", &estimate->judge, out, err);
+    if (status == ST_OK) status = print_calls("null pairs", &estimate->null_pairs, out, err);
+    return status == ST_OK ? print_total(estimate, budget_dollars, out, err) : status;
+}
+
 status_t estimate_print(const struct estimate *estimate, double budget_dollars, struct buffer *out,
                         struct error *err)
 {
@@ -325,17 +372,9 @@ status_t estimate_print(const struct estimate *estimate, double budget_dollars, 
     if (estimate->n_features == 0)
         return buffer_append_text(out, "calls       not counted: features are not known yet\n",
                                   err);
-    if (estimate->n_calls == 0)
-        return buffer_printf(out, err, "calls       none (lexical), %llu features\n",
-                             (unsigned long long)estimate->n_features);
-    status = buffer_printf(out, err,
-                           "calls       at most %llu a feature, %llu features\n"
-                           "  %-11s %12s %14s %13s %10s %9s\n",
-                           (unsigned long long)estimate->calls_per_feature,
-                           (unsigned long long)estimate->n_features, "", "calls", "tokens in",
-                           "tokens out", "dollars", "hours");
-    if (status == ST_OK) status = print_calls("explain", &estimate->explain, out, err);
-    if (status == ST_OK) status = print_calls("judge", &estimate->judge, out, err);
-    if (status == ST_OK) status = print_calls("null pairs", &estimate->null_pairs, out, err);
-    return status == ST_OK ? print_total(estimate, budget_dollars, out, err) : status;
+    status = estimate->n_calls == 0
+                 ? buffer_printf(out, err, "calls       none (lexical), %llu features\n",
+                                 (unsigned long long)estimate->n_features)
+                 : print_all_calls(estimate, budget_dollars, out, err);
+    return status == ST_OK ? print_null_power(estimate, out, err) : status;
 }

@@ -88,6 +88,12 @@ struct estimate {
     double capture_hours; /* 0: not known */
     double call_hours;
     bool is_prompt_capped; /* max_prompt_tokens is less than the prompts would take */
+    uint64_t n_null_pairs; /* foreign labels judged per score */
+    /* Fewest labels that Benjamini-Hochberg can believe at once. A p is at least 1 / (pairs + 1),
+     * and the k-th smallest of m must be at most q k / m: so k >= m / (q (pairs + 1)). 1: a label
+     * can stand alone; more than n_features: nothing can ever be supported. 0: not known, or no
+     * null. All features are taken as eligible: an upper bound. */
+    uint64_t n_supported_least;
 };
 
 void estimate_make(const struct estimate_input *input, struct estimate *out);

@@ -26,6 +26,8 @@ def scaled(tensor, by):
 def write_pair():
     """The same dictionary with its factor folded in, and with the factor still to apply: what reads
     is divided by it, what is written multiplied (W_enc; W_dec, b_dec)."""
+    if (SHARED / "folded").exists():
+        return
     write_small_dictionary(DEMO / "sae", SHARED / "folded")
     write_small_dictionary(DEMO / "sae", SHARED / "unfolded", normalize_activations=NORM)
     tensors = read_tensors(SHARED / "folded" / "sae_weights.safetensors")
@@ -91,6 +93,29 @@ def a_factor_that_is_missing_or_not_used_is_refused(cluster):
         check(words in reason and "targets[0]" in reason, reason)
 
 
+def probe(cluster, *more, feature=0, code=0):
+    """What one feature does on a text, without a sweep: JSON, or why not."""
+    out, err = cluster.ctl_both("probe", "--model", DEMO / "model", "--hook",
+                                "blocks.2.hook_resid_pre", *more, "-o", "json", str(feature),
+                                "One day in March the ship sailed home.", code=code)
+    return err if code else json.loads(out)["probes"][0]
+
+
+def a_probe_without_a_sweep_takes_the_factor_too(cluster):
+    write_pair()
+    cluster.up(workers=1)
+    folded = [probe(cluster, "--dictionary", SHARED / "folded", feature=i) for i in range(20)]
+    check(any(max(one["activations"]) > 0 for one in folded), "some feature fires")
+    unfolded = [probe(cluster, "--dictionary", SHARED / "unfolded", "--norm-scaling-factor",
+                      str(FACTOR), feature=i) for i in range(20)]
+    check(unfolded == folded, "the same, to the bit")
+    missing = probe(cluster, "--dictionary", SHARED / "unfolded", code=1)
+    check("norm_scaling_factor must be given" in missing, missing)
+    refused = probe(cluster, "--units", "residual", "--norm-scaling-factor", "2", code=2)
+    check("needs --dictionary" in refused, refused)
+
+
 if __name__ == "__main__":
     run([a_factor_of_the_sweep_is_as_good_as_a_folded_one,
-         a_factor_that_is_missing_or_not_used_is_refused])
+         a_factor_that_is_missing_or_not_used_is_refused,
+         a_probe_without_a_sweep_takes_the_factor_too])

@@ -5,6 +5,7 @@
 #include "coordinator/cli/supervisor.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,20 +175,47 @@ Test(cli_cluster_process, options_win_over_the_file_and_the_file_over_defaults)
     struct cluster_options out;
     struct cluster_paths paths;
     struct error err = {0};
-    const struct cluster_config config = {
-        .workers = 3, .port = 8080, .durability = CLUSTER_FSYNC, .log = LOG_WARN};
-    struct cli_arguments arguments = {.workers = -1, .gateways = -1, .port = -1};
+    const struct cluster_config config = {.workers = 3,
+                                          .port = 8080,
+                                          .durability = CLUSTER_FSYNC,
+                                          .log = LOG_WARN,
+                                          .captures_max_gib = 2.5};
+    struct cli_arguments arguments = {
+        .workers = -1, .gateways = -1, .port = -1, .captures_max_gib = NAN};
     cr_assert_eq(cluster_paths_init(&paths, "/tmp/interp-none", &err), ST_OK);
     cr_assert_eq(cluster_options_init(&out, &arguments, &config, &paths, &err), ST_OK, "%s",
                  err.text);
     cr_expect(out.n_workers == 3 && out.n_gateways == 0 && out.port == 8080);
     cr_expect(strcmp(out.durability, "fsync") == 0 && strcmp(out.log, "warn") == 0);
-    arguments = (struct cli_arguments){.workers = 1, .gateways = -1, .port = 0, .log = "debug"};
+    cr_expect(out.captures_max_gib == 2.5);
+    arguments = (struct cli_arguments){
+        .workers = 1, .gateways = -1, .port = 0, .log = "debug", .captures_max_gib = 0.25};
     cr_assert_eq(cluster_options_init(&out, &arguments, &config, &paths, &err), ST_OK);
     cr_expect(out.n_workers == 1 && out.port == 0 && strcmp(out.log, "debug") == 0);
+    cr_expect(out.captures_max_gib == 0.25);
     arguments = (struct cli_arguments){.workers = -1, .gateways = 2, .port = -1};
     cr_expect_eq(cluster_options_init(&out, &arguments, NULL, &paths, &err), ST_BAD_INPUT,
                  "gateways without providers");
+}
+
+Test(cli_cluster_process, the_coordinator_is_told_how_much_evidence_may_stay)
+{
+    static struct cluster_command command;
+    struct cluster_options options = {.durability = "everysec", .log = "info"};
+    const struct cluster_process coordinator = {"coordinator", CLUSTER_COORDINATOR};
+    struct cluster_paths paths;
+    struct error err = {0};
+    cr_assert_eq(cluster_paths_init(&paths, "/tmp/interp-none", &err), ST_OK);
+    for (int is_limited = 0; is_limited < 2; is_limited++) {
+        bool is_told = false;
+        options.captures_max_gib = is_limited ? 0.125 : 0;
+        cr_assert_eq(cluster_command_build(&command, &coordinator, &options, &paths, &err), ST_OK,
+                     "%s", err.text);
+        for (size_t i = 0; i + 1 < command.n; i++)
+            is_told = is_told || (strcmp(command.argv[i], "--captures-max-gib") == 0 &&
+                                  strcmp(command.argv[i + 1], "0.125") == 0);
+        cr_expect_eq(is_told, is_limited == 1);
+    }
 }
 
 Test(cli_cluster_process, listening_for_other_machines_needs_address_key_and_list)

@@ -189,3 +189,41 @@ Test(estimate, noop_sweeps_are_their_units)
     cr_expect_eq(estimate.n_units, 77);
     cr_expect_eq(estimate.n_calls, 0);
 }
+
+/* The k-th smallest p of m must be at most q k / m, and none is below 1 / (pairs + 1). */
+Test(estimate, says_how_many_labels_a_null_can_support_at_the_least)
+{
+    static const struct {
+        uint64_t n_features;
+        uint32_t n_pairs;
+        double q;
+        uint64_t want;
+        const char *text;
+    } cases[] = {
+        {40, 999, 0.05, 1, ""}, /* 1/1000 <= 0.05/40: alone */
+        {50, 999, 0.05, 1, ""}, /* the last that is: 1/1000 = 0.05/50 */
+        {51, 999, 0.05, 2, "supports 2 labels or more"},
+        {16384, 1000, 0.05, 328, "supports 328 labels or more"},
+        {16384, 10, 0.05, 16385, "can support no label"}, /* 1/11 > 0.05, whatever the others do */
+        {300, 0, 0.05, 0, ""},                            /* no null: nothing is decided */
+        {300, 1000, 0.0, 301, "can support no label"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct sweep_spec spec = label_spec();
+        struct estimate estimate;
+        struct buffer text;
+        spec.scoring.null_pairs = cases[i].n_pairs;
+        spec.thresholds.fdr_q = cases[i].q;
+        const struct estimate_input input = {.spec = &spec, .n_features = cases[i].n_features};
+        estimate_make(&input, &estimate);
+        cr_expect_eq(estimate.n_supported_least, cases[i].want, "case %zu: %llu", i,
+                     (unsigned long long)estimate.n_supported_least);
+        buffer_init(&text, 4096);
+        cr_assert_eq(estimate_print(&estimate, 10.0, &text, NULL), ST_OK);
+        cr_assert_eq(buffer_append(&text, "", 1, NULL), ST_OK);
+        const char *printed = (const char *)text.bytes;
+        cr_expect(strstr(printed, cases[i].text), "case %zu: %s", i, printed);
+        cr_expect_eq(strstr(printed, "null pairs,") || strstr(printed, "warning"),
+                     cases[i].want > 1, "case %zu: %s", i, printed);
+        buffer_fini(&text);
+    }
+}
