@@ -292,3 +292,141 @@ Test(forward, refuses_tokens_outside_the_vocabulary_and_long_rows)
     cr_expect_eq(forward_run(f.forward, &input, &hook, 1, &acts, &f.err), ST_BAD_INPUT);
     close_all(&f);
 }
+
+/* --- edits --------------------------------------------------------------------------------- */
+
+/* Adds `by` to a column of every row's token 3, or sets it. */
+struct column_edit {
+    size_t column;
+    float by;
+    bool is_set;
+    size_t n_calls;
+};
+
+static status_t edit_column(void *context, const struct forward_values *values, struct error *err)
+{
+    struct column_edit *edit = context;
+    (void)err;
+    edit->n_calls++;
+    for (size_t r = 0; r < values->n_rows; r++) {
+        float *x = values->values + (r * values->n_ctx + 3) * values->ld + edit->column;
+        *x = edit->is_set ? edit->by : *x + edit->by;
+    }
+    return ST_OK;
+}
+
+static float *run_edited(struct fixture *f, const struct forward_edit *edits, size_t n_edits,
+                         struct hook_point hook)
+{
+    const struct forward_input input = {.tokens = f->batch.tokens,
+                                        .row_lengths = f->batch.lengths,
+                                        .edits = edits,
+                                        .n_edits = n_edits};
+    const float *acts;
+    const size_t n = f->batch.n_rows * f->batch.n_ctx *
+                     hook_point_width(hook, model_config(f->model)) * sizeof(float);
+    cr_assert_eq(forward_run(f->forward, &input, &hook, 1, &acts, &f->err), ST_OK, "%s",
+                 f->err.text);
+    float *copy = malloc(n);
+    cr_assert(copy);
+    memcpy(copy, acts, n);
+    return copy;
+}
+
+/* Every hook point that can be edited: hooks see the value that was set, nothing else of the hook
+ * point changes, and the logits do. */
+Test(forward, an_edit_is_seen_by_hooks_and_by_the_rest_of_the_pass)
+{
+    static const char *const NAMES[] = {"gpt2-tied", "llama-gqa-tied", "llama-biases"};
+    for (size_t m = 0; m < 3; m++)
+        for (unsigned kind = 0; kind < HOOK_N_KINDS; kind++) {
+            struct fixture f;
+            struct column_edit column = {.column = 5, .by = 7.5f, .is_set = true};
+            if (!forward_can_edit((enum hook_kind)kind)) continue;
+            const struct hook_point hook = {(enum hook_kind)kind, 1}, out = {HOOK_LOGITS, 0};
+            const struct forward_edit edit = {hook, edit_column, &column};
+            open_model(&f, NAMES[m], COMPUTE_F32);
+            open_forward(&f, f.batch.n_rows, f.batch.n_ctx);
+            const size_t width = hook_point_width(hook, model_config(f.model)), at = 3 * width + 5;
+            float *clean = run_edited(&f, NULL, 0, hook), *edited = run_edited(&f, &edit, 1, hook);
+            cr_expect_eq(edited[at], 7.5f, "%s, kind %u: %g", NAMES[m], kind, (double)edited[at]);
+            cr_expect_eq(column.n_calls, 1);
+            cr_expect_eq(memcmp(clean, edited, at * sizeof *clean), 0);
+            cr_expect_eq(memcmp(clean + at + 1, edited + at + 1, width * sizeof *clean), 0);
+            free(clean);
+            free(edited);
+            clean = run_edited(&f, NULL, 0, out);
+            edited = run_edited(&f, &edit, 1, out);
+            cr_expect_neq(memcmp(clean, edited,
+                                 f.batch.n_ctx * model_config(f.model)->n_vocab * sizeof *clean),
+                          0, "%s, kind %u", NAMES[m], kind);
+            free(clean);
+            free(edited);
+            close_all(&f);
+        }
+}
+
+/* What is added to the output of attention is added to the stream behind it. */
+Test(forward, an_edit_behind_attention_is_one_of_the_stream)
+{
+    struct fixture f;
+    struct column_edit column = {.column = 2, .by = 1.25f};
+    const struct forward_edit edits[] = {{{HOOK_ATTN_OUT, 0}, edit_column, &column},
+                                         {{HOOK_RESID_MID, 0}, edit_column, &column}};
+    const struct hook_point out = {HOOK_LOGITS, 0};
+    open_model(&f, "gpt2-tied", COMPUTE_F32);
+    open_forward(&f, f.batch.n_rows, f.batch.n_ctx);
+    float *first = run_edited(&f, &edits[0], 1, out), *second = run_edited(&f, &edits[1], 1, out);
+    const size_t n = f.batch.n_rows * f.batch.n_ctx * model_config(f.model)->n_vocab;
+    for (size_t i = 0; i < n; i++)
+        cr_assert_float_eq((double)first[i], (double)second[i], 1e-4, "%zu", i);
+    free(first);
+    free(second);
+    close_all(&f);
+}
+
+Test(forward, an_edit_that_cannot_be_made_is_refused)
+{
+    struct fixture f;
+    struct column_edit column = {.column = 2};
+    const struct hook_point out = {HOOK_LOGITS, 0};
+    static const struct hook_point hooks[] = {
+        {HOOK_LN1_NORMALIZED, 0}, {HOOK_MLP_PRE, 0}, {HOOK_LOGITS, 0}, {HOOK_RESID_PRE, 99}};
+    const float *acts;
+    open_model(&f, "gpt2-tied", COMPUTE_F32);
+    open_forward(&f, f.batch.n_rows, f.batch.n_ctx);
+    for (size_t i = 0; i < 4; i++) {
+        const struct forward_edit edit = {hooks[i], edit_column, &column};
+        const struct forward_input input = {
+            .tokens = f.batch.tokens, .row_lengths = f.batch.lengths, .edits = &edit, .n_edits = 1};
+        cr_expect_eq(forward_run(f.forward, &input, &out, 1, &acts, &f.err), ST_BAD_INPUT);
+    }
+    cr_expect_eq(column.n_calls, 0);
+    close_all(&f);
+}
+
+Test(forward, head_rows_have_the_bits_of_the_whole_batch)
+{
+    struct fixture f;
+    const struct hook_point hooks[] = {{HOOK_LOGITS, 0}, {HOOK_RESID_PRE, 1}};
+    const float *acts[2];
+    open_model(&f, "llama-gqa-tied", COMPUTE_F32);
+    open_forward(&f, f.batch.n_rows, f.batch.n_ctx);
+    const size_t n_vocab = model_config(f.model)->n_vocab;
+    const uint32_t rows[] = {(uint32_t)f.batch.n_ctx + 4, 0, 7, 7};
+    float *all = run_edited(&f, NULL, 0, hooks[0]);
+    struct forward_input input = {.tokens = f.batch.tokens,
+                                  .row_lengths = f.batch.lengths,
+                                  .head_rows = rows,
+                                  .n_head_rows = 4};
+    cr_assert_eq(forward_run(f.forward, &input, hooks, 2, acts, &f.err), ST_OK, "%s", f.err.text);
+    for (size_t i = 0; i < 4; i++)
+        cr_expect_eq(memcmp(acts[0] + i * n_vocab, all + rows[i] * n_vocab, n_vocab * sizeof *all),
+                     0, "row %zu", i);
+    const uint32_t beyond = (uint32_t)(f.batch.n_rows * f.batch.n_ctx);
+    input.head_rows = &beyond;
+    input.n_head_rows = 1;
+    cr_expect_eq(forward_run(f.forward, &input, hooks, 1, acts, &f.err), ST_BAD_INPUT);
+    free(all);
+    close_all(&f);
+}

@@ -53,10 +53,12 @@ static void close_task(struct run_thread *self)
     self->task_id[0] = '\0';
 }
 
-/* A sweep's probes come as many small tasks of one spec, one after another: opened once. */
+/* A sweep's probes and generations come as many small tasks of one spec, one after another: opened
+ * once. */
 static bool is_for(const struct run_thread *self, const struct job *job)
 {
-    return self->handler->kind == TASK_PROBE || strcmp(self->task_id, job->task) == 0;
+    const enum task_kind kind = self->handler->kind;
+    return kind == TASK_PROBE || kind == TASK_GENERATE || strcmp(self->task_id, job->task) == 0;
 }
 
 static status_t open_task(struct run_thread *self, const struct job *job, struct error *err)

@@ -95,8 +95,9 @@ static void subtract(float *x, size_t n, float value)
     for (size_t i = 0; i < n; i++) x[i] -= value;
 }
 
-/* (x - mean) / (std + 1e-5), std with n - 1 (SAELens: torch's std, eps outside the root). */
-static void layer_norm(float *x, size_t n)
+/* (x - mean) / (std + 1e-5), std with n - 1 (SAELens: torch's std, eps outside the root); returns
+ * the divisor. */
+static float layer_norm(float *x, size_t n)
 {
     subtract(x, n, (float)(row_sum(x, n) / (double)n));
     /* torch takes the mean out once more inside std(); it is rounding by now */
@@ -104,24 +105,37 @@ static void layer_norm(float *x, size_t n)
     const double squares = row_squares(x, n) - (double)n * mean * mean;
     const float divisor = (float)sqrt(fmax(squares, 0) / (double)(n - 1)) + 1e-5f;
     for (size_t i = 0; i < n; i++) x[i] /= divisor;
+    return divisor;
 }
 
-static void constant_norm(float *x, size_t n)
+static float constant_norm(float *x, size_t n)
 {
     const float factor = sqrtf((float)n) / (float)sqrt(row_squares(x, n));
     for (size_t i = 0; i < n; i++) x[i] *= factor;
+    return 1.0f / factor;
+}
+
+/* Centred and normed; returns what undoes the norm. */
+static float norm_row(const struct dictionary_config *c, const float *from, float *to)
+{
+    const size_t n = c->d_in;
+    memcpy(to, from, n * sizeof *to);
+    if (c->is_centred) subtract(to, n, (float)(row_sum(to, n) / (double)n));
+    if (c->norm == DICTIONARY_NORM_CONSTANT) return constant_norm(to, n);
+    return c->norm == DICTIONARY_NORM_LAYER ? layer_norm(to, n) : 1.0f;
 }
 
 static void prepare_row(const struct encoder *e, const float *from, float *to)
 {
     const struct dictionary_config *c = dictionary_config(e->dictionary);
     const float *bias = dictionary_input_bias(e->dictionary);
-    const size_t n = c->d_in;
-    memcpy(to, from, n * sizeof *to);
-    if (c->is_centred) subtract(to, n, (float)(row_sum(to, n) / (double)n));
-    if (c->norm == DICTIONARY_NORM_CONSTANT) constant_norm(to, n);
-    if (c->norm == DICTIONARY_NORM_LAYER) layer_norm(to, n);
-    for (size_t i = 0; bias && i < n; i++) to[i] -= bias[i];
+    (void)norm_row(c, from, to);
+    for (size_t i = 0; bias && i < c->d_in; i++) to[i] -= bias[i];
+}
+
+float encoder_output_scale(const struct dictionary *dictionary, const float *acts, float *scratch)
+{
+    return norm_row(dictionary_config(dictionary), acts, scratch);
 }
 
 status_t encoder_run(struct encoder *e, const float *acts, size_t n_tokens, struct sparse_rows *out,

@@ -30,6 +30,11 @@ void encoder_destroy(struct encoder **encoder); /* NULL-safe; sets *encoder = NU
 MUST_CHECK status_t encoder_run(struct encoder *encoder, const float *acts, size_t n_tokens,
                                 struct sparse_rows *out, struct error *err);
 
+/* What SAELens multiplies a decoder's output by to undo its norm of these activations [d_in]: 1
+ * where the norm is none or a fixed factor (which dictionary_decoder_row() knows). scratch [d_in]
+ * is overwritten. */
+float encoder_output_scale(const struct dictionary *dictionary, const float *acts, float *scratch);
+
 /* Tokens, candidates and firing pairs since creation, and the screen in use. */
 struct sparse_stats encoder_stats(const struct encoder *encoder);
 

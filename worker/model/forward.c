@@ -20,6 +20,7 @@ void forward_destroy(struct forward **pointer)
         f->ops->release(f->backend, f->buffers[i].device);
         if (!f->ops->memory_is_host) free(f->buffers[i].host);
     }
+    free(f->edited.host);
     if (f->exec) f->ops->exec_destroy(f->exec);
     free(f->tokens);
     free(f);
@@ -122,6 +123,7 @@ status_t forward_create(struct forward **out, const struct forward_params *p, st
     f->n_ctx = p->n_ctx;
     f->n_tokens = p->n_rows * p->n_ctx;
     const size_t block = p->row_block ? p->row_block : forward_row_block(f->n_tokens);
+    f->row_block = block;
     f->n_padded = (f->n_tokens + block - 1) / block * block;
     const struct exec_params exec = {.row_block = block};
     status = f->ops->exec_create(&f->exec, f->backend, &exec, err);
@@ -160,6 +162,15 @@ static status_t take_tokens(struct forward *f, const struct forward_input *input
     return ST_OK;
 }
 
+static bool is_on_run(const struct forward *f, const struct forward_input *input,
+                      struct hook_point hook)
+{
+    const bool is_late = hook_kind_has_layer(hook.kind) ? hook.layer >= input->first_layer
+                                                        : hook.kind >= HOOK_LN_FINAL_NORMALIZED;
+    return (!input->residual || is_late) && hook.layer < f->config->n_layers &&
+           hook_kind_exists(hook.kind, f->config);
+}
+
 static status_t check_hooks(const struct forward *f, const struct forward_input *input,
                             const struct hook_point *hooks, size_t n_hooks, struct error *err)
 {
@@ -169,13 +180,40 @@ static status_t check_hooks(const struct forward *f, const struct forward_input 
     if (input->first_layer > f->config->n_layers || (input->first_layer && !input->residual))
         return error_set(err, ST_BAD_INPUT, "a run from layer %zu of %zu", input->first_layer,
                          f->config->n_layers);
-    for (size_t i = 0; i < n_hooks; i++) {
-        const bool is_late = hook_kind_has_layer(hooks[i].kind)
-                                 ? hooks[i].layer >= input->first_layer
-                                 : hooks[i].kind >= HOOK_LN_FINAL_NORMALIZED;
-        if ((input->residual && !is_late) || hooks[i].layer >= f->config->n_layers ||
-            !hook_kind_exists(hooks[i].kind, f->config))
+    for (size_t i = 0; i < n_hooks; i++)
+        if (!is_on_run(f, input, hooks[i]))
             return error_set(err, ST_BAD_INPUT, "hook point %zu does not lie on this run", i);
+    return ST_OK;
+}
+
+static status_t check_head_rows(const struct forward *f, const struct forward_input *input,
+                                struct error *err)
+{
+    if (!input->head_rows) return ST_OK;
+    if (!input->n_head_rows || input->n_head_rows > f->n_tokens)
+        return error_set(err, ST_BAD_INPUT, "%zu head rows of %zu tokens", input->n_head_rows,
+                         f->n_tokens);
+    for (size_t i = 0; i < input->n_head_rows; i++)
+        if (input->head_rows[i] >= f->n_tokens)
+            return error_set(err, ST_BAD_INPUT, "head row %zu: token %u of %zu", i,
+                             (unsigned)input->head_rows[i], f->n_tokens);
+    return ST_OK;
+}
+
+static status_t check_edits(const struct forward *f, const struct forward_input *input,
+                            struct error *err)
+{
+    if (input->n_edits > FORWARD_MAX_EDITS)
+        return error_set(err, ST_BAD_INPUT, "%zu edits, at most %d", input->n_edits,
+                         FORWARD_MAX_EDITS);
+    for (size_t i = 0; i < input->n_edits; i++) {
+        const struct hook_point hook = input->edits[i].hook;
+        char name[HOOK_NAME_SIZE];
+        if (!is_on_run(f, input, hook))
+            return error_set(err, ST_BAD_INPUT, "edit %zu does not lie on this run", i);
+        if (!forward_can_edit(hook.kind))
+            return error_set(err, ST_BAD_INPUT, "%s cannot be changed",
+                             hook_point_name(hook, name));
     }
     return ST_OK;
 }
@@ -185,6 +223,8 @@ status_t forward_run(struct forward *f, const struct forward_input *input,
                      struct error *err)
 {
     status_t status = check_hooks(f, input, hooks, n_hooks, err);
+    if (status == ST_OK) status = check_edits(f, input, err);
+    if (status == ST_OK) status = check_head_rows(f, input, err);
     if (status == ST_OK && !input->residual) status = take_tokens(f, input, err);
     if (status != ST_OK) return status;
     f->input = input;

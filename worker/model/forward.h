@@ -8,6 +8,9 @@
  * from residual stream to residual stream, so a run may also start at a layer from a given
  * residual stream (prefix caching, ablation).
  *
+ * What lies at a hook point may be changed on its way (forward_edit): steering and ablation are
+ * made of that.
+ *
  * A struct forward belongs to one thread; the model is shared. */
 #ifndef WORKER_MODEL_FORWARD_H
 #define WORKER_MODEL_FORWARD_H
@@ -19,7 +22,7 @@
 
 struct forward;
 
-enum { FORWARD_MAX_HOOKS = 64, FORWARD_MAX_TOKENS = 1 << 22 };
+enum { FORWARD_MAX_HOOKS = 64, FORWARD_MAX_EDITS = 64, FORWARD_MAX_TOKENS = 1 << 22 };
 
 struct forward_params {
     struct model *model; /* borrowed */
@@ -38,17 +41,46 @@ MUST_CHECK status_t forward_create(struct forward **out, const struct forward_pa
                                    struct error *err);
 void forward_destroy(struct forward **forward); /* NULL-safe; sets *forward = NULL */
 
+/* The values at a hook point while they may be changed: host [n_rows * n_ctx, width], rows ld
+ * apart. Rows of padding are finite and meaningless, and may be changed without effect. */
+struct forward_values {
+    float *values;
+    size_t n_rows, n_ctx, width, ld;
+};
+
+/* A change of the values at one hook point, made as soon as the pass has them and before anything
+ * reads them: hooks of the run see the changed values, and so does the rest of the pass. Edits of
+ * one hook point are made in the order in which they are given. Must not use the forward pass that
+ * calls it. An error ends the run with it. */
+typedef status_t forward_edit_fn(void *context, const struct forward_values *values,
+                                 struct error *err);
+struct forward_edit {
+    struct hook_point hook; /* of a kind that forward_can_edit() */
+    forward_edit_fn *apply;
+    void *context;
+};
+
+/* The residual stream, q, k and v (before the rotation), z, neurons, and the outputs of attention
+ * and MLP (biases included). */
+bool forward_can_edit(enum hook_kind kind);
+
 struct forward_input {
     const uint32_t *tokens;      /* [n_rows, n_ctx]; what lies past a row's length is not read */
     const uint32_t *row_lengths; /* [n_rows], each 0..n_ctx */
     size_t first_layer;          /* layers before it are skipped; then residual is given */
     const float *residual;       /* host [n_rows * n_ctx, d_model] entering first_layer, or NULL */
+    const struct forward_edit *edits; /* [n_edits], borrowed, or NULL */
+    size_t n_edits;
+    const uint32_t *head_rows; /* [n_head_rows], each below n_rows * n_ctx: the only tokens whose */
+    size_t n_head_rows;        /* logits are computed, in that order; NULL: all */
 };
 
 /* Run and collect `hooks` [n_hooks]: out_acts[i] is [n_rows * n_ctx, hook_point_width], on the
- * host, borrowed until the next run; rows at padding positions are finite and meaningless.
- * With `residual`, hooks before first_layer are an error.
- * Errors: ST_BAD_INPUT (token outside the vocabulary, length over n_ctx, too many hooks). */
+ * host, borrowed until the next run; rows at padding positions are finite and meaningless. With
+ * head_rows, logits are [n_head_rows, n_vocab], each row the same bits.
+ * With `residual`, hooks and edits before first_layer are an error.
+ * Errors: ST_BAD_INPUT (token outside the vocabulary, length over n_ctx, too many hooks or edits,
+ * a hook point that cannot be edited, a head row that does not exist), those of an edit. */
 MUST_CHECK status_t forward_run(struct forward *forward, const struct forward_input *input,
                                 const struct hook_point *hooks, size_t n_hooks,
                                 const float **out_acts, struct error *err);

@@ -2,15 +2,15 @@
 
 #include <stdlib.h>
 
-static status_t buffer_reserve_floats(struct forward *f, struct hook_buffer *b, size_t width,
-                                      struct error *err)
+static status_t buffer_reserve_floats(struct forward *f, struct hook_buffer *b, size_t n_rows,
+                                      size_t width, struct error *err)
 {
-    const size_t n_floats = f->n_tokens * width;
+    const size_t n_floats = n_rows * width;
     if (n_floats <= b->n_floats) return ST_OK;
     f->ops->release(f->backend, b->device);
     if (!f->ops->memory_is_host) free(b->host);
     *b = (struct hook_buffer){0};
-    const status_t status = forward_floats(f, f->n_tokens, width, &b->device, err);
+    const status_t status = forward_floats(f, n_rows, width, &b->device, err);
     if (status != ST_OK) return status;
     b->host = f->ops->memory_is_host ? b->device : malloc(n_floats * sizeof *b->host);
     if (!b->host) return error_set(err, ST_NO_MEMORY, "activations of %zu columns", width);
@@ -22,19 +22,20 @@ static status_t collect(struct forward *f, size_t index, const struct hook_sourc
                         struct error *err)
 {
     struct hook_buffer *b = &f->buffers[index];
-    status_t status = buffer_reserve_floats(f, b, source->width, err);
+    const size_t n_rows = source->n_rows ? source->n_rows : f->n_tokens;
+    status_t status = buffer_reserve_floats(f, b, n_rows, source->width, err);
     if (status != ST_OK) return status;
     const struct add_params copy = {.a = source->values,
                                     .bias = source->bias,
                                     .out = b->device,
-                                    .n_rows = f->n_tokens,
+                                    .n_rows = n_rows,
                                     .d = source->width,
                                     .ld_a = source->ld,
                                     .ld_out = source->width};
     status = f->ops->add(f->exec, &copy, err);
     if (status == ST_OK && b->host != b->device)
         status = f->ops->download(f->exec, b->host, b->device,
-                                  f->n_tokens * source->width * sizeof(float), err);
+                                  n_rows * source->width * sizeof(float), err);
     f->out_acts[index] = b->host;
     f->n_seen++;
     return status;

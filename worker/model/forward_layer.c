@@ -7,6 +7,11 @@ static struct hook_source rows_of(const float *values, size_t width)
     return (struct hook_source){.values = values, .width = width, .ld = width};
 }
 
+static struct edit_source writable(float *values, size_t width)
+{
+    return (struct edit_source){.values = values, .width = width, .ld = width};
+}
+
 static status_t run_linear(struct forward *f, const struct packed *weights, const float *x,
                            size_t n_in, float *y, size_t n_out, struct error *err)
 {
@@ -62,17 +67,17 @@ status_t forward_embed(struct forward *f, struct error *err)
     return f->ops->embed(f->exec, &p, err);
 }
 
-static status_t offer_qkv(struct forward *f, size_t layer, struct error *err)
+static status_t settle_qkv(struct forward *f, size_t layer, struct error *err)
 {
     const struct model_config *c = f->config;
     const size_t ld = forward_width_qkv(c), d_q = c->n_heads * c->d_head,
                  d_kv = c->n_kv_heads * c->d_head;
-    const struct hook_source q = {.values = f->qkv, .width = d_q, .ld = ld},
+    const struct edit_source q = {.values = f->qkv, .width = d_q, .ld = ld},
                              k = {.values = f->qkv + d_q, .width = d_kv, .ld = ld},
                              v = {.values = f->qkv + d_q + d_kv, .width = d_kv, .ld = ld};
-    status_t status = forward_offer(f, HOOK_Q, layer, q, err);
-    if (status == ST_OK) status = forward_offer(f, HOOK_K, layer, k, err);
-    return status == ST_OK ? forward_offer(f, HOOK_V, layer, v, err) : status;
+    status_t status = forward_settle(f, HOOK_Q, layer, q, err);
+    if (status == ST_OK) status = forward_settle(f, HOOK_K, layer, k, err);
+    return status == ST_OK ? forward_settle(f, HOOK_V, layer, v, err) : status;
 }
 
 static status_t run_rotary(struct forward *f, struct error *err)
@@ -115,6 +120,27 @@ static status_t run_attend(struct forward *f, size_t layer, struct error *err)
     return f->ops->attend(f->exec, &p, err);
 }
 
+/* delta as the output of attention or MLP, offered with its bias. Where it is edited the bias is
+ * added first, and *bias becomes NULL. */
+static status_t settle_delta(struct forward *f, enum hook_kind kind, size_t layer,
+                             const float **bias, struct error *err)
+{
+    const size_t d = f->config->d_model;
+    struct hook_source out = rows_of(f->delta, d);
+    out.bias = *bias;
+    if (!forward_is_edited(f, kind, layer)) return forward_offer(f, kind, layer, out, err);
+    const struct add_params add = {.a = f->delta,
+                                   .bias = *bias,
+                                   .out = f->delta,
+                                   .n_rows = f->n_tokens,
+                                   .d = d,
+                                   .ld_a = d,
+                                   .ld_out = d};
+    const status_t status = *bias ? f->ops->add(f->exec, &add, err) : ST_OK;
+    *bias = NULL;
+    return status == ST_OK ? forward_settle(f, kind, layer, writable(f->delta, d), err) : status;
+}
+
 /* residual += delta + bias */
 static status_t run_residual(struct forward *f, const float *bias, struct error *err)
 {
@@ -147,12 +173,12 @@ static status_t run_heads(struct forward *f, const struct layer_weights *w, size
                                         .ld_out = width};
         status = f->ops->add(f->exec, &bias, err);
     }
-    if (status == ST_OK) status = offer_qkv(f, layer, err);
+    if (status == ST_OK) status = settle_qkv(f, layer, err);
     if (status != ST_OK || forward_is_complete(f)) return status;
     if (c->family->has_rotary) status = run_rotary(f, err);
     if (status == ST_OK) status = run_attend(f, layer, err);
     if (status == ST_OK)
-        status = forward_offer(f, HOOK_Z, layer, rows_of(f->z, c->n_heads * c->d_head), err);
+        status = forward_settle(f, HOOK_Z, layer, writable(f->z, c->n_heads * c->d_head), err);
     return status;
 }
 
@@ -165,12 +191,11 @@ static status_t run_attention(struct forward *f, const struct layer_weights *w, 
     status = run_heads(f, w, layer, err);
     if (status != ST_OK || forward_is_complete(f)) return status;
     status = run_linear(f, w->attn_out.weights, f->z, w->attn_out.n_in, f->delta, d, err);
-    struct hook_source out = rows_of(f->delta, d);
-    out.bias = w->attn_out.bias;
-    if (status == ST_OK) status = forward_offer(f, HOOK_ATTN_OUT, layer, out, err);
-    if (status == ST_OK) status = run_residual(f, w->attn_out.bias, err);
+    const float *bias = w->attn_out.bias;
+    if (status == ST_OK) status = settle_delta(f, HOOK_ATTN_OUT, layer, &bias, err);
+    if (status == ST_OK) status = run_residual(f, bias, err);
     if (status == ST_OK)
-        status = forward_offer(f, HOOK_RESID_MID, layer, rows_of(f->residual, d), err);
+        status = forward_settle(f, HOOK_RESID_MID, layer, writable(f->residual, d), err);
     return status;
 }
 
@@ -205,7 +230,7 @@ static status_t run_neurons(struct forward *f, const struct layer_weights *w, si
     if (status != ST_OK || forward_is_complete(f)) return status;
     status = f->ops->activate(f->exec, &p, err);
     if (status == ST_OK)
-        status = forward_offer(f, HOOK_MLP_POST, layer, rows_of(f->mlp_post, c->d_mlp), err);
+        status = forward_settle(f, HOOK_MLP_POST, layer, writable(f->mlp_post, c->d_mlp), err);
     return status;
 }
 
@@ -218,12 +243,11 @@ static status_t run_mlp(struct forward *f, const struct layer_weights *w, size_t
     status = run_neurons(f, w, layer, err);
     if (status != ST_OK || forward_is_complete(f)) return status;
     status = run_linear(f, w->mlp_out.weights, f->mlp_post, c->d_mlp, f->delta, c->d_model, err);
-    struct hook_source out = rows_of(f->delta, c->d_model);
-    out.bias = w->mlp_out.bias;
-    if (status == ST_OK) status = forward_offer(f, HOOK_MLP_OUT, layer, out, err);
-    if (status == ST_OK) status = run_residual(f, w->mlp_out.bias, err);
+    const float *bias = w->mlp_out.bias;
+    if (status == ST_OK) status = settle_delta(f, HOOK_MLP_OUT, layer, &bias, err);
+    if (status == ST_OK) status = run_residual(f, bias, err);
     if (status == ST_OK)
-        status = forward_offer(f, HOOK_RESID_POST, layer, rows_of(f->residual, c->d_model), err);
+        status = forward_settle(f, HOOK_RESID_POST, layer, writable(f->residual, c->d_model), err);
     return status;
 }
 
@@ -232,7 +256,7 @@ status_t forward_layer(struct forward *f, size_t layer, struct error *err)
 {
     const struct layer_weights *w = &f->weights->layers[layer];
     status_t status =
-        forward_offer(f, HOOK_RESID_PRE, layer, rows_of(f->residual, f->config->d_model), err);
+        forward_settle(f, HOOK_RESID_PRE, layer, writable(f->residual, f->config->d_model), err);
     if (status != ST_OK || forward_is_complete(f)) return status;
     status = run_attention(f, w, layer, err);
     if (status != ST_OK || forward_is_complete(f)) return status;
@@ -241,18 +265,56 @@ status_t forward_layer(struct forward *f, size_t layer, struct error *err)
     return status;
 }
 
+/* normed = the final norm of the head rows alone, in their order. */
+static status_t gather_head_rows(struct forward *f, struct error *err)
+{
+    const size_t d = f->config->d_model;
+    status_t status = ST_OK;
+    for (size_t i = 0; i < f->input->n_head_rows && status == ST_OK; i++)
+        status = f->ops->copy(f->exec, f->delta + i * d, f->residual + f->input->head_rows[i] * d,
+                              d * sizeof(float), err);
+    const struct norm_params norm = {.kind = f->config->family->norm,
+                                     .x = f->delta,
+                                     .weight = f->weights->norm_final.weight,
+                                     .bias = f->weights->norm_final.bias,
+                                     .y = f->normed,
+                                     .eps = f->config->norm_eps,
+                                     .n_rows = f->input->n_head_rows,
+                                     .d = d};
+    return status == ST_OK ? f->ops->norm(f->exec, &norm, err) : status;
+}
+
+static status_t reserve_logits(struct forward *f, size_t n_rows, struct error *err)
+{
+    if (n_rows <= f->n_logits) return ST_OK;
+    f->ops->release(f->backend, f->logits);
+    f->logits = NULL;
+    f->n_logits = 0;
+    const status_t status = forward_floats(f, n_rows, f->config->n_vocab, &f->logits, err);
+    if (status == ST_OK) f->n_logits = n_rows;
+    return status;
+}
+
 status_t forward_head(struct forward *f, struct error *err)
 {
     const struct model_config *c = f->config;
     const struct packed *head;
+    const size_t n_rows = f->input->head_rows ? f->input->n_head_rows : f->n_tokens;
+    const size_t n_padded = (n_rows + f->row_block - 1) / f->row_block * f->row_block;
     status_t status = run_norm(f, &f->weights->norm_final, HOOK_LN_FINAL_NORMALIZED, 0, err);
     if (status != ST_OK || forward_is_complete(f)) return status;
-    status = model_head(f->model, &head, err);
-    if (status == ST_OK && !f->logits)
-        status = forward_floats(f, f->n_padded, c->n_vocab, &f->logits, err);
-    if (status == ST_OK)
-        status = run_linear(f, head, f->normed, c->d_model, f->logits, c->n_vocab, err);
-    if (status == ST_OK)
-        status = forward_offer(f, HOOK_LOGITS, 0, rows_of(f->logits, c->n_vocab), err);
-    return status;
+    if (f->input->head_rows) status = gather_head_rows(f, err);
+    if (status == ST_OK) status = model_head(f->model, &head, err);
+    if (status == ST_OK) status = reserve_logits(f, n_padded, err);
+    if (status != ST_OK) return status;
+    const struct matmul_params product = {.weights = head,
+                                          .x = f->normed,
+                                          .y = f->logits,
+                                          .ld_x = c->d_model,
+                                          .ld_y = c->n_vocab,
+                                          .n_rows = n_padded};
+    struct hook_source out = rows_of(f->logits, c->n_vocab);
+    out.n_rows = n_rows;
+    status = f->ops->matmul(f->exec, &product, err);
+    return status == ST_OK ? forward_offer(f, HOOK_LOGITS, 0, out, err) : status;
 }

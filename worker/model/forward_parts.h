@@ -1,5 +1,5 @@
-/* The parts of one forward pass: buffers, hooks, layers. Private to worker/model/forward*.c; one
- * thread, as struct forward itself. */
+/* The parts of one forward pass: buffers, hooks, edits, layers. Private to
+ * worker/model/forward*.c; one thread, as struct forward itself. */
 #ifndef WORKER_MODEL_FORWARD_PARTS_H
 #define WORKER_MODEL_FORWARD_PARTS_H
 
@@ -20,11 +20,13 @@ struct forward {
     struct exec *exec;
     atomic_uint_fast64_t *progress;
     size_t n_rows, n_ctx, n_tokens, n_padded; /* n_padded: n_tokens up to whole row blocks */
+    size_t row_block, n_logits;               /* n_logits: rows that `logits` has room for */
     /* device, [n_padded, ...]; rows past n_tokens stay finite */
     float *residual, *normed, *qkv, *z, *delta, *mlp_pre, *mlp_post, *logits;
     float *rope_cos, *rope_sin; /* device [n_ctx, d_head / 2] */
     uint32_t *tokens;           /* host [n_tokens], padding 0 */
     struct hook_buffer buffers[FORWARD_MAX_HOOKS];
+    struct hook_buffer edited; /* host only: rows of an edit, where device memory is apart */
     /* of the run under way: */
     const struct forward_input *input;
     const struct hook_point *hooks;
@@ -48,6 +50,7 @@ struct hook_source {
     const float *values; /* device */
     const float *bias;   /* device [width] or NULL */
     size_t width, ld;
+    size_t n_rows; /* 0: n_tokens */
 };
 
 /* True if the run under way asks for that hook point. */
@@ -59,6 +62,21 @@ MUST_CHECK status_t forward_offer(struct forward *f, enum hook_kind kind, size_t
 
 /* True once every hook of the run has its values: nothing more needs computing. */
 bool forward_is_complete(const struct forward *f);
+
+/* --- forward_edits.c --- */
+
+/* True if the run under way changes that hook point. */
+bool forward_is_edited(const struct forward *f, enum hook_kind kind, size_t layer);
+
+/* The same values where they may be written: a place in one of the pass's buffers. */
+struct edit_source {
+    float *values; /* device */
+    size_t width, ld;
+};
+
+/* Make every edit of that kind and layer, then offer what came of it. */
+MUST_CHECK status_t forward_settle(struct forward *f, enum hook_kind kind, size_t layer,
+                                   struct edit_source source, struct error *err);
 
 /* --- forward_layer.c --- */
 

@@ -191,6 +191,21 @@ uint32_t capture_target_n_slots(const struct capture_target *target)
     return (uint32_t)(target->n_chosen * (target->kind == TARGET_SIGNED ? 2 : 1));
 }
 
+status_t capture_target_slot_unit(const struct capture_target *self, uint32_t slot,
+                                  struct slot_unit *out, struct error *err)
+{
+    const uint32_t n_signs = self->kind == TARGET_SIGNED ? 2 : 1;
+    if (slot >= capture_target_n_slots(self))
+        return error_set(err, ST_BAD_INPUT, "slot %u of %u", (unsigned)slot,
+                         (unsigned)capture_target_n_slots(self));
+    *out = (struct slot_unit){.dictionary = self->dictionary,
+                              .is_head = self->kind == TARGET_HEADS,
+                              .number =
+                                  self->features ? self->features[slot / n_signs] : slot / n_signs,
+                              .sign = slot % n_signs ? -1.0f : 1.0f};
+    return ST_OK;
+}
+
 status_t capture_target_select(struct capture_target *self, const uint32_t *slots, size_t n_slots,
                                struct error *err)
 {

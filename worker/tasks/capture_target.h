@@ -36,8 +36,20 @@ uint32_t capture_target_n_slots(const struct capture_target *target);
 MUST_CHECK status_t capture_target_select(struct capture_target *target, const uint32_t *slots,
                                           size_t n_slots, struct error *err);
 
-/* acts: host [n_tokens, width of the hook] out of `forward`'s last run. *out is borrowed until
- * the next call; slots ascend within a token. Errors: ST_BAD_INPUT (not finite), ST_NO_MEMORY. */
+/* What one slot is, for whoever changes its value at the hook point. */
+struct slot_unit {
+    const struct dictionary *dictionary; /* NULL: neurons, residual dimensions, heads */
+    bool is_head;
+    uint32_t number; /* of the feature, the column, the head */
+    float sign;      /* +1, or -1 for the negative slot of a column */
+};
+/* Errors: ST_BAD_INPUT (no such slot). */
+MUST_CHECK status_t capture_target_slot_unit(const struct capture_target *target, uint32_t slot,
+                                             struct slot_unit *out, struct error *err);
+
+/* acts: host [n_tokens, width of the hook] out of `forward`'s last run (read by heads only). *out
+ * is borrowed until the next call; slots ascend within a token. Errors: ST_BAD_INPUT (not finite),
+ * ST_NO_MEMORY. */
 MUST_CHECK status_t capture_target_read(struct capture_target *target, struct forward *forward,
                                         const float *acts, size_t n_tokens, struct sparse_rows *out,
                                         struct error *err);

@@ -1,16 +1,13 @@
 #include "worker/tasks/probe_runner.h"
 
-#include "common/describe.h"
 #include "worker/model/forward.h"
-#include "worker/tasks/capture_target.h"
-#include "worker/tasks/model_spec.h"
-#include "worker/tasks/probe_texts.h"
 #include "worker/tasks/spec.h"
+#include "worker/tasks/subject.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { TARGETS_MAX = DESCRIBE_MAX_TARGETS, SMALLEST_CTX = 32, SHAPES_MAX = 24 };
+enum { TARGETS_MAX = SUBJECT_MAX_TARGETS, SMALLEST_CTX = 32, SHAPES_MAX = 24 };
 
 /* A batch shape; its forward is made when the first text needs it. */
 struct probe_shape {
@@ -19,18 +16,13 @@ struct probe_shape {
 };
 
 struct probe_runner {
-    struct model_cache *models;
-    struct model *model;
+    struct subject subject;
     _Atomic uint64_t *ticks;
-    struct probe_texts *texts;
-    uint64_t n_ctx;
     size_t row_block;
     size_t n_shapes;
     struct probe_shape shapes[SHAPES_MAX]; /* ascending n_ctx */
-    size_t n_targets;
-    struct capture_target *targets[TARGETS_MAX];
-    uint32_t *tokens, *lengths; /* of the largest shape */
-    float *acts;                /* [<= tokens of a batch, width]: rows of one target, packed */
+    uint32_t *tokens, *lengths;            /* of the largest shape */
+    float *acts; /* [<= tokens of a batch, width]: rows of one target, packed */
     size_t n_acts;
 };
 
@@ -39,9 +31,7 @@ void probe_runner_close(struct probe_runner **runner)
     struct probe_runner *self = *runner;
     if (!self) return;
     for (size_t i = 0; i < self->n_shapes; i++) forward_destroy(&self->shapes[i].forward);
-    for (size_t i = 0; i < self->n_targets; i++) capture_target_close(&self->targets[i]);
-    probe_texts_close(&self->texts);
-    if (self->model) model_cache_release_model(self->models, self->model);
+    subject_close(&self->subject);
     free(self->tokens);
     free(self->lengths);
     free(self->acts);
@@ -55,11 +45,11 @@ void probe_runner_close(struct probe_runner **runner)
 static void choose_shapes(struct probe_runner *self)
 {
     size_t n_ctx = SMALLEST_CTX;
-    while (n_ctx < self->n_ctx && self->n_shapes + 1 < SHAPES_MAX) {
+    while (n_ctx < self->subject.n_ctx && self->n_shapes + 1 < SHAPES_MAX) {
         self->shapes[self->n_shapes++].n_ctx = n_ctx;
         n_ctx *= 2;
     }
-    self->shapes[self->n_shapes++].n_ctx = (size_t)self->n_ctx;
+    self->shapes[self->n_shapes++].n_ctx = self->subject.n_ctx;
     for (size_t i = 0; i < self->n_shapes; i++) {
         const size_t n_rows = self->row_block / self->shapes[i].n_ctx;
         self->shapes[i].n_rows = n_rows ? n_rows : 1;
@@ -80,69 +70,20 @@ static status_t make_batch(struct probe_runner *self, struct error *err)
                : error_set(err, ST_NO_MEMORY, "probes of %zu tokens", n_tokens);
 }
 
-static status_t open_model(struct probe_runner *self, const json_t *spec, struct error *err)
-{
-    struct model_wanted wanted;
-    const char *planned;
-    uint64_t n_rows = 0;
-    status_t status = model_spec_read_compute(spec, &wanted, err);
-    if (status == ST_OK) status = spec_text(spec, "fingerprint", &planned, err);
-    if (status == ST_OK) status = model_cache_check_model(self->models, &wanted, planned, err);
-    if (status == ST_OK) status = spec_count(spec, "n_rows", 1, 65536, &n_rows, err);
-    if (status == ST_OK) status = spec_count(spec, "n_ctx", 2, PROBE_MAX_TOKENS, &self->n_ctx, err);
-    if (status == ST_OK) status = model_cache_model(self->models, &wanted, &self->model, err);
-    if (status != ST_OK) return status;
-    const struct model_config *config = model_config(self->model);
-    if (self->n_ctx > config->n_positions)
-        return error_set(err, ST_BAD_INPUT, "context %llu is over the model's %zu positions",
-                         (unsigned long long)self->n_ctx, config->n_positions);
-    self->row_block = forward_row_block((size_t)n_rows * (size_t)self->n_ctx);
-    choose_shapes(self);
-    return make_batch(self, err);
-}
-
-static status_t open_texts(struct probe_runner *self, const json_t *spec, struct error *err)
-{
-    struct probe_texts_params params = {.n_vocab = model_config(self->model)->n_vocab,
-                                        .n_ctx = (size_t)self->n_ctx,
-                                        .with_pieces =
-                                            json_is_true(json_object_get(spec, "with_pieces"))};
-    status_t status = spec_text(spec, "model", &params.directory, err);
-    if (status == ST_OK) status = spec_text(spec, "bos", &params.bos, err);
-    return status == ST_OK ? probe_texts_open(&self->texts, &params, err) : status;
-}
-
-static status_t open_targets(struct probe_runner *self, const json_t *spec, struct error *err)
-{
-    const json_t *targets;
-    status_t status = spec_array(spec, "targets", &targets, err);
-    if (status == ST_OK && json_array_size(targets) > TARGETS_MAX)
-        status = error_set(err, ST_TOO_LARGE, "%zu targets", json_array_size(targets));
-    for (size_t i = 0; status == ST_OK && i < json_array_size(targets); i++) {
-        const json_t *target = json_array_get(targets, i);
-        uint64_t n_slots = 0;
-        status = capture_target_open(&self->targets[i], self->models, self->model, target, err);
-        if (status != ST_OK) break;
-        self->n_targets = i + 1;
-        status = spec_count(target, "n_slots", 1, UINT32_MAX, &n_slots, err);
-        if (status == ST_OK && n_slots != capture_target_n_slots(self->targets[i]))
-            status = error_set(
-                err, ST_CONFLICT, "the coordinator counts %llu slots, this worker %u",
-                (unsigned long long)n_slots, (unsigned)capture_target_n_slots(self->targets[i]));
-    }
-    return status;
-}
-
 status_t probe_runner_open(struct probe_runner **out, const struct task_environment *environment,
                            const json_t *spec, struct error *err)
 {
     struct probe_runner *self = calloc(1, sizeof *self);
     if (!self) return error_set(err, ST_NO_MEMORY, "probes");
-    self->models = environment->models;
+    uint64_t n_rows = 0;
     self->ticks = environment->ticks;
-    status_t status = open_model(self, spec, err);
-    if (status == ST_OK) status = open_texts(self, spec, err);
-    if (status == ST_OK) status = open_targets(self, spec, err);
+    status_t status = subject_open(&self->subject, environment->models, spec, true, err);
+    if (status == ST_OK) status = spec_count(spec, "n_rows", 1, 65536, &n_rows, err);
+    if (status == ST_OK) {
+        self->row_block = forward_row_block((size_t)n_rows * self->subject.n_ctx);
+        choose_shapes(self);
+        status = make_batch(self, err);
+    }
     if (status == ST_OK)
         *out = self;
     else
@@ -196,7 +137,7 @@ static status_t select_slots(const struct probe_run *run, size_t target, struct 
     size_t n = 0;
     for (size_t i = 0; i < run->unit->n_probes; i++)
         if (run->unit->probes[i].target == target) slots[n++] = run->unit->probes[i].slot;
-    return n ? capture_target_select(run->runner->targets[target], slots, n, err) : ST_OK;
+    return n ? capture_target_select(run->runner->subject.targets[target], slots, n, err) : ST_OK;
 }
 
 /* One target of a batch after its forward pass. */
@@ -242,8 +183,9 @@ static status_t read_rows(const struct reading *r, size_t low, size_t high, stru
     size_t first = 0;
     const size_t n_tokens = pack_rows(r, low, high);
     if (n_tokens == 0) return ST_OK;
-    const status_t status = capture_target_read(self->targets[r->target], r->batch->shape->forward,
-                                                self->acts, n_tokens, &rows, err);
+    const status_t status =
+        capture_target_read(self->subject.targets[r->target], r->batch->shape->forward, self->acts,
+                            n_tokens, &rows, err);
     for (size_t row = low; row < high && status == ST_OK; row++) {
         const size_t probe = r->batch->probes[row];
         if (!is_of_target(r->run, probe, r->target)) continue;
@@ -256,7 +198,7 @@ static status_t read_rows(const struct reading *r, size_t low, size_t high, stru
 /* A value somewhere is not finite: every probe by itself, so that only those that have one fail. */
 static status_t read_apart(const struct reading *r, struct error *err)
 {
-    struct capture_target *reader = r->run->runner->targets[r->target];
+    struct capture_target *reader = r->run->runner->subject.targets[r->target];
     status_t status = ST_OK;
     for (size_t row = 0; row < r->batch->n && status == ST_OK; row++) {
         struct error problem = {0};
@@ -290,7 +232,7 @@ static size_t list_targets(const struct probe_run *run, const struct probe_batch
                            size_t targets[TARGETS_MAX])
 {
     size_t n = 0;
-    for (size_t target = 0; target < run->runner->n_targets; target++)
+    for (size_t target = 0; target < run->runner->subject.n_targets; target++)
         for (size_t row = 0; row < batch->n; row++)
             if (is_of_target(run, batch->probes[row], target)) {
                 targets[n++] = target;
@@ -314,7 +256,7 @@ static void fill_batch(const struct probe_run *run, const struct probe_batch *ba
 
 static status_t open_shape(struct probe_runner *self, struct probe_shape *shape, struct error *err)
 {
-    const struct forward_params params = {.model = self->model,
+    const struct forward_params params = {.model = self->subject.model,
                                           .n_rows = shape->n_rows,
                                           .n_ctx = shape->n_ctx,
                                           .row_block = self->row_block,
@@ -333,16 +275,16 @@ static status_t run_batch(struct probe_run *run, const struct probe_batch *batch
     status_t status = open_shape(self, batch->shape, err);
     if (status != ST_OK || n_targets == 0) return status;
     for (size_t i = 0; i < n_targets; i++)
-        hooks[i] = capture_target_hook(self->targets[targets[i]]);
+        hooks[i] = capture_target_hook(self->subject.targets[targets[i]]);
     fill_batch(run, batch);
     status = forward_run(batch->shape->forward, &input, hooks, n_targets, acts, err);
     for (size_t i = 0; i < n_targets && status == ST_OK; i++) {
-        const struct reading reading = {.run = run,
-                                        .batch = batch,
-                                        .target = targets[i],
-                                        .acts = acts[i],
-                                        .width =
-                                            hook_point_width(hooks[i], model_config(self->model))};
+        const struct reading reading = {
+            .run = run,
+            .batch = batch,
+            .target = targets[i],
+            .acts = acts[i],
+            .width = hook_point_width(hooks[i], model_config(self->subject.model))};
         status = read_target(&reading, err);
     }
     return status;
@@ -374,9 +316,9 @@ static status_t run_shape(struct probe_run *run, struct probe_shape *shape, stru
 static status_t check_targets(const struct probe_run *run, struct error *err)
 {
     for (size_t i = 0; i < run->unit->n_probes; i++)
-        if (run->unit->probes[i].target >= run->runner->n_targets)
+        if (run->unit->probes[i].target >= run->runner->subject.n_targets)
             return error_set(err, ST_PROTOCOL, "probe %zu: target %u of %zu", i,
-                             (unsigned)run->unit->probes[i].target, run->runner->n_targets);
+                             (unsigned)run->unit->probes[i].target, run->runner->subject.n_targets);
     return ST_OK;
 }
 
@@ -384,10 +326,10 @@ static status_t run_unit(struct probe_run *run, struct buffer *out, struct error
 {
     struct probe_runner *self = run->runner;
     status_t status = check_targets(run, err);
-    for (size_t i = 0; i < self->n_targets && status == ST_OK; i++)
+    for (size_t i = 0; i < self->subject.n_targets && status == ST_OK; i++)
         status = select_slots(run, i, err);
     if (status == ST_OK)
-        status = probe_texts_read(self->texts, run->unit, &run->rows, run->answers, err);
+        status = probe_texts_read(self->subject.texts, run->unit, &run->rows, run->answers, err);
     for (size_t i = 0; i < self->n_shapes && status == ST_OK; i++)
         status = run_shape(run, &self->shapes[i], err);
     return status == ST_OK ? probe_result_encode(run->answers, run->unit->n_probes, out, err)

@@ -54,6 +54,11 @@ void probe_texts_close(struct probe_texts **texts)
     *texts = NULL;
 }
 
+const struct tokenizer *probe_texts_tokenizer(const struct probe_texts *texts)
+{
+    return texts->tokenizer;
+}
+
 void probe_rows_fini(struct probe_rows *rows)
 {
     token_list_fini(&rows->tokens);

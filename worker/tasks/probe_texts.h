@@ -5,6 +5,7 @@
 
 #include "common/probe.h"
 #include "worker/model/token_list.h"
+#include "worker/model/tokenizer.h"
 
 struct probe_texts;
 
@@ -20,6 +21,8 @@ struct probe_texts_params {
 MUST_CHECK status_t probe_texts_open(struct probe_texts **out,
                                      const struct probe_texts_params *params, struct error *err);
 void probe_texts_close(struct probe_texts **texts); /* NULL-safe */
+
+const struct tokenizer *probe_texts_tokenizer(const struct probe_texts *texts); /* borrowed */
 
 /* tokens.ids[first .. first + n_tokens), the first n_bos of them BOS. */
 struct probe_row {

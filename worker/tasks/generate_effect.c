@@ -1,0 +1,152 @@
+/* How far interventions move the model, and the strength at which they move it as far as wanted:
+ * found by halving on the logarithm, between 1e-3 and GENERATE_MAX_STRENGTH. */
+#include "worker/tasks/generate_parts.h"
+
+#include "worker/model/forward.h"
+#include "worker/tasks/logits.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SEARCH_STEPS = 16 };
+static const double smallest_strength = 1e-3, tolerance = 0.1; /* of the target */
+
+/* Tokens of the prompt whose distributions are compared. */
+static size_t n_compared(const struct generation *self, size_t prompt)
+{
+    return generate_row_of(self, prompt)->n_tokens - generate_first_changed(self, prompt);
+}
+
+/* Of each pair the clean row's tokens, then the steered row's. */
+static size_t list_head_rows(const struct generation *self, const struct generate_batch *batch,
+                             uint32_t *out)
+{
+    size_t n = 0;
+    for (uint32_t row = 0; row < 2 * batch->n_pairs; row++) {
+        const size_t prompt = batch->pairs[row / 2].prompt;
+        const uint32_t first = generate_first_changed(self, prompt);
+        for (uint32_t t = 0; t < n_compared(self, prompt); t++)
+            out[n++] = (uint32_t)(row * self->runner->n_ctx) + first + t;
+    }
+    return n;
+}
+
+static status_t take_changes(struct generate_prompt *prompt, const float *clean,
+                             const float *steered, size_t n_vocab, struct error *err)
+{
+    struct logits_change changes[GENERATE_MAX_CHANGES];
+    const size_t n = logits_changes(clean, steered, n_vocab, changes, GENERATE_MAX_CHANGES);
+    free(prompt->changes);
+    prompt->n_changes = 0;
+    prompt->changes = calloc(n + 1, sizeof *prompt->changes);
+    if (!prompt->changes) return error_set(err, ST_NO_MEMORY, "changed tokens");
+    for (; prompt->n_changes < n; prompt->n_changes++) {
+        const struct logits_change *from = &changes[prompt->n_changes];
+        prompt->changes[prompt->n_changes] = (struct generate_change){
+            .token = from->token, .p_clean = from->p_clean, .p_steered = from->p_steered};
+    }
+    return ST_OK;
+}
+
+/* KL of one pair, infinite where a logit is not finite; `logits` are the pair's. */
+static status_t compare(struct generation *self, size_t prompt, const float *logits, bool is_final,
+                        struct error *err)
+{
+    const size_t n_vocab = model_config(self->runner->subject.model)->n_vocab;
+    const size_t n = n_compared(self, prompt);
+    struct generate_prompt *out = &self->answer->prompts[prompt];
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        const float *clean = logits + i * n_vocab, *steered = logits + (n + i) * n_vocab;
+        const bool is_finite =
+            logits_are_finite(clean, n_vocab) && logits_are_finite(steered, n_vocab);
+        sum += is_finite ? logits_kl(clean, steered, n_vocab) : HUGE_VAL;
+    }
+    out->kl = sum / (double)n;
+    if (!is_final || isinf(out->kl)) return ST_OK;
+    return take_changes(out, logits + (n - 1) * n_vocab, logits + (2 * n - 1) * n_vocab, n_vocab,
+                        err);
+}
+
+static status_t compare_batch(struct generation *self, const struct generate_batch *batch,
+                              uint32_t *head_rows, bool is_final, struct error *err)
+{
+    const size_t n_vocab = model_config(self->runner->subject.model)->n_vocab;
+    const float *logits;
+    const size_t n = list_head_rows(self, batch, head_rows);
+    status_t status = generate_run_batch(self, batch, head_rows, n, &logits, err);
+    for (size_t i = 0; i < batch->n_pairs && status == ST_OK; i++) {
+        const size_t prompt = batch->pairs[i].prompt;
+        status = compare(self, prompt, logits, is_final, err);
+        logits += 2 * n_compared(self, prompt) * n_vocab;
+    }
+    return status;
+}
+
+/* Mean KL over the valid prompts, in answer->kl; each prompt's beside it. */
+static status_t measure(struct generation *self, bool is_final, struct error *err)
+{
+    const size_t most = self->runner->n_rows / 2;
+    struct generate_batch *batch = calloc(1, sizeof *batch);
+    uint32_t *head_rows = malloc(self->runner->n_rows * self->runner->n_ctx * sizeof *head_rows);
+    status_t status = batch && head_rows ? ST_OK : error_set(err, ST_NO_MEMORY, "a comparison");
+    for (size_t first = 0; first < self->n_valid && status == ST_OK; first += most) {
+        *batch = (struct generate_batch){.n_pairs = 0};
+        for (size_t i = first; i < self->n_valid && batch->n_pairs < most; i++)
+            batch->pairs[batch->n_pairs++].prompt = self->valid[i];
+        status = compare_batch(self, batch, head_rows, is_final, err);
+    }
+    double sum = 0;
+    for (size_t i = 0; i < self->n_valid; i++) sum += self->answer->prompts[self->valid[i]].kl;
+    self->answer->kl = sum / (double)self->n_valid;
+    free(batch);
+    free(head_rows);
+    return status;
+}
+
+static status_t try_strength(struct generation *self, double strength, struct error *err)
+{
+    const double value = copysign(strength, self->job->interventions[0].value);
+    steering_set_value(self->steering, value);
+    self->answer->strength = value;
+    return measure(self, false, err);
+}
+
+/* The strength whose KL comes closest is left in the steering. */
+static status_t search(struct generation *self, struct error *err)
+{
+    const double target = self->job->target_kl;
+    double low = log(smallest_strength), high = log(GENERATE_MAX_STRENGTH), best = high, off;
+    status_t status = try_strength(self, GENERATE_MAX_STRENGTH, err);
+    if (status != ST_OK) return status;
+    off = fabs(self->answer->kl - target);
+    if (self->answer->kl < (1 - tolerance) * target) {
+        (void)snprintf(self->answer->error, sizeof self->answer->error,
+                       "no effect: the mean KL is %.3g nats at strength %g, %.3g are wanted",
+                       self->answer->kl, GENERATE_MAX_STRENGTH, target);
+        return ST_OK;
+    }
+    for (int i = 0; i < SEARCH_STEPS && off > tolerance * target && status == ST_OK; i++) {
+        const double middle = (low + high) / 2;
+        status = try_strength(self, exp(middle), err);
+        if (self->answer->kl < target)
+            low = middle;
+        else
+            high = middle;
+        if (fabs(self->answer->kl - target) >= off) continue;
+        off = fabs(self->answer->kl - target);
+        best = middle;
+    }
+    return status == ST_OK ? try_strength(self, exp(best), err) : status;
+}
+
+status_t generate_effect(struct generation *self, struct error *err)
+{
+    status_t status = self->job->target_kl > 0 ? search(self, err) : ST_OK;
+    if (status == ST_OK && !self->answer->error[0]) status = measure(self, true, err);
+    if (status == ST_OK && !isfinite(self->answer->kl) && !self->answer->error[0])
+        (void)snprintf(self->answer->error, sizeof self->answer->error,
+                       "the intervention makes values that are not finite");
+    return status;
+}
