@@ -55,6 +55,7 @@ static void print_label(FILE *out, const struct sweep_spec *spec)
     for (size_t i = 0; i < spec->n_targets; i++) print_target(out, &spec->targets[i]);
     (void)snprintf(text, sizeof text, "explainer %s, judge %s", spec->explainer, spec->judge);
     line(out, "labels by", text);
+    for (size_t i = 0; i < spec->n_judges; i++) line(out, "and judge", spec->judges[i]);
     print_waivers(out, spec);
 }
 
@@ -64,14 +65,16 @@ enum { PLAN_MAX_BYTES = 64 * 1024 };
 
 /* Providers by name alone, for counting calls where nobody told the prices. */
 struct unpriced {
-    struct provider providers[2];
+    struct provider providers[2 + SWEEP_MAX_MORE_JUDGES];
     struct provider_config config;
 };
 
 static void fill_unpriced(struct unpriced *out, const struct sweep_spec *spec)
 {
     *out = (struct unpriced){.providers = {{.name = spec->explainer}, {.name = spec->judge}}};
-    out->config = (struct provider_config){.providers = out->providers, .n_providers = 2};
+    for (size_t i = 0; i < spec->n_judges; i++) out->providers[2 + i].name = spec->judges[i];
+    out->config =
+        (struct provider_config){.providers = out->providers, .n_providers = 2 + spec->n_judges};
 }
 
 /* --providers, else providers.yaml in the state directory; NULL if there is none. */

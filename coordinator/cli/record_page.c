@@ -1,4 +1,5 @@
 /* One record as a page: label, scores, evidence. See record_text.h. */
+#include "coordinator/cli/agreement_text.h"
 #include "coordinator/cli/clean_text.h"
 #include "coordinator/cli/json_field.h"
 #include "coordinator/cli/quantity.h"
@@ -93,7 +94,7 @@ static status_t print_evidence(const struct cli *cli, const json_t *record, size
 /* --- scores -------------------------------------------------------------------------------- */
 
 static const struct text_column score_columns[] = {
-    {"SCORE", false, false},         {"AGAINST", false, false}, {"ACCURACY", true, false},
+    {"SCORE", false, false},         {"AGAINST", false, false}, {"VALUE", true, false},
     {"95 %", false, false},          {"F1", true, false},       {"DOCUMENTS", true, false},
     {"PARSE FAILURES", true, false}, {"Z", true, false},        {"P", true, false},
     {"VERDICT", false, true}};
@@ -124,13 +125,16 @@ static status_t add_score(struct text_table *table, const char *name, const char
 {
     char accuracy[QUANTITY_SIZE], interval[QUANTITY_SIZE], f1[QUANTITY_SIZE], n[QUANTITY_SIZE];
     char failures[QUANTITY_SIZE], z[QUANTITY_SIZE], p[QUANTITY_SIZE];
-    number_text(json_field_number(score, "balanced_accuracy"), "score", accuracy);
+    const bool is_simulation = strcmp(name, "simulation") == 0;
+    number_text(json_field_number(score, is_simulation ? "pearson" : "balanced_accuracy"), "score",
+                accuracy);
     number_text(json_field_number(score, "f1"), "score", f1);
     number_text(json_field_number(score, "null.z"), "score", z);
     number_text(json_field_number(score, "null.p"), "p", p);
     interval_text(score, interval);
-    const double n_failed = json_field_number(score, "counts.failed_firing") +
-                            json_field_number(score, "counts.failed_silent");
+    const double n_failed = is_simulation ? json_field_number(score, "n_failed")
+                                          : json_field_number(score, "counts.failed_firing") +
+                                                json_field_number(score, "counts.failed_silent");
     const char *const cells[] = {name,
                                  negatives,
                                  accuracy,
@@ -206,5 +210,6 @@ status_t record_print(const struct cli *cli, const json_t *record, size_t max_wi
     print_facts(cli, record);
     status_t status = record_print_rounds(cli, record, err);
     if (status == ST_OK) status = print_scores(cli, json_field(record, "scores"), err);
+    if (status == ST_OK) status = agreement_print(cli, json_field(record, "agreement"), err);
     return status == ST_OK ? print_evidence(cli, record, max_windows, err) : status;
 }

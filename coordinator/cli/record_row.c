@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { N_COLUMNS = 14, N_NARROW = 8, CSV_FIELD_BYTES = 4 << 20 };
+enum { N_COLUMNS = 16, N_NARROW = 8, CSV_FIELD_BYTES = 4 << 20 };
 
 double record_score(const json_t *record, const char *score, const char *negatives)
 {
@@ -30,7 +30,8 @@ static const struct text_column columns[N_COLUMNS] = {
     {"HARD", true, false},       {"FUZZING", true, false},   {"SUPPORTED", false, false},
     {"FIRES", true, false},      {"LABEL", false, true},     {"TYPE", false, false},
     {"95 %", false, false},      {"DOCUMENTS", true, false}, {"HOOK", false, true},
-    {"EXPLAINER", false, false}, {"JUDGE", false, false}};
+    {"EXPLAINER", false, false}, {"JUDGE", false, false},    {"SIMULATION", true, false},
+    {"KAPPA", true, false}};
 
 const struct text_column *record_columns(bool is_wide, size_t *n_columns)
 {
@@ -56,6 +57,14 @@ static char *interval_text(const json_t *record, char out[QUANTITY_SIZE])
     return out;
 }
 
+/* Of the first judge and the second, on detection (else fuzzing); NAN with one judge. */
+static double record_kappa(const json_t *record)
+{
+    const json_t *cohen = json_field(record, "agreement.detection.cohen");
+    if (!cohen) cohen = json_field(record, "agreement.fuzzing.cohen");
+    return json_field_number(json_array_get(cohen, 0), "kappa");
+}
+
 static const char *support_text(const json_t *record)
 {
     if (!json_field(record, "scores.detection.random.verdict") &&
@@ -69,7 +78,7 @@ status_t record_add_row(struct text_table *table, bool is_wide, const json_t *re
 {
     char feature[QUANTITY_SIZE], random[QUANTITY_SIZE], hard[QUANTITY_SIZE];
     char fuzzing[QUANTITY_SIZE], fires[QUANTITY_SIZE], interval[QUANTITY_SIZE];
-    char documents[QUANTITY_SIZE];
+    char documents[QUANTITY_SIZE], simulation[QUANTITY_SIZE], kappa[QUANTITY_SIZE];
     (void)snprintf(feature, sizeof feature, "%.0f", json_field_number(record, "feature"));
     const char *const cells[N_COLUMNS] = {
         feature,
@@ -86,6 +95,8 @@ status_t record_add_row(struct text_table *table, bool is_wide, const json_t *re
         json_field_text(record, "target.hook_point", NULL),
         json_field_text(record, "explainer", NULL),
         json_field_text(record, "judge", NULL),
+        quantity_score(json_field_number(record, "scores.simulation.random.pearson"), simulation),
+        quantity_score(record_kappa(record), kappa),
     };
     const size_t n = is_wide ? N_COLUMNS : N_NARROW;
     return text_table_add_cells(table, cells, n, err);
@@ -107,6 +118,8 @@ static const char *const csv_paths[] = {"feature",
                                         "scores.detection.hard.balanced_accuracy",
                                         "scores.fuzzing.random.balanced_accuracy",
                                         "scores.fuzzing.hard.balanced_accuracy",
+                                        "scores.simulation.random.pearson",
+                                        "scores.simulation.random.null.z",
                                         "supported",
                                         "firing.density",
                                         "firing.max",

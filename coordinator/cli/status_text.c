@@ -1,5 +1,6 @@
 #include "coordinator/cli/status_text.h"
 
+#include "coordinator/cli/agreement_text.h"
 #include "coordinator/cli/clean_text.h"
 #include "coordinator/cli/json_field.h"
 #include "coordinator/cli/progress.h"
@@ -264,7 +265,8 @@ status_t status_text_sweep(const struct cli *cli, const json_t *sweep, struct er
             const char *text = json_string_value(json_array_get(problems, i));
             if (text) status_text_line(cli, "problem", text);
         }
-        status = print_phases(cli, json_field(sweep, "phases"), err);
+        status = agreement_print(cli, json_field(sweep, "agreement"), err);
+        if (status == ST_OK) status = print_phases(cli, json_field(sweep, "phases"), err);
     }
     buffer_fini(&line);
     return status;

@@ -8,6 +8,7 @@
 ASSET(index_html);
 ASSET(style_css);
 ASSET(icon_svg);
+ASSET(agreement_js);
 ASSET(app_js);
 ASSET(chart_js);
 ASSET(dom_js);
@@ -38,6 +39,7 @@ static const struct page_asset assets[] = {
     {"index.html", html, BYTES(index_html)},
     {"style.css", css, BYTES(style_css)},
     {"icon.svg", svg, BYTES(icon_svg)},
+    {"agreement.js", script, BYTES(agreement_js)},
     {"app.js", script, BYTES(app_js)},
     {"chart.js", script, BYTES(chart_js)},
     {"dom.js", script, BYTES(dom_js)},

@@ -39,7 +39,7 @@ const struct config_choice sweep_units_choices[] = {{"dictionary", SWEEP_UNITS_D
                                                     {NULL, 0, false}};
 static const struct config_choice score_choices[] = {{"detection", SWEEP_SCORE_DETECTION, false},
                                                      {"fuzzing", SWEEP_SCORE_FUZZING, false},
-                                                     {"simulation", 0, true},
+                                                     {"simulation", SWEEP_SCORE_SIMULATION, false},
                                                      {"intervention", 0, true},
                                                      {NULL, 0, false}};
 const struct config_choice sweep_control_choices[] = {
@@ -136,6 +136,9 @@ static const struct config_key scoring_keys[] = {
                  "firing test windows judged per feature and score"),
     CONFIG_COUNT(struct sweep_scoring, n_silent, 1, 200, "20", "windows",
                  "random silent ones, and as many near misses"),
+    CONFIG_COUNT(struct sweep_scoring, n_simulated, 1, 100, "5", "windows",
+                 "firing test windows simulated token by token, and as many random silent ones; "
+                 "a call each"),
     CONFIG_COUNT(struct sweep_scoring, windows_per_prompt, 1, 50, "10", "windows",
                  "shown to the judge in one call"),
     CONFIG_COUNT(struct sweep_scoring, bootstrap_resamples, 100, 100000, "2000", NULL,
@@ -206,6 +209,9 @@ static const struct config_key label_keys[] = {
     CONFIG_LIST(struct sweep_spec, targets, target_keys, 1, 64, "what is labelled, and where"),
     CONFIG_TEXT(struct sweep_spec, explainer, "lexical", "lexical, or a provider's name"),
     CONFIG_TEXT(struct sweep_spec, judge, "lexical", "lexical, or a provider's name"),
+    CONFIG_TEXTS(struct sweep_spec, judges, 0, SWEEP_MAX_MORE_JUDGES,
+                 "more judges, asked the same of the test windows to see whether they agree; "
+                 "'judge' decides"),
     CONFIG_BOOL(struct sweep_spec, allow_same_family, "false",
                 "explainer and judge may be of one family; every output then says so"),
     CONFIG_CHOICE(struct sweep_spec, control, sweep_control_choices, "none",

@@ -171,10 +171,54 @@ static status_t check_scoring(const struct yaml_tree *tree, const struct sweep_s
                             spec->thresholds.min_test_documents, spec->evidence.doc_k);
     if (spec->scores == 0)
         return config_error(tree, "scores", err, ST_BAD_INPUT, "at least one score is wanted");
+    if (!(spec->scores & (SWEEP_SCORE_DETECTION | SWEEP_SCORE_FUZZING)))
+        return config_error(tree, "scores", err, ST_BAD_INPUT,
+                            "detection or fuzzing is wanted: one of them decides what is "
+                            "supported");
     if (spec->evidence.silent_k < spec->scoring.n_silent)
         return config_error(tree, "scoring.n_silent", err, ST_BAD_INPUT,
                             "%u silent windows are wanted but evidence.silent_k keeps %u",
                             spec->scoring.n_silent, spec->evidence.silent_k);
+    return ST_OK;
+}
+
+/* A score that needs a language model as the judge. */
+static status_t check_simulation(const struct yaml_tree *tree, const struct sweep_spec *spec,
+                                 struct error *err)
+{
+    const struct sweep_scoring *scoring = &spec->scoring;
+    if (!(spec->scores & SWEEP_SCORE_SIMULATION)) return ST_OK;
+    if (strcmp(spec->judge, "lexical") == 0 && spec->control != SWEEP_CONTROL_RANDOM_JUDGE)
+        return config_error(tree, "scores", err, ST_BAD_INPUT,
+                            "simulation needs a provider as 'judge'; the lexical one predicts no "
+                            "values");
+    const uint32_t least =
+        scoring->n_firing < scoring->n_silent ? scoring->n_firing : scoring->n_silent;
+    if (scoring->n_simulated > least)
+        return config_error(tree, "scoring.n_simulated", err, ST_BAD_INPUT,
+                            "%u windows of each kind are to be simulated, but only %u are judged",
+                            scoring->n_simulated, least);
+    return ST_OK;
+}
+
+/* Every judge once; a lexical one can only judge lexical labels. */
+static status_t check_judges(const struct yaml_tree *tree, const struct sweep_spec *spec,
+                             struct error *err)
+{
+    for (size_t i = 0; i < spec->n_judges; i++) {
+        char key[PATH_KEY_SIZE];
+        (void)snprintf(key, sizeof key, "judges[%zu]", i);
+        for (size_t j = 0; j <= i; j++)
+            if (strcmp(sweep_spec_judge(spec, j), spec->judges[i]) == 0)
+                return config_error(tree, key, err, ST_BAD_INPUT, "'%.64s' is a judge already",
+                                    spec->judges[i]);
+        const bool is_lexical_label =
+            spec->mode != SWEEP_MODE_SCORE_ONLY && strcmp(spec->explainer, "lexical") == 0;
+        if (strcmp(spec->judges[i], "lexical") == 0 && !is_lexical_label)
+            return config_error(tree, key, err, ST_BAD_INPUT,
+                                "the lexical judge reads no labels but those of the lexical "
+                                "explainer");
+    }
     return ST_OK;
 }
 
@@ -221,7 +265,8 @@ static status_t check_label(const struct yaml_tree *tree, const struct sweep_spe
     for (size_t i = 0; status == ST_OK && i < spec->n_targets; i++)
         status = check_target(tree, &spec->targets[i], i, err);
     if (status == ST_OK) status = check_scoring(tree, spec, err);
-    return status;
+    if (status == ST_OK) status = check_simulation(tree, spec, err);
+    return status == ST_OK ? check_judges(tree, spec, err) : status;
 }
 
 /* --- paths ------------------------------------------------------------------------------ */
@@ -351,16 +396,33 @@ status_t sweep_spec_help(struct buffer *out, struct error *err)
     return status;
 }
 
+const char *sweep_spec_judge(const struct sweep_spec *spec, size_t index)
+{
+    return index == 0 ? spec->judge : spec->judges[index - 1];
+}
+
+bool sweep_spec_asks(const struct sweep_spec *spec, size_t index)
+{
+    return spec->control != SWEEP_CONTROL_RANDOM_JUDGE &&
+           strcmp(sweep_spec_judge(spec, index), "lexical") != 0;
+}
+
+static bool asks_any_judge(const struct sweep_spec *spec)
+{
+    for (size_t i = 0; i <= spec->n_judges; i++)
+        if (sweep_spec_asks(spec, i)) return true;
+    return false;
+}
+
 bool sweep_spec_uses_provider(const struct sweep_spec *spec)
 {
     return spec->kind == SWEEP_KIND_LABEL &&
-           (strcmp(spec->explainer, "lexical") != 0 || sweep_spec_asks_judge(spec));
+           (strcmp(spec->explainer, "lexical") != 0 || asks_any_judge(spec));
 }
 
 bool sweep_spec_asks_judge(const struct sweep_spec *spec)
 {
-    return spec->kind == SWEEP_KIND_LABEL && spec->control != SWEEP_CONTROL_RANDOM_JUDGE &&
-           strcmp(spec->judge, "lexical") != 0;
+    return spec->kind == SWEEP_KIND_LABEL && sweep_spec_asks(spec, 0);
 }
 
 uint64_t sweep_spec_shuffle_seed(const struct sweep_spec *spec)

@@ -38,7 +38,8 @@ enum sweep_units {
     SWEEP_UNITS_RESIDUAL,
     SWEEP_UNITS_HEADS
 };
-enum sweep_score { SWEEP_SCORE_DETECTION = 1, SWEEP_SCORE_FUZZING = 2 }; /* bits */
+/* Bits. The first two decide what is supported, and one of them is always there. */
+enum sweep_score { SWEEP_SCORE_DETECTION = 1, SWEEP_SCORE_FUZZING = 2, SWEEP_SCORE_SIMULATION = 4 };
 /* Baselines that a sweep can be run as, to see what it says where there is nothing to find
  * (reference: statistics.md 3). */
 enum sweep_control {
@@ -55,7 +56,7 @@ enum sweep_durability {
     SWEEP_DURABILITY_FSYNC
 };
 
-enum { SWEEP_MAX_ROUNDS = 20 };
+enum { SWEEP_MAX_ROUNDS = 20, SWEEP_MAX_MORE_JUDGES = 4 };
 enum { SWEEP_NO_UNIT = 100000000 }; /* most units of a noop sweep, so the number of none */
 
 const char *sweep_units_name(enum sweep_units units);                /* "neurons", ... */
@@ -110,8 +111,9 @@ struct sweep_evidence {
 };
 
 struct sweep_scoring {
-    uint32_t n_firing; /* test windows per feature and score */
-    uint32_t n_silent; /* random, and as many hard ones */
+    uint32_t n_firing;    /* test windows per feature and score */
+    uint32_t n_silent;    /* random, and as many hard ones */
+    uint32_t n_simulated; /* firing test windows simulated, and as many random silent ones */
     uint32_t windows_per_prompt;
     uint32_t bootstrap_resamples;
     uint32_t null_pairs; /* foreign labels judged per score type; 0: no null */
@@ -158,7 +160,9 @@ struct sweep_spec {
     struct sweep_target *targets; /* [n_targets] */
     size_t n_targets;
     char *explainer; /* "lexical" or a provider's name */
-    char *judge;
+    char *judge;     /* the same; its answers decide */
+    char **judges;   /* [n_judges] more of them, asked the same for their agreement */
+    size_t n_judges;
     enum sweep_control control;
     bool allow_same_family; /* explainer and judge may be of one family */
     unsigned scores;        /* enum sweep_score bits, never 0 */
@@ -206,7 +210,11 @@ MUST_CHECK status_t sweep_spec_help(struct buffer *out, struct error *err);
 
 /* Does explainer or judge ask a provider (so that calls and dollars arise)? */
 bool sweep_spec_uses_provider(const struct sweep_spec *spec);
-bool sweep_spec_asks_judge(const struct sweep_spec *spec); /* a provider, that is */
+bool sweep_spec_asks_judge(const struct sweep_spec *spec); /* `judge` is a provider */
+/* Judge `index` of 1 + n_judges: "lexical" or a provider's name; the first one decides. */
+const char *sweep_spec_judge(const struct sweep_spec *spec, size_t index);
+/* Is that one a provider that is asked (control random_judge asks nobody)? */
+bool sweep_spec_asks(const struct sweep_spec *spec, size_t index);
 
 /* What the model's weights are shuffled with (control: random_weights); 0: they are not. */
 uint64_t sweep_spec_shuffle_seed(const struct sweep_spec *spec);

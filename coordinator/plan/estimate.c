@@ -74,6 +74,7 @@ static uint64_t window_tokens(const struct sweep_spec *spec)
 /* Windows of one label that are judged, dealt to prompts score by score. */
 struct judged_windows {
     uint64_t n_windows, n_prompts;
+    uint64_t n_simulated; /* apart from those: each a prompt of its own */
 };
 
 static void add_windows(struct judged_windows *sum, const struct sweep_spec *spec,
@@ -94,6 +95,13 @@ static void add_split(struct judged_windows *sum, const struct sweep_spec *spec,
     if (scores & SWEEP_SCORE_FUZZING) add_windows(sum, spec, n + n_wrong);
 }
 
+/* Firing and random windows of test. */
+static void add_simulation(struct judged_windows *sum, const struct sweep_spec *spec)
+{
+    if (spec->scores & SWEEP_SCORE_SIMULATION)
+        sum->n_simulated += 2 * (uint64_t)spec->scoring.n_simulated;
+}
+
 static void price(struct estimate_calls *calls, const struct estimate_provider *provider)
 {
     const double n_in = (double)calls->n_tokens_in, n_out = (double)calls->n_tokens_out;
@@ -107,14 +115,21 @@ static void price(struct estimate_calls *calls, const struct estimate_provider *
     calls->hours = minutes / 60.0;
 }
 
-static void add_judgements(struct estimate_calls *out, const struct sweep_spec *spec, uint64_t n,
+static void add_judgements(struct estimate_calls *out, const struct sweep_spec *spec,
+                           const struct estimate_provider *judge, uint64_t n,
                            const struct judged_windows *each)
 {
-    out->n_calls = n * each->n_prompts;
+    const uint64_t n_prompts = n * each->n_prompts, n_simulated = n * each->n_simulated;
+    const uint64_t n_reply =
+        judge->has_logprobs ? ESTIMATE_SIMULATION_REPLY : ESTIMATE_SIMULATION_REPLY_JSON;
+    out->n_calls = n_prompts + n_simulated;
     out->n_tokens_in =
-        out->n_calls * ESTIMATE_JUDGE_INSTRUCTIONS + n * each->n_windows * window_tokens(spec);
+        n_prompts * ESTIMATE_JUDGE_INSTRUCTIONS + n * each->n_windows * window_tokens(spec);
+    out->n_tokens_in += n_simulated * (ESTIMATE_SIMULATION_INSTRUCTIONS +
+                                       ESTIMATE_SIMULATION_TOKEN * window_tokens(spec));
     out->n_tokens_out =
-        out->n_calls * ESTIMATE_JUDGE_REPLY + n * each->n_windows * ESTIMATE_JUDGE_REPLY_WINDOW;
+        n_prompts * ESTIMATE_JUDGE_REPLY + n * each->n_windows * ESTIMATE_JUDGE_REPLY_WINDOW;
+    out->n_tokens_out += n_simulated * n_reply * window_tokens(spec);
 }
 
 /* What a session does: how often it goes round, and whether its first and last labels are not the
@@ -128,28 +143,50 @@ static void estimate_judgements(const struct estimate_input *input,
                                 const struct session_course *course, struct estimate_calls *out)
 {
     const struct sweep_spec *spec = input->spec;
-    struct judged_windows each = {0, 0};
+    struct judged_windows each = {0, 0, 0};
     if (!input->judge.is_used) return;
     for (uint64_t i = 0; spec->mode == SWEEP_MODE_AGENTIC && i < course->n_rounds; i++) {
         add_split(&each, spec, SWEEP_SCORE_DETECTION);
         add_windows(&each, spec, ESTIMATE_CHECK_WINDOWS);
     }
     add_split(&each, spec, spec->scores);
+    add_simulation(&each, spec);
     if (spec->mode != SWEEP_MODE_SINGLE_PASS && spec->n_ood) add_split(&each, spec, spec->scores);
     for (int i = 0; course->has_contrast && i < 2; i++) {
         const unsigned detection = spec->scores & SWEEP_SCORE_DETECTION;
         add_split(&each, spec, detection ? detection : spec->scores);
     }
-    add_judgements(out, spec, input->n_features, &each);
+    add_judgements(out, spec, &input->judge, input->n_features, &each);
 }
 
 /* Foreign labels are judged on test windows, in every mode. */
 static void estimate_null(const struct estimate_input *input, uint64_t n_pairs,
                           struct estimate_calls *out)
 {
-    struct judged_windows each = {0, 0};
+    struct judged_windows each = {0, 0, 0};
     add_split(&each, input->spec, input->spec->scores);
-    if (input->judge.is_used) add_judgements(out, input->spec, n_pairs, &each);
+    add_simulation(&each, input->spec);
+    if (input->judge.is_used) add_judgements(out, input->spec, &input->judge, n_pairs, &each);
+}
+
+/* The other judges see what the first one sees on test windows, but for the simulation. They work
+ * side by side: the slowest of them is waited for. */
+static void estimate_agreement(const struct estimate_input *input, struct estimate_calls *out)
+{
+    struct judged_windows each = {0, 0, 0};
+    add_split(&each, input->spec, input->spec->scores);
+    for (size_t i = 0; i < SWEEP_MAX_MORE_JUDGES; i++) {
+        const struct estimate_provider *judge = &input->more_judges[i];
+        struct estimate_calls calls = {0};
+        if (!judge->is_used) continue;
+        add_judgements(&calls, input->spec, judge, input->n_features, &each);
+        price(&calls, judge);
+        out->n_calls += calls.n_calls;
+        out->n_tokens_in += calls.n_tokens_in;
+        out->n_tokens_out += calls.n_tokens_out;
+        out->dollars += calls.dollars;
+        out->hours = fmax(out->hours, calls.hours);
+    }
 }
 
 static void estimate_explanations(const struct estimate_input *input,
@@ -200,14 +237,19 @@ static void estimate_course(const struct estimate_input *input, const struct ses
     estimate_explanations(input, course, &out->explain);
     estimate_judgements(input, course, &out->judge);
     estimate_null(input, n_null_pairs(input->spec, input->n_features), &out->null_pairs);
-    out->calls_per_feature = (out->explain.n_calls + out->judge.n_calls) / input->n_features;
+    estimate_agreement(input, &out->agreement);
+    out->calls_per_feature =
+        (out->explain.n_calls + out->judge.n_calls + out->agreement.n_calls) / input->n_features;
     apply_cap(input, out);
     price(&out->explain, &input->explainer);
     price(&out->judge, &input->judge);
     price(&out->null_pairs, &input->judge);
-    out->n_calls = out->explain.n_calls + out->judge.n_calls + out->null_pairs.n_calls;
-    out->dollars = out->explain.dollars + out->judge.dollars + out->null_pairs.dollars;
-    out->call_hours = out->explain.hours + out->judge.hours + out->null_pairs.hours;
+    out->n_calls = out->explain.n_calls + out->judge.n_calls + out->null_pairs.n_calls +
+                   out->agreement.n_calls;
+    out->dollars = out->explain.dollars + out->judge.dollars + out->null_pairs.dollars +
+                   out->agreement.dollars;
+    out->call_hours =
+        out->explain.hours + out->null_pairs.hours + fmax(out->judge.hours, out->agreement.hours);
 }
 
 static void estimate_null_power(const struct sweep_spec *spec, struct estimate *out)
@@ -263,20 +305,21 @@ static json_t *calls_to_json(const struct estimate_calls *calls)
 json_t *estimate_to_json(const struct estimate *estimate)
 {
     return json_pack(
-        "{s:I, s:b, s:I, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:f, s:I, s:f, s:b, s:f, s:f, "
-        "s:b, s:I, s:I}",
+        "{s:I, s:b, s:I, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:f, s:I, s:f, s:b, s:f, "
+        "s:f, s:b, s:I, s:I}",
         "tokens", (json_int_t)estimate->n_tokens, "tokens_exact", estimate->is_tokens_exact,
         "units", (json_int_t)estimate->n_units, "units_exact", estimate->is_units_exact,
         "tokenize_batches", (json_int_t)estimate->n_tokenize_batches, "features",
         (json_int_t)estimate->n_features, "calls_per_feature",
         (json_int_t)estimate->calls_per_feature, "explain", calls_to_json(&estimate->explain),
         "judge", calls_to_json(&estimate->judge), "null_pairs",
-        calls_to_json(&estimate->null_pairs), "calls", (json_int_t)estimate->n_calls, "dollars",
-        estimate->dollars, "calls_least", (json_int_t)estimate->n_calls_least, "dollars_least",
-        estimate->dollars_least, "over_budget", estimate->is_over_budget, "capture_hours",
-        estimate->capture_hours, "call_hours", estimate->call_hours, "prompt_capped",
-        estimate->is_prompt_capped, "n_null_pairs", (json_int_t)estimate->n_null_pairs,
-        "supported_least", (json_int_t)estimate->n_supported_least);
+        calls_to_json(&estimate->null_pairs), "agreement", calls_to_json(&estimate->agreement),
+        "calls", (json_int_t)estimate->n_calls, "dollars", estimate->dollars, "calls_least",
+        (json_int_t)estimate->n_calls_least, "dollars_least", estimate->dollars_least,
+        "over_budget", estimate->is_over_budget, "capture_hours", estimate->capture_hours,
+        "call_hours", estimate->call_hours, "prompt_capped", estimate->is_prompt_capped,
+        "n_null_pairs", (json_int_t)estimate->n_null_pairs, "supported_least",
+        (json_int_t)estimate->n_supported_least);
 }
 
 static status_t print_calls(const char *what, const struct estimate_calls *calls,
@@ -307,9 +350,11 @@ static status_t print_total(const struct estimate *estimate, double budget_dolla
                             struct buffer *out, struct error *err)
 {
     const unsigned long long n_in = estimate->explain.n_tokens_in + estimate->judge.n_tokens_in +
-                                    estimate->null_pairs.n_tokens_in;
+                                    estimate->null_pairs.n_tokens_in +
+                                    estimate->agreement.n_tokens_in;
     const unsigned long long n_out = estimate->explain.n_tokens_out + estimate->judge.n_tokens_out +
-                                     estimate->null_pairs.n_tokens_out;
+                                     estimate->null_pairs.n_tokens_out +
+                                     estimate->agreement.n_tokens_out;
     status_t status = buffer_printf(out, err, "  %-11s %12llu %14llu %13llu %10.2f %9.2f\n",
                                     "together", (unsigned long long)estimate->n_calls, n_in, n_out,
                                     estimate->dollars, estimate->call_hours);
@@ -361,6 +406,8 @@ static status_t print_all_calls(const struct estimate *estimate, double budget_d
     if (status == ST_OK) status = print_calls("explain", &estimate->explain, out, err);
     if (status == ST_OK) status = print_calls("judge", &estimate->judge, out, err);
     if (status == ST_OK) status = print_calls("null pairs", &estimate->null_pairs, out, err);
+    if (status == ST_OK && estimate->agreement.n_calls)
+        status = print_calls("more judges", &estimate->agreement, out, err);
     return status == ST_OK ? print_total(estimate, budget_dollars, out, err) : status;
 }
 

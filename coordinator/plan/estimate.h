@@ -37,6 +37,10 @@ enum {
     ESTIMATE_WINDOW_OVERHEAD = 6,    /* number and line ends around a window */
     ESTIMATE_JUDGE_REPLY_WINDOW = 4, /* per window */
     ESTIMATE_JUDGE_REPLY = 12,
+    ESTIMATE_SIMULATION_INSTRUCTIONS = 170,
+    ESTIMATE_SIMULATION_TOKEN = 2,       /* shown, a line for each token of a window */
+    ESTIMATE_SIMULATION_REPLY = 5,       /* for each of them: itself, a tab, a number, a line end */
+    ESTIMATE_SIMULATION_REPLY_JSON = 14, /* where there are no log probabilities */
     ESTIMATE_NULL_PAIRS_PER_FEATURE = 5, /* at least so many per feature ... */
     ESTIMATE_NULL_FEW_FEATURES = 200     /* ... when there are fewer features than this */
 };
@@ -49,6 +53,7 @@ struct estimate_provider {
     double dollars_per_million_input, dollars_per_million_output;
     uint64_t requests_per_minute; /* 0: no such limit */
     uint64_t tokens_per_minute;   /* input and output together; 0: no such limit */
+    bool has_logprobs;            /* the form that a simulation is asked in */
 };
 
 struct estimate_input {
@@ -62,6 +67,7 @@ struct estimate_input {
     double capture_tokens_per_second;            /* of one worker; 0: not known */
     uint32_t n_workers;                          /* 0 counts as 1 */
     struct estimate_provider explainer, judge;
+    struct estimate_provider more_judges[SWEEP_MAX_MORE_JUDGES]; /* asked on test windows */
 };
 
 struct estimate_calls {
@@ -78,8 +84,9 @@ struct estimate {
     bool is_units_exact;
     uint64_t n_tokenize_batches;
     uint64_t n_features;                              /* 0: not known, then no calls are counted */
-    uint64_t calls_per_feature;                       /* explainer and judge, without the null */
+    uint64_t calls_per_feature;                       /* explainer, judges, without the null */
     struct estimate_calls explain, judge, null_pairs; /* all features */
+    struct estimate_calls agreement;                  /* more judges than one, together */
     uint64_t n_calls;
     double dollars;
     uint64_t n_calls_least; /* agentic: every label settles after rounds.min; else as above */

@@ -139,7 +139,8 @@ static status_t set_provider(struct estimate_provider *out, const char *role, co
         .dollars_per_million_input = provider->dollars_per_million_input,
         .dollars_per_million_output = provider->dollars_per_million_output,
         .requests_per_minute = provider->rpm,
-        .tokens_per_minute = provider->tpm ? provider->tpm : provider->itpm};
+        .tokens_per_minute = provider->tpm ? provider->tpm : provider->itpm,
+        .has_logprobs = provider->logprobs};
     return ST_OK;
 }
 
@@ -152,6 +153,10 @@ status_t estimate_facts_read(struct estimate_input *out, const struct sweep_spec
         status = set_provider(&input.explainer, "explainer", spec->explainer, providers, err);
         if (status == ST_OK && sweep_spec_asks_judge(spec))
             status = set_provider(&input.judge, "judge", spec->judge, providers, err);
+        for (size_t i = 0; i < spec->n_judges && status == ST_OK; i++)
+            if (sweep_spec_asks(spec, i + 1))
+                status =
+                    set_provider(&input.more_judges[i], "judges", spec->judges[i], providers, err);
         if (status == ST_OK) status = measure_corpora(&input, err);
         if (status == ST_OK) status = count_all_features(&input, err);
     }

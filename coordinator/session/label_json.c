@@ -1,4 +1,4 @@
-#include "coordinator/session/label_json.h"
+#include "coordinator/session/label_json_parts.h"
 
 #include "coordinator/session/window_text.h"
 
@@ -9,9 +9,6 @@
 #include <string.h>
 
 enum { SCORE_DIGITS = 12, ACTIVATION_DIGITS = 5 };
-
-/* Every builder returns a new reference, or NULL when memory is short or a value has no JSON
- * form; json_pack() takes "o" values over and fails on NULL, so one check at the end is enough. */
 
 const char *lexical_family_name(enum lexical_family family)
 {
@@ -47,7 +44,7 @@ static json_t *score(double value)
     return number(value, SCORE_DIGITS);
 }
 
-static json_t *value_of(struct score_value value)
+json_t *label_json_value(struct score_value value)
 {
     return value.is_defined ? score(value.value) : json_null();
 }
@@ -57,12 +54,12 @@ static json_t *text_or_null(const char *text)
     return text ? json_string(text) : json_null();
 }
 
-static json_t *count(uint64_t n)
+json_t *label_json_count(uint64_t n)
 {
     return json_integer((json_int_t)n);
 }
 
-static json_t *interval_json(const struct interval *interval)
+json_t *label_json_interval(const struct interval *interval)
 {
     if (!interval->is_defined) return json_null();
     return json_pack("[o, o]", score(interval->low), score(interval->high));
@@ -72,42 +69,46 @@ static json_t *interval_json(const struct interval *interval)
 
 static json_t *counts_json(const struct confusion *counts)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "true_firing", count(counts->n_true_firing),
-                     "missed", count(counts->n_missed), "true_silent", count(counts->n_true_silent),
-                     "false_alarm", count(counts->n_false_alarm), "failed_firing",
-                     count(counts->n_failed_firing), "failed_silent",
-                     count(counts->n_failed_silent));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "true_firing",
+                     label_json_count(counts->n_true_firing), "missed",
+                     label_json_count(counts->n_missed), "true_silent",
+                     label_json_count(counts->n_true_silent), "false_alarm",
+                     label_json_count(counts->n_false_alarm), "failed_firing",
+                     label_json_count(counts->n_failed_firing), "failed_silent",
+                     label_json_count(counts->n_failed_silent));
 }
 
-static json_t *null_json(const struct label_score *of)
+json_t *label_json_null(const struct null_model *null, const struct support *support)
 {
-    if (!of->null) return json_null();
+    if (!null) return json_null();
     const struct score_value none = {false, 0.0};
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "n", count(of->null->n_scores), "mean",
-                     score(of->null->mean), "sd", score(of->null->sd), "z",
-                     value_of(of->support ? of->support->z : none), "p",
-                     value_of(of->support ? of->support->p : none));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "n", label_json_count(null->n_scores), "mean",
+                     score(null->mean), "sd", score(null->sd), "z",
+                     label_json_value(support ? support->z : none), "p",
+                     label_json_value(support ? support->p : none));
 }
 
 static json_t *versus_json(const struct score_comparison *versus)
 {
     if (!versus) return json_null();
-    return json_pack("{s:o, s:o, s:b}", "difference", value_of(versus->difference), "interval",
-                     interval_json(&versus->interval), "beats", versus->is_better);
+    return json_pack("{s:o, s:o, s:b}", "difference", label_json_value(versus->difference),
+                     "interval", label_json_interval(&versus->interval), "beats",
+                     versus->is_better);
 }
 
 static json_t *summary_json(const struct label_score *of)
 {
     const struct score_summary *summary = of->summary;
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-                     "balanced_accuracy", value_of(summary->balanced_accuracy), "interval",
-                     interval_json(&summary->interval), "f1", value_of(summary->f1), "precision",
-                     value_of(summary->precision), "recall", value_of(summary->recall), "auroc",
-                     value_of(summary->auroc), "n_documents", count(summary->n_documents),
-                     "n_redrawn", count(summary->interval.n_redrawn), "counts",
-                     counts_json(&summary->counts), "null", null_json(of), "verdict",
-                     text_or_null(of->support ? support_verdict_text(of->support->verdict) : NULL),
-                     "versus_lexical", versus_json(of->versus_lexical));
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "balanced_accuracy",
+        label_json_value(summary->balanced_accuracy), "interval",
+        label_json_interval(&summary->interval), "f1", label_json_value(summary->f1), "precision",
+        label_json_value(summary->precision), "recall", label_json_value(summary->recall), "auroc",
+        label_json_value(summary->auroc), "n_documents", label_json_count(summary->n_documents),
+        "n_redrawn", label_json_count(summary->interval.n_redrawn), "counts",
+        counts_json(&summary->counts), "null", label_json_null(of->null, of->support), "verdict",
+        text_or_null(of->support ? support_verdict_text(of->support->verdict) : NULL),
+        "versus_lexical", versus_json(of->versus_lexical));
 }
 
 /* {"detection": {"random": ..., "hard": ...}}; NULL if a name and kind comes twice. */
@@ -131,13 +132,27 @@ fail:
     return NULL;
 }
 
+/* The label's own: with its simulation score, if there is one. */
+static json_t *own_scores_json(const struct label_record *record)
+{
+    json_t *all = scores_json(record->scores, record->n_scores);
+    if (!all || !record->simulation) return all;
+    if (json_object_set_new(
+            all, "simulation",
+            json_pack("{s:o}", "random", label_json_simulation(record->simulation))) == 0)
+        return all;
+    json_decref(all);
+    return NULL;
+}
+
 static json_t *lexical_json(const struct label_record *record)
 {
     const struct lexical_label *lexical = record->lexical;
     if (!lexical) return json_null();
     return json_pack("{s:s, s:s, s:o, s:o}", "label", lexical->text, "family",
-                     lexical_family_name(lexical->family), "held_out", value_of(lexical->held_out),
-                     "scores", scores_json(record->lexical_scores, record->n_lexical_scores));
+                     lexical_family_name(lexical->family), "held_out",
+                     label_json_value(lexical->held_out), "scores",
+                     scores_json(record->lexical_scores, record->n_lexical_scores));
 }
 
 /* --- evidence ----------------------------------------------------------------------------- */
@@ -174,12 +189,13 @@ static json_t *evidence_json(const struct label_evidence *evidence, const struct
     char key[17];
     if (window_text_init(&text, window, texts, NULL) != ST_OK) return NULL;
     (void)snprintf(key, sizeof key, "%016llx", (unsigned long long)window->document_key);
-    json_t *made = json_pack("{s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "document",
-                             text_or_null(evidence->document_id), "document_key", key, "offset",
-                             count(window->document_offset), "kind", window_kind_name(window->kind),
-                             "max", number((double)window_max(window), ACTIVATION_DIGITS), "text",
-                             json_stringn(text.text, text.n_bytes), "tokens", tokens_json(&text),
-                             "activations", activations_json(window));
+    json_t *made =
+        json_pack("{s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "document",
+                  text_or_null(evidence->document_id), "document_key", key, "offset",
+                  label_json_count(window->document_offset), "kind", window_kind_name(window->kind),
+                  "max", number((double)window_max(window), ACTIVATION_DIGITS), "text",
+                  json_stringn(text.text, text.n_bytes), "tokens", tokens_json(&text),
+                  "activations", activations_json(window));
     window_text_fini(&text);
     return made;
 }
@@ -214,9 +230,10 @@ static json_t *firing_json(const struct label_record *record)
     const struct triage_input *counts = record->counts;
     const double density =
         counts->n_tokens ? (double)counts->n_firing_tokens / (double)counts->n_tokens : 0.0;
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "n_tokens", count(counts->n_tokens),
-                     "n_firing_tokens", count(counts->n_firing_tokens), "n_test_documents",
-                     count(counts->n_test_documents), "density", score(density), "max",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "n_tokens",
+                     label_json_count(counts->n_tokens), "n_firing_tokens",
+                     label_json_count(counts->n_firing_tokens), "n_test_documents",
+                     label_json_count(counts->n_test_documents), "density", score(density), "max",
                      number((double)record->max_value, ACTIVATION_DIGITS), "position_f1",
                      score(counts->position_f1), "token_f1", score(counts->token_f1));
 }
@@ -226,20 +243,20 @@ static json_t *record_json(const struct label_record *record)
     json_t *target =
         json_pack("{s:o, s:o, s:o}", "model", text_or_null(record->model), "hook_point",
                   text_or_null(record->hook_point), "dictionary", text_or_null(record->dictionary));
-    json_t *dropped = json_pack("{s:o, s:o, s:o}", "leaked", count(record->n_leaked), "mislabelled",
-                                count(record->n_mislabelled), "near_duplicates",
-                                count(record->n_near_duplicates));
+    json_t *dropped = json_pack("{s:o, s:o, s:o}", "leaked", label_json_count(record->n_leaked),
+                                "mislabelled", label_json_count(record->n_mislabelled),
+                                "near_duplicates", label_json_count(record->n_near_duplicates));
     return json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}",
-        "feature", count(record->feature), "target", target, "status",
+        "feature", label_json_count(record->feature), "target", target, "status",
         text_or_null(feature_status_name(record->status)), "fire_threshold",
         number((double)record->fire_threshold, SCORE_DIGITS), "firing", firing_json(record),
         "label", text_or_null(record->label), "no_label",
         text_or_null(record->label ? NULL : record->no_label), "type",
         text_or_null(feature_type_name(record->type)), "explainer", text_or_null(record->explainer),
         "judge", text_or_null(record->judge), "prompts", prompts_json(record), "scores",
-        scores_json(record->scores, record->n_scores), "lexical", lexical_json(record), "dropped",
-        dropped, "n_shared_documents", count(record->n_shared_documents), "supported",
+        own_scores_json(record), "lexical", lexical_json(record), "dropped", dropped,
+        "n_shared_documents", label_json_count(record->n_shared_documents), "supported",
         record->is_supported, "evidence", all_evidence_json(record));
 }
 
@@ -248,8 +265,9 @@ static json_t *record_json(const struct label_record *record)
 /* Balanced accuracy and counts: no interval, since nothing is claimed of it. */
 static json_t *plain_score_json(const struct confusion *counts)
 {
-    return json_pack("{s:o, s:o}", "balanced_accuracy", value_of(score_balanced_accuracy(counts)),
-                     "counts", counts_json(counts));
+    return json_pack("{s:o, s:o}", "balanced_accuracy",
+                     label_json_value(score_balanced_accuracy(counts)), "counts",
+                     counts_json(counts));
 }
 
 static json_t *validate_json(const struct session_round *round)
@@ -283,8 +301,9 @@ static json_t *experiments_json(const struct experiments *experiments)
 
 static json_t *adversarial_json(const struct adversarial_result *result)
 {
-    return json_pack("{s:o, s:o, s:o, s:b}", "n", count(result->n), "right", count(result->n_right),
-                     "p", score(result->p), "passed", result->has_passed);
+    return json_pack("{s:o, s:o, s:o, s:b}", "n", label_json_count(result->n), "right",
+                     label_json_count(result->n_right), "p", score(result->p), "passed",
+                     result->has_passed);
 }
 
 static json_t *text_unless_empty(const char *text)
@@ -301,7 +320,7 @@ static json_t *round_json(const struct session_round *round)
                      round->is_tested ? validate_json(round) : json_null(), "check",
                      round->is_tested ? plain_score_json(&round->check) : json_null(),
                      "adversarial", adversarial_json(&round->adversarial), "n_dropped",
-                     count(round->experiments.n_dropped), "design_failure",
+                     label_json_count(round->experiments.n_dropped), "design_failure",
                      text_unless_empty(round->design_failure), "experiments",
                      experiments_json(&round->experiments));
 }
@@ -319,18 +338,21 @@ static json_t *all_rounds_json(const struct session_rounds *rounds)
 
 static json_t *session_json(const struct label_rounds *of)
 {
-    return json_pack("{s:s, s:o, s:b, s:b, s:o, s:o, s:o}", "mode", session_mode_name(of->mode),
-                     "chosen_round",
-                     of->chosen == SESSION_NO_ROUND ? json_null() : count(of->chosen + 1),
-                     "settled", of->is_settled, "supported_ood", of->is_supported_ood, "ood",
-                     scores_json(of->ood, of->n_ood), "refinement", versus_json(of->refinement),
-                     "rounds", all_rounds_json(of->rounds));
+    return json_pack(
+        "{s:s, s:o, s:b, s:b, s:o, s:o, s:o}", "mode", session_mode_name(of->mode), "chosen_round",
+        of->chosen == SESSION_NO_ROUND ? json_null() : label_json_count(of->chosen + 1), "settled",
+        of->is_settled, "supported_ood", of->is_supported_ood, "ood",
+        scores_json(of->ood, of->n_ood), "refinement", versus_json(of->refinement), "rounds",
+        all_rounds_json(of->rounds));
 }
 
 /* Keys that only some records have: those of a plain single pass stay what they always were. */
 static bool add_more(json_t *json, const struct label_record *record)
 {
     if (record->rounds && json_object_set_new(json, "session", session_json(record->rounds)) != 0)
+        return false;
+    if (record->agreement &&
+        json_object_set_new(json, "agreement", label_json_agreement(record->agreement)) != 0)
         return false;
     if (record->control && json_object_set_new(json, "control", json_string(record->control)) != 0)
         return false;

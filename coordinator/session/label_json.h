@@ -12,11 +12,18 @@
  *      counts{true_firing, missed, true_silent, false_alarm, failed_firing, failed_silent},
  *      null{n, mean, sd, z, p} or null, verdict or null,
  *      versus_lexical{difference, interval[2], beats} or null}
+ *     simulation{random{form ("logprobs", "scale"), pearson, interval[2], r2, absdev, imputed,
+ *      n_windows, n_failed, n_expected, n_tokens, n_documents, n_redrawn, null, verdict}}: firing
+ *      windows with random silent ones; r2 and absdev null: they would need a calibration, and
+ *      that calls about other windows
  *   lexical{label, family, held_out, scores{...}} or null
  *   dropped{leaked, mislabelled, near_duplicates}, n_shared_documents, supported
  *   evidence[{document, document_key, offset, kind, max, text, tokens[], activations[]}]
  *
  * Only of a sweep that is a control: control ("permuted", "random_judge", "random_weights").
+ * Only of one with more judges than one: agreement{judges[], detection{cohen[{kappa, interval[2],
+ *   observed, expected, n_windows, n_left_out, n_documents}], fleiss{the same} or null}, ...}:
+ *   cohen[i] is of the first judge and judges[i + 1], fleiss of all when they are more than two.
  * Only of one that waives the rule of two families: same_family_allowed (true).
  *
  * Not of a single pass, but of every other mode:
@@ -34,12 +41,17 @@
 #define COORDINATOR_SESSION_LABEL_JSON_H
 
 #include "common/buffer.h"
+#include "coordinator/session/feature_case.h"
+#include "coordinator/session/judge_panel.h"
 #include "coordinator/session/lexical.h"
 #include "coordinator/session/prompt_reply.h"
 #include "coordinator/session/score_summary.h"
 #include "coordinator/session/session_rounds.h"
 #include "coordinator/session/session_stages.h"
+#include "coordinator/session/simulation_sheet.h"
 #include "coordinator/session/support.h"
+
+#include <jansson.h>
 
 /* A score of the label over one kind of negatives. Pointers are borrowed; NULL: not there. */
 struct label_score {
@@ -49,6 +61,20 @@ struct label_score {
     const struct null_model *null; /* of this score and kind */
     const struct support *support;
     const struct score_comparison *versus_lexical; /* of an LLM's label */
+};
+
+/* Its simulation score. Pointers as above. */
+struct label_simulation {
+    const struct simulation_outcome *outcome;
+    const struct null_model *null;
+    const struct support *support;
+};
+
+/* What several judges have in common; the first is the one that decides. */
+struct label_agreement {
+    const char *judges[JUDGE_PANEL_MAX]; /* "lexical", or the provider's model */
+    size_t n_judges;
+    const struct panel_agreement *panels; /* [CASE_N_SCORES] */
 };
 
 struct label_prompt {
@@ -92,8 +118,10 @@ struct label_record {
     size_t n_prompts;
     const struct label_score *scores; /* [n_scores] */
     size_t n_scores;
-    const struct lexical_label *lexical;      /* NULL: none */
-    const struct label_score *lexical_scores; /* [n_lexical_scores] */
+    const struct label_simulation *simulation; /* NULL: none */
+    const struct label_agreement *agreement;   /* NULL: one judge */
+    const struct lexical_label *lexical;       /* NULL: none */
+    const struct label_score *lexical_scores;  /* [n_lexical_scores] */
     size_t n_lexical_scores;
     size_t n_leaked, n_mislabelled, n_near_duplicates; /* dropped test windows */
     size_t n_shared_documents;
@@ -107,6 +135,9 @@ struct label_record {
 
 /* "token", "sequence", ...: how a lexical label was found. */
 const char *lexical_family_name(enum lexical_family family);
+
+/* The same of a whole sweep, for its summary. A new reference; NULL without memory. */
+json_t *label_json_agreement(const struct label_agreement *of);
 
 /* Append the record and a line break. Errors: ST_BAD_INPUT (text that is not UTF-8, a number
  * that is not finite, two scores of one name and kind), ST_NO_MEMORY, ST_TOO_LARGE. */

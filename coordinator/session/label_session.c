@@ -80,6 +80,10 @@ void label_session_fini(struct label_session *session)
     for (unsigned sheet = 0; sheet < SESSION_N_SHEETS; sheet++)
         for (unsigned score = 0; score < CASE_N_SCORES; score++)
             answer_sheet_fini(&session->sheets[sheet][score]);
+    for (unsigned judge = 0; judge < SESSION_MAX_MORE_JUDGES; judge++)
+        for (unsigned score = 0; score < CASE_N_SCORES; score++)
+            answer_sheet_fini(&session->panel[judge][score]);
+    simulation_sheet_fini(&session->simulation);
     session_rounds_fini(&session->rounds);
     free(session->lexical);
     free(session->asks);

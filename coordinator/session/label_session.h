@@ -23,8 +23,10 @@
 #include "coordinator/session/feature_case.h"
 #include "coordinator/session/prompt_request.h"
 #include "coordinator/session/prompt_template.h"
+#include "coordinator/session/session_reply.h"
 #include "coordinator/session/session_rounds.h"
 #include "coordinator/session/session_stages.h"
+#include "coordinator/session/simulation_sheet.h"
 
 #include <jansson.h>
 
@@ -33,18 +35,24 @@ struct session_provider {
     const char *name; /* NULL: lexical */
     const char *model;
     enum prompt_format format;
+    bool has_logprobs;
 };
+enum { SESSION_MAX_MORE_JUDGES = 4 };
 struct session_rules {
     enum session_mode mode;
     struct session_provider explainer, judge;
+    struct session_provider more_judges[SESSION_MAX_MORE_JUDGES]; /* asked the same on test */
+    size_t n_more_judges;
     const struct prompt_template *explainer_template;             /* if explainer is an LLM */
     const struct prompt_template *refine_template;                /* if agentic */
     const struct prompt_template *design_template;                /* if agentic */
-    const struct prompt_template *judge_templates[CASE_N_SCORES]; /* if judge is an LLM */
+    const struct prompt_template *judge_templates[CASE_N_SCORES]; /* if a judge is an LLM */
+    const struct prompt_template *simulation_template;            /* if there is a simulation */
     const struct token_texts *texts;
     const struct lexical_vocabulary *vocabulary;
     unsigned scores;            /* bits 1 << enum case_score */
     enum case_score main_score; /* the one that decides support */
+    size_t n_simulated;         /* test windows of each kind; 0: no simulation score */
     size_t max_prompt_tokens;   /* of an explainer's prompt; 0: no cap */
     struct rounds_rule rounds;  /* agentic */
     size_t n_experiments_each;  /* texts of each kind; agentic */
@@ -64,14 +72,15 @@ enum session_sheet {
 };
 enum { SESSION_N_SHEETS = 6 };
 
-enum session_ask_kind { ASK_LABEL, ASK_DESIGN, ASK_JUDGE, ASK_PROBE };
+enum session_ask_kind { ASK_LABEL, ASK_DESIGN, ASK_JUDGE, ASK_SIMULATE, ASK_PROBE };
 
 /* A call or a probe that the session waits for. */
 struct session_ask {
     enum session_ask_kind kind;
     enum session_sheet sheet; /* ASK_JUDGE */
     enum case_score score;    /* ASK_JUDGE */
-    uint32_t index;           /* of the prompt, or of the round's experiment */
+    uint32_t index;           /* of the prompt, the simulated window, the round's experiment */
+    uint8_t judge;            /* ASK_JUDGE: 0 the one that decides, else of more_judges, from 1 */
     bool is_answered;
 };
 
@@ -90,7 +99,9 @@ struct label_session {
     size_t chosen;                      /* round whose label is tested; SESSION_NO_ROUND: none */
     bool is_settled;                    /* the rounds ended because they were */
     char failure[SESSION_FAILURE_SIZE]; /* why there is no label, "" if there is one */
-    struct answer_sheet sheets[SESSION_N_SHEETS][CASE_N_SCORES]; /* owned */
+    struct answer_sheet sheets[SESSION_N_SHEETS][CASE_N_SCORES];       /* owned */
+    struct answer_sheet panel[SESSION_MAX_MORE_JUDGES][CASE_N_SCORES]; /* of SHEET_TEST, owned */
+    struct simulation_sheet simulation;                                /* on test, owned */
     struct session_ask *asks; /* [n_asks] of the present stage, owned */
     size_t n_asks, n_answered;
     size_t n_failed_calls; /* replies that never came or did not parse */
@@ -124,8 +135,9 @@ MUST_CHECK status_t label_session_advance(struct label_session *session,
                                           const struct feature_case *feature_case,
                                           struct error *err);
 
-/* The request body of ask `index`, a call (new reference), and whom it goes to. The case is that
- * of the half step that opened it, or one with label_session_needs_of_asks(). */
+/* The request body of ask `index`, a call that is not answered (new reference), and whom it goes
+ * to. The case is that of the half step that opened it, or one with
+ * label_session_needs_of_asks(). */
 MUST_CHECK status_t label_session_body(const struct label_session *session,
                                        const struct feature_case *feature_case, size_t index,
                                        json_t **body, const struct session_provider **provider,
@@ -135,10 +147,9 @@ unsigned label_session_needs_of_asks(const struct label_session *session);
 /* The text of ask `index`, a probe; borrowed. */
 const struct experiment *label_session_probe(const struct label_session *session, size_t index);
 
-/* The reply of call `index`; NULL content: it failed for good. Answering twice is ignored.
- * Errors: ST_NO_MEMORY. */
+/* The reply of call `index`. Answering twice is ignored. Errors: ST_NO_MEMORY. */
 MUST_CHECK status_t label_session_answer(struct label_session *session, size_t index,
-                                         const char *content, size_t n_bytes, struct error *err);
+                                         const struct session_reply *reply, struct error *err);
 /* What the target model did on the text of probe `index`. */
 struct session_probe {
     bool has_failed; /* then nothing else counts */
@@ -161,6 +172,17 @@ MUST_CHECK status_t label_session_judgements(const struct label_session *session
                                              enum session_sheet sheet, enum case_score score,
                                              struct judgement **out, size_t *n_out,
                                              struct error *err);
+/* The same of SHEET_TEST by one of more_judges[0, n). *out is NULL also for a foreign label. */
+MUST_CHECK status_t label_session_panel(const struct label_session *session,
+                                        const struct feature_case *feature_case, size_t judge,
+                                        enum case_score score, struct judgement **out,
+                                        size_t *n_out, struct error *err);
+/* The simulation score of the chosen label; out->is_there is false where there is none. Errors:
+ * ST_BAD_INPUT (params), ST_NO_MEMORY, ST_INTERNAL. */
+MUST_CHECK status_t label_session_simulation(const struct label_session *session,
+                                             const struct feature_case *feature_case,
+                                             const struct bootstrap_params *params,
+                                             struct simulation_outcome *out, struct error *err);
 /* The split that a sheet is about. */
 enum evidence_split session_sheet_split(enum session_sheet sheet);
 

@@ -159,6 +159,7 @@ static status_t build(const struct label_session *session, const struct feature_
         return build_within(build_refined, session, feature_case, messages, err);
     case ASK_DESIGN: return build_within(build_design, session, feature_case, messages, err);
     case ASK_JUDGE: return build_judge(session, feature_case, ask, messages, err);
+    case ASK_SIMULATE: /* label_session_simulate.c */
     case ASK_PROBE: break;
     }
     return error_set(err, ST_INTERNAL, "session: a probe has no body");
@@ -171,8 +172,7 @@ static void set_wanted(const struct label_session *session, const struct session
 {
     if (ask->kind == ASK_JUDGE) {
         request->wanted = PROMPT_WANTS_ANSWERS;
-        request->n_answers =
-            answer_sheet_n_of(&session->sheets[ask->sheet][ask->score], ask->index);
+        request->n_answers = answer_sheet_n_of(session_answers(session, ask), ask->index);
         request->max_tokens = prompt_request_answer_tokens(request->n_answers);
     } else if (ask->kind == ASK_DESIGN) {
         request->wanted = PROMPT_WANTS_EXPERIMENTS;
@@ -186,16 +186,30 @@ static void set_wanted(const struct label_session *session, const struct session
     }
 }
 
-static status_t write_body(const struct prompt_request *request, json_t **body, struct error *err)
+static const struct session_provider *provider_of(const struct session_rules *rules,
+                                                  const struct session_ask *ask)
 {
-    struct buffer text;
-    buffer_init(&text, PROMPT_MAX_MESSAGE_BYTES * (size_t)8);
-    status_t status = prompt_request_write(request, &text, err);
+    if (ask->kind == ASK_SIMULATE) return &rules->judge;
+    if (ask->kind != ASK_JUDGE) return &rules->explainer;
+    return ask->judge ? &rules->more_judges[ask->judge - 1] : &rules->judge;
+}
+
+static status_t write_request(const struct label_session *session,
+                              const struct feature_case *feature_case,
+                              const struct session_ask *ask, struct buffer *out, struct error *err)
+{
+    const struct session_provider *provider = provider_of(session->rules, ask);
+    struct prompt_messages messages;
+    if (ask->kind == ASK_SIMULATE) return session_simulation_request(session, ask->index, out, err);
+    prompt_messages_init(&messages);
+    struct prompt_request request = {
+        .model = provider->model, .messages = &messages, .format = provider->format};
+    status_t status = build(session, feature_case, ask, &messages, err);
     if (status == ST_OK) {
-        *body = json_loadb((const char *)text.bytes, text.n_bytes, 0, NULL);
-        if (!*body) status = error_set(err, ST_INTERNAL, "request body is not JSON");
+        set_wanted(session, ask, &request);
+        status = prompt_request_write(&request, out, err);
     }
-    buffer_fini(&text);
+    prompt_messages_fini(&messages);
     return status;
 }
 
@@ -204,17 +218,15 @@ status_t label_session_body(const struct label_session *session,
                             const struct session_provider **provider, struct error *err)
 {
     const struct session_ask *ask = &session->asks[index];
-    struct prompt_messages messages;
-    prompt_messages_init(&messages);
-    *provider = ask->kind == ASK_JUDGE ? &session->rules->judge : &session->rules->explainer;
-    struct prompt_request request = {
-        .model = (*provider)->model, .messages = &messages, .format = (*provider)->format};
-    status_t status = build(session, feature_case, ask, &messages, err);
+    struct buffer text;
+    buffer_init(&text, PROMPT_MAX_MESSAGE_BYTES * (size_t)8);
+    *provider = provider_of(session->rules, ask);
+    status_t status = write_request(session, feature_case, ask, &text, err);
     if (status == ST_OK) {
-        set_wanted(session, ask, &request);
-        status = write_body(&request, body, err);
+        *body = json_loadb((const char *)text.bytes, text.n_bytes, 0, NULL);
+        if (!*body) status = error_set(err, ST_INTERNAL, "request body is not JSON");
     }
-    prompt_messages_fini(&messages);
+    buffer_fini(&text);
     return status;
 }
 
@@ -259,7 +271,7 @@ static status_t take_design(struct label_session *session, const char *content, 
 static status_t take_answers(struct label_session *session, const struct session_ask *ask,
                              const char *content, size_t n_bytes, struct error *err)
 {
-    struct answer_sheet *sheet = &session->sheets[ask->sheet][ask->score];
+    struct answer_sheet *sheet = session_answers_open(session, ask);
     const size_t n = answer_sheet_n_of(sheet, ask->index);
     enum judge_answer *answers = malloc((n + 1) * sizeof *answers);
     if (!answers) return error_set(err, ST_NO_MEMORY, "%zu answers", n);
@@ -271,9 +283,22 @@ static status_t take_answers(struct label_session *session, const struct session
     return ST_OK;
 }
 
-status_t label_session_answer(struct label_session *session, size_t index, const char *content,
-                              size_t n_bytes, struct error *err)
+static status_t take_simulation(struct label_session *session, const struct session_ask *ask,
+                                const struct session_reply *reply, struct error *err)
 {
+    bool was_read;
+    const status_t status =
+        simulation_sheet_fill(&session->simulation, ask->index,
+                              session_simulation_form(session->rules), reply, &was_read, err);
+    session->n_failed_calls += !was_read;
+    return status;
+}
+
+status_t label_session_answer(struct label_session *session, size_t index,
+                              const struct session_reply *reply, struct error *err)
+{
+    const char *content = reply->content;
+    const size_t n_bytes = reply->n_bytes;
     if (index >= session->n_asks || session->asks[index].is_answered) return ST_OK;
     const struct session_ask ask = session->asks[index];
     status_t status = ST_OK;
@@ -283,6 +308,8 @@ status_t label_session_answer(struct label_session *session, size_t index, const
         status = take_design(session, content, n_bytes, err);
     else if (ask.kind == ASK_JUDGE)
         status = take_answers(session, &ask, content, n_bytes, err);
+    else if (ask.kind == ASK_SIMULATE)
+        status = take_simulation(session, &ask, reply, err);
     if (status != ST_OK) return status;
     session->asks[index].is_answered = true;
     session->n_answered++;

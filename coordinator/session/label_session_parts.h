@@ -15,9 +15,40 @@ const struct prompt_label *session_sheet_label(const struct label_session *sessi
 /* Fresh sheets and an ask per prompt, for those of the present stage that have windows. */
 status_t session_open_sheets(struct label_session *session, const struct feature_case *feature_case,
                              struct error *err);
+/* Is there a label to test, of a feature whose score is claimed? */
+bool session_claims_score(const struct label_session *session);
+/* Where the coins of a random judge come from, for one set of windows; label must be there. */
+struct random_judge_params;
+struct random_judge_params session_coins(const struct label_session *session,
+                                         const struct feature_case *feature_case,
+                                         enum session_sheet sheet, uint64_t windows);
+/* The answers that an ASK_JUDGE fills. */
+static inline const struct answer_sheet *session_answers(const struct label_session *session,
+                                                         const struct session_ask *ask)
+{
+    return ask->judge ? &session->panel[ask->judge - 1][ask->score]
+                      : &session->sheets[ask->sheet][ask->score];
+}
+static inline struct answer_sheet *session_answers_open(struct label_session *session,
+                                                        const struct session_ask *ask)
+{
+    return ask->judge ? &session->panel[ask->judge - 1][ask->score]
+                      : &session->sheets[ask->sheet][ask->score];
+}
 /* The stage VALIDATE is over: its figures into the round. */
 status_t session_score_round(struct label_session *session, const struct feature_case *feature_case,
                              struct error *err);
+
+/* label_session_simulate.c */
+
+/* At the stage TEST: a sheet, and an ask per window behind session->asks[n_asks], for which there
+ * is room. */
+status_t session_open_simulation(struct label_session *session,
+                                 const struct feature_case *feature_case, struct error *err);
+/* Append the request about window `index`. */
+status_t session_simulation_request(const struct label_session *session, size_t index,
+                                    struct buffer *out, struct error *err);
+enum simulation_form session_simulation_form(const struct session_rules *rules);
 
 static inline struct session_round *session_this_round(const struct label_session *session)
 {

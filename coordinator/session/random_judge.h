@@ -7,6 +7,7 @@
 #define COORDINATOR_SESSION_RANDOM_JUDGE_H
 
 #include "coordinator/session/prompt_items.h"
+#include "coordinator/session/simulation_sheet.h"
 
 struct random_judge_params {
     uint64_t seed;     /* of the sweep */
@@ -18,5 +19,9 @@ struct random_judge_params {
 /* judgements [items->n_items] */
 void random_judge(const struct random_judge_params *params, const struct prompt_items *items,
                   struct judgement *judgements);
+/* The same for the simulation score: every number of the sheet is one of 0 to 10, all alike.
+ * Errors: ST_NO_MEMORY. */
+MUST_CHECK status_t random_judge_simulate(const struct random_judge_params *params,
+                                          struct simulation_sheet *sheet, struct error *err);
 
 #endif

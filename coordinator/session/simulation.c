@@ -209,7 +209,7 @@ static status_t measure_sorted(const struct simulated_window *windows, size_t n_
     out->imputed = (struct score_value){true, centre.p};
     measure_distance(windows, n_windows, fit, centre.p, out);
     out->pearson = pearson_of(&sums);
-    if (!out->pearson.is_defined) return ST_OK;
+    if (!out->pearson.is_defined || !params) return ST_OK;
     return bootstrap_documents(pearson_of_drawn, documents, out->n_documents, params,
                                &out->interval, err);
 }

@@ -56,6 +56,7 @@ MUST_CHECK status_t simulation_calibrate(const struct simulated_window *windows,
                                          struct simulation_fit *out, struct error *err);
 
 /* `fit` maps predictions for r2 and absdev; NULL or undefined: they are taken as they are.
+ * `params` NULL: no interval is wanted.
  * Errors: as above, ST_BAD_INPUT (bootstrap), ST_NO_MEMORY; *out untouched. */
 MUST_CHECK status_t simulation_measure(const struct simulated_window *windows, size_t n_windows,
                                        const struct simulation_fit *fit,

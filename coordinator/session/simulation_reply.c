@@ -289,6 +289,21 @@ status_t simulation_reply_logprobs(const char *reply, size_t n_bytes, const char
     return status;
 }
 
+status_t simulation_reply_lines(const char *reply, size_t n_bytes,
+                                const struct simulation_tokens *tokens, double *predicted,
+                                struct error *err)
+{
+    if (n_bytes > PROMPT_MAX_REPLY_BYTES)
+        return error_set(err, ST_TOO_LARGE, "reply of %zu bytes", n_bytes);
+    struct span *values = calloc(tokens->n_tokens + 1, sizeof *values);
+    if (!values) return error_set(err, ST_NO_MEMORY, "%zu predictions", tokens->n_tokens);
+    const status_t status = read_lines((struct span){reply, n_bytes}, tokens, values, err);
+    for (size_t i = 0; status == ST_OK && i < tokens->n_tokens; i++)
+        predicted[i] = numeral(values[i]);
+    free(values);
+    return status;
+}
+
 /* --- the scale form ------------------------------------------------------------ */
 
 /* -1: not the value of that token. */

@@ -13,6 +13,10 @@
  * Where the reply's token is "1", the share of it that goes on with "0" counts as 10: that is how
  * vocabularies of single digits write ten.
  *
+ * Where log probabilities are missing or do not spell the reply (another endpoint answered, or the
+ * gateway dropped them for their size) the numbers that were written still are a scale: the same
+ * lines, each number for itself.
+ *
  * Scale form. {"activations": [{"token", "value"}, ...]}, found as prompt_reply.h finds objects;
  * one entry for each token in order, a value from 0 to 10.
  *
@@ -32,6 +36,11 @@ MUST_CHECK status_t simulation_reply_logprobs(const char *reply, size_t n_bytes,
                                               const char *logprobs, size_t n_logprobs_bytes,
                                               const struct simulation_tokens *tokens,
                                               double *predicted, struct error *err);
+
+/* The lines alone, without log probabilities. */
+MUST_CHECK status_t simulation_reply_lines(const char *reply, size_t n_bytes,
+                                           const struct simulation_tokens *tokens,
+                                           double *predicted, struct error *err);
 
 /* The same for the scale form. */
 MUST_CHECK status_t simulation_reply_scale(const char *reply, size_t n_bytes,

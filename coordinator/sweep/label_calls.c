@@ -167,6 +167,13 @@ static status_t put_back(struct label_scoring *scoring, const unsigned char *id,
     return status;
 }
 
+static status_t take_reply_of(struct open_session *open, uint32_t ask,
+                              const struct call_reply *reply, struct error *err)
+{
+    const struct session_reply of = {reply->content, reply->n_content_bytes, reply->logprobs};
+    return label_session_answer(&open->session, ask, &of, err);
+}
+
 /* Hand one answer to everybody who waits for it. */
 static status_t deliver(struct label_scoring *scoring, const unsigned char *id,
                         const struct call_reply *reply, const struct session_probe *probe,
@@ -185,8 +192,7 @@ static status_t deliver(struct label_scoring *scoring, const unsigned char *id,
         if (probe)
             label_session_probe_answer(&open->session, waiter.ask, probe);
         else
-            status = label_session_answer(&open->session, waiter.ask, reply->content,
-                                          reply->n_content_bytes, err);
+            status = take_reply_of(open, waiter.ask, reply, err);
         after_answer(scoring, open);
     }
     return status == ST_OK ? put_back(scoring, id, later, n_later, err) : status;
@@ -319,6 +325,8 @@ static status_t find_problem(struct label_scoring *scoring, struct error *err)
     status_t status = call_ledger_read(store_of(scoring), sweep->id, &ledger, err);
     if (status == ST_OK) status = check_provider(scoring, &scoring->rules.explainer, err);
     if (status == ST_OK) status = check_provider(scoring, &scoring->rules.judge, err);
+    for (size_t i = 0; i < scoring->rules.n_more_judges && status == ST_OK; i++)
+        status = check_provider(scoring, &scoring->rules.more_judges[i], err);
     if (status == ST_OK && ledger.is_exhausted)
         (void)snprintf(
             scoring->problem, sizeof scoring->problem, "budget spent: %.6f of %.6f dollars",

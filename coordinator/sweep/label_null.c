@@ -44,7 +44,10 @@ static status_t make_room_for_scores(struct label_scoring *scoring, struct error
             if (!scoring->null_scores[score][kind])
                 return error_set(err, ST_NO_MEMORY, "%zu null scores", scoring->n_pairs);
         }
-    return ST_OK;
+    scoring->null_simulation = malloc((scoring->n_pairs + 1) * sizeof(double));
+    return scoring->null_simulation
+               ? ST_OK
+               : error_set(err, ST_NO_MEMORY, "%zu null scores", scoring->n_pairs);
 }
 
 /* The same pairs serve every score type: one foreign session is judged on all of them. */
@@ -105,6 +108,29 @@ static status_t decide(const struct label_scoring *scoring, const struct null_mo
     return status;
 }
 
+/* The simulation score has a null of its own and decides nothing but its own verdict. */
+static status_t decide_simulation(const struct label_scoring *scoring, struct label_verdicts *out,
+                                  struct error *err)
+{
+    const struct sweep_spec *spec = scoring->run->sweep->spec;
+    const struct support_thresholds thresholds = {spec->thresholds.z_min, spec->thresholds.fdr_q};
+    const size_t n = scoring->n_slots;
+    if (!scoring->rules.n_simulated) return ST_OK;
+    struct support_claim *claims = calloc(n + 1, sizeof *claims);
+    if (!claims) return error_set(err, ST_NO_MEMORY, "verdicts");
+    for (size_t i = 0; i < n; i++) {
+        claims[i] = claim_of(scoring, &scoring->results[i]);
+        claims[i].score = scoring->results[i].simulation.score.pearson;
+    }
+    status_t status = null_model_init(&out->simulation_null, scoring->null_simulation,
+                                      scoring->n_null_simulation, err);
+    if (status == ST_OK)
+        status = support_decide(claims, n, &out->simulation_null, &thresholds,
+                                out->simulation_support, err);
+    free(claims);
+    return status;
+}
+
 static status_t decide_kind(const struct label_scoring *scoring, struct label_verdicts *out,
                             unsigned score, unsigned kind, struct error *err)
 {
@@ -126,6 +152,8 @@ void label_verdicts_destroy(struct label_verdicts **verdicts)
             null_model_fini(&(*verdicts)->null_models[i][j]);
     free((*verdicts)->support);
     free((*verdicts)->support_ood);
+    null_model_fini(&(*verdicts)->simulation_null);
+    free((*verdicts)->simulation_support);
     free(*verdicts);
     *verdicts = NULL;
 }
@@ -147,6 +175,7 @@ static status_t decide_all(const struct label_scoring *scoring, struct label_ver
         status = decide(scoring, &out->null_models[score][NEGATIVES_RANDOM], score,
                         NEGATIVES_RANDOM, true, out->support_ood, err);
     }
+    if (status == ST_OK) status = decide_simulation(scoring, out, err);
     for (size_t i = 0; i < scoring->n_slots && status == ST_OK; i++)
         out->n_supported += out->support[i][label_main_score(scoring)][NEGATIVES_RANDOM].verdict ==
                             SUPPORT_SUPPORTED;
@@ -160,8 +189,12 @@ status_t label_null_decide(struct label_scoring *scoring, struct error *err)
     if (verdicts) {
         verdicts->support = calloc(scoring->n_slots + 1, sizeof *verdicts->support);
         verdicts->support_ood = calloc(scoring->n_slots + 1, sizeof *verdicts->support_ood);
+        verdicts->simulation_support =
+            calloc(scoring->n_slots + 1, sizeof *verdicts->simulation_support);
     }
-    status_t status = verdicts && verdicts->support && verdicts->support_ood
+    const bool has_room =
+        verdicts && verdicts->support && verdicts->support_ood && verdicts->simulation_support;
+    status_t status = has_room
                           ? decide_all(scoring, verdicts, err)
                           : error_set(err, ST_NO_MEMORY, "verdicts on %zu slots", scoring->n_slots);
     if (status == ST_OK)

@@ -10,6 +10,8 @@ enum { SCORES_MAX = CASE_N_SCORES * SCORE_N_NEGATIVES };
 struct record_parts {
     struct label_score own[SCORES_MAX], baseline[SCORES_MAX], ood[SCORES_MAX];
     struct label_prompt prompts[SCORING_N_TEMPLATES];
+    struct label_simulation simulation;
+    struct label_agreement agreement;
     struct label_rounds rounds;
     struct label_evidence evidence[KEPT_WINDOWS];
 };
@@ -37,10 +39,26 @@ static size_t list_scores(const struct label_scoring *scoring, size_t index, boo
     return n;
 }
 
+/* NULL where nothing was simulated. */
+static const struct label_simulation *list_simulation(const struct label_scoring *scoring,
+                                                      size_t index, struct record_parts *parts)
+{
+    const struct simulation_outcome *outcome = &scoring->results[index].simulation;
+    const struct label_verdicts *verdicts = scoring->verdicts;
+    if (!outcome->is_there) return NULL;
+    parts->simulation = (struct label_simulation){.outcome = outcome};
+    if (verdicts) {
+        parts->simulation.null = &verdicts->simulation_null;
+        parts->simulation.support = &verdicts->simulation_support[index];
+    }
+    return &parts->simulation;
+}
+
 static size_t list_prompts(const struct label_scoring *scoring, struct label_prompt *out)
 {
-    static const char *const names[SCORING_N_TEMPLATES] = {"explainer", "detection", "fuzzing",
-                                                           "refine", "experiments"};
+    static const char *const names[SCORING_N_TEMPLATES] = {
+        "explainer",   "detection",  "fuzzing",         "refine",
+        "experiments", "simulation", "simulation_scale"};
     size_t n = 0;
     for (size_t i = 0; i < SCORING_N_TEMPLATES; i++)
         if (scoring->templates[i])
@@ -113,6 +131,29 @@ static const char *who(const struct session_provider *provider)
     return provider->name ? provider->model : "lexical";
 }
 
+static const char *who_judges(const struct session_rules *rules, size_t judge)
+{
+    if (rules->has_random_judge) return "random";
+    return who(judge ? &rules->more_judges[judge - 1] : &rules->judge);
+}
+
+void label_record_agreement(const struct label_scoring *scoring,
+                            const struct panel_agreement *panels, struct label_agreement *out)
+{
+    *out = (struct label_agreement){.n_judges = 1 + scoring->rules.n_more_judges, .panels = panels};
+    for (size_t i = 0; i < out->n_judges; i++) out->judges[i] = who_judges(&scoring->rules, i);
+}
+
+/* NULL where one judge is all. */
+static const struct label_agreement *list_agreement(const struct label_scoring *scoring,
+                                                    size_t index, struct record_parts *parts)
+{
+    const struct slot_panel *panel = scoring->results[index].panel;
+    if (!panel) return NULL;
+    label_record_agreement(scoring, panel->agreement, &parts->agreement);
+    return &parts->agreement;
+}
+
 status_t label_record_write(const struct label_scoring *scoring, size_t index, struct buffer *out,
                             struct error *err)
 {
@@ -134,12 +175,14 @@ status_t label_record_write(const struct label_scoring *scoring, size_t index, s
         .no_label = result->no_label,
         .type = result->label.type,
         .explainer = scoring->import ? "given" : who(&scoring->rules.explainer),
-        .judge = scoring->rules.has_random_judge ? "random" : who(&scoring->rules.judge),
+        .judge = who_judges(&scoring->rules, 0),
         .is_supported = is_supported(scoring, index),
         .prompts = parts.prompts,
         .n_prompts = list_prompts(scoring, parts.prompts),
         .scores = parts.own,
         .n_scores = list_scores(scoring, index, false, parts.own),
+        .simulation = list_simulation(scoring, index, &parts),
+        .agreement = list_agreement(scoring, index, &parts),
         .lexical = result->has_lexical ? &result->lexical : NULL,
         .lexical_scores = parts.baseline,
         .n_lexical_scores = list_scores(scoring, index, true, parts.baseline),

@@ -10,8 +10,8 @@
 
 /* --- scores -------------------------------------------------------------------------------- */
 
-static struct bootstrap_params bootstrap_of(const struct label_scoring *scoring, size_t index,
-                                            unsigned score)
+struct bootstrap_params label_bootstrap(const struct label_scoring *scoring, size_t index,
+                                        unsigned score)
 {
     const struct sweep_spec *spec = scoring->run->sweep->spec;
     return (struct bootstrap_params){.n_resamples = spec->scoring.bootstrap_resamples,
@@ -61,7 +61,7 @@ static status_t summarise(const struct scoring_input *input, const struct judged
 {
     status_t status = ST_OK;
     for (unsigned kind = 0; judged->list && kind < SCORE_N_NEGATIVES; kind++) {
-        const struct bootstrap_params params = bootstrap_of(input->scoring, input->index, score);
+        const struct bootstrap_params params = label_bootstrap(input->scoring, input->index, score);
         if (status == ST_OK)
             status = score_summarise(judged->list, judged->n, (enum score_negatives)kind, &params,
                                      &out->summary[score][kind], err);
@@ -77,7 +77,7 @@ static status_t compare(const struct scoring_input *input, const struct judged *
     status_t status = ST_OK;
     for (unsigned kind = 0; kind < SCORE_N_NEGATIVES && status == ST_OK; kind++) {
         if (!out->own.has[score][kind] || !out->baseline.has[score][kind]) continue;
-        const struct bootstrap_params params = bootstrap_of(input->scoring, input->index, score);
+        const struct bootstrap_params params = label_bootstrap(input->scoring, input->index, score);
         status = score_compare(own->list, own->n, baseline->list, baseline->n,
                                (enum score_negatives)kind, &params, &out->versus[score][kind], err);
     }
@@ -108,6 +108,14 @@ static status_t score_all(const struct scoring_input *input, struct slot_result 
     if (!feature_status_claims_score(out->status) || !out->has_label) return ST_OK;
     for (unsigned score = 0; score < CASE_N_SCORES && status == ST_OK; score++)
         status = score_one(input, score, out, err);
+    const struct bootstrap_params params =
+        label_bootstrap(input->scoring, input->index, BOOTSTRAP_SIMULATION);
+    if (status == ST_OK)
+        status = label_session_simulation(input->session, input->feature_case, &params,
+                                          &out->simulation, err);
+    if (status == ST_OK)
+        status = label_panel_make(input->scoring, input->session, input->feature_case, input->index,
+                                  &out->panel, err);
     return status;
 }
 
@@ -131,7 +139,7 @@ static status_t compare_rounds(const struct scoring_input *input, struct session
                                struct error *err)
 {
     const unsigned score = input->session->rules->main_score;
-    const struct bootstrap_params params = bootstrap_of(input->scoring, input->index, score);
+    const struct bootstrap_params params = label_bootstrap(input->scoring, input->index, score);
     struct judged first = {NULL, 0}, last = {NULL, 0};
     status_t status = read_sheet(input, SHEET_FIRST, score, &first, err);
     if (status == ST_OK) status = read_sheet(input, SHEET_LAST, score, &last, err);
@@ -230,6 +238,7 @@ status_t label_result_make(const struct label_scoring *scoring, struct label_ses
 
 void label_result_fini(struct slot_result *result)
 {
+    label_panel_destroy(&result->panel);
     if (result->history) session_rounds_fini(&result->history->rounds);
     free(result->history);
     free(result->tokens);
@@ -255,6 +264,10 @@ status_t label_result_foreign(struct open_session *open, const struct feature_ca
         }
         if (status == ST_OK) free(judgements);
     }
+    struct simulation_outcome simulation = {.is_there = false};
+    if (status == ST_OK)
+        status = label_session_simulation(&open->session, feature_case, NULL, &simulation, err);
+    open->foreign_simulation = simulation.score.pearson;
     return status;
 }
 
@@ -303,4 +316,6 @@ void label_scoring_take_foreign(struct label_scoring *scoring, const struct open
             if (open->has_foreign[score][kind])
                 scoring->null_scores[score][kind][scoring->n_null[score][kind]++] =
                     open->foreign[score][kind];
+    if (open->foreign_simulation.is_defined)
+        scoring->null_simulation[scoring->n_null_simulation++] = open->foreign_simulation.value;
 }

@@ -2,6 +2,7 @@
  * records back, from memory while the sweep runs, from the file afterwards. */
 #include "common/file.h"
 #include "coordinator/report/results_file.h"
+#include "coordinator/session/label_json.h"
 #include "coordinator/sweep/label_scoring_parts.h"
 
 #include <stdio.h>
@@ -60,17 +61,34 @@ static json_t *json_sessions(const struct label_scoring *scoring)
                      n_compared ? json_real(sum / (double)n_compared) : json_null());
 }
 
+/* Do the judges agree, over the windows of all features? Nothing with one judge. */
+static status_t add_agreement(const struct label_scoring *scoring, json_t *summary,
+                              struct error *err)
+{
+    struct panel_agreement panels[CASE_N_SCORES];
+    struct label_agreement agreement;
+    if (scoring->rules.n_more_judges == 0) return ST_OK;
+    const status_t status = label_panel_pool(scoring, panels, err);
+    if (status != ST_OK) return status;
+    label_record_agreement(scoring, panels, &agreement);
+    return json_object_set_new(summary, "agreement", label_json_agreement(&agreement)) == 0
+               ? ST_OK
+               : error_set(err, ST_NO_MEMORY, "summary");
+}
+
 static status_t write_summary(const struct label_scoring *scoring, struct error *err)
 {
     char *path = sweep_path(scoring->run->sweep, "summary.json");
     json_t *summary = json_summary(scoring);
     if (summary && scoring->rules.mode != SESSION_SINGLE_PASS)
         (void)json_object_set_new(summary, "sessions", json_sessions(scoring));
+    status_t status = summary ? add_agreement(scoring, summary, err) : ST_OK;
     char *text =
         summary ? json_dumps(summary, JSON_SORT_KEYS | JSON_INDENT(1) | JSON_REAL_PRECISION(12))
                 : NULL;
-    const status_t status = path && text ? file_write_atomic(path, text, strlen(text), err)
-                                         : error_set(err, ST_NO_MEMORY, "summary");
+    if (status == ST_OK)
+        status = path && text ? file_write_atomic(path, text, strlen(text), err)
+                              : error_set(err, ST_NO_MEMORY, "summary");
     json_decref(summary);
     free(text);
     free(path);
@@ -130,7 +148,7 @@ status_t label_scoring_describe_finished(const struct sweep *sweep, json_t *out,
 {
     (void)err;
     json_t *summary = sweep->state == SWEEP_FINISHED ? read_summary(sweep) : NULL;
-    static const char *const keys[] = {"statuses", "splits", "leak_count", "sessions"};
+    static const char *const keys[] = {"statuses", "splits", "leak_count", "sessions", "agreement"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         json_t *value = summary ? json_object_get(summary, keys[i]) : NULL;
         (void)(value ? json_object_set(out, keys[i], value)

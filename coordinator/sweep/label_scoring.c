@@ -31,7 +31,7 @@ static status_t find_provider(const struct label_run *run, const char *role, con
         return error_set(err, ST_NOT_FOUND, "%s: no provider \"%s\" in the providers file", role,
                          name);
     *out = (struct session_provider){provider->name, provider->model,
-                                     formats[provider->structured_output]};
+                                     formats[provider->structured_output], provider->logprobs};
     return ST_OK;
 }
 
@@ -51,7 +51,15 @@ static status_t load_template(struct label_scoring *scoring, size_t index, const
 }
 
 /* The templates of a sweep; the names are also those in records (label_record.c). */
-enum { TEMPLATE_EXPLAINER, TEMPLATE_DETECTION, TEMPLATE_FUZZING, TEMPLATE_REFINE, TEMPLATE_DESIGN };
+enum {
+    TEMPLATE_EXPLAINER,
+    TEMPLATE_DETECTION,
+    TEMPLATE_FUZZING,
+    TEMPLATE_REFINE,
+    TEMPLATE_DESIGN,
+    TEMPLATE_SIMULATION,
+    TEMPLATE_SIMULATION_SCALE
+};
 
 static status_t load_judge_templates(struct label_scoring *scoring, struct error *err)
 {
@@ -62,6 +70,18 @@ static status_t load_judge_templates(struct label_scoring *scoring, struct error
                                PROMPT_CLASSIFICATION_FIELDS, PROMPT_N_CLASSIFICATION_FIELDS, err);
         scoring->rules.judge_templates[i] = scoring->templates[TEMPLATE_DETECTION + i];
     }
+    return status;
+}
+
+/* In the form that the judge's endpoint can answer. */
+static status_t load_simulation_template(struct label_scoring *scoring, struct error *err)
+{
+    const bool is_scale = !scoring->rules.judge.has_logprobs;
+    const size_t index = is_scale ? TEMPLATE_SIMULATION_SCALE : TEMPLATE_SIMULATION;
+    const status_t status =
+        load_template(scoring, index, is_scale ? "simulation_scale.txt" : "simulation.txt",
+                      SIMULATION_PROMPT_FIELDS, SIMULATION_N_PROMPT_FIELDS, err);
+    scoring->rules.simulation_template = scoring->templates[index];
     return status;
 }
 
@@ -89,7 +109,13 @@ static status_t load_templates(struct label_scoring *scoring, struct error *err)
     status_t status = ST_OK;
     if (rules->explainer.name && rules->mode != SESSION_SCORE_ONLY)
         status = load_explainer_templates(scoring, err);
-    return status == ST_OK && rules->judge.name ? load_judge_templates(scoring, err) : status;
+    bool has_judge = rules->judge.name != NULL;
+    for (size_t i = 0; i < rules->n_more_judges; i++)
+        has_judge = has_judge || rules->more_judges[i].name;
+    if (status == ST_OK && has_judge) status = load_judge_templates(scoring, err);
+    if (status == ST_OK && rules->judge.name && rules->n_simulated)
+        status = load_simulation_template(scoring, err);
+    return status;
 }
 
 static void set_rounds(struct session_rules *rules, const struct sweep_spec *spec)
@@ -102,6 +128,27 @@ static void set_rounds(struct session_rules *rules, const struct sweep_spec *spe
         .target_accuracy = spec->thresholds.target_accuracy,
         .adversarial = {spec->thresholds.adversarial_p,
                         is_required ? (size_t)EXPERIMENT_LEAST_ADVERSARIAL : 0}};
+}
+
+/* All of them; a random judge's are nobody. */
+static status_t find_judges(struct label_scoring *scoring, struct error *err)
+{
+    const struct sweep_spec *spec = scoring->run->sweep->spec;
+    struct session_rules *rules = &scoring->rules;
+    status_t status = ST_OK;
+    rules->has_random_judge = spec->control == SWEEP_CONTROL_RANDOM_JUDGE;
+    rules->n_more_judges = spec->n_judges;
+    for (size_t i = 0; i <= spec->n_judges && status == ST_OK && !rules->has_random_judge; i++)
+        status = find_provider(scoring->run, i ? "judges" : "judge", sweep_spec_judge(spec, i),
+                               i ? &rules->more_judges[i - 1] : &rules->judge, err);
+    return status;
+}
+
+static void set_scores(struct session_rules *rules, const struct sweep_spec *spec)
+{
+    rules->scores = (spec->scores & SWEEP_SCORE_DETECTION ? 1u << CASE_DETECTION : 0) |
+                    (spec->scores & SWEEP_SCORE_FUZZING ? 1u << CASE_FUZZING : 0);
+    rules->n_simulated = spec->scores & SWEEP_SCORE_SIMULATION ? spec->scoring.n_simulated : 0;
 }
 
 static enum session_mode mode_of(const struct sweep_spec *spec)
@@ -117,17 +164,14 @@ static status_t make_rules(struct label_scoring *scoring, struct error *err)
     rules->mode = mode_of(spec);
     status_t status =
         find_provider(scoring->run, "explainer", spec->explainer, &rules->explainer, err);
-    rules->has_random_judge = spec->control == SWEEP_CONTROL_RANDOM_JUDGE;
     rules->seed = spec->seed ^ spec->scoring.seed;
-    if (status == ST_OK && !rules->has_random_judge)
-        status = find_provider(scoring->run, "judge", spec->judge, &rules->judge, err);
+    if (status == ST_OK) status = find_judges(scoring, err);
     if (status == ST_OK)
         status = circularity_check(spec, scoring->run->sweep->context->providers, err);
     if (status == ST_OK && rules->explainer.name && !rules->judge.name && !rules->has_random_judge)
         status = error_set(err, ST_BAD_INPUT,
                            "judge: the lexical judge cannot read the labels of a language model");
-    rules->scores = (spec->scores & SWEEP_SCORE_DETECTION ? 1u << CASE_DETECTION : 0) |
-                    (spec->scores & SWEEP_SCORE_FUZZING ? 1u << CASE_FUZZING : 0);
+    set_scores(rules, spec);
     rules->main_score = label_main_score(scoring);
     rules->max_prompt_tokens = (size_t)spec->max_prompt_tokens;
     rules->has_ood = spec->n_ood > 0;
@@ -286,6 +330,7 @@ void label_scoring_destroy(struct label_scoring **scoring)
     for (size_t i = 0; i < self->n_workspaces; i++) lexical_workspace_destroy(&self->workspaces[i]);
     for (size_t i = 0; i < CASE_N_SCORES; i++)
         for (size_t j = 0; j < SCORE_N_NEGATIVES; j++) free(self->null_scores[i][j]);
+    free(self->null_simulation);
     label_verdicts_destroy(&self->verdicts);
     label_verdicts_destroy(&self->decided);
     lexical_vocabulary_destroy(&self->vocabulary);

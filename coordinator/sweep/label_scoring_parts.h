@@ -2,6 +2,7 @@
 #ifndef COORDINATOR_SWEEP_LABEL_SCORING_PARTS_H
 #define COORDINATOR_SWEEP_LABEL_SCORING_PARTS_H
 
+#include "coordinator/session/judge_panel.h"
 #include "coordinator/session/label_session.h"
 #include "coordinator/session/null_model.h"
 #include "coordinator/session/score_summary.h"
@@ -18,13 +19,19 @@ enum {
     KEPT_WINDOWS = 4,
     BLOCK_SESSIONS = 32,       /* brought on by one background job */
     OPEN_SESSIONS_MAX = 16384, /* a waiting one takes a few kilobytes */
-    SCORING_N_TEMPLATES = 3 + CASE_N_SCORES
+    SCORING_N_TEMPLATES = 5 + CASE_N_SCORES
 };
 
 /* Scores of one label, by score and kind of negatives; only where has[] says so. */
 struct slot_scores {
     bool has[CASE_N_SCORES][SCORE_N_NEGATIVES];
     struct score_summary summary[CASE_N_SCORES][SCORE_N_NEGATIVES];
+};
+
+/* What several judges said of the test windows, and how they agree. */
+struct slot_panel {
+    struct judge_panel answers[CASE_N_SCORES];
+    struct panel_agreement agreement[CASE_N_SCORES];
 };
 
 /* What an agentic or score-only session has beside the result of a single pass. */
@@ -52,6 +59,8 @@ struct slot_result {
     struct slot_scores own;
     struct slot_scores baseline; /* of the lexical label, beside an LLM's */
     struct score_comparison versus[CASE_N_SCORES][SCORE_N_NEGATIVES]; /* where baseline.has */
+    struct simulation_outcome simulation;
+    struct slot_panel *panel;        /* owned; NULL: one judge */
     struct session_history *history; /* of more than a single pass; owned; NULL: none */
     uint32_t n_leaked, n_mislabelled, n_near_duplicates, n_shared_documents;
     struct window kept[KEPT_WINDOWS]; /* evidence; point into the arenas */
@@ -74,6 +83,8 @@ struct label_verdicts {
     struct null_model null_models[CASE_N_SCORES][SCORE_N_NEGATIVES];
     struct support (*support)[CASE_N_SCORES][SCORE_N_NEGATIVES]; /* [n_slots] */
     struct support *support_ood; /* [n_slots], of the main score; unless single pass */
+    struct null_model simulation_null;
+    struct support *simulation_support; /* [n_slots] */
     int64_t n_supported;
 };
 
@@ -105,6 +116,7 @@ struct open_session {
     struct slot_result *result; /* made by the job when the session is done; owned */
     bool has_foreign[CASE_N_SCORES][SCORE_N_NEGATIVES]; /* scores of a foreign session */
     double foreign[CASE_N_SCORES][SCORE_N_NEGATIVES];
+    struct score_value foreign_simulation;
 };
 
 struct open_list {
@@ -140,6 +152,8 @@ struct label_scoring {
     size_t n_scored;
     double *null_scores[CASE_N_SCORES][SCORE_N_NEGATIVES]; /* [n_null] of room n_pairs */
     size_t n_null[CASE_N_SCORES][SCORE_N_NEGATIVES];
+    double *null_simulation; /* [n_null_simulation] of room n_pairs */
+    size_t n_null_simulation;
     struct label_verdicts *verdicts; /* owned; NULL until decided, or without a null model */
     struct label_verdicts *decided;  /* owned; of the job that runs */
 
@@ -216,7 +230,26 @@ status_t label_result_foreign(struct open_session *open, const struct feature_ca
 void label_scoring_take(struct label_scoring *scoring, size_t index, struct slot_result *result);
 void label_scoring_take_foreign(struct label_scoring *scoring, const struct open_session *open);
 
+/* Of the bootstrap over the documents of one slot. `score` is one of the enum or BOOTSTRAP_*. */
+enum { BOOTSTRAP_SIMULATION = CASE_N_SCORES, BOOTSTRAP_AGREEMENT };
+struct bootstrap_params label_bootstrap(const struct label_scoring *scoring, size_t index,
+                                        unsigned score);
+
+/* label_panel.c: agreement of several judges */
+/* Of one finished session; *out stays NULL where one judge is all. Background. */
+status_t label_panel_make(const struct label_scoring *scoring, const struct label_session *session,
+                          const struct feature_case *feature_case, size_t index,
+                          struct slot_panel **out, struct error *err);
+void label_panel_destroy(struct slot_panel **panel); /* NULL-safe */
+/* Over all slots that are done: out [CASE_N_SCORES]. Background. */
+status_t label_panel_pool(const struct label_scoring *scoring, struct panel_agreement *out,
+                          struct error *err);
+
 /* label_record.c: a result as its canonical line */
+/* Agreement with the judges' names; borrows panels [CASE_N_SCORES]. */
+struct label_agreement;
+void label_record_agreement(const struct label_scoring *scoring,
+                            const struct panel_agreement *panels, struct label_agreement *out);
 status_t label_record_write(const struct label_scoring *scoring, size_t index, struct buffer *out,
                             struct error *err);
 

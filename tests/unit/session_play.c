@@ -28,6 +28,7 @@ static void make_split(struct case_split *split, struct draw *draw, uint32_t fir
     }
     split->judged.windows = windows;
     split->judged.n_windows = 3 * N_EACH;
+    for (unsigned kind = 0; kind < WINDOW_N_KINDS; kind++) split->judged.n_of_kind[kind] = N_EACH;
     cr_assert_eq(prompt_items_detection(windows, 3 * N_EACH, &split->items[CASE_DETECTION], NULL),
                  ST_OK);
     cr_assert_eq(prompt_plan_init(&split->plans[CASE_DETECTION], &split->items[CASE_DETECTION], 10,
@@ -83,8 +84,20 @@ struct stage_world *make_world(enum session_mode mode)
 
 void end_world(struct stage_world *world)
 {
-    for (size_t i = 0; i < 5; i++) prompt_template_destroy(&world->templates[i]);
+    for (size_t i = 0; i < 6; i++) prompt_template_destroy(&world->templates[i]);
     feature_case_fini(&world->full);
+}
+
+void add_judges(struct stage_world *world, size_t n_simulated, size_t n_more_judges)
+{
+    static const char *const names[] = {"k", "l", "m", "n"};
+    struct session_rules *rules = &world->rules;
+    load(world, 5, "config/prompts/simulation.txt", &rules->simulation_template);
+    rules->judge.has_logprobs = true; /* though none are given */
+    rules->n_simulated = n_simulated;
+    rules->n_more_judges = n_more_judges;
+    for (size_t i = 0; i < n_more_judges; i++)
+        rules->more_judges[i] = (struct session_provider){.name = names[i], .model = "model-k"};
 }
 
 /* --- a scripted outside -------------------------------------------------------------------- */
@@ -160,11 +173,29 @@ static void keep_prompt(struct stage_world *world, struct label_session *session
     cr_assert_eq(label_session_body(session, &world->full, ask, &body, &provider, NULL), ST_OK);
     const json_t *messages = json_object_get(body, "messages");
     const json_t *last = json_array_get(messages, json_array_size(messages) - 1);
-    if (session->asks[ask].kind != ASK_JUDGE)
+    if (session->asks[ask].kind == ASK_LABEL || session->asks[ask].kind == ASK_DESIGN)
         (void)strncat(script->prompts, json_string_value(json_object_get(last, "content")),
                       PROMPTS_SIZE - strlen(script->prompts) - 1);
-    cr_expect_eq(provider->name[0], session->asks[ask].kind == ASK_JUDGE ? 'j' : 'e');
+    const bool is_explainer =
+        session->asks[ask].kind == ASK_LABEL || session->asks[ask].kind == ASK_DESIGN;
+    const char name[] = {is_explainer ? 'e' : (char)('j' + session->asks[ask].judge), '\0'};
+    cr_expect_str_eq(provider->name, name);
     json_decref(body);
+}
+
+/* The strong token is given its value, every other 0; one token less with is_mumbling. */
+static void simulate(const struct label_session *session, size_t ask, const struct script *script,
+                     char *reply, size_t size)
+{
+    const struct simulation_tokens *tokens =
+        &session->simulation.texts[session->asks[ask].index].tokens;
+    size_t at = 0;
+    for (size_t i = script->is_mumbling; i < tokens->n_tokens; i++) {
+        size_t n;
+        const char *token = simulation_token(tokens, i, &n);
+        const bool is_cat = n == 3 && memcmp(token, " w7", 3) == 0;
+        at += (size_t)snprintf(reply + at, size - at, "%.*s\t%d\n", (int)n, token, is_cat ? 8 : 0);
+    }
 }
 
 void answer(struct stage_world *world, struct label_session *session, size_t ask,
@@ -179,13 +210,15 @@ void answer(struct stage_world *world, struct label_session *session, size_t ask
         label_session_probe_answer(session, ask, &probe);
         return;
     }
-    keep_prompt(world, session, ask, script);
+    if (!session->asks[ask].is_answered) keep_prompt(world, session, ask, script);
     const char *label = script->labels[session->rounds.n - 1];
     if (kind == ASK_LABEL && label[0])
         (void)snprintf(reply, sizeof reply, "{\"label\": \"%s\"}", label);
     if (kind == ASK_DESIGN) design(world, session, script, reply, sizeof reply);
+    if (kind == ASK_SIMULATE) simulate(session, ask, script, reply, sizeof reply);
     if (kind == ASK_JUDGE) judge(world, session, ask, script, reply, sizeof reply);
-    cr_assert_eq(label_session_answer(session, ask, reply, strlen(reply), NULL), ST_OK);
+    const struct session_reply of = {reply, strlen(reply), NULL};
+    cr_assert_eq(label_session_answer(session, ask, &of, NULL), ST_OK);
 }
 
 void answer_all(struct stage_world *world, struct label_session *session, struct script *script)

@@ -12,10 +12,12 @@ struct stage_world {
     struct token_texts texts;
     struct session_rules rules;
     struct feature_case full; /* every part; its windows are kept for ever */
-    struct prompt_template *templates[5];
+    struct prompt_template *templates[6];
 };
 
 struct stage_world *make_world(enum session_mode mode);
+/* The simulation score as well, and further judges called k, l, ... */
+void add_judges(struct stage_world *world, size_t n_simulated, size_t n_more_judges);
 void end_world(struct stage_world *world);
 
 /* What the agent and the judge do; rounds from 0. */
@@ -25,6 +27,7 @@ struct script {
     bool is_confirming;    /* no adversarial texts */
     bool is_copying;       /* every text of an experiment is a piece of an example */
     bool is_model_silent;  /* the feature fires on no experiment */
+    bool is_mumbling;      /* simulations leave a token out */
     uint64_t order;        /* 0: first ask first; else seeds the order of answers */
     char *prompts;         /* [PROMPTS_SIZE] what the explainer was asked, one behind the other */
 };

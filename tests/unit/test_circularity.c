@@ -36,9 +36,12 @@ static status_t check(const char *more, const struct provider_config *config, st
 
 Test(circularity, one_family_is_refused_by_name)
 {
-    static const char *const refused[] = {"explainer: a\njudge: a", "explainer: a\njudge: twin",
+    static const char *const refused[] = {"explainer: a\njudge: a",
+                                          "explainer: a\njudge: twin",
                                           "explainer: a\njudge: twin\nmode: agentic",
                                           "explainer: a\njudge: a\ncontrol: permuted",
+                                          "explainer: a\njudge: b\njudges: [c_or_lost, twin]",
+                                          "explainer: a\njudge: b\njudges: [b_or_a]",
                                           "explainer: a\njudge: a\ncontrol: random_weights"};
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         struct error err = {0};
@@ -69,6 +72,7 @@ Test(circularity, a_fallback_of_the_others_family_is_refused_by_name)
 Test(circularity, two_families_or_less_than_two_models_are_not)
 {
     static const char *const allowed[] = {"explainer: a\njudge: b",
+                                          "explainer: b\njudge: a\njudges: [twin]",
                                           "explainer: lexical\njudge: lexical",
                                           "explainer: lexical\njudge: a",
                                           "explainer: a\njudge: a\nallow_same_family: true",

@@ -79,6 +79,31 @@ Test(estimate, calls_are_counted_as_the_scores_define_them)
     cr_expect(estimate.is_over_budget);
 }
 
+Test(estimate, a_simulation_is_a_call_per_window_and_further_judges_see_test_windows)
+{
+    struct sweep_spec spec = label_spec();
+    struct estimate_input input = {.spec = &spec, .n_features = 1000, .judge = cheap};
+    struct estimate plain, estimate;
+    estimate_make(&input, &plain);
+    spec.scores |= SWEEP_SCORE_SIMULATION;
+    spec.scoring.n_simulated = 5;
+    input.more_judges[0] = input.more_judges[1] = cheap;
+    estimate_make(&input, &estimate);
+    cr_expect_eq(estimate.judge.n_calls, plain.judge.n_calls + 1000 * 10);
+    cr_expect_eq(estimate.null_pairs.n_calls, plain.null_pairs.n_calls + 1000 * 10);
+    cr_expect_eq(estimate.judge.n_tokens_in - plain.judge.n_tokens_in,
+                 UINT64_C(10000) * (170 + 2 * 46));
+    cr_expect_eq(estimate.judge.n_tokens_out - plain.judge.n_tokens_out, UINT64_C(10000) * 46 * 14);
+    cr_expect_eq(estimate.agreement.n_calls, 2 * plain.judge.n_calls, "no simulation, no null");
+    cr_expect_float_eq(estimate.agreement.dollars, 2 * plain.judge.dollars, 1e-9);
+    cr_expect_float_eq(estimate.agreement.hours, plain.judge.hours, 1e-9, "side by side");
+    cr_expect_eq(estimate.n_calls,
+                 estimate.judge.n_calls + estimate.null_pairs.n_calls + estimate.agreement.n_calls);
+    input.judge.has_logprobs = true;
+    estimate_make(&input, &estimate);
+    cr_expect_eq(estimate.judge.n_tokens_out - plain.judge.n_tokens_out, UINT64_C(10000) * 46 * 5);
+}
+
 Test(estimate, few_features_have_five_null_pairs_each_and_ood_doubles_the_judging_of_other_modes)
 {
     struct sweep_spec spec = label_spec();

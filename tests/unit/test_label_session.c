@@ -172,7 +172,8 @@ Test(label_session, moves_while_answers_are_missing_are_refused)
     cr_assert_eq(label_session_advance(&session, &world->full, NULL), ST_OK);
     cr_assert(label_session_waits(&session));
     cr_expect_eq(label_session_advance(&session, &world->full, NULL), ST_INTERNAL);
-    cr_assert_eq(label_session_answer(&session, 0, NULL, 0, NULL), ST_OK, "failed for good");
+    cr_assert_eq(label_session_answer(&session, 0, &(struct session_reply){0}, NULL), ST_OK,
+                 "failed for good");
     cr_expect(!label_session_waits(&session));
     label_session_fini(&session);
     end_world(world);
@@ -241,13 +242,14 @@ Test(label_session, a_label_that_fits_only_its_examples_fails_on_unseen_windows)
         cr_assert_eq(label_session_advance(&session, &world->full, NULL), ST_OK);
         if (!session.is_entered) continue;
         for (size_t i = 0; i < session.n_asks; i++) {
-            static const char no[] = "{\"answers\": [0,0,0,0,0,0,0,0,0,0]}";
+            static const char text[] = "{\"answers\": [0,0,0,0,0,0,0,0,0,0]}";
+            const struct session_reply no = {text, sizeof text - 1, NULL};
             const bool is_unseen =
                 session.asks[i].kind == ASK_JUDGE && session.asks[i].sheet != SHEET_CHECK;
             if (!is_unseen)
                 answer(world, &session, i, script);
             else
-                cr_assert_eq(label_session_answer(&session, i, no, strlen(no), NULL), ST_OK);
+                cr_assert_eq(label_session_answer(&session, i, &no, NULL), ST_OK);
         }
     }
     const struct session_round *round = &session.rounds.list[0];

@@ -176,9 +176,25 @@ Test(sweep_spec, errors_are_one_line_with_place_and_remedy)
         {SMALLEST "splits: {explain: 60}\n", ST_BAD_INPUT,
          "s.yaml:7: splits: explain 60, validate 20 and test 30 make 110 percent, not 100"},
         {SMALLEST "scores: []\n", ST_BAD_INPUT, "s.yaml:7: scores: at least one score is wanted"},
-        {SMALLEST "scores: [simulation]\n", ST_UNSUPPORTED,
-         "s.yaml:7: scores[0]: 'simulation' is not built yet; allowed: a list of detection | "
-         "fuzzing"},
+        {SMALLEST "scores: [intervention]\n", ST_UNSUPPORTED,
+         "s.yaml:7: scores[0]: 'intervention' is not built yet; allowed: a list of detection | "
+         "fuzzing | simulation"},
+        {SMALLEST "scores: [simulation]\njudge: big\n", ST_BAD_INPUT,
+         "s.yaml:7: scores: detection or fuzzing is wanted: one of them decides what is supported"},
+        {SMALLEST "scores: [fuzzing, simulation]\n", ST_BAD_INPUT,
+         "s.yaml:7: scores: simulation needs a provider as 'judge'; the lexical one predicts no "
+         "values"},
+        {SMALLEST "scores: [fuzzing, simulation]\njudge: big\nscoring: {n_firing: 4}\n",
+         ST_BAD_INPUT,
+         "s.yaml:9: scoring.n_simulated: 5 windows of each kind are to be simulated, but only 4 "
+         "are judged"},
+        {SMALLEST "judge: big\njudges: [other, big]\n", ST_BAD_INPUT,
+         "s.yaml:8: judges[1]: 'big' is a judge already"},
+        {SMALLEST "judge: big\njudges: [other, other]\n", ST_BAD_INPUT,
+         "s.yaml:8: judges[1]: 'other' is a judge already"},
+        {SMALLEST "explainer: e\njudge: big\njudges: [lexical]\n", ST_BAD_INPUT,
+         "s.yaml:9: judges[0]: the lexical judge reads no labels but those of the lexical "
+         "explainer"},
         {SMALLEST "scoring: {n_silent: 50}\n", ST_BAD_INPUT,
          "s.yaml:7: scoring.n_silent: 50 silent windows are wanted but evidence.silent_k keeps 40"},
         {SMALLEST "ood:\n- {name: a, path: p}\n- {name: a, path: q}\n", ST_BAD_INPUT,
@@ -190,8 +206,8 @@ Test(sweep_spec, errors_are_one_line_with_place_and_remedy)
         {SMALLEST "windows: 3\n", ST_BAD_INPUT,
          "s.yaml:7: windows: unknown key; allowed: kind, name, priority, durability, mode, "
          "rounds, experiments, labels, model, corpus, ood, targets, explainer, judge, "
-         "allow_same_family, control, scores, compute, backend, rows_per_unit, splits, evidence, "
-         "scoring, thresholds, budget_dollars"}, /* as much as an error holds */
+         "judges, allow_same_family, control, scores, compute, backend, rows_per_unit, splits, "
+         "evidence, scoring, thresholds, budget_dollars"}, /* as much as an error holds */
         {"kind: noop\nname: x\nmodel: m\n", ST_BAD_INPUT,
          "s.yaml:3: model: unknown key; allowed: kind, name, priority, durability, n_units, "
          "payload_bytes, unit_ms, fail_unit, kill_unit"},
@@ -262,6 +278,26 @@ Test(sweep_spec, relative_paths_start_at_the_directory)
         cr_expect_str_eq(spec->model, cases[i].want);
         sweep_spec_free(&spec);
     }
+}
+
+Test(sweep_spec, every_judge_has_its_place_and_is_asked_or_not)
+{
+    struct error err = {.status = ST_OK};
+    struct sweep_spec *spec;
+    cr_assert_eq(parse(&spec,
+                       SMALLEST "judges: [big, other]\nscores: [detection]\n"
+                                "scoring: {n_simulated: 20}\n",
+                       NULL, &err),
+                 ST_OK, "%s", err.text);
+    cr_expect_eq(spec->n_judges, 2);
+    cr_expect_str_eq(sweep_spec_judge(spec, 0), "lexical");
+    cr_expect_str_eq(sweep_spec_judge(spec, 2), "other");
+    cr_expect(!sweep_spec_asks(spec, 0) && sweep_spec_asks(spec, 1) && sweep_spec_asks(spec, 2));
+    cr_expect(sweep_spec_uses_provider(spec) && !sweep_spec_asks_judge(spec),
+              "a further judge costs money too");
+    spec->control = SWEEP_CONTROL_RANDOM_JUDGE;
+    cr_expect(!sweep_spec_asks(spec, 1) && !sweep_spec_uses_provider(spec));
+    sweep_spec_free(&spec);
 }
 
 Test(sweep_spec, a_random_judge_asks_nobody)

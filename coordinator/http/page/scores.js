@@ -18,12 +18,18 @@ export function scoreCell(summary) {
   }, score(value));
 }
 
-const x = (value) => `${(value * 100).toFixed(2)}%`;
+/** Balanced accuracy; of a simulation the correlation of true and predicted values. */
+export const valueOf = (summary) => "pearson" in summary ? summary.pearson
+  : summary.balanced_accuracy;
 
-/** 0 to 1: null band, chance at a half, interval, value. */
+const x = (value) => `${(Math.max(0, value) * 100).toFixed(2)}%`;
+
+/** 0 to 1: null band, chance at a half (a correlation's at 0), interval, value. */
 function plot(summary, label) {
-  const { balanced_accuracy: value, interval, null: foreign } = summary;
-  const parts = [svg("line", { class: "chance", x1: "50%", x2: "50%", y1: 0, y2: "100%" },
+  const { interval, null: foreign } = summary;
+  const value = valueOf(summary);
+  const chance = "pearson" in summary ? "0%" : "50%";
+  const parts = [svg("line", { class: "chance", x1: chance, x2: chance, y1: 0, y2: "100%" },
     svg("title", null, "chance"))];
   if (foreign?.mean !== undefined && foreign.mean !== null) {
     const low = Math.max(0, foreign.mean - foreign.sd);
@@ -40,7 +46,11 @@ function plot(summary, label) {
   return svg("svg", { class: "score-plot", role: "img", "aria-label": label }, parts);
 }
 
-function tally({ counts }) {
+function tally({ counts, n_windows: nWindows, n_failed: nFailed, n_tokens: nTokens }) {
+  if (!counts) {
+    return `correlation over ${count(nTokens)} tokens of ${count(nWindows)} windows` +
+      (nFailed ? `, ${count(nFailed)} unreadable` : "");
+  }
   const firing = counts.true_firing + counts.missed + counts.failed_firing;
   const silent = counts.true_silent + counts.false_alarm + counts.failed_silent;
   const failed = counts.failed_firing + counts.failed_silent;
@@ -62,15 +72,19 @@ function against({ null: foreign, versus_lexical: versus }) {
   return list.join(", ");
 }
 
+const undefinedBecause = (summary) => "pearson" in summary
+  ? "undefined: a constant series, or no answer" : "undefined: no such windows";
+
 function row(name, kind, summary) {
-  const defined = summary.balanced_accuracy !== null;
+  const value = valueOf(summary);
+  const defined = value !== null;
   const range = summary.interval
     ? ` ${score(summary.interval[0])}\u2013${score(summary.interval[1])}` : "";
-  const words = defined ? `${name}, ${kind}: ${score(summary.balanced_accuracy)}${range}` : "";
+  const words = defined ? `${name}, ${kind}: ${score(value)}${range}` : "";
   return h("div", { class: "score", "data-key": `${name}/${kind}` },
     h("div", { class: "score-name" }, h("strong", null, name), h("span", null, kind)),
-    defined ? plot(summary, words) : h("span", { class: "muted" }, "undefined: no such windows"),
-    h("div", { class: "score-value num" }, h("strong", null, score(summary.balanced_accuracy)),
+    defined ? plot(summary, words) : h("span", { class: "muted" }, undefinedBecause(summary)),
+    h("div", { class: "score-value num" }, h("strong", null, score(value)),
       h("span", { class: "muted" }, range)),
     h("div", { class: "score-notes muted" }, h("div", null, tally(summary)),
       h("div", null, against(summary)),

@@ -1,5 +1,6 @@
 // One feature: its label, how well the label does, and the text it was found in.
 
+import { agreementPanel } from "./agreement.js";
 import { h } from "./dom.js";
 import { count, share, significant } from "./format.js";
 import { answer, refusal } from "./store.js";
@@ -72,7 +73,7 @@ function tokensPanel(record) {
 
 function scoresPanel(record) {
   return panel({ title: "Scores", className: "span-2",
-    side: "balanced accuracy on test windows, 95 % interval over documents" },
+    side: "on test windows, 95 % interval over documents" },
   scoreTable(record.scores) ?? emptyState("No score", record.label === null
     ? "There is no label to score." : "None was asked for, or no test window was left."));
 }
@@ -123,6 +124,7 @@ export const featureView = {
     return [
       heading(record, parameters),
       h("div", { class: "columns" }, scoresPanel(record), firingPanel(record)),
+      agreementPanel(record),
       sessionPanel(record),
       tokensPanel(record),
       evidencePanel(record),

@@ -1,5 +1,6 @@
 // One sweep: phases, what its features came to, splits, money, problems, and its results.
 
+import { agreementPanel } from "./agreement.js";
 import { h } from "./dom.js";
 import { compact, count, dollars, percent, roughly } from "./format.js";
 import { answer, refusal } from "./store.js";
@@ -200,6 +201,7 @@ export const sweepView = {
       isLabel && phasesPanel(sweep),
       isLabel && h("div", { class: "columns columns-2" }, statusesPanel(sweep),
         splitsPanel(sweep), moneyPanel(sweep)),
+      agreementPanel(sweep),
       isLabel && resultsPanel(id, cursorOf(query)),
     ];
   },
