@@ -176,27 +176,34 @@ static status_t run_heads(struct forward *f, const struct layer_weights *w, size
     if (status == ST_OK) status = settle_qkv(f, layer, err);
     if (status != ST_OK || forward_is_complete(f)) return status;
     if (c->family->has_rotary) status = run_rotary(f, err);
-    if (status == ST_OK) status = run_attend(f, layer, err);
-    if (status == ST_OK)
-        status = forward_settle(f, HOOK_Z, layer, writable(f->z, c->n_heads * c->d_head), err);
-    return status;
+    return status == ST_OK ? run_attend(f, layer, err) : status;
 }
 
-static status_t run_attention(struct forward *f, const struct layer_weights *w, size_t layer,
-                              struct error *err)
+status_t forward_to_heads(struct forward *f, size_t layer, struct error *err)
 {
+    const struct layer_weights *w = &f->weights->layers[layer];
     const size_t d = f->config->d_model;
-    status_t status = run_norm(f, &w->norm_1, HOOK_LN1_NORMALIZED, layer, err);
+    status_t status = forward_settle(f, HOOK_RESID_PRE, layer, writable(f->residual, d), err);
     if (status != ST_OK || forward_is_complete(f)) return status;
-    status = run_heads(f, w, layer, err);
+    status = run_norm(f, &w->norm_1, HOOK_LN1_NORMALIZED, layer, err);
     if (status != ST_OK || forward_is_complete(f)) return status;
-    status = run_linear(f, w->attn_out.weights, f->z, w->attn_out.n_in, f->delta, d, err);
+    return run_heads(f, w, layer, err);
+}
+
+status_t forward_settle_heads(struct forward *f, size_t layer, struct error *err)
+{
+    const size_t d_z = f->config->n_heads * f->config->d_head;
+    return forward_settle(f, HOOK_Z, layer, writable(f->z, d_z), err);
+}
+
+status_t forward_to_mid(struct forward *f, size_t layer, struct error *err)
+{
+    const struct layer_weights *w = &f->weights->layers[layer];
     const float *bias = w->attn_out.bias;
+    const size_t d = f->config->d_model;
+    status_t status = run_linear(f, w->attn_out.weights, f->z, w->attn_out.n_in, f->delta, d, err);
     if (status == ST_OK) status = settle_delta(f, HOOK_ATTN_OUT, layer, &bias, err);
-    if (status == ST_OK) status = run_residual(f, bias, err);
-    if (status == ST_OK)
-        status = forward_settle(f, HOOK_RESID_MID, layer, writable(f->residual, d), err);
-    return status;
+    return status == ST_OK ? run_residual(f, bias, err) : status;
 }
 
 /* From the normed stream to mlp_post. */
@@ -234,35 +241,42 @@ static status_t run_neurons(struct forward *f, const struct layer_weights *w, si
     return status;
 }
 
-static status_t run_mlp(struct forward *f, const struct layer_weights *w, size_t layer,
-                        struct error *err)
+status_t forward_to_mlp(struct forward *f, size_t layer, struct error *err)
 {
+    const struct layer_weights *w = &f->weights->layers[layer];
     const struct model_config *c = f->config;
-    status_t status = run_norm(f, &w->norm_2, HOOK_LN2_NORMALIZED, layer, err);
+    status_t status =
+        forward_settle(f, HOOK_RESID_MID, layer, writable(f->residual, c->d_model), err);
+    if (status != ST_OK || forward_is_complete(f)) return status;
+    status = run_norm(f, &w->norm_2, HOOK_LN2_NORMALIZED, layer, err);
     if (status != ST_OK || forward_is_complete(f)) return status;
     status = run_neurons(f, w, layer, err);
     if (status != ST_OK || forward_is_complete(f)) return status;
-    status = run_linear(f, w->mlp_out.weights, f->mlp_post, c->d_mlp, f->delta, c->d_model, err);
-    const float *bias = w->mlp_out.bias;
-    if (status == ST_OK) status = settle_delta(f, HOOK_MLP_OUT, layer, &bias, err);
+    return run_linear(f, w->mlp_out.weights, f->mlp_post, c->d_mlp, f->delta, c->d_model, err);
+}
+
+status_t forward_to_post(struct forward *f, size_t layer, struct error *err)
+{
+    const float *bias = f->weights->layers[layer].mlp_out.bias;
+    const size_t d = f->config->d_model;
+    status_t status = settle_delta(f, HOOK_MLP_OUT, layer, &bias, err);
     if (status == ST_OK) status = run_residual(f, bias, err);
-    if (status == ST_OK)
-        status = forward_settle(f, HOOK_RESID_POST, layer, writable(f->residual, c->d_model), err);
-    return status;
+    return status == ST_OK
+               ? forward_settle(f, HOOK_RESID_POST, layer, writable(f->residual, d), err)
+               : status;
 }
 
 /* One layer, in place on the residual stream; stops early once every hook is served. */
 status_t forward_layer(struct forward *f, size_t layer, struct error *err)
 {
-    const struct layer_weights *w = &f->weights->layers[layer];
-    status_t status =
-        forward_settle(f, HOOK_RESID_PRE, layer, writable(f->residual, f->config->d_model), err);
-    if (status != ST_OK || forward_is_complete(f)) return status;
-    status = run_attention(f, w, layer, err);
-    if (status != ST_OK || forward_is_complete(f)) return status;
-    status = run_mlp(f, w, layer, err);
+    static forward_stage_fn *const stages[] = {forward_to_heads, forward_settle_heads,
+                                               forward_to_mid, forward_to_mlp, forward_to_post};
+    for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++) {
+        const status_t status = stages[i](f, layer, err);
+        if (status != ST_OK || forward_is_complete(f)) return status;
+    }
     if (f->progress) (void)atomic_fetch_add_explicit(f->progress, 1, memory_order_relaxed);
-    return status;
+    return ST_OK;
 }
 
 /* normed = the final norm of the head rows alone, in their order. */

@@ -82,7 +82,20 @@ MUST_CHECK status_t forward_settle(struct forward *f, enum hook_kind kind, size_
 
 MUST_CHECK status_t forward_embed(struct forward *f, struct error *err);
 
-/* One layer, in place on the residual stream; stops early once every hook is served. */
+/* The stages of a layer, each over the first n_tokens rows of the buffers:
+ *
+ *   forward_to_heads      residual (pre) -> z      RESID_PRE, Q, K and V are edited on the way
+ *   forward_settle_heads  z, edited
+ *   forward_to_mid        z -> residual (mid)      ATTN_OUT is edited on the way
+ *   forward_to_mlp        residual (mid), edited -> delta: the MLP's output without its bias
+ *   forward_to_post       delta -> residual (post) MLP_OUT and RESID_POST are edited on the way
+ *
+ * A stage stops early once every hook of the run is served. */
+typedef status_t forward_stage_fn(struct forward *f, size_t layer, struct error *err);
+forward_stage_fn forward_to_heads, forward_settle_heads, forward_to_mid, forward_to_mlp,
+    forward_to_post;
+
+/* All of them, in place on the residual stream. */
 MUST_CHECK status_t forward_layer(struct forward *f, size_t layer, struct error *err);
 
 /* Final norm and logits. */

@@ -121,6 +121,17 @@ status_t model_head(struct model *model, const struct packed **out, struct error
     return status == ST_OK ? ST_OK : error_wrap(err, "model %s", model->directory);
 }
 
+status_t model_head_columns(struct model *model, const uint32_t *ids, size_t n, struct packed **out,
+                            struct error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] >= model->config.n_vocab)
+            return error_set(err, ST_BAD_INPUT, "token %u of %zu", (unsigned)ids[i],
+                             model->config.n_vocab);
+    const status_t status = weights_load_head_columns(out, &model->source, ids, n, err);
+    return status == ST_OK ? ST_OK : error_wrap(err, "model %s", model->directory);
+}
+
 /* Lower Cholesky factor in place of g [n, n], upper part zeroed. Rank-deficient directions (a
  * pivot at rounding level) get a zero column: their norm is zero too. */
 static void cholesky(double *g, size_t n)

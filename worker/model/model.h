@@ -37,6 +37,11 @@ size_t model_device_bytes(struct model *model);
 /* The packed output head, loaded by the first caller. Thread-safe; lives until model_close(). */
 MUST_CHECK status_t model_head(struct model *model, const struct packed **out, struct error *err);
 
+/* Those of its columns that belong to the tokens ids [n]; the caller destroys it by
+ * backend_ops.packed_destroy. Errors: ST_BAD_INPUT (an id outside the vocabulary). */
+MUST_CHECK status_t model_head_columns(struct model *model, const uint32_t *ids, size_t n,
+                                       struct packed **out, struct error *err);
+
 /* Factors of a layer for backend_ops.head_norms, device [n_heads, d_head, d_head], made by the
  * first caller: the lower Cholesky factor of W_O,h W_O,h^T per head, in double, rounded once.
  * |z_h W_O,h| is then |z_h F_h|. Thread-safe; lives until model_close(). */

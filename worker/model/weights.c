@@ -3,6 +3,7 @@
 #include "worker/model/weights_loader.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { LINEAR_MAX_PARTS = 3 };
 
@@ -226,8 +227,8 @@ void weights_unload(struct weights *w)
     *w = (struct weights){0};
 }
 
-status_t weights_load_head(struct packed **out, const struct weights_source *source,
-                           struct error *err)
+/* [n_vocab, d_model], for the caller to free. */
+static status_t read_head(const struct weights_source *source, float **out, struct error *err)
 {
     const struct model_config *c = source->config;
     struct weights_loader l;
@@ -240,16 +241,49 @@ status_t weights_load_head(struct packed **out, const struct weights_source *sou
                         : weights_tensor_name(name, "", c->family->tensors.head, 0, ".weight", err);
     if (status == ST_OK) status = weights_host_floats(c->n_vocab, c->d_model, &host, err);
     if (status == ST_OK) status = weights_read_tensor(&l, name, c->n_vocab, c->d_model, host, err);
-    if (status == ST_OK) {
-        const struct pack_params params = {.n_in = c->d_model,
-                                           .n_out = c->n_vocab,
-                                           .weights = host,
-                                           .is_transposed = true,
-                                           .compute = source->compute};
-        status = l.ops->packed_create(out, source->backend, &params, err);
-    }
-    free(host);
     weights_loader_fini(&l);
+    if (status == ST_OK)
+        *out = host;
+    else
+        free(host);
+    return status;
+}
+
+static status_t pack_head(struct packed **out, const struct weights_source *source,
+                          const float *rows, size_t n_rows, struct error *err)
+{
+    const struct pack_params params = {.n_in = source->config->d_model,
+                                       .n_out = n_rows,
+                                       .weights = rows,
+                                       .is_transposed = true,
+                                       .compute = source->compute};
+    return source->backend->ops->packed_create(out, source->backend, &params, err);
+}
+
+status_t weights_load_head(struct packed **out, const struct weights_source *source,
+                           struct error *err)
+{
+    float *host;
+    status_t status = read_head(source, &host, err);
+    if (status != ST_OK) return status;
+    status = pack_head(out, source, host, source->config->n_vocab, err);
+    free(host);
+    return status;
+}
+
+status_t weights_load_head_columns(struct packed **out, const struct weights_source *source,
+                                   const uint32_t *ids, size_t n, struct error *err)
+{
+    const size_t d = source->config->d_model;
+    float *host, *rows = NULL;
+    status_t status = read_head(source, &host, err);
+    if (status != ST_OK) return status;
+    status = weights_host_floats(n, d, &rows, err);
+    for (size_t i = 0; i < n && status == ST_OK; i++)
+        memcpy(rows + i * d, host + ids[i] * d, d * sizeof *rows);
+    if (status == ST_OK) status = pack_head(out, source, rows, n, err);
+    free(rows);
+    free(host);
     return status;
 }
 

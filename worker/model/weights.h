@@ -59,6 +59,11 @@ void weights_unload(struct weights *weights); /* safe on zeroed */
 MUST_CHECK status_t weights_load_head(struct packed **out, const struct weights_source *source,
                                       struct error *err);
 
+/* Its columns of those tokens alone, ids [n] each below n_vocab. */
+MUST_CHECK status_t weights_load_head_columns(struct packed **out,
+                                              const struct weights_source *source,
+                                              const uint32_t *ids, size_t n, struct error *err);
+
 /* W_O of a layer as f32 on the host, [n_heads * d_head, d_model]; the caller frees it. */
 MUST_CHECK status_t weights_read_attn_out(float **out, const struct weights_source *source,
                                           size_t layer, struct error *err);

@@ -1,0 +1,218 @@
+#include "worker/model/variants.h"
+
+#include "common/size.h"
+#include "worker/model/variants_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void variants_destroy(struct variants **pointer)
+{
+    struct variants *v = *pointer;
+    if (!v) return;
+    struct forward *f = v->forward;
+    for (size_t i = 0; v->clean && i < f->config->n_layers; i++) {
+        float *const kept[] = {v->clean[i].pre, v->clean[i].z, v->clean[i].mid, v->clean[i].delta};
+        for (size_t k = 0; k < sizeof kept / sizeof kept[0]; k++)
+            f->ops->release(f->backend, kept[k]);
+    }
+    if (v->columns) f->ops->packed_destroy(v->columns);
+    if (f && v->logits_host != v->logits) free(v->logits_host);
+    if (f) f->ops->release(f->backend, v->logits);
+    forward_destroy(&v->forward);
+    free(v->clean);
+    free(v->clean_out);
+    free(v->tokens);
+    free(v->lengths);
+    free(v->answers);
+    free(v->column_ids);
+    free(v->batch);
+    free(v);
+    *pointer = NULL;
+}
+
+static status_t make_clean(struct variants *v, struct error *err)
+{
+    struct forward *f = v->forward;
+    const struct model_config *c = f->config;
+    const size_t n_rows = v->n_prompts * v->n_ctx;
+    status_t status = ST_OK;
+    v->clean = calloc(c->n_layers, sizeof *v->clean);
+    if (!v->clean) return error_set(err, ST_NO_MEMORY, "%zu layers", c->n_layers);
+    for (size_t i = 0; i < c->n_layers && status == ST_OK; i++) {
+        struct clean_layer *clean = &v->clean[i];
+        status = forward_floats(f, n_rows, c->d_model, &clean->pre, err);
+        if (status == ST_OK)
+            status = forward_floats(f, n_rows, c->n_heads * c->d_head, &clean->z, err);
+        if (status == ST_OK) status = forward_floats(f, n_rows, c->d_model, &clean->mid, err);
+        if (status == ST_OK) status = forward_floats(f, n_rows, c->d_model, &clean->delta, err);
+    }
+    return status;
+}
+
+static status_t make_arrays(struct variants *v, struct error *err)
+{
+    const struct model_config *c = v->forward->config;
+    const size_t n_rows = v->n_prompts * v->n_ctx, n_copies = v->n_batch + 1;
+    const size_t width = c->n_heads * c->d_head > c->d_model ? c->n_heads * c->d_head : c->d_model;
+    v->tokens = calloc(n_rows, sizeof *v->tokens);
+    v->lengths = calloc(n_copies * v->n_prompts, sizeof *v->lengths);
+    v->answers = calloc(v->n_prompts, sizeof *v->answers);
+    v->batch = calloc(n_copies, sizeof *v->batch);
+    v->clean_out = calloc(n_rows, width * sizeof *v->clean_out);
+    return v->tokens && v->lengths && v->answers && v->batch && v->clean_out
+               ? ST_OK
+               : error_set(err, ST_NO_MEMORY, "%zu prompts of %zu tokens", v->n_prompts, v->n_ctx);
+}
+
+status_t variants_create(struct variants **out, const struct variants_params *p, struct error *err)
+{
+    size_t n_copies, n_rows;
+    if (!p->n_batch || !p->n_prompts)
+        return error_set(err, ST_BAD_INPUT, "a batch of %zu variants of %zu prompts", p->n_batch,
+                         p->n_prompts);
+    if (!size_add(p->n_batch, 1, &n_copies) || !size_mul(n_copies, p->n_prompts, &n_rows))
+        return error_set(err, ST_TOO_LARGE, "a batch of %zu variants of %zu prompts", p->n_batch,
+                         p->n_prompts);
+    struct variants *v = calloc(1, sizeof *v);
+    if (!v) return error_set(err, ST_NO_MEMORY, "variants");
+    v->n_prompts = p->n_prompts;
+    v->n_ctx = p->n_ctx;
+    v->n_batch = p->n_batch;
+    /* One block whatever the batch: a row's bits depend on it. */
+    const struct forward_params forward = {.model = p->model,
+                                           .n_rows = n_rows,
+                                           .n_ctx = p->n_ctx,
+                                           .row_block = forward_row_block(p->n_prompts * p->n_ctx),
+                                           .progress = p->progress};
+    status_t status = forward_create(&v->forward, &forward, err);
+    if (status == ST_OK) status = make_clean(v, err);
+    if (status == ST_OK) status = make_arrays(v, err);
+    if (status != ST_OK) {
+        variants_destroy(&v);
+        return status;
+    }
+    *out = v;
+    return ST_OK;
+}
+
+/* --- the prompts --------------------------------------------------------------------------- */
+
+static status_t check_prompts(const struct variants *v, const struct variants_prompts *p,
+                              struct error *err)
+{
+    const size_t n_vocab = v->forward->config->n_vocab;
+    for (size_t i = 0; i < v->n_prompts; i++) {
+        if (!p->lengths[i] || p->lengths[i] > v->n_ctx)
+            return error_set(err, ST_BAD_INPUT, "prompt %zu has %u tokens, the batch %zu", i,
+                             (unsigned)p->lengths[i], v->n_ctx);
+        if (p->answers[i] >= p->lengths[i])
+            return error_set(err, ST_BAD_INPUT, "prompt %zu: its answer is at token %u of %u", i,
+                             (unsigned)p->answers[i], (unsigned)p->lengths[i]);
+        for (size_t t = 0; t < p->lengths[i]; t++)
+            if (p->tokens[i * v->n_ctx + t] >= n_vocab)
+                return error_set(err, ST_BAD_INPUT, "prompt %zu, token %zu: id %u of %zu", i, t,
+                                 (unsigned)p->tokens[i * v->n_ctx + t], n_vocab);
+    }
+    for (size_t i = 0; p->columns && i < p->n_columns; i++)
+        if (p->columns[i] >= n_vocab)
+            return error_set(err, ST_BAD_INPUT, "answer %zu: id %u of %zu", i,
+                             (unsigned)p->columns[i], n_vocab);
+    return p->columns && !p->n_columns ? error_set(err, ST_BAD_INPUT, "no answers") : ST_OK;
+}
+
+static void take_prompts(struct variants *v, const struct variants_prompts *p)
+{
+    const size_t n_rows = v->n_prompts * v->n_ctx;
+    memset(v->tokens, 0, n_rows * sizeof *v->tokens);
+    for (size_t i = 0; i < v->n_prompts; i++)
+        memcpy(v->tokens + i * v->n_ctx, p->tokens + i * v->n_ctx,
+               p->lengths[i] * sizeof *v->tokens);
+    for (size_t i = 0; i < (v->n_batch + 1) * v->n_prompts; i++)
+        v->lengths[i] = p->lengths[i % v->n_prompts];
+    memcpy(v->answers, p->answers, v->n_prompts * sizeof *v->answers);
+}
+
+static status_t take_columns(struct variants *v, const struct variants_prompts *p,
+                             struct error *err)
+{
+    struct forward *f = v->forward;
+    const size_t n_rows = (v->n_batch + 1) * v->n_prompts;
+    const size_t n_padded = (n_rows + f->row_block - 1) / f->row_block * f->row_block;
+    if (v->columns) f->ops->packed_destroy(v->columns);
+    if (v->logits_host != v->logits) free(v->logits_host);
+    f->ops->release(f->backend, v->logits);
+    v->columns = NULL;
+    v->logits = v->logits_host = NULL;
+    v->n_columns = p->columns ? p->n_columns : f->config->n_vocab;
+    status_t status = ST_OK;
+    free(v->column_ids);
+    v->column_ids = p->columns ? malloc(p->n_columns * sizeof *v->column_ids) : NULL;
+    if (p->columns && !v->column_ids)
+        return error_set(err, ST_NO_MEMORY, "%zu answers", p->n_columns);
+    if (p->columns) {
+        memcpy(v->column_ids, p->columns, p->n_columns * sizeof *v->column_ids);
+        status = model_head_columns(f->model, p->columns, p->n_columns, &v->columns, err);
+    }
+    if (status == ST_OK) status = forward_floats(f, n_padded, v->n_columns, &v->logits, err);
+    if (status != ST_OK) return status;
+    v->logits_host =
+        f->ops->memory_is_host ? v->logits : malloc(n_rows * v->n_columns * sizeof(float));
+    return v->logits_host ? ST_OK : error_set(err, ST_NO_MEMORY, "%zu logits", v->n_columns);
+}
+
+status_t variants_load(struct variants *v, const struct variants_prompts *p, struct error *err)
+{
+    struct forward *f = v->forward;
+    v->is_loaded = false;
+    status_t status = check_prompts(v, p, err);
+    if (status != ST_OK) return status;
+    take_prompts(v, p);
+    status = take_columns(v, p, err);
+    variants_begin(v);
+    variants_place_clean(v);
+    v->n_inside = 1;
+    variants_use_rows(v);
+    memcpy(f->tokens, v->tokens, v->n_prompts * v->n_ctx * sizeof *f->tokens);
+    if (status == ST_OK) status = forward_embed(f, err);
+    for (size_t i = 0; i < f->config->n_layers && status == ST_OK; i++)
+        status = variants_keep_layer(v, i, err);
+    if (status == ST_OK) status = f->ops->synchronize(f->exec, err);
+    v->is_loaded = status == ST_OK;
+    return status;
+}
+
+status_t variants_clean(struct variants *v, struct hook_point hook, const float **out,
+                        struct error *err)
+{
+    struct forward *f = v->forward;
+    const struct model_config *c = f->config;
+    const size_t n_rows = v->n_prompts * v->n_ctx, width = hook_point_width(hook, c);
+    char name[HOOK_NAME_SIZE];
+    if (!v->is_loaded || hook.layer >= c->n_layers)
+        return error_set(err, ST_BAD_INPUT, "%s: nothing is kept", hook_point_name(hook, name));
+    const struct clean_layer *clean = &v->clean[hook.layer];
+    const float *from = hook.kind == HOOK_Z           ? clean->z
+                        : hook.kind == HOOK_RESID_PRE ? clean->pre
+                        : hook.kind == HOOK_RESID_MID ? clean->mid
+                        : hook.kind == HOOK_MLP_OUT   ? clean->delta
+                                                      : NULL;
+    if (!from) return error_set(err, ST_UNSUPPORTED, "%s is not kept", hook_point_name(hook, name));
+    status_t status = ST_OK;
+    const float *bias = f->weights->layers[hook.layer].mlp_out.bias;
+    if (hook.kind == HOOK_MLP_OUT && bias) {
+        const struct add_params add = {.a = from,
+                                       .bias = bias,
+                                       .out = f->normed,
+                                       .n_rows = n_rows,
+                                       .d = width,
+                                       .ld_a = width,
+                                       .ld_out = width};
+        status = f->ops->add(f->exec, &add, err);
+        from = f->normed;
+    }
+    if (status == ST_OK)
+        status = f->ops->download(f->exec, v->clean_out, from, n_rows * width * sizeof(float), err);
+    *out = v->clean_out;
+    return status;
+}

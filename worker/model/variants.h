@@ -1,0 +1,86 @@
+/* Many changed copies of one batch of prompts, for the price of what the changes touch.
+ *
+ *   prompts [n_prompts, n_ctx] --clean pass, kept layer by layer--> cache
+ *   variant = what is set or added at hook points
+ *
+ * A variant starts where its first change is, from the clean pass. Variants join one growing batch,
+ * layer by layer, so the weights of a layer are read once for all of them. The last layer, the
+ * final norm and the logits are computed at the answer positions alone, the logits for the asked
+ * tokens alone (reference: circuits.md 6). variants_run_naive() does the same work by one whole
+ * forward pass per variant, and is what this is compared with.
+ *
+ * A variant's logits depend on its own changes and the prompts, bit for bit: not on the others of
+ * its batch, its place in it, or the size of the batch. One that changes nothing has the clean
+ * logits, so the effect of a component that does nothing is exactly 0.
+ *
+ * A struct variants belongs to one thread; the model is shared. */
+#ifndef WORKER_MODEL_VARIANTS_H
+#define WORKER_MODEL_VARIANTS_H
+
+#include "worker/model/forward.h"
+
+struct variants;
+
+struct variants_params {
+    struct model *model; /* borrowed */
+    size_t n_prompts, n_ctx;
+    size_t n_batch;                 /* variants at once, >= 1 */
+    atomic_uint_fast64_t *progress; /* one tick per layer; borrowed; may be NULL */
+};
+
+/* On ST_OK the caller owns *out. Errors: those of forward_create(), ST_BAD_INPUT (no batch). */
+MUST_CHECK status_t variants_create(struct variants **out, const struct variants_params *params,
+                                    struct error *err);
+void variants_destroy(struct variants **variants); /* NULL-safe */
+
+struct variants_prompts {
+    const uint32_t *tokens;  /* [n_prompts, n_ctx] */
+    const uint32_t *lengths; /* [n_prompts], each 1..n_ctx */
+    const uint32_t *answers; /* [n_prompts]: position whose logits count, below the length */
+    const uint32_t *columns; /* [n_columns] token ids whose logits count; NULL: all n_vocab */
+    size_t n_columns;
+};
+
+/* The prompts, and their clean pass. Copied. Errors: ST_BAD_INPUT (ids, lengths, positions),
+ * ST_NO_MEMORY. */
+MUST_CHECK status_t variants_load(struct variants *variants, const struct variants_prompts *prompts,
+                                  struct error *err);
+
+/* Values of the clean pass at Z, MLP_OUT (bias included), RESID_PRE or RESID_MID of a layer, for
+ * changes of other variants or of another batch of prompts: host [n_prompts * n_ctx, width],
+ * borrowed until the next load. Errors: ST_UNSUPPORTED (another kind). */
+MUST_CHECK status_t variants_clean(struct variants *variants, struct hook_point hook,
+                                   const float **out, struct error *err);
+
+/* One change: columns [column, column + n_columns) at a hook point that forward_can_edit(), on the
+ * rows that `is_row` marks. With `values`, row r of the batch gets values[r * ld ...]; ld 0 gives
+ * every row the same. The arrays are the caller's and outlive the run. */
+struct variant_change {
+    struct hook_point hook;
+    size_t column, n_columns;
+    bool is_added;         /* to what is there; else set */
+    const float *values;   /* host, n_columns floats a row; NULL: zeros */
+    size_t ld;             /* floats between the rows of values, or 0 */
+    const uint8_t *is_row; /* [n_prompts * n_ctx], or NULL: all rows */
+};
+struct variant {
+    const struct variant_change *changes; /* made in this order where they meet */
+    size_t n_changes;                     /* 0: the clean pass once more */
+};
+
+/* What comes of variant `index`: logits [n_prompts, n_columns] at the answer positions, beside the
+ * clean ones of the same batch; borrowed for the call. An error ends the run with it. */
+typedef status_t variants_take_fn(void *context, size_t index, const float *logits,
+                                  const float *clean, struct error *err);
+
+/* All of list [n], `take` once for each, in an order that is the same every time. After a load.
+ * Errors: ST_BAD_INPUT (a change that does not lie in the model), ST_NO_MEMORY, those of `take`. */
+MUST_CHECK status_t variants_run(struct variants *variants, const struct variant *list, size_t n,
+                                 variants_take_fn *take, void *context, struct error *err);
+
+/* The same by whole passes: every variant from the tokens, all positions, the whole vocabulary. */
+MUST_CHECK status_t variants_run_naive(struct variants *variants, const struct variant *list,
+                                       size_t n, variants_take_fn *take, void *context,
+                                       struct error *err);
+
+#endif

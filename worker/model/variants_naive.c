@@ -1,0 +1,55 @@
+/* Every variant by a whole pass of its own: what the batched run is compared with. */
+#include "worker/model/variants_parts.h"
+
+#include <string.h>
+
+/* From the tokens to the logits of all positions; the answers' go to row `place` of the prompts. */
+static status_t run_whole(struct variants *v, size_t place, struct error *err)
+{
+    struct forward *f = v->forward;
+    status_t status = forward_embed(f, err);
+    for (size_t i = 0; i < f->config->n_layers && status == ST_OK; i++) {
+        variants_edit_layer(v, i);
+        status = forward_layer(f, i, err);
+    }
+    const float *logits = NULL;
+    f->out_acts = &logits;
+    if (status == ST_OK) status = forward_head(f, err);
+    if (status == ST_OK) status = f->ops->synchronize(f->exec, err);
+    if (status != ST_OK) return status;
+    const size_t n_vocab = f->config->n_vocab;
+    for (size_t p = 0; p < v->n_prompts; p++) {
+        const float *from = logits + (p * v->n_ctx + v->answers[p]) * n_vocab;
+        float *to = v->logits_host + (place * v->n_prompts + p) * v->n_columns;
+        for (size_t i = 0; i < v->n_columns; i++)
+            to[i] = from[v->column_ids ? v->column_ids[i] : i];
+    }
+    return ST_OK;
+}
+
+static status_t run_one(struct variants *v, const struct variant *variant, size_t place,
+                        struct error *err)
+{
+    variants_begin(v);
+    v->batch[0] = (struct placed_variant){.variant = variant};
+    v->n_placed = v->n_inside = 1;
+    variants_use_rows(v);
+    return run_whole(v, place, err);
+}
+
+status_t variants_run_naive(struct variants *v, const struct variant *list, size_t n,
+                            variants_take_fn *take, void *context, struct error *err)
+{
+    static const struct variant clean = {NULL, 0};
+    if (!v->is_loaded) return error_set(err, ST_BAD_INPUT, "no prompts");
+    memcpy(v->forward->tokens, v->tokens, v->n_prompts * v->n_ctx * sizeof *v->tokens);
+    status_t status = run_one(v, &clean, 0, err);
+    for (size_t i = 0; i < n && status == ST_OK; i++) {
+        status = variant_check(v, &list[i], i, err);
+        if (status == ST_OK) status = run_one(v, &list[i], 1, err);
+        if (status == ST_OK)
+            status =
+                take(context, i, v->logits_host + v->n_prompts * v->n_columns, v->logits_host, err);
+    }
+    return status;
+}

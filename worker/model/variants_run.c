@@ -1,0 +1,126 @@
+/* Batches of variants, from where the first leaves the clean pass to the logits. */
+#include "worker/model/variants_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Never offered by a stage: the pass does not stop early. */
+static const struct hook_point at_the_end = {HOOK_LOGITS, 0};
+
+void variants_begin(struct variants *v)
+{
+    struct forward *f = v->forward;
+    v->input = (struct forward_input){.tokens = v->tokens, .row_lengths = v->lengths};
+    v->is_at_answers = false;
+    v->n_inside = 0;
+    f->input = &v->input;
+    f->hooks = &at_the_end;
+    f->n_hooks = 1;
+    f->n_seen = 0;
+    f->out_acts = NULL;
+}
+
+void variants_place_clean(struct variants *v)
+{
+    static const struct variant clean = {NULL, 0};
+    v->batch[0] = (struct placed_variant){.variant = &clean, .index = SIZE_MAX};
+    v->n_placed = 1;
+}
+
+/* Logits of the rows at answer positions, on the host. */
+static status_t read_logits(struct variants *v, struct error *err)
+{
+    struct forward *f = v->forward;
+    const struct norm_weights *w = &f->weights->norm_final;
+    const size_t d = f->config->d_model;
+    const struct norm_params norm = {.kind = f->config->family->norm,
+                                     .x = f->residual,
+                                     .weight = w->weight,
+                                     .bias = w->bias,
+                                     .y = f->normed,
+                                     .eps = f->config->norm_eps,
+                                     .n_rows = f->n_tokens,
+                                     .d = d};
+    const struct packed *head = v->columns;
+    status_t status = f->ops->norm(f->exec, &norm, err);
+    if (status == ST_OK && !head) status = model_head(f->model, &head, err);
+    const struct matmul_params product = {.weights = head,
+                                          .x = f->normed,
+                                          .y = v->logits,
+                                          .ld_x = d,
+                                          .ld_y = v->n_columns,
+                                          .n_rows = f->n_padded};
+    if (status == ST_OK) status = f->ops->matmul(f->exec, &product, err);
+    if (status == ST_OK && v->logits_host != v->logits)
+        status = f->ops->download(f->exec, v->logits_host, v->logits,
+                                  f->n_tokens * v->n_columns * sizeof(float), err);
+    return status == ST_OK ? f->ops->synchronize(f->exec, err) : status;
+}
+
+static status_t run_batch(struct variants *v, struct error *err)
+{
+    const size_t n_layers = v->forward->config->n_layers;
+    status_t status = ST_OK;
+    variants_begin(v);
+    for (size_t i = v->batch[0].order / ENTRY_N; i < n_layers && status == ST_OK; i++)
+        status = variants_layer(v, i, err);
+    return status == ST_OK ? read_logits(v, err) : status;
+}
+
+static status_t hand_out(const struct variants *v, variants_take_fn *take, void *context,
+                         struct error *err)
+{
+    const size_t n_each = v->n_prompts * v->n_columns;
+    status_t status = ST_OK;
+    for (size_t i = 1; i < v->n_placed && status == ST_OK; i++)
+        status = take(context, v->batch[i].index, v->logits_host + i * n_each, v->logits_host, err);
+    return status;
+}
+
+static int compare_order(const void *a, const void *b)
+{
+    const struct placed_variant *x = a, *y = b;
+    if (x->order != y->order) return x->order < y->order ? -1 : 1;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+static status_t place_all(const struct variants *v, const struct variant *list, size_t n,
+                          struct placed_variant **out, struct error *err)
+{
+    const size_t last = (v->forward->config->n_layers - 1) * ENTRY_N + ENTRY_OUT;
+    struct placed_variant *all = calloc(n ? n : 1, sizeof *all);
+    if (!all) return error_set(err, ST_NO_MEMORY, "%zu variants", n);
+    status_t status = ST_OK;
+    for (size_t i = 0; i < n && status == ST_OK; i++) {
+        const size_t order = variant_order(&list[i]);
+        all[i] = (struct placed_variant){&list[i], i, order < last ? order : last};
+        status = variant_check(v, &list[i], i, err);
+    }
+    if (status != ST_OK) {
+        free(all);
+        return status;
+    }
+    qsort(all, n, sizeof *all, compare_order);
+    *out = all;
+    return ST_OK;
+}
+
+status_t variants_run(struct variants *v, const struct variant *list, size_t n,
+                      variants_take_fn *take, void *context, struct error *err)
+{
+    struct placed_variant *all = NULL;
+    if (!v->is_loaded) return error_set(err, ST_BAD_INPUT, "no prompts");
+    status_t status = place_all(v, list, n, &all, err);
+    if (status != ST_OK) return status;
+    for (size_t low = 0; low < n && status == ST_OK; low += v->n_batch) {
+        const size_t n_now = n - low < v->n_batch ? n - low : v->n_batch;
+        variants_place_clean(v);
+        v->batch[0].order = all[low].order;
+        memcpy(v->batch + 1, all + low, n_now * sizeof *all);
+        v->n_placed = n_now + 1;
+        status = run_batch(v, err);
+        if (status == ST_OK) status = hand_out(v, take, context, err);
+    }
+    free(all);
+    return status;
+}
