@@ -127,6 +127,7 @@ void gateway_destroy(struct gateway **gateway)
         if (g->flights[i].body != g->flights[i].grant.body) free(g->flights[i].body);
         grant_fini(&g->flights[i].grant);
     }
+    gateway_batch_forget_all(g);
     for (size_t i = 0; i < g->n_unsettled; i++) settle_args_fini(&g->unsettled[i].args);
     for (size_t p = 0; p < g->n_providers; p++) {
         transfer_target_fini(&g->providers[p].target);
@@ -227,6 +228,7 @@ static int wait_ms(const struct gateway *gateway)
         if (gateway->reserve_not_before_ms > now_ms)
             at_ms = earlier(now_ms + 50, gateway->reserve_not_before_ms);
     }
+    at_ms = earlier(at_ms, gateway_batch_next_ms(gateway));
     if (gateway->is_journal_ill) at_ms = now_ms + 200;
     return at_ms > now_ms ? (int)(at_ms - now_ms) : 0;
 }
@@ -280,6 +282,7 @@ static status_t run_once(struct gateway *gateway, struct error *err)
     const status_t status = run_transfers(gateway, err);
     if (status != ST_OK) return status;
     gateway_collect_answers(gateway);
+    gateway_batch_step(gateway);
     (void)gateway_sync_journal(gateway);
     if (bell_has_rung(gateway->bell))
         for (size_t p = 0; p < gateway->n_providers; p++) gateway->providers[p].next_reserve_ms = 0;

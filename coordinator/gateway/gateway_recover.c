@@ -3,6 +3,7 @@
  * Redis knows which reservations this gateway (name and journal) holds. For each:
  *   in flight now, or its outcome is queued   nothing to do
  *   reply in the journal                      settled again by the replay (idempotent)
+ *   in a batch that the journal knows         the batch is followed (batch.h)
  *   send in the journal, no reply             its fate is unknown: uncertain, sent once more
  *   not in the journal                        it never went out: given back */
 #include "common/log.h"
@@ -49,6 +50,7 @@ static status_t settle_again(struct replay *replay, const struct journal_record 
     redisReply *reply = NULL;
     struct error refusal;
     if (record->n_fields != SETTLE_N_ARGS) return ST_OK;
+    gateway_batch_note_reply(gateway, record->fields[1], strtoull(record->fields[2], NULL, 10));
     error_clear(&refusal);
     const status_t status =
         store_run_script(gateway->store, &reply, &gateway->limiter.settle, 0, SETTLE_N_ARGS,
@@ -66,9 +68,11 @@ static status_t settle_again(struct replay *replay, const struct journal_record 
 
 static status_t visit(void *context, const struct journal_record *record, struct error *err)
 {
+    struct replay *replay = context;
     switch (record->kind) {
-    case JOURNAL_SEND: return note_send(context, record, err);
-    case JOURNAL_REPLY: return settle_again(context, record, err);
+    case JOURNAL_SEND: return note_send(replay, record, err);
+    case JOURNAL_REPLY: return settle_again(replay, record, err);
+    case JOURNAL_BATCH: gateway_batch_note_record(replay->gateway, record); return ST_OK;
     }
     return ST_OK;
 }
@@ -84,7 +88,7 @@ static bool is_in_hand(const struct gateway *gateway, const struct held_reservat
         if (strcmp(gateway->unsettled[i].args.texts[2], attempt) == 0 &&
             strcmp(gateway->unsettled[i].args.texts[1], held->id) == 0)
             return true;
-    return false;
+    return gateway_batch_holds(gateway, held->id, held->attempt);
 }
 
 static bool was_sent(const struct replay *replay, const struct held_reservation *held)
@@ -145,13 +149,15 @@ static status_t read_run_id(struct gateway *gateway, char out[48], struct error 
 
 status_t gateway_recover(struct gateway *gateway, struct error *err)
 {
+    const bool is_start = gateway->run_id[0] == '\0';
     struct replay replay = {.gateway = gateway};
     char run_id[48];
     size_t n_torn = 0;
     status_t status = read_run_id(gateway, run_id, err);
-    const bool is_start = gateway->run_id[0] == '\0';
+    gateway_batch_begin_replay(gateway);
     const bool is_replay = status == ST_OK && strcmp(run_id, gateway->run_id) != 0;
     if (is_replay) status = journal_replay(gateway->journal, visit, &replay, &n_torn, err);
+    if (status == ST_OK) gateway_batch_adopt(gateway);
     for (size_t p = 0; status == ST_OK && p < gateway->n_providers; p++)
         status = recover_held(gateway, &replay, &gateway->providers[p], err);
     if (status == ST_OK) status = gateway_settle(gateway, err);

@@ -141,6 +141,7 @@ status_t gateway_write_heartbeat(struct gateway *gateway, struct error *err)
     if (status == ST_OK) status = put_number(gateway, "pid", (uint64_t)getpid(), err);
     if (status == ST_OK) status = put_number(gateway, "in_flight", gateway->n_flights, err);
     if (status == ST_OK) status = put_number(gateway, "unsettled", gateway->n_unsettled, err);
+    if (status == ST_OK) status = put_number(gateway, "batches", gateway->n_batches, err);
     if (status == ST_OK) status = put_number(gateway, "reconnects", gateway->n_reconnects, err);
     if (status == ST_OK)
         status = put_number(gateway, "journal_bytes", journal_n_bytes(gateway->journal), err);

@@ -28,13 +28,22 @@ status_t gateway_add_unsettled(struct gateway *gateway, struct settle_args *args
     return ST_OK;
 }
 
-static double next_jitter(struct gateway *gateway)
+double gateway_next_jitter(struct gateway *gateway)
 {
     gateway->random_state = hash_mix64(gateway->random_state);
     return (double)(gateway->random_state >> 11) * 0x1p-53;
 }
 
-static void free_flight(struct gateway *gateway, struct flight *flight)
+struct flight *gateway_take_flight(struct gateway *gateway)
+{
+    struct flight *flight = gateway->free_flights;
+    gateway->free_flights = flight->next_free;
+    *flight = (struct flight){.is_used = true};
+    gateway->n_flights++;
+    return flight;
+}
+
+void gateway_free_flight(struct gateway *gateway, struct flight *flight)
 {
     if (flight->body != flight->grant.body) free(flight->body);
     grant_fini(&flight->grant);
@@ -43,16 +52,16 @@ static void free_flight(struct gateway *gateway, struct flight *flight)
     gateway->n_flights--;
 }
 
-/* Write the outcome of a flight to the journal (if it was sent) and queue it for Redis. */
-static void end_flight(struct gateway *gateway, struct flight *flight,
-                       const struct settlement *outcome, bool was_sent)
+void gateway_end_send(struct gateway *gateway, const struct grant *grant,
+                      struct gateway_provider *serving, const struct settlement *outcome,
+                      uint64_t send_segment, bool was_sent)
 {
     struct error err;
     struct settle_args args;
     uint64_t segment = 0;
     error_clear(&err);
-    status_t status = settlement_encode(outcome, &gateway->limiter, &flight->grant,
-                                        &flight->serving->limited, &args, &err);
+    status_t status =
+        settlement_encode(outcome, &gateway->limiter, grant, &serving->limited, &args, &err);
     if (status == ST_OK && was_sent) {
         const char *const fields[] = {args.texts[0], args.texts[1], args.texts[2],
                                       args.texts[3], args.texts[4], args.texts[5]};
@@ -61,30 +70,45 @@ static void end_flight(struct gateway *gateway, struct flight *flight,
         if (status != ST_OK) settle_args_fini(&args);
     }
     if (status == ST_OK)
-        status =
-            gateway_add_unsettled(gateway, &args, flight->serving, flight->segment, segment, &err);
+        status = gateway_add_unsettled(gateway, &args, serving, send_segment, segment, &err);
     /* not written down: as after a crash, the lease runs out and the call counts as uncertain */
     if (status != ST_OK)
-        log_event(LOG_ERROR, "outcome_lost", LOG_TEXT("call", flight->grant.id),
+        log_event(LOG_ERROR, "outcome_lost", LOG_TEXT("call", grant->id),
                   LOG_TEXT("error", err.text));
-    free_flight(gateway, flight);
+}
+
+static void end_flight(struct gateway *gateway, struct flight *flight,
+                       const struct settlement *outcome, bool was_sent)
+{
+    gateway_end_send(gateway, &flight->grant, flight->serving, outcome, flight->segment, was_sent);
+    gateway_free_flight(gateway, flight);
+}
+
+/* A request of one call ended. */
+static void judge_answer(struct gateway *gateway, struct flight *flight,
+                         const struct transfer *transfer)
+{
+    struct settlement outcome;
+    struct gateway_provider *serving = flight->serving;
+    outcome_judge(transfer, &flight->grant, serving->limited.provider, gateway_next_jitter(gateway),
+                  &outcome);
+    transfer_target_redact(&serving->target, outcome.reason);
+    gateway_count_outcome(serving, &outcome);
+    gateway_log_outcome(gateway, serving, &flight->grant, &outcome);
+    end_flight(gateway, flight, &outcome, true);
+    completion_fini(&outcome.completion);
 }
 
 void gateway_collect_answers(struct gateway *gateway)
 {
     struct transfer *transfer;
     while ((transfer = transfer_next_ended(gateway->pool))) {
-        struct settlement outcome;
         struct flight *flight = transfer->context;
-        struct gateway_provider *serving = flight->serving;
-        outcome_judge(transfer, &flight->grant, serving->limited.provider, next_jitter(gateway),
-                      &outcome);
-        transfer_target_redact(&serving->target, outcome.reason);
-        gateway_count_outcome(serving, &outcome);
-        gateway_log_outcome(gateway, serving, &flight->grant, &outcome);
+        if (flight->batch)
+            gateway_batch_answered(gateway, flight, transfer);
+        else
+            judge_answer(gateway, flight, transfer);
         transfer_release(gateway->pool, transfer);
-        end_flight(gateway, flight, &outcome, true);
-        completion_fini(&outcome.completion);
     }
 }
 
@@ -201,11 +225,10 @@ static struct flight *prepare_flight(struct gateway *gateway, struct grant *gran
                                      struct gateway_provider *serving, const char *queue)
 {
     char attempt[24], tokens_in[24], tokens_out[24], cost[24], when[24];
-    struct flight *flight = gateway->free_flights; /* there is one: n_most counted them */
+    struct flight *flight = gateway_take_flight(gateway); /* there is one: n_most counted them */
     const struct provider *provider = serving->limited.provider;
-    gateway->free_flights = flight->next_free;
-    *flight = (struct flight){.grant = *grant, .serving = serving, .is_used = true};
-    gateway->n_flights++;
+    flight->grant = *grant;
+    flight->serving = serving;
     flight->body = body_for(&flight->grant, provider, queue);
     (void)snprintf(attempt, sizeof attempt, "%llu", (unsigned long long)grant->attempt);
     (void)snprintf(tokens_in, sizeof tokens_in, "%llu", (unsigned long long)grant->tokens_in);
@@ -270,7 +293,9 @@ static status_t take_from(struct gateway *gateway, struct gateway_provider *queu
 static status_t take_for(struct gateway *gateway, struct gateway_provider *queue,
                          struct flight **list, size_t *n_list, struct error *err)
 {
-    status_t status = take_from(gateway, queue, queue, list, n_list, err);
+    status_t status = queue->limited.provider->batch
+                          ? gateway_batch_collect(gateway, queue, err)
+                          : take_from(gateway, queue, queue, list, n_list, err);
     if (status == ST_OK && queue->fallback && strcmp(queue->waits_for, "breaker") == 0 &&
         n_free_flights(gateway) > 0)
         status = take_from(gateway, queue, queue->fallback, list, n_list, err);

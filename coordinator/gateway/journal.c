@@ -168,6 +168,11 @@ const char *journal_id(const struct journal *journal)
     return journal->id;
 }
 
+uint64_t journal_last_segment(const struct journal *journal)
+{
+    return journal->fd >= 0 ? journal->segments[journal->n_segments - 1].number : 0;
+}
+
 uint64_t journal_n_bytes(const struct journal *journal)
 {
     uint64_t total = 0;

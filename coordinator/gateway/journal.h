@@ -2,6 +2,8 @@
  *
  *   send   durable before the request goes out
  *   reply  durable before Redis hears of it (the arguments of settle.lua)
+ *   batch  what a batch of calls is and how far it is known to be, durable before each of its
+ *          steps; the last record of a tag counts (batch_record.h)
  *
  * A directory of append-only segments. journal_append() only buffers; journal_sync() writes and
  * fdatasyncs everything at once (group commit), so nothing may be sent or stored between them.
@@ -26,7 +28,7 @@
 
 struct journal;
 
-enum journal_kind { JOURNAL_SEND = 1, JOURNAL_REPLY = 2 };
+enum journal_kind { JOURNAL_SEND = 1, JOURNAL_REPLY = 2, JOURNAL_BATCH = 3 };
 
 enum {
     JOURNAL_FIELDS_MAX = 8,
@@ -57,6 +59,9 @@ MUST_CHECK status_t journal_sync(struct journal *journal, struct error *err);
 
 /* What one append to `segment` was about is settled. Deletes segments that are over. */
 void journal_release(struct journal *journal, uint64_t segment);
+
+/* The segment that the next record will probably be in; 0 before the first. */
+uint64_t journal_last_segment(const struct journal *journal);
 
 /* Delete segments whose time has come (called now and then). */
 void journal_trim(struct journal *journal);

@@ -61,7 +61,7 @@ static int find_fields(char *payload, size_t n_payload, struct journal_record *o
     out->kind = (enum journal_kind)(unsigned char)payload[0];
     out->n_fields = (unsigned char)payload[1];
     if (out->n_fields > JOURNAL_FIELDS_MAX) return 0;
-    if (out->kind != JOURNAL_SEND && out->kind != JOURNAL_REPLY) return 0;
+    if (out->kind < JOURNAL_SEND || out->kind > JOURNAL_BATCH) return 0;
     for (size_t i = 0; i < out->n_fields; i++) {
         if (n_payload - at <= LENGTH_BYTES) return 0;
         out->n_bytes[i] = get_u32(payload + at);

@@ -10,7 +10,7 @@
 extern const char embed_coordinator_gateway_reserve_lua[];
 extern const char embed_coordinator_gateway_settle_lua[];
 
-enum { LEASE_MARGIN_SECONDS = 10, GRANT_FIELDS = 9 };
+enum { GRANT_FIELDS = 9, BATCHED_CALLS_MAX = 1000000 };
 
 status_t limited_provider_init(struct limited_provider *out, const struct provider *provider,
                                double dollars_per_day, struct error *err)
@@ -19,14 +19,15 @@ status_t limited_provider_init(struct limited_provider *out, const struct provid
     const double margin = fmin(LIMITER_JITTER_SECONDS, burst / 4);
     *out = (struct limited_provider){.provider = provider};
     out->limits = json_pack(
-        "{s:f, s:f, s:f, s:f, s:f, s:i, s:b, s:b, s:f, s:f, s:f}", "rpm",
+        "{s:f, s:f, s:f, s:f, s:f, s:i, s:b, s:b, s:b, s:f, s:f, s:f, s:f}", "rpm",
         rate * (double)provider->rpm, "itpm", rate * (double)provider->itpm, "otpm",
         rate * (double)provider->otpm, "tpm", rate * (double)provider->tpm, "burst_seconds",
-        burst - margin, "max_in_flight", (int)provider->max_in_flight, "adaptive",
+        burst - margin, "max_in_flight",
+        provider->batch ? BATCHED_CALLS_MAX : (int)provider->max_in_flight, "adaptive",
         provider_is_adaptive(provider), "p90_output", provider->reserve_output == RESERVE_P90,
-        "microdollars_in", round(provider->dollars_per_million_input * 1e6), "microdollars_out",
-        round(provider->dollars_per_million_output * 1e6), "day_microdollars",
-        round(dollars_per_day * 1e6));
+        "is_batch", provider->batch, "enqueued_tokens", (double)provider->batch_enqueued_tokens,
+        "microdollars_in", (double)provider_price_in(provider), "microdollars_out",
+        (double)provider_price_out(provider), "day_microdollars", round(dollars_per_day * 1e6));
     out->limits_text = out->limits ? json_dumps(out->limits, JSON_COMPACT) : NULL;
     if (out->limits_text) return ST_OK;
     limited_provider_fini(out);
@@ -107,8 +108,7 @@ status_t limiter_reserve(struct limiter *limiter, const char *queue,
 {
     char most_text[24], lease_text[24];
     redisReply *reply = NULL;
-    const unsigned long long lease_ms =
-        1000ull * (serving->provider->timeout_seconds + LEASE_MARGIN_SECONDS);
+    const unsigned long long lease_ms = 1000ull * provider_lease_seconds(serving->provider);
     (void)snprintf(most_text, sizeof most_text, "%zu",
                    n_most < LIMITER_GRANTS_MAX ? n_most : (size_t)LIMITER_GRANTS_MAX);
     (void)snprintf(lease_text, sizeof lease_text, "%llu", lease_ms);

@@ -32,6 +32,14 @@ void outcome_lost(const char *reason, struct settlement *out)
     (void)snprintf(out->reason, sizeof out->reason, "%s", reason);
 }
 
+void outcome_not_run(const char *reason, bool is_strike, int64_t delay_ms, struct settlement *out)
+{
+    start(out);
+    out->is_strike = is_strike;
+    out->delay_ms = delay_ms;
+    (void)snprintf(out->reason, sizeof out->reason, "%s", reason);
+}
+
 /* ---- HTTP statuses ----------------------------------------------------------------------- */
 
 enum verdict {

@@ -21,6 +21,9 @@ void outcome_unsent(const char *reason, struct settlement *out);
 /* A send that the journal knows and of which no reply is known. */
 void outcome_lost(const char *reason, struct settlement *out);
 
+/* A call that the provider took and, by its own word, did not run. */
+void outcome_not_run(const char *reason, bool is_strike, int64_t delay_ms, struct settlement *out);
+
 /* Full jitter (Brooker 2015): uniform in [0, min(cap, base x 2^(n_sends - 1))). */
 int64_t outcome_backoff_ms(unsigned n_sends, double jitter);
 

@@ -16,6 +16,7 @@ local function asked_key(sweep) return 'interp:calls:' .. sweep end
 local function limit_key(p) return 'interp:limit:{' .. p .. '}' end
 local function held_key(p) return 'interp:held:{' .. p .. '}' end
 local function reservation_key(p) return 'interp:reservation:{' .. p .. '}' end
+local function enqueued_key(p) return 'interp:enqueued:{' .. p .. '}' end
 local function vtime_key(p) return 'interp:vtime:{' .. p .. '}' end
 -- of a provider as a queue (the same provider, unless a fallback serves it)
 local function flows_key(q) return 'interp:flows:{' .. q .. '}' end
@@ -151,6 +152,7 @@ local function again_or_fail(id, due_ms, strike, reason)
 end
 
 -- `limits` is {rpm, itpm, otpm, tpm, burst_seconds, max_in_flight, adaptive, ...}; 0 = unlimited.
+-- A batch provider's are is_batch and enqueued_tokens: input tokens that wait in batches.
 local function limit_caps(limits)
   return {r = limits.rpm, i = limits.itpm, o = limits.otpm, t = limits.tpm}
 end
@@ -224,5 +226,8 @@ local function drop_reservation(p, rid, r)
   redis.call('HDEL', reservation_key(p), rid)
   redis.call('ZREM', held_key(p), rid)
   if r and r.is_guess then redis.call('HINCRBY', limit_key(p), 'guessed', int(-r.tokens_out)) end
+  if r and r.enqueued and redis.call('DECRBY', enqueued_key(p), int(r.enqueued)) <= 0 then
+    redis.call('DEL', enqueued_key(p))
+  end
 end
 

@@ -60,6 +60,21 @@ static const struct config_key provider_keys[] = {
     CONFIG_COUNT(struct provider, connect_timeout_seconds, 1, 300, "10", "s", "of connecting"),
     CONFIG_TEXT(struct provider, fallback, NULL,
                 "provider that answers while this one's breaker is open"),
+    CONFIG_BOOL(struct provider, batch, "false",
+                "collect calls and send them through /files and /batches"),
+    CONFIG_NUMBER(struct provider, batch_price_share, 0, 1, "0.5", "share",
+                  "batch: of the prices above that a call in a batch costs"),
+    CONFIG_COUNT(struct provider, batch_max_calls, 1, 50000, "5000", "calls", "batch: most in one"),
+    CONFIG_COUNT(struct provider, batch_max_bytes, 1 << 20, 128 << 20, "67108864", "bytes",
+                 "batch: most in one file"),
+    CONFIG_NUMBER(struct provider, batch_wait_seconds, 0, 86400, "60", "s",
+                  "batch: the first call of one waits at most so long for others"),
+    CONFIG_NUMBER(struct provider, batch_poll_seconds, 0.1, 3600, "30", "s",
+                  "batch: how often its state is asked"),
+    CONFIG_COUNT(struct provider, batch_timeout_seconds, 1, 864000, "90000", "s",
+                 "batch: it is cancelled after this, what is not done is sent again"),
+    CONFIG_COUNT(struct provider, batch_enqueued_tokens, 0, 1e12, "0", "tokens",
+                 "batch: input tokens in all unfinished ones together; 0: no such limit"),
     CONFIG_END};
 
 static const struct config_key file_keys[] = {
@@ -102,6 +117,21 @@ static status_t check_url(const struct yaml_tree *tree, size_t i, const struct p
     return ST_OK;
 }
 
+static status_t check_batch(const struct yaml_tree *tree, const struct provider_config *config,
+                            size_t i, struct error *err)
+{
+    const struct provider *provider = &config->providers[i];
+    const struct provider *fallback =
+        provider->fallback ? provider_find(config, provider->fallback) : NULL;
+    if (fallback && fallback->batch)
+        return complain(tree, i, "fallback", err, "a fallback answers at once: no batch provider");
+    if (provider->batch && (provider->rpm || provider->itpm || provider->otpm || provider->tpm))
+        return complain(tree, i, "batch", err,
+                        "batches have their own limit, batch_enqueued_tokens: drop rpm, itpm, "
+                        "otpm and tpm");
+    return ST_OK;
+}
+
 static status_t check_provider(const struct yaml_tree *tree, const struct provider_config *config,
                                size_t i, struct error *err)
 {
@@ -116,7 +146,8 @@ static status_t check_provider(const struct yaml_tree *tree, const struct provid
     if (provider->fallback && (strcmp(provider->fallback, provider->name) == 0 ||
                                !provider_find(config, provider->fallback)))
         return complain(tree, i, "fallback", err, "must name another provider of this file");
-    return check_url(tree, i, provider, err);
+    const status_t status = check_batch(tree, config, i, err);
+    return status == ST_OK ? check_url(tree, i, provider, err) : status;
 }
 
 status_t provider_config_load(struct provider_config **out, const char *path, struct error *err)
@@ -158,19 +189,42 @@ const struct provider *provider_find(const struct provider_config *config, const
 
 bool provider_is_adaptive(const struct provider *provider)
 {
-    return !provider->rpm && !provider->itpm && !provider->otpm && !provider->tpm;
+    return !provider->batch && !provider->rpm && !provider->itpm && !provider->otpm &&
+           !provider->tpm;
+}
+
+uint64_t provider_lease_seconds(const struct provider *provider)
+{
+    /* a batch is collected, uploaded, run, perhaps cancelled, and fetched */
+    if (provider->batch)
+        return (uint64_t)provider->batch_timeout_seconds +
+               (uint64_t)ceil(provider->batch_wait_seconds) + 3600;
+    return (uint64_t)provider->timeout_seconds + 10;
+}
+
+static int64_t price(const struct provider *provider, double dollars_per_million)
+{
+    return llround(dollars_per_million * 1e6 * (provider->batch ? provider->batch_price_share : 1));
+}
+
+int64_t provider_price_in(const struct provider *provider)
+{
+    return price(provider, provider->dollars_per_million_input);
+}
+
+int64_t provider_price_out(const struct provider *provider)
+{
+    return price(provider, provider->dollars_per_million_output);
 }
 
 /* Prices as whole microdollars per million tokens keep the sum exact. */
 int64_t provider_microdollars(const struct provider *provider, uint64_t tokens_in,
                               uint64_t tokens_out)
 {
-    const int64_t price_in = llround(provider->dollars_per_million_input * 1e6);
-    const int64_t price_out = llround(provider->dollars_per_million_output * 1e6);
     int64_t cost_in, cost_out, cost;
     if (tokens_in > INT64_MAX || tokens_out > INT64_MAX ||
-        __builtin_mul_overflow((int64_t)tokens_in, price_in, &cost_in) ||
-        __builtin_mul_overflow((int64_t)tokens_out, price_out, &cost_out) ||
+        __builtin_mul_overflow((int64_t)tokens_in, provider_price_in(provider), &cost_in) ||
+        __builtin_mul_overflow((int64_t)tokens_out, provider_price_out(provider), &cost_out) ||
         __builtin_add_overflow(cost_in, cost_out, &cost) ||
         __builtin_add_overflow(cost, 999999, &cost))
         return INT64_MAX / 1000000;

@@ -46,6 +46,14 @@ struct provider {
     bool logprobs;
     uint32_t timeout_seconds, connect_timeout_seconds;
     char *fallback; /* NULL if none */
+
+    bool batch; /* calls are collected and go through /files and /batches, at a lower price */
+    double batch_price_share;
+    uint32_t batch_max_calls; /* of one batch */
+    uint64_t batch_max_bytes; /* of its file */
+    double batch_wait_seconds, batch_poll_seconds;
+    uint32_t batch_timeout_seconds;
+    uint64_t batch_enqueued_tokens; /* input tokens in all batches at once; 0: no such limit */
 };
 
 struct provider_config {
@@ -67,6 +75,14 @@ const struct provider *provider_find(const struct provider_config *config, const
 
 /* Nothing is published about this endpoint's rate: concurrency is adapted instead. */
 bool provider_is_adaptive(const struct provider *provider);
+
+/* Most seconds between the grant of a call and word of it: the lease of its reservation. */
+uint64_t provider_lease_seconds(const struct provider *provider);
+
+/* Microdollars for a million input and output tokens, as whole numbers (batch_price_share is in
+ * them). */
+int64_t provider_price_in(const struct provider *provider);
+int64_t provider_price_out(const struct provider *provider);
 
 /* Price of so many tokens, rounded up to whole microdollars. */
 int64_t provider_microdollars(const struct provider *provider, uint64_t tokens_in,

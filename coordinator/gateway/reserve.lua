@@ -4,7 +4,8 @@
 -- ARGV 1 queue: provider whose calls are served   2 limit: provider that serves them (the same,
 --        or its fallback)   3 gateway   4 most grants   5 lease in ms
 --      6 limits, JSON {rpm, itpm, otpm, tpm, burst_seconds, max_in_flight, adaptive, p90_output,
---        microdollars_in, microdollars_out (per million tokens), day_microdollars}
+--        is_batch, enqueued_tokens, microdollars_in, microdollars_out (per million tokens),
+--        day_microdollars}
 -- Returns {wait ms (-1: until the doorbell rings), reason, grants...}; a grant is
 --   {id, attempt, sweep, input tokens, most output tokens, microdollars, strikes, sends, body}.
 local q, p, gateway = ARGV[1], ARGV[2], ARGV[3]
@@ -41,7 +42,8 @@ local function gate(bucket)
     redis.call('HDEL', limit, 'probe')
     bucket.breaker, bucket.probe = 'half', nil
   end
-  if bucket.breaker == 'half' then
+  -- a probe of a batch provider is a whole batch: word of one call would come hours later
+  if bucket.breaker == 'half' and not limits.is_batch then
     if bucket.probe and redis.call('HEXISTS', reservations, bucket.probe) == 1 then
       return 0, 100, 'breaker'
     end
@@ -185,6 +187,12 @@ local function shortage(head, levels, depth, scale)
       end
     end
   end
+  if limits.enqueued_tokens > 0 then
+    local enqueued = tonumber(redis.call('GET', enqueued_key(p)) or '0')
+    if enqueued > 0 and enqueued + head.tokens_in > limits.enqueued_tokens and wait < 1000 then
+      return 1000, 'enqueued'
+    end
+  end
   return wait, why
 end
 
@@ -211,7 +219,11 @@ local function grant(head, levels, vt)
   redis.call('HSET', reservations, rid, cjson.encode({
     accounts = accounts, gateway = gateway, cost = head.cost, tokens_in = head.tokens_in,
     tokens_out = head.tokens_out, is_guess = head.is_guess, out_max = head.out_max,
-    in_bytes = head.in_bytes, granted_ms = math.floor(now)}))
+    in_bytes = head.in_bytes, granted_ms = math.floor(now),
+    enqueued = limits.enqueued_tokens > 0 and head.tokens_in or nil}))
+  if limits.enqueued_tokens > 0 then
+    redis.call('INCRBY', enqueued_key(p), int(head.tokens_in))
+  end
   if head.is_guess then redis.call('HINCRBY', limit, 'guessed', int(head.tokens_out)) end
   redis.call('HSET', call_key(id), 'state', 'granted', 'gateway', gateway, 'attempt', attempt)
   redis.call('HINCRBY', call_key(id), 'sends', 1)
@@ -270,7 +282,9 @@ while #result - 2 < allowed do
   local granted, rid = grant(head, levels, vt)
   result[#result + 1] = granted
   lane = (lane + 1) % 10
-  if bucket.breaker == 'half' then redis.call('HSET', limit, 'probe', rid) end
+  if bucket.breaker == 'half' and not limits.is_batch then
+    redis.call('HSET', limit, 'probe', rid)
+  end
   refresh(head.flow)
   -- another priority of the same sweep shares its budget
   for flow, other in pairs(heads) do

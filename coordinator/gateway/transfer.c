@@ -1,5 +1,6 @@
 #include "coordinator/gateway/transfer.h"
 
+#include "coordinator/gateway/batch_file.h"
 #include "coordinator/gateway/completion.h"
 
 #include <stdio.h>
@@ -12,7 +13,7 @@ struct slot {
     struct transfer transfer; /* first: a transfer is its slot */
     CURL *easy;               /* kept for the next request */
     struct buffer answer;
-    const char *request; /* borrowed */
+    const char *request; /* borrowed; NULL: a GET */
     size_t n_request_bytes;
     size_t n_request_read; /* handed to curl: may have gone out */
     int64_t started_ns;
@@ -31,12 +32,31 @@ struct transfer_pool {
 
 /* ---- targets ----------------------------------------------------------------------------- */
 
-static bool add_header(struct transfer_target *target, const char *line)
+static bool add_header(struct curl_slist **headers, const char *line)
 {
-    struct curl_slist *longer = curl_slist_append(target->headers, line);
+    struct curl_slist *longer = curl_slist_append(*headers, line);
     if (!longer) return false;
-    target->headers = longer;
+    *headers = longer;
     return true;
+}
+
+/* "Expect:" keeps curl from waiting for a "100 Continue" before large bodies. */
+static bool add_headers(struct curl_slist **headers, const char *content_type,
+                        const char *authorization)
+{
+    return add_header(headers, content_type) && add_header(headers, "Expect:") &&
+           (!authorization || add_header(headers, authorization));
+}
+
+/* base_url without slashes at its end, and `path`. Errors: ST_TOO_LARGE. */
+static status_t make_url(char url[URL_MAX], const struct provider *provider, const char *path,
+                         struct error *err)
+{
+    size_t n_base = strlen(provider->base_url);
+    while (n_base && provider->base_url[n_base - 1] == '/') n_base--;
+    const int n = snprintf(url, URL_MAX, "%.*s%s", (int)n_base, provider->base_url, path);
+    if (n >= 0 && (size_t)n < URL_MAX) return ST_OK;
+    return error_set(err, ST_TOO_LARGE, "provider %s: base_url is too long", provider->name);
 }
 
 status_t transfer_target_init(struct transfer_target *out, const struct provider *provider,
@@ -44,19 +64,15 @@ status_t transfer_target_init(struct transfer_target *out, const struct provider
 {
     char key[PROVIDER_KEY_MAX], line[PROVIDER_KEY_MAX + 32], url[URL_MAX];
     *out = (struct transfer_target){.provider = provider};
-    const status_t status = provider_read_key(provider, key, err);
+    status_t status = make_url(url, provider, "/chat/completions", err);
+    if (status == ST_OK) status = provider_read_key(provider, key, err);
     if (status != ST_OK) return status;
-    size_t n_base = strlen(provider->base_url);
-    while (n_base && provider->base_url[n_base - 1] == '/') n_base--;
-    const int n =
-        snprintf(url, sizeof url, "%.*s/chat/completions", (int)n_base, provider->base_url);
-    if (n < 0 || (size_t)n >= sizeof url)
-        return error_set(err, ST_TOO_LARGE, "provider %s: base_url is too long", provider->name);
     (void)snprintf(line, sizeof line, "Authorization: Bearer %s", key);
     out->url = strdup(url);
-    /* "Expect:" keeps curl from waiting for a "100 Continue" before large bodies */
-    const bool is_whole = out->url && add_header(out, "Content-Type: application/json") &&
-                          add_header(out, "Expect:") && (!key[0] || add_header(out, line));
+    const char *const authorization = key[0] ? line : NULL;
+    const bool is_whole =
+        out->url && add_headers(&out->headers, "Content-Type: application/json", authorization) &&
+        add_headers(&out->form_headers, batch_form_type, authorization);
     memset(key, 0, sizeof key);
     memset(line, 0, sizeof line);
     if (is_whole) return ST_OK;
@@ -68,6 +84,7 @@ void transfer_target_fini(struct transfer_target *target)
 {
     free(target->url);
     curl_slist_free_all(target->headers);
+    curl_slist_free_all(target->form_headers);
     *target = (struct transfer_target){.url = NULL};
 }
 
@@ -165,15 +182,26 @@ static size_t on_header(char *line, size_t size, size_t n_items, void *context)
 
 #define SET(option, value) ok = ok && curl_easy_setopt(slot->easy, option, (value)) == CURLE_OK
 
-static bool set_request(struct slot *slot, const struct transfer_target *target)
+static bool set_body(struct slot *slot, const struct curl_slist *headers)
 {
     bool ok = true;
-    SET(CURLOPT_URL, target->url);
-    SET(CURLOPT_HTTPHEADER, target->headers);
+    SET(CURLOPT_HTTPHEADER, headers);
+    if (!slot->request) {
+        SET(CURLOPT_HTTPGET, 1L);
+        return ok;
+    }
     SET(CURLOPT_POST, 1L);
     SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)slot->n_request_bytes);
     SET(CURLOPT_READFUNCTION, on_read); /* no seek function: cannot be resent */
     SET(CURLOPT_READDATA, slot);
+    return ok;
+}
+
+static bool set_request(struct slot *slot, const struct transfer_target *target, const char *url,
+                        const struct curl_slist *headers)
+{
+    bool ok = set_body(slot, headers);
+    SET(CURLOPT_URL, url);
     SET(CURLOPT_WRITEFUNCTION, on_answer);
     SET(CURLOPT_WRITEDATA, slot);
     SET(CURLOPT_HEADERFUNCTION, on_header);
@@ -204,8 +232,9 @@ static void free_slot(struct transfer_pool *pool, struct slot *slot)
     pool->free_slots = slot;
 }
 
-status_t transfer_start(struct transfer_pool *pool, const struct transfer_target *target,
-                        const char *body, size_t n_body_bytes, void *context, struct error *err)
+static status_t start_at(struct transfer_pool *pool, const struct transfer_target *target,
+                         const char *url, const struct transfer_request *request, void *context,
+                         struct error *err)
 {
     struct slot *slot = pool->free_slots;
     if (!slot) return error_set(err, ST_BUSY, "%zu requests run already", pool->n_slots);
@@ -214,17 +243,37 @@ status_t transfer_start(struct transfer_pool *pool, const struct transfer_target
     curl_easy_reset(slot->easy);
     slot->transfer = (struct transfer){.context = context};
     rate_headers_init(&slot->transfer.headers);
-    slot->request = body;
-    slot->n_request_bytes = n_body_bytes;
+    slot->request = request->body;
+    slot->n_request_bytes = request->n_body_bytes;
     slot->n_request_read = 0;
     slot->answer.n_bytes = 0;
+    slot->answer.max_bytes =
+        request->max_answer_bytes ? request->max_answer_bytes : (size_t)COMPLETION_BODY_MAX;
     slot->started_ns = clock_monotonic_ns(slot->clock);
-    if (!set_request(slot, target) || curl_multi_add_handle(pool->multi, slot->easy) != CURLM_OK)
+    if (!set_request(slot, target, url,
+                     request->is_form ? target->form_headers : target->headers) ||
+        curl_multi_add_handle(pool->multi, slot->easy) != CURLM_OK)
         return error_set(err, ST_INTERNAL, "libcurl refuses a request to provider %s",
                          target->provider->name);
     pool->free_slots = slot->next_free;
     pool->n_running++;
     return ST_OK;
+}
+
+status_t transfer_start(struct transfer_pool *pool, const struct transfer_target *target,
+                        const char *body, size_t n_body_bytes, void *context, struct error *err)
+{
+    const struct transfer_request request = {.body = body, .n_body_bytes = n_body_bytes};
+    return start_at(pool, target, target->url, &request, context, err);
+}
+
+status_t transfer_start_request(struct transfer_pool *pool, const struct transfer_target *target,
+                                const struct transfer_request *request, void *context,
+                                struct error *err)
+{
+    char url[URL_MAX];
+    const status_t status = make_url(url, target->provider, request->path, err);
+    return status == ST_OK ? start_at(pool, target, url, request, context, err) : status;
 }
 
 status_t transfer_pool_run(struct transfer_pool *pool, int wait_ms, struct curl_waitfd *fds,

@@ -45,8 +45,9 @@ void transfer_pool_destroy(struct transfer_pool **pool); /* NULL-safe; aborts wh
 
 /* Where requests of one provider go. */
 struct transfer_target {
-    char *url;                  /* base_url/chat/completions; owned */
-    struct curl_slist *headers; /* content type and authorization; owned */
+    char *url;                       /* base_url/chat/completions; owned */
+    struct curl_slist *headers;      /* content type and authorization; owned */
+    struct curl_slist *form_headers; /* the same for the upload of a batch's file; owned */
     const struct provider *provider;
 };
 MUST_CHECK status_t transfer_target_init(struct transfer_target *out,
@@ -60,6 +61,20 @@ void transfer_target_redact(const struct transfer_target *target, char *text);
 MUST_CHECK status_t transfer_start(struct transfer_pool *pool, const struct transfer_target *target,
                                    const char *body, size_t n_body_bytes, void *context,
                                    struct error *err);
+
+/* Another request to the same provider. A GET that broke says TRANSFER_UNSENT. */
+struct transfer_request {
+    const char *path; /* behind base_url, begins with '/' */
+    const char *body; /* [n_body_bytes], borrowed until it is released; NULL: a GET */
+    size_t n_body_bytes;
+    size_t max_answer_bytes; /* 0: COMPLETION_BODY_MAX */
+    bool is_form;            /* batch_form_type in place of JSON */
+};
+/* Errors as of transfer_start(), ST_TOO_LARGE (path). */
+MUST_CHECK status_t transfer_start_request(struct transfer_pool *pool,
+                                           const struct transfer_target *target,
+                                           const struct transfer_request *request, void *context,
+                                           struct error *err);
 
 /* Move data for up to wait_ms, less if something happens on a socket or on one of the `fds`. */
 MUST_CHECK status_t transfer_pool_run(struct transfer_pool *pool, int wait_ms,

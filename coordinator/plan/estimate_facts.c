@@ -136,8 +136,8 @@ static status_t set_provider(struct estimate_provider *out, const char *role, co
     if (!provider) return error_set(err, ST_NOT_FOUND, "%s: there is no provider '%s'", role, name);
     *out = (struct estimate_provider){
         .is_used = true,
-        .dollars_per_million_input = provider->dollars_per_million_input,
-        .dollars_per_million_output = provider->dollars_per_million_output,
+        .dollars_per_million_input = (double)provider_price_in(provider) / 1e6,
+        .dollars_per_million_output = (double)provider_price_out(provider) / 1e6,
         .requests_per_minute = provider->rpm,
         .tokens_per_minute = provider->tpm ? provider->tpm : provider->itpm,
         .has_logprobs = provider->logprobs};

@@ -45,6 +45,7 @@ def undisturbed():
             check(cluster.redis.run("HLEN", "interp:uncertain") == 0, "nothing is uncertain")
             check_store_is_clean(cluster)
             reference.update(cluster.canonical(sweep))
+            reference["dollars"] = cluster.status(sweep)["spend"]["dollars"]
             reference["n_calls"] = cluster.llm_stats()["received"]
             say("undisturbed: %d calls" % reference["n_calls"])
     return reference["n_calls"]
@@ -219,9 +220,39 @@ def redis_is_restarted(cluster):
     check_store_is_clean(cluster)
 
 
+def by_batches(cluster):
+    """The same sweep through the providers' batch API, the gateway killed: the same bytes, at half
+    the price, and no batch is made twice."""
+    undisturbed()
+    rng = random.Random(SEED)
+    cluster.start_llm("--batch-seconds", 0.3)
+    cluster.write_providers(rpm=0, batch="true", batch_wait_seconds=0.3, batch_poll_seconds=0.2)
+    cluster.up(workers=2, gateways=1)
+    sweep = cluster.submit(label_sweep("llm", 60000, 30, MORE))
+    for n_batches in (1, 3):
+        wait_until(lambda: cluster.llm_stats().get("batches", 0) >= n_batches, "batches", 60)
+        time.sleep(rng.uniform(0, 0.5))
+        cluster.kill("g1")
+        cluster.start_gateway("g1")
+    cluster.wait(sweep, seconds=90)
+    mine = cluster.canonical(sweep)
+    for name in mine:
+        check(mine[name] == reference[name], "%s differs (SEED=%d)" % (name, SEED))
+    stats, status = cluster.llm_stats(), cluster.status(sweep)
+    check(stats["received"] == 0 and stats["batched_calls"] == reference["n_calls"],
+          "every call went once, in a batch")
+    check(cluster.redis.run("HLEN", "interp:uncertain") == 0, "nothing is uncertain")
+    check((status["spend"]["tokens_in"], status["spend"]["tokens_out"]) ==
+          (stats["tokens_in"], stats["tokens_out"]), "tokens booked as billed")
+    share = status["spend"]["dollars"] / reference["dollars"]
+    check(0.5 <= share < 0.51, "at half the price, rounded up by call: %.3f" % share)
+    check_store_is_clean(cluster)
+    say("the same bytes in %d batches" % stats["batches"])
+
+
 if __name__ == "__main__":
     print("SEED=%d" % SEED)
-    tests = [coordinator_and_gateway_are_killed, redis_is_restarted]
+    tests = [coordinator_and_gateway_are_killed, redis_is_restarted, by_batches]
     for k in range(int(os.environ.get("LONG", "0"))):
         def more(cluster, seed=SEED + 1 + k):
             killed_at_random_moments(cluster, seed)

@@ -8,6 +8,7 @@ limits the way providers do, misbehaves on request, and writes down everything t
                   [--latency SECONDS] [--rpm N --itpm N --otpm N --tpm N] [--burst-seconds S]
                   [--window bucket|sliding] [--no-refund] [--failures-free] [--key KEY]
                   [--slots N] [--tls CERT.pem KEY.pem] [--count-actual] [--log-bodies]
+                  [--batch-seconds S] [--batch-enqueued-tokens N]     (llm_batches.py)
 
 The first line on stdout is the port. GET /stats tells counters as JSON.
 
@@ -48,6 +49,8 @@ import re
 import ssl
 import sys
 import time
+
+from llm_batches import Batches
 
 
 def tokens_of(text):
@@ -181,6 +184,8 @@ class Faults:
     def pick(self, n, sends_of_hash, text):
         age = time.monotonic() - self.started
         for rule in self.rules:
+            if "batch" in rule:
+                continue
             when = rule.get("when", {})
             if n < when.get("from", 0) or n >= when.get("to", math.inf):
                 continue
@@ -202,6 +207,8 @@ def default_reply(body):
 
 
 class Server:
+    prompt_tokens = staticmethod(prompt_tokens)
+
     def __init__(self, args):
         self.args = args
         self.limits = Limits(args)
@@ -220,6 +227,7 @@ class Server:
         self.stats = collections.Counter()
         self.peak_in_flight = 0
         self.first_t = self.last_t = None
+        self.batches = Batches(self, args.batch_seconds, args.batch_enqueued_tokens)
 
     def note(self, **fields):
         if self.log:
@@ -251,12 +259,16 @@ class Server:
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         if method == "GET" and path.startswith("/stats"):
             return await self.write(writer, 200, self.stats_json())
-        if method != "POST" or not path.endswith("/chat/completions"):
-            return await self.write(writer, 404, b'{"error": {"message": "no such path"}}')
+        known = method == "POST" and path.endswith("/chat/completions")
         if self.args.key and headers.get("authorization") != "Bearer " + self.args.key:
             self.stats["status_401"] += 1
             return await self.write(writer, 401, b'{"error": {"message": "bad API key", '
                                                  b'"code": "invalid_api_key"}}')
+        if not known:
+            done = await self.batches.handle(writer, method, path, body)
+            if done is not None:
+                return done
+            return await self.write(writer, 404, b'{"error": {"message": "no such path"}}')
         self.in_flight += 1
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
         try:
@@ -418,6 +430,8 @@ def parse():
     parser.add_argument("--slots", type=int, default=0)
     parser.add_argument("--tls", nargs=2)
     parser.add_argument("--log-bodies", action="store_true")
+    parser.add_argument("--batch-seconds", type=float, default=1.0)
+    parser.add_argument("--batch-enqueued-tokens", type=int, default=0)
     return parser.parse_args()
 
 

@@ -40,6 +40,24 @@ Test(provider_config, fills_defaults)
     provider_config_destroy(&config);
 }
 
+Test(provider_config, a_call_in_a_batch_costs_its_share)
+{
+    struct error err;
+    struct provider_config *config = NULL;
+    cr_assert_eq(load(GOOD "    dollars_per_million_input: 3\n    dollars_per_million_output: 15\n"
+                           "    batch: true\n    batch_price_share: 0.25\n",
+                      &config, &err),
+                 ST_OK, "%s", err.text);
+    const struct provider *a = provider_find(config, "a");
+    cr_assert_not_null(a);
+    cr_expect_eq(provider_microdollars(a, 1000000, 0), 750000);
+    cr_expect_eq(provider_microdollars(a, 0, 1000000), 3750000);
+    cr_expect_eq(provider_microdollars(a, 1, 0), 1, "rounded up once");
+    cr_expect_not(provider_is_adaptive(a), "its limit is not how many are asked at once");
+    cr_expect_eq(provider_lease_seconds(a), 90000 + 60 + 3600, "until a batch has surely ended");
+    provider_config_destroy(&config);
+}
+
 Test(provider_config, names_what_is_wrong)
 {
     static const struct {
@@ -52,6 +70,11 @@ Test(provider_config, names_what_is_wrong)
         {GOOD "    structured_output: xml\n", ":6: providers[0].structured_output"},
         {GOOD "    fallback: nobody\n", ":6: providers[0].fallback"},
         {GOOD "    fallback: a\n", ":6: providers[0].fallback"},
+        {GOOD "    batch: true\n    rpm: 5\n", "providers[0].batch: batches have their own limit"},
+        {GOOD "    batch_price_share: 2\n", ":6: providers[0].batch_price_share"},
+        {GOOD "    fallback: b\n  - name: b\n    base_url: https://x.example/v1\n    model: m\n"
+              "    family: f\n    batch: true\n",
+         "providers[0].fallback: a fallback answers at once"},
         {GOOD "    api_key_env: A\n    api_key_file: b\n", "not both"},
         {GOOD "  - name: a\n    base_url: https://y.example\n    model: m\n    family: f\n",
          ":6: providers[1].name: another provider has this name"},
