@@ -57,6 +57,20 @@ static void print_ood(const struct cli *cli, const json_t *session)
     status_text_line(cli, "other text", line);
 }
 
+/* Why there were no more rounds. */
+static const char *why_no_more(const json_t *session)
+{
+    static const char *const texts[][2] = {{"settled", "settled"},
+                                           {"hopeless", "given up: no hope of support"},
+                                           {"decided", "not settled, but clear"},
+                                           {"contested", "still contested after rounds.max"},
+                                           {"early", "fewer than rounds.min with a label"}};
+    const char *outlook = json_field_text(session, "outlook", "");
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        if (strcmp(texts[i][0], outlook) == 0) return texts[i][1];
+    return json_field_is_true(session, "settled") ? "settled" : "not settled";
+}
+
 static void print_facts(const struct cli *cli, const json_t *session)
 {
     char line[160];
@@ -70,7 +84,7 @@ static void print_facts(const struct cli *cli, const json_t *session)
                      n_rounds, n_rounds == 1 ? "" : "s");
         if (n > 0 && !isnan(chosen) && n_rounds > 1)
             (void)snprintf(line + n, sizeof line - (size_t)n, ", round %.0f chosen, %s", chosen,
-                           json_field_is_true(session, "settled") ? "settled" : "not settled");
+                           why_no_more(session));
         status_text_line(cli, "session", line);
     }
     print_ood(cli, session);

@@ -122,6 +122,7 @@ struct sweep_scoring {
 
 struct sweep_rounds {
     uint32_t min, max; /* min <= max */
+    uint32_t patience; /* rounds without hope that end a session; 0: only settled ones end */
 };
 
 struct sweep_experiments {

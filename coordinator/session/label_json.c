@@ -262,7 +262,7 @@ static json_t *record_json(const struct label_record *record)
 
 /* --- rounds ------------------------------------------------------------------------------- */
 
-/* Balanced accuracy and counts: no interval, since nothing is claimed of it. */
+/* Balanced accuracy and counts: nothing is claimed of it. */
 static json_t *plain_score_json(const struct confusion *counts)
 {
     return json_pack("{s:o, s:o}", "balanced_accuracy",
@@ -270,10 +270,17 @@ static json_t *plain_score_json(const struct confusion *counts)
                      counts_json(counts));
 }
 
+/* With the interval that decides whether there are further rounds. */
 static json_t *validate_json(const struct session_round *round)
 {
-    return json_pack("{s:o, s:o}", "random", plain_score_json(&round->validate[NEGATIVES_RANDOM]),
-                     "hard", plain_score_json(&round->validate[NEGATIVES_HARD]));
+    json_t *random = plain_score_json(&round->validate[NEGATIVES_RANDOM]);
+    if (!random ||
+        json_object_set_new(random, "interval", label_json_interval(&round->interval)) != 0) {
+        json_decref(random);
+        return NULL;
+    }
+    return json_pack("{s:o, s:o}", "random", random, "hard",
+                     plain_score_json(&round->validate[NEGATIVES_HARD]));
 }
 
 static json_t *fired_json(const struct experiment *experiment)
@@ -338,12 +345,15 @@ static json_t *all_rounds_json(const struct session_rounds *rounds)
 
 static json_t *session_json(const struct label_rounds *of)
 {
+    const bool is_agentic = of->mode == SESSION_AGENTIC;
     return json_pack(
-        "{s:s, s:o, s:b, s:b, s:o, s:o, s:o}", "mode", session_mode_name(of->mode), "chosen_round",
+        "{s:s, s:o, s:b, s:o, s:b, s:o, s:o, s:o}", "mode", session_mode_name(of->mode),
+        "chosen_round",
         of->chosen == SESSION_NO_ROUND ? json_null() : label_json_count(of->chosen + 1), "settled",
-        of->is_settled, "supported_ood", of->is_supported_ood, "ood",
-        scores_json(of->ood, of->n_ood), "refinement", versus_json(of->refinement), "rounds",
-        all_rounds_json(of->rounds));
+        is_agentic && of->outlook == OUTLOOK_SETTLED, "outlook",
+        text_or_null(is_agentic ? session_outlook_name(of->outlook) : NULL), "supported_ood",
+        of->is_supported_ood, "ood", scores_json(of->ood, of->n_ood), "refinement",
+        versus_json(of->refinement), "rounds", all_rounds_json(of->rounds));
 }
 
 /* Keys that only some records have: those of a plain single pass stay what they always were. */

@@ -27,14 +27,15 @@
  * Only of one that waives the rule of two families: same_family_allowed (true).
  *
  * Not of a single pass, but of every other mode:
- *   session{mode, chosen_round (from 1, or null), settled, supported_ood,
+ *   session{mode, chosen_round (from 1, or null), settled, outlook (early, contested, settled,
+ *     hopeless, decided: session_outlook.h; null unless agentic), supported_ood,
  *     ood{detection{random{...}, hard{...}}, ...} as in scores,
  *     refinement{difference, interval[2], beats} or null: the last tested round's label minus the
  *       first one's, on test windows,
  *     rounds[{label, type, failure, tested, validate{random{...}, hard{...}}, check{...},
  *       adversarial{n, right, p, passed}, n_dropped, design_failure,
  *       experiments[{kind, text, predicted, fired (null: not known), max}]}]}
- *     validate and check: {balanced_accuracy, counts{...}}
+ *     validate and check: {balanced_accuracy, counts{...}}, validate.random: interval[2] too
  *
  * Pure; any thread. */
 #ifndef COORDINATOR_SESSION_LABEL_JSON_H
@@ -46,7 +47,7 @@
 #include "coordinator/session/lexical.h"
 #include "coordinator/session/prompt_reply.h"
 #include "coordinator/session/score_summary.h"
-#include "coordinator/session/session_rounds.h"
+#include "coordinator/session/session_outlook.h"
 #include "coordinator/session/session_stages.h"
 #include "coordinator/session/simulation_sheet.h"
 #include "coordinator/session/support.h"
@@ -92,7 +93,7 @@ struct label_rounds {
     enum session_mode mode; /* of this feature */
     const struct session_rounds *rounds;
     size_t chosen; /* SESSION_NO_ROUND: none */
-    bool is_settled;
+    enum session_outlook outlook;
     const struct label_score *ood; /* [n_ood] */
     size_t n_ood;
     bool is_supported_ood;

@@ -177,7 +177,7 @@ static enum session_stage after_open(struct label_session *session)
 /* The rounds are over: test the best label, if there is one. */
 static enum session_stage after_rounds(struct label_session *session)
 {
-    session->is_settled = session_rounds_are_settled(&session->rounds, &session->rules->rounds);
+    session->outlook = session_outlook(&session->rounds, &session->rules->rounds);
     session->chosen = session_rounds_best(&session->rounds);
     if (session->chosen != SESSION_NO_ROUND) return SESSION_TEST;
     (void)snprintf(session->failure, sizeof session->failure, "%s",
@@ -203,10 +203,9 @@ static enum session_stage after_hypothesise(struct label_session *session)
 
 static enum session_stage after_validate(struct label_session *session)
 {
-    if (session->rounds.n >= session->rules->rounds.max ||
-        session_rounds_are_settled(&session->rounds, &session->rules->rounds))
-        return after_rounds(session);
-    return SESSION_HYPOTHESISE;
+    const struct rounds_rule *rule = &session->rules->rounds;
+    const bool goes_on = session_outlook_goes_on(session_outlook(&session->rounds, rule));
+    return goes_on && session->rounds.n < rule->max ? SESSION_HYPOTHESISE : after_rounds(session);
 }
 
 static enum session_stage next_stage(struct label_session *session)

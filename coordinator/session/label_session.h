@@ -23,6 +23,7 @@
 #include "coordinator/session/feature_case.h"
 #include "coordinator/session/prompt_request.h"
 #include "coordinator/session/prompt_template.h"
+#include "coordinator/session/session_outlook.h"
 #include "coordinator/session/session_reply.h"
 #include "coordinator/session/session_rounds.h"
 #include "coordinator/session/session_stages.h"
@@ -97,7 +98,7 @@ struct label_session {
     bool has_given_label;          /* foreign, or brought by the user: rounds.list[0] */
     struct session_rounds rounds;
     size_t chosen;                      /* round whose label is tested; SESSION_NO_ROUND: none */
-    bool is_settled;                    /* the rounds ended because they were */
+    enum session_outlook outlook;       /* when the rounds ended */
     char failure[SESSION_FAILURE_SIZE]; /* why there is no label, "" if there is one */
     struct answer_sheet sheets[SESSION_N_SHEETS][CASE_N_SCORES];       /* owned */
     struct answer_sheet panel[SESSION_MAX_MORE_JUDGES][CASE_N_SCORES]; /* of SHEET_TEST, owned */

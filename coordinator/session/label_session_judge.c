@@ -2,6 +2,7 @@
 #include "coordinator/session/label_session_parts.h"
 
 #include "coordinator/session/random_judge.h"
+#include "coordinator/session/session_outlook.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -303,7 +304,13 @@ status_t session_score_round(struct label_session *session, const struct feature
         round->validate[kind] = score_count(judgements, n, (enum score_negatives)kind);
     round->accuracy = score_balanced_accuracy(&round->validate[NEGATIVES_RANDOM]);
     round->is_tested = true;
+    const struct bootstrap_params params = {.n_resamples = session->rules->rounds.n_resamples,
+                                            .confidence = 0.95,
+                                            .seed = session->rules->seed,
+                                            .subject = feature_case->subject};
+    if (judgements) status = session_outlook_measure(&session->rounds, judgements, n, &params, err);
     free(judgements);
+    if (status != ST_OK) return status;
     status = label_session_judgements(session, feature_case, SHEET_CHECK, CASE_DETECTION,
                                       &judgements, &n, err);
     if (status == ST_OK && judgements) status = keep_check(round, judgements, n, err);

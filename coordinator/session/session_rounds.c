@@ -20,6 +20,7 @@ void session_rounds_fini(struct session_rounds *rounds)
     for (size_t i = 0; i < rounds->n; i++) {
         experiments_fini(&rounds->list[i].experiments);
         free(rounds->list[i].check_answers);
+        free(rounds->list[i].validate_answers);
     }
     free(rounds->list);
     *rounds = (struct session_rounds){0};

@@ -12,6 +12,7 @@
 #ifndef COORDINATOR_SESSION_SESSION_ROUNDS_H
 #define COORDINATOR_SESSION_SESSION_ROUNDS_H
 
+#include "coordinator/session/bootstrap.h"
 #include "coordinator/session/experiments.h"
 #include "coordinator/session/prompt_reply.h"
 #include "coordinator/session/score.h"
@@ -28,20 +29,28 @@ struct session_round {
     bool is_tested;
     struct confusion validate[SCORE_N_NEGATIVES];
     struct score_value accuracy; /* balanced, on validate, random negatives: what decides */
-    struct confusion check;      /* on explain windows: its errors may be shown */
-    int8_t *check_answers;       /* [n_check] enum judge_answer by item, owned; may be NULL */
+    struct interval interval;    /* of it, over documents */
+    int8_t *validate_answers;    /* [n_validate] enum judge_answer by item, owned; may be NULL */
+    size_t n_validate;
+    struct confusion check; /* on explain windows: its errors may be shown */
+    int8_t *check_answers;  /* [n_check] enum judge_answer by item, owned; may be NULL */
     size_t n_check;
 };
 
 struct session_rounds {
     struct session_round *list; /* [n], owned */
     size_t n;
+    bool has_rival;       /* another label was tested than the best round's */
+    struct interval lead; /* then: of the best round's accuracy over that of the best rival */
 };
 
 struct rounds_rule {
     size_t min, max;
     double target_accuracy;
     struct adversarial_rule adversarial;
+    size_t patience; /* rounds without hope that end a session; 0: none do (session_outlook.h) */
+    double floor;    /* balanced accuracy below which there is none */
+    uint32_t n_resamples; /* of the intervals that this rests on */
 };
 
 /* A new last round. Errors: ST_NO_MEMORY, ST_TOO_LARGE above SESSION_MAX_ROUNDS. */

@@ -115,7 +115,7 @@ static const struct label_rounds *list_rounds(const struct label_scoring *scorin
         .mode = history->mode,
         .rounds = &history->rounds,
         .chosen = history->chosen,
-        .is_settled = history->is_settled,
+        .outlook = history->outlook,
         .ood = parts->ood,
         .n_ood = list_ood(scoring, index, parts->ood),
         .is_supported_ood = verdicts &&

@@ -162,7 +162,7 @@ static status_t make_history(const struct scoring_input *input, struct label_ses
     out->history = history;
     history->mode = session->mode;
     history->chosen = session->chosen;
-    history->is_settled = session->is_settled;
+    history->outlook = session->outlook;
     status_t status = score_ood(input, &history->ood, err);
     if (status == ST_OK && session->mode == SESSION_AGENTIC)
         status = compare_rounds(input, history, err);

@@ -40,7 +40,7 @@ static json_t *json_summary(const struct label_scoring *scoring)
 static json_t *json_sessions(const struct label_scoring *scoring)
 {
     const struct label_verdicts *verdicts = scoring->verdicts;
-    uint64_t n_agentic = 0, n_settled = 0, n_rounds = 0, n_ood = 0, n_compared = 0;
+    uint64_t n_agentic = 0, n_of[SESSION_N_OUTLOOKS] = {0}, n_rounds = 0, n_ood = 0, n_compared = 0;
     double sum = 0.0;
     for (size_t i = 0; i < scoring->n_slots; i++) {
         const struct session_history *history = scoring->results[i].history;
@@ -48,16 +48,21 @@ static json_t *json_sessions(const struct label_scoring *scoring)
         n_ood += verdicts && verdicts->support_ood[i].verdict == SUPPORT_SUPPORTED;
         if (history->mode != SESSION_AGENTIC) continue;
         n_agentic++;
-        n_settled += history->is_settled;
+        n_of[history->outlook]++;
         n_rounds += history->rounds.n;
         if (!history->has_refinement || !history->refinement.difference.is_defined) continue;
         sum += history->refinement.difference.value;
         n_compared++;
     }
-    return json_pack("{s:I s:I s:I s:o s:{s:I s:o}}", "n_agentic", (json_int_t)n_agentic,
-                     "n_settled", (json_int_t)n_settled, "n_rounds", (json_int_t)n_rounds,
-                     "n_supported_ood", verdicts ? json_integer((json_int_t)n_ood) : json_null(),
-                     "refinement", "n", (json_int_t)n_compared, "mean_difference",
+    json_t *outlooks = json_object();
+    for (unsigned i = 0; i < SESSION_N_OUTLOOKS; i++)
+        (void)json_object_set_new(outlooks, session_outlook_name((enum session_outlook)i),
+                                  json_integer((json_int_t)n_of[i]));
+    return json_pack("{s:I s:I s:o s:I s:o s:{s:I s:o}}", "n_agentic", (json_int_t)n_agentic,
+                     "n_settled", (json_int_t)n_of[OUTLOOK_SETTLED], "outlooks", outlooks,
+                     "n_rounds", (json_int_t)n_rounds, "n_supported_ood",
+                     verdicts ? json_integer((json_int_t)n_ood) : json_null(), "refinement", "n",
+                     (json_int_t)n_compared, "mean_difference",
                      n_compared ? json_real(sum / (double)n_compared) : json_null());
 }
 

@@ -126,6 +126,10 @@ static void set_rounds(struct session_rules *rules, const struct sweep_spec *spe
         .min = spec->rounds.min,
         .max = spec->rounds.max,
         .target_accuracy = spec->thresholds.target_accuracy,
+        .patience = spec->rounds.patience,
+        .floor = session_outlook_floor(spec->scoring.n_firing, spec->scoring.n_silent,
+                                       spec->thresholds.z_min),
+        .n_resamples = spec->scoring.bootstrap_resamples,
         .adversarial = {spec->thresholds.adversarial_p,
                         is_required ? (size_t)EXPERIMENT_LEAST_ADVERSARIAL : 0}};
 }

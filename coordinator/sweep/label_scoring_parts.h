@@ -39,7 +39,7 @@ struct session_history {
     enum session_mode mode; /* of this feature */
     struct session_rounds rounds;
     size_t chosen; /* SESSION_NO_ROUND: none */
-    bool is_settled;
+    enum session_outlook outlook;
     struct slot_scores ood; /* of the chosen label */
     bool has_refinement;
     struct score_comparison refinement; /* last tested round minus the first, on test */

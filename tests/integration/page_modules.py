@@ -63,6 +63,9 @@ def sessions_are_told_in_sentences(module):
                "refinement": {"difference": -0.25}}
     got = module("rounds", f"m.courseOf({json.dumps(session)})")
     check(got[0] == "Round 2 of 3 was best on validate windows, and settled it.", got)
+    given_up = dict(session, settled=False, outlook="hopeless")
+    given_up = module("rounds", f"m.courseOf({json.dumps(given_up)})")
+    check(given_up[0].endswith("validate windows; it was given up as hopeless."), given_up)
     check(got[1] == "It does not hold on other text." and "\u22120.25" in got[2], got)
     check(module("rounds", "m.sessionPanel({})") is None, "a single pass has none")
 

@@ -6,6 +6,8 @@ says what it makes of that (AGENT_SCRIPT, a comma between several):
 
   p=0.5         the label names the planted words with this probability, drawn from feature and
                 round; otherwise it is plausible: a word of the examples that is not highlighted
+  known=0.6     it knows the concept of this share of the features at all; of the others every
+                label is plausible
   confirming    confirmation bias: no adversarial experiments
   quoting       overfitting: the label quotes the examples it was shown, and nothing else
   narrow_first  premature: the first label names one of the words, later ones all
@@ -85,7 +87,7 @@ def hypothesis(text):
         return "a mood of quiet hope, variation %d" % number
     if "quoting" in SCRIPT:
         return quotes(text)
-    if words is None:
+    if words is None or share("known %s" % words) >= float(option("known", "1")):
         return plausible(text, number)
     if "narrow_first" in SCRIPT and number == 1:
         return "the word " + quoted(words[:1])

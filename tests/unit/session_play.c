@@ -71,7 +71,7 @@ struct stage_world *make_world(enum session_mode mode)
         .texts = &world->texts,
         .scores = 1u << CASE_DETECTION,
         .main_score = CASE_DETECTION,
-        .rounds = {3, 5, 0.9, {0.055, EXPERIMENT_LEAST_ADVERSARIAL}},
+        .rounds = {3, 5, 0.9, {0.055, EXPERIMENT_LEAST_ADVERSARIAL}, .n_resamples = 200},
         .n_experiments_each = 5,
         .has_ood = true,
     };

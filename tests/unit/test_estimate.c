@@ -133,7 +133,7 @@ Test(estimate, agentic_sweeps_are_counted_with_most_and_with_fewest_rounds)
     struct estimate estimate;
     struct buffer text;
     spec.mode = SWEEP_MODE_AGENTIC;
-    spec.rounds = (struct sweep_rounds){3, 5};
+    spec.rounds = (struct sweep_rounds){.min = 3, .max = 5};
     spec.experiments.per_round = 20;
     estimate_make(&input, &estimate);
     /* a round: label, design, validate 6, explain 2; test 13, first and last label 6 each */

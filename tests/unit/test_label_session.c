@@ -30,7 +30,7 @@ Test(label_session, a_good_label_is_tested_after_three_rounds)
     struct label_session session = play(world, script, stages);
     cr_expect_str_eq(stages, "hdevhdevhdevt");
     cr_expect_eq(session.chosen, 0, "ties go to the earlier round");
-    cr_expect(session.is_settled);
+    cr_expect(session.outlook == OUTLOOK_SETTLED);
     cr_expect(session.rounds.list[0].adversarial.has_passed);
     cr_expect_eq(session.rounds.list[0].experiments.n, 20);
     cr_expect_not_null(session.sheets[SHEET_OOD][CASE_DETECTION].answers);
@@ -49,9 +49,27 @@ Test(label_session, a_label_that_does_not_hold_gets_five_rounds_and_the_best_is_
     struct label_session session = play(world, script, stages);
     cr_expect_str_eq(stages, "hdevhdevhdevhdevhdevt");
     cr_expect_eq(session.chosen, 2);
-    cr_expect(!session.is_settled);
+    cr_expect(session.outlook != OUTLOOK_SETTLED);
     cr_expect_float_eq(session.rounds.list[2].accuracy.value, 0.8, 1e-12);
     label_session_fini(&session);
+    end_world(world);
+}
+
+Test(label_session, a_feature_without_hope_is_not_paid_for_again)
+{
+    struct stage_world *world = make_world(SESSION_AGENTIC);
+    struct script *script = script_of((struct script){.labels = {"a b", "c d", "e f", "g h", "i j"},
+                                                      .right_share = {0.5, 0.5, 0.5, 1.0, 1.0}});
+    char stages[64];
+    for (size_t patience = 0; patience < 5; patience += 2) {
+        world->rules.rounds.patience = patience;
+        world->rules.rounds.floor = 0.99; /* in this world a coin goes far: few windows */
+        struct label_session session = play(world, script, stages);
+        cr_expect_str_eq(stages, patience == 2 ? "hdevhdevhdevt" : "hdevhdevhdevhdevt",
+                         "patience %zu: %s", patience, stages);
+        cr_expect_eq(session.outlook, patience == 2 ? OUTLOOK_HOPELESS : OUTLOOK_SETTLED);
+        label_session_fini(&session);
+    }
     end_world(world);
 }
 
@@ -64,7 +82,7 @@ Test(label_session, rounds_without_a_label_do_not_count)
     struct label_session session = play(world, script, stages);
     cr_expect_str_eq(stages, "hhdevhhdevhdevt");
     cr_expect_eq(session.chosen, 1);
-    cr_expect(session.is_settled, "three tested rounds");
+    cr_expect(session.outlook == OUTLOOK_SETTLED, "three tested rounds");
     cr_expect_eq(session.n_failed_calls, 2);
     cr_expect(strstr(script->prompts, "Round 1: your answer held no description"));
     label_session_fini(&session);
@@ -97,7 +115,7 @@ Test(label_session, adversarial_texts_are_required_of_a_good_label)
         else
             world->rules.rounds.adversarial = (struct adversarial_rule){0.055, 10};
         struct label_session session = play(world, script_of(confirming), NULL);
-        cr_expect_eq(session.is_settled, !is_required);
+        cr_expect_eq(session.outlook == OUTLOOK_SETTLED, !is_required);
         cr_expect_eq(session.rounds.list[0].adversarial.has_passed, !is_required);
         cr_expect_eq(session.rounds.n, is_required ? 5 : 3);
         label_session_fini(&session);
@@ -106,7 +124,7 @@ Test(label_session, adversarial_texts_are_required_of_a_good_label)
     silent.is_model_silent = true; /* near misses alone would all come out right */
     struct label_session session = play(world, script_of(silent), NULL);
     cr_expect_eq(session.rounds.list[0].adversarial.n_right, 5);
-    cr_expect(!session.is_settled);
+    cr_expect(session.outlook != OUTLOOK_SETTLED);
     label_session_fini(&session);
     end_world(world);
 }
@@ -120,7 +138,8 @@ Test(label_session, texts_copied_from_the_examples_are_no_experiments)
     struct label_session session = play(world, script, NULL);
     cr_expect_eq(session.rounds.list[0].experiments.n, 0);
     cr_expect_eq(session.rounds.list[0].experiments.n_dropped, 20);
-    cr_expect(!session.rounds.list[0].adversarial.has_passed && !session.is_settled);
+    cr_expect(!session.rounds.list[0].adversarial.has_passed);
+    cr_expect(session.outlook != OUTLOOK_SETTLED);
     label_session_fini(&session);
     end_world(world);
 }
@@ -256,7 +275,7 @@ Test(label_session, a_label_that_fits_only_its_examples_fails_on_unseen_windows)
     cr_expect_float_eq(score_balanced_accuracy(&round->check).value, 1.0, 1e-12,
                        "measured on explain windows it would be perfect");
     cr_expect_float_eq(round->accuracy.value, 0.5, 1e-12);
-    cr_expect(!session.is_settled);
+    cr_expect(session.outlook != OUTLOOK_SETTLED);
     label_session_fini(&session);
     end_world(world);
 }
@@ -270,7 +289,7 @@ static void write_session(const struct stage_world *world, const struct label_se
     const struct label_rounds rounds = {.mode = session->mode,
                                         .rounds = &session->rounds,
                                         .chosen = session->chosen,
-                                        .is_settled = session->is_settled};
+                                        .outlook = session->outlook};
     const struct label_record record = {.feature = 1,
                                         .counts = &counts,
                                         .texts = &world->texts,

@@ -8,6 +8,13 @@ import { panel } from "./elements.js";
 export const countRight = (experiments) =>
   experiments.filter((one) => one.fired !== null && one.fired === one.predicted).length;
 
+/** Why there were no more rounds (coordinator/session/session_outlook.h). */
+const ENDS = {
+  settled: ", and settled it.",
+  hopeless: "; it was given up as hopeless.",
+  decided: "; it is clear, and short of the target.",
+};
+
 const signed = (value) => `${value >= 0 ? "+" : "\u2212"}${score(Math.abs(value))}`;
 
 /** One sentence each: which round was chosen, other text, whether refining paid. */
@@ -16,7 +23,7 @@ export function courseOf(session) {
   if (session.mode === "score_only") list.push("The label was given.");
   else if (session.chosen_round !== null && session.rounds.length > 1) {
     list.push(`Round ${session.chosen_round} of ${session.rounds.length} was best on validate ` +
-      `windows${session.settled ? ", and settled it." : "; it never settled."}`);
+      `windows${ENDS[session.settled ? "settled" : session.outlook] || "; it never settled."}`);
   }
   if (session.ood.detection || session.ood.fuzzing) {
     list.push(session.supported_ood ? "It holds on other text." : "It does not hold on other text.");
