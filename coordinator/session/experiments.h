@@ -48,7 +48,7 @@ struct experiment {
     float max_value;                 /* of the feature over the text; 0 unless it fired */
     uint32_t peak_begin, peak_bytes; /* the strongest token in the text; 0, 0: not known */
     uint32_t n_bytes;
-    char *text; /* [n_bytes] + NUL, UTF-8, one line, never empty; owned */
+    char *text; /* [n_bytes] + NUL, UTF-8, no control character but \n, never empty; owned */
 };
 
 struct experiments {

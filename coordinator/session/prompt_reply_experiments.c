@@ -18,12 +18,27 @@ static size_t drop_marks(char *line, size_t n)
     return n_kept;
 }
 
+/* The sign that prompts show for a line break is one, or no agent could write a text with one. */
+static size_t restore_line_breaks(char *text, size_t n)
+{
+    static const char sign[] = "\xE2\x86\xB5"; /* U+21B5, as in prompt_data.c */
+    size_t n_kept = 0;
+    for (size_t at = 0; at < n;) {
+        const bool is_break =
+            n - at >= sizeof sign - 1 && !memcmp(text + at, sign, sizeof sign - 1);
+        text[n_kept++] = is_break ? '\n' : text[at];
+        at += is_break ? sizeof sign - 1 : 1;
+    }
+    text[n_kept] = '\0';
+    return n_kept;
+}
+
 /* Without our highlight marks, and cleaned again: what they stood between may be blank. */
 static size_t clean(const json_t *value, char out[PROMPT_MAX_LABEL_BYTES + 1])
 {
     char line[PROMPT_MAX_LABEL_BYTES + 1];
     const size_t n = prompt_label_clean(json_string_value(value), json_string_length(value), line);
-    return prompt_label_clean(line, drop_marks(line, n), out);
+    return restore_line_breaks(out, prompt_label_clean(line, drop_marks(line, n), out));
 }
 
 static status_t take_list(const json_t *list, enum experiment_kind kind, size_t n_each,

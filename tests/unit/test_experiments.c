@@ -119,6 +119,21 @@ Test(reply_experiments, texts_become_one_plain_line)
     experiments_fini(&list);
 }
 
+Test(reply_experiments, the_sign_of_a_line_break_is_one_in_the_text_that_the_model_reads)
+{
+    struct experiments list;
+    cr_assert_eq(parse("{\"fires\": [\"one\\u21b5two \\u21b5\\u21b5\", \"\\u21b5\"],"
+                       " \"silent\": [\"\\u21b6\"]}",
+                       NULL, &list),
+                 ST_OK);
+    cr_assert_eq(list.n, 3);
+    cr_expect_str_eq(list.list[0].text, "one\ntwo \n\n");
+    cr_expect_eq(list.list[0].n_bytes, 10);
+    cr_expect_str_eq(list.list[1].text, "\n");
+    cr_expect_str_eq(list.list[2].text, "\u21b6");
+    experiments_fini(&list);
+}
+
 Test(reply_experiments, repeats_and_more_than_wanted_are_dropped_and_counted)
 {
     struct session_rounds rounds = {0};

@@ -14,7 +14,7 @@ const GROUPS = [
 const LEVELS = 10;
 
 /** Line breaks and tabs as signs; the rest as it is. */
-const visible = (text) => text.replaceAll("\r", "").replaceAll("\n", "\u21b5")
+export const visible = (text) => text.replaceAll("\r", "").replaceAll("\n", "\u21b5")
   .replaceAll("\t", "\u21e5");
 
 function level(value, top) {

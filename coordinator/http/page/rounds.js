@@ -3,6 +3,7 @@
 import { h } from "./dom.js";
 import { count, score, UNKNOWN } from "./format.js";
 import { panel } from "./elements.js";
+import { visible } from "./evidence.js";
 
 /** How many texts the model did as the label said; those without an outcome are wrong. */
 export const countRight = (experiments) =>
@@ -48,7 +49,7 @@ function texts(round) {
     h("ul", null, round.experiments.map((one) => h("li",
       { class: one.fired === one.predicted ? null : "is-bad" },
       h("span", { class: "muted" }, `${one.kind.replace("_", " ")}, ${did(one)}: `),
-      h("bdi", null, one.text)))));
+      h("bdi", null, visible(one.text))))));
 }
 
 function row(round, number, chosen) {
