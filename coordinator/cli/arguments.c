@@ -80,6 +80,9 @@ static const struct definition definitions[CLI_N_OPTIONS] = {
                     "only features with these statuses: open,token,dense,position,insufficient,"
                     "dead",
                     NULL, 0, 0},
+    [CLI_TYPE] = {"type", 0, TEXT, AT(type), "LIST",
+                  "only features of these types: concrete,syntactic,abstract,polysemantic", NULL, 0,
+                  0},
     [CLI_MIN_SCORE] = {"min-score", 0, NUMBER, AT(min_score), "X",
                        "only labels whose score is at least X", NULL, 0, 0},
     [CLI_BUDGET] = {"budget", 0, NUMBER, AT(budget), "DOLLARS",

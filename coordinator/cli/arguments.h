@@ -27,6 +27,7 @@ enum cli_option {
     CLI_WATCH,
     CLI_INTERVAL,
     CLI_STATUS,
+    CLI_TYPE,
     CLI_MIN_SCORE,
     CLI_SORT_BY,
     CLI_LIMIT,
@@ -87,8 +88,8 @@ struct cli_text_list {
 
 struct cli_arguments {
     bool help, no_headers, dry_run, wait, quiet, watch, foreground, force;
-    const char *endpoint, *state, *output, *client_key, *status, *sort_by, *providers, *config;
-    const char *durability, *log, *model, *hook, *dictionary, *units;
+    const char *endpoint, *state, *output, *client_key, *status, *type, *sort_by, *providers;
+    const char *config, *durability, *log, *model, *hook, *dictionary, *units;
     const char *key, *server_key, *role, *dir, *listen, *listen_key, *allow;
     const char *sheet, *sheet_key;
     struct cli_text_list read;

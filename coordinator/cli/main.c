@@ -14,7 +14,7 @@ static const struct cli_command commands[] = {
     {"status", "get", "SWEEP", "one sweep: how far, what it found and cost", O(WATCH) | O(INTERVAL),
      ONES | F(JSONL), 1, 1, false, status_command},
     {"results", NULL, "SWEEP", "labels and scores of its features",
-     O(STATUS) | O(MIN_SCORE) | O(SORT_BY) | O(LIMIT), LISTS | F(CSV), 1, 1, false,
+     O(STATUS) | O(TYPE) | O(MIN_SCORE) | O(SORT_BY) | O(LIMIT), LISTS | F(CSV), 1, 1, false,
      results_command},
     {"show", NULL, "SWEEP FEATURE", "one feature: label, scores, evidence windows",
      O(TARGET) | O(LIMIT), ONES, 2, 2, false, show_command},

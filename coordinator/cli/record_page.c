@@ -3,6 +3,7 @@
 #include "coordinator/cli/clean_text.h"
 #include "coordinator/cli/json_field.h"
 #include "coordinator/cli/quantity.h"
+#include "coordinator/cli/record_kinds.h"
 #include "coordinator/cli/record_rounds.h"
 #include "coordinator/cli/record_text.h"
 #include "coordinator/cli/status_text.h"
@@ -148,7 +149,7 @@ static status_t add_score(struct text_table *table, const char *name, const char
     return text_table_add_cells(table, cells, sizeof cells / sizeof cells[0], err);
 }
 
-static status_t print_scores(const struct cli *cli, const json_t *scores, struct error *err)
+status_t record_print_scores(const struct cli *cli, const json_t *scores, struct error *err)
 {
     const struct text_table_style style = {true, cli->has_color, cli->width};
     struct text_table *table = NULL;
@@ -184,9 +185,8 @@ static void print_facts(const struct cli *cli, const json_t *record)
     (void)snprintf(line, sizeof line, "(none: %.200s)",
                    json_field_text(record, "no_label", "not known"));
     status_text_line(cli, "label", json_field_text(record, "label", line));
-    (void)snprintf(line, sizeof line, "%s%s%s", json_field_text(record, "status", "?"),
-                   json_field(record, "type") ? ", " : "", json_field_text(record, "type", ""));
-    status_text_line(cli, "status", line);
+    status_text_line(cli, "status", json_field_text(record, "status", "?"));
+    record_print_type(cli, record);
     status_text_line(cli, "supported", json_field_is_true(record, "supported") ? "yes" : "no");
     if (json_field(record, "explainer")) {
         (void)snprintf(line, sizeof line, "%.100s, judged by %.100s",
@@ -209,7 +209,8 @@ status_t record_print(const struct cli *cli, const json_t *record, size_t max_wi
 {
     print_facts(cli, record);
     status_t status = record_print_rounds(cli, record, err);
-    if (status == ST_OK) status = print_scores(cli, json_field(record, "scores"), err);
+    if (status == ST_OK) status = record_print_scores(cli, json_field(record, "scores"), err);
     if (status == ST_OK) status = agreement_print(cli, json_field(record, "agreement"), err);
+    if (status == ST_OK) status = record_print_meanings(cli, record, err);
     return status == ST_OK ? print_evidence(cli, record, max_windows, err) : status;
 }

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { N_COLUMNS = 16, N_NARROW = 8, CSV_FIELD_BYTES = 4 << 20 };
+enum { N_COLUMNS = 17, N_NARROW = 9, CSV_FIELD_BYTES = 4 << 20 };
 
 double record_score(const json_t *record, const char *score, const char *negatives)
 {
@@ -26,12 +26,12 @@ double record_main_score(const json_t *record)
 /* --- table --------------------------------------------------------------------------------- */
 
 static const struct text_column columns[N_COLUMNS] = {
-    {"FEATURE", true, false},    {"STATUS", false, false},   {"DETECTION", true, false},
-    {"HARD", true, false},       {"FUZZING", true, false},   {"SUPPORTED", false, false},
-    {"FIRES", true, false},      {"LABEL", false, true},     {"TYPE", false, false},
-    {"95 %", false, false},      {"DOCUMENTS", true, false}, {"HOOK", false, true},
-    {"EXPLAINER", false, false}, {"JUDGE", false, false},    {"SIMULATION", true, false},
-    {"KAPPA", true, false}};
+    {"FEATURE", true, false},    {"STATUS", false, false},    {"TYPE", false, false},
+    {"DETECTION", true, false},  {"HARD", true, false},       {"FUZZING", true, false},
+    {"SUPPORTED", false, false}, {"FIRES", true, false},      {"LABEL", false, true},
+    {"CLAIMED", false, false},   {"95 %", false, false},      {"DOCUMENTS", true, false},
+    {"HOOK", false, true},       {"EXPLAINER", false, false}, {"JUDGE", false, false},
+    {"SIMULATION", true, false}, {"KAPPA", true, false}};
 
 const struct text_column *record_columns(bool is_wide, size_t *n_columns)
 {
@@ -83,6 +83,7 @@ status_t record_add_row(struct text_table *table, bool is_wide, const json_t *re
     const char *const cells[N_COLUMNS] = {
         feature,
         json_field_text(record, "status", NULL),
+        json_field_text(record, "typing.type", NULL),
         quantity_score(record_score(record, "detection", "random"), random),
         quantity_score(record_score(record, "detection", "hard"), hard),
         quantity_score(record_score(record, "fuzzing", "random"), fuzzing),
@@ -110,6 +111,7 @@ static const char *const csv_paths[] = {"feature",
                                         "status",
                                         "label",
                                         "type",
+                                        "typing.type",
                                         "scores.detection.random.balanced_accuracy",
                                         "scores.detection.random.f1",
                                         "scores.detection.random.auroc",

@@ -28,6 +28,10 @@ MUST_CHECK status_t record_print_csv(FILE *out, const json_t *record, struct err
 MUST_CHECK status_t record_print(const struct cli *cli, const json_t *record, size_t max_windows,
                                  struct error *err);
 
+/* The scores of a record, or of one of its meanings, as a table; nothing where there are none. */
+MUST_CHECK status_t record_print_scores(const struct cli *cli, const json_t *scores,
+                                        struct error *err);
+
 /* The text of one evidence window with its firing tokens marked. */
 MUST_CHECK status_t record_append_window(struct buffer *out, const json_t *window,
                                          double fire_threshold, bool has_color, struct error *err);

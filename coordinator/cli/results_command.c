@@ -6,6 +6,7 @@
 #include "coordinator/cli/result_rows.h"
 #include "coordinator/cli/status_text.h"
 
+#include "coordinator/session/prompt_reply.h"
 #include "coordinator/session/triage.h"
 
 #include <math.h>
@@ -43,20 +44,32 @@ static bool is_wanted(const struct results *self, const json_t *record)
     const struct cli_arguments *arguments = self->arguments;
     if (arguments->status && !is_listed(arguments->status, json_field_text(record, "status", "")))
         return false;
+    if (arguments->type && !is_listed(arguments->type, json_field_text(record, "typing.type", "")))
+        return false;
     return isnan(arguments->min_score) || record_main_score(record) >= arguments->min_score;
 }
 
-static status_t check_statuses(const char *list, struct error *err)
+static bool is_status(const char *name)
+{
+    enum feature_status status;
+    return feature_status_parse(name, &status);
+}
+
+static bool is_type(const char *name)
+{
+    return feature_type_parse(name) != FEATURE_TYPE_NONE;
+}
+
+/* Is every word of the option's list "a,b" one that it knows? */
+static status_t check_list(const char *option, const char *list, bool is_known(const char *name),
+                           const char *choices, struct error *err)
 {
     while (list && *list) {
         char name[24];
-        enum feature_status status;
         const size_t n = strcspn(list, ",");
         (void)snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : sizeof name), list);
-        if (!feature_status_parse(name, &status))
-            return error_set(err, ST_BAD_INPUT,
-                             "--status \"%s\": open, token, dense, position, insufficient or dead",
-                             name);
+        if (!is_known(name))
+            return error_set(err, ST_BAD_INPUT, "%s \"%s\": %s", option, name, choices);
         list += n + (list[n] == ',');
     }
     return ST_OK;
@@ -193,7 +206,11 @@ status_t results_command(struct cli *cli, const struct cli_arguments *arguments,
         arguments->format != CLI_FORMAT_JSON && arguments->format != CLI_FORMAT_JSONL;
     result_rows_init(&self.rows, by_score, is_tabular,
                      arguments->limit < 0 ? SIZE_MAX : (size_t)arguments->limit);
-    status_t status = check_statuses(arguments->status, err);
+    status_t status = check_list("--status", arguments->status, is_status,
+                                 "open, token, dense, position, insufficient or dead", err);
+    if (status == ST_OK)
+        status = check_list("--type", arguments->type, is_type,
+                            "concrete, syntactic, abstract or polysemantic", err);
     if (status == ST_OK) status = cli_connect(&client, cli, arguments, err);
     if (status == ST_OK) status = read_pages(&self, client, err);
     if (status == ST_OK) status = result_rows_visit(&self.rows, emit, &self, err);

@@ -223,6 +223,29 @@ static void print_times(const struct cli *cli, const json_t *sweep)
 }
 
 /* Of a sweep that runs: where its sessions are. Of an agentic one that is over: how they went. */
+/* "3,120 concrete (2,804 supported), ..." */
+static void print_types(const struct cli *cli, const json_t *types)
+{
+    struct buffer line;
+    const char *type;
+    json_t *of;
+    status_t status = ST_OK;
+    buffer_init(&line, LINE_MAX_BYTES);
+    json_object_foreach((json_t *)(uintptr_t)types, type, of)
+    {
+        char n[QUANTITY_SIZE], n_supported[QUANTITY_SIZE];
+        const double supported = json_field_number(of, "n_supported");
+        if (!(json_field_number(of, "n") > 0) || status != ST_OK) continue;
+        status = buffer_printf(&line, NULL, "%s%s %s", line.n_bytes ? ", " : "",
+                               quantity_count(json_field_number(of, "n"), n), type);
+        if (status == ST_OK && !isnan(supported))
+            status = buffer_printf(&line, NULL, " (%s supported)",
+                                   quantity_count(supported, n_supported));
+    }
+    if (status == ST_OK && line.n_bytes) status_text_line(cli, "types", buffer_text(&line));
+    buffer_fini(&line);
+}
+
 static void print_sessions(const struct cli *cli, const json_t *sessions)
 {
     char line[192];
@@ -257,6 +280,7 @@ status_t status_text_sweep(const struct cli *cli, const json_t *sweep, struct er
         print_pin(cli, sweep);
         print_splits(cli, sweep);
         print_counts(cli, "features", json_field(sweep, "statuses"));
+        print_types(cli, json_field(sweep, "types"));
         print_sessions(cli, json_field(sweep, "sessions"));
         print_counts(cli, "calls", json_field(sweep, "calls"));
         print_spend(cli, sweep);

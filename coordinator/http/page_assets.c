@@ -17,6 +17,7 @@ ASSET(evidence_js);
 ASSET(feed_js);
 ASSET(format_js);
 ASSET(history_js);
+ASSET(kinds_js);
 ASSET(label_feed_js);
 ASSET(result_table_js);
 ASSET(rounds_js);
@@ -48,6 +49,7 @@ static const struct page_asset assets[] = {
     {"feed.js", script, BYTES(feed_js)},
     {"format.js", script, BYTES(format_js)},
     {"history.js", script, BYTES(history_js)},
+    {"kinds.js", script, BYTES(kinds_js)},
     {"label_feed.js", script, BYTES(label_feed_js)},
     {"result_table.js", script, BYTES(result_table_js)},
     {"rounds.js", script, BYTES(rounds_js)},

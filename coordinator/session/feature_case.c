@@ -1,4 +1,4 @@
-#include "coordinator/session/feature_case.h"
+#include "coordinator/session/feature_case_parts.h"
 
 #include "common/evidence_pick.h"
 #include "common/evidence_view.h"
@@ -146,12 +146,15 @@ static status_t choose_shown(struct feature_case *self, const struct feature_cas
 
 /* --- the judged split ---------------------------------------------------------------------- */
 
-static status_t add_pool(struct window *pool, struct filling *filling,
-                         const struct evidence_view *view, size_t *n_pool, struct error *err)
+/* `factor` times as many windows of each kind as are judged, into split->pool. */
+static status_t add_pool(struct case_split *split, size_t factor, struct filling *filling,
+                         const struct evidence_view *view, struct error *err)
 {
     const struct feature_case_params *params = filling->params;
-    const size_t n_firing = POOL_FACTOR * params->n_firing;
-    const size_t n_silent = POOL_FACTOR * params->n_silent;
+    const size_t n_firing = factor * params->n_firing, n_silent = factor * params->n_silent;
+    struct window *pool = malloc((n_firing + 2 * n_silent + 1) * sizeof *pool);
+    if (!pool) return error_set(err, ST_NO_MEMORY, "windows");
+    split->pool = pool;
     size_t *chosen = malloc((n_firing + 1) * sizeof *chosen);
     if (!chosen) return error_set(err, ST_NO_MEMORY, "windows");
     const struct evidence_pick pick = pick_of(params, n_firing);
@@ -159,13 +162,14 @@ static status_t add_pool(struct window *pool, struct filling *filling,
     status_t status = ST_OK;
     for (size_t i = 0; i < n_chosen && status == ST_OK; i++) {
         const struct evidence_entry entry = evidence_view_firing(view, chosen[i]);
-        status = place_firing(filling, &entry, &pool[(*n_pool)++], err);
+        status = place_firing(filling, &entry, &pool[split->n_pool++], err);
     }
     free(chosen);
     if (status == ST_OK)
-        status = add_silent(filling, view, WINDOW_SILENT_RANDOM, n_silent, pool, n_pool, err);
+        status =
+            add_silent(filling, view, WINDOW_SILENT_RANDOM, n_silent, pool, &split->n_pool, err);
     if (status == ST_OK)
-        status = add_silent(filling, view, WINDOW_SILENT_HARD, n_silent, pool, n_pool, err);
+        status = add_silent(filling, view, WINDOW_SILENT_HARD, n_silent, pool, &split->n_pool, err);
     return status;
 }
 
@@ -174,28 +178,22 @@ static size_t n_pool_windows(const struct feature_case_params *params)
     return POOL_FACTOR * (params->n_firing + 2 * params->n_silent);
 }
 
-static status_t select_judged(struct feature_case *self, struct filling *filling,
-                              const struct evidence_view *view, struct case_split *out,
-                              struct error *err)
+status_t feature_case_select(const struct feature_case *self,
+                             const struct feature_case_params *params, struct case_split *split,
+                             struct error *err)
 {
-    const struct feature_case_params *params = filling->params;
-    size_t n_pool = 0;
-    out->pool = malloc((n_pool_windows(params) + 1) * sizeof *out->pool);
-    if (!out->pool) return error_set(err, ST_NO_MEMORY, "windows");
-    status_t status = add_pool(out->pool, filling, view, &n_pool, err);
-    if (status != ST_OK) return status;
     struct window_select_params select =
         window_select_params_default(params->seed, params->subject);
     select.n_wanted[WINDOW_FIRING] = params->n_firing;
     select.n_wanted[WINDOW_SILENT_RANDOM] = params->n_silent;
     select.n_wanted[WINDOW_SILENT_HARD] = params->n_silent;
     select.near_duplicate_jaccard = params->overlap_jaccard;
-    return window_select(self->explain, self->n_explain, out->pool, n_pool, &select, &out->judged,
-                         err);
+    return window_select(self->explain, self->n_explain, split->pool, split->n_pool, &select,
+                         &split->judged, err);
 }
 
-static status_t make_items(struct case_split *split, const struct feature_case_params *params,
-                           enum case_score score, struct error *err)
+status_t feature_case_make_items(struct case_split *split, const struct feature_case_params *params,
+                                 enum case_score score, struct error *err)
 {
     const struct window *windows = split->judged.windows;
     const size_t n = split->judged.n_windows;
@@ -246,9 +244,9 @@ static status_t select_check(struct feature_case *self, const struct feature_cas
                             &draw, err);
     checked->n_of_kind[WINDOW_SILENT_RANDOM] =
         checked->n_windows - checked->n_of_kind[WINDOW_FIRING];
-    return status == ST_OK
-               ? make_items(&self->splits[EVIDENCE_EXPLAIN], params, CASE_DETECTION, err)
-               : status;
+    return status == ST_OK ? feature_case_make_items(&self->splits[EVIDENCE_EXPLAIN], params,
+                                                     CASE_DETECTION, err)
+                           : status;
 }
 
 /* --- counts -------------------------------------------------------------------------------- */
@@ -296,6 +294,7 @@ static status_t make_room(struct feature_case *self, struct filling *filling,
     size_t n_pool = 0;
     for (size_t i = 0; i < N_JUDGED; i++)
         if (params->parts & judged_parts[i].part) n_pool += n_pool_windows(params);
+    if (params->parts & CASE_PART_HELD_OUT) n_pool += n_pool_windows(params);
     const size_t n_tokens = (n_explain + n_pool + 1) * window_tokens;
     self->explain = malloc((n_explain + 1) * sizeof *self->explain);
     self->tokens = malloc(n_tokens * sizeof *self->tokens);
@@ -341,10 +340,12 @@ static status_t judge_windows(struct feature_case *self, struct filling *filling
     struct evidence_view view;
     if (!params->states[of]) return ST_OK;
     status_t status = evidence_view_open(params->states[of], params->slot, &view, err);
-    if (status == ST_OK) status = select_judged(self, filling, &view, split, err);
+    if (status == ST_OK) status = add_pool(split, POOL_FACTOR, filling, &view, err);
+    if (status == ST_OK) status = feature_case_select(self, params, split, err);
     if (status != ST_OK || split->judged.n_of_kind[WINDOW_FIRING] == 0) return status;
     for (unsigned score = 0; score < CASE_N_SCORES && status == ST_OK; score++)
-        if (scores & (1u << score)) status = make_items(split, params, (enum case_score)score, err);
+        if (scores & (1u << score))
+            status = feature_case_make_items(split, params, (enum case_score)score, err);
     return status;
 }
 
@@ -357,6 +358,25 @@ static status_t judge_split(struct feature_case *self, struct filling *filling, 
     const status_t status = judge_windows(self, filling, index, err);
     filling->params = own;
     return status;
+}
+
+/* Validate windows that nobody is asked about. */
+static status_t hold_out(struct feature_case *self, struct filling *filling, struct error *err)
+{
+    const struct feature_case_params *params = filling->params;
+    struct evidence_view view;
+    if (!params->states[EVIDENCE_VALIDATE]) return ST_OK;
+    const status_t status =
+        evidence_view_open(params->states[EVIDENCE_VALIDATE], params->slot, &view, err);
+    if (status != ST_OK) return status;
+    struct case_split *held_out = &self->held_out;
+    const status_t added = add_pool(held_out, 1, filling, &view, err);
+    size_t n = 0;
+    for (size_t i = 0; i < held_out->n_pool; i++) /* as window_select() does it */
+        if ((held_out->pool[i].kind == WINDOW_FIRING) == window_fires(&held_out->pool[i]))
+            held_out->pool[n++] = held_out->pool[i];
+    held_out->n_pool = n;
+    return added;
 }
 
 static status_t fill(struct feature_case *self, const struct feature_case_params *params,
@@ -376,6 +396,10 @@ static status_t fill(struct feature_case *self, const struct feature_case_params
         status = select_check(self, params, err);
     for (size_t i = 0; i < N_JUDGED && status == ST_OK; i++)
         if (params->parts & judged_parts[i].part) status = judge_split(self, &filling, i, err);
+    if (status == ST_OK && (params->parts & CASE_PART_HELD_OUT))
+        status = hold_out(self, &filling, err);
+    if (status == ST_OK && (params->parts & (CASE_PART_CLUSTERS | CASE_PART_MEANINGS)))
+        status = feature_case_group(self, params, err);
     return status;
 }
 
@@ -394,7 +418,7 @@ status_t feature_case_build(struct feature_case *out, const struct feature_case_
     return status;
 }
 
-static void split_fini(struct case_split *split)
+void feature_case_split_fini(struct case_split *split)
 {
     for (unsigned score = 0; score < CASE_N_SCORES; score++) {
         prompt_plan_fini(&split->plans[score]);
@@ -406,7 +430,9 @@ static void split_fini(struct case_split *split)
 
 void feature_case_fini(struct feature_case *self)
 {
-    for (unsigned i = 0; i < EVIDENCE_N_SPLITS; i++) split_fini(&self->splits[i]);
+    for (unsigned i = 0; i < EVIDENCE_N_SPLITS; i++) feature_case_split_fini(&self->splits[i]);
+    feature_case_split_fini(&self->held_out);
+    feature_case_groups_fini(&self->groups);
     free(self->explain);
     free(self->tokens);
     free(self->activations);

@@ -6,6 +6,7 @@
  *     -> status (triage.h), lexical label fitted to explain windows only
  *     -> windows of validate, test, ood (window_select.h) -> items and prompts of each score
  *     -> some explain windows as items too: what a judge gets wrong there may be shown
+ *     -> groups of the firing explain windows, and what each needs as a meaning of its own
  *
  * A case is built in the parts that a stage needs and thrown away while a session waits: it is a
  * pure function of its inputs, so the next stage builds it again, and thousands of waiting
@@ -19,6 +20,7 @@
 #include "coordinator/session/lexical.h"
 #include "coordinator/session/prompt_items.h"
 #include "coordinator/session/triage.h"
+#include "coordinator/session/window_clusters.h"
 #include "coordinator/session/window_select.h"
 
 /* The two scores, in every array over scores. */
@@ -54,12 +56,16 @@ struct feature_case_params {
 /* What a case holds beside status and counts. Judged windows need explain windows, which are then
  * there too. */
 enum case_part {
-    CASE_PART_EXPLAIN = 1,  /* explain windows, and which of them are shown */
-    CASE_PART_LEXICAL = 2,  /* the lexical label */
-    CASE_PART_CHECK = 4,    /* explain windows to be judged (detection) */
-    CASE_PART_VALIDATE = 8, /* validate windows (detection) */
-    CASE_PART_TEST = 16,    /* test windows, all scores */
-    CASE_PART_OOD = 32      /* out-of-distribution windows, all scores */
+    CASE_PART_EXPLAIN = 1,    /* explain windows, and which of them are shown */
+    CASE_PART_LEXICAL = 2,    /* the lexical label */
+    CASE_PART_CHECK = 4,      /* explain windows to be judged (detection) */
+    CASE_PART_VALIDATE = 8,   /* validate windows (detection) */
+    CASE_PART_TEST = 16,      /* test windows, all scores */
+    CASE_PART_OOD = 32,       /* out-of-distribution windows, all scores */
+    CASE_PART_HELD_OUT = 64,  /* validate windows without a question: for the type */
+    CASE_PART_CLUSTERS = 128, /* groups of the explain windows */
+    CASE_PART_MEANINGS = 256  /* what each of several groups needs; test windows with
+                                 CASE_PART_TEST */
 };
 
 enum { CASE_N_TOP = 10, CASE_N_QUANTILES = 10, CASE_N_SHOWN_SILENT = 5, CASE_N_CHECK = 10 };
@@ -69,7 +75,26 @@ struct case_split {
     struct window_selection judged;
     struct prompt_items items[CASE_N_SCORES]; /* empty: not asked about */
     struct prompt_plan plans[CASE_N_SCORES];
-    struct window *pool; /* what `judged` borrows from */
+    struct window *pool; /* [n_pool], what `judged` borrows from */
+    size_t n_pool;
+};
+
+/* One of several groups of windows. */
+struct case_meaning {
+    uint32_t
+        shown[CASE_N_TOP + CASE_N_QUANTILES]; /* into explain: of this group, strongest first */
+    size_t n_shown;
+    bool has_lexical;
+    struct lexical_label lexical; /* of the group's explain windows against silent ones */
+    struct case_split test;       /* its firing test windows beside silent ones (detection) */
+};
+
+/* CASE_PART_CLUSTERS and CASE_PART_MEANINGS. */
+struct case_groups {
+    struct window_clusters clusters;
+    struct case_meaning *meanings; /* [n_meanings], owned: none where there is one group */
+    size_t n_meanings;
+    size_t n_test_firing, n_test_grouped; /* test windows of the pool; those that have a group */
 };
 
 struct feature_case {
@@ -85,10 +110,12 @@ struct feature_case {
     uint32_t shown[CASE_N_TOP + CASE_N_QUANTILES]; /* into explain, in order of importance */
     size_t n_shown;
 
+    struct case_split held_out; /* validate windows as they were drawn: a pool alone */
     struct case_split splits[EVIDENCE_N_SPLITS]; /* of explain: CASE_N_CHECK firing and silent */
 
     bool has_lexical; /* a pattern was found */
     struct lexical_label lexical;
+    struct case_groups groups;
 
     uint32_t *tokens; /* arenas that windows point into */
     float *activations;

@@ -1,5 +1,7 @@
 #include "coordinator/session/feature_type.h"
 
+#include "common/hash.h"
+
 #include <stdlib.h>
 
 struct feature_type_thresholds feature_type_thresholds_default(void)
@@ -91,17 +93,44 @@ static int compare_occurrences(const void *left, const void *right)
     return (int)a->fires - (int)b->fires;
 }
 
+/* Words that fire somewhere, by a hash: others need not be counted. */
+struct word_filter {
+    uint64_t bits[64];
+};
+
+static bool filter_has(struct word_filter *filter, uint32_t word, bool adds)
+{
+    const uint64_t place = hash_mix64(word) % (64 * 64);
+    const uint64_t bit = UINT64_C(1) << (place % 64);
+    if (adds) filter->bits[place / 64] |= bit;
+    return filter->bits[place / 64] & bit;
+}
+
+static struct word_filter filter_firing(const struct feature_type_params *params, float strong)
+{
+    struct word_filter filter = {{0}};
+    for (size_t w = 0; w < params->n_windows; w++) {
+        const struct window *window = &params->windows[w];
+        for (size_t i = 0; window->activations && i < window->n_tokens; i++)
+            if (firing_at(window, i, strong) == FIRING_STRONG)
+                (void)filter_has(&filter, lexical_word(params->vocabulary, window->tokens[i]),
+                                 true);
+    }
+    return filter;
+}
+
 static size_t list_occurrences(const struct feature_type_params *params, float strong,
                                struct occurrence *out)
 {
+    struct word_filter filter = filter_firing(params, strong);
     size_t n = 0;
     for (size_t w = 0; w < params->n_windows; w++) {
         const struct window *window = &params->windows[w];
         for (size_t i = 0; i < window->n_tokens; i++) {
             const enum firing firing = firing_at(window, i, strong);
-            if (firing == FIRING_WEAK) continue;
-            out[n++] = (struct occurrence){lexical_word(params->vocabulary, window->tokens[i]),
-                                           firing == FIRING_STRONG};
+            const uint32_t word = lexical_word(params->vocabulary, window->tokens[i]);
+            if (firing == FIRING_WEAK || !filter_has(&filter, word, false)) continue;
+            out[n++] = (struct occurrence){word, firing == FIRING_STRONG};
         }
     }
     return n;

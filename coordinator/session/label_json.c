@@ -155,6 +155,33 @@ static json_t *lexical_json(const struct label_record *record)
                      scores_json(record->lexical_scores, record->n_lexical_scores));
 }
 
+/* --- meanings ----------------------------------------------------------------------------- */
+
+static json_t *meaning_json(const struct label_meaning *meaning)
+{
+    json_t *lexical = json_null();
+    if (meaning->lexical)
+        lexical = json_pack("{s:s, s:o}", "label", meaning->lexical, "scores",
+                            scores_json(meaning->lexical_scores, meaning->n_lexical_scores));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "label", text_or_null(meaning->label), "no_label",
+                     text_or_null(meaning->label ? NULL : meaning->no_label), "n_windows",
+                     label_json_count(meaning->n_windows), "scores",
+                     scores_json(meaning->scores, meaning->n_scores), "lexical", lexical);
+}
+
+static json_t *meanings_json(const struct label_record *record)
+{
+    if (record->n_meanings == 0) return json_null();
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < record->n_meanings; i++)
+        if (json_array_append_new(list, meaning_json(&record->meanings[i])) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return json_pack("{s:o, s:o, s:o}", "n_test_firing", label_json_count(record->n_test_firing),
+                     "n_test_grouped", label_json_count(record->n_test_grouped), "list", list);
+}
+
 /* --- evidence ----------------------------------------------------------------------------- */
 
 /* tokens[i] joined are the text; a token that ends inside a character leaves it to the next. */
@@ -247,7 +274,8 @@ static json_t *record_json(const struct label_record *record)
                                 "mislabelled", label_json_count(record->n_mislabelled),
                                 "near_duplicates", label_json_count(record->n_near_duplicates));
     return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}",
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, "
+        "s:o, s:o}",
         "feature", label_json_count(record->feature), "target", target, "status",
         text_or_null(feature_status_name(record->status)), "fire_threshold",
         number((double)record->fire_threshold, SCORE_DIGITS), "firing", firing_json(record),
@@ -257,7 +285,9 @@ static json_t *record_json(const struct label_record *record)
         "judge", text_or_null(record->judge), "prompts", prompts_json(record), "scores",
         own_scores_json(record), "lexical", lexical_json(record), "dropped", dropped,
         "n_shared_documents", label_json_count(record->n_shared_documents), "supported",
-        record->is_supported, "evidence", all_evidence_json(record));
+        record->is_supported, "evidence", all_evidence_json(record), "typing",
+        record->typing ? feature_typing_json(record->typing) : json_null(), "meanings",
+        meanings_json(record));
 }
 
 /* --- rounds ------------------------------------------------------------------------------- */

@@ -17,6 +17,11 @@
  *      windows with random silent ones; r2 and absdev null: they would need a calibration, and
  *      that calls about other windows
  *   lexical{label, family, held_out, scores{...}} or null
+ *   typing{type, claimed, agrees, evidence{...}} or null (feature_type.h; `type` is the claim)
+ *   meanings{n_test_firing, n_test_grouped, list[{label, no_label, n_windows,
+ *     scores{detection{random{...}, hard{...}}}, lexical{label, scores{...}} or null}]} or null:
+ *     where the firing windows fall into several groups. Scored on test windows of the group alone;
+ *     without a null, so nothing is claimed of it (null and verdict are null)
  *   dropped{leaked, mislabelled, near_duplicates}, n_shared_documents, supported
  *   evidence[{document, document_key, offset, kind, max, text, tokens[], activations[]}]
  *
@@ -43,6 +48,7 @@
 
 #include "common/buffer.h"
 #include "coordinator/session/feature_case.h"
+#include "coordinator/session/feature_type.h"
 #include "coordinator/session/judge_panel.h"
 #include "coordinator/session/lexical.h"
 #include "coordinator/session/prompt_reply.h"
@@ -88,6 +94,16 @@ struct label_evidence {
     const char *document_id; /* UTF-8, or NULL */
 };
 
+/* One of several meanings of a feature. Borrowed. */
+struct label_meaning {
+    const char *label;                                 /* NULL: none */
+    const char *no_label;                              /* then: why */
+    size_t n_windows;                                  /* explain windows of its group */
+    const char *lexical;                               /* the group's own pattern; NULL: none */
+    const struct label_score *scores, *lexical_scores; /* [n_scores], [n_lexical_scores] */
+    size_t n_scores, n_lexical_scores;
+};
+
 /* What a session did before its test. Borrowed. */
 struct label_rounds {
     enum session_mode mode; /* of this feature */
@@ -124,6 +140,10 @@ struct label_record {
     const struct lexical_label *lexical;       /* NULL: none */
     const struct label_score *lexical_scores;  /* [n_lexical_scores] */
     size_t n_lexical_scores;
+    const struct feature_typing *typing;  /* NULL: nothing fires */
+    const struct label_meaning *meanings; /* [n_meanings]; none where there is one */
+    size_t n_meanings;
+    size_t n_test_firing, n_test_grouped; /* test windows looked at; those of some meaning */
     size_t n_leaked, n_mislabelled, n_near_duplicates; /* dropped test windows */
     size_t n_shared_documents;
     const struct label_evidence *evidence; /* [n_evidence] */

@@ -58,6 +58,7 @@ status_t label_session_open(struct label_session *out, const struct session_rule
     status_t status = ST_OK;
     if (feature_case->has_lexical) status = copy_lexical(out, &feature_case->lexical, err);
     if (status == ST_OK && given) status = give_label(out, given, err);
+    if (status == ST_OK) status = session_meanings_init(out, feature_case, err);
     if (status != ST_OK) label_session_fini(out);
     return status;
 }
@@ -85,6 +86,7 @@ void label_session_fini(struct label_session *session)
             answer_sheet_fini(&session->panel[judge][score]);
     simulation_sheet_fini(&session->simulation);
     session_rounds_fini(&session->rounds);
+    session_meanings_fini(session);
     free(session->lexical);
     free(session->asks);
     *session = (struct label_session){0};
@@ -92,7 +94,7 @@ void label_session_fini(struct label_session *session)
 
 /* --- asks of a stage ----------------------------------------------------------------------- */
 
-static status_t make_asks(struct label_session *session, size_t n, struct error *err)
+status_t session_make_asks(struct label_session *session, size_t n, struct error *err)
 {
     struct session_ask *asks = calloc(n + 1, sizeof *asks);
     if (!asks) return error_set(err, ST_NO_MEMORY, "%zu asks", n);
@@ -106,7 +108,7 @@ static status_t make_asks(struct label_session *session, size_t n, struct error 
 static status_t open_one_call(struct label_session *session, enum session_ask_kind kind,
                               struct error *err)
 {
-    const status_t status = make_asks(session, 1, err);
+    const status_t status = session_make_asks(session, 1, err);
     if (status == ST_OK) session->asks[0].kind = kind;
     return status;
 }
@@ -114,7 +116,7 @@ static status_t open_one_call(struct label_session *session, enum session_ask_ki
 static status_t open_probes(struct label_session *session, struct error *err)
 {
     const size_t n = session_this_round(session)->experiments.n;
-    const status_t status = make_asks(session, n, err);
+    const status_t status = session_make_asks(session, n, err);
     for (size_t i = 0; i < n && status == ST_OK; i++)
         session->asks[i] = (struct session_ask){.kind = ASK_PROBE, .index = (uint32_t)i};
     return status;
@@ -153,6 +155,8 @@ static status_t enter(struct label_session *session, const struct feature_case *
     case SESSION_EXPERIMENT: return open_probes(session, err);
     case SESSION_VALIDATE:
     case SESSION_TEST: return session_open_sheets(session, feature_case, err);
+    case SESSION_DISTINGUISH: return session_enter_distinguish(session, feature_case, err);
+    case SESSION_MEANINGS: return session_enter_meanings(session, feature_case, err);
     case SESSION_OPEN:
     case SESSION_DONE: break;
     }
@@ -217,7 +221,9 @@ static enum session_stage next_stage(struct label_session *session)
         return session_this_round(session)->experiments.n ? SESSION_EXPERIMENT : SESSION_VALIDATE;
     case SESSION_EXPERIMENT: return SESSION_VALIDATE;
     case SESSION_VALIDATE: return after_validate(session);
-    case SESSION_TEST:
+    case SESSION_TEST: return session->n_meanings > 0 ? SESSION_DISTINGUISH : SESSION_DONE;
+    case SESSION_DISTINGUISH: return SESSION_MEANINGS;
+    case SESSION_MEANINGS:
     case SESSION_DONE: break;
     }
     return SESSION_DONE;
@@ -274,6 +280,8 @@ unsigned label_session_needs_of_asks(const struct label_session *session)
     case SESSION_DESIGN: return CASE_PART_EXPLAIN;
     case SESSION_VALIDATE: return CASE_PART_CHECK | CASE_PART_VALIDATE;
     case SESSION_TEST: return test_parts(session);
+    case SESSION_DISTINGUISH: return CASE_PART_EXPLAIN | CASE_PART_MEANINGS;
+    case SESSION_MEANINGS: return CASE_PART_MEANINGS | CASE_PART_TEST;
     case SESSION_OPEN:
     case SESSION_EXPERIMENT:
     case SESSION_DONE: break;
@@ -283,7 +291,10 @@ unsigned label_session_needs_of_asks(const struct label_session *session)
 
 unsigned label_session_needs(const struct label_session *session)
 {
-    if (session->stage == SESSION_DONE) return CASE_PART_EXPLAIN | test_parts(session);
+    if (session->stage == SESSION_DONE)
+        return CASE_PART_EXPLAIN | test_parts(session) |
+               (session->is_foreign ? 0u : CASE_PART_CLUSTERS | CASE_PART_HELD_OUT) |
+               (session->n_meanings > 0 ? CASE_PART_MEANINGS : 0u);
     if (!session->is_entered || session->stage == SESSION_DESIGN ||
         session->stage == SESSION_VALIDATE)
         return label_session_needs_of_asks(session);

@@ -73,7 +73,15 @@ enum session_sheet {
 };
 enum { SESSION_N_SHEETS = 6 };
 
-enum session_ask_kind { ASK_LABEL, ASK_DESIGN, ASK_JUDGE, ASK_SIMULATE, ASK_PROBE };
+enum session_ask_kind {
+    ASK_LABEL,
+    ASK_DESIGN,
+    ASK_JUDGE,
+    ASK_SIMULATE,
+    ASK_PROBE,
+    ASK_MEANING_LABEL, /* of one meaning */
+    ASK_MEANING_JUDGE  /* about one meaning: detection on its test windows */
+};
 
 /* A call or a probe that the session waits for. */
 struct session_ask {
@@ -82,7 +90,16 @@ struct session_ask {
     enum case_score score;    /* ASK_JUDGE */
     uint32_t index;           /* of the prompt, the simulated window, the round's experiment */
     uint8_t judge;            /* ASK_JUDGE: 0 the one that decides, else of more_judges, from 1 */
+    uint32_t meaning;         /* ASK_MEANING_* */
     bool is_answered;
+};
+
+/* One of several meanings: a group of the firing windows with a label and scores of its own. */
+struct session_meaning {
+    bool has_label;
+    struct prompt_label label;
+    char failure[SESSION_FAILURE_SIZE]; /* why there is no label, "" if there is one */
+    struct answer_sheet sheet;          /* owned; of its test windows */
 };
 
 struct label_session {
@@ -103,15 +120,18 @@ struct label_session {
     struct answer_sheet sheets[SESSION_N_SHEETS][CASE_N_SCORES];       /* owned */
     struct answer_sheet panel[SESSION_MAX_MORE_JUDGES][CASE_N_SCORES]; /* of SHEET_TEST, owned */
     struct simulation_sheet simulation;                                /* on test, owned */
+    struct session_meaning *meanings; /* [n_meanings], owned; none for one meaning */
+    size_t n_meanings;
     struct session_ask *asks; /* [n_asks] of the present stage, owned */
     size_t n_asks, n_answered;
     size_t n_failed_calls; /* replies that never came or did not parse */
 };
 
 /* A session about the feature of this case, whose CASE_PART_EXPLAIN and CASE_PART_LEXICAL are
- * there. `given`: the label that a user brought (mode score_only; NULL: none for this feature).
- * Only features that can be supported get all of the agentic loop; others a single pass. On ST_OK
- * the caller owns *out (label_session_fini). Errors: ST_NO_MEMORY. */
+ * there; with CASE_PART_CLUSTERS meanings are told apart once its label is tested. `given`: the
+ * label that a user brought (mode score_only; NULL: none for this feature). Only features that
+ * can be supported get all of the agentic loop; others a single pass. On ST_OK the caller owns
+ * *out (label_session_fini). Errors: ST_NO_MEMORY. */
 MUST_CHECK status_t label_session_open(struct label_session *out, const struct session_rules *rules,
                                        const struct feature_case *feature_case,
                                        const struct prompt_label *given, struct error *err);
@@ -184,6 +204,12 @@ MUST_CHECK status_t label_session_simulation(const struct label_session *session
                                              const struct feature_case *feature_case,
                                              const struct bootstrap_params *params,
                                              struct simulation_outcome *out, struct error *err);
+/* The same of a meaning, about the items of its test windows (detection). The case has
+ * CASE_PART_MEANINGS and CASE_PART_TEST. */
+MUST_CHECK status_t label_session_meaning_judgements(const struct label_session *session,
+                                                     const struct feature_case *feature_case,
+                                                     size_t meaning, struct judgement **out,
+                                                     size_t *n_out, struct error *err);
 /* The split that a sheet is about. */
 enum evidence_split session_sheet_split(enum session_sheet sheet);
 

@@ -20,29 +20,60 @@ enum {
 
 /* --- bodies -------------------------------------------------------------------------------- */
 
-/* A prompt that shows explain windows. */
+/* The explain windows that a prompt shows: of the feature, or of one of its meanings. */
+struct examples {
+    const uint32_t *shown; /* [n_shown] into explain */
+    size_t n_shown;
+    const struct prompt_field *more; /* [n_more] further fields */
+    size_t n_more;
+};
+
+static status_t build_shown(const struct label_session *session,
+                            const struct feature_case *feature_case,
+                            const struct prompt_template *template_,
+                            const struct examples *examples, struct prompt_messages *messages,
+                            struct error *err)
+{
+    struct window shown[CASE_N_TOP + CASE_N_QUANTILES];
+    const size_t n_silent = feature_case->n_explain - feature_case->n_explain_firing;
+    for (size_t i = 0; i < examples->n_shown; i++)
+        shown[i] = feature_case->explain[examples->shown[i]];
+    const struct prompt_explainer_params params = {
+        .template_ = template_,
+        .texts = session->rules->texts,
+        .firing = shown,
+        .n_firing = examples->n_shown,
+        .silent = feature_case->explain + feature_case->n_explain_firing,
+        .n_silent = n_silent < CASE_N_SHOWN_SILENT ? n_silent : (size_t)CASE_N_SHOWN_SILENT,
+        .max_prompt_tokens = session->rules->max_prompt_tokens,
+        .more = examples->more,
+        .n_more = examples->n_more,
+    };
+    return prompt_explainer_build(&params, messages, NULL, err);
+}
+
 static status_t build_examples(const struct label_session *session,
                                const struct feature_case *feature_case,
                                const struct prompt_template *template_,
                                const struct prompt_field *more, size_t n_more,
                                struct prompt_messages *messages, struct error *err)
 {
-    struct window shown[CASE_N_TOP + CASE_N_QUANTILES];
-    const size_t n_silent = feature_case->n_explain - feature_case->n_explain_firing;
-    for (size_t i = 0; i < feature_case->n_shown; i++)
-        shown[i] = feature_case->explain[feature_case->shown[i]];
-    const struct prompt_explainer_params params = {
-        .template_ = template_,
-        .texts = session->rules->texts,
-        .firing = shown,
-        .n_firing = feature_case->n_shown,
-        .silent = feature_case->explain + feature_case->n_explain_firing,
-        .n_silent = n_silent < CASE_N_SHOWN_SILENT ? n_silent : (size_t)CASE_N_SHOWN_SILENT,
-        .max_prompt_tokens = session->rules->max_prompt_tokens,
-        .more = more,
-        .n_more = n_more,
-    };
-    return prompt_explainer_build(&params, messages, NULL, err);
+    const struct examples examples = {feature_case->shown, feature_case->n_shown, more, n_more};
+    return build_shown(session, feature_case, template_, &examples, messages, err);
+}
+
+/* The first prompt of a feature, with the windows of one of its meanings alone. */
+static status_t build_meaning(const struct label_session *session,
+                              const struct feature_case *feature_case, size_t meaning,
+                              struct prompt_messages *messages, struct error *err)
+{
+    const struct case_groups *groups = &feature_case->groups;
+    if (meaning >= groups->n_meanings)
+        return error_set(err, ST_INTERNAL, "session: a case without meaning %zu", meaning);
+    const struct examples examples = {groups->meanings[meaning].shown,
+                                      groups->meanings[meaning].n_shown, NULL, 0};
+    return build_shown(session, feature_case, session->rules->explainer_template, &examples,
+                       messages, err);
 }
 
 static const struct prompt_template *hypothesis_template(const struct label_session *session)
@@ -131,13 +162,25 @@ static status_t build_within(build_fn *build_it, const struct label_session *ses
     return build_it(session, feature_case, SESSION_PROMPT_BRIEF, messages, err);
 }
 
+static const struct case_split *judged_split(const struct feature_case *feature_case,
+                                             const struct session_ask *ask)
+{
+    if (ask->kind != ASK_MEANING_JUDGE)
+        return &feature_case->splits[session_sheet_split(ask->sheet)];
+    return ask->meaning < feature_case->groups.n_meanings
+               ? &feature_case->groups.meanings[ask->meaning].test
+               : NULL;
+}
+
 static status_t build_judge(const struct label_session *session,
                             const struct feature_case *feature_case, const struct session_ask *ask,
                             struct prompt_messages *messages, struct error *err)
 {
-    const struct prompt_label *label = session_sheet_label(session, ask->sheet);
-    const struct case_split *split = &feature_case->splits[session_sheet_split(ask->sheet)];
-    if (!label || ask->index >= split->plans[ask->score].n_prompts)
+    const struct prompt_label *label = ask->kind == ASK_MEANING_JUDGE
+                                           ? &session->meanings[ask->meaning].label
+                                           : session_sheet_label(session, ask->sheet);
+    const struct case_split *split = judged_split(feature_case, ask);
+    if (!split || !label || ask->index >= split->plans[ask->score].n_prompts)
         return error_set(err, ST_INTERNAL, "session: a case without prompt %u", ask->index);
     const struct prompt_classification_params params = {
         .template_ = session->rules->judge_templates[ask->score],
@@ -158,6 +201,9 @@ static status_t build(const struct label_session *session, const struct feature_
         if (session->rounds.n == 1) return build_first(session, feature_case, messages, err);
         return build_within(build_refined, session, feature_case, messages, err);
     case ASK_DESIGN: return build_within(build_design, session, feature_case, messages, err);
+    case ASK_MEANING_LABEL:
+        return build_meaning(session, feature_case, ask->meaning, messages, err);
+    case ASK_MEANING_JUDGE:
     case ASK_JUDGE: return build_judge(session, feature_case, ask, messages, err);
     case ASK_SIMULATE: /* label_session_simulate.c */
     case ASK_PROBE: break;
@@ -167,10 +213,15 @@ static status_t build(const struct label_session *session, const struct feature_
 
 /* --- requests ------------------------------------------------------------------------------ */
 
+static bool is_judged(const struct session_ask *ask)
+{
+    return ask->kind == ASK_JUDGE || ask->kind == ASK_MEANING_JUDGE;
+}
+
 static void set_wanted(const struct label_session *session, const struct session_ask *ask,
                        struct prompt_request *request)
 {
-    if (ask->kind == ASK_JUDGE) {
+    if (is_judged(ask)) {
         request->wanted = PROMPT_WANTS_ANSWERS;
         request->n_answers = answer_sheet_n_of(session_answers(session, ask), ask->index);
         request->max_tokens = prompt_request_answer_tokens(request->n_answers);
@@ -189,7 +240,7 @@ static void set_wanted(const struct label_session *session, const struct session
 static const struct session_provider *provider_of(const struct session_rules *rules,
                                                   const struct session_ask *ask)
 {
-    if (ask->kind == ASK_SIMULATE) return &rules->judge;
+    if (ask->kind == ASK_SIMULATE || ask->kind == ASK_MEANING_JUDGE) return &rules->judge;
     if (ask->kind != ASK_JUDGE) return &rules->explainer;
     return ask->judge ? &rules->more_judges[ask->judge - 1] : &rules->judge;
 }
@@ -306,7 +357,9 @@ status_t label_session_answer(struct label_session *session, size_t index,
         take_label(session, content, n_bytes);
     else if (ask.kind == ASK_DESIGN)
         status = take_design(session, content, n_bytes, err);
-    else if (ask.kind == ASK_JUDGE)
+    else if (ask.kind == ASK_MEANING_LABEL)
+        session_take_meaning_label(session, ask.meaning, content, n_bytes);
+    else if (is_judged(&ask))
         status = take_answers(session, &ask, content, n_bytes, err);
     else if (ask.kind == ASK_SIMULATE)
         status = take_simulation(session, &ask, reply, err);

@@ -22,16 +22,18 @@ struct random_judge_params;
 struct random_judge_params session_coins(const struct label_session *session,
                                          const struct feature_case *feature_case,
                                          enum session_sheet sheet, uint64_t windows);
-/* The answers that an ASK_JUDGE fills. */
+/* The answers that an ASK_JUDGE or ASK_MEANING_JUDGE fills. */
 static inline const struct answer_sheet *session_answers(const struct label_session *session,
                                                          const struct session_ask *ask)
 {
+    if (ask->kind == ASK_MEANING_JUDGE) return &session->meanings[ask->meaning].sheet;
     return ask->judge ? &session->panel[ask->judge - 1][ask->score]
                       : &session->sheets[ask->sheet][ask->score];
 }
 static inline struct answer_sheet *session_answers_open(struct label_session *session,
                                                         const struct session_ask *ask)
 {
+    if (ask->kind == ASK_MEANING_JUDGE) return &session->meanings[ask->meaning].sheet;
     return ask->judge ? &session->panel[ask->judge - 1][ask->score]
                       : &session->sheets[ask->sheet][ask->score];
 }
@@ -49,6 +51,25 @@ status_t session_open_simulation(struct label_session *session,
 status_t session_simulation_request(const struct label_session *session, size_t index,
                                     struct buffer *out, struct error *err);
 enum simulation_form session_simulation_form(const struct session_rules *rules);
+
+/* label_session_meanings.c */
+
+/* Does a language model name the meanings? Else their patterns do. */
+bool session_explains_meanings(const struct label_session *session);
+/* Room for the meanings that the case has groups for. */
+status_t session_meanings_init(struct label_session *session,
+                               const struct feature_case *feature_case, struct error *err);
+void session_meanings_fini(struct label_session *session);
+/* Entering the two stages. */
+status_t session_enter_distinguish(struct label_session *session,
+                                   const struct feature_case *feature_case, struct error *err);
+status_t session_enter_meanings(struct label_session *session,
+                                const struct feature_case *feature_case, struct error *err);
+/* The reply to an ASK_MEANING_LABEL; NULL content: it failed for good. */
+void session_take_meaning_label(struct label_session *session, size_t meaning, const char *content,
+                                size_t n_bytes);
+/* label_session.c */
+status_t session_make_asks(struct label_session *session, size_t n, struct error *err);
 
 static inline struct session_round *session_this_round(const struct label_session *session)
 {

@@ -28,6 +28,7 @@ enum feature_type {
     FEATURE_TYPE_ABSTRACT,
     FEATURE_TYPE_POLYSEMANTIC
 };
+enum { FEATURE_N_TYPES = 5 }; /* none among them */
 /* "concrete", ...; NULL for none. */
 const char *feature_type_name(enum feature_type type);
 enum feature_type feature_type_parse(const char *name); /* none for NULL and unknown names */

@@ -21,7 +21,9 @@ static const unsigned char moves[SESSION_N_STAGES][SESSION_N_STAGES] = {
     [SESSION_DESIGN] = {[SESSION_EXPERIMENT] = AGENTIC, [SESSION_VALIDATE] = AGENTIC},
     [SESSION_EXPERIMENT] = {[SESSION_VALIDATE] = AGENTIC},
     [SESSION_VALIDATE] = {[SESSION_HYPOTHESISE] = AGENTIC, [SESSION_TEST] = AGENTIC},
-    [SESSION_TEST] = {[SESSION_DONE] = ALL},
+    [SESSION_TEST] = {[SESSION_DISTINGUISH] = ALL, [SESSION_DONE] = ALL},
+    [SESSION_DISTINGUISH] = {[SESSION_MEANINGS] = ALL},
+    [SESSION_MEANINGS] = {[SESSION_DONE] = ALL},
 };
 
 const char *session_mode_name(enum session_mode mode)
@@ -32,8 +34,9 @@ const char *session_mode_name(enum session_mode mode)
 
 const char *session_stage_name(enum session_stage stage)
 {
-    static const char *const names[SESSION_N_STAGES] = {
-        "open", "hypothesise", "design", "experiment", "validate", "test", "done"};
+    static const char *const names[SESSION_N_STAGES] = {"open",        "hypothesise", "design",
+                                                        "experiment",  "validate",    "test",
+                                                        "distinguish", "meanings",    "done"};
     return (unsigned)stage < SESSION_N_STAGES ? names[stage] : NULL;
 }
 

@@ -18,12 +18,16 @@
  *        v                                                                v
  *      TEST <-------------------------------------------------------------'
  *        |                                calls: the judge on test and ood, once
- *        v
- *      DONE
+ *        |-- several meanings --> DISTINGUISH     calls: a label for each
+ *        |                             |
+ *        |                             v
+ *        |                          MEANINGS      calls: the judge on the test windows of each
+ *        v                             |
+ *      DONE <--------------------------'
  *
  *   agentic      all of it
- *   single_pass  OPEN, HYPOTHESISE, TEST, DONE
- *   score_only   OPEN, TEST, DONE: the label was brought
+ *   single_pass  OPEN, HYPOTHESISE, TEST, meanings, DONE
+ *   score_only   OPEN, TEST, meanings, DONE: the label was brought
  *
  * OPEN and HYPOTHESISE may end a session: without a label there is nothing to go on with. */
 #ifndef COORDINATOR_SESSION_SESSION_STAGES_H
@@ -41,9 +45,11 @@ enum session_stage {
     SESSION_EXPERIMENT,
     SESSION_VALIDATE,
     SESSION_TEST,
+    SESSION_DISTINGUISH,
+    SESSION_MEANINGS,
     SESSION_DONE
 };
-enum { SESSION_N_STAGES = 7 };
+enum { SESSION_N_STAGES = 9 };
 
 const char *session_mode_name(enum session_mode mode);    /* "agentic", ... */
 const char *session_stage_name(enum session_stage stage); /* "design", ... */

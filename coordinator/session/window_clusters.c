@@ -188,12 +188,18 @@ static int compare_sizes(const void *left, const void *right)
     return (a->medoid > b->medoid) - (a->medoid < b->medoid); /* in the order of the windows */
 }
 
-/* Groups by falling size; each item's group is found again by its medoid. */
+/* Groups by falling size; each item's group, and what holds it, is found again by its medoid. */
 static void sort_groups(struct grouping *grouping, size_t n_items)
 {
     uint32_t medoid_of[WINDOW_CLUSTERS_MAX] = {0};
+    uint64_t held[WINDOW_CLUSTERS_MAX][WINDOW_TRAITS_WORDS];
+    memcpy(held, grouping->held, sizeof held);
     for (size_t g = 0; g < grouping->n_groups; g++) medoid_of[g] = grouping->groups[g].medoid;
     qsort(grouping->groups, grouping->n_groups, sizeof *grouping->groups, compare_sizes);
+    for (size_t g = 0; g < grouping->n_groups; g++)
+        for (size_t old = 0; old < grouping->n_groups; old++)
+            if (medoid_of[old] == grouping->groups[g].medoid)
+                memcpy(grouping->held[g], held[old], sizeof held[old]);
     for (size_t i = 0; i < n_items; i++) {
         if (grouping->group_of[i] == WINDOW_CLUSTER_NONE) continue;
         const uint32_t medoid = medoid_of[grouping->group_of[i]];
@@ -214,6 +220,23 @@ static void answer_one(const struct window *windows, const struct window *const 
     cluster->n_windows = n_firing;
     cluster->medoid = (uint32_t)(firing[medoid] - windows);
     for (size_t i = 0; i < n_firing; i++) out->cluster_of[firing[i] - windows] = 0;
+}
+
+/* What window_clusters_assign() needs to know. */
+static status_t keep_key(const struct subject *subject, const struct grouping *grouping,
+                         struct cluster_key *out, struct error *err)
+{
+    const struct window_traits *traits = subject->traits;
+    out->terms = calloc(traits->n_traits + 1, sizeof *out->terms);
+    if (!out->terms) return error_set(err, ST_NO_MEMORY, "%zu traits", traits->n_traits);
+    out->n_terms = traits->n_traits;
+    for (size_t t = 0; t < traits->n_traits; t++) out->terms[t] = traits->traits[t].term;
+    for (size_t g = 0; g < grouping->n_groups; g++) {
+        const uint32_t item = subject->items[grouping->groups[g].medoid];
+        memcpy(out->medoid[g], traits->masks[item], sizeof out->medoid[g]);
+        memcpy(out->held[g], grouping->held[g], sizeof out->held[g]);
+    }
+    return ST_OK;
 }
 
 static void answer_several(const struct window *windows, const struct window *const *firing,
@@ -265,13 +288,16 @@ static status_t group_windows(const struct window *windows, const struct window 
                 window_traits_distance(traits, subject.items[a], subject.items[b]);
     choose_grouping(&subject, &grouping);
     sort_groups(&grouping, n);
-    if (grouping.n_groups == 1)
+    status_t status = ST_OK;
+    if (grouping.n_groups == 1) {
         answer_one(windows, firing, traits->n_firing, &grouping,
                    subject.items[grouping.groups[0].medoid], out);
-    else
+    } else {
         answer_several(windows, firing, &subject, &grouping, out);
+        status = keep_key(&subject, &grouping, &out->key, err);
+    }
     free(subject.distances);
-    return ST_OK;
+    return status;
 }
 
 status_t window_clusters_find(const struct lexical_vocabulary *vocabulary,
@@ -302,8 +328,10 @@ status_t window_clusters_find(const struct lexical_vocabulary *vocabulary,
     if (status != ST_OK) goto done;
     *out = made;
     made.cluster_of = NULL; /* the caller's now */
+    made.key.terms = NULL;
 done:
     window_traits_fini(&traits);
+    free(made.key.terms);
     free(made.cluster_of);
     free(maxima);
     free(all);
@@ -313,8 +341,30 @@ done:
 void window_clusters_fini(struct window_clusters *clusters)
 {
     free(clusters->cluster_of);
+    free(clusters->key.terms);
     clusters->cluster_of = NULL;
+    clusters->key = (struct cluster_key){.terms = NULL};
     clusters->n_windows = 0;
+}
+
+uint32_t window_clusters_assign(const struct window_clusters *clusters,
+                                const struct lexical_vocabulary *vocabulary,
+                                const struct window *window)
+{
+    const struct cluster_key *key = &clusters->key;
+    uint64_t mask[WINDOW_TRAITS_WORDS], shared = 0;
+    uint32_t nearest = 0;
+    double least = 2.0;
+    if (key->n_terms == 0) return WINDOW_CLUSTER_NONE;
+    window_traits_mask(key->terms, key->n_terms, vocabulary, window, mask);
+    for (uint32_t g = 0; g < clusters->n_clusters; g++) {
+        const double distance = window_traits_mask_distance(mask, key->medoid[g]);
+        if (distance >= least) continue;
+        least = distance;
+        nearest = g;
+    }
+    for (size_t i = 0; i < WINDOW_TRAITS_WORDS; i++) shared |= mask[i] & key->held[nearest][i];
+    return shared ? nearest : WINDOW_CLUSTER_NONE;
 }
 
 status_t window_cluster_describe(const struct window_cluster *cluster,

@@ -33,6 +33,7 @@
 
 #include "coordinator/session/lexical_pattern.h"
 #include "coordinator/session/score.h"
+#include "coordinator/session/window_traits.h"
 
 #define WINDOW_CLUSTER_NONE UINT32_MAX
 enum {
@@ -58,6 +59,14 @@ struct window_cluster {
     size_t n_traits;                                    /* 0 only in a group not founded */
 };
 
+/* By what other windows are put into one of several groups. */
+struct cluster_key {
+    struct lexical_term *terms; /* [n_terms], owned: the traits that were compared */
+    size_t n_terms;             /* 0 where there is one group */
+    uint64_t medoid[WINDOW_CLUSTERS_MAX][WINDOW_TRAITS_WORDS]; /* bit t: it has trait t */
+    uint64_t held[WINDOW_CLUSTERS_MAX][WINDOW_TRAITS_WORDS]; /* trait t holds the group together */
+};
+
 struct window_clusters {
     struct window_cluster clusters[WINDOW_CLUSTERS_MAX]; /* largest first */
     size_t n_clusters;                                   /* 1 to 4 */
@@ -68,6 +77,7 @@ struct window_clusters {
     size_t n_windows;
     size_t n_firing;   /* that were looked at */
     size_t n_left_out; /* of them in no group */
+    struct cluster_key key;
 };
 
 /* Half of the largest activation: what counts as strong. 0 when nothing fires. */
@@ -80,6 +90,13 @@ MUST_CHECK status_t window_clusters_find(const struct lexical_vocabulary *vocabu
                                          const struct window *windows, size_t n_windows,
                                          struct window_clusters *out, struct error *err);
 void window_clusters_fini(struct window_clusters *clusters); /* fine on zeroes or twice */
+
+/* The group of another firing window, by the same traits at its strongest token: that of the
+ * nearest medoid (ties: the larger group). WINDOW_CLUSTER_NONE if it has no trait that holds that
+ * group together, or there is one group. */
+uint32_t window_clusters_assign(const struct window_clusters *clusters,
+                                const struct lexical_vocabulary *vocabulary,
+                                const struct window *window);
 
 /* What is common to a group in words (at most 512 bytes): its most telling trait; "" if none. */
 MUST_CHECK status_t window_cluster_describe(const struct window_cluster *cluster,

@@ -1,5 +1,6 @@
 #include "coordinator/session/window_traits.h"
 
+#include "common/hash.h"
 #include "coordinator/session/lexical_terms.h"
 
 #include <math.h>
@@ -46,8 +47,25 @@ static int compare_traits(const void *left, const void *right)
     return (a->key > b->key) - (a->key < b->key);
 }
 
+/* Drop what too few windows have, counted by a hash of the key: some strays stay, nothing that
+ * counts is lost, and little is left to sort. */
+static size_t drop_rare(struct noted *noted, size_t n, size_t min_support)
+{
+    uint8_t counts[4096] = {0};
+    size_t n_kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint8_t *count = &counts[hash_mix64(noted[i].key) % sizeof counts];
+        *count = (uint8_t)(*count + (*count < UINT8_MAX));
+    }
+    for (size_t i = 0; i < n; i++)
+        if (counts[hash_mix64(noted[i].key) % sizeof counts] >= min_support)
+            noted[n_kept++] = noted[i];
+    return n_kept;
+}
+
 static size_t note_terms(const struct lexical_vocabulary *vocabulary,
-                         const struct window *const *firing, size_t n_firing, struct noted *out)
+                         const struct window *const *firing, size_t n_firing, size_t min_support,
+                         struct noted *out)
 {
     struct lexical_term terms[LEXICAL_TERMS_AT];
     size_t n = 0;
@@ -57,6 +75,7 @@ static size_t note_terms(const struct lexical_vocabulary *vocabulary,
         for (size_t t = 0; t < n_terms; t++)
             out[n++] = (struct noted){terms[t], lexical_term_key(&terms[t]), (uint32_t)w};
     }
+    n = drop_rare(out, n, min_support);
     qsort(out, n, sizeof *out, compare_noted);
     return n;
 }
@@ -112,11 +131,12 @@ static size_t keep_telling(const struct lexical_vocabulary *vocabulary, size_t n
                            const struct place *silent, size_t n_silent, struct window_trait *traits,
                            size_t n_traits)
 {
+    const size_t n_too_many = (size_t)(MAX_BACKGROUND * (double)n_silent) + 1;
     size_t n = 0;
     for (size_t t = 0; t < n_traits && n < WINDOW_TRAITS_MAX; t++) {
         struct window_trait trait = traits[t];
         size_t n_hits = 0;
-        for (size_t i = 0; i < n_silent; i++)
+        for (size_t i = 0; i < n_silent && n_hits <= n_too_many; i++)
             n_hits +=
                 lexical_term_matches(&trait.term, vocabulary, silent[i].window, silent[i].position);
         trait.background = n_silent > 0 ? (double)n_hits / (double)n_silent : 0.0;
@@ -195,8 +215,9 @@ status_t window_traits_find(const struct lexical_vocabulary *vocabulary,
     made.masks = calloc(n_firing + 1, sizeof *made.masks);
     status_t status = ST_OK;
     if (noted && silent && made.traits && made.masks) {
-        const size_t n_noted = note_terms(vocabulary, firing, n_firing, noted);
-        made.n_traits = take_shared(noted, n_noted, least_support(n_firing), made.traits);
+        const size_t min_support = least_support(n_firing);
+        const size_t n_noted = note_terms(vocabulary, firing, n_firing, min_support, noted);
+        made.n_traits = take_shared(noted, n_noted, min_support, made.traits);
         made.n_traits = keep_telling(vocabulary, n_firing, silent,
                                      sample_silent(all, n_all, silent), made.traits, made.n_traits);
         made.n_traits = keep_distinct(vocabulary, firing, &made);
@@ -224,12 +245,29 @@ bool window_has_traits(const struct window_traits *traits, size_t window)
     return any != 0;
 }
 
-double window_traits_distance(const struct window_traits *traits, size_t a, size_t b)
+void window_traits_mask(const struct lexical_term *terms, size_t n_terms,
+                        const struct lexical_vocabulary *vocabulary, const struct window *window,
+                        uint64_t out[WINDOW_TRAITS_WORDS])
+{
+    const size_t strongest = strongest_token(window);
+    for (size_t i = 0; i < WINDOW_TRAITS_WORDS; i++) out[i] = 0;
+    for (size_t t = 0; t < n_terms; t++)
+        if (lexical_term_matches(&terms[t], vocabulary, window, strongest))
+            out[t / 64] |= UINT64_C(1) << (t % 64);
+}
+
+double window_traits_mask_distance(const uint64_t a[WINDOW_TRAITS_WORDS],
+                                   const uint64_t b[WINDOW_TRAITS_WORDS])
 {
     int n_both = 0, n_any = 0;
     for (size_t i = 0; i < WINDOW_TRAITS_WORDS; i++) {
-        n_both += __builtin_popcountll(traits->masks[a][i] & traits->masks[b][i]);
-        n_any += __builtin_popcountll(traits->masks[a][i] | traits->masks[b][i]);
+        n_both += __builtin_popcountll(a[i] & b[i]);
+        n_any += __builtin_popcountll(a[i] | b[i]);
     }
     return n_any > 0 ? 1.0 - (double)n_both / (double)n_any : 0.0;
+}
+
+double window_traits_distance(const struct window_traits *traits, size_t a, size_t b)
+{
+    return window_traits_mask_distance(traits->masks[a], traits->masks[b]);
 }

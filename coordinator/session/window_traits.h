@@ -54,7 +54,15 @@ static inline bool window_has_trait(const struct window_traits *traits, size_t w
 /* Is there any trait? */
 bool window_has_traits(const struct window_traits *traits, size_t window);
 
-/* 1 - Jaccard index of two windows' traits; 0 when neither has any. */
+/* Which of terms [n_terms] hold at the window's strongest token; at most WINDOW_TRAITS_MAX. */
+void window_traits_mask(const struct lexical_term *terms, size_t n_terms,
+                        const struct lexical_vocabulary *vocabulary, const struct window *window,
+                        uint64_t out[WINDOW_TRAITS_WORDS]);
+
+/* 1 - Jaccard index of two sets of traits; 0 when both are empty. */
+double window_traits_mask_distance(const uint64_t a[WINDOW_TRAITS_WORDS],
+                                   const uint64_t b[WINDOW_TRAITS_WORDS]);
+/* The same of two of the firing windows. */
 double window_traits_distance(const struct window_traits *traits, size_t a, size_t b);
 
 #endif

@@ -76,11 +76,12 @@ static status_t have_case(struct case_job *self, const struct open_session *open
 static unsigned first_parts(const struct case_job *self)
 {
     const struct session_rules *rules = &self->scoring->rules;
+    const unsigned always = CASE_PART_EXPLAIN | CASE_PART_LEXICAL | CASE_PART_CLUSTERS;
     if (self->is_null) return CASE_PART_TEST;
     if (rules->mode == SESSION_SCORE_ONLY)
-        return CASE_PART_EXPLAIN | CASE_PART_LEXICAL | CASE_PART_TEST |
-               (rules->has_ood ? CASE_PART_OOD : 0u);
-    return CASE_PART_EXPLAIN | CASE_PART_LEXICAL | (rules->explainer.name ? 0u : CASE_PART_TEST);
+        return always | CASE_PART_TEST | (rules->has_ood ? CASE_PART_OOD : 0u);
+    return always |
+           (rules->explainer.name ? 0u : CASE_PART_TEST | CASE_PART_HELD_OUT | CASE_PART_MEANINGS);
 }
 
 static status_t open_session(struct case_job *self, struct open_session *open,

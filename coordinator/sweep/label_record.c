@@ -4,7 +4,10 @@
 
 #include <string.h>
 
-enum { SCORES_MAX = CASE_N_SCORES * SCORE_N_NEGATIVES };
+enum {
+    SCORES_MAX = CASE_N_SCORES * SCORE_N_NEGATIVES,
+    MEANING_SCORES_MAX = WINDOW_CLUSTERS_MAX * SCORE_N_NEGATIVES
+};
 
 /* Everything that a struct label_record borrows. */
 struct record_parts {
@@ -13,6 +16,8 @@ struct record_parts {
     struct label_simulation simulation;
     struct label_agreement agreement;
     struct label_rounds rounds;
+    struct label_meaning meanings[WINDOW_CLUSTERS_MAX];
+    struct label_score meaning_scores[MEANING_SCORES_MAX], meaning_baseline[MEANING_SCORES_MAX];
     struct label_evidence evidence[KEPT_WINDOWS];
 };
 
@@ -104,6 +109,38 @@ static size_t list_ood(const struct label_scoring *scoring, size_t index, struct
     return n;
 }
 
+static size_t list_meaning_scores(const bool *has, const struct score_summary *summaries,
+                                  struct label_score *out)
+{
+    size_t n = 0;
+    for (unsigned kind = 0; kind < SCORE_N_NEGATIVES; kind++)
+        if (has[kind])
+            out[n++] = (struct label_score){.name = case_score_name(CASE_DETECTION),
+                                            .negatives = (enum score_negatives)kind,
+                                            .summary = &summaries[kind]};
+    return n;
+}
+
+static size_t list_meanings(const struct slot_result *result, struct record_parts *parts)
+{
+    for (size_t i = 0; i < result->meanings.n; i++) {
+        const struct slot_meaning *from = &result->meanings.list[i];
+        struct label_score *own = &parts->meaning_scores[i * SCORE_N_NEGATIVES];
+        struct label_score *baseline = &parts->meaning_baseline[i * SCORE_N_NEGATIVES];
+        parts->meanings[i] = (struct label_meaning){
+            .label = from->has_label ? from->label.text : NULL,
+            .no_label = from->no_label,
+            .n_windows = from->n_windows,
+            .lexical = from->has_lexical ? from->lexical : NULL,
+            .scores = own,
+            .n_scores = list_meaning_scores(from->has, from->own, own),
+            .lexical_scores = baseline,
+            .n_lexical_scores = list_meaning_scores(from->has_baseline, from->baseline, baseline),
+        };
+    }
+    return result->meanings.n;
+}
+
 /* What a session had beside its test: NULL for a single pass. */
 static const struct label_rounds *list_rounds(const struct label_scoring *scoring, size_t index,
                                               struct record_parts *parts)
@@ -186,6 +223,11 @@ status_t label_record_write(const struct label_scoring *scoring, size_t index, s
         .lexical = result->has_lexical ? &result->lexical : NULL,
         .lexical_scores = parts.baseline,
         .n_lexical_scores = list_scores(scoring, index, true, parts.baseline),
+        .typing = result->has_typing ? &result->typing : NULL,
+        .meanings = parts.meanings,
+        .n_meanings = list_meanings(result, &parts),
+        .n_test_firing = result->meanings.n_test_firing,
+        .n_test_grouped = result->meanings.n_test_grouped,
         .n_leaked = result->n_leaked,
         .n_mislabelled = result->n_mislabelled,
         .n_near_duplicates = result->n_near_duplicates,

@@ -231,6 +231,8 @@ status_t label_result_make(const struct label_scoring *scoring, struct label_ses
     memcpy(out->no_label, session->failure, sizeof out->no_label);
     status_t status = keep_evidence(feature_case, out, err);
     if (status == ST_OK) status = score_all(&input, out, err);
+    if (status == ST_OK)
+        status = label_result_kinds(scoring, session, feature_case, index, out, err);
     if (status == ST_OK) status = make_history(&input, session, out, err);
     if (status != ST_OK) label_result_fini(out);
     return status;
@@ -241,6 +243,7 @@ void label_result_fini(struct slot_result *result)
     label_panel_destroy(&result->panel);
     if (result->history) session_rounds_fini(&result->history->rounds);
     free(result->history);
+    free(result->meanings.list);
     free(result->tokens);
     free(result->activations);
     *result = (struct slot_result){0};
@@ -305,6 +308,7 @@ void label_scoring_take(struct label_scoring *scoring, size_t index, struct slot
     scoring->n_done++;
     scoring->n_statuses[place->status]++;
     scoring->n_labelled += place->has_label;
+    if (place->has_typing) scoring->n_types[place->typing.type]++;
     announce(scoring, index);
 }
 

@@ -27,10 +27,11 @@ static json_t *json_summary(const struct label_scoring *scoring)
                                             (json_int_t)run->plan_stats.n_documents[i], "n_tokens",
                                             (json_int_t)run->plan_stats.n_tokens[i]));
     json_t *json =
-        json_pack("{s:I s:I s:o s:I s:o s:o}", "n_features", (json_int_t)scoring->n_slots,
+        json_pack("{s:I s:I s:o s:I s:o s:o s:o}", "n_features", (json_int_t)scoring->n_slots,
                   "n_labelled", (json_int_t)scoring->n_labelled, "n_supported",
                   verdicts ? json_integer(verdicts->n_supported) : json_null(), "leak_count",
-                  (json_int_t)run->n_leaks, "statuses", statuses, "splits", splits);
+                  (json_int_t)run->n_leaks, "statuses", statuses, "splits", splits, "types",
+                  label_types_json(scoring));
     label_control_describe(run->sweep->spec, json);
     return json;
 }
@@ -153,7 +154,8 @@ status_t label_scoring_describe_finished(const struct sweep *sweep, json_t *out,
 {
     (void)err;
     json_t *summary = sweep->state == SWEEP_FINISHED ? read_summary(sweep) : NULL;
-    static const char *const keys[] = {"statuses", "splits", "leak_count", "sessions", "agreement"};
+    static const char *const keys[] = {"statuses",   "types",    "splits",
+                                       "leak_count", "sessions", "agreement"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         json_t *value = summary ? json_object_get(summary, keys[i]) : NULL;
         (void)(value ? json_object_set(out, keys[i], value)

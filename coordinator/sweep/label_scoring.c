@@ -406,6 +406,7 @@ status_t label_scoring_describe(const struct label_scoring *scoring, json_t *out
     if (scoring && scoring->problem[0])
         (void)json_array_append_new(problems, json_string(scoring->problem));
     (void)json_object_set_new(out, "statuses", scoring ? json_statuses(scoring) : json_object());
+    (void)json_object_set_new(out, "types", scoring ? label_types_json(scoring) : json_object());
     (void)json_object_set_new(out, "problems", problems);
     (void)json_object_set_new(out, "sessions", scoring ? json_open_sessions(scoring) : json_null());
     return ST_OK;

@@ -2,6 +2,7 @@
 #ifndef COORDINATOR_SWEEP_LABEL_SCORING_PARTS_H
 #define COORDINATOR_SWEEP_LABEL_SCORING_PARTS_H
 
+#include "coordinator/session/feature_type.h"
 #include "coordinator/session/judge_panel.h"
 #include "coordinator/session/label_session.h"
 #include "coordinator/session/null_model.h"
@@ -45,6 +46,26 @@ struct session_history {
     struct score_comparison refinement; /* last tested round minus the first, on test */
 };
 
+/* One of several meanings of a feature: detection on test windows of its group alone. */
+struct slot_meaning {
+    bool has_label;
+    struct prompt_label label;
+    char no_label[SESSION_FAILURE_SIZE];
+    size_t n_windows; /* explain windows of the group */
+    bool has_lexical;
+    char lexical[LEXICAL_LABEL_SIZE]; /* the pattern that tells the group from silent windows */
+    bool has[SCORE_N_NEGATIVES];      /* of both */
+    struct score_summary own[SCORE_N_NEGATIVES];
+    bool has_baseline[SCORE_N_NEGATIVES]; /* beside an LLM judge's */
+    struct score_summary baseline[SCORE_N_NEGATIVES];
+};
+
+struct slot_meanings {
+    struct slot_meaning *list; /* [n], owned */
+    size_t n;
+    uint32_t n_test_firing, n_test_grouped; /* test windows looked at; those with a group */
+};
+
 /* What stays of a slot once its session is over: everything its record says. */
 struct slot_result {
     bool is_done;
@@ -60,7 +81,10 @@ struct slot_result {
     struct slot_scores baseline; /* of the lexical label, beside an LLM's */
     struct score_comparison versus[CASE_N_SCORES][SCORE_N_NEGATIVES]; /* where baseline.has */
     struct simulation_outcome simulation;
-    struct slot_panel *panel;        /* owned; NULL: one judge */
+    struct slot_panel *panel; /* owned; NULL: one judge */
+    bool has_typing;
+    struct feature_typing typing;
+    struct slot_meanings meanings;   /* none where there is one group of windows */
     struct session_history *history; /* of more than a single pass; owned; NULL: none */
     uint32_t n_leaked, n_mislabelled, n_near_duplicates, n_shared_documents;
     struct window kept[KEPT_WINDOWS]; /* evidence; point into the arenas */
@@ -144,6 +168,7 @@ struct label_scoring {
     struct slot_result *results; /* [n_slots] */
     size_t next_slot, n_done;
     size_t n_statuses[FEATURE_N_STATUSES];
+    size_t n_types[FEATURE_N_TYPES]; /* of those that have a type */
     size_t n_labelled;
 
     struct null_pair *pairs; /* [n_pairs]; indices into scored[] */
@@ -231,7 +256,7 @@ void label_scoring_take(struct label_scoring *scoring, size_t index, struct slot
 void label_scoring_take_foreign(struct label_scoring *scoring, const struct open_session *open);
 
 /* Of the bootstrap over the documents of one slot. `score` is one of the enum or BOOTSTRAP_*. */
-enum { BOOTSTRAP_SIMULATION = CASE_N_SCORES, BOOTSTRAP_AGREEMENT };
+enum { BOOTSTRAP_SIMULATION = CASE_N_SCORES, BOOTSTRAP_AGREEMENT, BOOTSTRAP_MEANINGS };
 struct bootstrap_params label_bootstrap(const struct label_scoring *scoring, size_t index,
                                         unsigned score);
 
@@ -244,6 +269,16 @@ void label_panel_destroy(struct slot_panel **panel); /* NULL-safe */
 /* Over all slots that are done: out [CASE_N_SCORES]. Background. */
 status_t label_panel_pool(const struct label_scoring *scoring, struct panel_agreement *out,
                           struct error *err);
+
+/* label_result_kinds.c: what kind of feature it is, and its meanings */
+status_t label_result_kinds(const struct label_scoring *scoring,
+                            const struct label_session *session,
+                            const struct feature_case *feature_case, size_t index,
+                            struct slot_result *out, struct error *err);
+
+/* Per type: how many features, and how many of them have a supported label (null before that is
+ * decided). A new reference, or NULL. */
+json_t *label_types_json(const struct label_scoring *scoring);
 
 /* label_record.c: a result as its canonical line */
 /* Agreement with the judges' names; borrows panels [CASE_N_SCORES]. */

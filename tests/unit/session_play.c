@@ -102,6 +102,33 @@ void add_judges(struct stage_world *world, size_t n_simulated, size_t n_more_jud
 
 /* --- a scripted outside -------------------------------------------------------------------- */
 
+void plant_meanings(struct stage_world *world)
+{
+    struct case_groups *groups = &world->full.groups;
+    struct draw draw = draw_stream(2, DRAW_SELECT, 1);
+    groups->clusters.n_clusters = groups->n_meanings = 2;
+    groups->meanings = calloc(2, sizeof *groups->meanings);
+    for (uint32_t g = 0; g < 2; g++) {
+        for (uint32_t i = 0; i < 5; i++) groups->meanings[g].shown[i] = 5 * g + i;
+        groups->meanings[g].n_shown = 5;
+        make_split(&groups->meanings[g].test, &draw, 10000 * (g + 1));
+    }
+}
+
+static void judge_meaning(const struct stage_world *world, const struct session_ask *ask,
+                          char *reply, size_t size)
+{
+    const struct case_split *test = &world->full.groups.meanings[ask->meaning].test;
+    size_t n, at = (size_t)snprintf(reply, size, "{\"answers\": [");
+    const size_t first = prompt_plan_range(&test->plans[CASE_DETECTION], ask->index, &n);
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t item = test->plans[CASE_DETECTION].order[first + i];
+        const bool fires = test->items[CASE_DETECTION].items[item].truth == WINDOW_FIRING;
+        at += (size_t)snprintf(reply + at, size - at, "%s%d", i ? ", " : "", fires);
+    }
+    (void)snprintf(reply + at, size - at, "]}");
+}
+
 static size_t round_of_label(const struct script *script, const char *label)
 {
     for (size_t i = 5; i-- > 0;)
@@ -173,11 +200,11 @@ static void keep_prompt(struct stage_world *world, struct label_session *session
     cr_assert_eq(label_session_body(session, &world->full, ask, &body, &provider, NULL), ST_OK);
     const json_t *messages = json_object_get(body, "messages");
     const json_t *last = json_array_get(messages, json_array_size(messages) - 1);
-    if (session->asks[ask].kind == ASK_LABEL || session->asks[ask].kind == ASK_DESIGN)
+    const enum session_ask_kind kind = session->asks[ask].kind;
+    const bool is_explainer = kind == ASK_LABEL || kind == ASK_DESIGN || kind == ASK_MEANING_LABEL;
+    if (is_explainer)
         (void)strncat(script->prompts, json_string_value(json_object_get(last, "content")),
                       PROMPTS_SIZE - strlen(script->prompts) - 1);
-    const bool is_explainer =
-        session->asks[ask].kind == ASK_LABEL || session->asks[ask].kind == ASK_DESIGN;
     const char name[] = {is_explainer ? 'e' : (char)('j' + session->asks[ask].judge), '\0'};
     cr_expect_str_eq(provider->name, name);
     json_decref(body);
@@ -216,6 +243,11 @@ void answer(struct stage_world *world, struct label_session *session, size_t ask
         (void)snprintf(reply, sizeof reply, "{\"label\": \"%s\"}", label);
     if (kind == ASK_DESIGN) design(world, session, script, reply, sizeof reply);
     if (kind == ASK_SIMULATE) simulate(session, ask, script, reply, sizeof reply);
+    if (kind == ASK_MEANING_LABEL)
+        (void)snprintf(reply, sizeof reply, "{\"label\": \"meaning %u\"}",
+                       (unsigned)session->asks[ask].meaning);
+    if (kind == ASK_MEANING_JUDGE && session->asks[ask].meaning == 0)
+        judge_meaning(world, &session->asks[ask], reply, sizeof reply);
     if (kind == ASK_JUDGE) judge(world, session, ask, script, reply, sizeof reply);
     const struct session_reply of = {reply, strlen(reply), NULL};
     cr_assert_eq(label_session_answer(session, ask, &of, NULL), ST_OK);

@@ -33,6 +33,11 @@ struct script {
 };
 struct script *script_of(struct script what);
 
+/* Make the feature one of two meanings: explain windows 0 to 4 and 5 to 9. The agent calls them
+ * "meaning 0" and "meaning 1"; the judge is right about all of the first and answers the second in
+ * prose. */
+void plant_meanings(struct stage_world *world);
+
 /* The answer of one ask. */
 void answer(struct stage_world *world, struct label_session *session, size_t ask,
             struct script *script);

@@ -55,7 +55,7 @@ static const char *csv_of(const char *label)
 Test(cli_record, csv_quotes_text_and_leaves_unknown_fields_empty)
 {
     cr_expect_str_eq(csv_of("says \"so\", twice"),
-                     "7,,,\"open\",\"says \"\"so\"\", twice\",,0.875,,,,,,,,,,,,,,,,,\r\n");
+                     "7,,,\"open\",\"says \"\"so\"\", twice\",,,0.875,,,,,,,,,,,,,,,,,\r\n");
 }
 
 Test(cli_record, csv_text_is_no_formula_and_no_second_line)

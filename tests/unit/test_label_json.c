@@ -28,6 +28,8 @@ struct scene {
     struct lexical_label lexical;
     struct label_score scores[2], lexical_scores[1];
     struct label_prompt prompts[2];
+    struct feature_typing typing;
+    struct label_meaning meanings[2];
     struct label_evidence evidence[2];
     struct label_record record;
 };
@@ -52,6 +54,18 @@ static struct scene *make_scene(void)
     s->prompts[1] = (struct label_prompt){"detection", "bb22"};
     s->evidence[0] = (struct label_evidence){&FIRING, "doc-1"};
     s->evidence[1] = (struct label_evidence){&SILENT, NULL};
+    s->typing = (struct feature_typing){
+        FEATURE_TYPE_POLYSEMANTIC,
+        FEATURE_TYPE_CONCRETE,
+        {2, true, {true, 0.75}, {true, 2.0 / 3.0}, {true, 1.0}, {false, 0.0}, 7}};
+    s->meanings[0] = (struct label_meaning){.label = "cats",
+                                            .n_windows = 9,
+                                            .lexical = "the token \" cat\"",
+                                            .scores = s->lexical_scores,
+                                            .n_scores = 1,
+                                            .lexical_scores = s->lexical_scores,
+                                            .n_lexical_scores = 1};
+    s->meanings[1] = (struct label_meaning){.no_label = "no reply", .n_windows = 4};
     s->record = (struct label_record){.feature = 12345,
                                       .model = "demo",
                                       .hook_point = "blocks.2.hook_resid_pre",
@@ -72,6 +86,11 @@ static struct scene *make_scene(void)
                                       .lexical = &s->lexical,
                                       .lexical_scores = s->lexical_scores,
                                       .n_lexical_scores = 1,
+                                      .typing = &s->typing,
+                                      .meanings = s->meanings,
+                                      .n_meanings = 2,
+                                      .n_test_firing = 60,
+                                      .n_test_grouped = 48,
                                       .n_near_duplicates = 2,
                                       .n_shared_documents = 1,
                                       .evidence = s->evidence,

@@ -87,11 +87,12 @@ Test(session_rounds, there_is_an_end_to_them)
 Test(session_stages, moves_are_those_of_the_drawing)
 {
     static const char *const moves[SESSION_N_MODES][SESSION_N_STAGES] = {
-        /* from open, hypothesise, design, experiment, validate, test, done: first letters */
-        [SESSION_SINGLE_PASS] = {"h t o", "t o", "", "", "", "o", ""},
-        [SESSION_AGENTIC] = {"h t o", "h d t o", "e v", "v", "h t", "o", ""},
-        [SESSION_SCORE_ONLY] = {"t o", "", "", "", "", "o", ""}};
-    static const char letters[] = "?hdevto"; /* of the stage moved to; nothing moves to open */
+        /* from open, hypothesise, design, experiment, validate, test, distinguish, meanings, done:
+         * first letters, done as o and distinguish as i */
+        [SESSION_SINGLE_PASS] = {"h t o", "t o", "", "", "", "i o", "m", "o", ""},
+        [SESSION_AGENTIC] = {"h t o", "h d t o", "e v", "v", "h t", "i o", "m", "o", ""},
+        [SESSION_SCORE_ONLY] = {"t o", "", "", "", "", "i o", "m", "o", ""}};
+    static const char letters[] = "?hdevtimo"; /* of the stage moved to; nothing moves to open */
     for (unsigned mode = 0; mode < SESSION_N_MODES; mode++)
         for (unsigned from = 0; from < SESSION_N_STAGES; from++)
             for (unsigned to = 0; to < SESSION_N_STAGES; to++) {

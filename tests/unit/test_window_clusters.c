@@ -362,3 +362,50 @@ Test(window_clusters, few_windows_are_one_group_and_none_is_an_error)
     cr_expect(strstr(err.text, "no window fires"), "%s", err.text);
     lexical_vocabulary_destroy(&bench.vocabulary);
 }
+
+Test(window_clusters, other_windows_of_a_concept_join_its_group)
+{
+    struct bench bench = {.draw = {29}}, fresh = {.draw = {31}};
+    size_t n_joined = 0, n_wrong = 0, n_noise = 0, n_grouped_noise = 0, n = 0;
+    static const uint32_t pairs[][2] = {{0, 3}, {1, 4}, {2, 7}, {5, 6}};
+    make_vocabulary(&bench);
+    for (size_t trial = 0; trial < 40; trial++) {
+        const uint32_t *concepts = pairs[trial % 4];
+        uint32_t group_of[N_CONCEPTS];
+        make_windows(&bench, 40, concepts, (uint32_t[]){55, 45}, 2, 10);
+        struct window_clusters found = find(&bench);
+        make_windows(&fresh, 40, concepts, (uint32_t[]){50, 50}, 2, 20);
+        for (size_t i = 0; i < bench.n_firing; i++)
+            if (bench.concept_of[i] < N_CONCEPTS && found.cluster_of[i] != WINDOW_CLUSTER_NONE)
+                group_of[bench.concept_of[i]] = found.cluster_of[i];
+        for (size_t i = 0; found.n_clusters == 2 && i < fresh.n_firing; i++) {
+            const uint32_t group =
+                window_clusters_assign(&found, bench.vocabulary, &fresh.windows[i]);
+            const bool is_noise = fresh.concept_of[i] == N_CONCEPTS;
+            n_noise += is_noise;
+            n_grouped_noise += is_noise && group != WINDOW_CLUSTER_NONE;
+            n += !is_noise;
+            n_joined += !is_noise && group == group_of[fresh.concept_of[i]];
+            n_wrong +=
+                !is_noise && group != WINDOW_CLUSTER_NONE && group != group_of[fresh.concept_of[i]];
+        }
+        window_clusters_fini(&found);
+    }
+    cr_expect_gt(n, 1000, "%zu", n);
+    cr_expect(n_joined * 100 >= n * 98, "%zu of %zu joined, %zu the wrong one", n_joined, n,
+              n_wrong);
+    cr_expect(n_grouped_noise * 10 <= n_noise, "%zu of %zu strangers", n_grouped_noise, n_noise);
+    lexical_vocabulary_destroy(&bench.vocabulary);
+}
+
+Test(window_clusters, one_group_takes_nobody_in)
+{
+    struct bench bench = {.draw = {5}};
+    make_vocabulary(&bench);
+    make_windows(&bench, 30, (uint32_t[]){CAT}, (uint32_t[]){100}, 1, 0);
+    struct window_clusters found = find(&bench);
+    cr_expect_eq(window_clusters_assign(&found, bench.vocabulary, &bench.windows[0]),
+                 WINDOW_CLUSTER_NONE);
+    window_clusters_fini(&found);
+    lexical_vocabulary_destroy(&bench.vocabulary);
+}

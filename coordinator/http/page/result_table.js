@@ -21,6 +21,7 @@ function row(sweep, record) {
     cell("Label", "label-cell", record.label === null ? h("span", { class: "muted" }, UNKNOWN)
       : h("bdi", null, record.label)),
     cell("Status", null, badge(record.status)),
+    cell("Type", null, record.typing ? record.typing.type : UNKNOWN),
     cell("Detection", "num", scoreCell(headline(record, "detection"))),
     cell("Fuzzing", "num", scoreCell(headline(record, "fuzzing"))),
     cell("Supported", null, record.supported ? badge("supported") : UNKNOWN),
@@ -51,7 +52,7 @@ export function resultTable(sweep, results, cursor) {
   if (!results.total || (!results.rows.length && cursor === 0)) {
     return emptyState("No result yet", "Features appear here as they are labelled.");
   }
-  const columns = ["Feature", "Label", "Status", "Detection", "Fuzzing", "Supported", "Density",
+  const columns = ["Feature", "Label", "Status", "Type", "Detection", "Fuzzing", "Supported", "Density",
     "Max"];
   const numeric = new Set(["Feature", "Detection", "Fuzzing", "Density", "Max"]);
   return [

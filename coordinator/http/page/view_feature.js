@@ -6,6 +6,7 @@ import { count, share, significant } from "./format.js";
 import { answer, refusal } from "./store.js";
 import { badge, emptyState, facts, loading, panel, refused } from "./elements.js";
 import { evidenceGroups, strongestTokens, tokenChip } from "./evidence.js";
+import { meaningsPanel, typePanel } from "./kinds.js";
 import { sessionPanel } from "./rounds.js";
 import { scoreTable } from "./scores.js";
 import { to } from "./router.js";
@@ -37,7 +38,7 @@ function heading(record, { sweep }) {
     record.no_label && h("p", { class: "muted" }, h("bdi", null, record.no_label)),
     h("p", { class: "feature-badges" }, badge(record.status),
       record.label === null ? null : badge(record.supported ? "supported" : "unsupported"),
-      record.type && record.type !== "unknown" ? badge(record.type) : null,
+      record.typing ? badge(record.typing.type) : null,
       record.control ? badge(`control: ${record.control}`) : null,
       h("span", { class: "muted" }, record.explainer ? `by ${record.explainer}` : null,
         record.judge ? `, judged by ${record.judge}` : null)),
@@ -125,7 +126,9 @@ export const featureView = {
       heading(record, parameters),
       h("div", { class: "columns" }, scoresPanel(record), firingPanel(record)),
       agreementPanel(record),
+      meaningsPanel(record),
       sessionPanel(record),
+      typePanel(record),
       tokensPanel(record),
       evidencePanel(record),
       lexicalPanel(record),

@@ -130,6 +130,25 @@ function statusesPanel(sweep) {
       : emptyState("Not yet", "Features are told apart once the capture is merged."));
 }
 
+const TYPES = [["concrete", "info2"], ["syntactic", "info"], ["abstract", "ready"],
+  ["polysemantic", "leased"]];
+
+function typesPanel(sweep) {
+  const types = sweep.types ?? {};
+  const parts = TYPES.map(([name, tone]) => ({ name, tone, value: types[name]?.n ?? 0 }));
+  if (!parts.some(({ value }) => value)) return null;
+  const supported = (name) => {
+    const { n, n_supported: yes } = types[name];
+    return yes === null || !n ? "" : `${percent(yes / n, 1)} supported`;
+  };
+  return panel({ title: "Types", side: "of those that fire, from evidence" },
+    shareBar(parts, "features by type"),
+    h("ul", { class: "shares" }, parts.map(({ name, tone, value }) =>
+      h("li", { "data-key": name }, h("span", { class: `swatch fill-${tone}` }),
+        h("span", { class: "share-name" }, name), h("span", { class: "num" }, count(value)),
+        h("span", { class: "num muted" }, supported(name))))));
+}
+
 function splitsPanel(sweep) {
   const names = { explain: "Explain", validate: "Validate", test: "Test",
     ood: "Out of distribution" };
@@ -200,7 +219,7 @@ export const sweepView = {
       figures(sweep),
       isLabel && phasesPanel(sweep),
       isLabel && h("div", { class: "columns columns-2" }, statusesPanel(sweep),
-        splitsPanel(sweep), moneyPanel(sweep)),
+        typesPanel(sweep), splitsPanel(sweep), moneyPanel(sweep)),
       agreementPanel(sweep),
       isLabel && resultsPanel(id, cursorOf(query)),
     ];
