@@ -1,5 +1,5 @@
-/* The groups of a feature's firing windows, and what each of several needs to be labelled and scored
- * as a meaning of its own. */
+/* The groups of a feature's firing windows, and what each of several needs to be labelled and
+ * scored as a meaning of its own. */
 #include "coordinator/session/feature_case_parts.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* A feature of two meanings goes through a session: each is labelled from its own windows and judged
- * on its own, after the one label of the feature was tested and whatever became of it. */
+/* A feature of two meanings goes through a session: each is labelled from its own windows and
+ * judged on its own, after the one label of the feature was tested and whatever became of it. */
 #include "tests/unit/session_play.h"
 
 static size_t count_of(const char *text, const char *word)
