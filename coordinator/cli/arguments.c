@@ -50,8 +50,8 @@ static const struct definition definitions[CLI_N_OPTIONS] = {
     [CLI_ALLOW] = {"allow", 0, TEXT, AT(allow), "DIR",
                    "the public keys (.pub, each with a role) that may connect there", NULL, 0, 0},
     [CLI_TIMEOUT] = {"timeout", 0, SECONDS, AT(timeout_s), "S",
-                     "seconds (or 5m, 2h): for an answer (10); of wait, up, probe, --wait: for the "
-                     "whole",
+                     "seconds (or 5m, 2h): for an answer (10); of wait, up, probe, steer, --wait: "
+                     "for the whole",
                      NULL, 0, 0},
     [CLI_OUTPUT] = {"output", 'o', TEXT, AT(output), "FORMAT", "output format", NULL, 0, 0},
     [CLI_NO_HEADERS] = {.name = "no-headers",
@@ -146,6 +146,20 @@ static const struct definition definitions[CLI_N_OPTIONS] = {
     [CLI_NORM_SCALING_FACTOR] = {"norm-scaling-factor", 0, NUMBER, AT(norm_scaling_factor), "X",
                                  "of a --dictionary that has it not folded in, as in a sweep file",
                                  NULL, 0, 0},
+    [CLI_PROMPT] = {"prompt", 0, TEXT, AT(prompt), "TEXT", "what the model is to continue", NULL, 0,
+                    0},
+    [CLI_TOKENS] = {"tokens", 0, COUNT, AT(tokens), "N", "length of a continuation (32)", NULL, 0,
+                    256},
+    [CLI_ABLATE] = {"ablate", 0, TEXTS, AT(ablate), "FEATURE",
+                    "set its activation to 0; again for each further one", NULL, 0, 0},
+    [CLI_TEMPERATURE] = {"temperature", 0, NUMBER, AT(temperature), "T",
+                         "draw tokens at this temperature (0: always the likeliest)", NULL, 0, 0},
+    [CLI_SAMPLES] = {"samples", 0, COUNT, AT(samples), "N",
+                     "continuations of each kind, at a --temperature (1)", NULL, 1, 16},
+    [CLI_WHERE] = {"where", 0, TEXT, AT(where), "WHICH",
+                   "tokens that are changed: of prompt and continuation (all), the prompt's last, "
+                   "or that and the new ones",
+                   "all|last|new", 0, 0},
 };
 
 static const char *const format_names[CLI_N_FORMATS] = {"table", "wide", "json", "jsonl", "csv"};
@@ -358,13 +372,16 @@ status_t cli_arguments_parse(struct cli_arguments *out, const struct cli_accepts
                                   .budget = NAN,
                                   .captures_max_gib = NAN,
                                   .norm_scaling_factor = NAN,
+                                  .temperature = NAN,
                                   .limit = -1,
                                   .target = -1,
                                   .workers = -1,
                                   .gateways = -1,
                                   .port = -1,
                                   .seed = -1,
-                                  .decoys = -1};
+                                  .decoys = -1,
+                                  .tokens = -1,
+                                  .samples = -1};
     status_t status = take_options(accepts->options, argc, argv, out, err);
     if (status == ST_OK) status = take_positional(accepts, argc, argv, out, err);
     if (status == ST_OK) status = parse_format(accepts, out, err);

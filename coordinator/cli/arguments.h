@@ -60,6 +60,12 @@ enum cli_option {
     CLI_FORCE,
     CLI_CAPTURES_MAX_GIB,
     CLI_NORM_SCALING_FACTOR,
+    CLI_PROMPT,
+    CLI_TOKENS,
+    CLI_ABLATE,
+    CLI_TEMPERATURE,
+    CLI_SAMPLES,
+    CLI_WHERE,
     CLI_N_OPTIONS
 };
 #define CLI_BIT(option) (UINT64_C(1) << (option))
@@ -92,10 +98,12 @@ struct cli_arguments {
     const char *config, *durability, *log, *model, *hook, *dictionary, *units;
     const char *key, *server_key, *role, *dir, *listen, *listen_key, *allow;
     const char *sheet, *sheet_key;
-    struct cli_text_list read;
+    const char *prompt, *where;
+    struct cli_text_list read, ablate;
     double timeout_s, interval_s, min_score, budget;              /* NAN: not given */
-    double captures_max_gib, norm_scaling_factor;                 /* NAN: not given */
+    double captures_max_gib, norm_scaling_factor, temperature;    /* NAN: not given */
     int64_t limit, target, workers, gateways, port, seed, decoys; /* -1: not given */
+    int64_t tokens, samples;                                      /* -1: not given */
     enum cli_format format;                                       /* of `output` */
     const char *positional[CLI_MAX_POSITIONAL];
     size_t n_positional;

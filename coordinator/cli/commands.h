@@ -16,6 +16,7 @@ COMMAND(results);
 COMMAND(show);
 COMMAND(trace);
 COMMAND(probe);
+COMMAND(steer);
 COMMAND(wait);
 COMMAND(cancel);
 COMMAND(pause);

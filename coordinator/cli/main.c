@@ -29,6 +29,11 @@ static const struct cli_command commands[] = {
      "what a feature does on texts of yours (- reads a text a line from standard input)",
      O(TARGET) | O(MODEL) | O(HOOK) | O(DICTIONARY) | O(UNITS) | O(NORM_SCALING_FACTOR), ONES, 2,
      CLI_MAX_POSITIONAL, false, probe_command},
+    {"steer", NULL, "[SWEEP] FEATURE=VALUE... | FEATURE+=VALUE...",
+     "a --prompt continued with features set to a value, or moved by one, beside the model's own",
+     O(PROMPT) | O(ABLATE) | O(TOKENS) | O(WHERE) | O(TEMPERATURE) | O(SAMPLES) | O(SEED) |
+         O(TARGET) | O(MODEL) | O(HOOK) | O(DICTIONARY) | O(UNITS) | O(NORM_SCALING_FACTOR),
+     ONES, 0, 17, false, steer_command},
     {"wait", NULL, "SWEEP", "wait until it has ended; exit 0 only if it finished",
      O(QUIET) | O(INTERVAL), ONES, 1, 1, false, wait_command},
     {"cancel", NULL, "SWEEP", "end it and stop what runs for it", O(QUIET), ONES, 1, 1, false,

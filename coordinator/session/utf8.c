@@ -59,3 +59,15 @@ size_t utf8_cut(const char *text, size_t n_bytes, size_t max_bytes)
     while (cut > 0 && ((unsigned char)text[cut] & 0xC0) == 0x80) cut--;
     return cut;
 }
+
+status_t utf8_append_valid(struct buffer *out, const char *text, size_t n_bytes, struct error *err)
+{
+    status_t status = ST_OK;
+    for (size_t at = 0; at < n_bytes && status == ST_OK;) {
+        const size_t n = utf8_decode(text + at, n_bytes - at, NULL);
+        status = n ? buffer_append(out, text + at, n, err)
+                   : buffer_append_text(out, UTF8_REPLACEMENT, err);
+        at += n ? n : 1;
+    }
+    return status;
+}

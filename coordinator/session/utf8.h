@@ -3,6 +3,8 @@
 #ifndef COORDINATOR_SESSION_UTF8_H
 #define COORDINATOR_SESSION_UTF8_H
 
+#include "common/buffer.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,5 +19,10 @@ size_t utf8_encode(uint32_t code_point, char out[4]);
 
 /* Largest length <= max_bytes at which text[n_bytes], valid UTF-8, may be cut. */
 size_t utf8_cut(const char *text, size_t n_bytes, size_t max_bytes);
+
+/* Append text[n_bytes] with every byte that is not part of a valid character as U+FFFD. Errors:
+ * ST_TOO_LARGE, ST_NO_MEMORY. */
+MUST_CHECK status_t utf8_append_valid(struct buffer *out, const char *text, size_t n_bytes,
+                                      struct error *err);
 
 #endif

@@ -1,5 +1,6 @@
 #include "coordinator/sweep/probe_desk.h"
 
+#include "coordinator/sweep/generate_pool.h"
 #include "coordinator/sweep/probe_pool.h"
 
 #include <stdio.h>
@@ -13,8 +14,10 @@ struct desk_entry {
     char key[HASH_HEX_SIZE];
     char name[SWEEP_ID_SIZE]; /* in place of a sweep's id */
     struct fair_share share;
-    struct probe_pool *pool; /* owned; NULL: its keys are gone */
-    bool is_named;           /* in names_key */
+    struct probe_pool *pool;           /* owned; NULL: its keys are gone, or a generation */
+    struct generate_pool *generations; /* the same of a generation */
+    struct generate_answer generated;  /* owned */
+    bool is_named;                     /* in names_key */
     bool is_told;
     int64_t asked_ms;
     size_t n, n_left;
@@ -48,6 +51,8 @@ status_t probe_desk_create(struct probe_desk **out, struct dispatcher *dispatche
 static void entry_destroy(struct desk_entry *entry)
 {
     probe_pool_destroy(&entry->pool);
+    generate_pool_destroy(&entry->generations);
+    generate_answer_fini(&entry->generated);
     for (size_t i = 0; entry->answers && i < entry->n; i++) probe_answer_fini(&entry->answers[i]);
     free(entry->ids);
     free(entry->answers);
@@ -121,19 +126,26 @@ static status_t open_pool(const struct probe_desk *desk, struct desk_entry *entr
     return status;
 }
 
+/* Without a pool yet; `n` answers are to come. */
+static struct desk_entry *new_entry(const char *key, const struct worker_pin *pin, size_t n)
+{
+    struct desk_entry *entry = calloc(1, sizeof *entry);
+    if (!entry) return NULL;
+    entry->n = entry->n_left = n;
+    entry->share = (struct fair_share){.priority = USER_PRIORITY, .weight = 1.0, .pin = *pin};
+    memcpy(entry->key, key, sizeof entry->key);
+    (void)snprintf(entry->name, sizeof entry->name, "user-%.*s", NAME_DIGITS, key);
+    return entry;
+}
+
 static status_t make_entry(const struct probe_desk *desk, const struct probe_desk_request *request,
                            const char *key, struct desk_entry **out, struct error *err)
 {
-    struct desk_entry *entry = calloc(1, sizeof *entry);
+    struct desk_entry *entry = new_entry(key, &request->pin, request->n_texts);
     if (!entry) return error_set(err, ST_NO_MEMORY, "probe");
-    entry->n = entry->n_left = request->n_texts;
-    entry->share =
-        (struct fair_share){.priority = USER_PRIORITY, .weight = 1.0, .pin = request->pin};
     entry->ids = calloc(entry->n, sizeof *entry->ids);
     entry->answers = calloc(entry->n, sizeof *entry->answers);
     entry->has = calloc(entry->n, sizeof *entry->has);
-    memcpy(entry->key, key, sizeof entry->key);
-    (void)snprintf(entry->name, sizeof entry->name, "user-%.*s", NAME_DIGITS, key);
     const status_t status = entry->ids && entry->answers && entry->has
                                 ? open_pool(desk, entry, request, err)
                                 : error_set(err, ST_NO_MEMORY, "probe");
@@ -151,42 +163,110 @@ static struct desk_entry *find(const struct probe_desk *desk, const char *key)
     return NULL;
 }
 
+static status_t check_room(const struct probe_desk *desk, struct error *err)
+{
+    return desk->n_entries < PROBE_DESK_MAX_REQUESTS
+               ? ST_OK
+               : error_set(err, ST_BUSY, "%d probes are under way: try again",
+                           PROBE_DESK_MAX_REQUESTS);
+}
+
 static status_t add(struct probe_desk *desk, const struct probe_desk_request *request,
                     const char *key, struct desk_entry **out, struct error *err)
 {
-    if (desk->n_entries == PROBE_DESK_MAX_REQUESTS)
-        return error_set(err, ST_BUSY, "%d probes are under way: try again",
-                         PROBE_DESK_MAX_REQUESTS);
-    const status_t status = make_entry(desk, request, key, out, err);
+    status_t status = check_room(desk, err);
+    if (status == ST_OK) status = make_entry(desk, request, key, out, err);
     if (status == ST_OK) desk->entries[desk->n_entries++] = *out;
     return status;
+}
+
+/* *is_there: its answers are told now. */
+static status_t look_at(const struct probe_desk *desk, struct desk_entry *entry, bool *is_there,
+                        struct error *err)
+{
+    entry->asked_ms = clock_monotonic_ms(desk->clock);
+    *is_there = false;
+    if (entry->n_left && entry->failure.status == ST_OK) return ST_OK;
+    entry->is_told = true;
+    if (entry->failure.status != ST_OK)
+        return error_set(err, entry->failure.status, "%s", entry->failure.text);
+    *is_there = true;
+    return ST_OK;
 }
 
 status_t probe_desk_ask(struct probe_desk *desk, const struct probe_desk_request *request,
                         const struct probe_answer **answers, struct error *err)
 {
     char key[HASH_HEX_SIZE];
+    bool is_there = false;
     status_t status = check(request, err);
     if (status == ST_OK) status = name_request(request, key, err);
     if (status != ST_OK) return status;
     struct desk_entry *entry = find(desk, key);
     if (!entry) status = add(desk, request, key, &entry, err);
-    if (status != ST_OK || !entry) return status;
-    entry->asked_ms = clock_monotonic_ms(desk->clock);
-    *answers = NULL;
-    if (entry->n_left && entry->failure.status == ST_OK) return ST_OK;
-    entry->is_told = true;
-    if (entry->failure.status != ST_OK)
-        return error_set(err, entry->failure.status, "%s", entry->failure.text);
-    *answers = entry->answers;
-    return ST_OK;
+    if (status == ST_OK && entry) status = look_at(desk, entry, &is_there, err);
+    if (status == ST_OK) *answers = is_there ? entry->answers : NULL;
+    return status;
+}
+
+/* --- asking for a generation --------------------------------------------------------------- */
+
+static status_t name_generation(const struct probe_desk_generation *request,
+                                char key[HASH_HEX_SIZE], struct error *err)
+{
+    struct buffer bytes;
+    buffer_init(&bytes, 2 * GENERATE_MAX_JOB_BYTES);
+    status_t status = generate_job_encode(request->job, &bytes, err);
+    if (status == ST_OK) status = buffer_append_text(&bytes, request->spec_json, err);
+    if (status == ST_OK) (void)hash_sha256_hex(bytes.bytes, bytes.n_bytes, key);
+    buffer_fini(&bytes);
+    return status;
+}
+
+static status_t add_generation(struct probe_desk *desk, const struct probe_desk_generation *request,
+                               const char *key, struct desk_entry **out, struct error *err)
+{
+    char id[HASH_HEX_SIZE];
+    status_t status = check_room(desk, err);
+    if (status != ST_OK) return status;
+    struct desk_entry *entry = new_entry(key, &request->pin, 1);
+    if (!entry) return error_set(err, ST_NO_MEMORY, "generation");
+    const struct generate_pool_params params = {.dispatcher = desk->dispatcher,
+                                                .store = desk->store,
+                                                .sweep_id = entry->name,
+                                                .share = &entry->share,
+                                                .spec_json = request->spec_json,
+                                                .identity = request->spec_json,
+                                                .is_pinned = request->pin.backend[0] != '\0'};
+    status = generate_pool_create(&entry->generations, &params, err);
+    if (status == ST_OK) status = generate_pool_ask(entry->generations, request->job, id, err);
+    if (status == ST_OK)
+        *out = desk->entries[desk->n_entries++] = entry;
+    else
+        entry_destroy(entry);
+    return status;
+}
+
+status_t probe_desk_generate(struct probe_desk *desk, const struct probe_desk_generation *request,
+                             const struct generate_answer **answer, struct error *err)
+{
+    char key[HASH_HEX_SIZE];
+    bool is_there = false;
+    status_t status = name_generation(request, key, err);
+    if (status != ST_OK) return status;
+    struct desk_entry *entry = find(desk, key);
+    if (!entry) status = add_generation(desk, request, key, &entry, err);
+    if (status == ST_OK && entry) status = look_at(desk, entry, &is_there, err);
+    if (status == ST_OK) *answer = is_there ? &entry->generated : NULL;
+    return status;
 }
 
 /* --- stepping ------------------------------------------------------------------------------ */
 
 static status_t forget_keys(struct probe_desk *desk, const char *name, struct error *err)
 {
-    const status_t status = probe_pool_forget(desk->dispatcher, desk->store, name, err);
+    status_t status = probe_pool_forget(desk->dispatcher, desk->store, name, err);
+    if (status == ST_OK) status = generate_pool_forget(desk->dispatcher, desk->store, name, err);
     return status == ST_OK ? store_run(desk->store, NULL, err, "SREM %s %s", names_key, name)
                            : status;
 }
@@ -222,6 +302,21 @@ static status_t take_answer(void *context, const char *id, const struct probe_an
     return status;
 }
 
+static status_t take_generated(void *context, const char *id, const struct generate_answer *answer,
+                               struct error *err)
+{
+    struct desk_entry *entry = context;
+    struct buffer bytes;
+    (void)id;
+    buffer_init(&bytes, GENERATE_MAX_ANSWER_BYTES);
+    status_t status = generate_answer_encode(answer, &bytes, err);
+    if (status == ST_OK)
+        status = generate_answer_decode(bytes.bytes, bytes.n_bytes, &entry->generated, err);
+    entry->n_left -= status == ST_OK;
+    buffer_fini(&bytes);
+    return status;
+}
+
 static status_t name_entry(struct probe_desk *desk, struct desk_entry *entry, struct error *err)
 {
     if (entry->is_named) return ST_OK;
@@ -233,16 +328,22 @@ static status_t name_entry(struct probe_desk *desk, struct desk_entry *entry, st
 /* What the workers say of a unit that they gave up holds for the request as a whole. */
 static void note_dead(struct desk_entry *entry)
 {
-    if (probe_pool_counts(entry->pool).n_dead == 0) return;
-    (void)error_set(&entry->failure, ST_INTERNAL, "the probe failed on the workers: %s",
-                    entry->answers[0].error);
+    const uint64_t n_dead = entry->pool ? probe_pool_counts(entry->pool).n_dead
+                                        : generate_pool_counts(entry->generations).n_dead;
+    if (n_dead == 0) return;
+    (void)error_set(&entry->failure, ST_INTERNAL, "the %s failed on the workers: %s",
+                    entry->pool ? "probe" : "generation",
+                    entry->pool ? entry->answers[0].error : entry->generated.error);
 }
 
 static status_t run_entry(struct probe_desk *desk, struct desk_entry *entry, struct error *err)
 {
     struct error problem = {0};
     status_t status = name_entry(desk, entry, &problem);
-    if (status == ST_OK) status = probe_pool_step(entry->pool, take_answer, entry, &problem);
+    if (status == ST_OK)
+        status = entry->pool
+                     ? probe_pool_step(entry->pool, take_answer, entry, &problem)
+                     : generate_pool_step(entry->generations, take_generated, entry, &problem);
     if (status == ST_UNREACHABLE) return error_set(err, status, "%s", problem.text);
     if (status != ST_OK) (void)error_set(&entry->failure, status, "%s", problem.text);
     if (status == ST_OK && entry->n_left == 0) note_dead(entry);
@@ -264,10 +365,12 @@ static status_t step_entry(struct probe_desk *desk, struct desk_entry *entry, bo
                            struct error *err)
 {
     status_t status = ST_OK;
-    if (entry->pool && !is_over(entry)) status = run_entry(desk, entry, err);
+    if ((entry->pool || entry->generations) && !is_over(entry))
+        status = run_entry(desk, entry, err);
     const bool is_unwanted = entry->is_told || is_abandoned(desk, entry);
     if (status == ST_OK && (is_over(entry) || is_unwanted)) {
         probe_pool_destroy(&entry->pool);
+        generate_pool_destroy(&entry->generations);
         if (entry->is_named) status = forget_keys(desk, entry->name, err);
         if (status == ST_OK) entry->is_named = false;
     }

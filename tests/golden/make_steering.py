@@ -9,7 +9,7 @@ neurons, residual dimensions and heads the column itself.
                          end, interventions: [[slot, "add" | "set", value]], kl}], tokens of
                          tests/golden/models; slots as in a capture of all features; kl: mean of
                          KL(clean || steered) over the changed tokens, in float64
-                         generations: [{prompt, where, interventions, kl, changes: [[token, p_clean,
+                         generations: [{has_bos, prompt, where, interventions, kl, changes: [[token, p_clean,
                          p_steered]], clean: [tokens], steered: [tokens]}] on config/demo, greedy
   expected.safetensors   NAME: logits with the edit, float32 [n_rows, n_tokens, n_vocab]
 
@@ -218,11 +218,14 @@ def make_edits():
 
 # ---- generations on the demo model --------------------------------------------------------------
 
-GENERATIONS = (
-    ("The old man sat down by the", "all", [[1054, "add", 4.0]]),
-    ("The old man sat down by the", "new", [[1054, "set", 6.0], [7, "add", 2.0]]),
-    ("She said that it was not", "last", [[300, "add", 8.0]]),
-    ("int main(void) {", "all", [[2048, "set", 3.0], [1054, "set", 0.0]]),
+GENERATIONS = (  # behind BOS?, prompt, where, interventions
+    (True, "The old man sat down by the", "all", [[1054, "add", 4.0]]),
+    (True, "The old man sat down by the", "new", [[1054, "set", 6.0], [7, "add", 2.0]]),
+    (True, "She said that it was not", "last", [[300, "add", 8.0]]),
+    (True, "int main(void) {", "all", [[2048, "set", 3.0], [1054, "set", 0.0]]),
+    (False, "The old man sat down by the", "all", [[1054, "add", 4.0]]),
+    (False, "She said that it was not", "new", [[300, "set", 9.0]]),
+    (False, "He went to the house of", "last", [[1054, "add", 9.0], [2048, "set", 5.0]]),
 )
 
 
@@ -247,23 +250,23 @@ def make_generations():
     model, sae = Steered(DEMO / "model"), load_sae(DEMO / "sae")
     tokenizer = AutoTokenizer.from_pretrained(DEMO / "model")
     hook = sae.cfg.metadata.hook_name
-    bos = [tokenizer.bos_token_id]
     cases = []
-    for text, where, interventions in GENERATIONS:
+    for has_bos, text, where, interventions in GENERATIONS:
+        bos = [tokenizer.bos_token_id] * has_bos
         prompt = bos + tokenizer(text, add_special_tokens=False)["input_ids"]
         change = dictionary_change(sae, False, interventions)
-        begin, end = span_of(where, 1, len(prompt), len(prompt))
+        begin, end = span_of(where, len(bos), len(prompt), len(prompt))
         clean = model.logits(torch.tensor([prompt]))
         steered = model.logits(torch.tensor([prompt]), hook, within(change, begin, end))
         p, q = (x[0, -1].double().softmax(-1) for x in (clean, steered))
         order = (q - p).abs().argsort(descending=True)[:N_CHANGES]
         cases.append({
-            "prompt": text, "where": where, "interventions": interventions,
-            "n_prompt_tokens": len(prompt) - 1,
+            "has_bos": has_bos, "prompt": text, "where": where, "interventions": interventions,
+            "n_prompt_tokens": len(prompt) - len(bos),
             "kl": mean_kl(clean[:, begin:end], steered[:, begin:end]),
             "changes": [[int(t), float(p[t]), float(q[t])] for t in order],
-            "clean": continue_greedily(model, hook, None, where, 1, prompt),
-            "steered": continue_greedily(model, hook, change, where, 1, prompt)})
+            "clean": continue_greedily(model, hook, None, where, len(bos), prompt),
+            "steered": continue_greedily(model, hook, change, where, len(bos), prompt)})
         print(f"{text!r} {where}: KL {cases[-1]['kl']:.4f}\n"
               f"  clean   {tokenizer.decode(cases[-1]['clean'])!r}\n"
               f"  steered {tokenizer.decode(cases[-1]['steered'])!r}")
