@@ -18,16 +18,17 @@ def sent(cluster):
     return {line["body"] for line in cluster.llm_log() if line["event"] == "received"}
 
 
-def a_recorded_sweep_gives_its_results_again(cluster):
-    calls = transcript.calls()
+def replay(cluster, name):
+    recording = transcript.Recording(name)
+    calls = recording.calls()
     cluster.start_llm("--log-bodies", "--responder", ROOT / "tests/support/transcript.py")
     cluster.providers = transcript.write_providers(
         cluster.home / "replay.yaml", "http://127.0.0.1:%d/v1" % cluster.llm_port)
     cluster.start_redis()
-    cluster.start_coordinator(prompts=transcript.PROMPTS)
+    cluster.start_coordinator(prompts=recording.prompts)
     cluster.start_worker("w1")
     cluster.start_gateway()
-    sweep = cluster.ctl("submit", transcript.SWEEP, "--quiet").strip()
+    sweep = cluster.ctl("submit", recording.sweep, "--quiet").strip()
     cluster.wait(sweep, seconds=240)
     asked = {transcript.key(json.loads(body)) for body in sent(cluster)}
     recorded = {transcript.key(call["request"]) for call in calls}
@@ -37,9 +38,13 @@ def a_recorded_sweep_gives_its_results_again(cluster):
     check(cluster.llm_stats()["received"] == len(recorded), "each was sent once")
     results = transcript.results(cluster, sweep)
     if os.environ.get("UPDATE_GOLDEN"):
-        transcript.RESULTS.write_bytes(results)
-    check(results == transcript.RESULTS.read_bytes(), "the records differ")
+        recording.results.write_bytes(results)
+    check(results == recording.results.read_bytes(), "the records differ")
     check_store_is_clean(cluster)
+
+
+def a_recorded_sweep_gives_its_results_again(cluster):
+    replay(cluster, "smollm2-labels")
 
 
 def has_instruction_set():

