@@ -62,7 +62,8 @@ static status_t add_panel(struct text_table *table, const json_t *agreement, con
                        other ? other : "?");
         status = add_kappa(table, pair, score, json_array_get(cohen, i), err);
     }
-    return status == ST_OK && fleiss ? add_kappa(table, "all (Fleiss)", score, fleiss, err) : status;
+    if (status == ST_OK && fleiss) status = add_kappa(table, "all (Fleiss)", score, fleiss, err);
+    return status;
 }
 
 status_t agreement_print(const struct cli *cli, const json_t *agreement, struct error *err)

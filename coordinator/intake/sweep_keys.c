@@ -229,6 +229,9 @@ static const struct config_key label_keys[] = {
     CONFIG_SECTION(struct sweep_spec, splits, split_keys, "shares of documents"),
     CONFIG_SECTION(struct sweep_spec, evidence, evidence_keys, "what a capture keeps"),
     CONFIG_SECTION(struct sweep_spec, scoring, scoring_keys, "how labels are scored"),
+    CONFIG_BOOL(struct sweep_spec, keep_judged, "false",
+                "leave judged.jsonl: every test window that was judged with its truth and the call "
+                "that judged it, so that scores can be computed again; about 20 kB a feature"),
     CONFIG_SECTION(struct sweep_spec, thresholds, threshold_keys, "what may be believed"),
     CONFIG_NUMBER(struct sweep_spec, budget_dollars, 0.0, 1e6, "10", "USD",
                   "the sweep pauses when it is spent"),

@@ -165,6 +165,7 @@ struct sweep_spec {
     char **judges;   /* [n_judges] more of them, asked the same for their agreement */
     size_t n_judges;
     enum sweep_control control;
+    bool keep_judged;       /* leave judged.jsonl */
     bool allow_same_family; /* explainer and judge may be of one family */
     unsigned scores;        /* enum sweep_score bits, never 0 */
     enum sweep_compute compute;

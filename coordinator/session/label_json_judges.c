@@ -20,12 +20,11 @@ json_t *label_json_simulation(const struct label_simulation *of)
 
 static json_t *kappa_json(const struct agreement *of)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "kappa", label_json_value(of->kappa),
-                     "interval", label_json_interval(&of->interval), "observed",
-                     label_json_value(of->observed), "expected", label_json_value(of->expected),
-                     "n_windows", label_json_count(of->n_windows), "n_left_out",
-                     label_json_count(of->n_left_out), "n_documents",
-                     label_json_count(of->n_documents));
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "kappa", label_json_value(of->kappa), "interval",
+        label_json_interval(&of->interval), "observed", label_json_value(of->observed), "expected",
+        label_json_value(of->expected), "n_windows", label_json_count(of->n_windows), "n_left_out",
+        label_json_count(of->n_left_out), "n_documents", label_json_count(of->n_documents));
 }
 
 static json_t *panel_json(const struct panel_agreement *of)

@@ -107,6 +107,20 @@ static status_t open_session(struct case_job *self, struct open_session *open,
                               is_given ? &given : NULL, err);
 }
 
+/* The test is over, its asks are still there. */
+static status_t keep_judged(struct case_job *self, struct open_session *open,
+                            struct feature_case *feature_case, struct error *err)
+{
+    const struct label_session *session = &open->session;
+    if (!self->scoring->run->sweep->spec->keep_judged || self->is_null ||
+        session->stage != SESSION_TEST || !session->is_entered || session->n_asks == 0)
+        return ST_OK;
+    const status_t status = have_case(self, open, CASE_PART_TEST, feature_case, err);
+    return status == ST_OK
+               ? label_judged_make(self->scoring, open, feature_case, &open->judged, err)
+               : status;
+}
+
 static status_t step(struct case_job *self, struct open_session *open,
                      struct feature_case *feature_case, struct error *err)
 {
@@ -117,6 +131,8 @@ static status_t step(struct case_job *self, struct open_session *open,
         open->n_probes_asked = 0;
     }
     while (status == ST_OK && session->stage != SESSION_DONE && !label_session_waits(session)) {
+        status = keep_judged(self, open, feature_case, err);
+        if (status != ST_OK) break;
         status = have_case(self, open, label_session_needs(session), feature_case, err);
         if (status == ST_OK) status = label_session_advance(session, feature_case, err);
     }
@@ -131,8 +147,12 @@ static status_t finish(struct case_job *self, struct open_session *open,
     if (self->is_null) return label_result_foreign(open, feature_case, err);
     open->result = calloc(1, sizeof *open->result);
     if (!open->result) return error_set(err, ST_NO_MEMORY, "result");
-    return label_result_make(self->scoring, &open->session, feature_case, open->index, open->result,
-                             err);
+    status = label_result_make(self->scoring, &open->session, feature_case, open->index,
+                               open->result, err);
+    if (status != ST_OK) return status;
+    open->result->judged = open->judged; /* moved */
+    open->judged = NULL;
+    return ST_OK;
 }
 
 /* --- bodies -------------------------------------------------------------------------------- */
@@ -160,8 +180,10 @@ static status_t prepare_calls(struct case_job *self, struct open_session *open,
     const struct label_session *session = &open->session;
     const size_t n = session->n_asks;
     label_open_drop_calls(open);
-    free(open->ids);
-    open->ids = calloc(n + 1, sizeof *open->ids);
+    if (open->n_ids != n || !open->ids) { /* asked again: those of answered asks stay */
+        free(open->ids);
+        open->ids = calloc(n + 1, sizeof *open->ids);
+    }
     open->calls = calloc(n + 1, sizeof *open->calls);
     open->call_asks = calloc(n + 1, sizeof *open->call_asks);
     if (!open->ids || !open->calls || !open->call_asks)

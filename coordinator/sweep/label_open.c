@@ -44,6 +44,7 @@ void label_open_drop(struct label_scoring *scoring, struct open_session *open)
     label_open_drop_calls(open);
     if (open->result) label_result_fini(open->result);
     free(open->result);
+    free(open->judged);
     free(open->ids);
     free(open);
 }

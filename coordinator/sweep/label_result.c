@@ -241,6 +241,7 @@ status_t label_result_make(const struct label_scoring *scoring, struct label_ses
 void label_result_fini(struct slot_result *result)
 {
     label_panel_destroy(&result->panel);
+    free(result->judged);
     if (result->history) session_rounds_fini(&result->history->rounds);
     free(result->history);
     free(result->meanings.list);

@@ -1,5 +1,6 @@
-/* The files a label sweep leaves: DATA/sweeps/ID/results.jsonl and summary.json; and reading
- * records back, from memory while the sweep runs, from the file afterwards. */
+/* The files a label sweep leaves: DATA/sweeps/ID/results.jsonl, summary.json and, with keep_judged,
+ * judged.jsonl (label_judged.c); and reading records back, from memory while the sweep runs, from
+ * the file afterwards. */
 #include "common/file.h"
 #include "coordinator/report/results_file.h"
 #include "coordinator/session/label_json.h"
@@ -101,20 +102,40 @@ static status_t write_summary(const struct label_scoring *scoring, struct error 
     return status;
 }
 
-status_t label_results_write(struct label_scoring *scoring, struct error *err)
+static status_t write_judged(const struct label_scoring *scoring, size_t index, struct buffer *out,
+                             struct error *err)
+{
+    const char *line = scoring->results[index].judged;
+    return line ? buffer_append_text(out, line, err) : ST_OK;
+}
+
+typedef status_t write_line(const struct label_scoring *scoring, size_t index, struct buffer *out,
+                            struct error *err);
+
+/* One line a slot, in their order. */
+static status_t write_lines(const struct label_scoring *scoring, const char *name,
+                            write_line *write, struct error *err)
 {
     struct buffer out;
     buffer_init(&out, RESULTS_MAX_BYTES);
     status_t status = ST_OK;
     for (size_t i = 0; i < scoring->n_slots && status == ST_OK; i++)
-        status = label_record_write(scoring, i, &out, err);
-    char *path = sweep_path(scoring->run->sweep, "results.jsonl");
+        status = write(scoring, i, &out, err);
+    char *path = sweep_path(scoring->run->sweep, name);
     if (status == ST_OK)
         status = path ? file_write_atomic(path, out.bytes ? (const void *)out.bytes : "",
                                           out.n_bytes, err)
-                      : error_set(err, ST_NO_MEMORY, "results");
+                      : error_set(err, ST_NO_MEMORY, "%s", name);
     free(path);
     buffer_fini(&out);
+    return status;
+}
+
+status_t label_results_write(struct label_scoring *scoring, struct error *err)
+{
+    status_t status = write_lines(scoring, "results.jsonl", label_record_write, err);
+    if (status == ST_OK && scoring->run->sweep->spec->keep_judged)
+        status = write_lines(scoring, "judged.jsonl", write_judged, err);
     return status == ST_OK ? write_summary(scoring, err) : status;
 }
 

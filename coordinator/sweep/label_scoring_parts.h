@@ -82,6 +82,7 @@ struct slot_result {
     struct score_comparison versus[CASE_N_SCORES][SCORE_N_NEGATIVES]; /* where baseline.has */
     struct simulation_outcome simulation;
     struct slot_panel *panel; /* owned; NULL: one judge */
+    char *judged;             /* its line of judged.jsonl; owned; NULL: not kept */
     bool has_typing;
     struct feature_typing typing;
     struct slot_meanings meanings;   /* none where there is one group of windows */
@@ -137,6 +138,7 @@ struct open_session {
     uint32_t *call_asks; /* [n_calls] the ask of each */
     size_t n_calls;
     int64_t check_ms;           /* when to ask the store what became of its calls */
+    char *judged;               /* made when the test is over, if it is kept; owned */
     struct slot_result *result; /* made by the job when the session is done; owned */
     bool has_foreign[CASE_N_SCORES][SCORE_N_NEGATIVES]; /* scores of a foreign session */
     double foreign[CASE_N_SCORES][SCORE_N_NEGATIVES];
@@ -297,7 +299,12 @@ void label_verdicts_destroy(struct label_verdicts **verdicts); /* NULL-safe */
 /* The score that decides whether a label is supported. */
 enum case_score label_main_score(const struct label_scoring *scoring);
 
-/* label_results.c: results.jsonl and summary.json. Background. */
+/* label_judged.c: what was judged, for others to compute the scores again */
+/* The line of a session that leaves its test: a new text; NULL where no call judged anything. */
+status_t label_judged_make(const struct label_scoring *scoring, const struct open_session *open,
+                           const struct feature_case *feature_case, char **out, struct error *err);
+
+/* label_results.c: results.jsonl, summary.json and, if wanted, judged.jsonl. Background. */
 status_t label_results_write(struct label_scoring *scoring, struct error *err);
 
 #endif

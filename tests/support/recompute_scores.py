@@ -14,6 +14,12 @@ A line of the dump is one case: {"score", "bootstrap": {resamples, confidence, s
   simulation      windows [{document, tokens as shown, activations, reply, logprobs}]: the replies
                   are read again here
 
+    python3 tests/support/recompute_scores.py results.jsonl summary.json judged.jsonl replies.json
+
+does the same for a sweep with keep_judged: its records and summary, what was judged
+(coordinator/sweep/label_judged.c), and the stored replies, {call id: {content, logprobs}}. Replies
+are read here, by the rules of prompt_reply.h and simulation_reply.h.
+
 Everything must be equal to 1e-9, the intervals too: the draws of the bootstrap are defined
 (draw.h, bootstrap.h), so they are drawn again. Exit 1 and the differences if anything is not.
 """
@@ -199,6 +205,20 @@ def expected_value(entries, at):
     return float(values @ weights / weights.sum())
 
 
+def numerals(reply, tokens):
+    """[(byte offset, value)] of the number behind each token; None where the lines do not fit."""
+    found, offset = [], 0
+    for line in reply.split("\n"):
+        said, tab, number = line.rpartition("\t")
+        if tab:
+            if len(found) == len(tokens) or number not in NUMERALS or \
+                    said.strip(" ") != tokens[len(found)].strip(" "):
+                return None
+            found.append((offset + len(said.encode()) + 1, NUMERALS[number]))
+        offset += len(line.encode()) + 1
+    return found if len(found) == len(tokens) else None
+
+
 def read_reply(window):
     """A value for each token, or None where the reply does not fit the window."""
     entries = window["logprobs"]["content"]
@@ -206,21 +226,12 @@ def read_reply(window):
     if b"".join(pieces).decode() != window["reply"]:
         return None
     starts = dict(zip(np.cumsum([0] + [len(p) for p in pieces]).tolist(), range(len(pieces))))
-    values, offset = [], 0
-    lines = window["reply"].split("\n")
-    if lines and lines[-1] == "":
-        lines.pop()
-    if len(lines) != len(window["tokens"]):
-        return None
-    for line, token in zip(lines, window["tokens"]):
-        said, _, number = line.rpartition("\t")
-        if said.strip(" ") != token.strip(" ") or number not in NUMERALS:
-            return None
-        at = starts[offset + len(said.encode()) + 1]
-        while not pieces[at]:
+    values = []
+    for offset, _ in numerals(window["reply"], window["tokens"]) or [(None, None)]:
+        at = starts.get(offset)
+        while at is not None and not pieces[at]:
             at += 1
-        values.append(expected_value(entries, at))
-        offset += len(line.encode()) + 1
+        values.append(None if at is None else expected_value(entries, at))
     return None if None in values else values
 
 
@@ -239,7 +250,8 @@ def pearson(windows):
 
 
 def simulation(case):
-    windows = [dict(w, predicted=read_reply(w)) for w in case["windows"]]
+    windows = case["windows"] = [dict({"predicted": None}, **w) if "predicted" in w
+                                 else dict(w, predicted=read_reply(w)) for w in case["windows"]]
     answered = [w for w in windows if w["predicted"] is not None]
     out = {"pearson": pearson(windows), "r2": None, "absdev": None, "interval": None,
            "n_failed": len(windows) - len(answered), "n_redrawn": 0}
@@ -259,6 +271,172 @@ def simulation(case):
         out["interval"], out["n_redrawn"] = percentile_interval(
             by_document(windows), lambda drawn: pearson(sum(drawn, [])), case["bootstrap"], False)
     return out
+
+
+# ---- a sweep --------------------------------------------------------------------------------
+def objects_in(text):
+    """The whole text as JSON, else every JSON value in it that begins with a brace."""
+    try:
+        yield json.loads(text)
+        return
+    except ValueError:
+        pass
+    text = text.rpartition("</think>")[2]
+    for at, letter in enumerate(text):
+        if letter == "{":
+            try:
+                yield json.JSONDecoder().raw_decode(text, at)[0]
+            except ValueError:
+                pass
+
+
+def object_with(reply, key):
+    return next((one for one in objects_in(reply) if isinstance(one, dict) and key in one), None)
+
+
+def read_answers(reply, n):
+    """n answers of 0 or 1, or -1 for all of them."""
+    found = object_with(reply["content"], "answers") if reply else None
+    answers = found["answers"] if found else None
+    if not isinstance(answers, list) or len(answers) != n or \
+            any(not isinstance(a, (bool, int)) or a not in (0, 1) for a in answers):
+        return [-1] * n
+    return [int(a) for a in answers]
+
+
+def read_scale(content, tokens):
+    found = object_with(content, "activations")
+    rows = found["activations"] if found else None
+    if not isinstance(rows, list) or len(rows) != len(tokens):
+        return None
+    values = []
+    for row, token in zip(rows, tokens):
+        value = row.get("value") if isinstance(row, dict) else None
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or \
+                not 0 <= value <= 10 or row.get("token", "").strip(" ") != token.strip(" "):
+            return None
+        values.append(float(value))
+    return values
+
+
+def read_values(form, reply, tokens):
+    """(values or None, were they expected values)"""
+    if not reply:
+        return None, False
+    if form == "scale":
+        return read_scale(reply["content"], tokens), False
+    if reply["logprobs"]:
+        values = read_reply({"reply": reply["content"], "tokens": tokens,
+                             "logprobs": reply["logprobs"]})
+        if values is not None:
+            return values, True
+    found = numerals(reply["content"], tokens)
+    return (None, False) if found is None else ([float(value) for _, value in found], False)
+
+
+def bootstrap_of(line, subject):
+    return {"resamples": line["resamples"], "confidence": 0.95, "seed": int(line["seed"], 16),
+            "subject": int(subject, 16) if subject else 0}
+
+
+def sheet_judgements(sheet, replies):
+    out = []
+    for prompt in sheet["prompts"]:
+        answers = read_answers(replies.get(prompt["call"]), len(prompt["items"]))
+        out += [dict(item, answer=answer, probability=None)
+                for item, answer in zip(prompt["items"], answers)]
+    return out
+
+
+def chosen(got, want):
+    """Of what the sweep says, what is computed here."""
+    return {key: got[key] for key in want} if got else got
+
+
+def check_classes(record, judgements, line, sheet):
+    for kind, negatives in (("random", "silent_random"), ("hard", "silent_hard")):
+        case = {"judgements": judgements, "negatives": negatives,
+                "bootstrap": bootstrap_of(line, sheet["subject"])}
+        want = classification(case)
+        used = [j for j in judgements if j["truth"] in ("firing", negatives)]
+        want["n_documents"] = len({j["document"] for j in used})
+        tp, fn, tn, fp = rates(used)
+        failed = [j["truth"] == "firing" for j in used if j["answer"] == -1]
+        want["counts"] = {"true_firing": tp, "missed": fn, "true_silent": tn, "false_alarm": fp,
+                          "failed_firing": sum(failed), "failed_silent": len(failed) - sum(failed)}
+        yield sheet["score"], chosen(record["scores"][sheet["score"]][kind], want), want
+
+
+def check_simulation(record, line, replies):
+    of, windows, n_expected = line["simulation"], [], 0
+    for window in of["windows"]:
+        values, is_expected = read_values(of["form"], replies.get(window["call"]),
+                                          window["tokens"])
+        n_expected += is_expected
+        windows.append(dict(window, predicted=values))
+    case = {"windows": windows, "bootstrap": bootstrap_of(line, of["subject"])}
+    want = simulation(case)
+    said = [v for w in windows if w["predicted"] for v in w["predicted"]]
+    want = dict(want, r2=None, absdev=None, form=of["form"], n_expected=n_expected,
+                n_windows=len(windows), n_tokens=sum(len(w["tokens"]) for w in windows),
+                imputed=float(np.mean(said)) if said else None,
+                n_documents=len({w["document"] for w in windows}))
+    yield "simulation", chosen(record["scores"]["simulation"]["random"], want), want
+
+
+def check_agreement(got, judges, bootstrap):
+    def expected(kappa, of):
+        want = agreement_of(of, kappa, bootstrap)
+        del want["n_redrawn"]
+        return dict(want, n_left_out=len(of[0]) - want["n_windows"])
+    for i in range(1, len(judges)):
+        want = expected(cohen, [judges[0], judges[i]])
+        yield "cohen", chosen(got["cohen"][i - 1], want), want
+    if len(judges) > 2:
+        want = expected(fleiss, judges)
+        yield "fleiss", chosen(got["fleiss"], want), want
+
+
+def check_feature(record, line, replies, pooled):
+    judges = {}
+    for sheet in line["sheets"]:
+        judgements = sheet_judgements(sheet, replies)
+        judges.setdefault(sheet["score"], []).append(judgements)
+        if sheet["judge"] == 0:
+            yield from check_classes(record, judgements, line, sheet)
+    for score, of in judges.items():
+        if len(of) > 1:
+            pooled.setdefault(score, []).append(of)
+            yield from check_agreement(record["agreement"][score], of,
+                                       bootstrap_of(line, line["agreement"]["subject"]))
+    if line["simulation"]:
+        yield from check_simulation(record, line, replies)
+
+
+def recompute_sweep(results, summary, judged, replies):
+    """As recompute(), of a sweep: lists of objects, and {call id: {content, logprobs}}."""
+    records = {(r["target"]["hook_point"], r["feature"]): r for r in results}
+    hooks = list(dict.fromkeys(r["target"]["hook_point"] for r in results))
+    counts, found, pooled = {}, [], {}
+
+    def take(where, cases):
+        for name, got, want in cases:
+            counts[name] = counts.get(name, 0) + 1
+            found.extend("%s, %s%s: %r, recomputed %r" % (where, name, *difference)
+                         for difference in differences(got, want))
+    for line in judged:
+        record = records[hooks[line["target"]], line["feature"]]
+        take("feature %d" % line["feature"], check_feature(record, line, replies, pooled))
+    for score, features in pooled.items():
+        judges = [sum(of, []) for of in zip(*features)]
+        take("summary", check_agreement(summary["agreement"][score], judges,
+                                        bootstrap_of(judged[0], None)))
+    return counts, found
+
+
+def read_lines(path):
+    with open(path, encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
 
 
 # ---- comparing ------------------------------------------------------------------------------
@@ -294,8 +472,14 @@ def recompute(lines):
 
 
 def main():
-    with open(sys.argv[1], encoding="utf-8") as lines:
-        counts, found = recompute(lines)
+    if len(sys.argv) == 5:
+        results, judged = read_lines(sys.argv[1]), read_lines(sys.argv[3])
+        with open(sys.argv[2], encoding="utf-8") as summary, \
+                open(sys.argv[4], encoding="utf-8") as replies:
+            counts, found = recompute_sweep(results, json.load(summary), judged, json.load(replies))
+    else:
+        with open(sys.argv[1], encoding="utf-8") as lines:
+            counts, found = recompute(lines)
     print("\n".join(found + ["%d cases of %s" % (n, score) for score, n in counts.items()]))
     return 1 if found or not counts else 0
 
