@@ -31,6 +31,7 @@ enum task_kind {
     TASK_CAPTURE,  /* tokens -> evidence of every feature */
     TASK_PROBE,    /* texts -> activations of single features on their tokens */
     TASK_GENERATE, /* prompts -> their continuations, clean and with interventions */
+    TASK_ABLATE,   /* changed copies of prompts -> answers of the model */
     TASK_N_KINDS
 };
 const char *task_kind_name(enum task_kind kind);

@@ -1,0 +1,99 @@
+/* Ablations: changed copies of a task's prompts, and what the model answers to each.
+ *
+ *   unit    u32 version, n_variants, n_changes; n_variants x u32 end;
+ *           n_changes x u32 place, value, positions, layer, column, n_columns   coordinator -> worker
+ *   result  u32 version, n_variants, n_prompts;
+ *           of every variant, in order, of every prompt the fields of
+ *           struct ablate_outcome, f64                                          worker -> coordinator
+ *
+ * Little-endian; the version is 1. A variant has the changes from the end of the one before to its
+ * own; one without any is the clean run. positions: number of a set of positions in the task's spec,
+ * 0: all. Columns are those of the activation: head h of Z is d_head columns from h * d_head.
+ *
+ * Both sides are untrusted: counts are checked before memory is reserved. Pure functions; any
+ * thread. */
+#ifndef COMMON_ABLATE_H
+#define COMMON_ABLATE_H
+
+#include "common/buffer.h"
+#include "common/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    ABLATE_MAX_VARIANTS = 4096,   /* of a unit */
+    ABLATE_MAX_CHANGES = 1 << 20, /* of a unit, all variants together */
+    ABLATE_MAX_PROMPTS = 4096,
+    ABLATE_MAX_POSITIONS = 64, /* sets of them, of a task */
+};
+
+/* In the order in which a layer computes them, by TransformerLens name. */
+enum ablate_place {
+    ABLATE_RESID_PRE, /* hook_resid_pre */
+    ABLATE_Q,         /* attn.hook_q, before rotation */
+    ABLATE_K,
+    ABLATE_V,
+    ABLATE_Z,        /* attn.hook_z: heads */
+    ABLATE_ATTN_OUT, /* hook_attn_out */
+    ABLATE_RESID_MID,
+    ABLATE_MLP_POST, /* mlp.hook_post: neurons */
+    ABLATE_MLP_OUT,  /* hook_mlp_out */
+    ABLATE_RESID_POST
+};
+enum { ABLATE_N_PLACES = ABLATE_RESID_POST + 1 };
+
+/* What is put there. */
+enum ablate_value {
+    ABLATE_ZERO,
+    ABLATE_MEAN,    /* of the spec's reference prompts */
+    ABLATE_RESAMPLE /* what the corrupted prompt has there */
+};
+enum { ABLATE_N_VALUES = ABLATE_RESAMPLE + 1 };
+const char *ablate_value_name(enum ablate_value value); /* "zero", "mean", "resample" */
+
+struct ablate_change {
+    uint32_t place, value; /* enum ablate_place, enum ablate_value */
+    uint32_t positions;    /* at most ABLATE_MAX_POSITIONS */
+    uint32_t layer, column, n_columns;
+};
+
+struct ablate_unit {
+    size_t n_variants;
+    uint32_t *ends;                /* [n_variants]: where a variant's changes end, ascending */
+    struct ablate_change *changes; /* [ends[n_variants - 1]] */
+};
+void ablate_unit_fini(struct ablate_unit *unit); /* frees the arrays; safe on zeroed */
+
+/* Append a unit. Errors: ST_TOO_LARGE, ST_NO_MEMORY. */
+MUST_CHECK status_t ablate_unit_encode(const struct ablate_unit *unit, struct buffer *out,
+                                       struct error *err);
+/* On ST_OK the caller owns *out (fini). Errors: ST_PROTOCOL (another version), ST_CORRUPT,
+ * ST_TOO_LARGE, ST_NO_MEMORY; *out untouched. */
+MUST_CHECK status_t ablate_unit_decode(const void *bytes, size_t n_bytes, struct ablate_unit *out,
+                                       struct error *err);
+
+/* Of one variant on one prompt, at the answer position; groups of several tokens: the mean of their
+ * logits, the sum of their probabilities. NaN: not asked for. */
+struct ablate_outcome {
+    double answer_logit, distractor_logit;
+    double answer_probability, distractor_probability; /* over the whole vocabulary */
+    double is_correct;                                 /* 1: an answer has the largest logit */
+    double kl; /* nats: sum over the vocabulary of p_clean log(p_clean / p_variant) */
+};
+enum { ABLATE_N_FIELDS = 6 };
+
+struct ablate_result {
+    size_t n_variants, n_prompts;
+    struct ablate_outcome *outcomes; /* [n_variants * n_prompts], owned */
+};
+void ablate_result_fini(struct ablate_result *result);
+
+/* Errors as above. */
+MUST_CHECK status_t ablate_result_encode(const struct ablate_result *result, struct buffer *out,
+                                         struct error *err);
+MUST_CHECK status_t ablate_result_decode(const void *bytes, size_t n_bytes,
+                                         struct ablate_result *out, struct error *err);
+
+#endif

@@ -1,0 +1,233 @@
+#include "worker/tasks/ablate_runner.h"
+
+#include "worker/model/variants.h"
+#include "worker/tasks/ablate_outcome.h"
+#include "worker/tasks/ablate_values.h"
+#include "worker/tasks/logits.h"
+#include "worker/tasks/model_spec.h"
+#include "worker/tasks/spec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A batch of variants reads a layer's weights once; past some thousand tokens that is little. */
+enum { BATCH_TOKENS = 4096, BATCH_LOGIT_FLOATS = 64 << 20, BATCH_MAX = 512 };
+
+struct ablate_runner {
+    struct model_cache *models;
+    struct model *model;
+    struct ablate_prompts prompts;
+    struct ablate_values *values;
+    struct variants *variants;
+    bool is_naive, has_vocabulary;
+};
+
+void ablate_runner_close(struct ablate_runner **runner)
+{
+    struct ablate_runner *self = *runner;
+    if (!self) return;
+    variants_destroy(&self->variants);
+    ablate_values_destroy(&self->values);
+    ablate_prompts_fini(&self->prompts);
+    if (self->model) model_cache_release_model(self->models, self->model);
+    free(self);
+    *runner = NULL;
+}
+
+static status_t open_model(struct ablate_runner *self, const json_t *spec, struct error *err)
+{
+    struct model_wanted wanted;
+    const char *planned;
+    status_t status = model_spec_read_compute(spec, &wanted, err);
+    if (status == ST_OK) status = spec_text(spec, "fingerprint", &planned, err);
+    if (status == ST_OK) status = model_cache_check_model(self->models, &wanted, planned, err);
+    return status == ST_OK ? model_cache_model(self->models, &wanted, &self->model, err) : status;
+}
+
+static status_t open_values(struct ablate_runner *self, const json_t *spec,
+                            atomic_uint_fast64_t *progress, struct error *err)
+{
+    static const char *const names[] = {"overall", "position", "template"};
+    const char *mean;
+    status_t status = spec_text(spec, "mean", &mean, err);
+    if (status != ST_OK) return status;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const struct ablate_values_params params = {.model = self->model,
+                                                    .prompts = &self->prompts,
+                                                    .mean = (enum ablate_mean)i,
+                                                    .progress = progress};
+        if (strcmp(mean, names[i]) == 0) return ablate_values_create(&self->values, &params, err);
+    }
+    return error_set(err, ST_BAD_INPUT, "mean: \"%s\" is not overall, position or template", mean);
+}
+
+static size_t batch_size(const struct ablate_runner *self)
+{
+    const struct ablate_prompts *p = &self->prompts;
+    const size_t by_tokens = BATCH_TOKENS / (p->clean.n * p->n_ctx);
+    const size_t by_logits =
+        self->has_vocabulary
+            ? BATCH_LOGIT_FLOATS / (p->clean.n * model_config(self->model)->n_vocab)
+            : BATCH_MAX;
+    const size_t n = by_tokens < by_logits ? by_tokens : by_logits;
+    return n < 1 ? 1 : n < BATCH_MAX ? n : BATCH_MAX;
+}
+
+static status_t open_variants(struct ablate_runner *self, atomic_uint_fast64_t *progress,
+                              struct error *err)
+{
+    const struct ablate_prompts *p = &self->prompts;
+    const struct variants_params params = {.model = self->model,
+                                           .n_prompts = p->clean.n,
+                                           .n_ctx = p->n_ctx,
+                                           .n_batch = batch_size(self),
+                                           .progress = progress};
+    const struct variants_prompts prompts = {
+        .tokens = p->clean.tokens,
+        .lengths = p->clean.lengths,
+        .answers = p->answer_at,
+        .columns = self->has_vocabulary ? NULL : p->columns,
+        .n_columns = self->has_vocabulary ? 0 : p->n_columns,
+    };
+    const status_t status = variants_create(&self->variants, &params, err);
+    return status == ST_OK ? variants_load(self->variants, &prompts, err) : status;
+}
+
+static status_t check_columns(const struct ablate_runner *self, struct error *err)
+{
+    const struct ablate_prompts *p = &self->prompts;
+    const size_t n_vocab = model_config(self->model)->n_vocab;
+    const uint32_t largest = p->columns[p->n_columns - 1];
+    return largest < n_vocab
+               ? ST_OK
+               : error_set(err, ST_BAD_INPUT, "answers: id %u of %zu", (unsigned)largest, n_vocab);
+}
+
+status_t ablate_runner_open(struct ablate_runner **out, const struct task_environment *environment,
+                            const json_t *spec, struct error *err)
+{
+    struct ablate_runner *self = calloc(1, sizeof *self);
+    if (!self) return error_set(err, ST_NO_MEMORY, "ablations");
+    self->models = environment->models;
+    self->is_naive = json_is_true(json_object_get(spec, "naive"));
+    self->has_vocabulary = json_is_true(json_object_get(spec, "vocabulary"));
+    status_t status = open_model(self, spec, err);
+    if (status == ST_OK) status = ablate_prompts_read(&self->prompts, spec, err);
+    if (status == ST_OK) status = check_columns(self, err);
+    if (status == ST_OK) status = open_values(self, spec, environment->ticks, err);
+    if (status == ST_OK) status = open_variants(self, environment->ticks, err);
+    if (status == ST_OK)
+        *out = self;
+    else
+        ablate_runner_close(&self);
+    return status;
+}
+
+/* --- a unit -------------------------------------------------------------------------------- */
+
+static enum hook_kind hook_kind_of(uint32_t place)
+{
+    static const enum hook_kind kinds[ABLATE_N_PLACES] = {[ABLATE_RESID_PRE] = HOOK_RESID_PRE,
+                                                          [ABLATE_Q] = HOOK_Q,
+                                                          [ABLATE_K] = HOOK_K,
+                                                          [ABLATE_V] = HOOK_V,
+                                                          [ABLATE_Z] = HOOK_Z,
+                                                          [ABLATE_ATTN_OUT] = HOOK_ATTN_OUT,
+                                                          [ABLATE_RESID_MID] = HOOK_RESID_MID,
+                                                          [ABLATE_MLP_POST] = HOOK_MLP_POST,
+                                                          [ABLATE_MLP_OUT] = HOOK_MLP_OUT,
+                                                          [ABLATE_RESID_POST] = HOOK_RESID_POST};
+    return kinds[place];
+}
+
+/* The layer is checked here, since values are looked up by it; the columns by variants_run(). */
+static status_t make_change(struct ablate_runner *self, const struct ablate_change *change,
+                            struct variant_change *out, struct error *err)
+{
+    const struct model_config *config = model_config(self->model);
+    if (change->layer >= config->n_layers)
+        return error_set(err, ST_BAD_INPUT, "layer %u of %zu", (unsigned)change->layer,
+                         config->n_layers);
+    if (change->positions > self->prompts.n_masks)
+        return error_set(err, ST_BAD_INPUT, "positions %u of %zu", (unsigned)change->positions,
+                         self->prompts.n_masks);
+    *out = (struct variant_change){
+        .hook = {hook_kind_of(change->place), change->layer},
+        .column = change->column,
+        .n_columns = change->n_columns,
+        .is_row = change->positions ? self->prompts.masks[change->positions - 1] : NULL};
+    const status_t status = ablate_values_get(
+        self->values, out->hook, (enum ablate_value)change->value, &out->values, &out->ld, err);
+    if (status == ST_OK && out->values) out->values += change->column;
+    return status;
+}
+
+struct taking {
+    const struct ablate_runner *runner;
+    struct ablate_outcome *outcomes;
+};
+
+static status_t take(void *context, size_t index, const float *logits, const float *clean,
+                     struct error *err)
+{
+    const struct taking *taking = context;
+    const struct ablate_prompts *p = &taking->runner->prompts;
+    const size_t n = taking->runner->has_vocabulary ? model_config(taking->runner->model)->n_vocab
+                                                    : p->n_columns;
+    for (size_t i = 0; i < p->clean.n; i++) {
+        const float *row = logits + i * n;
+        if (!logits_are_finite(row, n))
+            return error_set(err, ST_BAD_INPUT, "variant %zu, prompt %zu: logits are not finite",
+                             index, i);
+        taking->outcomes[index * p->clean.n + i] =
+            taking->runner->has_vocabulary
+                ? ablate_outcome_of_all(&p->answers[i], n, row, clean + i * n)
+                : ablate_outcome_of_columns(&p->answers[i], p->columns, n, row);
+    }
+    return ST_OK;
+}
+
+static status_t make_variants(struct ablate_runner *self, const struct ablate_unit *unit,
+                              struct variant_change *changes, struct variant *list,
+                              struct error *err)
+{
+    status_t status = ST_OK;
+    size_t low = 0;
+    for (size_t i = 0; i < unit->n_variants && status == ST_OK; i++) {
+        list[i] = (struct variant){changes + low, unit->ends[i] - low};
+        for (; low < unit->ends[i] && status == ST_OK; low++)
+            status = make_change(self, &unit->changes[low], &changes[low], err);
+    }
+    return status;
+}
+
+static status_t run_list(struct ablate_runner *self, const struct ablate_unit *unit,
+                         struct ablate_outcome *outcomes, struct error *err)
+{
+    const size_t n_changes = unit->n_variants ? unit->ends[unit->n_variants - 1] : 0;
+    struct variant_change *changes = calloc(n_changes + 1, sizeof *changes);
+    struct variant *list = calloc(unit->n_variants + 1, sizeof *list);
+    struct taking taking = {self, outcomes};
+    status_t status = changes && list ? make_variants(self, unit, changes, list, err)
+                                      : error_set(err, ST_NO_MEMORY, "%zu changes", n_changes);
+    if (status == ST_OK)
+        status = (self->is_naive ? variants_run_naive : variants_run)(
+            self->variants, list, unit->n_variants, take, &taking, err);
+    free(changes);
+    free(list);
+    return status;
+}
+
+status_t ablate_runner_run(struct ablate_runner *self, const struct ablate_unit *unit,
+                           struct ablate_result *out, struct error *err)
+{
+    const size_t n = unit->n_variants * self->prompts.clean.n;
+    struct ablate_outcome *outcomes = calloc(n + 1, sizeof *outcomes);
+    if (!outcomes) return error_set(err, ST_NO_MEMORY, "%zu outcomes", n);
+    const status_t status = run_list(self, unit, outcomes, err);
+    if (status == ST_OK)
+        *out = (struct ablate_result){unit->n_variants, self->prompts.clean.n, outcomes};
+    else
+        free(outcomes);
+    return status;
+}
