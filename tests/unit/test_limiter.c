@@ -340,3 +340,107 @@ Test(limiter, headers_may_only_lower_a_level)
     cr_expect(level == 3, "lower: %lld", level);
     free_grants();
 }
+
+Test(limiter, a_shrunk_scale_grows_back_by_a_hundredth_a_second)
+{
+    char id[HASH_HEX_SIZE], fate[16];
+    const struct settlement usage = gateway_world_usage(5, 1);
+    world.provider.rpm = 6000;
+    gateway_world_limit(&world, 0);
+    gateway_world_submit(&world, "s", 5, "one", id);
+    gateway_world_submit(&world, "s", 5, "two", id);
+    cr_assert_eq(gateway_world_reserve(&world, 2, &result), 2);
+    gateway_world_run(&world, "HSET interp:limit:{p} scale 0.5 grown_at 0");
+    gateway_world_settle(&world, &result.grants[0], &usage, fate);
+    const long long percent = gateway_world_number(
+        &world, "EVAL return(math.floor(1000*redis.call('HGET','interp:limit:{p}','scale'))) 0");
+    cr_expect_eq(percent, 510, "one second's worth at most, however long ago: %lld", percent);
+    gateway_world_run(&world, "HSET interp:limit:{p} scale 0.999 grown_at 0");
+    gateway_world_settle(&world, &result.grants[1], &usage, fate);
+    cr_expect_eq(gateway_world_number(&world, "HGET interp:limit:{p} scale"), 1, "and no further");
+    free_grants();
+}
+
+Test(limiter, eight_failures_in_a_row_open_the_breaker_and_a_good_answer_begins_anew)
+{
+    char id[HASH_HEX_SIZE], text[32], fate[16];
+    struct settlement failure;
+    const struct settlement usage = gateway_world_usage(5, 1);
+    for (int i = 0; i < 20; i++) {
+        (void)snprintf(text, sizeof text, "%d", i);
+        gateway_world_submit(&world, "s", 5, text, id);
+    }
+    world.provider.rpm = 100000; /* else concurrency is adapted too */
+    gateway_world_limit(&world, 0);
+    outcome_unsent("provider p: HTTP 500", &failure);
+    failure.charge = CHARGE_NONE;
+    failure.health = HEALTH_BAD;
+    cr_assert_eq(gateway_world_reserve(&world, 17, &result), 17);
+    for (size_t i = 0; i < 7; i++) gateway_world_settle(&world, &result.grants[i], &failure, fate);
+    gateway_world_settle(&world, &result.grants[7], &usage, fate);
+    for (size_t i = 8; i < 15; i++) gateway_world_settle(&world, &result.grants[i], &failure, fate);
+    struct reserve_result next;
+    cr_expect_eq(gateway_world_reserve(&world, 1, &next), 1, "seven, a good one, seven: closed");
+    grant_fini(&next.grants[0]);
+    gateway_world_settle(&world, &result.grants[15], &failure, fate);
+    cr_expect_eq(gateway_world_reserve(&world, 1, &next), 0);
+    cr_expect_str_eq(next.reason, "breaker");
+    free_grants();
+}
+
+Test(limiter, output_is_guessed_from_eight_replies_and_money_is_not)
+{
+    char id[HASH_HEX_SIZE], text[32], fate[16];
+    world.provider.otpm = 600000;
+    world.provider.reserve_output = RESERVE_P90;
+    gateway_world_limit(&world, 0);
+    for (int i = 0; i < 9; i++) {
+        (void)snprintf(text, sizeof text, "call %d", i);
+        gateway_world_submit(&world, "s", 5, text, id);
+    }
+    int64_t cost = 0;
+    for (unsigned i = 0; i < 8; i++) {
+        const struct settlement usage = gateway_world_usage(10, 13 + i);
+        cr_assert_eq(gateway_world_reserve(&world, 1, &result), 1);
+        cr_expect_eq(gateway_world_number(&world, "HGET interp:limit:{p} guessed"), 100);
+        cost = result.grants[0].microdollars;
+        gateway_world_settle(&world, &result.grants[0], &usage, fate);
+        free_grants();
+    }
+    cr_expect_eq(gateway_world_number(&world, "HGET interp:limit:{p} guessed"), 0);
+    cr_expect_eq(gateway_world_number(&world, "HGET interp:limit:{p} p90:100"), 24, "1.2 x 20");
+    const long long before = gateway_world_number(&world, "HGET interp:limit:{p} o");
+    cr_assert_eq(gateway_world_reserve(&world, 1, &result), 1);
+    const long long taken = before - gateway_world_number(&world, "HGET interp:limit:{p} o");
+    cr_expect(taken <= 24, "%lld tokens were taken from the level, not 100", taken);
+    cr_expect(result.grants[0].tokens_out == 100 && result.grants[0].microdollars >= cost / 2,
+              "the call may still use all, and the budget counts it");
+    free_grants();
+}
+
+Test(limiter, tokens_in_batches_are_counted_until_they_are_settled)
+{
+    char id[HASH_HEX_SIZE], text[32], fate[16];
+    const struct settlement usage = gateway_world_usage(10, 3);
+    world.provider.batch = true;
+    world.provider.batch_enqueued_tokens = 200;
+    gateway_world_limit(&world, 0);
+    for (int i = 0; i < 20; i++) {
+        (void)snprintf(text, sizeof text, "call %02d", i);
+        gateway_world_submit(&world, "s", 5, text, id);
+    }
+    const size_t n = gateway_world_reserve(&world, 32, &result);
+    cr_assert(n >= 2 && n < 20, "%zu", n);
+    cr_expect_str_eq(result.reason, "enqueued");
+    const long long enqueued = gateway_world_number(&world, "GET interp:enqueued:{p}");
+    cr_expect_eq(enqueued, (long long)(n * result.grants[0].tokens_in));
+    cr_expect(enqueued <= 200 && enqueued + (long long)result.grants[0].tokens_in > 200);
+    struct reserve_result more;
+    gateway_world_settle(&world, &result.grants[0], &usage, fate);
+    cr_expect_eq(gateway_world_reserve(&world, 1, &more), 1, "a settled one makes room");
+    gateway_world_settle(&world, &more.grants[0], &usage, fate);
+    grant_fini(&more.grants[0]);
+    for (size_t i = 1; i < n; i++) gateway_world_settle(&world, &result.grants[i], &usage, fate);
+    cr_expect_eq(gateway_world_number(&world, "EXISTS interp:enqueued:{p}"), 0);
+    free_grants();
+}
