@@ -134,6 +134,35 @@ def a_spent_budget_pauses_until_it_is_raised(cluster):
     expect_same(cluster, sweep, "budget")
 
 
+ABSURD_USAGE = [None, "many", {"prompt_tokens": -5, "completion_tokens": -1},
+                {"prompt_tokens": 10 ** 15, "completion_tokens": 10 ** 15},
+                {"prompt_tokens": 0, "completion_tokens": 0},
+                {"prompt_tokens": 1.5, "completion_tokens": [7]}]
+
+
+def usage_that_is_missing_or_absurd(cluster):
+    """Every answer's: it is estimated and marked, the budget still holds, the labels are the same."""
+    cluster.start_llm("--latency", "0.02", faults=[
+        {"when": {"every": len(ABSURD_USAGE) - i}, "do": "usage", "usage": usage}
+        for i, usage in enumerate(ABSURD_USAGE)])
+    cluster.up(workers=2, gateways=1)
+    sweep = cluster.submit(label_sweep("p", 40000, 12, MORE + "budget_dollars: 0.004\n"))
+    paused = cluster.wait(sweep, "paused")
+    check("budget spent" in paused["reason"], paused["reason"])
+    spend = paused["spend"]
+    check(0 < spend["dollars"] + spend["reserved_dollars"] + spend["uncertain_dollars"] <= 0.004,
+          spend)
+    cluster.ctl("resume", sweep, "--budget", "1")
+    cluster.wait(sweep)
+    together, stats = cluster.json("cost", sweep)["together"], cluster.llm_stats()
+    check(together["estimated"] == together["calls"] == stats["received"], together)
+    for name in ("tokens_in", "tokens_out"):  # by bytes, as the stand-in counts
+        share = together[name] / stats[name]
+        check(0.8 <= share <= 1.6, "%s: %.2f of what was billed" % (name, share))
+    check("gave no sound usage" in cluster.ctl("cost", sweep), "and it is told")
+    expect_same(cluster, sweep, "usage")
+
+
 def a_user_who_pauses_pays_no_more(cluster):
     cluster.start_llm("--latency", "0.2")
     cluster.up(workers=2, gateways=1)
@@ -155,4 +184,5 @@ def a_user_who_pauses_pays_no_more(cluster):
 if __name__ == "__main__":
     run([wrong_key_and_wrong_address, too_many_requests_and_server_errors, nonsense,
          broken_connections, a_provider_that_is_not_there,
-         a_spent_budget_pauses_until_it_is_raised, a_user_who_pauses_pays_no_more])
+         a_spent_budget_pauses_until_it_is_raised, usage_that_is_missing_or_absurd,
+         a_user_who_pauses_pays_no_more])

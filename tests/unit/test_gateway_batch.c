@@ -1,4 +1,4 @@
-/* Batches: the file that goes up, the answers that come back, and the record that outlives a crash. */
+/* Batches: the file that goes up, the answers that come back, the record that outlives a crash. */
 #include "coordinator/gateway/batch.h"
 
 #include <criterion/criterion.h>
