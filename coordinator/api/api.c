@@ -13,7 +13,7 @@ static const struct {
     {"resume", api_resume},   {"retry", api_retry},       {"workers", api_workers},
     {"drain", api_drain},     {"cost", api_cost},         {"probe", api_probe},
     {"dead", api_dead},       {"overview", api_overview}, {"captures", api_captures},
-    {"metrics", api_metrics}, {"steer", api_steer},
+    {"metrics", api_metrics}, {"steer", api_steer},       {"calls", api_calls},
 };
 
 static const struct {

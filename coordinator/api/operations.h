@@ -9,7 +9,7 @@ typedef status_t operation_fn(struct api *api, const json_t *args, json_t **out,
 
 operation_fn api_ping, api_submit, api_list, api_status, api_cancel, api_pause, api_resume,
     api_retry, api_workers, api_drain, api_dead, api_overview, api_metrics, api_captures, api_cost,
-    api_probe, api_steer;
+    api_probe, api_steer, api_calls;
 
 /* The same for answers that are JSON already: appended to `out`. */
 typedef status_t text_operation_fn(struct api *api, const json_t *args, struct buffer *out,
@@ -33,6 +33,9 @@ MUST_CHECK status_t args_sweep(struct api *api, const json_t *args, struct sweep
                                struct error *err);
 
 /* The record of a feature of target number `target`, NULL if there is none (new reference). */
+/* The number of the record that `sweep`, `feature` and `target` (0) of the arguments name. */
+status_t api_find_index(struct api *api, const json_t *args, struct sweep **sweep, size_t *index,
+                        struct error *err);
 json_t *api_find_record(const struct sweep *sweep, uint64_t feature, size_t target);
 
 /* JSON of the parts that several operations share (new references, NULL without memory). */

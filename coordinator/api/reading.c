@@ -4,8 +4,9 @@
 
 #include <string.h>
 
-static const char *const reading[] = {"ping", "list",    "status",   "results",  "feature", "cost",
-                                      "dead", "workers", "captures", "overview", "metrics"};
+static const char *const reading[] = {"ping",     "list",     "status",  "results",
+                                      "feature",  "cost",     "dead",    "workers",
+                                      "captures", "overview", "metrics", "calls"};
 
 bool api_is_reading(const char *operation)
 {

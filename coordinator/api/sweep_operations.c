@@ -178,20 +178,43 @@ json_t *api_find_record(const struct sweep *sweep, uint64_t feature, size_t targ
     return record;
 }
 
+/* The sweep, target and feature that the arguments name. */
+static status_t read_named(struct api *api, const json_t *args, struct sweep **sweep,
+                           uint64_t *feature, uint64_t *target, struct error *err)
+{
+    status_t status = args_sweep(api, args, sweep, err);
+    if (status == ST_OK) status = args_count(args, "feature", UINT64_MAX, feature, err);
+    if (status == ST_OK && *feature == UINT64_MAX)
+        status = error_set(err, ST_BAD_INPUT, "argument \"feature\" is missing");
+    if (status == ST_OK) status = args_count(args, "target", 0, target, err);
+    if (status == ST_OK && *target >= (*sweep)->spec->n_targets)
+        status = error_set(err, ST_NOT_FOUND, "sweep %s has %zu targets", (*sweep)->id,
+                           (*sweep)->spec->n_targets);
+    return status;
+}
+
+status_t api_find_index(struct api *api, const json_t *args, struct sweep **sweep, size_t *index,
+                        struct error *err)
+{
+    uint64_t feature = 0, target = 0;
+    struct error problem = {0};
+    status_t status = read_named(api, args, sweep, &feature, &target, err);
+    if (status != ST_OK) return status;
+    const struct sweep_engine_ops *ops = (*sweep)->ops;
+    status = ops->find ? ops->find(*sweep, (size_t)target, feature, index, &problem) : ST_NOT_FOUND;
+    return status == ST_OK
+               ? ST_OK
+               : error_set(err, status, "sweep %s has no result for feature %llu of target %llu",
+                           (*sweep)->id, (unsigned long long)feature, (unsigned long long)target);
+}
+
 status_t api_feature(struct api *api, const json_t *args, struct buffer *out, struct error *err)
 {
     const struct args_allowed allowed = {{"sweep", "feature", "target", NULL}};
     struct sweep *sweep;
     uint64_t feature = 0, target = 0;
     status_t status = args_check(args, &allowed, err);
-    if (status == ST_OK) status = args_sweep(api, args, &sweep, err);
-    if (status == ST_OK) status = args_count(args, "feature", UINT64_MAX, &feature, err);
-    if (status == ST_OK && feature == UINT64_MAX)
-        status = error_set(err, ST_BAD_INPUT, "argument \"feature\" is missing");
-    if (status == ST_OK) status = args_count(args, "target", 0, &target, err);
-    if (status == ST_OK && target >= sweep->spec->n_targets)
-        status = error_set(err, ST_NOT_FOUND, "sweep %s has %zu targets", sweep->id,
-                           sweep->spec->n_targets);
+    if (status == ST_OK) status = read_named(api, args, &sweep, &feature, &target, err);
     if (status != ST_OK) return status;
     return find_record(sweep, feature, (size_t)target, out, err);
 }

@@ -143,6 +143,11 @@ static const struct definition definitions[CLI_N_OPTIONS] = {
                               "evidence kept on disk; what no running sweep uses goes first "
                               "(0: no limit)",
                               NULL, 0, 0},
+    [CLI_RAW] = {.name = "raw",
+                 .offset = AT(raw),
+                 .help = "every prompt and reply of the session, word for word"},
+    [CLI_CALL] = {"call", 0, TEXT, AT(call), "ID",
+                  "one call of the session, word for word (the first digits will do)", NULL, 0, 0},
     [CLI_NORM_SCALING_FACTOR] = {"norm-scaling-factor", 0, NUMBER, AT(norm_scaling_factor), "X",
                                  "of a --dictionary that has it not folded in, as in a sweep file",
                                  NULL, 0, 0},

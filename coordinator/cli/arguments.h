@@ -66,6 +66,8 @@ enum cli_option {
     CLI_TEMPERATURE,
     CLI_SAMPLES,
     CLI_WHERE,
+    CLI_RAW,
+    CLI_CALL,
     CLI_N_OPTIONS
 };
 #define CLI_BIT(option) (UINT64_C(1) << (option))
@@ -93,11 +95,11 @@ struct cli_text_list {
 };
 
 struct cli_arguments {
-    bool help, no_headers, dry_run, wait, quiet, watch, foreground, force;
+    bool help, no_headers, dry_run, wait, quiet, watch, foreground, force, raw;
     const char *endpoint, *state, *output, *client_key, *status, *type, *sort_by, *providers;
     const char *config, *durability, *log, *model, *hook, *dictionary, *units;
     const char *key, *server_key, *role, *dir, *listen, *listen_key, *allow;
-    const char *sheet, *sheet_key;
+    const char *sheet, *sheet_key, *call;
     const char *prompt, *where;
     struct cli_text_list read, ablate;
     double timeout_s, interval_s, min_score, budget;              /* NAN: not given */

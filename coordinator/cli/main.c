@@ -19,7 +19,7 @@ static const struct cli_command commands[] = {
     {"show", NULL, "SWEEP FEATURE", "one feature: label, scores, evidence windows",
      O(TARGET) | O(LIMIT), ONES, 2, 2, false, show_command},
     {"trace", NULL, "SWEEP FEATURE", "its session: every label, and every text that was tried",
-     O(TARGET), ONES, 2, 2, false, trace_command},
+     O(TARGET) | O(RAW) | O(CALL), ONES, 2, 2, false, trace_command},
     {"audit-sample", NULL, "SWEEP", "a blinded sheet of its labels for people, and what they said",
      O(SHEET) | O(READ) | O(SHEET_KEY) | O(LIMIT) | O(SEED) | O(TARGET) | O(DECOYS) | O(FORCE),
      ONES, 1, 1, false, audit_sample_command},

@@ -7,12 +7,13 @@
 #include "coordinator/cli/record_rounds.h"
 #include "coordinator/cli/record_text.h"
 #include "coordinator/cli/status_text.h"
+#include "coordinator/cli/wrapped_text.h"
 
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
-enum { PAGE_LINE_BYTES = 256 * 1024 };
+enum { PAGE_LINE_BYTES = 256 * 1024, EVIDENCE_INDENT = 10 };
 
 /* --- evidence ------------------------------------------------------------------------------ */
 
@@ -68,11 +69,13 @@ static status_t print_window(const struct cli *cli, const json_t *window, double
     if (status == ST_OK && document)
         status = clean_text_append(&line, document, strlen(document), 60, NULL, err);
     if (status == ST_OK)
-        status =
-            buffer_printf(&line, err, "@%.0f\n          ", json_field_number(window, "offset"));
+        status = buffer_printf(&line, err, "@%.0f", json_field_number(window, "offset"));
+    if (status == ST_OK) (void)fprintf(cli->out, "%s\n", buffer_text(&line));
+    line.n_bytes = 0;
     if (status == ST_OK)
         status = record_append_window(&line, window, threshold, cli->has_color, err);
-    if (status == ST_OK) (void)fprintf(cli->out, "%s\n", buffer_text(&line));
+    if (status == ST_OK && line.n_bytes)
+        wrapped_text_print(cli->out, buffer_text(&line), EVIDENCE_INDENT, cli->width);
     buffer_fini(&line);
     return status;
 }
@@ -94,11 +97,11 @@ static status_t print_evidence(const struct cli *cli, const json_t *record, size
 
 /* --- scores -------------------------------------------------------------------------------- */
 
+/* 100 columns hold it with every verdict. */
 static const struct text_column score_columns[] = {
-    {"SCORE", false, false},         {"AGAINST", false, false}, {"VALUE", true, false},
-    {"95 %", false, false},          {"F1", true, false},       {"DOCUMENTS", true, false},
-    {"PARSE FAILURES", true, false}, {"Z", true, false},        {"P", true, false},
-    {"VERDICT", false, true}};
+    {"SCORE", false, false}, {"AGAINST", false, false}, {"VALUE", true, false},
+    {"95 %", false, false},  {"DOCS", true, false},     {"FAILED", true, false},
+    {"Z", true, false},      {"P", true, false},        {"VERDICT", false, true}};
 
 static void interval_text(const json_t *score, char out[QUANTITY_SIZE])
 {
@@ -117,20 +120,30 @@ static void number_text(double value, const char *format_name, char out[QUANTITY
         (void)snprintf(out, QUANTITY_SIZE, "-");
     else if (strcmp(format_name, "p") == 0)
         (void)snprintf(out, QUANTITY_SIZE, "%.2g", value);
+    else if (strcmp(format_name, "z") == 0)
+        (void)snprintf(out, QUANTITY_SIZE, "%.2f", value);
     else
         (void)snprintf(out, QUANTITY_SIZE, "%.3f", value);
+}
+
+/* "unsupported: too near the null" under VERDICT: the reason alone. */
+static const char *verdict_text(const json_t *score)
+{
+    static const char prefix[] = "unsupported: ";
+    const char *text = json_field_text(score, "verdict", NULL);
+    const bool is_refused = text && strncmp(text, prefix, sizeof prefix - 1) == 0;
+    return is_refused ? text + sizeof prefix - 1 : text;
 }
 
 static status_t add_score(struct text_table *table, const char *name, const char *negatives,
                           const json_t *score, struct error *err)
 {
-    char accuracy[QUANTITY_SIZE], interval[QUANTITY_SIZE], f1[QUANTITY_SIZE], n[QUANTITY_SIZE];
+    char accuracy[QUANTITY_SIZE], interval[QUANTITY_SIZE], n[QUANTITY_SIZE];
     char failures[QUANTITY_SIZE], z[QUANTITY_SIZE], p[QUANTITY_SIZE];
     const bool is_simulation = strcmp(name, "simulation") == 0;
     number_text(json_field_number(score, is_simulation ? "pearson" : "balanced_accuracy"), "score",
                 accuracy);
-    number_text(json_field_number(score, "f1"), "score", f1);
-    number_text(json_field_number(score, "null.z"), "score", z);
+    number_text(json_field_number(score, "null.z"), "z", z);
     number_text(json_field_number(score, "null.p"), "p", p);
     interval_text(score, interval);
     const double n_failed = is_simulation ? json_field_number(score, "n_failed")
@@ -140,12 +153,11 @@ static status_t add_score(struct text_table *table, const char *name, const char
                                  negatives,
                                  accuracy,
                                  interval,
-                                 f1,
                                  quantity_count(json_field_number(score, "n_documents"), n),
                                  quantity_count(n_failed, failures),
                                  z,
                                  p,
-                                 json_field_text(score, "verdict", NULL)};
+                                 verdict_text(score)};
     return text_table_add_cells(table, cells, sizeof cells / sizeof cells[0], err);
 }
 

@@ -4,6 +4,7 @@
 #include "coordinator/cli/json_field.h"
 #include "coordinator/cli/record_rounds.h"
 #include "coordinator/cli/record_text.h"
+#include "coordinator/cli/trace_calls.h"
 
 #include <stdint.h>
 
@@ -38,35 +39,42 @@ status_t show_command(struct cli *cli, const struct cli_arguments *arguments, st
     return status;
 }
 
-static json_t *trace_document(const json_t *record)
+static json_t *trace_document(const json_t *record, json_t *calls)
 {
-    return json_pack("{s:O?, s:O?, s:O?, s:O?}", "feature", json_object_get(record, "feature"),
-                     "target", json_object_get(record, "target"), "label",
-                     json_object_get(record, "label"), "session",
-                     json_object_get(record, "session"));
+    return json_pack("{s:O?, s:O?, s:O?, s:O?, s:O*}", "feature",
+                     json_object_get(record, "feature"), "target",
+                     json_object_get(record, "target"), "label", json_object_get(record, "label"),
+                     "session", json_object_get(record, "session"), "calls", calls);
 }
 
-static status_t print_trace(struct cli *cli, const json_t *record, struct error *err)
+static status_t print_trace(struct cli *cli, const struct cli_arguments *arguments,
+                            const json_t *record, const json_t *calls, struct error *err)
 {
+    if (arguments->call) return trace_calls_print_raw(cli, calls, err);
     status_t status = record_print(cli, record, 0, err);
-    return status == ST_OK ? record_print_trace(cli, record, err) : status;
+    if (status == ST_OK && json_field(record, "session"))
+        status = record_print_trace(cli, record, err);
+    if (status == ST_OK && calls) status = trace_calls_print(cli, calls, err);
+    return status == ST_OK && arguments->raw ? trace_calls_print_raw(cli, calls, err) : status;
 }
 
 status_t trace_command(struct cli *cli, const struct cli_arguments *arguments, struct error *err)
 {
-    json_t *record = NULL, *document = NULL;
+    json_t *record = NULL, *document = NULL, *calls = NULL;
     status_t status = ask_record(cli, arguments, &record, err);
-    if (status == ST_OK && !json_field(record, "session"))
+    if (status == ST_OK) status = trace_calls_ask(cli, arguments, &calls, err);
+    if (status == ST_OK && !calls && (arguments->raw || !json_field(record, "session")))
         status = error_set(err, ST_NOT_FOUND,
-                           "feature %s was labelled in a single pass: `show` has all of it",
+                           "feature %s was labelled without a language model: `show` has all of it",
                            arguments->positional[1]);
     if (status == ST_OK && arguments->format == CLI_FORMAT_JSON) {
-        document = trace_document(record);
+        document = trace_document(record, calls);
         status = document ? document_print(cli->out, "Trace", document, err)
                           : error_set(err, ST_NO_MEMORY, "trace");
     } else if (status == ST_OK) {
-        status = print_trace(cli, record, err);
+        status = print_trace(cli, arguments, record, calls, err);
     }
+    json_decref(calls);
     json_decref(document);
     json_decref(record);
     return status;

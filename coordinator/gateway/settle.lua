@@ -220,7 +220,7 @@ if meta.health ~= '' then judge_health() end
 local function store_reply()
   if redis.call('HGET', call, 'state') == 'done' then return 'already done' end
   leave_queue(id)
-  redis.call('HDEL', call, 'reason', 'strikes', 'sends', 'in_bytes', 'out_max')
+  redis.call('HDEL', call, 'reason', 'strikes', 'in_bytes', 'out_max')
   redis.call('HSET', call, 'state', 'done', 'content', ARGV[5], 'served_by', p,
              'model', meta.model, 'finish_reason', meta.finish_reason, 'tokens_in', meta.tokens_in,
              'tokens_out', meta.tokens_out, 'microdollars', meta.microdollars,

@@ -194,7 +194,7 @@ static status_t prepare_calls(struct case_job *self, struct open_session *open,
     for (uint32_t i = 0; i < n && status == ST_OK; i++)
         if (!session->asks[i].is_answered && session->asks[i].kind != ASK_PROBE)
             status = prepare(open, feature_case, i, err);
-    return status;
+    return status == ST_OK ? label_trail_keep(self->scoring, open, err) : status;
 }
 
 /* --- the job ------------------------------------------------------------------------------- */

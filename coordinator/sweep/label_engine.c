@@ -207,4 +207,5 @@ const struct sweep_engine_ops label_engine = {.first_task = LABEL_FIRST_TASK,
                                               .n_records = label_scoring_n_records,
                                               .record = label_scoring_record,
                                               .find = label_scoring_find,
+                                              .trail = label_scoring_trail,
                                               .retry = label_retry};

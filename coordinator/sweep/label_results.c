@@ -136,6 +136,7 @@ status_t label_results_write(struct label_scoring *scoring, struct error *err)
     status_t status = write_lines(scoring, "results.jsonl", label_record_write, err);
     if (status == ST_OK && scoring->run->sweep->spec->keep_judged)
         status = write_lines(scoring, "judged.jsonl", write_judged, err);
+    if (status == ST_OK) status = label_trail_save(scoring, err);
     return status == ST_OK ? write_summary(scoring, err) : status;
 }
 

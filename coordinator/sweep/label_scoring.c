@@ -262,6 +262,7 @@ static status_t score_begin(struct label_run *run, struct error *err)
     if (status == ST_OK && scoring->rules.mode == SESSION_AGENTIC)
         status = probe_pool_create_for_run(&scoring->probes, run, err);
     if (status == ST_OK) status = make_vocabulary(scoring, err);
+    if (status == ST_OK) status = label_trail_begin(scoring, err);
     return status == ST_OK ? label_control_begin(scoring, err) : status;
 }
 
@@ -327,6 +328,7 @@ void label_scoring_destroy(struct label_scoring **scoring)
     if (!self) return;
     label_open_fini(self);
     probe_pool_destroy(&self->probes);
+    call_archive_destroy(&self->archive);
     label_import_destroy(&self->import);
     for (size_t i = 0; self->results && i < self->n_slots; i++)
         label_result_fini(&self->results[i]);

@@ -43,6 +43,9 @@ MUST_CHECK status_t label_scoring_describe_finished(const struct sweep *sweep, j
 size_t label_scoring_n_records(const struct sweep *sweep);
 status_t label_scoring_record(const struct sweep *sweep, size_t index, struct buffer *out,
                               struct error *err);
+/* The calls of a record's session, as call_archive.h has them. */
+status_t label_scoring_trail(const struct sweep *sweep, size_t index, struct buffer *out,
+                             struct error *err);
 status_t label_scoring_find(const struct sweep *sweep, size_t target, uint64_t feature,
                             size_t *index, struct error *err);
 

@@ -8,6 +8,7 @@
 #include "coordinator/session/null_model.h"
 #include "coordinator/session/score_summary.h"
 #include "coordinator/session/support.h"
+#include "coordinator/sweep/call_archive.h"
 #include "coordinator/sweep/call_index.h"
 #include "coordinator/sweep/label_import.h"
 #include "coordinator/sweep/label_run.h"
@@ -189,9 +190,10 @@ struct label_scoring {
     size_t n_open, open_capacity;
     struct open_list asking, ready;
     size_t n_ready;
-    struct call_index *waiters; /* owned */
-    struct probe_pool *probes;  /* mode agentic; owned */
-    size_t next_checked;        /* position in open of the next one to check */
+    struct call_index *waiters;   /* owned */
+    struct probe_pool *probes;    /* mode agentic; owned */
+    struct call_archive *archive; /* what was asked; owned; NULL: nobody is asked */
+    size_t next_checked;          /* position in open of the next one to check */
     char cursor[CALL_CURSOR_SIZE];
     bool has_cursor;
     int64_t next_check_ms;
@@ -243,6 +245,13 @@ status_t label_calls_take(struct label_scoring *scoring, struct open_session *op
 status_t label_calls_step(struct label_scoring *scoring, struct error *err);
 /* Paused because calls did not move: has that changed? */
 status_t label_calls_recheck(struct label_scoring *scoring, bool *may_go_on, struct error *err);
+
+/* label_trail.c: what is asked is kept for an audit */
+status_t label_trail_begin(struct label_scoring *scoring, struct error *err);
+/* The calls that the session is about to make. Background. */
+status_t label_trail_keep(struct label_scoring *scoring, const struct open_session *open,
+                          struct error *err);
+status_t label_trail_save(struct label_scoring *scoring, struct error *err); /* Background. */
 
 /* label_result.c: from a finished session to what stays of it */
 /* `feature_case` has what the session, which is done, needs. Moves its rounds out. Background. */

@@ -91,6 +91,9 @@ struct sweep_engine_ops {
                        struct error *err);
     status_t (*find)(const struct sweep *sweep, size_t target, uint64_t feature, size_t *index,
                      struct error *err); /* ST_NOT_FOUND, ST_NO_MEMORY */
+    /* Append the calls of record `index` (call_archive.h); ST_NOT_FOUND: none. May be NULL. */
+    status_t (*trail)(const struct sweep *sweep, size_t index, struct buffer *out,
+                      struct error *err);
     /* Dead units get another life. */
     void (*retry)(struct sweep *sweep);
 };
