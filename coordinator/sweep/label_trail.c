@@ -19,12 +19,16 @@ status_t label_trail_begin(struct label_scoring *scoring, struct error *err)
 
 static const char *ask_name(enum session_ask_kind kind)
 {
-    static const char *const names[] = {[ASK_LABEL] = "label",
-                                        [ASK_DESIGN] = "experiments",
-                                        [ASK_JUDGE] = "judge",
-                                        [ASK_SIMULATE] = "simulate",
-                                        [ASK_PROBE] = "probe"};
-    return names[kind];
+    switch (kind) {
+    case ASK_LABEL: return "label";
+    case ASK_DESIGN: return "experiments";
+    case ASK_JUDGE: return "judge";
+    case ASK_SIMULATE: return "simulate";
+    case ASK_MEANING_LABEL: return "meaning label";
+    case ASK_MEANING_JUDGE: return "meaning judge";
+    case ASK_PROBE: break;
+    }
+    return "probe";
 }
 
 static const char *sheet_name(enum session_sheet sheet)
@@ -39,7 +43,8 @@ static json_t *describe(const struct label_session *session, uint32_t index,
                         const struct call *call)
 {
     const struct session_ask *ask = &session->asks[index];
-    const bool is_of_test = session->stage == SESSION_TEST;
+    const bool is_of_test = session->stage != SESSION_HYPOTHESISE &&
+                            session->stage != SESSION_DESIGN && session->stage != SESSION_VALIDATE;
     json_t *line =
         json_pack("{s:s s:o s:I s:s s:s}", "ask", ask_name(ask->kind), "round",
                   is_of_test ? json_null() : json_integer((json_int_t)session->rounds.n), "prompt",
@@ -49,6 +54,8 @@ static json_t *describe(const struct label_session *session, uint32_t index,
         (void)json_object_set_new(line, "score", json_string(case_score_name(ask->score)));
         (void)json_object_set_new(line, "judge", json_integer(ask->judge));
     }
+    if (line && (ask->kind == ASK_MEANING_LABEL || ask->kind == ASK_MEANING_JUDGE))
+        (void)json_object_set_new(line, "meaning", json_integer((json_int_t)ask->meaning + 1));
     return line;
 }
 
