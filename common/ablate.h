@@ -1,14 +1,14 @@
 /* Ablations: changed copies of a task's prompts, and what the model answers to each.
  *
- *   unit    u32 version, n_variants, n_changes; n_variants x u32 end;
- *           n_changes x u32 place, value, positions, layer, column, n_columns   coordinator -> worker
- *   result  u32 version, n_variants, n_prompts;
+ *   unit    u32 version, n_variants, n_changes; n_variants x u32 end;   coordinator -> worker
+ *           n_changes x u32 place, value, positions, layer, column, n_columns
+ *   result  u32 version, n_variants, n_prompts;                         worker -> coordinator
  *           of every variant, in order, of every prompt the fields of
- *           struct ablate_outcome, f64                                          worker -> coordinator
+ *           struct ablate_outcome, f64
  *
  * Little-endian; the version is 1. A variant has the changes from the end of the one before to its
- * own; one without any is the clean run. positions: number of a set of positions in the task's spec,
- * 0: all. Columns are those of the activation: head h of Z is d_head columns from h * d_head.
+ * own; one without any is the clean run. positions: number of a set of positions in the task's
+ * spec, 0: all. Columns are those of the activation: head h of Z is d_head columns from h * d_head.
  *
  * Both sides are untrusted: counts are checked before memory is reserved. Pure functions; any
  * thread. */
