@@ -43,6 +43,10 @@ MUST_CHECK status_t bench_parse_threads(const char *text, size_t *out, struct er
  * one's activations for the encode. */
 MUST_CHECK status_t bench_forward(struct bench *b, struct error *err);
 
+/* Measure and report a sweep over all nodes of the open model, in batches and naively; only with
+ * --what ablate. */
+MUST_CHECK status_t bench_ablate(struct bench *b, struct error *err);
+
 /* For every --screen: measure and report the encode, alone and with a running top 20. */
 MUST_CHECK status_t bench_encode(struct bench *b, struct error *err);
 

@@ -41,7 +41,7 @@ static status_t read_options(struct bench_options *o, int argc, char **argv, boo
          .text = &o->hook},
         {.name = "--what",
          .value = "WHAT",
-         .help = "forward, encode or all (default)",
+         .help = "forward, encode, all (both, the default) or ablate",
          .text = &o->what},
         {.name = "--compute", .value = "NAME", .help = "f32, bf16x3, bf16", .list = &o->computes},
         {.name = "--screen",

@@ -148,6 +148,8 @@ status_t bench_forward(struct bench *b, struct error *err)
         for (size_t t = 0;
              t < o->threads.n_items && status == ST_OK && bench_is_wanted(o, "forward"); t++)
             status = report_forward(b, o->threads.items[t], err);
+        if (status == ST_OK && o->what && strcmp(o->what, "ablate") == 0)
+            status = bench_ablate(b, err);
     }
     return status;
 }

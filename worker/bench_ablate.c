@@ -1,0 +1,136 @@
+/* A sweep over all nodes (every head and MLP set to zero, one at a time) as circuits need it, in
+ * batches and by whole passes. */
+#include "worker/bench.h"
+#include "worker/bench_clock.h"
+#include "worker/model/variants.h"
+
+#include <stdlib.h>
+
+enum { BATCH_TOKENS = 4096, N_ANSWERS = 2 };
+
+struct ablate_lane {
+    struct variants *variants;
+    struct variant *list;
+    struct variant_change *changes;
+    size_t n, n_tokens; /* variants, tokens of the prompts */
+    size_t at, step;    /* variants of one step: a whole sweep, or a few whole passes */
+    bool is_naive;
+};
+
+static status_t drop(void *context, size_t index, const float *logits, const float *clean,
+                     struct error *err)
+{
+    (void)context;
+    (void)index;
+    (void)logits;
+    (void)clean;
+    (void)err;
+    return ST_OK;
+}
+
+static status_t ablate_step(void *state, size_t *n_tokens, struct error *err)
+{
+    struct ablate_lane *lane = state;
+    const size_t n = lane->n - lane->at < lane->step ? lane->n - lane->at : lane->step;
+    const struct variant *list = lane->list + lane->at;
+    lane->at = (lane->at + n) % lane->n;
+    *n_tokens += n * lane->n_tokens;
+    return lane->is_naive ? variants_run_naive(lane->variants, list, n, drop, NULL, err)
+                          : variants_run(lane->variants, list, n, drop, NULL, err);
+}
+
+static status_t list_nodes(struct ablate_lane *lane, const struct model_config *c,
+                           struct error *err)
+{
+    lane->n = c->n_layers * (c->n_heads + 1);
+    lane->list = calloc(lane->n, sizeof *lane->list);
+    lane->changes = calloc(lane->n, sizeof *lane->changes);
+    if (!lane->list || !lane->changes) return error_set(err, ST_NO_MEMORY, "%zu nodes", lane->n);
+    for (size_t i = 0; i < lane->n; i++) {
+        const size_t layer = i / (c->n_heads + 1), head = i % (c->n_heads + 1);
+        const bool is_head = head < c->n_heads;
+        lane->changes[i] = (struct variant_change){.hook = {is_head ? HOOK_Z : HOOK_MLP_OUT, layer},
+                                                   .column = is_head ? head * c->d_head : 0,
+                                                   .n_columns = is_head ? c->d_head : c->d_model};
+        lane->list[i] = (struct variant){&lane->changes[i], 1};
+    }
+    return ST_OK;
+}
+
+static void close_lane(struct ablate_lane *lane)
+{
+    variants_destroy(&lane->variants);
+    free(lane->list);
+    free(lane->changes);
+}
+
+static status_t open_lane(struct ablate_lane *lane, const struct bench *b, struct error *err)
+{
+    const size_t n_batch = BATCH_TOKENS / b->n_tokens;
+    const struct variants_params params = {.model = b->model,
+                                           .n_prompts = b->options.n_rows,
+                                           .n_ctx = b->options.n_ctx,
+                                           .n_batch = n_batch ? n_batch : 1};
+    uint32_t *answers = calloc(b->options.n_rows, sizeof *answers);
+    const uint32_t columns[N_ANSWERS] = {1, 2};
+    if (!answers) return error_set(err, ST_NO_MEMORY, "answers");
+    for (size_t i = 0; i < b->options.n_rows; i++) answers[i] = b->lengths[i] - 1;
+    const struct variants_prompts prompts = {.tokens = b->tokens,
+                                             .lengths = b->lengths,
+                                             .answers = answers,
+                                             .columns = columns,
+                                             .n_columns = N_ANSWERS};
+    lane->n_tokens = b->n_tokens;
+    status_t status = list_nodes(lane, model_config(b->model), err);
+    if (status == ST_OK) status = variants_create(&lane->variants, &params, err);
+    if (status == ST_OK) status = variants_load(lane->variants, &prompts, err);
+    free(answers);
+    return status;
+}
+
+static status_t measure(struct bench *b, size_t n_threads, bool is_naive, struct bench_rate *rate,
+                        struct error *err)
+{
+    struct ablate_lane lanes[BENCH_MAX_THREADS] = {{.variants = NULL}};
+    struct bench_work work = {.step = ablate_step,
+                              .n_threads = n_threads,
+                              .seconds = b->options.seconds,
+                              .n_windows = b->options.n_windows};
+    status_t status = ST_OK;
+    for (size_t i = 0; i < n_threads && status == ST_OK; i++) {
+        work.state[i] = &lanes[i];
+        lanes[i].is_naive = is_naive;
+        status = open_lane(&lanes[i], b, err);
+        lanes[i].step = is_naive ? 4 : lanes[i].n;
+    }
+    if (status == ST_OK) status = bench_measure(&work, rate, err);
+    for (size_t i = 0; i < n_threads; i++) close_lane(&lanes[i]);
+    return status;
+}
+
+static status_t report(struct bench *b, size_t n_threads, struct error *err)
+{
+    struct bench_rate fast = {.best = 0}, naive = {.best = 0};
+    status_t status = measure(b, n_threads, false, &fast, err);
+    if (status == ST_OK) status = measure(b, n_threads, true, &naive, err);
+    if (status != ST_OK) return status;
+    bench_print_line(
+        json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f}", "what", "ablate", "compute",
+                  compute_name(model_compute(b->model)), "threads", (json_int_t)n_threads,
+                  "prompts", (json_int_t)b->options.n_rows, "ctx", (json_int_t)b->options.n_ctx,
+                  "variant_tokens_per_cpu_s", fast.per_cpu_best, "variant_tokens_per_cpu_s_median",
+                  fast.per_cpu_median, "naive_variant_tokens_per_cpu_s", naive.per_cpu_best,
+                  "over_naive", fast.per_cpu_best / naive.per_cpu_best));
+    return ST_OK;
+}
+
+status_t bench_ablate(struct bench *b, struct error *err)
+{
+    status_t status = ST_OK;
+    for (size_t i = 0; i < b->options.threads.n_items && status == ST_OK; i++) {
+        size_t n_threads = 0;
+        status = bench_parse_threads(b->options.threads.items[i], &n_threads, err);
+        if (status == ST_OK) status = report(b, n_threads, err);
+    }
+    return status;
+}
