@@ -7,10 +7,10 @@
 #include <math.h>
 #include <stdio.h>
 
-static const struct text_column columns[] = {
-    {"JUDGES", false, true}, {"SCORE", false, false},   {"KAPPA", true, false},
-    {"95 %", false, false},  {"OBSERVED", true, false}, {"BY CHANCE", true, false},
-    {"WINDOWS", true, false}, {"LEFT OUT", true, false}};
+static const struct text_column columns[] = {{"JUDGES", false, true},   {"SCORE", false, false},
+                                             {"KAPPA", true, false},    {"95 %", false, false},
+                                             {"OBSERVED", true, false}, {"BY CHANCE", true, false},
+                                             {"WINDOWS", true, false},  {"LEFT OUT", true, false}};
 
 static void interval_text(const json_t *interval, char out[QUANTITY_SIZE])
 {
@@ -39,11 +39,14 @@ static status_t add_kappa(struct text_table *table, const char *judges, const ch
     interval_text(json_field(kappa, "interval"), interval);
     share_text(json_field_number(kappa, "observed"), observed);
     share_text(json_field_number(kappa, "expected"), expected);
-    const char *const cells[] = {
-        judges,   score,    value,
-        interval, observed, expected,
-        quantity_count(json_field_number(kappa, "n_windows"), n),
-        quantity_count(json_field_number(kappa, "n_left_out"), left_out)};
+    const char *const cells[] = {judges,
+                                 score,
+                                 value,
+                                 interval,
+                                 observed,
+                                 expected,
+                                 quantity_count(json_field_number(kappa, "n_windows"), n),
+                                 quantity_count(json_field_number(kappa, "n_left_out"), left_out)};
     return text_table_add_cells(table, cells, sizeof cells / sizeof cells[0], err);
 }
 
@@ -72,8 +75,7 @@ status_t agreement_print(const struct cli *cli, const json_t *agreement, struct 
     const struct text_table_style style = {true, cli->has_color, cli->width};
     struct text_table *table = NULL;
     if (!json_is_object(agreement)) return ST_OK;
-    status_t status =
-        text_table_create(&table, columns, sizeof columns / sizeof columns[0], err);
+    status_t status = text_table_create(&table, columns, sizeof columns / sizeof columns[0], err);
     for (size_t i = 0; i < sizeof scores / sizeof scores[0] && status == ST_OK; i++)
         status = add_panel(table, agreement, scores[i], err);
     if (status == ST_OK && text_table_n_rows(table)) {
