@@ -65,6 +65,9 @@ NAMES    := interpctl interp-coordinator interp-worker interp-gateway
 PROGRAMS := $(addprefix $(BUILD)/,$(NAMES))
 FUZZ_PROGRAMS   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ))
 
+# Known models have the same bytes everywhere: no contraction there either.
+$(BUILD)/worker/known/%.o: CFLAGS += -ffp-contract=off
+
 # The vector kernels are compiled per instruction set and chosen at run time; fixed
 # summation orders forbid contraction by the compiler's own choice.
 $(BUILD)/kernels/%.o: CFLAGS += -ffp-contract=off -O3

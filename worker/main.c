@@ -3,6 +3,7 @@
 #include "worker/activations_command.h"
 #include "worker/bench_command.h"
 #include "worker/inspect_command.h"
+#include "worker/known_model_command.h"
 #include "worker/link/serve.h"
 #include "worker/tokenize_command.h"
 
@@ -18,6 +19,7 @@ static const struct subcommand SUBCOMMANDS[] = {
     {"inspect", "family, shapes, hook points and memory of a model", inspect_command},
     {"tokenize", "token ids of lines of text, and back", tokenize_command},
     {"activations", "activations of a text at hook points", activations_command},
+    {"known-model", "write a model whose circuit is known", known_model_command},
     {"bench", "speed of forward pass and encode on this machine", bench_command},
 };
 
