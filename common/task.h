@@ -30,6 +30,7 @@ enum task_kind {
     TASK_TOKENIZE, /* texts of documents -> token ids */
     TASK_CAPTURE,  /* tokens -> evidence of every feature */
     TASK_PROBE,    /* texts -> activations of single features on their tokens */
+    TASK_LOGITS,   /* features -> the tokens that their directions promote and suppress */
     TASK_GENERATE, /* prompts -> their continuations, clean and with interventions */
     TASK_ABLATE,   /* changed copies of prompts -> answers of the model */
     TASK_N_KINDS

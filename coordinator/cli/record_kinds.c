@@ -1,5 +1,6 @@
 #include "coordinator/cli/record_kinds.h"
 
+#include "coordinator/cli/clean_text.h"
 #include "coordinator/cli/json_field.h"
 #include "coordinator/cli/record_text.h"
 #include "coordinator/cli/status_text.h"
@@ -7,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { LINE_BYTES = 320 };
+enum { LINE_BYTES = 320, TOKENS_MAX_BYTES = 8192 };
 
 /* --- the type ------------------------------------------------------------------------------ */
 
@@ -35,6 +36,39 @@ void record_print_type(const struct cli *cli, const json_t *record)
     append_value(line, "same words fire again", json_field_number(typing, "evidence.constancy"));
     status_text_line(cli, "type", line);
     if (claimed) status_text_line(cli, "claimed", claimed);
+}
+
+/* --- the output side ----------------------------------------------------------------------- */
+
+/* " cat" 1.23, ... */
+static status_t print_tokens(const struct cli *cli, const char *title, const json_t *tokens,
+                             struct error *err)
+{
+    struct buffer line;
+    status_t status = ST_OK;
+    buffer_init(&line, TOKENS_MAX_BYTES);
+    for (size_t i = 0; i < json_array_size(tokens) && status == ST_OK; i++) {
+        const json_t *one = json_array_get(tokens, i);
+        const char *text = json_field_text(one, "token", "");
+        status = buffer_append_text(&line, i ? ", \"" : "\"", err);
+        if (status == ST_OK) status = clean_text_append(&line, text, strlen(text), 30, NULL, err);
+        if (status == ST_OK)
+            status = buffer_printf(&line, err, "\" %.2f", json_field_number(one, "logit"));
+    }
+    if (status == ST_OK && line.n_bytes) status_text_line(cli, title, buffer_text(&line));
+    buffer_fini(&line);
+    return status;
+}
+
+status_t record_print_output(const struct cli *cli, const json_t *record, struct error *err)
+{
+    if (json_field(record, "no_output"))
+        status_text_line(cli, "promotes", json_field_text(record, "no_output", "-"));
+    status_t status = print_tokens(cli, "promotes", json_field(record, "promoted"), err);
+    if (status == ST_OK && json_field(record, "output_label"))
+        status_text_line(cli, "in common", json_field_text(record, "output_label", "-"));
+    return status == ST_OK ? print_tokens(cli, "suppresses", json_field(record, "suppressed"), err)
+                           : status;
 }
 
 /* --- meanings ------------------------------------------------------------------------------ */

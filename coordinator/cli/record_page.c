@@ -220,7 +220,8 @@ status_t record_print(const struct cli *cli, const json_t *record, size_t max_wi
                       struct error *err)
 {
     print_facts(cli, record);
-    status_t status = record_print_rounds(cli, record, err);
+    status_t status = record_print_output(cli, record, err);
+    if (status == ST_OK) status = record_print_rounds(cli, record, err);
     if (status == ST_OK) status = record_print_scores(cli, json_field(record, "scores"), err);
     if (status == ST_OK) status = agreement_print(cli, json_field(record, "agreement"), err);
     if (status == ST_OK) status = record_print_meanings(cli, record, err);

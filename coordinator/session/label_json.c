@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCORE_DIGITS = 12, ACTIVATION_DIGITS = 5 };
+enum { SCORE_DIGITS = 12, ACTIVATION_DIGITS = 5, LOGIT_DIGITS = 6 };
 
 const char *lexical_family_name(enum lexical_family family)
 {
@@ -180,6 +180,46 @@ static json_t *meanings_json(const struct label_record *record)
         }
     return json_pack("{s:o, s:o, s:o}", "n_test_firing", label_json_count(record->n_test_firing),
                      "n_test_grouped", label_json_count(record->n_test_grouped), "list", list);
+}
+
+/* --- the output side ---------------------------------------------------------------------- */
+
+/* A token by itself: bytes that are no text are shown as such (window_text.h). */
+static json_t *entry_json(const struct logits_entry *entry, const struct token_texts *texts)
+{
+    const struct window window = {.tokens = &entry->token, .n_tokens = 1};
+    struct window_text text;
+    if (window_text_init(&text, &window, texts, NULL) != ST_OK) return NULL;
+    json_t *made = json_pack("{s:o, s:o, s:o}", "token", json_stringn(text.text, text.n_bytes),
+                             "id", label_json_count(entry->token), "logit",
+                             number((double)entry->value, LOGIT_DIGITS));
+    window_text_fini(&text);
+    return made;
+}
+
+static json_t *entries_json(const struct logits_entry *entries, size_t n,
+                            const struct token_texts *texts)
+{
+    if (!entries) return json_null();
+    json_t *all = json_array();
+    for (size_t i = 0; all && i < n; i++)
+        if (json_array_append_new(all, entry_json(&entries[i], texts)) != 0) {
+            json_decref(all);
+            return NULL;
+        }
+    return all;
+}
+
+static bool add_output(json_t *json, const struct label_record *record)
+{
+    const struct label_output *output = &record->output;
+    return json_object_set_new(json, "promoted",
+                               entries_json(output->promoted, output->n, record->texts)) == 0 &&
+           json_object_set_new(json, "suppressed",
+                               entries_json(output->suppressed, output->n, record->texts)) == 0 &&
+           json_object_set_new(json, "output_label", text_or_null(output->label)) == 0 &&
+           json_object_set_new(json, "no_output",
+                               text_or_null(output->promoted ? NULL : output->reason)) == 0;
 }
 
 /* --- evidence ----------------------------------------------------------------------------- */
@@ -389,6 +429,7 @@ static json_t *session_json(const struct label_rounds *of)
 /* Keys that only some records have: those of a plain single pass stay what they always were. */
 static bool add_more(json_t *json, const struct label_record *record)
 {
+    if (!add_output(json, record)) return false;
     if (record->rounds && json_object_set_new(json, "session", session_json(record->rounds)) != 0)
         return false;
     if (record->agreement &&

@@ -22,6 +22,9 @@
  *     scores{detection{random{...}, hard{...}}}, lexical{label, scores{...}} or null}]} or null:
  *     where the firing windows fall into several groups. Scored on test windows of the group alone;
  *     without a null, so nothing is claimed of it (null and verdict are null)
+ *   promoted[{token, id, logit}], suppressed[...]: what its direction does to the logits when nothing
+ *     comes between (worker/model/logit_lens.h), or null; no_output: then why
+ *   output_label: what the promoted tokens have in common (output_pattern.h), or null
  *   dropped{leaked, mislabelled, near_duplicates}, n_shared_documents, supported
  *   evidence[{document, document_key, offset, kind, max, text, tokens[], activations[]}]
  *
@@ -47,6 +50,7 @@
 #define COORDINATOR_SESSION_LABEL_JSON_H
 
 #include "common/buffer.h"
+#include "common/logits.h"
 #include "coordinator/session/feature_case.h"
 #include "coordinator/session/feature_type.h"
 #include "coordinator/session/judge_panel.h"
@@ -104,6 +108,14 @@ struct label_meaning {
     size_t n_scores, n_lexical_scores;
 };
 
+/* The tokens that a feature promotes and suppresses. Borrowed. */
+struct label_output {
+    const struct logits_entry *promoted, *suppressed; /* [n] each; NULL: not known */
+    size_t n;
+    const char *label;  /* NULL: they share nothing */
+    const char *reason; /* why there are none; NULL: not known */
+};
+
 /* What a session did before its test. Borrowed. */
 struct label_rounds {
     enum session_mode mode; /* of this feature */
@@ -140,7 +152,8 @@ struct label_record {
     const struct lexical_label *lexical;       /* NULL: none */
     const struct label_score *lexical_scores;  /* [n_lexical_scores] */
     size_t n_lexical_scores;
-    const struct feature_typing *typing;  /* NULL: nothing fires */
+    const struct feature_typing *typing; /* NULL: nothing fires */
+    struct label_output output;
     const struct label_meaning *meanings; /* [n_meanings]; none where there is one */
     size_t n_meanings;
     size_t n_test_firing, n_test_grouped; /* test windows looked at; those of some meaning */

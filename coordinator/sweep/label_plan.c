@@ -63,6 +63,7 @@ void label_targets_fini(struct label_run *run)
         struct label_target *target = &run->targets[i];
         for (size_t split = 0; split < EVIDENCE_N_SPLITS; split++)
             evidence_state_destroy(&target->states[split]);
+        label_outputs_fini(&target->outputs);
         evidence_frozen_fini(&target->frozen);
         feature_set_fini(&target->chosen);
         feature_set_fini(&target->captured);

@@ -141,6 +141,21 @@ static size_t list_meanings(const struct slot_result *result, struct record_part
     return result->meanings.n;
 }
 
+static struct label_output list_output(const struct label_scoring *scoring, size_t index)
+{
+    const struct slot_result *result = &scoring->results[index];
+    const struct slot_name name = label_slot_name(scoring, index);
+    const struct label_outputs *outputs = &scoring->run->targets[name.target].outputs;
+    const struct logits_entry *entries = label_outputs_find(outputs, name.slot);
+    return (struct label_output){
+        .promoted = entries,
+        .suppressed = entries ? entries + outputs->n_top : NULL,
+        .n = outputs->n_top,
+        .label = result->has_output_label ? result->output_label : NULL,
+        .reason = outputs->reason[0] ? outputs->reason : NULL,
+    };
+}
+
 /* What a session had beside its test: NULL for a single pass. */
 static const struct label_rounds *list_rounds(const struct label_scoring *scoring, size_t index,
                                               struct record_parts *parts)
@@ -224,6 +239,7 @@ status_t label_record_write(const struct label_scoring *scoring, size_t index, s
         .lexical_scores = parts.baseline,
         .n_lexical_scores = list_scores(scoring, index, true, parts.baseline),
         .typing = result->has_typing ? &result->typing : NULL,
+        .output = list_output(scoring, index),
         .meanings = parts.meanings,
         .n_meanings = list_meanings(result, &parts),
         .n_test_firing = result->meanings.n_test_firing,

@@ -1,5 +1,5 @@
-/* From a finished session to the kind of its feature (session/feature_type.h), and to what is said
- * of each of its meanings. */
+/* From a finished session to the kind of its feature (session/feature_type.h), to what its output
+ * side has in common, and to what is said of each of its meanings. */
 #include "coordinator/sweep/label_scoring_parts.h"
 
 #include <stdio.h>
@@ -117,13 +117,30 @@ static status_t make_meanings(const struct kinds_input *input, struct slot_resul
     return status;
 }
 
+/* --- the output side ----------------------------------------------------------------------- */
+
+static status_t describe_output(const struct kinds_input *input, struct slot_result *out,
+                                struct error *err)
+{
+    const struct label_scoring *scoring = input->scoring;
+    const struct slot_name name = label_slot_name(scoring, input->index);
+    const struct label_outputs *outputs = &scoring->run->targets[name.target].outputs;
+    const struct logits_entry *promoted = label_outputs_find(outputs, name.slot);
+    uint32_t tokens[LOGITS_MAX_TOP];
+    if (!promoted) return ST_OK;
+    for (uint32_t i = 0; i < outputs->n_top; i++) tokens[i] = promoted[i].token;
+    return output_pattern_describe(scoring->output_background, tokens, outputs->n_top,
+                                   &out->has_output_label, out->output_label, err);
+}
+
 status_t label_result_kinds(const struct label_scoring *scoring,
                             const struct label_session *session,
                             const struct feature_case *feature_case, size_t index,
                             struct slot_result *out, struct error *err)
 {
     const struct kinds_input input = {scoring, session, feature_case, index};
-    const status_t status = find_type(&input, out, err);
+    status_t status = find_type(&input, out, err);
+    if (status == ST_OK) status = describe_output(&input, out, err);
     return status == ST_OK ? make_meanings(&input, out, err) : status;
 }
 

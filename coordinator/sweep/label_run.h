@@ -1,6 +1,7 @@
 /* What the files of the label engine share. Private to coordinator/sweep/label_*.c.
  *
- *   describe + read corpus -> tokenize -> capture explain -> freeze -> capture the rest -> label
+ *   describe + read corpus -> tokenize -> capture explain -> freeze -> capture the rest -> logits
+ *     -> label
  *
  * Each phase has begin() and poll(); poll() says when it is over. A phase reads only what
  * earlier phases left here. What is captured is kept on disk, in checkpoints while it grows and
@@ -17,6 +18,7 @@
 #include "coordinator/plan/token_corpus.h"
 #include "coordinator/plan/tokenize_plan.h"
 #include "coordinator/sweep/label_engine.h"
+#include "coordinator/sweep/label_outputs.h"
 #include "coordinator/sweep/sweep.h"
 
 enum label_phase {
@@ -24,6 +26,7 @@ enum label_phase {
     LABEL_TOKENIZE,
     LABEL_CAPTURE_EXPLAIN,
     LABEL_CAPTURE_REST,
+    LABEL_LOGITS,
     LABEL_SCORE,
     LABEL_DONE,
     LABEL_N_PHASES
@@ -45,6 +48,7 @@ struct label_target {
     uint64_t key;
     struct evidence_frozen frozen;
     struct evidence_state *states[EVIDENCE_N_SPLITS]; /* NULL: no unit of that split */
+    struct label_outputs outputs;                     /* from the phase `logits` on */
 };
 
 struct label_checkpoint; /* label_checkpoint.h: what a capture has merged so far */
@@ -94,7 +98,7 @@ struct label_phase_ops {
     status_t (*poll)(struct label_run *run, bool *is_over, struct error *err);
 };
 extern const struct label_phase_ops label_describe_phase, label_tokenize_phase,
-    label_capture_explain_phase, label_capture_rest_phase, label_score_phase;
+    label_capture_explain_phase, label_capture_rest_phase, label_logits_phase, label_score_phase;
 
 /* label_task.c: the task of a phase */
 void label_task_id(const struct sweep *sweep, const char *phase, char out[TASK_ID_SIZE]);

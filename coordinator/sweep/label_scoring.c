@@ -200,7 +200,9 @@ static status_t make_vocabulary(struct label_scoring *scoring, struct error *err
     const status_t status =
         lexical_vocabulary_create(&scoring->vocabulary, &scoring->token_texts, err);
     scoring->rules.vocabulary = scoring->vocabulary;
-    return status;
+    return status == ST_OK
+               ? output_background_create(&scoring->output_background, scoring->vocabulary, n, err)
+               : status;
 }
 
 static status_t set_budget(struct label_scoring *scoring, struct error *err)
@@ -339,6 +341,7 @@ void label_scoring_destroy(struct label_scoring **scoring)
     free(self->null_simulation);
     label_verdicts_destroy(&self->verdicts);
     label_verdicts_destroy(&self->decided);
+    output_background_destroy(&self->output_background);
     lexical_vocabulary_destroy(&self->vocabulary);
     free(self->workspaces);
     free(self->texts);

@@ -6,6 +6,7 @@
 #include "coordinator/session/judge_panel.h"
 #include "coordinator/session/label_session.h"
 #include "coordinator/session/null_model.h"
+#include "coordinator/session/output_pattern.h"
 #include "coordinator/session/score_summary.h"
 #include "coordinator/session/support.h"
 #include "coordinator/sweep/call_archive.h"
@@ -86,8 +87,10 @@ struct slot_result {
     char *judged;             /* its line of judged.jsonl; owned; NULL: not kept */
     bool has_typing;
     struct feature_typing typing;
-    struct slot_meanings meanings;   /* none where there is one group of windows */
-    struct session_history *history; /* of more than a single pass; owned; NULL: none */
+    bool has_output_label;
+    char output_label[LEXICAL_LABEL_SIZE]; /* what the tokens that it promotes share */
+    struct slot_meanings meanings;         /* none where there is one group of windows */
+    struct session_history *history;       /* of more than a single pass; owned; NULL: none */
     uint32_t n_leaked, n_mislabelled, n_near_duplicates, n_shared_documents;
     struct window kept[KEPT_WINDOWS]; /* evidence; point into the arenas */
     size_t n_kept;
@@ -160,7 +163,8 @@ struct label_scoring {
     struct token_text *texts;                               /* owned array */
     struct token_texts token_texts;
     struct lexical_vocabulary *vocabulary;
-    struct lexical_workspace **workspaces; /* free ones, owned */
+    struct output_background *output_background; /* owned */
+    struct lexical_workspace **workspaces;       /* free ones, owned */
     size_t n_workspaces;
 
     enum scoring_pass pass;

@@ -81,7 +81,7 @@ char *label_spec_json(const struct label_run *run, enum task_kind kind)
     add_shuffle(spec, root);
     if (kind != TASK_DESCRIBE) /* the weights that were described, or none */
         (void)json_object_set_new(root, "fingerprint", json_string(run->description.fingerprint));
-    const bool has_slots = kind == TASK_CAPTURE || kind == TASK_PROBE;
+    const bool has_slots = kind == TASK_CAPTURE || kind == TASK_PROBE || kind == TASK_LOGITS;
     if (kind == TASK_DESCRIBE || has_slots)
         (void)json_object_set_new(root, "targets", json_targets(run, has_slots));
     if (has_slots) {

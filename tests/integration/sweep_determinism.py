@@ -14,7 +14,7 @@ SEED = int(os.environ.get("SEED", "0")) or random.randrange(1, 1 << 30)
 N_FEATURES = 300
 SWEEP = label_sweep("same", 70000, N_FEATURES,
                     "scoring: {null_pairs: 200, bootstrap_resamples: 200}")
-PHASES = ("tokenize", "capture-explain", "capture-rest", "label")
+PHASES = ("tokenize", "capture-explain", "capture-rest", "logits", "label")
 
 reference = {}
 

@@ -1,56 +1,76 @@
-#include "worker/tasks/logits.h"
+#include "common/logits.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
-static const double LN2 = 0.69314718055994531;
-
-Test(logits, kl_is_that_of_the_distributions)
+static struct logits_answer made_answer(void)
 {
-    /* p = (1/2, 1/4, 1/4), q = (1/4, 1/4, 1/2), each shifted by a constant */
-    const float p[] = {3.0f, 3.0f - (float)LN2, 3.0f - (float)LN2};
-    const float q[] = {-1.0f - (float)LN2, -1.0f - (float)LN2, -1.0f};
-    cr_expect_float_eq(logits_kl(p, q, 3), 0.25 * LN2, 1e-6);
-    cr_expect_eq(logits_kl(p, p, 3), 0.0);
-    const float far[] = {0, 1e4f}, other[] = {1e4f, 0};
-    cr_expect_float_eq(logits_kl(far, other, 2), 1e4, 1e-6, "no logarithm of 0");
+    struct logits_answer answer;
+    cr_assert_eq(logits_answer_init(&answer, 2, 3, NULL), ST_OK);
+    for (uint32_t i = 0; i < 12; i++)
+        answer.entries[i] = (struct logits_entry){1000 + i, 0.5f - (float)i};
+    return answer;
 }
 
-Test(logits, a_draw_takes_the_token_at_its_place)
+Test(logits, an_answer_comes_back_and_no_part_of_it_does)
 {
-    const float logits[] = {0, (float)LN2, -INFINITY, 0}; /* 1/4, 1/2, 0, 1/4 */
-    static const struct {
-        double place;
-        uint32_t want;
-    } cases[] = {{0, 0}, {0.24, 0}, {0.26, 1}, {0.74, 1}, {0.76, 3}, {0.9999999999999999, 3}};
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        cr_expect_eq(logits_draw(logits, 4, 1, cases[i].place), cases[i].want, "at %g",
-                     cases[i].place);
-    cr_expect_eq(logits_draw(logits, 4, 0, 0.99), 1, "greedy");
-    const float tied[] = {1, 5, 5};
-    cr_expect_eq(logits_draw(tied, 3, 0, 0), 1, "the lower of two");
-    cr_expect_eq(logits_draw(logits, 4, 1e-3, 0.01), 1, "cold");
+    struct logits_answer answer = made_answer(), got = {.n_slots = 0};
+    struct buffer out;
+    buffer_init(&out, LOGITS_MAX_BYTES);
+    cr_assert_eq(logits_answer_encode(&answer, &out, NULL), ST_OK);
+    cr_assert_eq(logits_answer_decode(out.bytes, out.n_bytes, &got, NULL), ST_OK);
+    cr_expect_eq(got.n_slots, 2);
+    cr_expect_eq(got.n_top, 3);
+    cr_expect_arr_eq(got.entries, answer.entries, 12 * sizeof *got.entries);
+    logits_answer_fini(&got);
+    for (size_t n = 0; n < out.n_bytes; n++)
+        cr_expect_eq(logits_answer_decode(out.bytes, n, &got, NULL), ST_CORRUPT, "%zu bytes", n);
+    buffer_fini(&out);
+    logits_answer_fini(&answer);
 }
 
-Test(logits, the_largest_changes_come_first)
+Test(logits, a_reason_comes_back)
 {
-    const float clean[] = {logf(0.5f), logf(0.2f), logf(0.2f), logf(0.1f)};
-    const float steered[] = {logf(0.2f), logf(0.2f), logf(0.3f), logf(0.3f)};
-    struct logits_change changes[3];
-    cr_assert_eq(logits_changes(clean, steered, 4, changes, 3), 3);
-    cr_expect_eq(changes[0].token, 0);
-    cr_expect_eq(changes[1].token, 3);
-    cr_expect_eq(changes[2].token, 2);
-    cr_expect_float_eq(changes[1].p_clean, 0.1, 1e-6);
-    cr_expect_float_eq(changes[1].p_steered, 0.3, 1e-6);
-    cr_assert_eq(logits_changes(clean, steered, 4, changes, 1), 1);
-    cr_expect_eq(changes[0].token, 0);
-    cr_expect_eq(logits_changes(clean, clean, 4, changes, 3), 0, "nothing has changed");
+    struct logits_answer answer, got;
+    struct buffer out;
+    buffer_init(&out, LOGITS_MAX_BYTES);
+    cr_assert_eq(logits_answer_init(&answer, 0, 10, NULL), ST_OK);
+    (void)snprintf(answer.reason, sizeof answer.reason, "a head writes no one direction");
+    cr_assert_eq(logits_answer_encode(&answer, &out, NULL), ST_OK);
+    cr_assert_eq(logits_answer_decode(out.bytes, out.n_bytes, &got, NULL), ST_OK);
+    cr_expect_str_eq(got.reason, answer.reason);
+    buffer_fini(&out);
+    logits_answer_fini(&answer);
+    logits_answer_fini(&got);
 }
 
-Test(logits, a_value_that_is_not_finite_is_seen)
+Test(logits, numbers_that_are_none_and_sizes_that_lie_are_refused)
 {
-    const float bad[] = {0, 1, NAN}, good[] = {0, 1, -1e30f};
-    cr_expect_not(logits_are_finite(bad, 3));
-    cr_expect(logits_are_finite(good, 3));
+    struct logits_answer answer = made_answer(), got = {.n_slots = 0};
+    struct buffer out;
+    buffer_init(&out, LOGITS_MAX_BYTES);
+    answer.entries[5].value = NAN;
+    cr_assert_eq(logits_answer_encode(&answer, &out, NULL), ST_OK);
+    cr_expect_eq(logits_answer_decode(out.bytes, out.n_bytes, &got, NULL), ST_CORRUPT);
+    memset(out.bytes, 0xff, 4);
+    cr_expect_eq(logits_answer_decode(out.bytes, out.n_bytes, &got, NULL), ST_CORRUPT);
+    buffer_fini(&out);
+    logits_answer_fini(&answer);
+    cr_expect_eq(logits_answer_init(&got, LOGITS_MAX_SLOTS + 1, 1, NULL), ST_TOO_LARGE);
+}
+
+Test(logits, a_unit_comes_back_and_no_part_of_it_does)
+{
+    static struct logits_unit unit = {.target = 3, .n_slots = 4, .slots = {9, 8, 70000, 6}}, got;
+    struct buffer out;
+    buffer_init(&out, LOGITS_MAX_BYTES);
+    cr_assert_eq(logits_unit_encode(&unit, &out, NULL), ST_OK);
+    cr_assert_eq(logits_unit_decode(out.bytes, out.n_bytes, &got, NULL), ST_OK);
+    cr_expect_eq(got.target, 3);
+    cr_expect_arr_eq(got.slots, unit.slots, 4 * sizeof *got.slots);
+    for (size_t n = 0; n < out.n_bytes; n++)
+        cr_expect_eq(logits_unit_decode(out.bytes, n, &got, NULL), ST_CORRUPT, "%zu bytes", n);
+    buffer_fini(&out);
 }

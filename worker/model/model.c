@@ -98,6 +98,11 @@ const char *model_directory(const struct model *model)
     return model->directory;
 }
 
+const struct weights_source *model_source(const struct model *model)
+{
+    return &model->source;
+}
+
 uint64_t model_shuffle_seed(const struct model *model)
 {
     return model->source.shuffle_seed;

@@ -29,6 +29,8 @@ const struct weights *model_weights(const struct model *model);
 struct backend *model_backend(const struct model *model);
 enum compute model_compute(const struct model *model);
 const char *model_directory(const struct model *model);
+/* What its weights are read from, for whoever needs a tensor on the host. Borrowed. */
+const struct weights_source *model_source(const struct model *model);
 uint64_t model_shuffle_seed(const struct model *model); /* 0: not shuffled */
 
 /* Bytes on the device, the head included once it is loaded. Thread-safe. */

@@ -128,19 +128,23 @@ static struct linear_plan plan_mlp_in(const struct model_config *c, size_t layer
     return plan;
 }
 
+static struct linear_plan plan_mlp_out(const struct model_config *c, size_t layer)
+{
+    return (struct linear_plan){.layer = layer,
+                                .n_in = c->d_mlp,
+                                .n_parts = 1,
+                                .names = {c->family->tensors.mlp_out},
+                                .n_out = {c->d_model},
+                                .has_bias = c->has_mlp_bias};
+}
+
 static status_t load_layer(struct weights_loader *l, size_t layer, struct layer_weights *out,
                            struct error *err)
 {
     const struct model_config *c = l->source->config;
     const struct family_tensors *names = &c->family->tensors;
     const struct linear_plan qkv = plan_qkv(c, layer), attn_out = plan_attn_out(c, layer),
-                             mlp_in = plan_mlp_in(c, layer);
-    const struct linear_plan mlp_out = {.layer = layer,
-                                        .n_in = c->d_mlp,
-                                        .n_parts = 1,
-                                        .names = {names->mlp_out},
-                                        .n_out = {c->d_model},
-                                        .has_bias = c->has_mlp_bias};
+                             mlp_in = plan_mlp_in(c, layer), mlp_out = plan_mlp_out(c, layer);
     status_t status = load_norm(l, names->norm_1, layer, &out->norm_1, err);
     if (status == ST_OK) status = load_norm(l, names->norm_2, layer, &out->norm_2, err);
     if (status == ST_OK) status = load_linear(l, &qkv, &out->qkv, err);
@@ -227,8 +231,7 @@ void weights_unload(struct weights *w)
     *w = (struct weights){0};
 }
 
-/* [n_vocab, d_model], for the caller to free. */
-static status_t read_head(const struct weights_source *source, float **out, struct error *err)
+status_t weights_read_head(const struct weights_source *source, float **out, struct error *err)
 {
     const struct model_config *c = source->config;
     struct weights_loader l;
@@ -264,7 +267,7 @@ status_t weights_load_head(struct packed **out, const struct weights_source *sou
                            struct error *err)
 {
     float *host;
-    status_t status = read_head(source, &host, err);
+    status_t status = weights_read_head(source, &host, err);
     if (status != ST_OK) return status;
     status = pack_head(out, source, host, source->config->n_vocab, err);
     free(host);
@@ -276,7 +279,7 @@ status_t weights_load_head_columns(struct packed **out, const struct weights_sou
 {
     const size_t d = source->config->d_model;
     float *host, *rows = NULL;
-    status_t status = read_head(source, &host, err);
+    status_t status = weights_read_head(source, &host, err);
     if (status != ST_OK) return status;
     status = weights_host_floats(n, d, &rows, err);
     for (size_t i = 0; i < n && status == ST_OK; i++)
@@ -301,11 +304,11 @@ static status_t transposed(const float *from, size_t rows, size_t columns, float
     return ST_OK;
 }
 
-status_t weights_read_attn_out(float **out, const struct weights_source *source, size_t layer,
-                               struct error *err)
+/* The weights of a map into the residual stream, [n_in, d_model] whatever the file's layout. */
+static status_t read_writer(float **out, const struct weights_source *source,
+                            struct linear_plan plan, struct error *err)
 {
     const struct model_config *c = source->config;
-    struct linear_plan plan = plan_attn_out(c, layer);
     struct weights_loader l;
     float *host = NULL;
     status_t status = weights_loader_init(&l, source, err);
@@ -325,4 +328,16 @@ status_t weights_read_attn_out(float **out, const struct weights_source *source,
     else
         free(host);
     return status;
+}
+
+status_t weights_read_attn_out(float **out, const struct weights_source *source, size_t layer,
+                               struct error *err)
+{
+    return read_writer(out, source, plan_attn_out(source->config, layer), err);
+}
+
+status_t weights_read_mlp_out(float **out, const struct weights_source *source, size_t layer,
+                              struct error *err)
+{
+    return read_writer(out, source, plan_mlp_out(source->config, layer), err);
 }

@@ -64,6 +64,14 @@ MUST_CHECK status_t weights_load_head_columns(struct packed **out,
                                               const struct weights_source *source,
                                               const uint32_t *ids, size_t n, struct error *err);
 
+/* The same as f32 on the host, [n_vocab, d_model]; the caller frees it. */
+MUST_CHECK status_t weights_read_head(const struct weights_source *source, float **out,
+                                      struct error *err);
+
+/* W_out of a layer's MLP as f32 on the host, [d_mlp, d_model]; the caller frees it. */
+MUST_CHECK status_t weights_read_mlp_out(float **out, const struct weights_source *source,
+                                         size_t layer, struct error *err);
+
 /* W_O of a layer as f32 on the host, [n_heads * d_head, d_model]; the caller frees it. */
 MUST_CHECK status_t weights_read_attn_out(float **out, const struct weights_source *source,
                                           size_t layer, struct error *err);

@@ -1,4 +1,5 @@
-// What kind of feature it is: its type with the evidence, its meanings where it has several.
+// What kind of feature it is: its type with the evidence, its meanings where it has several, and
+// what it writes.
 
 import { h } from "./dom.js";
 import { count, significant, UNKNOWN } from "./format.js";
@@ -48,4 +49,21 @@ export function meaningsPanel({ meanings }) {
     side: `${count(meanings.n_test_grouped)} of ${count(meanings.n_test_firing)} test windows ` +
       "belong to one; scored, not tested against a null" },
   meanings.list.map(meaning));
+}
+
+const tokenRow = (one, i) => h("li", { class: "chip", "data-key": String(i) },
+  h("bdi", { class: "mono" }, one.token), h("span", { class: "num muted" },
+    ` ${one.logit.toFixed(2).replace("-", "\u2212")}`));
+
+/** What its direction does to the logits when nothing comes between. */
+export function outputPanel({ promoted, suppressed, output_label: label, no_output: why }) {
+  if (!promoted && !why) return null;
+  return panel({ title: "Output side", side: "logit lens: tokens that its direction writes" },
+    promoted ? [
+      label && h("p", null, "promotes ", h("bdi", null, label)),
+      h("p", { class: "muted" }, "promoted"),
+      h("ul", { class: "chips" }, promoted.map(tokenRow)),
+      h("p", { class: "muted" }, "suppressed"),
+      h("ul", { class: "chips" }, suppressed.map(tokenRow)),
+    ] : h("p", { class: "muted" }, why));
 }

@@ -6,7 +6,7 @@ import { count, share, significant } from "./format.js";
 import { answer, refusal } from "./store.js";
 import { badge, emptyState, facts, loading, panel, refused } from "./elements.js";
 import { evidenceGroups, strongestTokens, tokenChip } from "./evidence.js";
-import { meaningsPanel, typePanel } from "./kinds.js";
+import { meaningsPanel, outputPanel, typePanel } from "./kinds.js";
 import { sessionPanel } from "./rounds.js";
 import { scoreTable } from "./scores.js";
 import { to } from "./router.js";
@@ -129,6 +129,7 @@ export const featureView = {
       meaningsPanel(record),
       sessionPanel(record),
       typePanel(record),
+      outputPanel(record),
       tokensPanel(record),
       evidencePanel(record),
       lexicalPanel(record),

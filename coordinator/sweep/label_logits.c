@@ -1,0 +1,87 @@
+/* Phase 5: what every chosen feature writes. Ranges of slots go to workers, the tokens that their
+ * directions promote and suppress come back. Nothing of it is kept on disk: a restarted coordinator
+ * has it computed again, which costs one product with the unembedding. */
+#include "coordinator/sweep/label_run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SLOTS_PER_UNIT = 256, UNITS_PER_LEASE = 8 };
+
+static size_t n_units_of(const struct label_outputs *outputs)
+{
+    return (outputs->n_slots + SLOTS_PER_UNIT - 1) / SLOTS_PER_UNIT;
+}
+
+/* The target of a unit, and which of its chosen slots. */
+struct unit_range {
+    uint32_t target;
+    size_t first, n;
+};
+
+static struct unit_range range_of(const struct label_run *run, size_t unit)
+{
+    struct unit_range range = {.target = 0};
+    while (unit >= n_units_of(&run->targets[range.target].outputs))
+        unit -= n_units_of(&run->targets[range.target++].outputs);
+    const size_t n_left = run->targets[range.target].outputs.n_slots - unit * SLOTS_PER_UNIT;
+    range.first = unit * SLOTS_PER_UNIT;
+    range.n = n_left < SLOTS_PER_UNIT ? n_left : (size_t)SLOTS_PER_UNIT;
+    return range;
+}
+
+static status_t logits_payload(struct task *task, size_t unit, struct buffer *out,
+                               struct error *err)
+{
+    const struct label_run *run = task->owner;
+    const struct unit_range range = range_of(run, unit);
+    struct logits_unit *asked = calloc(1, sizeof *asked);
+    if (!asked) return error_set(err, ST_NO_MEMORY, "logits unit");
+    asked->target = range.target;
+    asked->n_slots = (uint32_t)range.n;
+    memcpy(asked->slots, run->targets[range.target].outputs.slots + range.first,
+           range.n * sizeof *asked->slots);
+    const status_t status = logits_unit_encode(asked, out, err);
+    free(asked);
+    return status;
+}
+
+static status_t logits_result(struct task *task, size_t unit, const void *bytes, size_t n_bytes,
+                              struct error *err)
+{
+    struct label_run *run = task->owner;
+    const struct unit_range range = range_of(run, unit);
+    struct logits_answer answer;
+    status_t status = logits_answer_decode(bytes, n_bytes, &answer, err);
+    if (status != ST_OK) return status;
+    status = label_outputs_put(&run->targets[range.target].outputs, range.first, range.n, &answer,
+                               run->description.n_vocab, err);
+    logits_answer_fini(&answer);
+    return status;
+}
+
+static const struct task_ops logits_ops = {.payload = logits_payload, .result = logits_result};
+
+static status_t logits_begin(struct label_run *run, struct error *err)
+{
+    size_t n_units = 0;
+    for (size_t i = 0; i < run->sweep->spec->n_targets; i++) {
+        const status_t status = label_outputs_init(&run->targets[i].outputs, &run->targets[i], err);
+        if (status != ST_OK) return status;
+        n_units += n_units_of(&run->targets[i].outputs);
+    }
+    char *spec = label_spec_json(run, TASK_LOGITS);
+    if (!spec) return error_set(err, ST_NO_MEMORY, "task spec");
+    const struct label_task_params params = {.phase = "logits",
+                                             .kind = TASK_LOGITS,
+                                             .n_units = n_units,
+                                             .spec_json = spec,
+                                             .ops = &logits_ops,
+                                             .is_pinned = true,
+                                             .max_units_per_lease = UNITS_PER_LEASE};
+    const status_t status = label_task_begin(run, &params, err);
+    free(spec);
+    return status;
+}
+
+const struct label_phase_ops label_logits_phase = {"logits", logits_begin, label_task_poll};
