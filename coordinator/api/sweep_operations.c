@@ -4,6 +4,7 @@
 #include "coordinator/plan/circularity.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { RESULTS_MAX = 1000, RESULTS_DEFAULT = 200, CLIENT_KEY_MAX = 128 };
@@ -94,6 +95,10 @@ status_t api_status(struct api *api, const json_t *args, json_t **out, struct er
     json_t *money = json_calls_and_spend(api, sweep);
     (void)json_object_update(result, money);
     json_decref(money);
+    char *spec = sweep_spec_to_json(sweep->spec);
+    json_t *keys = spec ? json_loads(spec, 0, NULL) : NULL;
+    (void)json_object_set_new(result, "spec", keys ? keys : json_null());
+    free(spec);
     if (sweep->ops->describe) status = sweep->ops->describe(sweep, result, err);
     if (status == ST_OK)
         *out = result;
