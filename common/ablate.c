@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 enum { VERSION = 1, NUMBER_BYTES = 4, HEAD_BYTES = 3 * NUMBER_BYTES };
-enum { CHANGE_BYTES = 6 * NUMBER_BYTES, OUTCOME_BYTES = 8 * ABLATE_N_FIELDS };
+enum { CHANGE_BYTES = 10 * NUMBER_BYTES, OUTCOME_BYTES = 8 * ABLATE_N_FIELDS };
 
 const char *ablate_value_name(enum ablate_value value)
 {
@@ -34,13 +34,20 @@ static status_t check_unit(size_t n_variants, size_t n_changes, struct error *er
                : ST_OK;
 }
 
+static unsigned char *put_site(unsigned char *at, const struct ablate_site *site)
+{
+    at = evidence_put_u32(at, site->place);
+    at = evidence_put_u32(at, site->layer);
+    at = evidence_put_u32(at, site->column);
+    return evidence_put_u32(at, site->n_columns);
+}
+
 static unsigned char *put_change(unsigned char *at, const struct ablate_change *change)
 {
-    const uint32_t numbers[] = {change->place, change->value,  change->positions,
-                                change->layer, change->column, change->n_columns};
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        at = evidence_put_u32(at, numbers[i]);
-    return at;
+    at = put_site(at, &change->at);
+    at = evidence_put_u32(at, change->value);
+    at = evidence_put_u32(at, change->positions);
+    return put_site(at, &change->sender);
 }
 
 status_t ablate_unit_encode(const struct ablate_unit *unit, struct buffer *out, struct error *err)
@@ -74,16 +81,24 @@ static status_t read_head(struct evidence_cursor *cursor, const char *what, uint
                                           (unsigned)version, VERSION);
 }
 
+static struct ablate_site take_site(struct evidence_cursor *cursor)
+{
+    struct ablate_site site = {.place = evidence_get_u32(cursor)};
+    site.layer = evidence_get_u32(cursor);
+    site.column = evidence_get_u32(cursor);
+    site.n_columns = evidence_get_u32(cursor);
+    return site;
+}
+
 static bool take_change(struct evidence_cursor *cursor, struct ablate_change *out)
 {
-    *out = (struct ablate_change){.place = evidence_get_u32(cursor)};
+    out->at = take_site(cursor);
     out->value = evidence_get_u32(cursor);
     out->positions = evidence_get_u32(cursor);
-    out->layer = evidence_get_u32(cursor);
-    out->column = evidence_get_u32(cursor);
-    out->n_columns = evidence_get_u32(cursor);
-    return out->place < ABLATE_N_PLACES && out->value < ABLATE_N_VALUES &&
-           out->positions <= ABLATE_MAX_POSITIONS && out->n_columns > 0;
+    out->sender = take_site(cursor);
+    return out->at.place < ABLATE_N_PLACES && out->sender.place < ABLATE_N_PLACES &&
+           out->value < ABLATE_N_VALUES && out->positions <= ABLATE_MAX_POSITIONS &&
+           out->at.n_columns > 0;
 }
 
 static status_t take_unit(struct evidence_cursor *cursor, size_t n_changes, struct ablate_unit *out,

@@ -1,13 +1,17 @@
 /* Ablations: changed copies of a task's prompts, and what the model answers to each.
  *
  *   unit    u32 version, n_variants, n_changes; n_variants x u32 end;   coordinator -> worker
- *           n_changes x u32 place, value, positions, layer, column, n_columns
+ *           n_changes x u32 place, layer, column, n_columns, value, positions,
+ *                           sender place, layer, column, n_columns
  *   result  u32 version, n_variants, n_prompts;                         worker -> coordinator
  *           of every variant, in order, of every prompt the fields of
  *           struct ablate_outcome, f64
  *
  * Little-endian; the version is 1. A variant has the changes from the end of the one before to its
- * own; one without any is the clean run. positions: number of a set of positions in the task's
+ * own; one without any is the clean run. A change with a sender (its n_columns are not 0) is an
+ * edge: the sender takes the value, and the receiver alone sees it (path patching): Q, K, V or
+ * MLP_OUT are set to what they become, RESID_POST of the last layer (the logits) gets the
+ * difference. positions: number of a set of positions in the task's
  * spec, 0: all. Columns are those of the activation: head h of Z is d_head columns from h * d_head.
  *
  * Both sides are untrusted: counts are checked before memory is reserved. Pure functions; any
@@ -53,10 +57,15 @@ enum ablate_value {
 enum { ABLATE_N_VALUES = ABLATE_RESAMPLE + 1 };
 const char *ablate_value_name(enum ablate_value value); /* "zero", "mean", "resample" */
 
-struct ablate_change {
-    uint32_t place, value; /* enum ablate_place, enum ablate_value */
-    uint32_t positions;    /* at most ABLATE_MAX_POSITIONS */
+struct ablate_site {
+    uint32_t place; /* enum ablate_place */
     uint32_t layer, column, n_columns;
+};
+struct ablate_change {
+    struct ablate_site at;
+    uint32_t value;            /* enum ablate_value */
+    uint32_t positions;        /* at most ABLATE_MAX_POSITIONS; of the sender, if there is one */
+    struct ablate_site sender; /* n_columns 0: none */
 };
 
 struct ablate_unit {

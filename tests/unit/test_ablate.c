@@ -10,9 +10,10 @@ static struct error err;
 static struct buffer unit_bytes(void)
 {
     uint32_t ends[] = {0, 2, 3};
-    struct ablate_change changes[] = {{ABLATE_Z, ABLATE_MEAN, 0, 4, 64, 32},
-                                      {ABLATE_MLP_OUT, ABLATE_ZERO, 2, 5, 0, 128},
-                                      {ABLATE_Q, ABLATE_RESAMPLE, 1, 0, 7, 1}};
+    struct ablate_change changes[] = {
+        {{ABLATE_Z, 4, 64, 32}, ABLATE_MEAN, 0, {0, 0, 0, 0}},
+        {{ABLATE_MLP_OUT, 5, 0, 128}, ABLATE_ZERO, 2, {0, 0, 0, 0}},
+        {{ABLATE_Q, 1, 7, 1}, ABLATE_RESAMPLE, 0, {ABLATE_Z, 0, 32, 32}}};
     const struct ablate_unit unit = {3, ends, changes};
     struct buffer bytes;
     buffer_init(&bytes, 1 << 20);
@@ -28,8 +29,9 @@ Test(ablate, a_unit_comes_back_as_it_was)
                  err.text);
     cr_assert_eq(unit.n_variants, 3);
     cr_expect_eq(unit.ends[1], 2);
-    cr_expect_eq(unit.changes[1].place, ABLATE_MLP_OUT);
-    cr_expect_eq(unit.changes[2].column, 7);
+    cr_expect_eq(unit.changes[1].at.place, ABLATE_MLP_OUT);
+    cr_expect_eq(unit.changes[2].at.column, 7);
+    cr_expect_eq(unit.changes[2].sender.n_columns, 32);
     buffer_init(&again, 1 << 20);
     cr_assert_eq(ablate_unit_encode(&unit, &again, &err), ST_OK);
     cr_assert_eq(again.n_bytes, bytes.n_bytes);

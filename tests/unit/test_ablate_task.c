@@ -93,17 +93,18 @@ static struct ablate_result run(json_t *spec, const struct ablate_unit *unit)
 
 static struct ablate_change head(uint32_t layer, uint32_t index, enum ablate_value value)
 {
-    return (struct ablate_change){ABLATE_Z, value, 0, layer, index * D_HEAD, D_HEAD};
+    return (struct ablate_change){.at = {ABLATE_Z, layer, index * D_HEAD, D_HEAD}, .value = value};
 }
 
 /* The clean run; the stream resampled before the first layer; a head under each value. */
 static struct ablate_result run_five(json_t *spec)
 {
     uint32_t ends[] = {0, 1, 2, 3, 4};
-    struct ablate_change changes[] = {{ABLATE_RESID_PRE, ABLATE_RESAMPLE, 0, 0, 0, D_MODEL},
-                                      head(1, 2, ABLATE_ZERO),
-                                      head(1, 2, ABLATE_MEAN),
-                                      head(1, 2, ABLATE_RESAMPLE)};
+    struct ablate_change changes[] = {
+        {.at = {ABLATE_RESID_PRE, 0, 0, D_MODEL}, .value = ABLATE_RESAMPLE},
+        head(1, 2, ABLATE_ZERO),
+        head(1, 2, ABLATE_MEAN),
+        head(1, 2, ABLATE_RESAMPLE)};
     const struct ablate_unit unit = {5, ends, changes};
     return run(spec, &unit);
 }
@@ -195,7 +196,7 @@ static void refuse(json_t *spec, const struct ablate_change *change, const char 
 Test(ablate_task, what_does_not_lie_in_the_model_is_refused_by_name)
 {
     struct ablate_change change = head(0, 0, ABLATE_ZERO);
-    change.layer = N_LAYERS;
+    change.at.layer = N_LAYERS;
     refuse(make_spec("overall"), &change, "layer 4 of 4");
     change = head(0, 4, ABLATE_ZERO);
     refuse(make_spec("overall"), &change, "blocks.0.attn.hook_z");

@@ -303,3 +303,140 @@ Test(variants, refuse_prompts_that_cannot_be)
     }
     close_all();
 }
+
+/* --- edges --------------------------------------------------------------------------------- */
+
+/* Adds rows [N_ROWS, width] to a stream. */
+struct addition {
+    const float *rows;
+};
+
+static status_t add_rows(void *context, const struct forward_values *at, struct error *err)
+{
+    const struct addition *addition = context;
+    (void)err;
+    for (size_t r = 0; r < at->n_rows * at->n_ctx; r++)
+        for (size_t i = 0; i < at->width; i++)
+            at->values[r * at->ld + i] += addition->rows[r * at->width + i];
+    return ST_OK;
+}
+
+static void expect_close(const float *got, size_t ld, const float *want, size_t width,
+                         const char *what)
+{
+    double worst = 0, largest = 0;
+    for (size_t r = 0; r < N_CTX; r++) /* the first prompt has no padding */
+        for (size_t i = 0; i < width; i++) {
+            worst = fmax(worst, fabs((double)got[r * ld + i] - (double)want[r * width + i]));
+            largest = fmax(largest, fabs((double)want[r * width + i]));
+        }
+    cr_expect(worst <= 1e-5 * largest, "%s: %g of %g", what, worst, largest);
+}
+
+/* The MLP of layer 0, set to noise, as the heads and the MLP of layer 1 see it: that is a pass in
+ * which the difference is added to the stream that they read. */
+Test(variants, along_an_edge_see_the_sender_alone_changed)
+{
+    static const enum hook_kind kinds[] = {HOOK_Q, HOOK_K, HOOK_V};
+    open_model("llama-gqa-tied");
+    open_variants(2, N_ANSWERS);
+    const struct model_config *c = world.config;
+    const size_t d = c->d_model;
+    const struct hook_point sender = {HOOK_MLP_OUT, 0};
+    const float *clean, *acts;
+    cr_assert_eq(variants_clean(world.variants, sender, &clean, &world.err), ST_OK);
+    float *difference = malloc(N_ROWS * d * sizeof *difference);
+    cr_assert(difference);
+    for (size_t i = 0; i < N_ROWS * d; i++) difference[i] = values[i] - clean[i];
+    struct variant_path path = {
+        .sender = {.hook = sender, .n_columns = d, .values = values, .ld = d}, .layer = 1};
+    const size_t width = variants_path_width(world.variants, PATH_QKV);
+    float *qkv = malloc(N_ROWS * width * sizeof *qkv), *mlp = malloc(N_ROWS * d * sizeof *mlp);
+    cr_assert(qkv && mlp);
+    cr_assert_eq(variants_path(world.variants, &path, qkv, &world.err), ST_OK, "%s",
+                 world.err.text);
+    path.receiver = PATH_MLP;
+    cr_assert_eq(variants_path(world.variants, &path, mlp, &world.err), ST_OK, "%s",
+                 world.err.text);
+
+    struct forward *forward;
+    const struct forward_params params = {
+        .model = world.model, .n_rows = N_PROMPTS, .n_ctx = N_CTX};
+    cr_assert_eq(forward_create(&forward, &params, &world.err), ST_OK);
+    uint32_t tokens[N_ROWS];
+    const uint32_t lengths[N_PROMPTS] = {9, 6, 8};
+    for (size_t r = 0; r < N_ROWS; r++) tokens[r] = (uint32_t)((r * 37 + 11) % c->n_vocab);
+    tokens[0] = 5;
+    struct addition addition = {difference};
+    struct forward_edit edit = {{HOOK_RESID_PRE, 1}, add_rows, &addition};
+    const struct forward_input input = {
+        .tokens = tokens, .row_lengths = lengths, .edits = &edit, .n_edits = 1};
+    size_t column = 0;
+    for (size_t k = 0; k < 3; k++) {
+        const struct hook_point hook = {kinds[k], 1};
+        cr_assert_eq(forward_run(forward, &input, &hook, 1, &acts, &world.err), ST_OK);
+        expect_close(qkv + column, width, acts, hook_point_width(hook, c), "q, k, v");
+        column += hook_point_width(hook, c);
+    }
+    const struct hook_point hook = {HOOK_MLP_OUT, 1};
+    edit.hook = (struct hook_point){HOOK_RESID_MID, 1};
+    cr_assert_eq(forward_run(forward, &input, &hook, 1, &acts, &world.err), ST_OK);
+    expect_close(mlp, d, acts, d, "MLP");
+    forward_destroy(&forward);
+    free(difference);
+    free(qkv);
+    free(mlp);
+    close_all();
+}
+
+Test(variants, along_an_edge_from_an_unchanged_sender_carry_nothing)
+{
+    open_model("gpt2-tied");
+    open_variants(2, N_ANSWERS);
+    const struct model_config *c = world.config;
+    const struct hook_point z = {HOOK_Z, 0};
+    const size_t d_z = hook_point_width(z, c), d = c->d_model;
+    float *same = malloc(N_ROWS * d_z * sizeof *same), *out = malloc(N_ROWS * d * sizeof *out);
+    const float *clean;
+    cr_assert(same && out);
+    cr_assert_eq(variants_clean(world.variants, z, &clean, &world.err), ST_OK);
+    memcpy(same, clean, N_ROWS * d_z * sizeof *same);
+    struct variant_path path = {.sender = {.hook = z,
+                                           .column = c->d_head,
+                                           .n_columns = c->d_head,
+                                           .values = same + c->d_head,
+                                           .ld = d_z},
+                                .receiver = PATH_LOGITS};
+    cr_assert_eq(variants_path(world.variants, &path, out, &world.err), ST_OK, "%s",
+                 world.err.text);
+    for (size_t i = 0; i < N_ROWS * d; i++) cr_assert_eq(out[i], 0);
+    path.sender.values = NULL;
+    cr_assert_eq(variants_path(world.variants, &path, out, &world.err), ST_OK);
+    double sum = 0;
+    for (size_t i = 0; i < N_CTX * d; i++) sum += fabs((double)out[i]);
+    cr_expect_gt(sum, 0);
+    free(same);
+    free(out);
+    close_all();
+}
+
+Test(variants, along_an_edge_that_runs_backwards_are_refused)
+{
+    open_model("gpt2-tied");
+    open_variants(2, N_ANSWERS);
+    const size_t d = world.config->d_model;
+    const struct variant_path cases[] = {
+        {{.hook = {HOOK_MLP_OUT, 1}, .n_columns = d}, PATH_QKV, 1},
+        {{.hook = {HOOK_MLP_OUT, 1}, .n_columns = d}, PATH_MLP, 1},
+        {{.hook = {HOOK_Z, 1}, .n_columns = d}, PATH_QKV, 1},
+        {{.hook = {HOOK_RESID_MID, 0}, .n_columns = d}, PATH_LOGITS, 0},
+        {{.hook = {HOOK_Z, 0}, .n_columns = d}, PATH_QKV, 99},
+    };
+    float *out = malloc(N_ROWS * variants_path_width(world.variants, PATH_QKV) * sizeof *out);
+    cr_assert(out);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        cr_expect_eq(variants_path(world.variants, &cases[i], out, &world.err), ST_BAD_INPUT,
+                     "case %zu", i);
+    free(out);
+    close_all();
+}

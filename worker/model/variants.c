@@ -22,6 +22,7 @@ void variants_destroy(struct variants **pointer)
     forward_destroy(&v->forward);
     free(v->clean);
     free(v->clean_out);
+    free(v->path_rows);
     free(v->tokens);
     free(v->lengths);
     free(v->answers);
@@ -60,7 +61,8 @@ static status_t make_arrays(struct variants *v, struct error *err)
     v->answers = calloc(v->n_prompts, sizeof *v->answers);
     v->batch = calloc(n_copies, sizeof *v->batch);
     v->clean_out = calloc(n_rows, width * sizeof *v->clean_out);
-    return v->tokens && v->lengths && v->answers && v->batch && v->clean_out
+    v->path_rows = calloc(n_rows, width * sizeof *v->path_rows);
+    return v->tokens && v->lengths && v->answers && v->batch && v->clean_out && v->path_rows
                ? ST_OK
                : error_set(err, ST_NO_MEMORY, "%zu prompts of %zu tokens", v->n_prompts, v->n_ctx);
 }

@@ -68,6 +68,26 @@ struct variant {
     size_t n_changes;                     /* 0: the clean pass once more */
 };
 
+/* Along one edge: what a receiver computes when it alone sees a sender changed (path patching, Wang
+ * et al. 2022). The sender's difference to the clean pass is added to the stream that the receiver
+ * reads; nothing between them is computed again. */
+enum path_receiver {
+    PATH_QKV,   /* q, k and v of all heads of a layer, side by side: [(n_heads + 2 n_kv) d_head] */
+    PATH_MLP,   /* the MLP's output, bias included: [d_model] */
+    PATH_LOGITS /* the stream behind the last layer: what is to be added to it, [d_model] */
+};
+struct variant_path {
+    struct variant_change sender; /* Z, MLP_OUT, or RESID_PRE of layer 0: the embedding */
+    enum path_receiver receiver;
+    size_t layer; /* of the receiver */
+};
+size_t variants_path_width(const struct variants *variants, enum path_receiver receiver);
+/* out: host [n_prompts * n_ctx, width], the receiver's values; set at the columns of one head's q, k
+ * or v, at MLP_OUT, or added at RESID_POST of the last layer they are the edge's variant. After a
+ * load. Errors: ST_BAD_INPUT (a sender that is none, or not before the receiver), ST_NO_MEMORY. */
+MUST_CHECK status_t variants_path(struct variants *variants, const struct variant_path *path,
+                                  float *out, struct error *err);
+
 /* What comes of variant `index`: logits [n_prompts, n_columns] at the answer positions, beside the
  * clean ones of the same batch; borrowed for the call. An error ends the run with it. */
 typedef status_t variants_take_fn(void *context, size_t index, const float *logits,

@@ -53,8 +53,8 @@ static void change_row(const struct variant_change *c, size_t row, float *to)
 }
 
 /* The change in the copy of the prompts that begins at `values`. */
-static void make_change(const struct variants *v, const struct variant_change *c, float *values,
-                        size_t ld)
+void variant_make_change(const struct variants *v, const struct variant_change *c, float *values,
+                         size_t ld)
 {
     const size_t n_rows = v->is_at_answers ? v->n_prompts : v->n_prompts * v->n_ctx;
     for (size_t r = 0; r < n_rows; r++) {
@@ -74,7 +74,7 @@ static status_t apply(void *context, const struct forward_values *values, struct
         for (size_t k = 0; k < variant->n_changes; k++) {
             const struct variant_change *c = &variant->changes[k];
             if (c->hook.kind == edit->hook.kind && c->hook.layer == edit->hook.layer)
-                make_change(v, c, values->values + i * n_rows * values->ld, values->ld);
+                variant_make_change(v, c, values->values + i * n_rows * values->ld, values->ld);
         }
     }
     return ST_OK;

@@ -47,6 +47,7 @@ struct variants {
     struct placed_variant *batch; /* [n_batch + 1]; the first is clean */
     size_t n_placed, n_inside;
     bool is_at_answers; /* the rows of the pass are the prompts' answer positions */
+    float *path_rows;   /* host [n_prompts * n_ctx, widest]: a sender's values */
     struct variants_edit edit_contexts[HOOK_N_KINDS];
     struct forward_edit edits[HOOK_N_KINDS];
     struct forward_input input;
@@ -57,6 +58,9 @@ struct variants {
 /* Does every change lie in the model? Names the first that does not. */
 status_t variant_check(const struct variants *variants, const struct variant *variant, size_t index,
                        struct error *err);
+/* One change in rows [n_prompts * n_ctx], ld apart. */
+void variant_make_change(const struct variants *variants, const struct variant_change *change,
+                         float *values, size_t ld);
 /* Where its first change is: layer * ENTRY_N + entry; SIZE_MAX without one. */
 size_t variant_order(const struct variant *variant);
 /* The edits of the pass that make the changes of whoever is inside, at this layer. */

@@ -1,8 +1,8 @@
 #include "worker/tasks/ablate_runner.h"
 
 #include "worker/model/variants.h"
+#include "worker/tasks/ablate_changes.h"
 #include "worker/tasks/ablate_outcome.h"
-#include "worker/tasks/ablate_values.h"
 #include "worker/tasks/logits.h"
 #include "worker/tasks/model_spec.h"
 #include "worker/tasks/spec.h"
@@ -19,6 +19,7 @@ struct ablate_runner {
     struct ablate_prompts prompts;
     struct ablate_values *values;
     struct variants *variants;
+    struct ablate_changes *changes;
     bool is_naive, has_vocabulary;
 };
 
@@ -26,6 +27,7 @@ void ablate_runner_close(struct ablate_runner **runner)
 {
     struct ablate_runner *self = *runner;
     if (!self) return;
+    ablate_changes_destroy(&self->changes);
     variants_destroy(&self->variants);
     ablate_values_destroy(&self->values);
     ablate_prompts_fini(&self->prompts);
@@ -116,6 +118,9 @@ status_t ablate_runner_open(struct ablate_runner **out, const struct task_enviro
     if (status == ST_OK) status = check_columns(self, err);
     if (status == ST_OK) status = open_values(self, spec, environment->ticks, err);
     if (status == ST_OK) status = open_variants(self, environment->ticks, err);
+    const struct ablate_changes_params changes = {self->model, &self->prompts, self->values,
+                                                  self->variants};
+    if (status == ST_OK) status = ablate_changes_create(&self->changes, &changes, err);
     if (status == ST_OK)
         *out = self;
     else
@@ -124,43 +129,6 @@ status_t ablate_runner_open(struct ablate_runner **out, const struct task_enviro
 }
 
 /* --- a unit -------------------------------------------------------------------------------- */
-
-static enum hook_kind hook_kind_of(uint32_t place)
-{
-    static const enum hook_kind kinds[ABLATE_N_PLACES] = {[ABLATE_RESID_PRE] = HOOK_RESID_PRE,
-                                                          [ABLATE_Q] = HOOK_Q,
-                                                          [ABLATE_K] = HOOK_K,
-                                                          [ABLATE_V] = HOOK_V,
-                                                          [ABLATE_Z] = HOOK_Z,
-                                                          [ABLATE_ATTN_OUT] = HOOK_ATTN_OUT,
-                                                          [ABLATE_RESID_MID] = HOOK_RESID_MID,
-                                                          [ABLATE_MLP_POST] = HOOK_MLP_POST,
-                                                          [ABLATE_MLP_OUT] = HOOK_MLP_OUT,
-                                                          [ABLATE_RESID_POST] = HOOK_RESID_POST};
-    return kinds[place];
-}
-
-/* The layer is checked here, since values are looked up by it; the columns by variants_run(). */
-static status_t make_change(struct ablate_runner *self, const struct ablate_change *change,
-                            struct variant_change *out, struct error *err)
-{
-    const struct model_config *config = model_config(self->model);
-    if (change->layer >= config->n_layers)
-        return error_set(err, ST_BAD_INPUT, "layer %u of %zu", (unsigned)change->layer,
-                         config->n_layers);
-    if (change->positions > self->prompts.n_masks)
-        return error_set(err, ST_BAD_INPUT, "positions %u of %zu", (unsigned)change->positions,
-                         self->prompts.n_masks);
-    *out = (struct variant_change){
-        .hook = {hook_kind_of(change->place), change->layer},
-        .column = change->column,
-        .n_columns = change->n_columns,
-        .is_row = change->positions ? self->prompts.masks[change->positions - 1] : NULL};
-    const status_t status = ablate_values_get(
-        self->values, out->hook, (enum ablate_value)change->value, &out->values, &out->ld, err);
-    if (status == ST_OK && out->values) out->values += change->column;
-    return status;
-}
 
 struct taking {
     const struct ablate_runner *runner;
@@ -196,7 +164,7 @@ static status_t make_variants(struct ablate_runner *self, const struct ablate_un
     for (size_t i = 0; i < unit->n_variants && status == ST_OK; i++) {
         list[i] = (struct variant){changes + low, unit->ends[i] - low};
         for (; low < unit->ends[i] && status == ST_OK; low++)
-            status = make_change(self, &unit->changes[low], &changes[low], err);
+            status = ablate_changes_make(self->changes, &unit->changes[low], &changes[low], err);
     }
     return status;
 }
@@ -213,6 +181,7 @@ static status_t run_list(struct ablate_runner *self, const struct ablate_unit *u
     if (status == ST_OK)
         status = (self->is_naive ? variants_run_naive : variants_run)(
             self->variants, list, unit->n_variants, take, &taking, err);
+    ablate_changes_forget(self->changes);
     free(changes);
     free(list);
     return status;
