@@ -20,7 +20,8 @@ enum draw_purpose {
     DRAW_NULL_PAIRS = 5,
     DRAW_CONTROL = 6,
     DRAW_CHECK = 7,
-    DRAW_AUDIT = 8
+    DRAW_AUDIT = 8,
+    DRAW_CIRCUIT = 9
 };
 
 struct draw {

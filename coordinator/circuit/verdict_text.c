@@ -1,0 +1,352 @@
+#include "coordinator/circuit/verdict_text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LABEL_COLUMNS = 22, CELL_COLUMNS = 26, CELL_SIZE = 32 };
+
+/* The page so far; after the first error nothing more is written. */
+struct page {
+    struct buffer *out;
+    struct error *err;
+    status_t status;
+};
+
+static void put(struct page *page, const char *text)
+{
+    if (page->status == ST_OK) page->status = buffer_append_text(page->out, text, page->err);
+}
+
+/* --- cells -------------------------------------------------------------------------------- */
+
+/* What a row says of one ablation value. */
+struct cell {
+    const struct value_verdict *value;
+    bool is_necessity; /* of the two ratios */
+    size_t member;     /* where the row is about one */
+};
+typedef void cell_function(const struct cell *cell, char out[CELL_SIZE]);
+
+static void write_number(double number, char out[CELL_SIZE])
+{
+    (void)snprintf(out, CELL_SIZE, "%.4g", number);
+}
+
+static void write_value(struct score_value value, char out[CELL_SIZE])
+{
+    if (value.is_defined)
+        write_number(value.value, out);
+    else
+        (void)snprintf(out, CELL_SIZE, "undefined");
+}
+
+static void write_interval(const struct interval *interval, char out[CELL_SIZE])
+{
+    if (interval->is_defined)
+        (void)snprintf(out, CELL_SIZE, "[%.4g, %.4g]", interval->low, interval->high);
+    else
+        (void)snprintf(out, CELL_SIZE, "undefined");
+}
+
+static void write_dash(char out[CELL_SIZE])
+{
+    (void)snprintf(out, CELL_SIZE, "-");
+}
+
+static void cell_empty(const struct cell *cell, char out[CELL_SIZE])
+{
+    const struct value_verdict *value = cell->value;
+    write_number(value->empty, out);
+}
+
+static void cell_circuit(const struct cell *cell, char out[CELL_SIZE])
+{
+    const struct value_verdict *value = cell->value;
+    write_number(value->circuit, out);
+}
+
+static void cell_complement(const struct cell *cell, char out[CELL_SIZE])
+{
+    const struct value_verdict *value = cell->value;
+    write_number(value->complement, out);
+}
+
+static void cell_span(const struct cell *cell, char out[CELL_SIZE])
+{
+    const struct value_verdict *value = cell->value;
+    if (!value->standard_error.is_defined)
+        write_number(value->difference, out);
+    else
+        (void)snprintf(out, CELL_SIZE, "%.4g +- %.3g", value->difference,
+                       value->standard_error.value);
+}
+
+/* The rows of sufficiency and of necessity are the same. */
+static const struct ratio_verdict *ratio_of(const struct cell *cell)
+{
+    return cell->is_necessity ? &cell->value->necessity : &cell->value->sufficiency;
+}
+
+static void cell_ratio(const struct cell *cell, char out[CELL_SIZE])
+{
+    if (cell->value->is_flat)
+        (void)snprintf(out, CELL_SIZE, "undefined: flat metric");
+    else
+        write_value(ratio_of(cell)->of_means.value, out);
+}
+
+static void cell_ratio_interval(const struct cell *cell, char out[CELL_SIZE])
+{
+    write_interval(&ratio_of(cell)->of_means.interval, out);
+}
+
+static void cell_ratio_mean(const struct cell *cell, char out[CELL_SIZE])
+{
+    write_value(ratio_of(cell)->by_prompt.mean, out);
+}
+
+static void cell_ratio_quantiles(const struct cell *cell, char out[CELL_SIZE])
+{
+    const struct ratio_spread *spread = &ratio_of(cell)->by_prompt;
+    if (!spread->mean.is_defined)
+        (void)snprintf(out, CELL_SIZE, "undefined");
+    else
+        (void)snprintf(out, CELL_SIZE, "%.3g, %.3g, %.3g", spread->quantiles[0],
+                       spread->quantiles[RATIO_N_QUANTILES / 2],
+                       spread->quantiles[RATIO_N_QUANTILES - 1]);
+}
+
+static void cell_percentile(const struct cell *cell, char out[CELL_SIZE])
+{
+    const struct score_value percentile = ratio_of(cell)->percentile;
+    if (cell->value->n_random == 0)
+        write_dash(out);
+    else if (!percentile.is_defined)
+        (void)snprintf(out, CELL_SIZE, "undefined");
+    else
+        (void)snprintf(out, CELL_SIZE, "%.4g %% of %u%s", percentile.value,
+                       (unsigned)cell->value->n_random,
+                       cell->value->is_random_exhaustive ? " (all)" : "");
+}
+
+static void cell_completeness(const struct cell *cell, char out[CELL_SIZE])
+{
+    const struct value_verdict *value = cell->value;
+    if (value->n_subsets == 0)
+        write_dash(out);
+    else if (!value->completeness_share.is_defined)
+        write_number(value->completeness.value, out);
+    else
+        (void)snprintf(out, CELL_SIZE, "%.4g (%.3g %%)", value->completeness.value,
+                       100.0 * value->completeness_share.value);
+}
+
+static void cell_kl(const struct cell *cell, char out[CELL_SIZE])
+{
+    const struct value_verdict *value = cell->value;
+    if (value->has_kl)
+        write_value(value->kl_sufficiency.value, out);
+    else
+        write_dash(out);
+}
+
+static void cell_kl_spread(const struct cell *cell, char out[CELL_SIZE])
+{
+    const struct value_verdict *value = cell->value;
+    if (value->has_kl)
+        (void)snprintf(out, CELL_SIZE, "%.3g, %.3g, %.3g", value->kl_mean, value->kl_median,
+                       value->kl_max);
+    else
+        write_dash(out);
+}
+
+static void cell_drop(const struct cell *cell, char out[CELL_SIZE])
+{
+    const struct value_verdict *value = cell->value;
+    if (value->has_drops)
+        write_value(value->members[cell->member].drop.value, out);
+    else
+        write_dash(out);
+}
+
+static void cell_conditional(const struct cell *cell, char out[CELL_SIZE])
+{
+    const struct value_verdict *value = cell->value;
+    if (value->has_conditional)
+        write_value(value->members[cell->member].conditional.value, out);
+    else
+        write_dash(out);
+}
+
+static void cell_conditional_interval(const struct cell *cell, char out[CELL_SIZE])
+{
+    const struct value_verdict *value = cell->value;
+    if (value->has_conditional)
+        write_interval(&value->members[cell->member].conditional.interval, out);
+    else
+        write_dash(out);
+}
+
+/* --- rows --------------------------------------------------------------------------------- */
+
+struct row {
+    const char *label;
+    cell_function *write;
+    bool is_necessity;
+};
+
+static const struct row RUN_ROWS[] = {
+    {"m(empty)", cell_empty, false},
+    {"m(C)", cell_circuit, false},
+    {"m(M without C)", cell_complement, false},
+    {"m(M) - m(empty)", cell_span, false},
+    {"sufficiency", cell_ratio, false},
+    {"  interval", cell_ratio_interval, false},
+    {"  mean of ratios", cell_ratio_mean, false},
+    {"  5, 50, 95 % prompt", cell_ratio_quantiles, false},
+    {"  above random", cell_percentile, false},
+    {"necessity", cell_ratio, true},
+    {"  interval", cell_ratio_interval, true},
+    {"  mean of ratios", cell_ratio_mean, true},
+    {"  5, 50, 95 % prompt", cell_ratio_quantiles, true},
+    {"  above random", cell_percentile, true},
+    {"completeness (0 best)", cell_completeness, false},
+    {"sufficiency by KL", cell_kl, false},
+    {"  mean, median, max", cell_kl_spread, false},
+};
+
+static const struct row MEMBER_ROWS[] = {
+    {"  drop", cell_drop, false},
+    {"  given its class", cell_conditional, false},
+    {"    interval", cell_conditional_interval, false},
+};
+
+/* One line without blanks at its end. */
+static void put_row(struct page *page, const struct circuit_verdict *verdict, const struct row *row,
+                    size_t member)
+{
+    char line[LABEL_COLUMNS + ABLATE_N_VALUES * CELL_SIZE + 2], text[CELL_SIZE];
+    size_t n = (size_t)snprintf(line, sizeof line, "%-*s", LABEL_COLUMNS, row->label);
+    for (int v = 0; v < ABLATE_N_VALUES; v++) {
+        const struct cell of = {&verdict->values[v], row->is_necessity, member};
+        if (of.value->is_measured)
+            row->write(&of, text);
+        else
+            write_dash(text);
+        n += (size_t)snprintf(line + n, sizeof line - n, "%-*.*s", CELL_COLUMNS, CELL_COLUMNS - 1,
+                              text);
+    }
+    while (n > 0 && line[n - 1] == ' ') n--;
+    line[n] = '\0';
+    put(page, line);
+    put(page, "\n");
+}
+
+static void put_rows(struct page *page, const struct circuit_verdict *verdict)
+{
+    char line[VERDICT_TEXT_COLUMNS + 2];
+    (void)snprintf(line, sizeof line, "%-*s%-*s%-*s%s\n", LABEL_COLUMNS, "", CELL_COLUMNS,
+                   "zero (off-distribution)", CELL_COLUMNS, "mean", "resample");
+    put(page, line);
+    for (size_t i = 0; i < sizeof RUN_ROWS / sizeof RUN_ROWS[0]; i++)
+        put_row(page, verdict, &RUN_ROWS[i], 0);
+}
+
+static void put_members(struct page *page, const struct circuit_verdict *verdict,
+                        const struct circuit *circuit)
+{
+    char name[COMPONENT_NAME_SIZE], line[256];
+    put(page, "\nmembers: how far m falls without each\n");
+    for (size_t m = 0; m < circuit->n_nodes; m++) {
+        if (m == VERDICT_TEXT_MAX_MEMBERS) {
+            (void)snprintf(line, sizeof line, "... and %zu more, in the JSON\n",
+                           circuit->n_nodes - m);
+            put(page, line);
+            break;
+        }
+        const struct circuit_node *node = &circuit->nodes[m];
+        (void)snprintf(line, sizeof line, "%s%s%s%s\n", component_name(&node->component, name),
+                       node->role[0] ? "  (" : "", node->role, node->role[0] ? ")" : "");
+        put(page, line);
+        for (size_t i = 0; i < sizeof MEMBER_ROWS / sizeof MEMBER_ROWS[0]; i++)
+            put_row(page, verdict, &MEMBER_ROWS[i], m);
+    }
+}
+
+/* --- the rest ----------------------------------------------------------------------------- */
+
+/* `text` behind `first`, broken at blanks; later lines begin with as many blanks. */
+static void put_wrapped(struct page *page, const char *first, const char *text)
+{
+    const size_t indent = strlen(first), room = VERDICT_TEXT_COLUMNS - indent;
+    put(page, first);
+    while (page->status == ST_OK) {
+        size_t n = strlen(text);
+        if (n > room) {
+            n = room;
+            while (n > 0 && text[n] != ' ') n--;
+            if (n == 0) n = room; /* a word longer than the line */
+        }
+        page->status = buffer_append(page->out, text, n, page->err);
+        put(page, "\n");
+        text += n;
+        while (*text == ' ') text++;
+        if (!*text) return;
+        for (size_t i = 0; i < indent; i++) put(page, " ");
+    }
+}
+
+static void put_head(struct page *page, const struct circuit_verdict *verdict,
+                     const struct circuit *circuit)
+{
+    char line[512];
+    (void)snprintf(line, sizeof line, "circuit %s%s%s: %s\n",
+                   circuit->name[0] ? circuit->name : "without a name",
+                   circuit->task[0] ? ", task " : "", circuit->task,
+                   circuit_outcome_name(verdict->outcome));
+    put(page, line);
+    (void)snprintf(line, sizeof line,
+                   "%zu nodes, %zu edges; metric %s, m(M) %.4g, on %zu held-out prompts; "
+                   "%g %% intervals over %zu %s",
+                   circuit->n_nodes, circuit->n_edges, circuit_metric_name(verdict->metric),
+                   verdict->full, verdict->n_prompts,
+                   100.0 * verdict->thresholds.bootstrap.confidence, verdict->n_units,
+                   verdict->is_by_template ? "templates" : "prompts");
+    put_wrapped(page, "", line);
+    put(page, "\n");
+}
+
+static void put_end(struct page *page, const struct circuit_verdict *verdict)
+{
+    const struct verdict_thresholds *thresholds = &verdict->thresholds;
+    char line[512], stability[CELL_SIZE];
+    write_value(verdict->stability, stability);
+    (void)snprintf(line, sizeof line, "\nstability %s over %zu searches\n", stability,
+                   verdict->n_researches);
+    put(page, line);
+    (void)snprintf(line, sizeof line,
+                   "lower bounds >= %g, above the %g quantile of random circuits, stability >= %g; "
+                   "flat under %g standard errors; %" PRIu32 " resamples, seed %" PRIu64
+                   "; mean and resample decide",
+                   thresholds->ratio_min, thresholds->random_quantile, thresholds->stability_min,
+                   thresholds->flat_errors, thresholds->bootstrap.n_resamples,
+                   thresholds->bootstrap.seed);
+    put_wrapped(page, "rules: ", line);
+    (void)snprintf(line, sizeof line, "verdict: %s\n", circuit_outcome_name(verdict->outcome));
+    put(page, line);
+    for (size_t i = 0; i < verdict->n_reasons; i++) put_wrapped(page, "  - ", verdict->reasons[i]);
+}
+
+status_t verdict_text_write(const struct circuit_verdict *verdict, const struct circuit *circuit,
+                            struct buffer *out, struct error *err)
+{
+    const size_t n_before = out->n_bytes;
+    struct page page = {out, err, ST_OK};
+    put_head(&page, verdict, circuit);
+    put_rows(&page, verdict);
+    put_members(&page, verdict, circuit);
+    put_end(&page, verdict);
+    if (page.status != ST_OK) out->n_bytes = n_before;
+    return page.status;
+}
