@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LOGPROB_DIGITS = 9 };          /* far more than they are good for */
 enum { HIDDEN_PROMPT_TOKENS = 4096 }; /* a template may add this much to what we sent */
 
 static void copy_text(char *out, size_t size, const json_t *value, const char *absent)
@@ -36,11 +37,39 @@ static status_t take_content(const json_t *message, struct completion *out, stru
     return ST_OK;
 }
 
+/* Are the bytes of an entry those of its token's text? Not so where a token ends in the middle of
+ * a character. */
+static bool says_its_bytes(const json_t *entry)
+{
+    const json_t *token = json_object_get(entry, "token"), *bytes = json_object_get(entry, "bytes");
+    const char *text = json_string_value(token);
+    if (!text || json_array_size(bytes) != json_string_length(token)) return false;
+    for (size_t i = 0; i < json_array_size(bytes); i++) {
+        const json_t *value = json_array_get(bytes, i);
+        if (!json_is_integer(value) || json_integer_value(value) != (unsigned char)text[i])
+            return false;
+    }
+    return true;
+}
+
+/* Bytes that say nothing new are most of such an answer, and stored replies stay in memory. */
+static void drop_said_bytes(json_t *list)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_t *entry = json_array_get(list, i);
+        if (says_its_bytes(entry)) (void)json_object_del(entry, "bytes");
+    }
+}
+
 static void take_logprobs(const json_t *choice, struct completion *out)
 {
     const json_t *logprobs = json_object_get(choice, "logprobs");
+    json_t *content = json_object_get(logprobs, "content");
     if (!json_is_object(logprobs)) return;
-    out->logprobs = json_dumps(logprobs, JSON_COMPACT);
+    drop_said_bytes(content);
+    for (size_t i = 0; i < json_array_size(content); i++)
+        drop_said_bytes(json_object_get(json_array_get(content, i), "top_logprobs"));
+    out->logprobs = json_dumps(logprobs, JSON_COMPACT | JSON_REAL_PRECISION(LOGPROB_DIGITS));
     if (out->logprobs && strlen(out->logprobs) > COMPLETION_LOGPROBS_MAX) {
         free(out->logprobs);
         out->logprobs = NULL;

@@ -20,7 +20,8 @@ enum {
 struct completion {
     char *content; /* [n_content_bytes] and a NUL; owned */
     size_t n_content_bytes;
-    char *logprobs; /* JSON text of choices[0].logprobs; NULL if absent; owned */
+    char *logprobs; /* JSON text of choices[0].logprobs, in nine digits and without "bytes" that a
+                       token's text says as well; NULL if absent; owned */
     char finish_reason[32];
     char model[128]; /* as the provider names it */
     uint64_t tokens_in;

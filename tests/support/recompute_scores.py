@@ -222,7 +222,8 @@ def numerals(reply, tokens):
 def read_reply(window):
     """A value for each token, or None where the reply does not fit the window."""
     entries = window["logprobs"]["content"]
-    pieces = [bytes(entry["bytes"]) for entry in entries]
+    pieces = [bytes(entry["bytes"]) if entry.get("bytes") else entry["token"].encode()
+              for entry in entries]
     if b"".join(pieces).decode() != window["reply"]:
         return None
     starts = dict(zip(np.cumsum([0] + [len(p) for p in pieces]).tolist(), range(len(pieces))))

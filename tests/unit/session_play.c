@@ -66,8 +66,8 @@ struct stage_world *make_world(enum session_mode mode)
     world->full = make_case();
     world->rules = (struct session_rules){
         .mode = mode,
-        .explainer = {"e", "model-e", PROMPT_FORMAT_TEXT},
-        .judge = {"j", "model-j", PROMPT_FORMAT_TEXT},
+        .explainer = {.name = "e", .model = "model-e", .format = PROMPT_FORMAT_TEXT},
+        .judge = {.name = "j", .model = "model-j", .format = PROMPT_FORMAT_TEXT},
         .texts = &world->texts,
         .scores = 1u << CASE_DETECTION,
         .main_score = CASE_DETECTION,

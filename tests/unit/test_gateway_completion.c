@@ -35,6 +35,28 @@ Test(completion, takes_content_usage_and_logprobs)
     completion_fini(&reply);
 }
 
+Test(completion, keeps_of_log_probabilities_what_their_tokens_do_not_say)
+{
+    static const char text[] =
+        "{\"choices\":[{\"message\":{\"content\":\"7\"},\"logprobs\":{\"content\":["
+        "{\"token\":\"7\",\"logprob\":-0.12345678901234567,\"bytes\":[55],\"top_logprobs\":["
+        "{\"token\":\"7\",\"logprob\":-1,\"bytes\":[55]},{\"token\":\"\\ufffd\",\"logprob\":-2,"
+        "\"bytes\":[195]},{\"token\":\"8\",\"logprob\":-3,\"bytes\":null}]},"
+        "{\"token\":\"\\u00e9\",\"logprob\":0,\"bytes\":[195,169]},"
+        "{\"token\":\"x\",\"bytes\":[120,121]},7,{\"bytes\":[]}]}}]}";
+    struct error err;
+    struct completion reply;
+    cr_assert_eq(parse(text, &reply, &err), ST_OK, "%s", err.text);
+    cr_expect_str_eq(
+        reply.logprobs,
+        "{\"content\":[{\"token\":\"7\",\"logprob\":-0.123456789,\"top_logprobs\":["
+        "{\"token\":\"7\",\"logprob\":-1},{\"token\":\"\xEF\xBF\xBD\",\"logprob\":-2,"
+        "\"bytes\":[195]},{\"token\":\"8\",\"logprob\":-3,\"bytes\":null}]},"
+        "{\"token\":\"\xC3\xA9\",\"logprob\":0},{\"token\":\"x\",\"bytes\":[120,121]},7,"
+        "{\"bytes\":[]}]}");
+    completion_fini(&reply);
+}
+
 Test(completion, estimates_usage_that_is_missing_or_absurd)
 {
     static const char *const usages[] = {
