@@ -34,7 +34,7 @@ def common_words():
             if "\u0120" + word in vocab]
 
 
-def separate(tokens, positions, members):
+def separate(tokens, positions, members, n_steps=4000):
     """direction, bias, margin: members lie above the margin, all others below it."""
     others = numpy.ones(len(tokens), bool)
     others[members] = False
@@ -42,7 +42,7 @@ def separate(tokens, positions, members):
     way = numpy.linalg.solve(spread, tokens[members].mean(0) - tokens.mean(0))
     way /= numpy.linalg.norm(way)
     best = None
-    for step in range(4000):
+    for step in range(n_steps):
         shift = positions @ way
         scores = tokens @ way
         low_member = members[int(numpy.argmin(scores[members]))]
