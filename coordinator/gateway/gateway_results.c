@@ -150,7 +150,7 @@ static void on_refused(struct gateway *gateway, struct batch *batch)
     char reason[300];
     const struct batch_report *report = &batch->report;
     const bool is_queue_full = strstr(report->problem_code, "token_limit") != NULL;
-    (void)snprintf(reason, sizeof reason, "provider %s: batch %s failed: %s",
+    (void)snprintf(reason, sizeof reason, "provider %.64s: batch %.60s failed: %.120s",
                    provider_of(batch)->name, batch->batch_id,
                    report->problem[0] ? report->problem : "no reason given");
     log_event(LOG_WARN, "batch_refused", LOG_TEXT("batch", batch->batch_id),
