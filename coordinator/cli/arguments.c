@@ -148,6 +148,8 @@ static const struct definition definitions[CLI_N_OPTIONS] = {
                  .help = "every prompt and reply of the session, word for word"},
     [CLI_CALL] = {"call", 0, TEXT, AT(call), "ID",
                   "one call of the session, word for word (the first digits will do)", NULL, 0, 0},
+    [CLI_FORMAT] = {"format", 0, TEXT, AT(export_format), "FORMAT", "whose files are written",
+                    "jsonl|delphi|neuronpedia", 0, 0},
     [CLI_NORM_SCALING_FACTOR] = {"norm-scaling-factor", 0, NUMBER, AT(norm_scaling_factor), "X",
                                  "of a --dictionary that has it not folded in, as in a sweep file",
                                  NULL, 0, 0},

@@ -68,6 +68,7 @@ enum cli_option {
     CLI_WHERE,
     CLI_RAW,
     CLI_CALL,
+    CLI_FORMAT,
     CLI_N_OPTIONS
 };
 #define CLI_BIT(option) (UINT64_C(1) << (option))
@@ -99,7 +100,7 @@ struct cli_arguments {
     const char *endpoint, *state, *output, *client_key, *status, *type, *sort_by, *providers;
     const char *config, *durability, *log, *model, *hook, *dictionary, *units;
     const char *key, *server_key, *role, *dir, *listen, *listen_key, *allow;
-    const char *sheet, *sheet_key, *call;
+    const char *sheet, *sheet_key, *call, *export_format;
     const char *prompt, *where;
     struct cli_text_list read, ablate;
     double timeout_s, interval_s, min_score, budget;              /* NAN: not given */

@@ -26,6 +26,7 @@ COMMAND(workers);
 COMMAND(drain);
 COMMAND(dead);
 COMMAND(captures);
+COMMAND(export);
 COMMAND(compare);
 COMMAND(cost);
 COMMAND(audit_sample);

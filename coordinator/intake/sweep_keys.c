@@ -14,6 +14,12 @@ static const struct config_choice mode_choices[] = {{"single_pass", SWEEP_MODE_S
                                                     {"agentic", SWEEP_MODE_AGENTIC, false},
                                                     {"score_only", SWEEP_MODE_SCORE_ONLY, false},
                                                     {NULL, 0, false}};
+static const struct config_choice labels_format_choices[] = {
+    {"auto", SWEEP_LABELS_AUTO, false},
+    {"jsonl", SWEEP_LABELS_JSONL, false},
+    {"neuronpedia", SWEEP_LABELS_NEURONPEDIA, false},
+    {"delphi", SWEEP_LABELS_DELPHI, false},
+    {NULL, 0, false}};
 static const struct config_choice format_choices[] = {{"auto", CORPUS_FORMAT_AUTO, false},
                                                       {"jsonl", CORPUS_FORMAT_JSONL, false},
                                                       {"text", CORPUS_FORMAT_TEXT, false},
@@ -205,7 +211,10 @@ static const struct config_key label_keys[] = {
     CONFIG_SECTION(struct sweep_spec, experiments, experiment_keys, "mode agentic: what is tried"),
     CONFIG_TEXT(
         struct sweep_spec, labels, NULL,
-        "mode score_only: JSON lines {\"feature\": 7, \"label\": \"...\"}, \"target\" from 0"),
+        "mode score_only: JSON lines {\"feature\": 7, \"label\": \"...\"}, \"target\" from 0; or "
+        "a Neuronpedia export, or delphi's directory"),
+    CONFIG_CHOICE(struct sweep_spec, labels_format, labels_format_choices, "auto",
+                  "of `labels`; auto: by the names in a directory, the first line of a file"),
     CONFIG_REQUIRED_TEXT(struct sweep_spec, model, "directory of the checkpoint"),
     CONFIG_SECTION(struct sweep_spec, corpus, corpus_keys, "documents, and their layout in rows"),
     CONFIG_LIST(struct sweep_spec, ood, ood_keys, 0, 16, "out-of-distribution corpora"),

@@ -40,6 +40,13 @@ enum sweep_units {
 };
 /* Bits. The first two decide what is supported, and one of them is always there. */
 enum sweep_score { SWEEP_SCORE_DETECTION = 1, SWEEP_SCORE_FUZZING = 2, SWEEP_SCORE_SIMULATION = 4 };
+/* Who wrote the file of labels (sweep/label_formats.h). */
+enum sweep_labels_format {
+    SWEEP_LABELS_AUTO,
+    SWEEP_LABELS_JSONL,
+    SWEEP_LABELS_NEURONPEDIA,
+    SWEEP_LABELS_DELPHI
+};
 /* Baselines that a sweep can be run as, to see what it says where there is nothing to find
  * (reference: statistics.md 3). */
 enum sweep_control {
@@ -153,8 +160,9 @@ struct sweep_spec {
     enum sweep_mode mode;
     struct sweep_rounds rounds;           /* SWEEP_MODE_AGENTIC */
     struct sweep_experiments experiments; /* the same */
-    char *labels;                         /* SWEEP_MODE_SCORE_ONLY only, else NULL: a file */
-    char *model;                          /* HF directory */
+    char *labels; /* SWEEP_MODE_SCORE_ONLY only, else NULL: a file, or a directory */
+    enum sweep_labels_format labels_format;
+    char *model; /* HF directory */
     struct sweep_corpus corpus;
     struct sweep_source *ood; /* [n_ood] */
     size_t n_ood;

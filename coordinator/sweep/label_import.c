@@ -1,6 +1,6 @@
 #include "coordinator/sweep/label_import.h"
 
-#include "common/file.h"
+#include "coordinator/sweep/label_formats.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -140,17 +140,19 @@ static status_t read_all(struct label_import *import, const char *text, size_t n
     return status == ST_OK ? sort(import, err) : status;
 }
 
-status_t label_import_load(struct label_import **out, const char *path, size_t n_targets,
+status_t label_import_load(struct label_import **out, const struct sweep_spec *spec,
                            struct error *err)
 {
-    char *text = NULL;
-    size_t n_bytes = 0;
+    struct buffer lines;
     struct label_import *import = calloc(1, sizeof *import);
-    if (import) import->path = strdup(path);
-    status_t status = import && import->path ? ST_OK : error_set(err, ST_NO_MEMORY, "%s", path);
-    if (status == ST_OK) status = file_read(path, LABEL_IMPORT_MAX_BYTES, &text, &n_bytes, err);
-    if (status == ST_OK) status = read_all(import, text, n_bytes, n_targets, err);
-    free(text);
+    if (import) import->path = strdup(spec->labels);
+    status_t status =
+        import && import->path ? ST_OK : error_set(err, ST_NO_MEMORY, "%s", spec->labels);
+    buffer_init(&lines, LABEL_IMPORT_MAX_BYTES);
+    if (status == ST_OK) status = label_formats_read(spec, &lines, err);
+    if (status == ST_OK)
+        status = read_all(import, (const char *)lines.bytes, lines.n_bytes, spec->n_targets, err);
+    buffer_fini(&lines);
     if (status == ST_OK)
         *out = import;
     else

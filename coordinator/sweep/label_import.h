@@ -11,6 +11,7 @@
 #define COORDINATOR_SWEEP_LABEL_IMPORT_H
 
 #include "common/error.h"
+#include "coordinator/intake/sweep_spec.h"
 #include "coordinator/session/prompt_reply.h"
 
 #include <stdbool.h>
@@ -21,10 +22,10 @@ enum { LABEL_IMPORT_MAX_BYTES = 64 << 20 };
 
 struct label_import; /* opaque */
 
-/* On ST_OK the caller owns *out. Errors: ST_BAD_INPUT (no JSON, a key that is missing or wrong, a
- * label that is empty, a feature given twice, no label at all), ST_NOT_FOUND, ST_IO, ST_TOO_LARGE,
- * ST_NO_MEMORY. */
-MUST_CHECK status_t label_import_load(struct label_import **out, const char *path, size_t n_targets,
+/* spec->labels, whoever wrote them (label_formats.h). On ST_OK the caller owns *out. Errors:
+ * ST_BAD_INPUT (no JSON, a key that is missing or wrong, a label that is empty, a feature given
+ * twice, no label at all), ST_NOT_FOUND, ST_IO, ST_TOO_LARGE, ST_CORRUPT, ST_NO_MEMORY. */
+MUST_CHECK status_t label_import_load(struct label_import **out, const struct sweep_spec *spec,
                                       struct error *err);
 void label_import_destroy(struct label_import **import); /* NULL-safe */
 

@@ -181,7 +181,7 @@ static status_t make_rules(struct label_scoring *scoring, struct error *err)
     rules->has_ood = spec->n_ood > 0;
     set_rounds(rules, spec);
     if (status == ST_OK && rules->mode == SESSION_SCORE_ONLY)
-        status = label_import_load(&scoring->import, spec->labels, spec->n_targets, err);
+        status = label_import_load(&scoring->import, spec, err);
     return status == ST_OK ? load_templates(scoring, err) : status;
 }
 

@@ -12,7 +12,8 @@ static status_t load(const char *text, struct label_import **out, struct error *
     const size_t n = strlen(text);
     *out = NULL;
     cr_assert(fd >= 0 && write(fd, text, n) == (ssize_t)n && close(fd) == 0);
-    const status_t status = label_import_load(out, path, 2, err);
+    const struct sweep_spec spec = {.labels = path, .n_targets = 2};
+    const status_t status = label_import_load(out, &spec, err);
     (void)unlink(path);
     return status;
 }
