@@ -70,6 +70,26 @@ def sessions_are_told_in_sentences(module):
     check(module("rounds", "m.sessionPanel({})") is None, "a single pass has none")
 
 
+def judges_and_correlations_have_their_numbers(module):
+    kappa = {"kappa": 0.5, "interval": [0.25, 0.75], "observed": 0.75, "expected": 0.5,
+             "n_windows": 60, "n_left_out": 1, "n_documents": 40}
+    agreement = {"judges": ["a", "b", "c"], "detection": {"cohen": [kappa, kappa], "fleiss": kappa},
+                 "fuzzing": {"cohen": [dict(kappa, kappa=None, interval=None)], "fleiss": None}}
+    got = module("agreement", f"m.kappas({json.dumps(agreement)}).map((k) => [k.judges, k.name])")
+    check(got == [["a and b", "detection"], ["a and c", "detection"], ["all 3", "detection"],
+                  ["a and b", "fuzzing"]], got)
+    text = module("agreement", f"m.agreementPanel({{agreement: {json.dumps(agreement)}}}).textContent")
+    check("0.25\u20130.75" in text and "undefined" in text, text)
+    check(module("agreement", "m.agreementPanel({})") is None, "one judge agrees with nobody")
+    simulated = {"pearson": 0.25, "interval": [-0.5, 0.5], "n_windows": 10, "n_failed": 2,
+                 "n_tokens": 320, "null": None, "verdict": None}
+    check(module("scores", f"m.valueOf({json.dumps(simulated)})") == 0.25, "a correlation")
+    check(module("scores", "m.valueOf({balanced_accuracy: 0.75})") == 0.75, "an accuracy")
+    table = module("scores", "m.scoreTable({simulation: {random: %s}})" % json.dumps(simulated) +
+                   ".textContent")
+    check("320 tokens of 10 windows, 2 unreadable" in table and "0.25" in table, table)
+
+
 def addresses_name_views(module):
     check(module("router", "m.match('sweeps/:sweep', ['sweeps', 'a'])") == {"sweep": "a"}, "match")
     check(module("router", "m.match('sweeps/:sweep', ['sweeps'])") is None, "too short")
@@ -122,6 +142,7 @@ def main():
         numbers_read_well(module)
         rates_never_fall_below_zero(module)
         sessions_are_told_in_sentences(module)
+        judges_and_correlations_have_their_numbers(module)
         addresses_name_views(module)
         patching_keeps_what_is_there(module)
         text_stays_text(module)

@@ -76,6 +76,39 @@ Test(cli_record, the_main_score_is_detection_else_fuzzing)
     json_decref(both);
 }
 
+/* --- pages --------------------------------------------------------------------------------- */
+
+static json_t *judged_record(void)
+{
+    json_t *kappa =
+        json_pack("{s:f, s:[f,f], s:f, s:f, s:i, s:i}", "kappa", 0.5, "interval", 0.25, 0.75,
+                  "observed", 0.75, "expected", 0.5, "n_windows", 58, "n_left_out", 2);
+    json_t *agreement = json_pack("{s:[s,s,s], s:{s:[O,O], s:O}}", "judges", "one", "two", "three",
+                                  "detection", "cohen", kappa, kappa, "fleiss", kappa);
+    json_t *simulation =
+        json_pack("{s:f, s:[f,f], s:i, s:i, s:s}", "pearson", 0.625, "interval", -0.125, 0.875,
+                  "n_documents", 10, "n_failed", 3, "verdict", "unsupported: no null");
+    json_decref(kappa);
+    return json_pack("{s:i, s:s, s:s, s:{s:{s:o}}, s:o}", "feature", 7, "status", "open", "label",
+                     "cats", "scores", "simulation", "random", simulation, "agreement", agreement);
+}
+
+Test(cli_record, a_page_has_the_correlation_and_every_kappa)
+{
+    static char text[16384];
+    json_t *it = judged_record();
+    FILE *out = fmemopen(text, sizeof text, "w");
+    const struct cli cli = {.out = out, .width = 200};
+    cr_assert_eq(record_print(&cli, it, 0, NULL), ST_OK);
+    (void)fclose(out);
+    cr_expect(strstr(text, "simulation  random   0.625  -0.125 to 0.875"), "%s", text);
+    cr_expect(strstr(text, "  no null\n"), "%s", text);
+    cr_expect(strstr(text, "one and two    detection  0.500  0.250 to 0.750"), "%s", text);
+    cr_expect(strstr(text, "one and three") && strstr(text, "all (Fleiss)"));
+    cr_expect(strstr(text, "58") && strstr(text, "LEFT OUT"));
+    json_decref(it);
+}
+
 /* --- sorting ------------------------------------------------------------------------------- */
 
 struct seen {
