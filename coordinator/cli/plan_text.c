@@ -141,6 +141,9 @@ static status_t print_estimate(FILE *out, const struct sweep_spec *spec, const s
     if (status == ST_OK) (void)fwrite(text.bytes, 1, text.n_bytes, out);
     if (status == ST_OK && !plan->is_priced)
         (void)fprintf(out, "Dollars are not known here: --providers FILE gives the prices.\n");
+    if (status == ST_OK && sweep_spec_uses_provider(spec))
+        (void)fprintf(out, "Not counted: features of several meanings, a label and detection for "
+                           "each of them.\n");
     buffer_fini(&text);
     return status;
 }

@@ -7,7 +7,7 @@
 enum {
     N_SAMPLE = 1000,       /* tokens of the vocabulary, evenly spread */
     FAR_FROM_START = 4096, /* a token by itself is not the first of a document */
-    MIN_SHARED_PERCENT = 80
+    MIN_SHARED_PERCENT = 60
 };
 
 struct output_background {

@@ -1,7 +1,7 @@
 /* What the tokens that a feature promotes have in common, in words: the output side's description.
  *
- * Each token is a text of its own. A term (lexical_terms.h) that at least 8 of 10 of the promoted
- * tokens share, that is rare in the vocabulary (window_traits.h) names them; of several the one that
+ * Each token is a text of its own. A term (lexical_terms.h) that at least 6 of 10 promoted tokens
+ * share, that is rare in the vocabulary (window_traits.h) names them; of several the one that
  * most share, then the simplest. It describes what the direction writes; what the feature does to a
  * text is another question. Pure; any thread. */
 #ifndef COORDINATOR_SESSION_OUTPUT_PATTERN_H
