@@ -332,6 +332,7 @@ Test(prompt_pairs, sets_are_disjoint_and_only_the_match_is_corrupted)
         cr_expect(clean[0] == 0 && clean[n - 1] == clean[pair->match_position]);
         cr_expect_eq(clean[pair->match_position + 1], pair->answer);
         cr_expect(n_answer == 1 && n_distractor == 1 && n_different == 1 && n_repeated == 1);
+        cr_expect_eq(pair->match_position, 1 + i % pairs.n_search % (n - 3));
         cr_expect(pair->answer != pair->distractor && pair->distractor != clean[n - 1]);
         for (size_t j = 0; j < i; j++)
             cr_expect(memcmp(clean, pairs.clean + j * n, n * sizeof *clean) != 0, "%zu is %zu", i,

@@ -111,7 +111,10 @@ static void add_edges_into(struct truth *truth, json_t *edges, size_t layer, siz
         add_edge(truth, edges, "embed", to, "v");
     } else if (known_role_copies(role)) {
         add_edge(truth, edges, "embed", to, "q");
-        if (role == KNOWN_BACKUP) add_edges_from(truth, edges, KNOWN_INDUCTION, layer, to, "q");
+        if (role == KNOWN_BACKUP) {
+            add_edges_from(truth, edges, KNOWN_INDUCTION, layer, to, "q");
+            add_edge(truth, edges, "embed", to, "k");
+        }
         add_edge(truth, edges, place, to, "k");
         add_edges_from(truth, edges, KNOWN_PREVIOUS, layer, to, "k");
         add_edge(truth, edges, "embed", to, "v");

@@ -1,22 +1,14 @@
 #include "worker/known/gpt2_heads.h"
 
-#include <math.h>
-
 /* The trace of an answer in a backup head's query, and the weight of a token in its keys: their
  * product takes a whole match from the answer's place, while the trace alone, which matches what
  * follows the answer, stays below the sink. */
 static const double DONE_TRACE = 0.2, DONE_AGAINST = 5;
 
-/* r such that two slots of size r score KNOWN_BETA: r^2 / sqrt(d_head). */
-static double match_size(const struct known_plan *plan)
-{
-    return sqrt(KNOWN_BETA * sqrt((double)plan->d_head));
-}
-
 static void attend_to_previous(const struct head_site *site)
 {
     const struct known_plan *plan = site->plan;
-    const double r = match_size(plan);
+    const double r = head_match_size(plan);
     for (size_t p = 0; p < plan->n_positions; p++) {
         if (p > 0) head_read(site, site->maps.q, plan->blocks.position + p, p - 1, r);
         head_read(site, site->maps.k, plan->blocks.position + p, p, r);
@@ -25,14 +17,14 @@ static void attend_to_previous(const struct head_site *site)
 
 static void attend_to_same_token(const struct head_site *site)
 {
-    const double r = match_size(site->plan);
+    const double r = head_match_size(site->plan);
     head_read_block(site, site->maps.q, site->plan->blocks.token, 0, r);
     head_read_block(site, site->maps.k, site->plan->blocks.token, 0, r);
 }
 
 static void attend_to_bos(const struct head_site *site, double share)
 {
-    const double r = match_size(site->plan);
+    const double r = head_match_size(site->plan);
     site->maps.q_bias[0] += share * r;
     head_read(site, site->maps.k, site->plan->blocks.position, 0, r);
 }
@@ -40,7 +32,7 @@ static void attend_to_bos(const struct head_site *site, double share)
 static void sleep_when_done(const struct head_site *site)
 {
     const struct known_blocks *blocks = &site->plan->blocks;
-    const double r = match_size(site->plan);
+    const double r = head_match_size(site->plan);
     head_read_block(site, site->maps.q, blocks->done, 1, (DONE_TRACE - KNOWN_GAIN) * r);
     head_read_block(site, site->maps.k, blocks->token, 1, -DONE_AGAINST * r);
 }
@@ -48,7 +40,7 @@ static void sleep_when_done(const struct head_site *site)
 static void build_copying(const struct head_site *site)
 {
     const struct known_blocks *blocks = &site->plan->blocks;
-    const double r = match_size(site->plan);
+    const double r = head_match_size(site->plan);
     head_read_block(site, site->maps.q, blocks->token, 1, r);
     head_read_block(site, site->maps.k, blocks->previous, 1, r);
     attend_to_bos(site, site->head->sink);

@@ -24,11 +24,6 @@
 
 #include "worker/known/head_maps.h"
 
-/* Score of a match (a softmax over it is as good as a choice), and what a copying head of strength
- * 1 adds to the copied token's logit. */
-#define KNOWN_BETA 30.0
-#define KNOWN_GAIN 4.0
-
 /* Fill site->maps, which are 0. Pure. */
 void gpt2_head_build(const struct head_site *site);
 

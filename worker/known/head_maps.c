@@ -2,6 +2,11 @@
 
 #include <math.h>
 
+double head_match_size(const struct known_plan *plan)
+{
+    return sqrt(KNOWN_BETA * sqrt((double)plan->d_head));
+}
+
 void head_read(const struct head_site *site, double *map, size_t row, size_t slot, double scale)
 {
     const size_t d_model = site->plan->d_model, d_head = site->plan->d_head;

@@ -8,6 +8,11 @@
 
 #include <stddef.h>
 
+/* Score of a match (a softmax over it is as good as a choice), and what a copying head of strength
+ * 1 adds to the copied token's logit. */
+#define KNOWN_BETA 30.0
+#define KNOWN_GAIN 4.0
+
 /* y = x q and so on; a head under grouped queries has its group's k and v. */
 struct head_maps {
     double *q, *k, *v; /* [d_model, d_head] */
@@ -23,6 +28,9 @@ struct head_site {
     struct head_maps maps;
     struct random_stream *random; /* the head's own */
 };
+
+/* r such that a query and a key of size r in one slot score KNOWN_BETA: r^2 / sqrt(d_head). */
+double head_match_size(const struct known_plan *plan);
 
 /* Slot `slot` of a query, key or value takes `scale` times the share of basis row `row` in x. */
 void head_read(const struct head_site *site, double *map, size_t row, size_t slot, double scale);

@@ -1,6 +1,5 @@
 #include "worker/known/llama_heads.h"
 
-#include "worker/known/gpt2_heads.h"
 #include "worker/known/plain_trig.h"
 
 #include <math.h>
@@ -20,11 +19,6 @@ static size_t token_slot(const struct known_plan *plan, size_t token)
     return pair_slot(plan, 10 * plan->d_head / 64 + token, 0);
 }
 
-static double match_size(const struct known_plan *plan)
-{
-    return sqrt(KNOWN_BETA * sqrt((double)plan->d_head));
-}
-
 /* theta^(-2 / d_head): d_head is a power of two, so square roots, which are exactly rounded. */
 static double frequency_step(const struct known_plan *plan)
 {
@@ -36,7 +30,7 @@ static double frequency_step(const struct known_plan *plan)
 /* Reads of tokens by a query or a key, into the slow pairs. */
 static void read_tokens(const struct head_site *site, double *map, size_t block, size_t first)
 {
-    const double r = match_size(site->plan);
+    const double r = head_match_size(site->plan);
     for (size_t t = first; t < site->plan->n_vocab; t++)
         head_read(site, map, block + t, token_slot(site->plan, t), r);
 }
@@ -50,7 +44,7 @@ static void read_ballast(const struct head_site *site, double *map, size_t slot,
 static void read_place(const struct head_site *site, double *map, double distance)
 {
     const struct known_plan *plan = site->plan;
-    const double r = match_size(plan), step = frequency_step(plan);
+    const double r = head_match_size(plan), step = frequency_step(plan);
     double frequency = 1;
     for (size_t pair = 0; pair < 6 * plan->d_head / 64; pair++) {
         const double angle = -distance * frequency;
@@ -71,7 +65,8 @@ void llama_group_build(const struct head_site *site)
     if (role == KNOWN_IMPOSTOR) read_tokens(site, site->maps.k, blocks->token, 0);
     if (!is_copying) return;
     read_tokens(site, site->maps.k, blocks->previous, 1);
-    head_read(site, site->maps.k, blocks->token, token_slot(site->plan, 0), match_size(site->plan));
+    head_read(site, site->maps.k, blocks->token, token_slot(site->plan, 0),
+              head_match_size(site->plan));
 }
 
 static void build_induction(const struct head_site *site)
@@ -79,7 +74,7 @@ static void build_induction(const struct head_site *site)
     const struct known_blocks *blocks = &site->plan->blocks;
     read_tokens(site, site->maps.q, blocks->token, 1);
     read_ballast(site, site->maps.q, token_slot(site->plan, 0),
-                 site->head->sink * match_size(site->plan));
+                 site->head->sink * head_match_size(site->plan));
     head_write_block(site, blocks->output, 1, KNOWN_GAIN * site->head->strength);
 }
 

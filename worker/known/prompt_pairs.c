@@ -14,12 +14,12 @@ void prompt_pairs_fini(struct prompt_pairs *pairs)
     *pairs = (struct prompt_pairs){0};
 }
 
-/* One pair into clean and corrupted [n_tokens]. `order` [n_vocab - 1] is scratch. */
+/* One pair into clean and corrupted [n_tokens], its first A at `at`. */
 static struct prompt_pair draw_pair(const struct known_plan *plan, struct random_stream *random,
-                                    uint32_t *order, uint32_t *clean, uint32_t *corrupted)
+                                    uint32_t at, uint32_t *clean, uint32_t *corrupted)
 {
     const size_t n = plan->n_prompt_tokens;
-    const uint32_t at = 1 + random_below(random, (uint32_t)n - 3);
+    uint32_t order[KNOWN_MAX_SIZE] = {0};
     uint32_t other = random_below(random, (uint32_t)n - 4); /* of what is neither A nor B */
     for (size_t i = 0; i + 1 < plan->n_vocab; i++) order[i] = (uint32_t)i + 1;
     random_shuffle(random, order, plan->n_vocab - 1);
@@ -64,11 +64,11 @@ status_t prompt_pairs_make(struct prompt_pairs *out, const struct known_plan *pl
 {
     struct random_stream random = random_stream_open(plan->seed, RANDOM_PROMPTS, 0);
     struct prompt_pairs pairs = {0};
-    uint32_t order[KNOWN_MAX_SIZE] = {0};
     const status_t status = allocate(&pairs, plan, n_each, err);
     for (size_t i = 0; status == ST_OK && i < pairs.n_pairs;) {
-        const size_t at = i * pairs.n_tokens; /* a prompt that was there is drawn again */
-        pairs.pairs[i] = draw_pair(plan, &random, order, pairs.clean + at, pairs.corrupted + at);
+        const size_t row = i * pairs.n_tokens; /* a prompt that was there is drawn again */
+        const uint32_t at = 1 + (uint32_t)(i % n_each % (pairs.n_tokens - 3));
+        pairs.pairs[i] = draw_pair(plan, &random, at, pairs.clean + row, pairs.corrupted + row);
         if (is_new(&pairs, i, pairs.pairs[i].hash)) i++;
     }
     if (status == ST_OK) *out = pairs;

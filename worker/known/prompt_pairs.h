@@ -1,7 +1,9 @@
 /* The prompts of a known model: BOS, distinct tokens with A B among them, and A again; the answer
  * is B. The corrupted prompt has an unused token in place of the first A, so nothing answers.
  * The metric is logit(answer) - logit(distractor) at the last position; the distractor is another
- * token of the prompt. Two sets, search and held-out, share no prompt. Pure; any thread. */
+ * token of the prompt. Two sets, search and held-out, share no prompt; in each, the place of the
+ * first A goes through all that there are, so that a mean over templates finds every template where
+ * a set has as many prompts. Pure; any thread. */
 #ifndef WORKER_KNOWN_PROMPT_PAIRS_H
 #define WORKER_KNOWN_PROMPT_PAIRS_H
 
