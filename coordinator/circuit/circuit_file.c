@@ -250,10 +250,28 @@ static status_t read_model(struct circuit *circuit, const json_t *model, bool is
     return status == ST_OK ? ST_OK : error_wrap(err, "model");
 }
 
+/* A list of objects of these keys alone. */
+static status_t check_items(const json_t *root, const char *list_key, const char *const *known,
+                            struct error *err)
+{
+    const json_t *list = json_object_get(root, list_key);
+    if (list && !json_is_array(list))
+        return error_set(err, ST_BAD_INPUT, "%s is no list", list_key);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        if (!json_is_object(item))
+            return error_set(err, ST_BAD_INPUT, "%s[%zu] is no object", list_key, i);
+        if (check_keys(item, known, err) != ST_OK) return error_wrap(err, "%s[%zu]", list_key, i);
+    }
+    return ST_OK;
+}
+
 static status_t check_own(const json_t *root, struct error *err)
 {
     static const char *const known[] = {"format", "version", "name",  "task",
                                         "model",  "nodes",   "edges", NULL};
+    static const char *const of_node[] = {"name", "role", NULL};
+    static const char *const of_edge[] = {"sender", "receiver", "input", NULL};
     const json_t *version = json_object_get(root, "version");
     const char *format = json_string_value(json_object_get(root, "format"));
     if (!format || strcmp(format, "interp-circuit") != 0)
@@ -262,7 +280,9 @@ static status_t check_own(const json_t *root, struct error *err)
     if (json_integer_value(version) != CIRCUIT_VERSION)
         return error_set(err, ST_UNSUPPORTED, "version %lld; this program reads %d",
                          (long long)json_integer_value(version), CIRCUIT_VERSION);
-    return check_keys(root, known, err);
+    status_t status = check_keys(root, known, err);
+    if (status == ST_OK) status = check_items(root, "nodes", of_node, err);
+    return status == ST_OK ? check_items(root, "edges", of_edge, err) : status;
 }
 
 static status_t read_object(struct circuit *circuit, const json_t *root, struct error *err)

@@ -59,6 +59,7 @@ status_t circuit_verdict_decide(const struct circuit_measures *measures,
                                    .is_by_template = measures->is_by_template,
                                    .stability = measures->stability,
                                    .n_researches = measures->n_researches,
+                                   .is_adaptive_search = measures->is_adaptive_search,
                                    .thresholds = *thresholds};
     status_t status = check_thresholds(thresholds, err);
     if (status == ST_OK) status = circuit_measures_check(measures, err);

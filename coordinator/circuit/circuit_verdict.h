@@ -80,6 +80,7 @@ struct circuit_verdict {
     struct value_verdict values[ABLATE_N_VALUES];
     struct score_value stability;
     size_t n_researches;
+    bool is_adaptive_search;
     struct verdict_thresholds thresholds;
 };
 

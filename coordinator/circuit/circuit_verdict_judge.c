@@ -101,8 +101,8 @@ static void judge_stability(struct judge *judge)
 {
     const struct circuit_verdict *verdict = judge->verdict;
     const struct verdict_thresholds *thresholds = &verdict->thresholds;
-    const bool is_adaptive = judge->measures->is_adaptive_search;
-    const size_t n_wanted = is_adaptive ? thresholds->min_adaptive : thresholds->min_searches;
+    const size_t n_wanted =
+        verdict->is_adaptive_search ? thresholds->min_adaptive : thresholds->min_searches;
     if (verdict->n_researches < n_wanted)
         add_reason(judge, "stability: %zu searches run again, %zu are asked for",
                    verdict->n_researches, n_wanted);

@@ -1,7 +1,6 @@
 #include "coordinator/circuit/prompt_set.h"
 
 #include "common/hash.h"
-#include "common/size.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -408,11 +407,22 @@ bool circuit_prompt_position(const struct circuit_prompt *prompt, const char *na
     return false;
 }
 
-size_t prompt_set_units(const struct prompt_set *set, size_t min_templates, uint32_t *units,
-                        bool *is_by_template)
+status_t prompt_set_units(const struct prompt_set *set, const struct prompt_choice *choice,
+                          size_t min_templates, uint32_t *units, struct prompt_unit_count *out,
+                          struct error *err)
 {
-    *is_by_template = set->n_templates >= min_templates;
-    for (size_t i = 0; i < set->n_prompts; i++)
-        units[i] = *is_by_template ? set->prompts[i].template_index : (uint32_t)i;
-    return *is_by_template ? set->n_templates : set->n_prompts;
+    uint32_t n_units = 0;
+    uint32_t *unit_of = calloc(set->n_templates + 1, sizeof *unit_of); /* from 1; 0: not seen */
+    if (!unit_of) return error_set(err, ST_NO_MEMORY, "%zu templates", set->n_templates);
+    for (size_t i = 0; i < choice->n; i++) {
+        uint32_t *unit = &unit_of[set->prompts[choice->prompts[i]].template_index];
+        if (*unit == 0) *unit = ++n_units;
+        units[i] = *unit - 1;
+    }
+    free(unit_of);
+    *out = (struct prompt_unit_count){n_units, n_units >= min_templates};
+    if (out->is_by_template) return ST_OK;
+    for (size_t i = 0; i < choice->n; i++) units[i] = (uint32_t)i;
+    out->n_units = choice->n;
+    return ST_OK;
 }

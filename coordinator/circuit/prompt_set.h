@@ -27,6 +27,7 @@ enum {
     PROMPT_SET_MAX_ANSWERS = 1024, /* alternatives, of each side */
     PROMPT_SET_MAX_POSITIONS = 32, /* named ones of one prompt */
     PROMPT_SET_MAX_TEMPLATES = 4096,
+    PROMPT_SET_MIN_TEMPLATES = 10, /* fewer are too few to resample */
     PROMPT_SET_MAX_BYTES = 256 * 1024 * 1024,
     PROMPT_TEXT_SIZE = 64 /* of an id or template, with its NUL */
 };
@@ -72,10 +73,23 @@ void prompt_set_fini(struct prompt_set *set); /* fine twice */
 /* The token index of a named position; false if the prompt has none of that name. */
 bool circuit_prompt_position(const struct circuit_prompt *prompt, const char *name, uint32_t *out);
 
-/* The unit that intervals resample (statistics.md 2): units [n_prompts] gets the template of
- * each prompt if there are at least min_templates, else each prompt is a unit of its own.
- * Returns the number of units; *is_by_template says which it was. */
-size_t prompt_set_units(const struct prompt_set *set, size_t min_templates, uint32_t *units,
-                        bool *is_by_template);
+/* Some prompts of a set, by index; those of the verdict, for instance. */
+struct prompt_choice {
+    const uint32_t *prompts; /* [n] */
+    size_t n;
+};
+
+struct prompt_unit_count {
+    size_t n_units;
+    bool is_by_template;
+};
+
+/* The unit that intervals resample (statistics.md 2): units [choice->n] gets, numbered from 0 in
+ * order of appearance, the template of each chosen prompt if these have at least min_templates
+ * (PROMPT_SET_MIN_TEMPLATES), else each prompt is a unit of its own. Errors: ST_NO_MEMORY. */
+MUST_CHECK status_t prompt_set_units(const struct prompt_set *set,
+                                     const struct prompt_choice *choice, size_t min_templates,
+                                     uint32_t *units, struct prompt_unit_count *out,
+                                     struct error *err);
 
 #endif

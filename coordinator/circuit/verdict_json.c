@@ -169,8 +169,9 @@ static json_t *reasons_json(const struct circuit_verdict *verdict)
 
 json_t *verdict_json(const struct circuit_verdict *verdict, const struct circuit *circuit)
 {
-    json_t *stability = json_pack("{s:o, s:o}", "value", value_or_null(verdict->stability),
-                                  "n_searches", count(verdict->n_researches));
+    json_t *stability =
+        json_pack("{s:o, s:o, s:b}", "value", value_or_null(verdict->stability), "n_searches",
+                  count(verdict->n_researches), "adaptive", verdict->is_adaptive_search);
     return json_pack(
         "{s:o, s:s, s:o, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "circuit", circuit_json(circuit),
         "outcome", circuit_outcome_name(verdict->outcome), "reasons", reasons_json(verdict),

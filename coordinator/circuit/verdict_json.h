@@ -2,7 +2,7 @@
  *
  *   circuit{...} (circuit.h)   outcome   reasons[]   metric   n_prompts   n_units
  *   interval_over "prompts"|"templates"   full
- *   stability{value, n_searches}
+ *   stability{value, n_searches, adaptive}
  *   thresholds{ratio_min, random_quantile, stability_min, flat_errors, min_searches,
  *     min_adaptive, confidence, n_resamples, seed (text)}
  *   values{zero|mean|resample: null, or

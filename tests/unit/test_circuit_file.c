@@ -100,10 +100,15 @@ Test(circuit_file, errors_name_source_and_place)
         {"[r\xff]\nL0H0\n", "line 1: text that is not UTF-8"},
         {"{\"format\":\"interp-circuit\",\"nodes\":[\"L0H0\"]}", "version is missing"},
         {"{\"format\":\"interp-circuit\",\"version\":2,\"nodes\":[\"L0H0\"]}", "version 2"},
+        {"{\"format\":\"interp-circuit\",\"version\":1,\"nodes\":[\"L0H0\"]}",
+         "nodes[0] is no object"},
+        {"{\"format\":\"interp-circuit\",\"version\":1,\"nodes\":[{\"name\":\"L0H0\","
+         "\"in_circuit\":false}]}",
+         "nodes[0]: unknown key \"in_circuit\""},
         {"{\"format\":\"other\",\"version\":1,\"nodes\":[\"L0H0\"]}", "format is not"},
         {"{\"format\":\"interp-circuit\",\"version\":1,\"node\":[\"L0H0\"]}",
          "unknown key \"node\""},
-        {"{\"format\":\"interp-circuit\",\"version\":1,\"nodes\":[\"L0H0\"],"
+        {"{\"format\":\"interp-circuit\",\"version\":1,\"nodes\":[{\"name\":\"L0H0\"}],"
          "\"model\":{\"n_head\":1}}",
          "model: unknown key \"n_head\""},
         {"{\"nodes\":[\"L0H0\"], \"model\":{\"n_heads\":-1}}", "model: n_heads"},

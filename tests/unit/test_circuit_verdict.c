@@ -7,11 +7,10 @@
 
 /* --- the golden cases --------------------------------------------------------------------- */
 
-static const struct circuit *three_heads(void)
+static const struct circuit *kept_circuit(const char *text)
 {
-    static const char text[] = "L0H0\nL0H1\nL1H0\n";
     struct circuit *circuit = keep_alloc(1, sizeof *circuit);
-    cr_assert_eq(circuit_file_parse(circuit, "test", text, sizeof text - 1, NULL), ST_OK);
+    cr_assert_eq(circuit_file_parse(circuit, "test", text, strlen(text), NULL), ST_OK);
     return circuit;
 }
 
@@ -71,7 +70,7 @@ static struct circuit_measures measures_of(const json_t *json)
 {
     const json_t *values = json_object_get(json, "values");
     struct circuit_measures measures = {
-        .circuit = three_heads(),
+        .circuit = kept_circuit("L0H0\nL0H1\nL1H0\n"),
         .metric = METRIC_LOGIT_DIFFERENCE,
         .units = units_of(json),
         .full = numbers_of(json, "full"),
@@ -226,7 +225,6 @@ struct world {
     double full[N], empty[N], circuit[N], complement[N], drops[2 * N], rest[2 * N], all[2 * N];
     double random_circuit[N_RANDOM * N], random_complement[N_RANDOM * N];
     uint32_t unit_of[N];
-    struct circuit circuit_of_two;
     struct circuit_measures measures;
 };
 
@@ -237,10 +235,7 @@ static void fill(double *values, size_t n, double level)
 
 static void world_init(struct world *world)
 {
-    static const char text[] = "L0H0\nL1H0\n";
     *world = (struct world){.full = {0}};
-    cr_assert_eq(circuit_file_parse(&world->circuit_of_two, "t", text, sizeof text - 1, NULL),
-                 ST_OK);
     fill(world->full, N, 1.0);
     fill(world->empty, N, 0.0);
     fill(world->circuit, N, 1.0);
@@ -253,7 +248,7 @@ static void world_init(struct world *world)
         fill(world->random_complement + r * N, N, 1.0 - 0.01 * (double)r);
     }
     for (uint32_t i = 0; i < N; i++) world->unit_of[i] = i;
-    world->measures = (struct circuit_measures){.circuit = &world->circuit_of_two,
+    world->measures = (struct circuit_measures){.circuit = kept_circuit("L0H0\nL1H0\n"),
                                                 .units = {world->unit_of, N, N},
                                                 .full = world->full,
                                                 .n_researches = 20,
@@ -309,7 +304,6 @@ Test(circuit_verdict, better_than_all_random_circuits_is_percentile_100)
     cr_expect_float_eq(value->sufficiency.of_means.value.value, 1.0, 1e-12);
     cr_expect_float_eq(value->necessity.of_means.value.value, 0.99, 1e-12);
     circuit_verdict_fini(&verdict);
-    circuit_fini(&world.circuit_of_two);
 }
 
 Test(circuit_verdict, no_better_than_random_is_rejected_under_mean_or_resample_only)
@@ -327,7 +321,6 @@ Test(circuit_verdict, no_better_than_random_is_rejected_under_mean_or_resample_o
         cr_expect_eq(verdict.n_reasons, 1);
         circuit_verdict_fini(&verdict);
     }
-    circuit_fini(&world.circuit_of_two);
 }
 
 Test(circuit_verdict, as_good_as_the_best_random_circuit_counts_half)
@@ -340,7 +333,6 @@ Test(circuit_verdict, as_good_as_the_best_random_circuit_counts_half)
     cr_expect_float_eq(ratio->percentile.value, 100.0 * 29.5 / 30.0, 1e-12);
     cr_expect(ratio->is_above_random, "the 95 %% quantile lies below the best of 30");
     circuit_verdict_fini(&verdict);
-    circuit_fini(&world.circuit_of_two);
 }
 
 Test(circuit_verdict, what_was_not_measured_fails_by_name)
@@ -365,7 +357,6 @@ Test(circuit_verdict, what_was_not_measured_fails_by_name)
     world.measures.is_adaptive_search = true;
     world.measures.stability = (struct score_value){true, 0.8};
     expect_outcome(&world, CIRCUIT_VERIFIED, NULL);
-    circuit_fini(&world.circuit_of_two);
 }
 
 Test(circuit_verdict, members_that_do_nothing_are_named_together)
@@ -375,7 +366,6 @@ Test(circuit_verdict, members_that_do_nothing_are_named_together)
     world.measures.values[ABLATE_MEAN].without_class = world.rest;
     expect_outcome(&world, CIRCUIT_PARTIAL,
                    "mean: conditional drop does not exclude 0: L0H0, L1H0");
-    circuit_fini(&world.circuit_of_two);
 }
 
 static void expect_finite(const struct circuit_verdict *verdict)
@@ -412,7 +402,6 @@ Test(circuit_verdict, a_flat_metric_is_undefined_and_never_nan)
         cr_expect_str_eq(verdict.reasons[0], "mean: undefined: flat metric");
         expect_finite(&verdict);
         circuit_verdict_fini(&verdict);
-        circuit_fini(&world.circuit_of_two);
     }
 }
 
@@ -435,7 +424,6 @@ Test(circuit_verdict, bad_measures_are_refused_by_array_and_prompt)
     world_init(&world);
     world.measures.units.n_prompts = 0;
     cr_expect_eq(circuit_verdict_decide(&world.measures, &rules, &verdict, &err), ST_BAD_INPUT);
-    circuit_fini(&world.circuit_of_two);
 }
 
 /* --- stability ---------------------------------------------------------------------------- */

@@ -1,5 +1,6 @@
 /* Areas: tests/golden/circuit_verdicts/make_circuit_verdicts.py (numpy.trapezoid), to 1e-9. */
 #include "coordinator/circuit/circuit_file.h"
+#include "coordinator/circuit/curve_json.h"
 #include "coordinator/circuit/faithfulness_curve.h"
 #include "tests/unit/circuit_cases.h"
 
@@ -31,7 +32,13 @@ Test(faithfulness_curve, areas_are_those_of_the_reference)
     for (size_t k = 0; k < CURVE_N_FRACTIONS; k++)
         cr_expect_float_eq(got.f[k].value,
                            json_number_value(json_array_get(json_object_get(json, "f"), k)), 1e-9);
-    cr_expect_str_eq(curve_order_name(got.order), "absolute");
+    json_t *written = curve_json(&got, &measures);
+    cr_expect_str_eq(json_string_value(json_object_get(written, "order")), "absolute");
+    cr_expect_eq(json_number_value(json_object_get(written, "cpr")), got.cpr.value);
+    const json_t *last = json_array_get(json_object_get(written, "points"), CURVE_N_FRACTIONS - 1);
+    cr_expect_eq(json_integer_value(json_object_get(last, "n_items")), 32491);
+    cr_expect_eq(json_number_value(json_object_get(last, "f")), got.f[CURVE_N_FRACTIONS - 1].value);
+    json_decref(written);
     faithfulness_curve_fini(&got);
     json_decref(cases);
 }
@@ -54,6 +61,10 @@ Test(faithfulness_curve, of_a_flat_metric_is_undefined)
     struct faithfulness_curve got;
     cr_assert_eq(faithfulness_curve_make(&got, &measures, 3.0, NULL), ST_OK);
     cr_expect(got.is_flat && !got.cpr.is_defined && !got.cmd.is_defined && !got.f[0].is_defined);
+    json_t *written = curve_json(&got, &measures);
+    cr_expect_str_eq(json_string_value(json_object_get(written, "undefined")), "flat metric");
+    cr_expect(json_is_null(json_object_get(written, "cmd")));
+    json_decref(written);
     faithfulness_curve_fini(&got);
 }
 

@@ -92,12 +92,17 @@ Test(prompt_set, units_are_templates_where_there_are_enough)
 {
     struct prompt_set set = parse("{" PAIR "," ENDS ",\"template\":\"a\"}\n{" PAIR "," ENDS
                                   ",\"template\":\"b\"}\n{" PAIR "," ENDS ",\"template\":\"a\"}\n");
+    static const uint32_t all[] = {0, 1, 2}, last[] = {1, 2};
+    const struct prompt_choice every = {all, 3}, two = {last, 2};
+    struct prompt_unit_count count;
     uint32_t units[3];
-    bool is_by_template;
-    cr_expect_eq(prompt_set_units(&set, 2, units, &is_by_template), 2);
-    cr_expect(is_by_template && units[0] == 0 && units[1] == 1 && units[2] == 0);
-    cr_expect_eq(prompt_set_units(&set, 3, units, &is_by_template), 3);
-    cr_expect(!is_by_template && units[2] == 2);
+    cr_assert_eq(prompt_set_units(&set, &every, 2, units, &count, NULL), ST_OK);
+    cr_expect(count.is_by_template && count.n_units == 2);
+    cr_expect(units[0] == 0 && units[1] == 1 && units[2] == 0);
+    cr_assert_eq(prompt_set_units(&set, &every, 3, units, &count, NULL), ST_OK);
+    cr_expect(!count.is_by_template && count.n_units == 3 && units[2] == 2);
+    cr_assert_eq(prompt_set_units(&set, &two, 2, units, &count, NULL), ST_OK);
+    cr_expect(count.n_units == 2 && units[0] == 0 && units[1] == 1, "numbered as they come");
     prompt_set_fini(&set);
 }
 
