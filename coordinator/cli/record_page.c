@@ -184,6 +184,32 @@ status_t record_print_scores(const struct cli *cli, const json_t *scores, struct
     return status;
 }
 
+/* The intervention score; nothing for a sweep without it. */
+static void print_intervention(const struct cli *cli, const json_t *record)
+{
+    const json_t *of = json_field(record, "intervention");
+    const double wanted_kl = json_field_number(of, "wanted_kl");
+    char line[256], accuracy[QUANTITY_SIZE], interval[QUANTITY_SIZE], p[QUANTITY_SIZE];
+    if (!json_is_object(of)) return;
+    (void)fputc('\n', cli->out);
+    (void)snprintf(line, sizeof line, "undefined: %.200s", json_field_text(of, "undefined", "?"));
+    if (json_field(of, "accuracy")) {
+        number_text(json_field_number(of, "accuracy"), "score", accuracy);
+        number_text(json_field_number(of, "p"), "p", p);
+        interval_text(of, interval);
+        (void)snprintf(line, sizeof line,
+                       "%s %s, right on %.0f of %.0f among %.0f labels, p %s, %.0f unreadable",
+                       accuracy, interval, json_field_number(of, "n_right"),
+                       json_field_number(of, "n_prompts"), json_field_number(of, "n_labels"), p,
+                       json_field_number(of, "n_failed"));
+    }
+    status_text_line(cli, "intervention", line);
+    if (!json_field(of, "strength")) return;
+    (void)snprintf(line, sizeof line, "by %.4g: KL %.3g nats, %.3g wanted",
+                   json_field_number(of, "strength"), json_field_number(of, "kl"), wanted_kl);
+    status_text_line(cli, "steered", line);
+}
+
 /* --- the page ------------------------------------------------------------------------------ */
 
 static void print_facts(const struct cli *cli, const json_t *record)
@@ -223,6 +249,7 @@ status_t record_print(const struct cli *cli, const json_t *record, size_t max_wi
     status_t status = record_print_output(cli, record, err);
     if (status == ST_OK) status = record_print_rounds(cli, record, err);
     if (status == ST_OK) status = record_print_scores(cli, json_field(record, "scores"), err);
+    if (status == ST_OK) print_intervention(cli, record);
     if (status == ST_OK) status = agreement_print(cli, json_field(record, "agreement"), err);
     if (status == ST_OK) status = record_print_meanings(cli, record, err);
     return status == ST_OK ? print_evidence(cli, record, max_windows, err) : status;

@@ -43,11 +43,12 @@ const struct config_choice sweep_units_choices[] = {{"dictionary", SWEEP_UNITS_D
                                                     {"residual", SWEEP_UNITS_RESIDUAL, false},
                                                     {"heads", SWEEP_UNITS_HEADS, false},
                                                     {NULL, 0, false}};
-static const struct config_choice score_choices[] = {{"detection", SWEEP_SCORE_DETECTION, false},
-                                                     {"fuzzing", SWEEP_SCORE_FUZZING, false},
-                                                     {"simulation", SWEEP_SCORE_SIMULATION, false},
-                                                     {"intervention", 0, true},
-                                                     {NULL, 0, false}};
+static const struct config_choice score_choices[] = {
+    {"detection", SWEEP_SCORE_DETECTION, false},
+    {"fuzzing", SWEEP_SCORE_FUZZING, false},
+    {"simulation", SWEEP_SCORE_SIMULATION, false},
+    {"intervention", SWEEP_SCORE_INTERVENTION, false},
+    {NULL, 0, false}};
 const struct config_choice sweep_control_choices[] = {
     {"none", SWEEP_CONTROL_NONE, false},
     {"permuted", SWEEP_CONTROL_PERMUTED, false},
@@ -145,6 +146,15 @@ static const struct config_key scoring_keys[] = {
     CONFIG_COUNT(struct sweep_scoring, n_simulated, 1, 100, "5", "windows",
                  "firing test windows simulated token by token, and as many random silent ones; "
                  "a call each"),
+    CONFIG_COUNT(struct sweep_scoring, intervention_prompts, 1, 32, "10", "windows",
+                 "test windows, cut at the strongest token, that the model continues with and "
+                 "without the feature steered; a call each"),
+    CONFIG_COUNT(struct sweep_scoring, intervention_tokens, 1, 256, "24", "tokens",
+                 "of a continuation"),
+    CONFIG_NUMBER(struct sweep_scoring, intervention_kl, 0.001, 20.0, "0.5", "nats",
+                  "by which steering is to move the model: its strength is searched for"),
+    CONFIG_NUMBER(struct sweep_scoring, intervention_temperature, 0.0, 10.0, "0", NULL,
+                  "of the continuations; 0: always the likeliest token"),
     CONFIG_COUNT(struct sweep_scoring, windows_per_prompt, 1, 50, "10", "windows",
                  "shown to the judge in one call"),
     CONFIG_COUNT(struct sweep_scoring, bootstrap_resamples, 100, 100000, "2000", NULL,

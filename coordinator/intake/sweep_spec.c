@@ -201,6 +201,17 @@ static status_t check_simulation(const struct yaml_tree *tree, const struct swee
     return ST_OK;
 }
 
+static status_t check_intervention(const struct yaml_tree *tree, const struct sweep_spec *spec,
+                                   struct error *err)
+{
+    if (!(spec->scores & SWEEP_SCORE_INTERVENTION)) return ST_OK;
+    if (strcmp(spec->judge, "lexical") == 0 && spec->control != SWEEP_CONTROL_RANDOM_JUDGE)
+        return config_error(tree, "scores", err, ST_BAD_INPUT,
+                            "intervention needs a provider as 'judge'; the lexical one cannot say "
+                            "what explains a change of text");
+    return ST_OK;
+}
+
 /* Every judge once; a lexical one can only judge lexical labels. */
 static status_t check_judges(const struct yaml_tree *tree, const struct sweep_spec *spec,
                              struct error *err)
@@ -266,6 +277,7 @@ static status_t check_label(const struct yaml_tree *tree, const struct sweep_spe
         status = check_target(tree, &spec->targets[i], i, err);
     if (status == ST_OK) status = check_scoring(tree, spec, err);
     if (status == ST_OK) status = check_simulation(tree, spec, err);
+    if (status == ST_OK) status = check_intervention(tree, spec, err);
     return status == ST_OK ? check_judges(tree, spec, err) : status;
 }
 

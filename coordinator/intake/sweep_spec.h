@@ -39,7 +39,12 @@ enum sweep_units {
     SWEEP_UNITS_HEADS
 };
 /* Bits. The first two decide what is supported, and one of them is always there. */
-enum sweep_score { SWEEP_SCORE_DETECTION = 1, SWEEP_SCORE_FUZZING = 2, SWEEP_SCORE_SIMULATION = 4 };
+enum sweep_score {
+    SWEEP_SCORE_DETECTION = 1,
+    SWEEP_SCORE_FUZZING = 2,
+    SWEEP_SCORE_SIMULATION = 4,
+    SWEEP_SCORE_INTERVENTION = 8
+};
 /* Who wrote the file of labels (sweep/label_formats.h). */
 enum sweep_labels_format {
     SWEEP_LABELS_AUTO,
@@ -121,6 +126,10 @@ struct sweep_scoring {
     uint32_t n_firing;    /* test windows per feature and score */
     uint32_t n_silent;    /* random, and as many hard ones */
     uint32_t n_simulated; /* firing test windows simulated, and as many random silent ones */
+    uint32_t intervention_prompts; /* test windows continued with the feature steered */
+    uint32_t intervention_tokens;  /* of a continuation */
+    double intervention_kl;        /* nats that the steering is to move the model */
+    double intervention_temperature;
     uint32_t windows_per_prompt;
     uint32_t bootstrap_resamples;
     uint32_t null_pairs; /* foreign labels judged per score type; 0: no null */

@@ -75,6 +75,7 @@ static uint64_t window_tokens(const struct sweep_spec *spec)
 struct judged_windows {
     uint64_t n_windows, n_prompts;
     uint64_t n_simulated; /* apart from those: each a prompt of its own */
+    uint64_t n_choices;   /* the same: pairs of continuations */
 };
 
 static void add_windows(struct judged_windows *sum, const struct sweep_spec *spec,
@@ -100,6 +101,12 @@ static void add_simulation(struct judged_windows *sum, const struct sweep_spec *
 {
     if (spec->scores & SWEEP_SCORE_SIMULATION)
         sum->n_simulated += 2 * (uint64_t)spec->scoring.n_simulated;
+}
+
+static void add_choices(struct judged_windows *sum, const struct sweep_spec *spec)
+{
+    if (spec->scores & SWEEP_SCORE_INTERVENTION)
+        sum->n_choices += spec->scoring.intervention_prompts;
 }
 
 static void price(struct estimate_calls *calls, const struct estimate_provider *provider)
@@ -130,6 +137,11 @@ static void add_judgements(struct estimate_calls *out, const struct sweep_spec *
     out->n_tokens_out =
         n_prompts * ESTIMATE_JUDGE_REPLY + n * each->n_windows * ESTIMATE_JUDGE_REPLY_WINDOW;
     out->n_tokens_out += n_simulated * n_reply * window_tokens(spec);
+    const uint64_t n_choices = n * each->n_choices;
+    out->n_calls += n_choices;
+    out->n_tokens_in += n_choices * (ESTIMATE_CHOICE_INSTRUCTIONS + window_tokens(spec) +
+                                     2 * (uint64_t)spec->scoring.intervention_tokens);
+    out->n_tokens_out += n_choices * ESTIMATE_JUDGE_REPLY;
 }
 
 /* What a session does: how often it goes round, and whether its first and last labels are not the
@@ -143,7 +155,7 @@ static void estimate_judgements(const struct estimate_input *input,
                                 const struct session_course *course, struct estimate_calls *out)
 {
     const struct sweep_spec *spec = input->spec;
-    struct judged_windows each = {0, 0, 0};
+    struct judged_windows each = {0, 0, 0, 0};
     if (!input->judge.is_used) return;
     for (uint64_t i = 0; spec->mode == SWEEP_MODE_AGENTIC && i < course->n_rounds; i++) {
         add_split(&each, spec, SWEEP_SCORE_DETECTION);
@@ -151,6 +163,7 @@ static void estimate_judgements(const struct estimate_input *input,
     }
     add_split(&each, spec, spec->scores);
     add_simulation(&each, spec);
+    add_choices(&each, spec);
     if (spec->mode != SWEEP_MODE_SINGLE_PASS && spec->n_ood) add_split(&each, spec, spec->scores);
     for (int i = 0; course->has_contrast && i < 2; i++) {
         const unsigned detection = spec->scores & SWEEP_SCORE_DETECTION;
@@ -163,7 +176,7 @@ static void estimate_judgements(const struct estimate_input *input,
 static void estimate_null(const struct estimate_input *input, uint64_t n_pairs,
                           struct estimate_calls *out)
 {
-    struct judged_windows each = {0, 0, 0};
+    struct judged_windows each = {0, 0, 0, 0};
     add_split(&each, input->spec, input->spec->scores);
     add_simulation(&each, input->spec);
     if (input->judge.is_used) add_judgements(out, input->spec, &input->judge, n_pairs, &each);
@@ -173,7 +186,7 @@ static void estimate_null(const struct estimate_input *input, uint64_t n_pairs,
  * side by side: the slowest of them is waited for. */
 static void estimate_agreement(const struct estimate_input *input, struct estimate_calls *out)
 {
-    struct judged_windows each = {0, 0, 0};
+    struct judged_windows each = {0, 0, 0, 0};
     add_split(&each, input->spec, input->spec->scores);
     for (size_t i = 0; i < SWEEP_MAX_MORE_JUDGES; i++) {
         const struct estimate_provider *judge = &input->more_judges[i];

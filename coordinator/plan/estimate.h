@@ -41,6 +41,7 @@ enum {
     ESTIMATE_JUDGE_REPLY_WINDOW = 4, /* per window */
     ESTIMATE_JUDGE_REPLY = 12,
     ESTIMATE_SIMULATION_INSTRUCTIONS = 170,
+    ESTIMATE_CHOICE_INSTRUCTIONS = 320,  /* with the labels */
     ESTIMATE_SIMULATION_TOKEN = 2,       /* shown, a line for each token of a window */
     ESTIMATE_SIMULATION_REPLY = 5,       /* for each of them: itself, a tab, a number, a line end */
     ESTIMATE_SIMULATION_REPLY_JSON = 14, /* where there are no log probabilities */

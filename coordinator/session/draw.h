@@ -21,7 +21,8 @@ enum draw_purpose {
     DRAW_CONTROL = 6,
     DRAW_CHECK = 7,
     DRAW_AUDIT = 8,
-    DRAW_CIRCUIT = 9
+    DRAW_CIRCUIT = 9,
+    DRAW_INTERVENTION = 10
 };
 
 struct draw {

@@ -426,6 +426,23 @@ static json_t *session_json(const struct label_rounds *of)
         versus_json(of->refinement), "rounds", all_rounds_json(of->rounds));
 }
 
+static json_t *intervention_json(const struct intervention_outcome *of, double wanted_kl)
+{
+    const bool has_kl = of->strength != 0;
+    if (!of->is_there) return json_null();
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:f, s:o}", "accuracy",
+                     of->share.is_defined ? json_real(of->share.value) : json_null(), "interval",
+                     of->interval.is_defined
+                         ? json_pack("[f, f]", of->interval.low, of->interval.high)
+                         : json_null(),
+                     "p", of->share.is_defined ? json_real(of->p) : json_null(), "n_prompts",
+                     label_json_count(of->n_pairs), "n_right", label_json_count(of->n_right),
+                     "n_failed", label_json_count(of->n_failed), "n_labels", INTERVENTION_N_LABELS,
+                     "strength", has_kl ? json_real(of->strength) : json_null(), "kl",
+                     has_kl ? json_real(of->kl) : json_null(), "wanted_kl", wanted_kl, "undefined",
+                     text_or_null(of->failure[0] ? of->failure : NULL));
+}
+
 /* Keys that only some records have: those of a plain single pass stay what they always were. */
 static bool add_more(json_t *json, const struct label_record *record)
 {
@@ -434,6 +451,10 @@ static bool add_more(json_t *json, const struct label_record *record)
         return false;
     if (record->agreement &&
         json_object_set_new(json, "agreement", label_json_agreement(record->agreement)) != 0)
+        return false;
+    if (record->intervention &&
+        json_object_set_new(json, "intervention",
+                            intervention_json(record->intervention, record->intervention_kl)) != 0)
         return false;
     if (record->control && json_object_set_new(json, "control", json_string(record->control)) != 0)
         return false;

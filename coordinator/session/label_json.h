@@ -32,6 +32,9 @@
  * Only of one with more judges than one: agreement{judges[], detection{cohen[{kappa, interval[2],
  *   observed, expected, n_windows, n_left_out, n_documents}], fleiss{the same} or null}, ...}:
  *   cohen[i] is of the first judge and judges[i + 1], fleiss of all when they are more than two.
+ * Only of one that asks for that score: intervention{accuracy (share of right choices),
+ *   interval[2], p, n_prompts, n_right, n_failed, n_labels, strength, kl, wanted_kl, undefined
+ *   (why there is no accuracy, else null)}; null where no score is claimed.
  * Only of one that waives the rule of two families: same_family_allowed (true).
  *
  * Not of a single pass, but of every other mode:
@@ -53,6 +56,7 @@
 #include "common/logits.h"
 #include "coordinator/session/feature_case.h"
 #include "coordinator/session/feature_type.h"
+#include "coordinator/session/intervention.h"
 #include "coordinator/session/judge_panel.h"
 #include "coordinator/session/lexical.h"
 #include "coordinator/session/prompt_reply.h"
@@ -147,10 +151,12 @@ struct label_record {
     size_t n_prompts;
     const struct label_score *scores; /* [n_scores] */
     size_t n_scores;
-    const struct label_simulation *simulation; /* NULL: none */
-    const struct label_agreement *agreement;   /* NULL: one judge */
-    const struct lexical_label *lexical;       /* NULL: none */
-    const struct label_score *lexical_scores;  /* [n_lexical_scores] */
+    const struct label_simulation *simulation;       /* NULL: none */
+    const struct label_agreement *agreement;         /* NULL: one judge */
+    const struct intervention_outcome *intervention; /* NULL: not asked for */
+    double intervention_kl;                          /* that was wanted */
+    const struct lexical_label *lexical;             /* NULL: none */
+    const struct label_score *lexical_scores;        /* [n_lexical_scores] */
     size_t n_lexical_scores;
     const struct feature_typing *typing; /* NULL: nothing fires */
     struct label_output output;

@@ -87,6 +87,8 @@ void label_session_fini(struct label_session *session)
     simulation_sheet_fini(&session->simulation);
     session_rounds_fini(&session->rounds);
     session_meanings_fini(session);
+    if (session->intervention) intervention_fini(session->intervention);
+    free(session->intervention);
     free(session->lexical);
     free(session->asks);
     *session = (struct label_session){0};
@@ -274,6 +276,7 @@ static unsigned test_parts(const struct label_session *session)
 
 unsigned label_session_needs_of_asks(const struct label_session *session)
 {
+    if (session->intervention) return 0;
     switch (session->stage) {
     case SESSION_HYPOTHESISE:
         return CASE_PART_EXPLAIN | (shows_checked(session) ? CASE_PART_CHECK : 0u);
@@ -291,6 +294,7 @@ unsigned label_session_needs_of_asks(const struct label_session *session)
 
 unsigned label_session_needs(const struct label_session *session)
 {
+    if (session->intervention) return 0;
     if (session->stage == SESSION_DONE)
         return CASE_PART_EXPLAIN | test_parts(session) |
                (session->is_foreign ? 0u : CASE_PART_CLUSTERS | CASE_PART_HELD_OUT) |
@@ -307,6 +311,7 @@ status_t label_session_advance(struct label_session *session,
     if (session->stage == SESSION_DONE || label_session_waits(session))
         return error_set(err, ST_INTERNAL, "session: cannot go on from %s",
                          session_stage_name(session->stage));
+    if (session->intervention) return session_intervention_advance(session, err);
     return session->is_entered ? leave(session, feature_case, err)
                                : enter(session, feature_case, err);
 }

@@ -21,6 +21,7 @@
 
 #include "coordinator/session/answer_sheet.h"
 #include "coordinator/session/feature_case.h"
+#include "coordinator/session/intervention.h"
 #include "coordinator/session/prompt_request.h"
 #include "coordinator/session/prompt_template.h"
 #include "coordinator/session/session_outlook.h"
@@ -55,11 +56,12 @@ struct session_rules {
     enum case_score main_score; /* the one that decides support */
     size_t n_simulated;         /* test windows of each kind; 0: no simulation score */
     size_t max_prompt_tokens;   /* of an explainer's prompt; 0: no cap */
-    struct rounds_rule rounds;  /* agentic */
-    size_t n_experiments_each;  /* texts of each kind; agentic */
-    bool has_ood;               /* out-of-distribution windows are judged too */
-    bool has_random_judge;      /* control: `judge` is nobody, its answers are coins */
-    uint64_t seed;              /* of the coins */
+    struct intervention_rule intervention;
+    struct rounds_rule rounds; /* agentic */
+    size_t n_experiments_each; /* texts of each kind; agentic */
+    bool has_ood;              /* out-of-distribution windows are judged too */
+    bool has_random_judge;     /* control: `judge` is nobody, its answers are coins */
+    uint64_t seed;             /* of the coins */
 };
 
 /* What is judged, of which label. */
@@ -80,8 +82,15 @@ enum session_ask_kind {
     ASK_SIMULATE,
     ASK_PROBE,
     ASK_MEANING_LABEL, /* of one meaning */
-    ASK_MEANING_JUDGE  /* about one meaning: detection on its test windows */
+    ASK_MEANING_JUDGE, /* about one meaning: detection on its test windows */
+    ASK_GENERATE,      /* continuations of the target model: label_session_generation() */
+    ASK_CHOICE         /* which label explains a pair of them */
 };
+/* Else it is work for the target model. */
+static inline bool session_ask_is_call(enum session_ask_kind kind)
+{
+    return kind != ASK_PROBE && kind != ASK_GENERATE;
+}
 
 /* A call or a probe that the session waits for. */
 struct session_ask {
@@ -120,7 +129,8 @@ struct label_session {
     struct answer_sheet sheets[SESSION_N_SHEETS][CASE_N_SCORES];       /* owned */
     struct answer_sheet panel[SESSION_MAX_MORE_JUDGES][CASE_N_SCORES]; /* of SHEET_TEST, owned */
     struct simulation_sheet simulation;                                /* on test, owned */
-    struct session_meaning *meanings; /* [n_meanings], owned; none for one meaning */
+    struct intervention_trial *intervention; /* owned; NULL: not a session of that score */
+    struct session_meaning *meanings;        /* [n_meanings], owned; none for one meaning */
     size_t n_meanings;
     struct session_ask *asks; /* [n_asks] of the present stage, owned */
     size_t n_asks, n_answered;
@@ -143,6 +153,12 @@ MUST_CHECK status_t label_session_open_foreign(struct label_session *out,
                                                const struct prompt_label *label,
                                                const struct lexical_label *lexical,
                                                struct error *err);
+/* For the intervention score alone: OPEN, EXPERIMENT (a generation), TEST (choices), DONE. It asks
+ * about pairs, so nothing but its opening needs a case. `params` without its rule. */
+MUST_CHECK status_t label_session_open_intervention(struct label_session *out,
+                                                    const struct session_rules *rules,
+                                                    const struct intervention_params *params,
+                                                    struct error *err);
 void label_session_fini(struct label_session *session); /* fine on a zeroed struct */
 
 /* Does it wait for answers? */
@@ -180,6 +196,14 @@ struct session_probe {
 };
 void label_session_probe_answer(struct label_session *session, size_t index,
                                 const struct session_probe *answer);
+
+/* The generation that an ASK_GENERATE is, for this slot of this target; texts are borrowed. */
+void label_session_generation(const struct label_session *session, uint32_t target, uint32_t slot,
+                              struct generate_job *out);
+/* What came of it. Errors: ST_NO_MEMORY. */
+MUST_CHECK status_t label_session_generation_answer(struct label_session *session, size_t index,
+                                                    const struct generate_answer *answer,
+                                                    struct error *err);
 
 /* The label that is (to be) tested; NULL without one. */
 const struct prompt_label *label_session_label(const struct label_session *session);

@@ -205,7 +205,9 @@ static status_t build(const struct label_session *session, const struct feature_
         return build_meaning(session, feature_case, ask->meaning, messages, err);
     case ASK_MEANING_JUDGE:
     case ASK_JUDGE: return build_judge(session, feature_case, ask, messages, err);
+    case ASK_CHOICE: return session_intervention_messages(session, ask, messages, err);
     case ASK_SIMULATE: /* label_session_simulate.c */
+    case ASK_GENERATE:
     case ASK_PROBE: break;
     }
     return error_set(err, ST_INTERNAL, "session: a probe has no body");
@@ -225,6 +227,10 @@ static void set_wanted(const struct label_session *session, const struct session
         request->wanted = PROMPT_WANTS_ANSWERS;
         request->n_answers = answer_sheet_n_of(session_answers(session, ask), ask->index);
         request->max_tokens = prompt_request_answer_tokens(request->n_answers);
+    } else if (ask->kind == ASK_CHOICE) {
+        request->wanted = PROMPT_WANTS_CHOICE;
+        request->n_answers = INTERVENTION_N_LABELS;
+        request->max_tokens = prompt_request_answer_tokens(1);
     } else if (ask->kind == ASK_DESIGN) {
         request->wanted = PROMPT_WANTS_EXPERIMENTS;
         request->n_answers = session->rules->n_experiments_each;
@@ -240,7 +246,8 @@ static void set_wanted(const struct label_session *session, const struct session
 static const struct session_provider *provider_of(const struct session_rules *rules,
                                                   const struct session_ask *ask)
 {
-    if (ask->kind == ASK_SIMULATE || ask->kind == ASK_MEANING_JUDGE) return &rules->judge;
+    if (ask->kind == ASK_SIMULATE || ask->kind == ASK_MEANING_JUDGE || ask->kind == ASK_CHOICE)
+        return &rules->judge;
     if (ask->kind != ASK_JUDGE) return &rules->explainer;
     return ask->judge ? &rules->more_judges[ask->judge - 1] : &rules->judge;
 }
@@ -361,6 +368,8 @@ status_t label_session_answer(struct label_session *session, size_t index,
         session_take_meaning_label(session, ask.meaning, content, n_bytes);
     else if (is_judged(&ask))
         status = take_answers(session, &ask, content, n_bytes, err);
+    else if (ask.kind == ASK_CHOICE)
+        session_take_choice(session, &ask, content, n_bytes);
     else if (ask.kind == ASK_SIMULATE)
         status = take_simulation(session, &ask, reply, err);
     if (status != ST_OK) return status;

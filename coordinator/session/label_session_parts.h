@@ -68,6 +68,14 @@ status_t session_enter_meanings(struct label_session *session,
 /* The reply to an ASK_MEANING_LABEL; NULL content: it failed for good. */
 void session_take_meaning_label(struct label_session *session, size_t meaning, const char *content,
                                 size_t n_bytes);
+/* label_session_intervene.c: what a session of the intervention score does in place of all else */
+status_t session_intervention_advance(struct label_session *session, struct error *err);
+status_t session_intervention_messages(const struct label_session *session,
+                                       const struct session_ask *ask,
+                                       struct prompt_messages *messages, struct error *err);
+void session_take_choice(struct label_session *session, const struct session_ask *ask,
+                         const char *content, size_t n_bytes);
+
 /* label_session.c */
 status_t session_make_asks(struct label_session *session, size_t n, struct error *err);
 

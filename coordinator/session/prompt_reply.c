@@ -168,3 +168,21 @@ status_t prompt_reply_answers(const char *reply, size_t n_bytes, size_t n_answer
     json_decref(object);
     return status;
 }
+
+status_t prompt_reply_choice(const char *reply, size_t n_bytes, size_t n_choices, size_t *out,
+                             struct error *err)
+{
+    json_t *object = NULL;
+    bool was_repaired = false;
+    status_t status = prompt_reply_object(reply, n_bytes, "answer", &object, &was_repaired, err);
+    if (status != ST_OK) return status;
+    const json_t *answer = json_object_get(object, "answer");
+    const json_int_t number = json_integer_value(answer);
+    if (!json_is_integer(answer) || number < 1 || (uint64_t)number > n_choices)
+        status =
+            error_set(err, ST_BAD_INPUT, "reply: \"answer\" is no number from 1 to %zu", n_choices);
+    else
+        *out = (size_t)number;
+    json_decref(object);
+    return status;
+}

@@ -54,6 +54,10 @@ MUST_CHECK status_t prompt_reply_answers(const char *reply, size_t n_bytes, size
                                          enum judge_answer *answers, bool *is_repaired,
                                          struct error *err);
 
+/* {"answer": N} with N of 1 to n_choices; *out untouched on failure. Errors: as answers. */
+MUST_CHECK status_t prompt_reply_choice(const char *reply, size_t n_bytes, size_t n_choices,
+                                        size_t *out, struct error *err);
+
 /* The reply's object that has `key`, a new reference; *is_repaired: not the whole reply was it.
  * Errors: ST_BAD_INPUT, ST_TOO_LARGE. */
 MUST_CHECK status_t prompt_reply_object(const char *reply, size_t n_bytes, const char *key,

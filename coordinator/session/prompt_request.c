@@ -38,10 +38,18 @@ static json_t *experiments_schema(size_t n_each)
                      "additionalProperties", 0);
 }
 
+static json_t *choice_schema(size_t n_choices)
+{
+    return json_pack("{s:s, s:{s:{s:s, s:i, s:I}}, s:[s], s:b}", "type", "object", "properties",
+                     "answer", "type", "integer", "minimum", 1, "maximum", (json_int_t)n_choices,
+                     "required", "answer", "additionalProperties", 0);
+}
+
 static json_t *schema_of(const struct prompt_request *request)
 {
     if (request->wanted == PROMPT_WANTS_ANSWERS) return answers_schema(request->n_answers);
     if (request->wanted == PROMPT_WANTS_EXPERIMENTS) return experiments_schema(request->n_answers);
+    if (request->wanted == PROMPT_WANTS_CHOICE) return choice_schema(request->n_answers);
     return label_schema();
 }
 
@@ -51,7 +59,8 @@ static json_t *response_format(const struct prompt_request *request)
         return json_pack("{s:s}", "type", "json_object");
     static const char *const names[] = {[PROMPT_WANTS_LABEL] = "label",
                                         [PROMPT_WANTS_ANSWERS] = "answers",
-                                        [PROMPT_WANTS_EXPERIMENTS] = "experiments"};
+                                        [PROMPT_WANTS_EXPERIMENTS] = "experiments",
+                                        [PROMPT_WANTS_CHOICE] = "choice"};
     return json_pack("{s:s, s:{s:s, s:b, s:o}}", "type", "json_schema", "json_schema", "name",
                      names[request->wanted], "strict", 1, "schema", schema_of(request));
 }

@@ -16,7 +16,12 @@ enum { PROMPT_LABEL_MIN_CHARACTERS = 2, PROMPT_LABEL_MAX_CHARACTERS = 200 };
 enum prompt_format { PROMPT_FORMAT_TEXT, PROMPT_FORMAT_JSON_OBJECT, PROMPT_FORMAT_JSON_SCHEMA };
 
 /* What is to be answered; the schema of the reply. */
-enum prompt_wanted { PROMPT_WANTS_LABEL, PROMPT_WANTS_ANSWERS, PROMPT_WANTS_EXPERIMENTS };
+enum prompt_wanted {
+    PROMPT_WANTS_LABEL,
+    PROMPT_WANTS_ANSWERS,
+    PROMPT_WANTS_EXPERIMENTS,
+    PROMPT_WANTS_CHOICE
+};
 
 struct prompt_request {
     const char *model; /* NULL: left out, the gateway fills it in */
@@ -24,7 +29,8 @@ struct prompt_request {
     uint32_t max_tokens;
     enum prompt_format format;
     enum prompt_wanted wanted;
-    size_t n_answers; /* of a judge; of experiments: texts of each kind */
+    size_t
+        n_answers; /* of a judge; of experiments: texts of each kind; of a choice: among so many */
 };
 
 /* Room for the answers' JSON and a little more. Judges that think aloud need more. */

@@ -48,6 +48,11 @@ MUST_CHECK status_t generate_pool_create(struct generate_pool **out,
 /* Takes its tasks off the queue; the store is left for the next life. NULL-safe. */
 void generate_pool_destroy(struct generate_pool **pool);
 
+/* A pool for all targets of a run whose capture is over (label_probe.c). */
+struct label_run;
+MUST_CHECK status_t generate_pool_create_for_run(struct generate_pool **out,
+                                                 const struct label_run *run, struct error *err);
+
 /* Ask; `id` is the answer's name. The answer is told by a later step, once for any number of asks
  * of one id that came before it. May be called inside on_answer. Errors: as generate_job_encode(),
  * ST_BUSY (full: ask again after a step; nothing was kept), ST_NO_MEMORY. */

@@ -52,7 +52,9 @@ status_t label_calls_take(struct label_scoring *scoring, struct open_session *op
                           struct error *err)
 {
     if (open->session.stage == SESSION_DONE) {
-        if (open->session.is_foreign)
+        if (open->session.intervention)
+            label_intervene_take(scoring, open);
+        else if (open->session.is_foreign)
             label_scoring_take_foreign(scoring, open);
         else
             label_scoring_take(scoring, open->index, open->result);
@@ -100,6 +102,8 @@ static status_t ask_probes(struct label_scoring *scoring, struct open_session *o
     while (open->n_probes_asked < session->n_asks && status == ST_OK) {
         const uint32_t ask = (uint32_t)open->n_probes_asked;
         if (session->asks[ask].kind == ASK_PROBE) status = ask_probe(scoring, open, ask, err);
+        if (session->asks[ask].kind == ASK_GENERATE)
+            status = label_intervene_ask(scoring, open, ask, err);
         if (status == ST_OK) open->n_probes_asked++;
     }
     return status;
@@ -301,6 +305,22 @@ static status_t take_probe(void *context, const char *hex, const struct probe_an
     return status;
 }
 
+static status_t take_generation(void *context, const char *hex,
+                                const struct generate_answer *answer, struct error *err)
+{
+    struct label_scoring *scoring = context;
+    unsigned char id[CALL_ID_BYTES];
+    struct call_waiter waiter;
+    status_t status = ST_OK;
+    if (!call_id_parse(hex, id)) return ST_OK;
+    while (status == ST_OK && call_index_take(scoring->waiters, id, &waiter)) {
+        struct open_session *open = waiter.owner;
+        status = label_session_generation_answer(&open->session, waiter.ask, answer, err);
+        after_answer(scoring, open);
+    }
+    return status;
+}
+
 /* --- money and providers ------------------------------------------------------------------- */
 
 static status_t check_provider(struct label_scoring *scoring,
@@ -362,7 +382,7 @@ static status_t check_session(struct label_scoring *scoring, struct open_session
     unsigned char ids[ANNOUNCEMENTS_AT_ONCE][CALL_ID_BYTES];
     size_t n = 0, n_unknown = 0;
     for (size_t i = 0; i < session->n_asks && n < ANNOUNCEMENTS_AT_ONCE; i++)
-        if (!session->asks[i].is_answered && session->asks[i].kind != ASK_PROBE)
+        if (!session->asks[i].is_answered && session_ask_is_call(session->asks[i].kind))
             memcpy(ids[n++], open->ids[i], CALL_ID_BYTES);
     open->check_ms = now_ms(scoring) + CHECK_AGAIN_MS;
     const status_t status = n ? read_and_deliver(scoring, ids, n, &n_unknown, err) : ST_OK;
@@ -399,6 +419,8 @@ static status_t exchange(struct label_scoring *scoring, struct error *err)
     status_t status = ask_all(scoring, err);
     if (status == ST_OK && scoring->probes)
         status = probe_pool_step(scoring->probes, take_probe, scoring, err);
+    if (status == ST_OK && scoring->generations)
+        status = generate_pool_step(scoring->generations, take_generation, scoring, err);
     if (!scoring->has_cursor || status != ST_OK) return status;
     do status = hear(scoring, &n_heard, err);
     while (status == ST_OK && n_heard == ANNOUNCEMENTS_AT_ONCE);

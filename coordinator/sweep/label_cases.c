@@ -12,7 +12,7 @@ enum { JOBS_AT_ONCE = 4 };
 struct case_job {
     struct background_job job; /* first */
     struct label_scoring *scoring;
-    bool is_null;
+    bool is_null, is_steered; /* of PASS_NULL, of PASS_INTERVENE */
     struct lexical_workspace *workspace;
     struct open_session *open[BLOCK_SESSIONS]; /* [n], borrowed; place OPEN_IN_JOB */
     size_t n;
@@ -22,6 +22,7 @@ struct case_job {
 static size_t slot_of(const struct case_job *self, const struct open_session *open)
 {
     const struct label_scoring *scoring = self->scoring;
+    if (self->is_steered) return scoring->steered[open->index];
     return self->is_null ? scoring->scored[scoring->pairs[open->index].feature] : open->index;
 }
 
@@ -77,7 +78,7 @@ static unsigned first_parts(const struct case_job *self)
 {
     const struct session_rules *rules = &self->scoring->rules;
     const unsigned always = CASE_PART_EXPLAIN | CASE_PART_LEXICAL | CASE_PART_CLUSTERS;
-    if (self->is_null) return CASE_PART_TEST;
+    if (self->is_null || self->is_steered) return CASE_PART_TEST;
     if (rules->mode == SESSION_SCORE_ONLY)
         return always | CASE_PART_TEST | (rules->has_ood ? CASE_PART_OOD : 0u);
     return always |
@@ -91,6 +92,7 @@ static status_t open_session(struct case_job *self, struct open_session *open,
     status_t status = have_case(self, open, first_parts(self), feature_case, err);
     if (status != ST_OK) return status;
     open->is_new = false;
+    if (self->is_steered) return label_intervene_open(scoring, open, feature_case, err);
     if (self->is_null) {
         const struct slot_result *foreign =
             &scoring->results[scoring->scored[scoring->pairs[open->index].foreign]];
@@ -144,6 +146,7 @@ static status_t finish(struct case_job *self, struct open_session *open,
 {
     status_t status = have_case(self, open, label_session_needs(&open->session), feature_case, err);
     if (status != ST_OK) return status;
+    if (self->is_steered) return label_intervene_finish(self->scoring, open, err);
     if (self->is_null) return label_result_foreign(open, feature_case, err);
     open->result = calloc(1, sizeof *open->result);
     if (!open->result) return error_set(err, ST_NO_MEMORY, "result");
@@ -192,7 +195,7 @@ static status_t prepare_calls(struct case_job *self, struct open_session *open,
     status_t status =
         have_case(self, open, label_session_needs_of_asks(session), feature_case, err);
     for (uint32_t i = 0; i < n && status == ST_OK; i++)
-        if (!session->asks[i].is_answered && session->asks[i].kind != ASK_PROBE)
+        if (!session->asks[i].is_answered && session_ask_is_call(session->asks[i].kind))
             status = prepare(open, feature_case, i, err);
     return status == ST_OK ? label_trail_keep(self->scoring, open, err) : status;
 }
@@ -250,12 +253,22 @@ static status_t take_workspace(struct label_scoring *scoring, struct lexical_wor
     return ST_OK;
 }
 
+/* What the present pass has not begun yet: [*next, end). */
+static size_t *next_new(struct label_scoring *scoring, size_t *end)
+{
+    if (scoring->pass == PASS_NULL) {
+        *end = scoring->n_pairs;
+        return &scoring->next_pair;
+    }
+    *end = scoring->pass == PASS_INTERVENE ? scoring->n_steered : scoring->n_slots;
+    return scoring->pass == PASS_INTERVENE ? &scoring->next_steered : &scoring->next_slot;
+}
+
 /* Sessions that go on come before new ones: they end sooner, and the memory is theirs. */
 static status_t fill_block(struct case_job *job, struct error *err)
 {
     struct label_scoring *scoring = job->scoring;
-    size_t *next = job->is_null ? &scoring->next_pair : &scoring->next_slot;
-    const size_t end = job->is_null ? scoring->n_pairs : scoring->n_slots;
+    size_t end, *next = next_new(scoring, &end);
     status_t status = ST_OK;
     while (job->n < BLOCK_SESSIONS && scoring->ready.first) {
         struct open_session *open = label_open_pop(&scoring->ready);
@@ -273,14 +286,15 @@ static status_t fill_block(struct case_job *job, struct error *err)
     return status;
 }
 
-static status_t submit_block(struct label_scoring *scoring, bool is_null, struct error *err)
+static status_t submit_block(struct label_scoring *scoring, struct error *err)
 {
     struct case_job *job = calloc(1, sizeof *job);
     if (!job) return error_set(err, ST_NO_MEMORY, "block of features");
     job->job.run = job_run;
     job->job.done = job_done;
     job->scoring = scoring;
-    job->is_null = is_null;
+    job->is_null = scoring->pass == PASS_NULL;
+    job->is_steered = scoring->pass == PASS_INTERVENE;
     status_t status = take_workspace(scoring, &job->workspace, err);
     if (status != ST_OK) {
         free(job);
@@ -295,13 +309,12 @@ static status_t submit_block(struct label_scoring *scoring, bool is_null, struct
 
 status_t label_cases_submit(struct label_scoring *scoring, struct error *err)
 {
-    const bool is_null = scoring->pass == PASS_NULL;
     status_t status = ST_OK;
     while (status == ST_OK && scoring->n_jobs < JOBS_AT_ONCE) {
-        const bool has_new =
-            is_null ? scoring->next_pair < scoring->n_pairs : scoring->next_slot < scoring->n_slots;
+        size_t end;
+        const bool has_new = *next_new(scoring, &end) < end;
         if (!scoring->ready.first && !(has_new && scoring->n_open < OPEN_SESSIONS_MAX)) break;
-        status = submit_block(scoring, is_null, err);
+        status = submit_block(scoring, err);
     }
     return status;
 }

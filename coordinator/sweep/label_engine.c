@@ -3,6 +3,7 @@
 
 #include "common/file.h"
 #include "common/log.h"
+#include "coordinator/sweep/generate_pool.h"
 #include "coordinator/sweep/label_checkpoint.h"
 #include "coordinator/sweep/label_run.h"
 #include "coordinator/sweep/label_scoring.h"
@@ -107,6 +108,9 @@ static status_t label_forget(const struct sweep *sweep, struct error *err)
     if (status == ST_OK)
         status =
             probe_pool_forget(sweep->context->dispatcher, sweep->context->store, sweep->id, err);
+    if (status == ST_OK)
+        status =
+            generate_pool_forget(sweep->context->dispatcher, sweep->context->store, sweep->id, err);
     if (status == ST_OK && sweep_spec_uses_provider(sweep->spec))
         status = call_forget_sweep(sweep->context->calls, sweep->id, err);
     if (status == ST_OK && sweep->spec->mode == SWEEP_MODE_AGENTIC)

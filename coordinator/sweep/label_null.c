@@ -10,7 +10,7 @@ enum case_score label_main_score(const struct label_scoring *scoring)
 
 /* --- pairs --------------------------------------------------------------------------------- */
 
-static bool is_scored(const struct label_scoring *scoring, size_t index)
+bool label_is_scored(const struct label_scoring *scoring, size_t index)
 {
     const struct slot_result *result = &scoring->results[index];
     return result->has_label && result->own.has[label_main_score(scoring)][NEGATIVES_RANDOM];
@@ -29,7 +29,7 @@ static status_t list_scored(struct label_scoring *scoring, double **densities, s
     *densities = malloc((scoring->n_slots + 1) * sizeof **densities);
     if (!scoring->scored || !*densities) return error_set(err, ST_NO_MEMORY, "null pairs");
     for (size_t i = 0; i < scoring->n_slots; i++) {
-        if (!is_scored(scoring, i)) continue;
+        if (!label_is_scored(scoring, i)) continue;
         (*densities)[scoring->n_scored] = density(&scoring->results[i]);
         scoring->scored[scoring->n_scored++] = i;
     }

@@ -1,5 +1,7 @@
-/* The probe pool of a label sweep: what the workers are told, and what names its answers. */
+/* The pools of a label sweep, of probes and of generations: what the workers are told, and what
+ * names the answers. */
 #include "common/version.h"
+#include "coordinator/sweep/generate_pool.h"
 #include "coordinator/sweep/label_run.h"
 #include "coordinator/sweep/probe_pool.h"
 
@@ -50,6 +52,45 @@ status_t probe_pool_create_for_run(struct probe_pool **out, const struct label_r
     status_t status = spec_json ? ST_OK : error_set(err, ST_NO_MEMORY, "task spec");
     if (status == ST_OK) status = write_identity(run, &identity, err);
     if (status == ST_OK) status = create(out, run, spec_json, buffer_text(&identity), err);
+    free(spec_json);
+    buffer_fini(&identity);
+    return status;
+}
+
+/* A job names its target by number. */
+static status_t add_targets(const struct label_run *run, struct buffer *out, struct error *err)
+{
+    status_t status = ST_OK;
+    for (size_t i = 0; i < run->sweep->spec->n_targets && status == ST_OK; i++)
+        status = buffer_printf(out, err, "|%016llx", (unsigned long long)run->targets[i].key);
+    return status;
+}
+
+static status_t create_generations(struct generate_pool **out, const struct label_run *run,
+                                   const char *spec_json, const char *identity, struct error *err)
+{
+    const struct sweep_context *context = run->sweep->context;
+    const struct generate_pool_params params = {.dispatcher = context->dispatcher,
+                                                .store = context->store,
+                                                .sweep_id = run->sweep->id,
+                                                .share = &run->sweep->share,
+                                                .spec_json = spec_json,
+                                                .identity = identity,
+                                                .is_pinned = true};
+    return generate_pool_create(out, &params, err);
+}
+
+status_t generate_pool_create_for_run(struct generate_pool **out, const struct label_run *run,
+                                      struct error *err)
+{
+    struct buffer identity;
+    buffer_init(&identity, IDENTITY_MAX_BYTES);
+    char *spec_json = label_spec_json(run, TASK_GENERATE);
+    status_t status = spec_json ? ST_OK : error_set(err, ST_NO_MEMORY, "task spec");
+    if (status == ST_OK) status = write_identity(run, &identity, err);
+    if (status == ST_OK) status = add_targets(run, &identity, err);
+    if (status == ST_OK)
+        status = create_generations(out, run, spec_json, buffer_text(&identity), err);
     free(spec_json);
     buffer_fini(&identity);
     return status;

@@ -62,8 +62,8 @@ static const struct label_simulation *list_simulation(const struct label_scoring
 static size_t list_prompts(const struct label_scoring *scoring, struct label_prompt *out)
 {
     static const char *const names[SCORING_N_TEMPLATES] = {
-        "explainer",   "detection",  "fuzzing",         "refine",
-        "experiments", "simulation", "simulation_scale"};
+        "explainer",   "detection",  "fuzzing",          "refine",
+        "experiments", "simulation", "simulation_scale", "intervention"};
     size_t n = 0;
     for (size_t i = 0; i < SCORING_N_TEMPLATES; i++)
         if (scoring->templates[i])
@@ -235,6 +235,8 @@ status_t label_record_write(const struct label_scoring *scoring, size_t index, s
         .n_scores = list_scores(scoring, index, false, parts.own),
         .simulation = list_simulation(scoring, index, &parts),
         .agreement = list_agreement(scoring, index, &parts),
+        .intervention = scoring->rules.intervention.n_prompts ? &result->intervention : NULL,
+        .intervention_kl = scoring->rules.intervention.target_kl,
         .lexical = result->has_lexical ? &result->lexical : NULL,
         .lexical_scores = parts.baseline,
         .n_lexical_scores = list_scores(scoring, index, true, parts.baseline),

@@ -58,7 +58,8 @@ enum {
     TEMPLATE_REFINE,
     TEMPLATE_DESIGN,
     TEMPLATE_SIMULATION,
-    TEMPLATE_SIMULATION_SCALE
+    TEMPLATE_SIMULATION_SCALE,
+    TEMPLATE_INTERVENTION
 };
 
 static status_t load_judge_templates(struct label_scoring *scoring, struct error *err)
@@ -82,6 +83,15 @@ static status_t load_simulation_template(struct label_scoring *scoring, struct e
         load_template(scoring, index, is_scale ? "simulation_scale.txt" : "simulation.txt",
                       SIMULATION_PROMPT_FIELDS, SIMULATION_N_PROMPT_FIELDS, err);
     scoring->rules.simulation_template = scoring->templates[index];
+    return status;
+}
+
+static status_t load_intervention_template(struct label_scoring *scoring, struct error *err)
+{
+    const status_t status =
+        load_template(scoring, TEMPLATE_INTERVENTION, "intervention.txt",
+                      INTERVENTION_PROMPT_FIELDS, INTERVENTION_N_PROMPT_FIELDS, err);
+    scoring->rules.intervention.template_ = scoring->templates[TEMPLATE_INTERVENTION];
     return status;
 }
 
@@ -115,6 +125,8 @@ static status_t load_templates(struct label_scoring *scoring, struct error *err)
     if (status == ST_OK && has_judge) status = load_judge_templates(scoring, err);
     if (status == ST_OK && rules->judge.name && rules->n_simulated)
         status = load_simulation_template(scoring, err);
+    if (status == ST_OK && rules->judge.name && rules->intervention.n_prompts)
+        status = load_intervention_template(scoring, err);
     return status;
 }
 
@@ -153,6 +165,12 @@ static void set_scores(struct session_rules *rules, const struct sweep_spec *spe
     rules->scores = (spec->scores & SWEEP_SCORE_DETECTION ? 1u << CASE_DETECTION : 0) |
                     (spec->scores & SWEEP_SCORE_FUZZING ? 1u << CASE_FUZZING : 0);
     rules->n_simulated = spec->scores & SWEEP_SCORE_SIMULATION ? spec->scoring.n_simulated : 0;
+    if (spec->scores & SWEEP_SCORE_INTERVENTION)
+        rules->intervention =
+            (struct intervention_rule){.n_prompts = spec->scoring.intervention_prompts,
+                                       .n_tokens = spec->scoring.intervention_tokens,
+                                       .target_kl = spec->scoring.intervention_kl,
+                                       .temperature = spec->scoring.intervention_temperature};
 }
 
 static enum session_mode mode_of(const struct sweep_spec *spec)
@@ -246,6 +264,7 @@ static status_t check_import(const struct label_scoring *scoring, struct error *
 void label_scoring_retry(struct label_scoring *scoring)
 {
     if (scoring && scoring->probes) probe_pool_retry(scoring->probes);
+    if (scoring && scoring->generations) generate_pool_retry(scoring->generations);
 }
 
 static status_t score_begin(struct label_run *run, struct error *err)
@@ -263,6 +282,8 @@ static status_t score_begin(struct label_run *run, struct error *err)
     if (status == ST_OK) status = check_import(scoring, err);
     if (status == ST_OK && scoring->rules.mode == SESSION_AGENTIC)
         status = probe_pool_create_for_run(&scoring->probes, run, err);
+    if (status == ST_OK && scoring->rules.intervention.n_prompts)
+        status = generate_pool_create_for_run(&scoring->generations, run, err);
     if (status == ST_OK) status = make_vocabulary(scoring, err);
     if (status == ST_OK) status = label_trail_begin(scoring, err);
     return status == ST_OK ? label_control_begin(scoring, err) : status;
@@ -290,6 +311,7 @@ static bool pass_is_over(const struct label_scoring *scoring)
 {
     if (scoring->n_jobs || scoring->n_open) return false;
     if (scoring->pass == PASS_LABELS) return scoring->n_done == scoring->n_slots;
+    if (scoring->pass == PASS_INTERVENE) return scoring->n_steered_done == scoring->n_steered;
     if (scoring->pass == PASS_NULL) return scoring->n_pairs_done == scoring->n_pairs;
     return scoring->run->n_jobs == 0;
 }
@@ -297,6 +319,7 @@ static bool pass_is_over(const struct label_scoring *scoring)
 static status_t enter_next_pass(struct label_scoring *scoring, struct error *err)
 {
     scoring->pass++;
+    if (scoring->pass == PASS_INTERVENE) return label_intervene_begin(scoring, err);
     if (scoring->pass == PASS_NULL) return label_null_begin(scoring, err);
     if (scoring->pass == PASS_DECIDE) return label_job_start(scoring->run, decide_verdicts, err);
     if (scoring->pass == PASS_WRITE) {
@@ -310,7 +333,7 @@ static status_t score_poll(struct label_run *run, bool *is_over, struct error *e
 {
     struct label_scoring *scoring = run->scoring;
     status_t status = set_budget(scoring, err); /* before any call */
-    const bool has_sessions = scoring->pass == PASS_LABELS || scoring->pass == PASS_NULL;
+    const bool has_sessions = scoring->pass >= PASS_LABELS && scoring->pass <= PASS_NULL;
     if (status == ST_OK && has_sessions) {
         status = label_cases_submit(scoring, err);
         if (status == ST_OK) status = label_calls_step(scoring, err);
@@ -331,6 +354,7 @@ void label_scoring_destroy(struct label_scoring **scoring)
     label_open_fini(self);
     probe_pool_destroy(&self->probes);
     call_archive_destroy(&self->archive);
+    generate_pool_destroy(&self->generations);
     label_import_destroy(&self->import);
     for (size_t i = 0; self->results && i < self->n_slots; i++)
         label_result_fini(&self->results[i]);
@@ -348,6 +372,7 @@ void label_scoring_destroy(struct label_scoring **scoring)
     free(self->results);
     free(self->partners);
     free(self->pairs);
+    free(self->steered);
     free(self->scored);
     free(self->slots);
     free(self);

@@ -11,6 +11,7 @@
 #include "coordinator/session/support.h"
 #include "coordinator/sweep/call_archive.h"
 #include "coordinator/sweep/call_index.h"
+#include "coordinator/sweep/generate_pool.h"
 #include "coordinator/sweep/label_import.h"
 #include "coordinator/sweep/label_run.h"
 #include "coordinator/sweep/label_scoring.h"
@@ -22,7 +23,7 @@ enum {
     KEPT_WINDOWS = 4,
     BLOCK_SESSIONS = 32,       /* brought on by one background job */
     OPEN_SESSIONS_MAX = 16384, /* a waiting one takes a few kilobytes */
-    SCORING_N_TEMPLATES = 5 + CASE_N_SCORES
+    SCORING_N_TEMPLATES = 6 + CASE_N_SCORES
 };
 
 /* Scores of one label, by score and kind of negatives; only where has[] says so. */
@@ -83,6 +84,7 @@ struct slot_result {
     struct slot_scores baseline; /* of the lexical label, beside an LLM's */
     struct score_comparison versus[CASE_N_SCORES][SCORE_N_NEGATIVES]; /* where baseline.has */
     struct simulation_outcome simulation;
+    struct intervention_outcome intervention;
     struct slot_panel *panel; /* owned; NULL: one judge */
     char *judged;             /* its line of judged.jsonl; owned; NULL: not kept */
     bool has_typing;
@@ -147,13 +149,22 @@ struct open_session {
     bool has_foreign[CASE_N_SCORES][SCORE_N_NEGATIVES]; /* scores of a foreign session */
     double foreign[CASE_N_SCORES][SCORE_N_NEGATIVES];
     struct score_value foreign_simulation;
+    struct intervention_outcome intervention; /* of such a session, made by the job */
 };
 
 struct open_list {
     struct open_session *first, *last;
 };
 
-enum scoring_pass { PASS_CONTROL, PASS_LABELS, PASS_NULL, PASS_DECIDE, PASS_WRITE, PASS_DONE };
+enum scoring_pass {
+    PASS_CONTROL,
+    PASS_LABELS,
+    PASS_INTERVENE,
+    PASS_NULL,
+    PASS_DECIDE,
+    PASS_WRITE,
+    PASS_DONE
+};
 
 struct label_scoring {
     struct label_run *run;
@@ -177,6 +188,10 @@ struct label_scoring {
     size_t n_statuses[FEATURE_N_STATUSES];
     size_t n_types[FEATURE_N_TYPES]; /* of those that have a type */
     size_t n_labelled;
+
+    size_t *steered; /* [n_steered] slots that have an intervention score; owned */
+    size_t n_steered, next_steered, n_steered_done;
+    struct generate_pool *generations; /* of that score; owned */
 
     struct null_pair *pairs; /* [n_pairs]; indices into scored[] */
     size_t n_pairs, next_pair, n_pairs_done;
@@ -271,7 +286,12 @@ void label_scoring_take(struct label_scoring *scoring, size_t index, struct slot
 void label_scoring_take_foreign(struct label_scoring *scoring, const struct open_session *open);
 
 /* Of the bootstrap over the documents of one slot. `score` is one of the enum or BOOTSTRAP_*. */
-enum { BOOTSTRAP_SIMULATION = CASE_N_SCORES, BOOTSTRAP_AGREEMENT, BOOTSTRAP_MEANINGS };
+enum {
+    BOOTSTRAP_SIMULATION = CASE_N_SCORES,
+    BOOTSTRAP_AGREEMENT,
+    BOOTSTRAP_MEANINGS,
+    BOOTSTRAP_INTERVENTION
+};
 struct bootstrap_params label_bootstrap(const struct label_scoring *scoring, size_t index,
                                         unsigned score);
 
@@ -303,7 +323,23 @@ void label_record_agreement(const struct label_scoring *scoring,
 status_t label_record_write(const struct label_scoring *scoring, size_t index, struct buffer *out,
                             struct error *err);
 
+/* label_intervene.c: the intervention score (session/intervention.h) */
+/* Which labels have it; all labels are there. Loop. */
+status_t label_intervene_begin(struct label_scoring *scoring, struct error *err);
+/* A session about steered[open->index], whose case has CASE_PART_TEST. Background. */
+status_t label_intervene_open(const struct label_scoring *scoring, struct open_session *open,
+                              const struct feature_case *feature_case, struct error *err);
+/* Its outcome, once it is done. Background; then taken by the loop. */
+status_t label_intervene_finish(const struct label_scoring *scoring, struct open_session *open,
+                                struct error *err);
+void label_intervene_take(struct label_scoring *scoring, const struct open_session *open);
+/* Ask the workers for the generation that ask `ask` of the session is. Loop. */
+status_t label_intervene_ask(struct label_scoring *scoring, struct open_session *open, uint32_t ask,
+                             struct error *err);
+
 /* label_null.c */
+/* Has the slot a label whose score is claimed? */
+bool label_is_scored(const struct label_scoring *scoring, size_t index);
 status_t label_null_begin(struct label_scoring *scoring, struct error *err);
 /* Null models from the scores of the pairs; z, p and verdict of every slot, into
  * scoring->decided (NULL if the sweep has no null). Background. */

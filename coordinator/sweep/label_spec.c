@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { GENERATE_CONTEXT = 2048 }; /* or the model's, if that is less */
+
 static json_t *json_target(const struct sweep_target *target)
 {
     json_t *json =
@@ -81,15 +83,18 @@ char *label_spec_json(const struct label_run *run, enum task_kind kind)
     add_shuffle(spec, root);
     if (kind != TASK_DESCRIBE) /* the weights that were described, or none */
         (void)json_object_set_new(root, "fingerprint", json_string(run->description.fingerprint));
-    const bool has_slots = kind == TASK_CAPTURE || kind == TASK_PROBE || kind == TASK_LOGITS;
+    const bool reads_texts = kind == TASK_PROBE || kind == TASK_GENERATE;
+    const bool has_slots = kind == TASK_CAPTURE || kind == TASK_LOGITS || reads_texts;
     if (kind == TASK_DESCRIBE || has_slots)
         (void)json_object_set_new(root, "targets", json_targets(run, has_slots));
     if (has_slots) {
         (void)json_object_set_new(root, "n_rows", json_integer(spec->rows_per_unit));
-        (void)json_object_set_new(root, "n_ctx", json_integer(spec->corpus.context_tokens));
+        (void)json_object_set_new(
+            root, "n_ctx",
+            json_integer(kind == TASK_GENERATE ? GENERATE_CONTEXT : spec->corpus.context_tokens));
     }
     if (kind == TASK_CAPTURE) (void)json_object_set_new(root, "limits", json_all_limits(spec));
-    if (kind == TASK_PROBE)
+    if (reads_texts)
         (void)json_object_set_new(root, "bos", json_string(sweep_bos_name(spec->corpus.bos)));
     char *text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
     json_decref(root);

@@ -26,6 +26,8 @@ static const char *ask_name(enum session_ask_kind kind)
     case ASK_SIMULATE: return "simulate";
     case ASK_MEANING_LABEL: return "meaning label";
     case ASK_MEANING_JUDGE: return "meaning judge";
+    case ASK_CHOICE: return "choice";
+    case ASK_GENERATE:
     case ASK_PROBE: break;
     }
     return "probe";
@@ -74,6 +76,12 @@ static status_t append_line(const struct label_session *session, uint32_t index,
     return status == ST_OK ? buffer_append_text(lines, "}\n", err) : status;
 }
 
+/* A session of the intervention score is about a label that is there already. */
+static size_t slot_of(const struct label_scoring *scoring, const struct open_session *open)
+{
+    return open->session.intervention ? scoring->steered[open->index] : open->index;
+}
+
 status_t label_trail_keep(struct label_scoring *scoring, const struct open_session *open,
                           struct error *err)
 {
@@ -86,7 +94,7 @@ status_t label_trail_keep(struct label_scoring *scoring, const struct open_sessi
     for (size_t i = 0; i < open->n_calls && status == ST_OK; i++)
         status = append_line(&open->session, open->call_asks[i], &open->calls[i], &lines, err);
     if (status == ST_OK)
-        call_archive_append(scoring->archive, open->index, lines.bytes, lines.n_bytes);
+        call_archive_append(scoring->archive, slot_of(scoring, open), lines.bytes, lines.n_bytes);
     buffer_fini(&lines);
     return status == ST_TOO_LARGE ? ST_OK : status; /* too much to be kept */
 }

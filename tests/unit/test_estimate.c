@@ -104,6 +104,23 @@ Test(estimate, a_simulation_is_a_call_per_window_and_further_judges_see_test_win
     cr_expect_eq(estimate.judge.n_tokens_out - plain.judge.n_tokens_out, UINT64_C(10000) * 46 * 5);
 }
 
+Test(estimate, an_intervention_is_a_call_a_prompt_of_the_judge_alone)
+{
+    struct sweep_spec spec = label_spec();
+    struct estimate_input input = {.spec = &spec, .n_features = 1000, .judge = cheap};
+    struct estimate plain, estimate;
+    estimate_make(&input, &plain);
+    spec.scores |= SWEEP_SCORE_INTERVENTION;
+    spec.scoring.intervention_prompts = 10;
+    spec.scoring.intervention_tokens = 24;
+    estimate_make(&input, &estimate);
+    cr_expect_eq(estimate.judge.n_calls, plain.judge.n_calls + 1000 * 10);
+    cr_expect_eq(estimate.judge.n_tokens_in - plain.judge.n_tokens_in,
+                 UINT64_C(10000) * (320 + 46 + 2 * 24));
+    cr_expect_eq(estimate.judge.n_tokens_out - plain.judge.n_tokens_out, UINT64_C(10000) * 12);
+    cr_expect_eq(estimate.null_pairs.n_calls, plain.null_pairs.n_calls, "chance is known");
+}
+
 Test(estimate, few_features_have_five_null_pairs_each_and_ood_doubles_the_judging_of_other_modes)
 {
     struct sweep_spec spec = label_spec();

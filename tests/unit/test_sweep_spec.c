@@ -176,9 +176,12 @@ Test(sweep_spec, errors_are_one_line_with_place_and_remedy)
         {SMALLEST "splits: {explain: 60}\n", ST_BAD_INPUT,
          "s.yaml:7: splits: explain 60, validate 20 and test 30 make 110 percent, not 100"},
         {SMALLEST "scores: []\n", ST_BAD_INPUT, "s.yaml:7: scores: at least one score is wanted"},
-        {SMALLEST "scores: [intervention]\n", ST_UNSUPPORTED,
-         "s.yaml:7: scores[0]: 'intervention' is not built yet; allowed: a list of detection | "
-         "fuzzing | simulation"},
+        {SMALLEST "scores: [detection, insight]\n", ST_BAD_INPUT,
+         "s.yaml:7: scores[1]: 'insight' is unknown; allowed: a list of detection | fuzzing | "
+         "simulation | intervention"},
+        {SMALLEST "scores: [detection, intervention]\n", ST_BAD_INPUT,
+         "s.yaml:7: scores: intervention needs a provider as 'judge'; the lexical one cannot say "
+         "what explains a change of text"},
         {SMALLEST "scores: [simulation]\njudge: big\n", ST_BAD_INPUT,
          "s.yaml:7: scores: detection or fuzzing is wanted: one of them decides what is supported"},
         {SMALLEST "scores: [fuzzing, simulation]\n", ST_BAD_INPUT,

@@ -1,5 +1,6 @@
 /* How far interventions move the model, and the strength at which they move it as far as wanted:
- * found by halving on the logarithm, between 1e-3 and GENERATE_MAX_STRENGTH. */
+ * found between 1e-3 and GENERATE_MAX_STRENGTH by the secant of log KL over log strength, within a
+ * bracket that is halved where the secant leads out of it. */
 #include "worker/tasks/generate_parts.h"
 
 #include "worker/model/forward.h"
@@ -9,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SEARCH_STEPS = 16 };
+enum { SEARCH_STEPS = 20, HALVED_EVERY = 4 };
 static const double smallest_strength = 1e-3, tolerance = 0.1; /* of the target */
 
 /* Tokens of the prompt whose distributions are compared. */
@@ -113,32 +114,74 @@ static status_t try_strength(struct generation *self, double strength, struct er
     return measure(self, false, err);
 }
 
+/* A search under way, in logarithms of strength and KL. */
+struct search {
+    double low, high;  /* the KL is too small at one, large enough at the other */
+    double at, log_kl; /* the last try; -inf: no effect at all */
+    double before, log_kl_before;
+    double best, best_off; /* the try that came closest */
+    int n_tries;
+};
+
+static double next_try(const struct search *search, double log_target)
+{
+    const double middle = (search->low + search->high) / 2;
+    const bool has_two = isfinite(search->log_kl_before) && search->before != search->at;
+    const double slope =
+        has_two ? (search->log_kl - search->log_kl_before) / (search->at - search->before)
+                : 2; /* a small push: KL grows with its square */
+    if (search->n_tries % HALVED_EVERY == 0 || !isfinite(search->log_kl) || !(slope > 0))
+        return middle;
+    const double wanted = search->at + (log_target - search->log_kl) / slope;
+    return wanted > search->low && wanted < search->high ? wanted : middle;
+}
+
+static status_t try_next(struct generation *self, struct search *search, double at,
+                         struct error *err)
+{
+    const double target = self->job->target_kl;
+    const status_t status = try_strength(self, exp(at), err);
+    if (status != ST_OK) return status;
+    const double off = fabs(self->answer->kl - target);
+    search->before = search->at;
+    search->log_kl_before = search->log_kl;
+    search->at = at;
+    search->log_kl = log(self->answer->kl);
+    search->n_tries++;
+    if (self->answer->kl < target)
+        search->low = at;
+    else
+        search->high = at;
+    if (off < search->best_off) {
+        search->best_off = off;
+        search->best = at;
+    }
+    return ST_OK;
+}
+
 /* The strength whose KL comes closest is left in the steering. */
 static status_t search(struct generation *self, struct error *err)
 {
-    const double target = self->job->target_kl;
-    double low = log(smallest_strength), high = log(GENERATE_MAX_STRENGTH), best = high, off;
-    status_t status = try_strength(self, GENERATE_MAX_STRENGTH, err);
+    const double target = self->job->target_kl, most = log(GENERATE_MAX_STRENGTH);
+    struct search search = {.low = log(smallest_strength),
+                            .high = most,
+                            .log_kl = -HUGE_VAL,
+                            .best = most,
+                            .best_off = HUGE_VAL};
+    status_t status = try_next(self, &search, most, err);
     if (status != ST_OK) return status;
-    off = fabs(self->answer->kl - target);
     if (self->answer->kl < (1 - tolerance) * target) {
         (void)snprintf(self->answer->error, sizeof self->answer->error,
                        "no effect: the mean KL is %.3g nats at strength %g, %.3g are wanted",
                        self->answer->kl, GENERATE_MAX_STRENGTH, target);
         return ST_OK;
     }
-    for (int i = 0; i < SEARCH_STEPS && off > tolerance * target && status == ST_OK; i++) {
-        const double middle = (low + high) / 2;
-        status = try_strength(self, exp(middle), err);
-        if (self->answer->kl < target)
-            low = middle;
-        else
-            high = middle;
-        if (fabs(self->answer->kl - target) >= off) continue;
-        off = fabs(self->answer->kl - target);
-        best = middle;
-    }
-    return status == ST_OK ? try_strength(self, exp(best), err) : status;
+    search.high = most;
+    search.log_kl = -HUGE_VAL; /* far out the KL levels off: no secant from there */
+    if (search.best_off > tolerance * target) status = try_next(self, &search, 0, err);
+    while (search.best_off > tolerance * target && search.n_tries < SEARCH_STEPS && status == ST_OK)
+        status = try_next(self, &search, next_try(&search, log(target)), err);
+    return status == ST_OK ? try_strength(self, exp(search.best), err) : status;
 }
 
 status_t generate_effect(struct generation *self, struct error *err)

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROW_BLOCK = 32, SMALLEST_CTX = 32 };
+enum { ROW_BLOCK = 32, CTX_STEP = 16 };
 
 static void close_forward(struct generate_runner *self)
 {
@@ -108,12 +108,12 @@ static status_t read_prompts(struct generation *self, struct error *err)
 static status_t open_forward(struct generation *self, struct error *err)
 {
     struct generate_runner *runner = self->runner;
-    size_t longest = 0, n_ctx = SMALLEST_CTX;
+    size_t longest = 0;
     for (size_t i = 0; i < self->n_valid; i++) {
         const size_t n = generate_row_of(self, self->valid[i])->n_tokens;
         longest = n > longest ? n : longest;
     }
-    while (n_ctx < longest + self->job->n_tokens) n_ctx *= 2;
+    size_t n_ctx = (longest + self->job->n_tokens + CTX_STEP - 1) / CTX_STEP * CTX_STEP;
     if (n_ctx > runner->subject.n_ctx) n_ctx = runner->subject.n_ctx;
     const size_t n_pairs = self->n_valid * self->job->n_samples;
     const size_t n_rows = 2 * (n_pairs < GENERATE_MAX_PAIRS ? n_pairs : GENERATE_MAX_PAIRS);
