@@ -47,6 +47,11 @@ def a_recorded_sweep_gives_its_results_again(cluster):
     replay(cluster, "smollm2-labels")
 
 
+def recorded_sessions_give_their_results_again(cluster):
+    """Agentic: labels, experiments on the model and what they led to, of planted features."""
+    replay(cluster, "smollm2-agentic")
+
+
 def has_instruction_set():
     words = pathlib.Path("/proc/cpuinfo").read_text().split()
     return transcript.INSTRUCTION_SET in words
@@ -56,4 +61,5 @@ if __name__ == "__main__":
     if not has_instruction_set():
         print("the records were made on a CPU with %s" % transcript.INSTRUCTION_SET)
         sys.exit(77)
-    run([a_recorded_sweep_gives_its_results_again])
+    run([a_recorded_sweep_gives_its_results_again,
+         recorded_sessions_give_their_results_again])

@@ -10,7 +10,7 @@ import pathlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "tests" / "golden" / "transcripts"
-NAMES = ("smollm2-labels",)
+NAMES = ("smollm2-labels", "smollm2-agentic")
 PROVIDER = {"name": "smollm2", "model": "SmolLM2-135M-Instruct-Q4_1", "family": "smollm",
             "max_in_flight": 2, "timeout_seconds": 600, "structured_output": "json_schema"}
 
