@@ -3,7 +3,6 @@
 #include "common/file.h"
 #include "coordinator/intake/byte_source.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <jansson.h>
@@ -154,7 +153,7 @@ static bool read_index(const json_t *index, uint64_t *out)
         *out = (uint64_t)json_integer_value(index);
         return true;
     }
-    if (!text || !isdigit((unsigned char)text[0])) return false;
+    if (!text || text[0] < '0' || text[0] > '9') return false;
     errno = 0;
     *out = strtoull(text, &end, 10);
     return !*end && !errno;
@@ -209,7 +208,7 @@ static status_t take_batch_lines(struct conversion *self, const char *path,
         char where[NAME_SIZE + 24];
         (void)snprintf(where, sizeof where, "%.*s:%zu", NAME_SIZE - 1, path, number);
         json_t *line = n ? json_loadb(at, n, 0, NULL) : NULL;
-        if (line && json_is_object(line))
+        if (json_is_object(line))
             status = take_explanation(self, line, where, err);
         else if (n)
             status = error_set(err, ST_BAD_INPUT, "%s: not a JSON object", where);
@@ -238,7 +237,9 @@ static bool parse_latent_name(const char *name, size_t *n_module, uint64_t *late
     const char *at = NULL;
     char *end;
     for (const char *next = strstr(name, mark); next; next = strstr(next + 1, mark)) at = next;
-    if (!at || !isdigit((unsigned char)at[sizeof mark - 1])) return false;
+    if (!at) return false;
+    const char first = at[sizeof mark - 1];
+    if (first < '0' || first > '9') return false;
     *n_module = (size_t)(at - name);
     *latent = strtoull(at + sizeof mark - 1, &end, 10);
     return *n_module > 0 && *n_module < NAME_SIZE &&
