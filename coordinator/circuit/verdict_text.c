@@ -18,6 +18,42 @@ static void put(struct page *page, const char *text)
     if (page->status == ST_OK) page->status = buffer_append_text(page->out, text, page->err);
 }
 
+/* `text` behind `first`, broken at blanks; later lines begin with as many blanks. */
+static void put_wrapped(struct page *page, const char *first, const char *text)
+{
+    const size_t indent = strlen(first), room = VERDICT_TEXT_COLUMNS - indent;
+    put(page, first);
+    while (page->status == ST_OK) {
+        size_t n = strlen(text);
+        if (n > room) {
+            n = room;
+            while (n > 0 && text[n] != ' ') n--;
+            if (n == 0) n = room; /* a word longer than the line */
+        }
+        page->status = buffer_append(page->out, text, n, page->err);
+        put(page, "\n");
+        text += n;
+        while (*text == ' ') text++;
+        if (!*text) return;
+        for (size_t i = 0; i < indent; i++) put(page, " ");
+    }
+}
+
+/* Text from outside without what a terminal would obey: control characters become '?'. */
+static const char *plain(const char *text, char out[CIRCUIT_TEXT_SIZE])
+{
+    size_t n = 0;
+    for (; text[n] && n < CIRCUIT_TEXT_SIZE - 1; n++) {
+        const unsigned char c = (unsigned char)text[n],
+                            before = n > 0 ? (unsigned char)text[n - 1] : 0;
+        const bool is_c1 = before == 0xC2 && c >= 0x80 && c < 0xA0; /* U+0080 .. U+009F */
+        out[n] = c < 0x20 || c == 0x7F || is_c1 ? '?' : text[n];
+        if (is_c1) out[n - 1] = '?';
+    }
+    out[n] = '\0';
+    return out;
+}
+
 /* --- cells -------------------------------------------------------------------------------- */
 
 /* What a row says of one ablation value. */
@@ -256,7 +292,7 @@ static void put_rows(struct page *page, const struct circuit_verdict *verdict)
 static void put_members(struct page *page, const struct circuit_verdict *verdict,
                         const struct circuit *circuit)
 {
-    char name[COMPONENT_NAME_SIZE], line[256];
+    char name[COMPONENT_NAME_SIZE], role[CIRCUIT_TEXT_SIZE], line[256];
     put(page, "\nmembers: how far m falls without each\n");
     for (size_t m = 0; m < circuit->n_nodes; m++) {
         if (m == VERDICT_TEXT_MAX_MEMBERS) {
@@ -266,9 +302,10 @@ static void put_members(struct page *page, const struct circuit_verdict *verdict
             break;
         }
         const struct circuit_node *node = &circuit->nodes[m];
-        (void)snprintf(line, sizeof line, "%s%s%s%s\n", component_name(&node->component, name),
-                       node->role[0] ? "  (" : "", node->role, node->role[0] ? ")" : "");
-        put(page, line);
+        (void)snprintf(line, sizeof line, "%s%s%s%s", component_name(&node->component, name),
+                       node->role[0] ? "  (" : "", plain(node->role, role),
+                       node->role[0] ? ")" : "");
+        put_wrapped(page, "", line);
         for (size_t i = 0; i < sizeof MEMBER_ROWS / sizeof MEMBER_ROWS[0]; i++)
             put_row(page, verdict, &MEMBER_ROWS[i], m);
     }
@@ -276,36 +313,15 @@ static void put_members(struct page *page, const struct circuit_verdict *verdict
 
 /* --- the rest ----------------------------------------------------------------------------- */
 
-/* `text` behind `first`, broken at blanks; later lines begin with as many blanks. */
-static void put_wrapped(struct page *page, const char *first, const char *text)
-{
-    const size_t indent = strlen(first), room = VERDICT_TEXT_COLUMNS - indent;
-    put(page, first);
-    while (page->status == ST_OK) {
-        size_t n = strlen(text);
-        if (n > room) {
-            n = room;
-            while (n > 0 && text[n] != ' ') n--;
-            if (n == 0) n = room; /* a word longer than the line */
-        }
-        page->status = buffer_append(page->out, text, n, page->err);
-        put(page, "\n");
-        text += n;
-        while (*text == ' ') text++;
-        if (!*text) return;
-        for (size_t i = 0; i < indent; i++) put(page, " ");
-    }
-}
-
 static void put_head(struct page *page, const struct circuit_verdict *verdict,
                      const struct circuit *circuit)
 {
-    char line[512];
-    (void)snprintf(line, sizeof line, "circuit %s%s%s: %s\n",
-                   circuit->name[0] ? circuit->name : "without a name",
-                   circuit->task[0] ? ", task " : "", circuit->task,
+    char line[512], name[CIRCUIT_TEXT_SIZE], task[CIRCUIT_TEXT_SIZE];
+    (void)snprintf(line, sizeof line, "circuit %s%s%s: %s",
+                   circuit->name[0] ? plain(circuit->name, name) : "without a name",
+                   circuit->task[0] ? ", task " : "", plain(circuit->task, task),
                    circuit_outcome_name(verdict->outcome));
-    put(page, line);
+    put_wrapped(page, "", line);
     (void)snprintf(line, sizeof line,
                    "%zu nodes, %zu edges; metric %s, m(M) %.4g, on %zu held-out prompts; "
                    "%g %% intervals over %zu %s",

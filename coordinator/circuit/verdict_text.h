@@ -1,6 +1,7 @@
 /* A verdict for a terminal, at most 100 columns: what was measured under zero (marked
  * off-distribution), mean and resample side by side, the members, and the outcome with every
- * reason and threshold. Undefined is written so, what was not measured is "-". Pure; any thread. */
+ * reason and threshold. Undefined is written so, what was not measured is "-"; control characters
+ * in names and roles become '?'. Pure; any thread. */
 #ifndef COORDINATOR_CIRCUIT_VERDICT_TEXT_H
 #define COORDINATOR_CIRCUIT_VERDICT_TEXT_H
 

@@ -119,6 +119,16 @@ Test(verdict_json, equal_measures_give_equal_bytes)
     judged_fini(&second);
 }
 
+static void expect_lines(const char *text)
+{
+    for (const char *line = text; *line;) {
+        const size_t n = strcspn(line, "\n");
+        cr_expect(n <= VERDICT_TEXT_COLUMNS, "%.*s", (int)n, line);
+        cr_expect(n == 0 || line[n - 1] != ' ', "blanks at the end: %.*s", (int)n, line);
+        line += n + (line[n] == '\n');
+    }
+}
+
 Test(verdict_text, fits_the_terminal_and_names_every_reason)
 {
     struct judged judged;
@@ -127,12 +137,7 @@ Test(verdict_text, fits_the_terminal_and_names_every_reason)
     buffer_init(&out, 1 << 20);
     cr_assert_eq(verdict_text_write(&judged.verdict, &judged.circuit_of_two, &out, NULL), ST_OK);
     const char *text = buffer_text(&out);
-    for (const char *line = text; *line;) {
-        const size_t n = strcspn(line, "\n");
-        cr_expect(n <= VERDICT_TEXT_COLUMNS, "%.*s", (int)n, line);
-        cr_expect(n == 0 || line[n - 1] != ' ', "blanks at the end: %.*s", (int)n, line);
-        line += n + (line[n] == '\n');
-    }
+    expect_lines(text);
     static const char *const wanted[] = {
         "circuit demo \xc3\xa9, task induction: rejected\n",
         "zero (off-distribution)",
@@ -146,6 +151,28 @@ Test(verdict_text, fits_the_terminal_and_names_every_reason)
         "  - stability: 0.5 is under 0.8\n"};
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
         cr_expect(strstr(text, wanted[i]) != NULL, "\"%s\" is not in\n%s", wanted[i], text);
+    buffer_fini(&out);
+    judged_fini(&judged);
+}
+
+Test(verdict_text, long_and_hostile_names_stay_lines_of_text)
+{
+    static const char role[] = "a role of several words that goes on and on, \x1b[2J\xc2\x9b red";
+    struct judged judged;
+    struct buffer out;
+    judge(&judged);
+    struct circuit *circuit = &judged.circuit_of_two;
+    memset(circuit->name, 'n', CIRCUIT_TEXT_SIZE - 1);
+    memset(circuit->task, 't', CIRCUIT_TEXT_SIZE - 1);
+    memcpy(circuit->nodes[0].role, role, sizeof role);
+    circuit->nodes[0].component = (struct component){
+        .type = COMPONENT_FEATURE, .site = SITE_RESID_POST, .layer = 99999999, .index = 99999999};
+    buffer_init(&out, 1 << 20);
+    cr_assert_eq(verdict_text_write(&judged.verdict, circuit, &out, NULL), ST_OK);
+    const char *text = buffer_text(&out);
+    expect_lines(text);
+    cr_expect(strchr(text, 0x1b) == NULL && strstr(text, "\xc2\x9b") == NULL);
+    cr_expect(strstr(text, "?[2J??") != NULL, "%s", text);
     buffer_fini(&out);
     judged_fini(&judged);
 }
