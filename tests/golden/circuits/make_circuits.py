@@ -212,8 +212,9 @@ def study_model(worker, folder, spec):
     if rope:
         other = "interleaved" if rope == "half" else "half"
         logits, _, _ = run(open_model(folder, other), study.clean)
-        out["wrong_rope"] = {"rope": other, "clean_logits": rounded(logits[:, -1]),
-                             "metric_mean": round(float(study.metric(logits).mean()), 6)}
+        mean = round(float(study.metric(logits).mean()), 6)
+        out["wrong_rope"] = {"rope": other, "metric_mean": mean,
+                             "clean_logits": rounded(logits[:, -1])}
     if "--transformers" in sys.argv:
         check_transformers(folder, Study(folder, "half") if rope else study)
     return out
