@@ -176,7 +176,6 @@ static status_t search(struct generation *self, struct error *err)
                        self->answer->kl, GENERATE_MAX_STRENGTH, target);
         return ST_OK;
     }
-    search.high = most;
     search.log_kl = -HUGE_VAL; /* far out the KL levels off: no secant from there */
     if (search.best_off > tolerance * target) status = try_next(self, &search, 0, err);
     while (search.best_off > tolerance * target && search.n_tries < SEARCH_STEPS && status == ST_OK)
