@@ -82,9 +82,9 @@ struct variant_path {
     size_t layer; /* of the receiver */
 };
 size_t variants_path_width(const struct variants *variants, enum path_receiver receiver);
-/* out: host [n_prompts * n_ctx, width], the receiver's values; set at the columns of one head's q, k
- * or v, at MLP_OUT, or added at RESID_POST of the last layer they are the edge's variant. After a
- * load. Errors: ST_BAD_INPUT (a sender that is none, or not before the receiver), ST_NO_MEMORY. */
+/* out: host [n_prompts * n_ctx, width], the receiver's values; set at the columns of one head's q,
+ * k or v, at MLP_OUT, or added at RESID_POST of the last layer they are the edge's variant. After
+ * a load. Errors: ST_BAD_INPUT (a sender that is none, or not before the receiver). */
 MUST_CHECK status_t variants_path(struct variants *variants, const struct variant_path *path,
                                   float *out, struct error *err);
 
