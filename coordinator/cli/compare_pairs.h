@@ -4,7 +4,7 @@
  *   difference   mean of (second - first) over the pairs that have the score in both; its interval
  *                is a 95 % percentile bootstrap over features (2,000 resamples, seeded): features
  *                are what was sampled here, documents are within each feature's own interval
- *   supported    lost: by the first alone, gained: by the second alone. Whether one of them supports
+ *   supported    lost: by the first alone, gained: by the second alone. Whether one supports
  *                more is McNemar's question; p is exact and two-sided: 2 P(X >= max(lost, gained))
  *                of lost + gained fair coins, at most 1 */
 #ifndef COORDINATOR_CLI_COMPARE_PAIRS_H

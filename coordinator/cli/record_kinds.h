@@ -1,5 +1,6 @@
 /* What kind of feature a record is about (coordinator/session/label_json.h, keys "typing",
- * "promoted", "meanings") as text for `show`. Labels are a model's: cleaned before they are shown. */
+ * "promoted", "meanings") as text for `show`. Labels are a model's: cleaned before they are
+ * shown. */
 #ifndef COORDINATOR_CLI_RECORD_KINDS_H
 #define COORDINATOR_CLI_RECORD_KINDS_H
 

@@ -7,8 +7,8 @@
 #include <jansson.h>
 
 /* The operation `calls` of the feature that the positional arguments name: without --raw and --call
- * the calls alone, else with `body` and `reply`. *out is NULL if the sweep asked nobody about it, or
- * nothing was kept. The caller owns *out. */
+ * the calls alone, else with `body` and `reply`. *out is NULL if the sweep asked nobody about it,
+ * or nothing was kept. The caller owns *out. */
 MUST_CHECK status_t trace_calls_ask(struct cli *cli, const struct cli_arguments *arguments,
                                     json_t **out, struct error *err);
 

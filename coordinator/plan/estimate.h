@@ -6,8 +6,8 @@
  * feature, and once more as if every label settled after rounds.min ("at least"): what it will
  * be lies between, and nearer to the lower figure the better the explainer.
  *
- * What a feature of several meanings costs more (a label and detection for each: README of session/)
- * is in no figure: nobody knows before the capture which features have them.
+ * What a feature of several meanings costs more (a label and detection for each: README of
+ * session/) is in no figure: nobody knows before the capture which features have them.
  *
  * Tokens of the corpus are exact when a plan exists, else bytes divided by a ratio. Lengths of
  * prompts are the constants below, in provider tokens. Every result says which of its parts were

@@ -22,8 +22,8 @@
  *     scores{detection{random{...}, hard{...}}}, lexical{label, scores{...}} or null}]} or null:
  *     where the firing windows fall into several groups. Scored on test windows of the group alone;
  *     without a null, so nothing is claimed of it (null and verdict are null)
- *   promoted[{token, id, logit}], suppressed[...]: what its direction does to the logits when nothing
- *     comes between (worker/model/logit_lens.h), or null; no_output: then why
+ *   promoted[{token, id, logit}], suppressed[...]: what its direction does to the logits when
+ *     nothing comes between (worker/model/logit_lens.h), or null; no_output: then why
  *   output_label: what the promoted tokens have in common (output_pattern.h), or null
  *   dropped{leaked, mislabelled, near_duplicates}, n_shared_documents, supported
  *   evidence[{document, document_key, offset, kind, max, text, tokens[], activations[]}]

@@ -22,8 +22,8 @@ MUST_CHECK status_t label_outputs_init(struct label_outputs *out, const struct l
                                        struct error *err);
 void label_outputs_fini(struct label_outputs *outputs); /* fine on zeroes or twice */
 
-/* Take the answer about slots[first, first + n). Tokens are below n_vocab. Errors: ST_CORRUPT (it is
- * not about that many slots, or says otherwise than an earlier one), ST_NO_MEMORY. */
+/* Take the answer about slots[first, first + n). Tokens are below n_vocab. Errors: ST_CORRUPT (it
+ * is not about that many slots, or says otherwise than an earlier one), ST_NO_MEMORY. */
 MUST_CHECK status_t label_outputs_put(struct label_outputs *outputs, size_t first, size_t n,
                                       const struct logits_answer *answer, uint64_t n_vocab,
                                       struct error *err);

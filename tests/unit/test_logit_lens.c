@@ -1,4 +1,5 @@
-/* The logit lens against TransformerLens (tests/golden/make_logit_lens.py), and on its own terms. */
+/* The logit lens against TransformerLens (tests/golden/make_logit_lens.py), and on its own
+ * terms. */
 #include "worker/model/logit_lens.h"
 
 #include <criterion/criterion.h>

@@ -208,9 +208,9 @@ Test(sweep_spec, errors_are_one_line_with_place_and_remedy)
          "s.yaml:7: ood[0].context_tokens: unknown key; did you mean 'corpus.context_tokens'?"},
         {SMALLEST "windows: 3\n", ST_BAD_INPUT,
          "s.yaml:7: windows: unknown key; allowed: kind, name, priority, durability, mode, "
-         "rounds, experiments, labels, labels_format, model, corpus, ood, targets, explainer, judge, "
-         "judges, allow_same_family, control, scores, compute, backend, rows_per_unit, splits, "
-         "evidence, scoring, keep_judged"}, /* as much as an error holds */
+         "rounds, experiments, labels, labels_format, model, corpus, ood, targets, explainer, "
+         "judge, judges, allow_same_family, control, scores, compute, backend, rows_per_unit, "
+         "splits, evidence, scoring, keep_judged"}, /* as much as an error holds */
         {"kind: noop\nname: x\nmodel: m\n", ST_BAD_INPUT,
          "s.yaml:3: model: unknown key; allowed: kind, name, priority, durability, n_units, "
          "payload_bytes, unit_ms, fail_unit, kill_unit"},

@@ -14,7 +14,7 @@
  *
  * Directions of attention values (hook_z) and MLP neurons (mlp.hook_post) go through that layer's
  * W_O or W_out first. Folding is done in double and rounded once; products are f32 in the backend's
- * fixed order, so the same bytes come out for a direction whatever stands beside it. Thread: one. */
+ * fixed order, so the same bytes come out for a direction whatever stands beside it. One thread. */
 #ifndef WORKER_MODEL_LOGIT_LENS_H
 #define WORKER_MODEL_LOGIT_LENS_H
 
@@ -34,7 +34,7 @@ MUST_CHECK status_t logit_lens_create(struct logit_lens **out, struct model *mod
                                       struct hook_point hook, struct error *err);
 void logit_lens_destroy(struct logit_lens **lens); /* NULL-safe */
 
-/* directions [n, width of the hook point], n <= LOGIT_LENS_ROWS, host; logits [n, n_vocab], host. */
+/* directions [n, width of the hook point], n <= LOGIT_LENS_ROWS; logits [n, n_vocab]; host. */
 MUST_CHECK status_t logit_lens_run(struct logit_lens *lens, const float *directions, size_t n,
                                    float *logits, struct error *err);
 
