@@ -2,14 +2,11 @@
  * vocabulary and the rule that a broken connection is dropped at once and made anew later. */
 #include "common/store.h"
 
-#include <poll.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
-#include <time.h>
 
 enum { STORE_SCRIPTS_MAX = 32, STORE_ARGS_MAX = 4096 };
 
@@ -22,7 +19,6 @@ struct store {
     bool has_lost_scripts; /* somebody flushed them: connect anew, which loads them */
     size_t n_queued;
     uint64_t n_connections;
-    int64_t polling_ns; /* how long a reply is looked for before we sleep */
 };
 
 struct address {
@@ -208,37 +204,12 @@ status_t store_register_script(struct store *store, struct store_script *script,
     return status;
 }
 
-void store_set_polling(struct store *store, int64_t polling_us)
-{
-    store->polling_ns = polling_us * 1000;
-}
-
-static int64_t monotonic_ns(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
-/* Send all, and look for the reply before whoever reads it sleeps. What fails here fails there. */
-static void send_and_look(struct store *store)
-{
-    struct pollfd reply = {.fd = store->redis->fd, .events = POLLIN};
-    int is_sent = 0;
-    if (store->polling_ns == 0) return;
-    while (!is_sent)
-        if (redisBufferWrite(store->redis, &is_sent) != REDIS_OK) return;
-    const int64_t end_ns = monotonic_ns() + store->polling_ns;
-    while (poll(&reply, 1, 0) == 0 && monotonic_ns() < end_ns) (void)sched_yield();
-}
-
 /* The reply to the one command that was appended. */
 static status_t take_reply(struct store *store, int append_result, redisReply **out,
                            struct error *err)
 {
     void *raw = NULL;
     if (append_result != REDIS_OK) return unreachable(store, err);
-    send_and_look(store);
     if (redisGetReply(store->redis, &raw) != REDIS_OK || !raw) return unreachable(store, err);
     redisReply *reply = raw;
     const status_t status = check_reply(store, reply, err);
@@ -381,7 +352,6 @@ status_t store_drain(struct store *store, store_reply_fn *on_reply, void *contex
 {
     status_t status = ST_OK;
     const size_t n_replies = store->n_queued;
-    if (n_replies && store->redis) send_and_look(store);
     for (size_t i = 0; i < n_replies; i++) {
         void *raw = NULL;
         if (!store->redis || redisGetReply(store->redis, &raw) != REDIS_OK || !raw)

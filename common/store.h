@@ -38,10 +38,6 @@ void store_close(struct store **store); /* NULL-safe; sets *store = NULL */
 /* Is the connection believed to be up? Connects if it is not. */
 MUST_CHECK status_t store_connect(struct store *store, struct error *err);
 
-/* Wait for a reply by looking for it for that long before sleeping (0, the default: sleep at once).
- * A wake-up costs more than most commands; a core is burnt meanwhile, given away when wanted. */
-void store_set_polling(struct store *store, int64_t polling_us);
-
 /* How many connections were made so far. A number that changed says that commands acknowledged
  * before may be lost: Redis may have been restarted from a log that is synced every second. */
 uint64_t store_n_connections(const struct store *store);

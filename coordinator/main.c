@@ -26,7 +26,6 @@
 
 enum {
     STORE_TIMEOUT_MS = 5000,
-    STORE_POLLING_US = 150, /* most of our commands take Redis less */
     HEARTBEAT_MS = 500,
     LOST_AFTER_MS = 2000, /* DESIGN 7: a hung host is noticed within 2 s */
     STEP_MS = 50,
@@ -90,7 +89,6 @@ static status_t wait_for_store(struct coordinator *self, struct error *err)
         struct error problem = {0};
         const status_t status =
             store_open(&self->store, self->options.store_url, STORE_TIMEOUT_MS, &problem);
-        if (status == ST_OK) store_set_polling(self->store, STORE_POLLING_US);
         if (status == ST_OK) return ST_OK;
         if (status != ST_UNREACHABLE) return error_set(err, status, "%s", problem.text);
         if (!said) log_event(LOG_WARN, "store_away", LOG_TEXT("error", problem.text));

@@ -65,24 +65,6 @@ Test(store, keeps_an_empty_argument)
     freeReplyObject(reply);
 }
 
-/* Whether it sleeps for a reply or looks for it changes nothing that a caller sees. */
-Test(store, polling_for_replies_gives_the_same)
-{
-    redisReply *reply;
-    store_set_polling(store, 1000);
-    cr_assert_eq(store_run(store, NULL, &err, "SET k %s", "v"), ST_OK, "%s", err.text);
-    cr_assert_eq(store_run(store, &reply, &err, "GET k"), ST_OK, "%s", err.text);
-    cr_expect_str_eq(reply->str, "v");
-    freeReplyObject(reply);
-    cr_assert_eq(store_queue(store, &err, "GET k"), ST_OK);
-    cr_expect_eq(store_run(store, NULL, &err, "GET k"), ST_INTERNAL, "inside a pipeline");
-    error_clear(&err);
-    cr_assert_eq(store_run(store, NULL, &err, "BLPOP nobody 0.05"), ST_OK, "%s", err.text);
-    cut_connections();
-    cr_expect_eq(store_run(store, NULL, &err, "GET k"), ST_UNREACHABLE);
-    cr_expect_eq(store_run(store, NULL, &err, "GET k"), ST_OK, "%s", err.text);
-}
-
 static void collect(void *context, size_t index, const redisReply *reply)
 {
     long long *values = context;
