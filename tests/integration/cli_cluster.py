@@ -240,7 +240,7 @@ def bad_input_is_named(cluster):
 
 def completion_is_a_script_that_bash_takes(cluster):
     script = cluster.run("completion", "bash")[0] + """
-COMP_WORDS=(interpctl st); COMP_CWORD=1; _interpctl; echo "${COMPREPLY[*]}"
+COMP_WORDS=(interpctl stat); COMP_CWORD=1; _interpctl; echo "${COMPREPLY[*]}"
 COMP_WORDS=(interpctl submit --dr); COMP_CWORD=2; _interpctl; echo "${COMPREPLY[*]}"
 """
     done = subprocess.run(["bash", "-u", "-c", script], text=True, capture_output=True, check=True)
