@@ -138,6 +138,11 @@ void call_reply_fini(struct call_reply *reply);
 MUST_CHECK status_t call_set_budget(struct store *store, const char *sweep_id,
                                     int64_t budget_microdollars, double weight, struct error *err);
 
+/* Tokens per byte of request body as the provider counted them, mean plus two mean deviations; 0:
+ * it has counted none yet. */
+MUST_CHECK status_t call_tokens_per_byte(struct store *store, const char *provider, double *out,
+                                         struct error *err);
+
 /* While a sweep is paused its queued calls are not sent; those in flight come home. */
 MUST_CHECK status_t call_set_paused(struct store *store, const char *sweep_id, bool is_paused,
                                     struct error *err);

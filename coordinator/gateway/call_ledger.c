@@ -188,3 +188,19 @@ status_t call_provider_state_read(struct store *store, const char *provider,
     if (now) freeReplyObject(now);
     return status == ST_OK ? ST_OK : error_wrap(err, "state of provider %s", provider);
 }
+
+status_t call_tokens_per_byte(struct store *store, const char *provider, double *out,
+                              struct error *err)
+{
+    redisReply *limit;
+    const status_t status =
+        store_run(store, &limit, err, "HMGET interp:limit:{%s} ratio ratio_dev", provider);
+    if (status != ST_OK) return error_wrap(err, "tokens per byte of provider %s", provider);
+    const bool is_known = limit->type == REDIS_REPLY_ARRAY && limit->elements == 2 &&
+                          limit->element[0]->str && limit->element[1]->str;
+    *out = is_known
+               ? strtod(limit->element[0]->str, NULL) + 2 * strtod(limit->element[1]->str, NULL)
+               : 0;
+    freeReplyObject(limit);
+    return ST_OK;
+}

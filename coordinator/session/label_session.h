@@ -56,6 +56,7 @@ struct session_rules {
     enum case_score main_score; /* the one that decides support */
     size_t n_simulated;         /* test windows of each kind; 0: no simulation score */
     size_t max_prompt_tokens;   /* of an explainer's prompt; 0: no cap */
+    double tokens_per_byte;     /* by which they are estimated; 0: a quarter */
     struct intervention_rule intervention;
     struct rounds_rule rounds; /* agentic */
     size_t n_experiments_each; /* texts of each kind; agentic */

@@ -46,6 +46,7 @@ static status_t build_shown(const struct label_session *session,
         .silent = feature_case->explain + feature_case->n_explain_firing,
         .n_silent = n_silent < CASE_N_SHOWN_SILENT ? n_silent : (size_t)CASE_N_SHOWN_SILENT,
         .max_prompt_tokens = session->rules->max_prompt_tokens,
+        .tokens_per_byte = session->rules->tokens_per_byte,
         .more = examples->more,
         .n_more = examples->n_more,
     };

@@ -191,7 +191,7 @@ status_t prompt_explainer_build(const struct prompt_explainer_params *params,
         messages->system.n_bytes = n_system;
         messages->user.n_bytes = n_user;
         status = build_shown(params, &now, messages, err);
-        now.n_prompt_tokens = prompt_messages_tokens(messages);
+        now.n_prompt_tokens = prompt_messages_tokens(messages, params->tokens_per_byte);
         if (status != ST_OK || params->max_prompt_tokens == 0 ||
             now.n_prompt_tokens <= params->max_prompt_tokens)
             break;

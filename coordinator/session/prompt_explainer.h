@@ -6,9 +6,10 @@
  *
  * Strengths are floor(10 * value / largest value shown), as Bills et al. (2023) do it. Tokens of
  * at least 0.3 of their window's maximum are highlighted and listed. When the prompt would pass
- * max_prompt_tokens, examples are left out: silent ones from the last, then firing ones from the
- * last, so that the strongest always stays. The prompts of later rounds and of experiments show
- * the same examples beside further fields (session_prompts.h). Pure; any thread. */
+ * max_prompt_tokens, by the ratio that the provider's counts gave, examples are left out: silent
+ * ones from the last, then firing ones from the last, so that the strongest always stays. The
+ * prompts of later rounds and of experiments show the same examples beside further fields
+ * (session_prompts.h). Pure; any thread. */
 #ifndef COORDINATOR_SESSION_PROMPT_EXPLAINER_H
 #define COORDINATOR_SESSION_PROMPT_EXPLAINER_H
 
@@ -30,6 +31,7 @@ struct prompt_explainer_params {
     const struct window *silent; /* [n_silent] */
     size_t n_silent;
     size_t max_prompt_tokens;        /* by estimate; 0: no limit */
+    double tokens_per_byte;          /* prompt_messages_tokens() */
     const struct prompt_field *more; /* [n_more] further fields of the template, borrowed */
     size_t n_more;                   /* at most PROMPT_MAX_MORE_FIELDS */
 };

@@ -4,9 +4,10 @@
 
 #include "common/buffer.h"
 
+#include <math.h>
 #include <stddef.h>
 
-enum { PROMPT_MAX_MESSAGE_BYTES = 4 << 20, PROMPT_BYTES_PER_TOKEN = 4 };
+enum { PROMPT_MAX_MESSAGE_BYTES = 4 << 20 };
 
 struct prompt_messages {
     struct buffer system; /* may be empty */
@@ -25,16 +26,13 @@ static inline void prompt_messages_fini(struct prompt_messages *messages)
     buffer_fini(&messages->user);
 }
 
-/* Bytes / 4, rounded up: right within a third for English; the ledger corrects it by measured
- * ratios and settles by the provider's own count. */
-static inline size_t prompt_tokens_of_bytes(size_t n_bytes)
+/* Before anybody has counted them, rounded up. tokens_per_byte: as measured; 0: a quarter, which is
+ * right within a third for English. The ledger settles by the provider's own count. */
+static inline size_t prompt_messages_tokens(const struct prompt_messages *messages,
+                                            double tokens_per_byte)
 {
-    return n_bytes / PROMPT_BYTES_PER_TOKEN + (n_bytes % PROMPT_BYTES_PER_TOKEN != 0);
-}
-
-static inline size_t prompt_messages_tokens(const struct prompt_messages *messages)
-{
-    return prompt_tokens_of_bytes(messages->system.n_bytes + messages->user.n_bytes);
+    const double n_bytes = (double)(messages->system.n_bytes + messages->user.n_bytes);
+    return (size_t)ceil(n_bytes * (tokens_per_byte > 0 ? tokens_per_byte : 0.25));
 }
 
 #endif

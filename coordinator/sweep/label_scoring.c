@@ -8,6 +8,7 @@
 #include "coordinator/session/prompt_explainer.h"
 #include "coordinator/session/session_prompts.h"
 #include "coordinator/sweep/label_job.h"
+#include "coordinator/sweep/token_ratio.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -234,6 +235,19 @@ static status_t set_budget(struct label_scoring *scoring, struct error *err)
     return status;
 }
 
+/* Prompts are cut to max_prompt_tokens by what the explainer's provider counts. */
+static status_t set_token_ratio(struct label_scoring *scoring, struct error *err)
+{
+    const struct sweep *sweep = scoring->run->sweep;
+    const struct token_ratio_source source = {sweep->context->store, sweep->context->leader,
+                                              sweep->id, scoring->rules.explainer.name};
+    if (scoring->has_token_ratio || !scoring->rules.max_prompt_tokens || !source.provider)
+        return ST_OK;
+    const status_t status = token_ratio_freeze(&source, &scoring->rules.tokens_per_byte, err);
+    scoring->has_token_ratio = status == ST_OK;
+    return status;
+}
+
 status_t label_scoring_preflight(struct label_run *run, struct error *err)
 {
     struct label_scoring *scoring = calloc(1, sizeof *scoring);
@@ -333,6 +347,7 @@ static status_t score_poll(struct label_run *run, bool *is_over, struct error *e
 {
     struct label_scoring *scoring = run->scoring;
     status_t status = set_budget(scoring, err); /* before any call */
+    if (status == ST_OK) status = set_token_ratio(scoring, err);
     const bool has_sessions = scoring->pass >= PASS_LABELS && scoring->pass <= PASS_NULL;
     if (status == ST_OK && has_sessions) {
         status = label_cases_submit(scoring, err);

@@ -205,6 +205,7 @@ struct label_scoring {
     struct label_verdicts *decided;  /* owned; of the job that runs */
 
     bool has_budget;            /* the ledger knows it */
+    bool has_token_ratio;       /* rules.tokens_per_byte is what the sweep keeps */
     struct open_session **open; /* [n_open], each owned */
     size_t n_open, open_capacity;
     struct open_list asking, ready;

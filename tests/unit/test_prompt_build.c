@@ -112,6 +112,22 @@ Test(prompt_build, explainer_leaves_examples_out_until_the_prompt_fits)
     end(&built);
 }
 
+Test(prompt_build, explainer_prompt_is_cut_by_the_measured_ratio)
+{
+    struct built built = begin("config/prompts/explainer.txt");
+    struct prompt_explainer_params params = explainer_params(&built, 0);
+    struct prompt_explainer_shown quarter, shown;
+    cr_assert_eq(prompt_explainer_build(&params, &built.messages, &quarter, NULL), ST_OK);
+    params.max_prompt_tokens = quarter.n_prompt_tokens;
+    params.tokens_per_byte = 0.26;
+    built.messages.system.n_bytes = built.messages.user.n_bytes = 0;
+    cr_assert_eq(prompt_explainer_build(&params, &built.messages, &shown, NULL), ST_OK);
+    const size_t n_bytes = built.messages.system.n_bytes + built.messages.user.n_bytes;
+    cr_expect_lt(shown.n_firing + shown.n_silent, quarter.n_firing + quarter.n_silent);
+    cr_expect_eq(shown.n_prompt_tokens, (n_bytes * 26 + 99) / 100);
+    end(&built);
+}
+
 Test(prompt_build, explainer_strength_is_floor_of_ten_times_the_share)
 {
     struct built built = begin("config/prompts/explainer.txt");
