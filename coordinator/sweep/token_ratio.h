@@ -1,7 +1,7 @@
 /* How many tokens a byte of a prompt is, for all prompts of one sweep.
  *
- * What the explainer's provider has counted so far, when the sweep asks first; a quarter when it has
- * counted nothing. The answer is kept with the sweep (interp:sweep:ID, tokens_per_byte): a
+ * What the explainer's provider has counted so far, when the sweep asks first; a quarter when it
+ * has counted nothing. The answer is kept with the sweep (interp:sweep:ID, tokens_per_byte): a
  * coordinator that is restarted builds the same prompts, whatever was measured since, and finds
  * their replies. */
 #ifndef COORDINATOR_SWEEP_TOKEN_RATIO_H

@@ -46,7 +46,8 @@ def the_numbers_are_those_of_the_api(cluster, page, sweep):
     check(tiles["Labelled"] == str(status["n_labelled"]), tiles)
     shares = dict(page.value("[...document.querySelectorAll('.shares li')].map(e => "
                              "[e.dataset.key, Number(e.children[2].innerText)])"))
-    check({name: n for name, n in status["statuses"].items()} == shares, shares)
+    types = {name: of_type["n"] for name, of_type in status["types"].items()}
+    check({**status["statuses"], **types} == shares, shares)
     first = cluster.json(f"/api/v1/sweeps/{sweep}/results?limit=50")["rows"]
     shown = page.value("[...document.querySelectorAll('.results tbody tr')].map(e => "
                        "[Number(e.querySelector('th').innerText), "

@@ -202,7 +202,7 @@ def without_keys_nobody_gets_in(cluster):
         check(False, "the handshake ended well")
     except (ConnectionError, OSError):
         pass
-    check("one side has keys" in locked.log(), "the coordinator saw it")
+    wait_until(lambda: "one side has keys" in locked.log(), "the coordinator saw it")
     check(cluster.json("list")["sweeps"] == [], "the plain unix socket works on")
     cluster.start_worker("w1", *locked.options("worker1"))  # keys are for tcp: not used on ipc
     wait_until(lambda: "w1" in cluster.workers(), "a worker on ipc")

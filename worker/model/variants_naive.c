@@ -16,7 +16,7 @@ static status_t run_whole(struct variants *v, size_t place, struct error *err)
     f->out_acts = &logits;
     if (status == ST_OK) status = forward_head(f, err);
     if (status == ST_OK) status = f->ops->synchronize(f->exec, err);
-    if (status != ST_OK) return status;
+    if (status != ST_OK || !logits) return status;
     const size_t n_vocab = f->config->n_vocab;
     for (size_t p = 0; p < v->n_prompts; p++) {
         const float *from = logits + (p * v->n_ctx + v->answers[p]) * n_vocab;
