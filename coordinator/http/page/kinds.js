@@ -60,10 +60,10 @@ export function outputPanel({ promoted, suppressed, output_label: label, no_outp
   if (!promoted && !why) return null;
   return panel({ title: "Output side", side: "logit lens: tokens that its direction writes" },
     promoted ? [
-      label && h("p", null, "promotes ", h("bdi", null, label)),
-      h("p", { class: "muted" }, "promoted"),
+      label && h("p", { class: "chips-name" }, "promotes ", h("bdi", null, label)),
+      h("p", { class: "chips-name" }, "promoted"),
       h("ul", { class: "chips" }, promoted.map(tokenRow)),
-      h("p", { class: "muted" }, "suppressed"),
+      h("p", { class: "chips-name" }, "suppressed"),
       h("ul", { class: "chips" }, suppressed.map(tokenRow)),
-    ] : h("p", { class: "muted" }, why));
+    ] : h("p", { class: "chips-name" }, why));
 }

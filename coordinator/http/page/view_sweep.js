@@ -139,9 +139,9 @@ function typesPanel(sweep) {
   if (!parts.some(({ value }) => value)) return null;
   const supported = (name) => {
     const { n, n_supported: yes } = types[name];
-    return yes === null || !n ? "" : `${percent(yes / n, 1)} supported`;
+    return yes === null || !n ? "" : percent(yes / n, 1);
   };
-  return panel({ title: "Types", side: "of those that fire, from evidence" },
+  return panel({ title: "Types", side: "of those that fire; how many, share supported" },
     shareBar(parts, "features by type"),
     h("ul", { class: "shares" }, parts.map(({ name, tone, value }) =>
       h("li", { "data-key": name }, h("span", { class: `swatch fill-${tone}` }),
