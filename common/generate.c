@@ -2,9 +2,9 @@
 
 #include "common/evidence_bytes.h"
 #include "common/generate_parts.h"
+#include "common/pack.h"
 
 #include <math.h>
-#include <msgpack.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,30 +105,10 @@ bool generate_answer_is_sound(const struct generate_answer *answer)
 
 /* --- writing ------------------------------------------------------------------------------- */
 
-static int write_to_buffer(void *context, const char *bytes, size_t n_bytes)
-{
-    return buffer_append(context, bytes, n_bytes, NULL) == ST_OK ? 0 : -1;
-}
-
-static bool pack_bin(msgpack_packer *packer, const void *bytes, size_t n_bytes)
-{
-    return msgpack_pack_bin(packer, n_bytes) == 0 &&
-           (n_bytes == 0 || msgpack_pack_bin_body(packer, bytes, n_bytes) == 0);
-}
-
 static bool pack_str(msgpack_packer *packer, const char *text)
 {
     const size_t n = strlen(text);
     return msgpack_pack_str(packer, n) == 0 && msgpack_pack_str_body(packer, text, n) == 0;
-}
-
-static status_t end_message(struct buffer *out, size_t n_before, bool is_whole, size_t max_bytes,
-                            const char *what, struct error *err)
-{
-    const size_t n_bytes = out->n_bytes - n_before;
-    if (is_whole && n_bytes <= max_bytes) return ST_OK;
-    out->n_bytes = n_before;
-    return error_set(err, ST_TOO_LARGE, "%s: %zu bytes do not fit", what, n_bytes);
 }
 
 static bool pack_intervention(msgpack_packer *packer, const struct intervention *one)
@@ -165,9 +145,9 @@ status_t generate_job_encode(const struct generate_job *job, struct buffer *out,
     msgpack_packer packer;
     const status_t status = generate_job_check(job, err);
     if (status != ST_OK) return status;
-    msgpack_packer_init(&packer, out, write_to_buffer);
-    return end_message(out, n_before, pack_job(&packer, job), GENERATE_MAX_JOB_BYTES,
-                       "a generation", err);
+    msgpack_packer_init(&packer, out, pack_into_buffer);
+    return pack_end(out, n_before, pack_job(&packer, job), GENERATE_MAX_JOB_BYTES, "a generation",
+                    err);
 }
 
 static bool pack_continuation(msgpack_packer *packer, const struct continuation *one)
@@ -207,7 +187,7 @@ status_t generate_answer_encode(const struct generate_answer *answer, struct buf
     msgpack_packer packer;
     if (!generate_answer_is_sound(answer))
         return error_set(err, ST_BAD_INPUT, "a generation's answer has a number out of range");
-    msgpack_packer_init(&packer, out, write_to_buffer);
+    msgpack_packer_init(&packer, out, pack_into_buffer);
     bool is_whole = msgpack_pack_array(&packer, GENERATE_N_ANSWER_FIELDS) == 0 &&
                     msgpack_pack_uint32(&packer, GENERATE_VERSION) == 0 &&
                     pack_str(&packer, answer->error) &&
@@ -216,8 +196,8 @@ status_t generate_answer_encode(const struct generate_answer *answer, struct buf
                     msgpack_pack_array(&packer, answer->n_prompts) == 0;
     for (size_t i = 0; i < answer->n_prompts && is_whole; i++)
         is_whole = pack_prompt(&packer, &answer->prompts[i]);
-    return end_message(out, n_before, is_whole, GENERATE_MAX_ANSWER_BYTES, "a generation's answer",
-                       err);
+    return pack_end(out, n_before, is_whole, GENERATE_MAX_ANSWER_BYTES, "a generation's answer",
+                    err);
 }
 
 /* --- memory -------------------------------------------------------------------------------- */

@@ -1,39 +1,18 @@
 #include "common/probe.h"
 
 #include "common/evidence_bytes.h"
+#include "common/pack.h"
 #include "common/probe_parts.h"
 
 #include <math.h>
-#include <msgpack.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int write_to_buffer(void *context, const char *bytes, size_t n_bytes)
-{
-    return buffer_append(context, bytes, n_bytes, NULL) == ST_OK ? 0 : -1;
-}
-
-static bool pack_bin(msgpack_packer *packer, const void *bytes, size_t n_bytes)
-{
-    return msgpack_pack_bin(packer, n_bytes) == 0 &&
-           (n_bytes == 0 || msgpack_pack_bin_body(packer, bytes, n_bytes) == 0);
-}
 
 static bool pack_list(msgpack_packer *packer, size_t n)
 {
     return msgpack_pack_array(packer, 2) == 0 && msgpack_pack_int(packer, PROBE_VERSION) == 0 &&
            msgpack_pack_array(packer, n) == 0;
-}
-
-/* What was appended is dropped unless all of it is there and below the cap. */
-static status_t end_message(struct buffer *out, size_t n_before, bool is_whole, size_t max_bytes,
-                            const char *what, struct error *err)
-{
-    const size_t n_bytes = out->n_bytes - n_before;
-    if (is_whole && n_bytes <= max_bytes) return ST_OK;
-    out->n_bytes = n_before;
-    return error_set(err, ST_TOO_LARGE, "%s: %zu bytes do not fit", what, n_bytes);
 }
 
 static bool pack_probe(msgpack_packer *packer, const struct probe *probe)
@@ -51,7 +30,7 @@ status_t probe_unit_encode(const struct probe_unit *unit, struct buffer *out, st
     if (unit->n_probes > PROBE_MAX_PER_UNIT)
         return error_set(err, ST_TOO_LARGE, "%zu probes in a unit, at most %d", unit->n_probes,
                          PROBE_MAX_PER_UNIT);
-    msgpack_packer_init(&packer, out, write_to_buffer);
+    msgpack_packer_init(&packer, out, pack_into_buffer);
     bool is_whole = pack_list(&packer, unit->n_probes);
     for (size_t i = 0; i < unit->n_probes && is_whole; i++) {
         if (unit->probes[i].text.n_bytes > PROBE_MAX_TEXT_BYTES) {
@@ -61,7 +40,7 @@ status_t probe_unit_encode(const struct probe_unit *unit, struct buffer *out, st
         }
         is_whole = pack_probe(&packer, &unit->probes[i]);
     }
-    return end_message(out, n_before, is_whole, PROBE_MAX_UNIT_BYTES, "probes", err);
+    return pack_end(out, n_before, is_whole, PROBE_MAX_UNIT_BYTES, "probes", err);
 }
 
 /* A bin of n_bytes whose bytes the caller fills in; NULL if there is no room. */
@@ -136,9 +115,9 @@ status_t probe_answer_encode(const struct probe_answer *answer, struct buffer *o
     msgpack_packer packer;
     const status_t status = check_answer(answer, err);
     if (status != ST_OK) return status;
-    msgpack_packer_init(&packer, out, write_to_buffer);
-    return end_message(out, n_before, pack_answer(&packer, out, answer), PROBE_MAX_RESULT_BYTES,
-                       "a probe's answer", err);
+    msgpack_packer_init(&packer, out, pack_into_buffer);
+    return pack_end(out, n_before, pack_answer(&packer, out, answer), PROBE_MAX_RESULT_BYTES,
+                    "a probe's answer", err);
 }
 
 status_t probe_result_encode(const struct probe_answer *answers, size_t n_answers,
@@ -150,11 +129,11 @@ status_t probe_result_encode(const struct probe_answer *answers, size_t n_answer
     for (size_t i = 0; i < n_answers && status == ST_OK; i++)
         status = check_answer(&answers[i], err);
     if (status != ST_OK) return status;
-    msgpack_packer_init(&packer, out, write_to_buffer);
+    msgpack_packer_init(&packer, out, pack_into_buffer);
     bool is_whole = pack_list(&packer, n_answers);
     for (size_t i = 0; i < n_answers && is_whole; i++)
         is_whole = pack_answer(&packer, out, &answers[i]);
-    return end_message(out, n_before, is_whole, PROBE_MAX_RESULT_BYTES, "answers of probes", err);
+    return pack_end(out, n_before, is_whole, PROBE_MAX_RESULT_BYTES, "answers of probes", err);
 }
 
 void probe_answer_fini(struct probe_answer *answer)

@@ -2,8 +2,9 @@
  * the decoder both walk it, so they cannot disagree. */
 #include "common/wire.h"
 
+#include "common/pack.h"
+
 #include <math.h>
-#include <msgpack.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -126,11 +127,6 @@ int wire_text_copy(struct wire_text text, char *out, size_t cap)
 
 /* --- encoding ---------------------------------------------------------------------------- */
 
-static int write_to_buffer(void *context, const char *bytes, size_t n_bytes)
-{
-    return buffer_append(context, bytes, n_bytes, NULL) == ST_OK ? 0 : -1;
-}
-
 static size_t text_cap(enum field_kind kind)
 {
     return kind == FIELD_NAME ? WIRE_MAX_NAME_BYTES : WIRE_MAX_TEXT_BYTES;
@@ -190,7 +186,7 @@ status_t wire_encode(const struct wire_message *message, struct buffer *out, str
     const uint32_t mask = types[message->type].mask;
     const char *name = types[message->type].name;
     msgpack_packer packer;
-    msgpack_packer_init(&packer, out, write_to_buffer);
+    msgpack_packer_init(&packer, out, pack_into_buffer);
     const size_t n_keys = 2 + (size_t)__builtin_popcount(mask);
     if (msgpack_pack_map(&packer, n_keys) || pack_text(&packer, "v", 1) ||
         msgpack_pack_int(&packer, WIRE_VERSION) || pack_text(&packer, "t", 1) ||

@@ -78,8 +78,7 @@ static status_t build_heads(const struct known_plan *plan, const double *basis, 
     double *memory = malloc(n_all * sizeof *memory);
     if (!memory) return error_set(err, ST_NO_MEMORY, "a head of %zu values", n_all);
     for (size_t k = 0; k < plan->n_heads; k++) {
-        struct random_stream random =
-            random_stream_open(plan->seed, RANDOM_HEAD, layer * KNOWN_N_HEADS + k);
+        struct draw random = known_draw(plan->seed, RANDOM_HEAD, layer * KNOWN_N_HEADS + k);
         const struct head_site site = {.plan = plan,
                                        .basis = basis,
                                        .head = &plan->kind->heads[layer][k],
@@ -101,9 +100,9 @@ static status_t build_heads(const struct known_plan *plan, const double *basis, 
 static void fill_bias(const struct known_plan *plan, const double *basis, uint64_t subject,
                       double *out)
 {
-    struct random_stream random = random_stream_open(plan->seed, RANDOM_BIAS, subject);
+    struct draw random = known_draw(plan->seed, RANDOM_BIAS, subject);
     for (size_t s = 0; s < plan->blocks.n_scratch; s++)
-        add_direction(plan, basis, plan->blocks.scratch + s, BIAS_SIZE * random_normal(&random),
+        add_direction(plan, basis, plan->blocks.scratch + s, BIAS_SIZE * known_draw_normal(&random),
                       out);
 }
 
@@ -132,7 +131,7 @@ static status_t fill_mlp(struct tensor_set *out, const struct known_plan *plan, 
                          size_t layer, struct error *err)
 {
     const size_t d = plan->d_model;
-    struct random_stream random = random_stream_open(plan->seed, RANDOM_MLP, layer);
+    struct draw random = known_draw(plan->seed, RANDOM_MLP, layer);
     double *in, *in_bias, *back, *back_bias;
     status_t status =
         tensor_set_add(out, &in, d, plan->d_mlp, err, "transformer.h.%zu.mlp.c_fc.weight", layer);
@@ -147,7 +146,7 @@ static status_t fill_mlp(struct tensor_set *out, const struct known_plan *plan, 
             tensor_set_add(out, &back_bias, 0, d, err, "transformer.h.%zu.mlp.c_proj.bias", layer);
     if (status != ST_OK) return status;
     mlp_read(plan, basis, &random, in);
-    for (size_t j = 0; j < plan->d_mlp; j++) in_bias[j] = BIAS_SIZE * random_normal(&random);
+    for (size_t j = 0; j < plan->d_mlp; j++) in_bias[j] = BIAS_SIZE * known_draw_normal(&random);
     mlp_write(plan, basis, &random, GELU_MEAN_SQUARE, layer ? MLP_LENGTH_LATER : MLP_LENGTH_FIRST,
               back);
     fill_bias(plan, basis, 2 * layer + 1, back_bias);

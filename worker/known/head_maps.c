@@ -46,7 +46,7 @@ static void read_at_random(const struct head_site *site, double *map)
     const struct known_plan *plan = site->plan;
     for (size_t t = 0; t < plan->n_vocab; t++)
         for (size_t slot = 0; slot < plan->d_head; slot++)
-            head_read(site, map, plan->blocks.token + t, slot, random_normal(site->random));
+            head_read(site, map, plan->blocks.token + t, slot, known_draw_normal(site->random));
 }
 
 void head_make_dead(const struct head_site *site)
@@ -56,5 +56,5 @@ void head_make_dead(const struct head_site *site)
     read_at_random(site, site->maps.q);
     read_at_random(site, site->maps.k);
     for (size_t i = 0; i < plan->d_head * plan->d_model; i++)
-        site->maps.o[i] = scale * random_normal(site->random);
+        site->maps.o[i] = scale * known_draw_normal(site->random);
 }

@@ -3,8 +3,8 @@
 #ifndef WORKER_KNOWN_HEAD_MAPS_H
 #define WORKER_KNOWN_HEAD_MAPS_H
 
+#include "worker/known/known_draw.h"
 #include "worker/known/known_plan.h"
-#include "worker/known/random_stream.h"
 
 #include <stddef.h>
 
@@ -26,7 +26,7 @@ struct head_site {
     const double *basis; /* [d_model - 1, d_model] */
     const struct known_head *head;
     struct head_maps maps;
-    struct random_stream *random; /* the head's own */
+    struct draw *random; /* the head's own */
 };
 
 /* r such that a query and a key of size r in one slot score KNOWN_BETA: r^2 / sqrt(d_head). */

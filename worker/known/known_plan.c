@@ -1,6 +1,6 @@
 #include "worker/known/known_plan.h"
 
-#include "worker/known/random_stream.h"
+#include "worker/known/known_draw.h"
 
 #include <string.h>
 
@@ -45,13 +45,13 @@ static void order_heads(struct known_plan *plan)
 {
     const size_t n_group = plan->n_heads / plan->n_kv_heads;
     for (size_t layer = 0; layer < plan->kind->n_layers; layer++) {
-        struct random_stream stream = random_stream_open(plan->seed, RANDOM_HEAD_ORDER, layer);
+        struct draw stream = known_draw(plan->seed, RANDOM_HEAD_ORDER, layer);
         uint32_t groups[KNOWN_N_HEADS], within[KNOWN_N_HEADS];
         for (uint32_t i = 0; i < KNOWN_N_HEADS; i++) groups[i] = i;
-        random_shuffle(&stream, groups, plan->n_kv_heads);
+        draw_shuffle(&stream, groups, plan->n_kv_heads);
         for (size_t g = 0; g < plan->n_kv_heads; g++) {
             for (uint32_t i = 0; i < KNOWN_N_HEADS; i++) within[i] = i;
-            random_shuffle(&stream, within, n_group);
+            draw_shuffle(&stream, within, n_group);
             for (size_t i = 0; i < n_group; i++)
                 plan->head_index[layer][g * n_group + i] =
                     groups[g] * (uint32_t)n_group + within[i];

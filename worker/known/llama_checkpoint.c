@@ -65,8 +65,7 @@ static void build_group(const struct head_site *first, size_t layer, size_t grou
     memset(site.maps.v, 0, d * d_head * sizeof *site.maps.v);
     llama_group_build(&site);
     for (size_t i = group * n_shared; i < (group + 1) * n_shared; i++) {
-        struct random_stream random =
-            random_stream_open(plan->seed, RANDOM_HEAD, layer * KNOWN_N_HEADS + i);
+        struct draw random = known_draw(plan->seed, RANDOM_HEAD, layer * KNOWN_N_HEADS + i);
         const size_t index = plan->head_index[layer][i];
         site.head = &plan->kind->heads[layer][i];
         site.random = &random;
@@ -115,7 +114,7 @@ static status_t fill_mlp(struct tensor_set *out, const struct known_plan *plan, 
 {
     static const char *const NAMES[] = {"gate", "up"};
     const size_t d = plan->d_model;
-    struct random_stream random = random_stream_open(plan->seed, RANDOM_MLP, layer);
+    struct draw random = known_draw(plan->seed, RANDOM_MLP, layer);
     double *tensor;
     double *map = calloc(d * plan->d_mlp, sizeof *map);
     status_t status = map ? ST_OK : error_set(err, ST_NO_MEMORY, "an MLP");

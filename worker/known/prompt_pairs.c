@@ -1,6 +1,6 @@
 #include "worker/known/prompt_pairs.h"
 
-#include "worker/known/random_stream.h"
+#include "worker/known/known_draw.h"
 #include "worker/known/word_vocabulary.h"
 
 #include <stdlib.h>
@@ -15,14 +15,14 @@ void prompt_pairs_fini(struct prompt_pairs *pairs)
 }
 
 /* One pair into clean and corrupted [n_tokens], its first A at `at`. */
-static struct prompt_pair draw_pair(const struct known_plan *plan, struct random_stream *random,
-                                    uint32_t at, uint32_t *clean, uint32_t *corrupted)
+static struct prompt_pair draw_pair(const struct known_plan *plan, struct draw *random, uint32_t at,
+                                    uint32_t *clean, uint32_t *corrupted)
 {
     const size_t n = plan->n_prompt_tokens;
     uint32_t order[KNOWN_MAX_SIZE] = {0};
-    uint32_t other = random_below(random, (uint32_t)n - 4); /* of what is neither A nor B */
+    uint32_t other = draw_below(random, (uint32_t)n - 4); /* of what is neither A nor B */
     for (size_t i = 0; i + 1 < plan->n_vocab; i++) order[i] = (uint32_t)i + 1;
-    random_shuffle(random, order, plan->n_vocab - 1);
+    draw_shuffle(random, order, plan->n_vocab - 1);
     clean[0] = 0;
     memcpy(clean + 1, order, (n - 2) * sizeof *clean);
     clean[n - 1] = clean[at];
@@ -62,7 +62,7 @@ static status_t allocate(struct prompt_pairs *pairs, const struct known_plan *pl
 status_t prompt_pairs_make(struct prompt_pairs *out, const struct known_plan *plan, size_t n_each,
                            struct error *err)
 {
-    struct random_stream random = random_stream_open(plan->seed, RANDOM_PROMPTS, 0);
+    struct draw random = known_draw(plan->seed, RANDOM_PROMPTS, 0);
     struct prompt_pairs pairs = {0};
     const status_t status = allocate(&pairs, plan, n_each, err);
     for (size_t i = 0; status == ST_OK && i < pairs.n_pairs;) {
