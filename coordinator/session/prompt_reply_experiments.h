@@ -2,11 +2,12 @@
  * found): {"fires": [...], "silent": [...], "hard_fires": [...], "hard_silent": [...]}, lists of
  * texts of which the last three may be missing.
  *
- * A text is at most 512 bytes without control or invisible characters, and loses << and >>, which
- * are highlights of our prompts. White space becomes single spaces; the sign that prompts show for
- * a line break, and nothing else, is a line break in the text that the model reads. Of each list the first `n_each` usable texts
- * are taken. Dropped and counted is what is no text, is empty, was tried before in this session
- * or round, or comes after those: 10,000 experiments are n_each of each kind. Any thread. */
+ * A text is at most 512 bytes without control or invisible characters, and loses << and >>, the
+ * highlights of our prompts. White space becomes single spaces; the sign that prompts show for a
+ * line break, and nothing else, is one in the text that the model reads. Of each list the first
+ * `n_each` usable texts are taken. Dropped and counted is what is no text, is empty, was tried
+ * before in this session or round, or comes after those: 10,000 experiments are n_each of each
+ * kind. Any thread. */
 #ifndef COORDINATOR_SESSION_PROMPT_REPLY_EXPERIMENTS_H
 #define COORDINATOR_SESSION_PROMPT_REPLY_EXPERIMENTS_H
 
