@@ -2,7 +2,6 @@
  * workers have answered; this command asks again. */
 #include "coordinator/cli/clean_text.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/document.h"
 #include "coordinator/cli/json_field.h"
 #include "coordinator/cli/record_text.h"
 #include "coordinator/cli/subject_request.h"
@@ -169,18 +168,10 @@ static status_t print_answer(const struct cli *cli, const json_t *answer, struct
 
 status_t probe_command(struct cli *cli, const struct cli_arguments *arguments, struct error *err)
 {
-    json_t *request = NULL, *answer = NULL;
+    static const struct subject_operation probe = {"probe", "Probes", print_answer};
+    json_t *request = NULL;
     status_t status = make_request(arguments, &request, err);
-    if (status == ST_OK) {
-        cli_catch_interrupt();
-        status = subject_request_ask(cli, arguments, "probe", request, &answer, err);
-    }
-    if (status == ST_OK && arguments->format == CLI_FORMAT_JSON)
-        status = document_print(cli->out, "Probes", answer, err);
-    else if (status == ST_OK)
-        status = print_answer(cli, answer, err);
-    cli->was_interrupted = status == ST_CANCELLED;
+    if (status == ST_OK) status = subject_request_show(cli, arguments, &probe, request, err);
     json_decref(request);
-    json_decref(answer);
     return status;
 }

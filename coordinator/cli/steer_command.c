@@ -2,7 +2,6 @@
  * writes by itself. */
 #include "coordinator/cli/clean_text.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/document.h"
 #include "coordinator/cli/json_field.h"
 #include "coordinator/cli/subject_request.h"
 
@@ -201,19 +200,11 @@ static status_t print_answer(const struct cli *cli, const json_t *answer, struct
 
 status_t steer_command(struct cli *cli, const struct cli_arguments *arguments, struct error *err)
 {
-    json_t *request = json_object(), *answer = NULL;
+    static const struct subject_operation steer = {"steer", "Steering", print_answer};
+    json_t *request = json_object();
     status_t status =
         request ? make_request(arguments, request, err) : error_set(err, ST_NO_MEMORY, "request");
-    if (status == ST_OK) {
-        cli_catch_interrupt();
-        status = subject_request_ask(cli, arguments, "steer", request, &answer, err);
-    }
-    if (status == ST_OK && arguments->format == CLI_FORMAT_JSON)
-        status = document_print(cli->out, "Steering", answer, err);
-    else if (status == ST_OK)
-        status = print_answer(cli, answer, err);
-    cli->was_interrupted = status == ST_CANCELLED;
+    if (status == ST_OK) status = subject_request_show(cli, arguments, &steer, request, err);
     json_decref(request);
-    json_decref(answer);
     return status;
 }

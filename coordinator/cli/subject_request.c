@@ -1,6 +1,7 @@
 #define _XOPEN_SOURCE 700 /* realpath */
 #include "coordinator/cli/subject_request.h"
 
+#include "coordinator/cli/document.h"
 #include "coordinator/cli/json_field.h"
 
 #include <errno.h>
@@ -100,9 +101,8 @@ static status_t keep_waiting(const struct cli *cli, struct patience *patience, c
     return cli_sleep(cli, POLL_MS) ? ST_OK : error_set(err, ST_CANCELLED, "interrupted");
 }
 
-status_t subject_request_ask(const struct cli *cli, const struct cli_arguments *arguments,
-                             const char *operation, const json_t *to_send, json_t **out,
-                             struct error *err)
+static status_t ask(const struct cli *cli, const struct cli_arguments *arguments,
+                    const char *operation, const json_t *to_send, json_t **out, struct error *err)
 {
     struct client *client = NULL;
     const struct client_request request = {operation, to_send, true};
@@ -121,5 +121,21 @@ status_t subject_request_ask(const struct cli *cli, const struct cli_arguments *
         json_decref(answer);
     }
     client_close(&client);
+    return status;
+}
+
+status_t subject_request_show(struct cli *cli, const struct cli_arguments *arguments,
+                              const struct subject_operation *operation, const json_t *request,
+                              struct error *err)
+{
+    json_t *answer = NULL;
+    cli_catch_interrupt();
+    status_t status = ask(cli, arguments, operation->name, request, &answer, err);
+    if (status == ST_OK)
+        status = arguments->format == CLI_FORMAT_JSON
+                     ? document_print(cli->out, operation->kind, answer, err)
+                     : operation->print(cli, answer, err);
+    cli->was_interrupted = status == ST_CANCELLED;
+    json_decref(answer);
     return status;
 }

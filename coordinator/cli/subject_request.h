@@ -12,11 +12,18 @@
 MUST_CHECK status_t subject_request_name(const struct cli_arguments *arguments, json_t *request,
                                          struct error *err);
 
-/* The operation answers "pending" until the workers have answered: asked again. On ST_OK *out is a
- * new reference. Errors: the operation's; ST_UNREACHABLE (no worker), ST_TIMEOUT, ST_CANCELLED. */
-MUST_CHECK status_t subject_request_ask(const struct cli *cli,
-                                        const struct cli_arguments *arguments,
-                                        const char *operation, const json_t *to_send, json_t **out,
-                                        struct error *err);
+typedef status_t subject_print_fn(const struct cli *cli, const json_t *answer, struct error *err);
+struct subject_operation {
+    const char *name; /* of the coordinator's operation */
+    const char *kind; /* of the JSON document */
+    subject_print_fn *print;
+};
+
+/* Ask, and print the answer in the format that the arguments want. The operation answers "pending"
+ * until the workers have answered: asked again. Errors: the operation's; ST_UNREACHABLE (no
+ * worker), ST_TIMEOUT, ST_CANCELLED (cli->was_interrupted). */
+MUST_CHECK status_t subject_request_show(struct cli *cli, const struct cli_arguments *arguments,
+                                         const struct subject_operation *operation,
+                                         const json_t *request, struct error *err);
 
 #endif
