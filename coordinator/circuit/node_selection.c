@@ -109,7 +109,7 @@ static status_t sweep_sums_init(struct sweep_sums *sweep, const struct node_effe
 
 /* --- one search --------------------------------------------------------------------------- */
 
-static double two_sided_p(double mean, struct score_value standard_error)
+double node_effect_p(double mean, struct score_value standard_error)
 {
     if (!standard_error.is_defined || mean == 0.0) return 1.0;
     if (!(standard_error.value > 0.0)) return 0.0;
@@ -131,7 +131,7 @@ static struct node_effect estimate_effect(const struct sweep_sums *sweep, size_t
     }
     effect.standard_error.is_defined = n_drawn >= 2.0;
     if (n_drawn >= 2.0) effect.standard_error.value = sqrt(n_drawn / (n_drawn - 1.0) * squares) / n;
-    effect.p = two_sided_p(effect.mean, effect.standard_error);
+    effect.p = node_effect_p(effect.mean, effect.standard_error);
     return effect;
 }
 

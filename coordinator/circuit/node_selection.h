@@ -42,6 +42,9 @@ struct node_effect {
     bool is_chosen;
 };
 
+/* Two-sided; 1 of a mean of exactly 0 or without a standard error. */
+double node_effect_p(double mean, struct score_value standard_error);
+
 /* out [n]. Errors: ST_BAD_INPUT (params, units, components that do not ascend, a value that is
  * not finite), ST_NO_MEMORY. */
 MUST_CHECK status_t node_selection(const struct node_effects *effects,
