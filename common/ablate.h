@@ -9,10 +9,13 @@
  *
  * Little-endian; the version is 1. A variant has the changes from the end of the one before to its
  * own; one without any is the clean run. A change with a sender (its n_columns are not 0) is an
- * edge: the sender takes the value, and the receiver alone sees it (path patching): Q, K, V or
- * MLP_OUT are set to what they become, RESID_POST of the last layer (the logits) gets the
- * difference. positions: number of a set of positions in the task's
- * spec, 0: all. Columns are those of the activation: head h of Z is d_head columns from h * d_head.
+ * ablated edge: the sender (Z, MLP_OUT, or the embedding: RESID_PRE of layer 0) takes the value,
+ * and the receiver alone sees it: Q, K or V (whole heads), the MLP of MLP_OUT, or the logits
+ * (RESID_POST of the last layer) read their stream with it in the place of what the sender writes
+ * in this run. A variant may have any number of edges beside other changes, each at most once; the
+ * edges that it does not list are kept. One edge alone is path patching. positions: number of a set
+ * of positions in the task's spec, 0: all. Columns are those of the activation: head h of Z is
+ * d_head columns from h * d_head; under grouped queries K and V have a head a group.
  *
  * Both sides are untrusted: counts are checked before memory is reserved. Pure functions; any
  * thread. */

@@ -52,7 +52,7 @@ static status_t list_nodes(struct ablate_lane *lane, const struct model_config *
         lane->changes[i] = (struct variant_change){.hook = {is_head ? HOOK_Z : HOOK_MLP_OUT, layer},
                                                    .column = is_head ? head * c->d_head : 0,
                                                    .n_columns = is_head ? c->d_head : c->d_model};
-        lane->list[i] = (struct variant){&lane->changes[i], 1};
+        lane->list[i] = (struct variant){.changes = &lane->changes[i], .n_changes = 1};
     }
     return ST_OK;
 }

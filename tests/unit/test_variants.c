@@ -90,12 +90,13 @@ static size_t make_variants(struct variant_change *changes, struct variant *list
                                                  .values = n % 4 ? values : NULL,
                                                  .ld = n % 2 ? WIDTH_MAX : 0,
                                                  .is_row = n % 3 ? late_rows : NULL};
-            list[n] = (struct variant){&changes[n], 1};
+            list[n] = (struct variant){.changes = &changes[n], .n_changes = 1};
         }
     const size_t n_single = n;
     for (size_t low = 0; low + 5 <= n_single; low += 3)
-        list[n++] = (struct variant){&changes[low], 5}; /* across kinds and layers */
-    list[n++] = (struct variant){NULL, 0};
+        list[n++] = (struct variant){.changes = &changes[low],
+                                     .n_changes = 5}; /* across kinds and layers */
+    list[n++] = (struct variant){.n_changes = 0};
     return n;
 }
 
@@ -208,7 +209,7 @@ Test(variants, of_no_effect_have_the_clean_bits)
         const size_t width = hook_point_width(hook, world.config);
         const struct variant_change same = {
             .hook = hook, .n_columns = width, .values = clean, .ld = width};
-        const struct variant list[] = {{&same, 1}};
+        const struct variant list[] = {{.changes = &same, .n_changes = 1}};
         struct taken *taken = run(list, 1, N_ANSWERS, false);
         cr_expect_arr_eq(taken->logits[0], taken->clean[0], N_ANSWERS * N_PROMPTS * 4, "kind %d",
                          (int)kinds[k]);
@@ -230,12 +231,12 @@ Test(variants, set_to_another_batch_give_its_logits)
     cr_assert_eq(load(N_ANSWERS, 17), ST_OK);
     cr_assert_eq(variants_clean(world.variants, hook, &clean, &world.err), ST_OK);
     memcpy(other, clean, n * sizeof *other);
-    const struct variant nothing = {NULL, 0};
+    const struct variant nothing = {.n_changes = 0};
     struct taken *want = run(&nothing, 1, N_ANSWERS, false);
     cr_assert_eq(load(N_ANSWERS, 5), ST_OK);
     const struct variant_change resample = {
         .hook = hook, .n_columns = width, .values = other, .ld = width};
-    const struct variant list[] = {{&resample, 1}};
+    const struct variant list[] = {{.changes = &resample, .n_changes = 1}};
     struct taken *got = run(list, 1, N_ANSWERS, false);
     cr_expect_arr_eq(got->logits[0], want->logits[0], N_ANSWERS * N_PROMPTS * 4);
     cr_expect(memcmp(got->logits[0], got->clean[0], N_ANSWERS * 4) != 0);
@@ -247,7 +248,7 @@ Test(variants, set_to_another_batch_give_its_logits)
 
 static void refuse(const struct variant_change *change, const char *why)
 {
-    const struct variant list[] = {{NULL, 0}, {change, 1}};
+    const struct variant list[] = {{.n_changes = 0}, {.changes = change, .n_changes = 1}};
     struct taken taken = {.n_each = 0};
     error_clear(&world.err);
     cr_expect_eq(variants_run(world.variants, list, 2, take, &taken, &world.err), ST_BAD_INPUT);

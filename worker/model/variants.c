@@ -16,6 +16,7 @@ void variants_destroy(struct variants **pointer)
         for (size_t k = 0; k < sizeof kept / sizeof kept[0]; k++)
             f->ops->release(f->backend, kept[k]);
     }
+    variants_edges_destroy(v);
     if (v->columns) f->ops->packed_destroy(v->columns);
     if (f && v->logits_host != v->logits) free(v->logits_host);
     if (f) f->ops->release(f->backend, v->logits);

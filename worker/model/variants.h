@@ -63,14 +63,32 @@ struct variant_change {
     size_t ld;             /* floats between the rows of values, or 0 */
     const uint8_t *is_row; /* [n_prompts * n_ctx], or NULL: all rows */
 };
-struct variant {
-    const struct variant_change *changes; /* made in this order where they meet */
-    size_t n_changes;                     /* 0: the clean pass once more */
+
+/* One ablated edge: `receiver` reads the stream of this run with what `sender` would write under
+ * its change in the place of what it writes in this run; whoever else reads the sender sees it as
+ * it is. Any number of edges make a graph, of which the edges that are not listed are kept: they
+ * carry what their sender computes in this run, changed inputs and all (Conmy et al. 2023, Syed et
+ * al. 2023). The bias of attention's output belongs to no sender, that of the MLP's to the MLP. */
+struct variant_edge {
+    struct variant_change sender; /* set, not added: Z, MLP_OUT, or RESID_PRE of layer 0: the
+                                   * embedding */
+    struct hook_point receiver;   /* Q, K or V; MLP_OUT: what the MLP reads; RESID_POST of the last
+                                   * layer: the logits */
+    size_t column, n_columns;     /* of the receiver: whole heads of Q, K, V; all of the others */
 };
 
-/* Along one edge: what a receiver computes when it alone sees a sender changed (path patching, Wang
- * et al. 2022). The sender's difference to the clean pass is added to the stream that the receiver
- * reads; nothing between them is computed again. */
+struct variant {
+    const struct variant_change *changes; /* made in this order where they meet */
+    size_t n_changes;
+    const struct variant_edge *edges; /* in any order; changes of a receiver come behind them, those
+                                       * of a sender before */
+    size_t n_edges;
+}; /* zeroed: the clean pass once more */
+
+/* Along one edge of the clean pass, once for all receivers of a layer: what a receiver computes
+ * when it alone sees a sender changed (path patching, Wang et al. 2022). The sender's difference to
+ * the clean pass is added to the stream that the receiver reads; nothing between them is computed
+ * again. */
 enum path_receiver {
     PATH_QKV,   /* q, k and v of all heads of a layer, side by side: [(n_heads + 2 n_kv) d_head] */
     PATH_MLP,   /* the MLP's output, bias included: [d_model] */
@@ -94,7 +112,8 @@ typedef status_t variants_take_fn(void *context, size_t index, const float *logi
                                   const float *clean, struct error *err);
 
 /* All of list [n], `take` once for each, in an order that is the same every time. After a load.
- * Errors: ST_BAD_INPUT (a change that does not lie in the model), ST_NO_MEMORY, those of `take`. */
+ * Errors: ST_BAD_INPUT (a change or an edge that does not lie in the model), ST_TOO_LARGE (edges of
+ * one variant), ST_NO_MEMORY, those of `take`. */
 MUST_CHECK status_t variants_run(struct variants *variants, const struct variant *list, size_t n,
                                  variants_take_fn *take, void *context, struct error *err);
 

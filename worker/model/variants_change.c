@@ -1,4 +1,5 @@
 /* The changes of variants as edits of the forward pass. */
+#include "worker/model/variants_edge_plan.h"
 #include "worker/model/variants_parts.h"
 
 #include <string.h>
@@ -10,12 +11,26 @@ static enum variant_entry entry_of(enum hook_kind kind)
     return kind < HOOK_MLP_OUT ? ENTRY_MID : ENTRY_OUT;
 }
 
+size_t variant_order_of(struct hook_point hook)
+{
+    return hook.layer * ENTRY_N + entry_of(hook.kind);
+}
+
+/* An MLP reads the stream in front of it. */
+static size_t receiver_order(struct hook_point hook)
+{
+    return hook.kind == HOOK_MLP_OUT ? hook.layer * ENTRY_N + ENTRY_MID : variant_order_of(hook);
+}
+
 size_t variant_order(const struct variant *variant)
 {
     size_t first = SIZE_MAX;
     for (size_t i = 0; i < variant->n_changes; i++) {
-        const struct hook_point hook = variant->changes[i].hook;
-        const size_t order = hook.layer * ENTRY_N + entry_of(hook.kind);
+        const size_t order = variant_order_of(variant->changes[i].hook);
+        first = order < first ? order : first;
+    }
+    for (size_t i = 0; i < variant->n_edges; i++) {
+        const size_t order = receiver_order(variant->edges[i].receiver);
         first = order < first ? order : first;
     }
     return first;
@@ -38,7 +53,7 @@ status_t variant_check(const struct variants *variants, const struct variant *va
                              index, i, c->column, c->column + c->n_columns,
                              hook_point_name(c->hook, name), width);
     }
-    return ST_OK;
+    return edges_check(variant, index, config, err);
 }
 
 static void change_row(const struct variant_change *c, size_t row, float *to)
@@ -56,37 +71,47 @@ static void change_row(const struct variant_change *c, size_t row, float *to)
 void variant_make_change(const struct variants *v, const struct variant_change *c, float *values,
                          size_t ld)
 {
-    const size_t n_rows = v->is_at_answers ? v->n_prompts : v->n_prompts * v->n_ctx;
-    for (size_t r = 0; r < n_rows; r++) {
-        const size_t row = v->is_at_answers ? r * v->n_ctx + v->answers[r] : r;
+    for (size_t r = 0; r < variants_rows_each(v); r++) {
+        const size_t row = variants_row(v, r);
         if (!c->is_row || c->is_row[row]) change_row(c, row, values + r * ld);
     }
+}
+
+/* The changes of number `index` of those inside at one hook point. */
+static status_t change_one(struct variants *v, size_t index, struct hook_point hook, float *values,
+                           size_t ld, struct error *err)
+{
+    const struct variant *variant = v->batch[index].variant;
+    status_t status = variants_edges_before(v, index, hook, values, ld, err);
+    for (size_t k = 0; k < variant->n_changes && status == ST_OK; k++) {
+        const struct variant_change *c = &variant->changes[k];
+        if (c->hook.kind == hook.kind && c->hook.layer == hook.layer)
+            variant_make_change(v, c, values, ld);
+    }
+    return status == ST_OK ? variants_edges_behind(v, index, hook, values, ld, err) : status;
 }
 
 static status_t apply(void *context, const struct forward_values *values, struct error *err)
 {
     const struct variants_edit *edit = context;
-    const struct variants *v = edit->variants;
-    const size_t n_rows = v->is_at_answers ? v->n_prompts : v->n_prompts * v->n_ctx;
-    (void)err;
-    for (size_t i = 0; i < v->n_inside; i++) {
-        const struct variant *variant = v->batch[i].variant;
-        for (size_t k = 0; k < variant->n_changes; k++) {
-            const struct variant_change *c = &variant->changes[k];
-            if (c->hook.kind == edit->hook.kind && c->hook.layer == edit->hook.layer)
-                variant_make_change(v, c, values->values + i * n_rows * values->ld, values->ld);
-        }
-    }
-    return ST_OK;
+    struct variants *v = edit->variants;
+    const size_t n_floats = variants_rows_each(v) * values->ld;
+    status_t status = ST_OK;
+    for (size_t i = 0; i < v->n_inside && status == ST_OK; i++)
+        status = change_one(v, i, edit->hook, values->values + i * n_floats, values->ld, err);
+    return status;
 }
 
 static bool is_changed(const struct variants *v, struct hook_point hook)
 {
-    for (size_t i = 0; i < v->n_placed; i++)
-        for (size_t k = 0; k < v->batch[i].variant->n_changes; k++) {
-            const struct hook_point changed = v->batch[i].variant->changes[k].hook;
+    for (size_t i = 0; i < v->n_placed; i++) {
+        const struct variant *variant = v->batch[i].variant;
+        if (variants_edges_touch(&v->batch[i], hook)) return true;
+        for (size_t k = 0; k < variant->n_changes; k++) {
+            const struct hook_point changed = variant->changes[k].hook;
             if (changed.kind == hook.kind && changed.layer == hook.layer) return true;
         }
+    }
     return false;
 }
 

@@ -1,9 +1,14 @@
 /* One layer of the growing batch: stages of the forward pass, between which variants join. */
 #include "worker/model/variants_parts.h"
 
-static size_t rows_each(const struct variants *v)
+size_t variants_rows_each(const struct variants *v)
 {
     return v->is_at_answers ? v->n_prompts : v->n_prompts * v->n_ctx;
+}
+
+size_t variants_row(const struct variants *v, size_t r)
+{
+    return v->is_at_answers ? r * v->n_ctx + v->answers[r] : r;
 }
 
 void variants_use_rows(struct variants *v)
@@ -26,8 +31,8 @@ static status_t copy_rows(struct variants *v, float *to, const float *from, size
 static status_t append(struct variants *v, float *buffer, const float *from, size_t width,
                        struct error *err)
 {
-    float *to = buffer + v->n_inside * rows_each(v) * width;
-    if (!v->is_at_answers) return copy_rows(v, to, from, width, rows_each(v), err);
+    float *to = buffer + v->n_inside * variants_rows_each(v) * width;
+    if (!v->is_at_answers) return copy_rows(v, to, from, width, variants_rows_each(v), err);
     status_t status = ST_OK;
     for (size_t p = 0; p < v->n_prompts && status == ST_OK; p++)
         status = copy_rows(v, to + p * width, from + (p * v->n_ctx + v->answers[p]) * width, width,

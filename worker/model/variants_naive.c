@@ -31,16 +31,19 @@ static status_t run_one(struct variants *v, const struct variant *variant, size_
                         struct error *err)
 {
     variants_begin(v);
-    v->batch[0] = (struct placed_variant){.variant = variant};
+    v->batch[0] = (struct placed_variant){.variant = variant}; /* order 0: nothing is clean */
     v->n_placed = v->n_inside = 1;
     variants_use_rows(v);
-    return run_whole(v, place, err);
+    status_t status = variants_edges_place(v, &v->batch[0], err);
+    if (status == ST_OK) status = run_whole(v, place, err);
+    variants_edges_leave(v, &v->batch[0]);
+    return status;
 }
 
 status_t variants_run_naive(struct variants *v, const struct variant *list, size_t n,
                             variants_take_fn *take, void *context, struct error *err)
 {
-    static const struct variant clean = {NULL, 0};
+    static const struct variant clean;
     if (!v->is_loaded) return error_set(err, ST_BAD_INPUT, "no prompts");
     memcpy(v->forward->tokens, v->tokens, v->n_prompts * v->n_ctx * sizeof *v->tokens);
     status_t status = run_one(v, &clean, 0, err);

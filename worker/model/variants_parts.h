@@ -5,6 +5,9 @@
 #include "worker/model/forward_parts.h"
 #include "worker/model/variants.h"
 
+struct edge_plan;
+struct variants_edges;
+
 /* Where in a layer a variant leaves the clean pass; in order. */
 enum variant_entry {
     ENTRY_PRE, /* at the residual stream, q, k, v */
@@ -23,8 +26,9 @@ struct clean_layer {
  * the rows of the prompts. */
 struct placed_variant {
     const struct variant *variant;
-    size_t index; /* in the caller's list */
-    size_t order; /* layer * ENTRY_N + enum variant_entry */
+    size_t index;            /* in the caller's list */
+    size_t order;            /* layer * ENTRY_N + enum variant_entry */
+    struct edge_plan *edges; /* owned while it is in a batch; NULL without edges */
 };
 
 /* Context of the pass's edits. */
@@ -46,8 +50,9 @@ struct variants {
     float *logits, *logits_host;  /* [rows at answer positions, n_columns] */
     struct placed_variant *batch; /* [n_batch + 1]; the first is clean */
     size_t n_placed, n_inside;
-    bool is_at_answers; /* the rows of the pass are the prompts' answer positions */
-    float *path_rows;   /* host [n_prompts * n_ctx, widest]: a sender's values */
+    bool is_at_answers;           /* the rows of the pass are the prompts' answer positions */
+    float *path_rows;             /* host [n_prompts * n_ctx, widest]: a sender's values */
+    struct variants_edges *edges; /* NULL until a variant has some */
     struct variants_edit edit_contexts[HOOK_N_KINDS];
     struct forward_edit edits[HOOK_N_KINDS];
     struct forward_input input;
@@ -55,13 +60,15 @@ struct variants {
 
 /* --- variants_change.c --- */
 
-/* Does every change lie in the model? Names the first that does not. */
+/* Does every change and every edge lie in the model? Names the first that does not. */
 status_t variant_check(const struct variants *variants, const struct variant *variant, size_t index,
                        struct error *err);
 /* One change in rows [n_prompts * n_ctx], ld apart. */
 void variant_make_change(const struct variants *variants, const struct variant_change *change,
                          float *values, size_t ld);
-/* Where its first change is: layer * ENTRY_N + entry; SIZE_MAX without one. */
+/* Where a change is made: layer * ENTRY_N + entry. */
+size_t variant_order_of(struct hook_point hook);
+/* Where its first change is, or the first receiver of its edges; SIZE_MAX without one. */
 size_t variant_order(const struct variant *variant);
 /* The edits of the pass that make the changes of whoever is inside, at this layer. */
 void variants_edit_layer(struct variants *variants, size_t layer);
@@ -73,7 +80,32 @@ void variants_begin(struct variants *variants);
 /* A batch of the clean variant alone. */
 void variants_place_clean(struct variants *variants);
 
+/* --- variants_edges.c --- */
+
+void variants_edges_destroy(struct variants *variants);
+/* What is known of the clean pass alone: values that senders are set to are the caller's. */
+void variants_edges_forget(struct variants *variants);
+/* Plan and differences of one that is about to be in a batch (its order is known), and the end of
+ * them. Leave what was placed, also where placing failed. */
+status_t variants_edges_place(struct variants *variants, struct placed_variant *placed,
+                              struct error *err);
+void variants_edges_leave(struct variants *variants, struct placed_variant *placed);
+/* Do those in the batch hold so much that no more should come? */
+bool variants_edges_are_many(const struct variants *variants);
+/* Must it pass an edit at that hook point? */
+bool variants_edges_touch(const struct placed_variant *placed, struct hook_point hook);
+/* Number `index` of those inside at a hook point, in front of its changes and behind them.
+ * values: its rows, ld apart. */
+status_t variants_edges_before(struct variants *variants, size_t index, struct hook_point hook,
+                               float *values, size_t ld, struct error *err);
+status_t variants_edges_behind(struct variants *variants, size_t index, struct hook_point hook,
+                               float *values, size_t ld, struct error *err);
+
 /* --- variants_layer.c --- */
+
+/* Rows of each of those inside, and which row of the prompts the r-th of them is. */
+size_t variants_rows_each(const struct variants *variants);
+size_t variants_row(const struct variants *variants, size_t r);
 
 /* The rows of whoever is inside are those that the pass works on. */
 void variants_use_rows(struct variants *variants);

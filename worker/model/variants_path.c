@@ -13,7 +13,7 @@ size_t variants_path_width(const struct variants *v, enum path_receiver receiver
 static status_t check_path(const struct variants *v, const struct variant_path *path,
                            struct error *err)
 {
-    const struct variant sender = {&path->sender, 1};
+    const struct variant sender = {.changes = &path->sender, .n_changes = 1};
     const struct hook_point from = path->sender.hook;
     const bool is_embedding = from.kind == HOOK_RESID_PRE && from.layer == 0;
     const bool is_after =

@@ -22,7 +22,7 @@ void variants_begin(struct variants *v)
 
 void variants_place_clean(struct variants *v)
 {
-    static const struct variant clean = {NULL, 0};
+    static const struct variant clean;
     v->batch[0] = (struct placed_variant){.variant = &clean, .index = SIZE_MAX};
     v->n_placed = 1;
 }
@@ -93,7 +93,8 @@ static status_t place_all(const struct variants *v, const struct variant *list, 
     status_t status = ST_OK;
     for (size_t i = 0; i < n && status == ST_OK; i++) {
         const size_t order = variant_order(&list[i]);
-        all[i] = (struct placed_variant){&list[i], i, order < last ? order : last};
+        all[i] = (struct placed_variant){
+            .variant = &list[i], .index = i, .order = order < last ? order : last};
         status = variant_check(v, &list[i], i, err);
     }
     if (status != ST_OK) {
@@ -105,6 +106,21 @@ static status_t place_all(const struct variants *v, const struct variant *list, 
     return ST_OK;
 }
 
+/* As many as fit into a batch, behind the clean one. */
+static status_t fill_batch(struct variants *v, const struct placed_variant *from, size_t n,
+                           struct error *err)
+{
+    status_t status = ST_OK;
+    variants_place_clean(v);
+    v->batch[0].order = from->order;
+    for (size_t i = 0; i < n && i < v->n_batch && status == ST_OK; i++) {
+        if (i && variants_edges_are_many(v)) break;
+        v->batch[v->n_placed++] = from[i];
+        status = variants_edges_place(v, &v->batch[i + 1], err);
+    }
+    return status;
+}
+
 status_t variants_run(struct variants *v, const struct variant *list, size_t n,
                       variants_take_fn *take, void *context, struct error *err)
 {
@@ -112,15 +128,13 @@ status_t variants_run(struct variants *v, const struct variant *list, size_t n,
     if (!v->is_loaded) return error_set(err, ST_BAD_INPUT, "no prompts");
     status_t status = place_all(v, list, n, &all, err);
     if (status != ST_OK) return status;
-    for (size_t low = 0; low < n && status == ST_OK; low += v->n_batch) {
-        const size_t n_now = n - low < v->n_batch ? n - low : v->n_batch;
-        variants_place_clean(v);
-        v->batch[0].order = all[low].order;
-        memcpy(v->batch + 1, all + low, n_now * sizeof *all);
-        v->n_placed = n_now + 1;
-        status = run_batch(v, err);
+    for (size_t low = 0; low < n && status == ST_OK; low += v->n_placed - 1) {
+        status = fill_batch(v, all + low, n - low, err);
+        if (status == ST_OK) status = run_batch(v, err);
         if (status == ST_OK) status = hand_out(v, take, context, err);
+        for (size_t i = 0; i < v->n_placed; i++) variants_edges_leave(v, &v->batch[i]);
     }
+    variants_edges_forget(v);
     free(all);
     return status;
 }

@@ -304,22 +304,22 @@ static status_t transposed(const float *from, size_t rows, size_t columns, float
     return ST_OK;
 }
 
-/* The weights of a map into the residual stream, [n_in, d_model] whatever the file's layout. */
-static status_t read_writer(float **out, const struct weights_source *source,
-                            struct linear_plan plan, struct error *err)
+/* The weights of a map, [n_in, n_out] whatever the file's layout. */
+static status_t read_map(float **out, const struct weights_source *source, struct linear_plan plan,
+                         struct error *err)
 {
-    const struct model_config *c = source->config;
+    const size_t n_out = plan_width(&plan);
     struct weights_loader l;
     float *host = NULL;
     status_t status = weights_loader_init(&l, source, err);
     if (status != ST_OK) return status;
     plan.has_bias = false;
-    status = weights_host_floats(plan.n_in, c->d_model, &host, err);
+    status = weights_host_floats(plan.n_in, n_out, &host, err);
     if (status == ST_OK) status = read_parts(&l, &plan, host, NULL, err);
     weights_loader_fini(&l);
-    if (status == ST_OK && !c->family->is_conv1d) {
+    if (status == ST_OK && !source->config->family->is_conv1d) {
         float *turned = NULL;
-        status = transposed(host, c->d_model, plan.n_in, &turned, err);
+        status = transposed(host, n_out, plan.n_in, &turned, err);
         free(host);
         host = turned;
     }
@@ -333,11 +333,17 @@ static status_t read_writer(float **out, const struct weights_source *source,
 status_t weights_read_attn_out(float **out, const struct weights_source *source, size_t layer,
                                struct error *err)
 {
-    return read_writer(out, source, plan_attn_out(source->config, layer), err);
+    return read_map(out, source, plan_attn_out(source->config, layer), err);
+}
+
+status_t weights_read_qkv(float **out, const struct weights_source *source, size_t layer,
+                          struct error *err)
+{
+    return read_map(out, source, plan_qkv(source->config, layer), err);
 }
 
 status_t weights_read_mlp_out(float **out, const struct weights_source *source, size_t layer,
                               struct error *err)
 {
-    return read_writer(out, source, plan_mlp_out(source->config, layer), err);
+    return read_map(out, source, plan_mlp_out(source->config, layer), err);
 }

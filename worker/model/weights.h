@@ -72,6 +72,11 @@ MUST_CHECK status_t weights_read_head(const struct weights_source *source, float
 MUST_CHECK status_t weights_read_mlp_out(float **out, const struct weights_source *source,
                                          size_t layer, struct error *err);
 
+/* W_Q, W_K and W_V of a layer side by side as f32 on the host, [d_model, (n_heads + 2 n_kv_heads)
+ * d_head]; the caller frees it. */
+MUST_CHECK status_t weights_read_qkv(float **out, const struct weights_source *source, size_t layer,
+                                     struct error *err);
+
 /* W_O of a layer as f32 on the host, [n_heads * d_head, d_model]; the caller frees it. */
 MUST_CHECK status_t weights_read_attn_out(float **out, const struct weights_source *source,
                                           size_t layer, struct error *err);

@@ -210,3 +210,16 @@ status_t ablate_changes_make(struct ablate_changes *self, const struct ablate_ch
     return change->sender.n_columns ? make_edge(self, change, out, err)
                                     : take_value(self, &change->at, change, out, err);
 }
+
+status_t ablate_changes_make_edge(struct ablate_changes *self, const struct ablate_change *change,
+                                  struct variant_edge *out, struct error *err)
+{
+    struct variant_change at;
+    status_t status = take_site(self, &change->at, &at, err);
+    if (status == ST_OK) status = take_value(self, &change->sender, change, &out->sender, err);
+    if (status != ST_OK) return status;
+    out->receiver = at.hook;
+    out->column = at.column;
+    out->n_columns = at.n_columns;
+    return ST_OK;
+}

@@ -21,11 +21,17 @@ MUST_CHECK status_t ablate_changes_create(struct ablate_changes **out,
                                           struct error *err);
 void ablate_changes_destroy(struct ablate_changes **changes); /* NULL-safe */
 
-/* *out borrows until ablate_changes_forget(). Errors: ST_BAD_INPUT (a site or positions that do not
- * exist, an edge that is none), ST_TOO_LARGE (edges of one unit), ST_NO_MEMORY. */
+/* A change alone in its variant; an edge becomes what its receiver computes in the clean pass,
+ * which all receivers of a layer share. *out borrows until ablate_changes_forget(). Errors:
+ * ST_BAD_INPUT (a site or positions that do not exist, an edge that is none), ST_TOO_LARGE (edges
+ * of one unit), ST_NO_MEMORY. */
 MUST_CHECK status_t ablate_changes_make(struct ablate_changes *changes,
                                         const struct ablate_change *change,
                                         struct variant_change *out, struct error *err);
+/* An edge among other changes of its variant (struct variant_edge). Errors: as above. */
+MUST_CHECK status_t ablate_changes_make_edge(struct ablate_changes *changes,
+                                             const struct ablate_change *change,
+                                             struct variant_edge *out, struct error *err);
 /* The unit is over. */
 void ablate_changes_forget(struct ablate_changes *changes);
 

@@ -155,16 +155,47 @@ static status_t take(void *context, size_t index, const float *logits, const flo
     return ST_OK;
 }
 
+/* The variants of a unit. */
+struct ablate_list {
+    struct variant *variants;       /* [n] */
+    struct variant_change *changes; /* of all of them, as many as the unit has */
+    struct variant_edge *edges;     /* likewise */
+    size_t n_changes, n_edges;
+};
+
+/* An edge that is alone is followed in the clean pass; several make a graph, and so they do where
+ * whole passes are to check the others. */
+static status_t make_variant(struct ablate_runner *self, const struct ablate_change *from, size_t n,
+                             struct ablate_list *list, struct variant *out, struct error *err)
+{
+    status_t status = ST_OK;
+    *out = (struct variant){.changes = list->changes + list->n_changes,
+                            .edges = list->edges + list->n_edges};
+    for (size_t i = 0; i < n && status == ST_OK; i++) {
+        const bool is_edge = from[i].sender.n_columns && (n > 1 || self->is_naive);
+        status = is_edge
+                     ? ablate_changes_make_edge(self->changes, &from[i],
+                                                &list->edges[list->n_edges + out->n_edges], err)
+                     : ablate_changes_make(self->changes, &from[i],
+                                           &list->changes[list->n_changes + out->n_changes], err);
+        out->n_edges += is_edge;
+        out->n_changes += !is_edge;
+    }
+    list->n_changes += out->n_changes;
+    list->n_edges += out->n_edges;
+    return status;
+}
+
 static status_t make_variants(struct ablate_runner *self, const struct ablate_unit *unit,
-                              struct variant_change *changes, struct variant *list,
-                              struct error *err)
+                              struct ablate_list *list, struct error *err)
 {
     status_t status = ST_OK;
     size_t low = 0;
     for (size_t i = 0; i < unit->n_variants && status == ST_OK; i++) {
-        list[i] = (struct variant){changes + low, unit->ends[i] - low};
-        for (; low < unit->ends[i] && status == ST_OK; low++)
-            status = ablate_changes_make(self->changes, &unit->changes[low], &changes[low], err);
+        status = make_variant(self, unit->changes + low, unit->ends[i] - low, list,
+                              &list->variants[i], err);
+        if (status != ST_OK) (void)error_wrap(err, "variant %zu", i);
+        low = unit->ends[i];
     }
     return status;
 }
@@ -173,17 +204,20 @@ static status_t run_list(struct ablate_runner *self, const struct ablate_unit *u
                          struct ablate_outcome *outcomes, struct error *err)
 {
     const size_t n_changes = unit->n_variants ? unit->ends[unit->n_variants - 1] : 0;
-    struct variant_change *changes = calloc(n_changes + 1, sizeof *changes);
-    struct variant *list = calloc(unit->n_variants + 1, sizeof *list);
+    struct ablate_list list = {.variants = calloc(unit->n_variants + 1, sizeof *list.variants),
+                               .changes = calloc(n_changes + 1, sizeof *list.changes),
+                               .edges = calloc(n_changes + 1, sizeof *list.edges)};
     struct taking taking = {self, outcomes};
-    status_t status = changes && list ? make_variants(self, unit, changes, list, err)
-                                      : error_set(err, ST_NO_MEMORY, "%zu changes", n_changes);
+    status_t status = list.variants && list.changes && list.edges
+                          ? make_variants(self, unit, &list, err)
+                          : error_set(err, ST_NO_MEMORY, "%zu changes", n_changes);
     if (status == ST_OK)
         status = (self->is_naive ? variants_run_naive : variants_run)(
-            self->variants, list, unit->n_variants, take, &taking, err);
+            self->variants, list.variants, unit->n_variants, take, &taking, err);
     ablate_changes_forget(self->changes);
-    free(changes);
-    free(list);
+    free(list.variants);
+    free(list.changes);
+    free(list.edges);
     return status;
 }
 

@@ -168,24 +168,29 @@ def run(model, tokens, replace=None, edges=None):
     """Logits [n, T, V] and what every component wrote.
 
     replace: {component: what it writes instead}. edges: {(component, input): delta}: the stream as
-    that one input ("q", "k", "v") of that head reads it, plus delta; ("logits", None) the last.
+    that one input ("q", "k", "v"; None of an MLP) of that component reads it, plus delta;
+    ("logits", None) the last. A delta may be a function of what has been written in this run.
     """
     replace, edges = replace or {}, edges or {}
     wrote, patterns = dict(model.embed(tokens)), {}
+
+    def read(stream, receiver, channel):
+        delta = edges.get((receiver, channel), 0.0)
+        return stream + (delta(wrote) if callable(delta) else delta)
+
     stream = sum(wrote.values())
     for i in range(model.n_layers):
         attention, normed = model.output_bias(i), model.norm_attention(stream, i)
-        for head in range(model.n_heads):
-            part = ("head", i, head)
-            inputs = {p: model.norm_attention(stream + edges[part, p], i) if (part, p) in edges
-                      else normed for p in "qkv"}
-            z, patterns[part] = attend(model, i, head, inputs)
+        parts = [("head", i, head) for head in range(model.n_heads)]
+        inputs = {part: {p: model.norm_attention(read(stream, part, p), i) if (part, p) in edges
+                         else normed for p in "qkv"} for part in parts}
+        for head, part in enumerate(parts):
+            z, patterns[part] = attend(model, i, head, inputs[part])
             wrote[part] = replace.get(part, z @ model.output(i, head))
             attention = attention + wrote[part]
         stream = stream + attention
         part = ("mlp", i)
         wrote[part] = replace[part] if part in replace else \
-            model.mlp(model.norm_mlp(stream, i), i)
+            model.mlp(model.norm_mlp(read(stream, part, None), i), i)
         stream = stream + wrote[part]
-    logits = model.unembed(stream + edges.get(("logits", None), 0.0))
-    return logits, wrote, patterns
+    return model.unembed(read(stream, "logits", None)), wrote, patterns

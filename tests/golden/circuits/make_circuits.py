@@ -2,8 +2,8 @@
 """What ablations of known models give, by an independent forward pass (known_forward.py).
 
 Each model is written by `interp-worker known-model`, read back from its files, and ablated: every
-head and MLP alone, the true circuit, its complement, everything, pairs of circuit heads, and every
-edge into a circuit head's q, k, v and into the logits. One JSON file a model goes beside this
+head and MLP alone, the true circuit, its complement, everything, pairs of circuit heads, every
+edge into a circuit head's q, k, v and into the logits, and graphs of edges. One JSON file a model goes beside this
 script; tests/golden/README.md says what is in it.
 
 Run: BUILD=build/release .oracles/bin/python tests/golden/circuits/make_circuits.py [PART OF A NAME]
@@ -27,6 +27,7 @@ HERE = Path(__file__).resolve().parent
 N_REFERENCE, N_EVALUATED = 64, 12
 VALUES = ("zero", "mean_position", "mean_overall", "mean_template", "resample")
 EDGE_VALUES = ("zero", "mean_position", "resample")
+N_RANDOM_GRAPHS = 3
 MODELS = [  # kind, seed, size, rope
     ("induction", 1, 32, None), ("induction", 2, 32, None), ("induction", 3, 16, None),
     ("induction", 4, 64, None),
@@ -139,6 +140,77 @@ class Study:
                         for s in senders for c in inputs for kind in EDGE_VALUES]
         return records
 
+    def all_edges(self):
+        """(sender, receiver, input) in the order of the model: layer by layer the q of every head,
+        the k and v of every group, the MLP, at last the logits; senders in their order."""
+        model, edges = self.model, []
+        n_shared = getattr(model, "n_shared", 1)
+        senders = ["embed"]
+        for i in range(model.n_layers):
+            receivers = [(("head", i, h), p) for p in "qkv" for h in range(model.n_heads)
+                         if p == "q" or h % n_shared == 0]
+            edges += [(s, r, p) for r, p in receivers for s in senders]
+            senders += [("head", i, h) for h in range(model.n_heads)]
+            edges += [(s, ("mlp", i), None) for s in senders]
+            senders.append(("mlp", i))
+        return edges + [(s, "logits", None) for s in senders]
+
+    def true_edges(self):
+        """Those of circuit.json, in which the embedding is two senders and every head has a key."""
+        n_shared = getattr(self.model, "n_shared", 1)
+        named = {name_of(p): p for p in self.parts}
+        out = set()
+        for edge in self.truth["edges"]:
+            receiver, channel = named.get(edge["to"], edge["to"]), edge.get("input")
+            if channel in ("k", "v"):
+                receiver = (*receiver[:2], receiver[2] // n_shared * n_shared)
+            sender = "embed" if "embed" in edge["from"] else named[edge["from"]]
+            out.add((sender, receiver, channel))
+        return out
+
+    def sent(self, wrote, sender):
+        parts = self.model.embed(self.clean) if sender == "embed" else [sender]
+        return sum(wrote[p] for p in parts)
+
+    def graph(self, name, ablated, kind):
+        """All of `ablated` at once: a receiver's stream with their values in the place of what the
+        senders write in this run. The embedding is never set to zero: a norm would divide by it."""
+        ablated = [e for e in ablated if kind != "zero" or e[0] != "embed"]
+        by_receiver = {}
+        for sender, receiver, channel in ablated:
+            values = sum(self.value(p, kind) for p in
+                         (self.model.embed(self.clean) if sender == "embed" else [sender]))
+            heads = [receiver]
+            if channel in ("k", "v"):
+                n_shared = getattr(self.model, "n_shared", 1)
+                heads = [(*receiver[:2], receiver[2] + k) for k in range(n_shared)]
+            for head in heads:
+                by_receiver.setdefault((head, channel), []).append((sender, values))
+        deltas = {key: lambda wrote, terms=terms: sum(v - self.sent(wrote, s) for s, v in terms)
+                  for key, terms in by_receiver.items()}
+        logits, _, _ = run(self.model, self.clean, edges=deltas)
+        return self.record({"what": "graph", "name": name, "n_ablated": len(ablated),
+                            "value": kind}, logits)
+
+    def graph_records(self):
+        every, true = self.all_edges(), self.true_edges()
+        assert true <= set(every)
+        circuit_keys = {e for e in true if e[2] == "k" and e[0] != "embed"}
+        graphs = [("true", [e for e in every if e not in true]),
+                  ("complement", [e for e in every if e in true]), ("empty", every),
+                  ("true_without_keys", [e for e in every if e not in true - circuit_keys]),
+                  ("keys", [e for e in every if e in circuit_keys])]
+        state = 7
+        for i in range(N_RANDOM_GRAPHS):
+            ablated = []
+            for edge in every:
+                state = (state * 1664525 + 1013904223) % 2 ** 32
+                if (state >> 8) % 16 <= 2 * i:
+                    ablated.append(edge)
+            graphs.append((f"random_{i}", ablated))
+        return [self.graph(name, ablated, kind) for name, ablated in graphs
+                for kind in EDGE_VALUES]
+
     def scores(self):
         """Attention of every head, mean over prompts: to the token before (all positions but the
         first), and from the answer position to what followed the first match, and to the match."""
@@ -208,7 +280,7 @@ def study_model(worker, folder, spec):
            "clean_logits": rounded(study.logits[:, -1]),
            "corrupted_logits": rounded(study.corrupted_logits[:, -1]),
            "verdict": verdicts(clean + records), "scores": study.scores(),
-           "records": records + study.edge_records()}
+           "records": records + study.edge_records() + study.graph_records()}
     if rope:
         other = "interleaved" if rope == "half" else "half"
         logits, _, _ = run(open_model(folder, other), study.clean)

@@ -1,0 +1,428 @@
+/* Graphs of edges of models whose circuit is known by construction, through the ablate handler,
+ * against an independent evaluation in float64 (tests/golden/circuits, records "graph"). */
+#define _XOPEN_SOURCE 700 /* mkdtemp */
+#include "worker/tasks/task_handler.h"
+
+#include "common/ablate.h"
+#include "common/file.h"
+#include "worker/known/known_model.h"
+#include "worker/tasks/model_cache.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MOST_EDGES = 1024, MOST_VARIANTS = 64, N_RANDOM_GRAPHS = 3 };
+
+struct edge {
+    char from[8], to[8], input; /* '\0' but for heads */
+    struct ablate_site sender, receiver;
+    bool is_true;
+};
+
+struct world {
+    char root[32], directory[64];
+    struct backend *backend;
+    struct model_cache *models;
+    json_t *truth, *golden, *spec;
+    size_t n_layers, n_heads, n_kv_heads, d_head, d_model, n_prompts;
+    struct edge edges[MOST_EDGES];
+    size_t n_edges;
+    void *task;
+    atomic_uint_fast64_t ticks;
+    struct error err;
+};
+static struct world world;
+
+/* --- the model and its prompts ------------------------------------------------------------- */
+
+static json_t *load(const char *name)
+{
+    char *path = file_join(world.directory, name);
+    json_t *value = json_load_file(path, 0, NULL);
+    cr_assert(value, "%s", path);
+    free(path);
+    return value;
+}
+
+static size_t number(const json_t *object, const char *key)
+{
+    return (size_t)json_integer_value(json_object_get(object, key));
+}
+
+/* The search pairs are the reference of means, the first held-out ones are measured. */
+static void read_prompts(json_t *prompts, json_t *reference)
+{
+    char *path = file_join(world.directory, "prompts.jsonl");
+    FILE *file = fopen(path, "r");
+    char line[1 << 14];
+    cr_assert(file, "%s", path);
+    while (fgets(line, sizeof line, file)) {
+        json_t *pair = json_loads(line, 0, NULL);
+        json_t *clean = json_object_get(pair, "clean");
+        if (strcmp(json_string_value(json_object_get(pair, "set")), "search") == 0)
+            (void)json_array_append_new(reference, json_pack("{s:O}", "tokens", clean));
+        else if (json_array_size(prompts) < world.n_prompts)
+            (void)json_array_append_new(
+                prompts, json_pack("{s:O s:O s:O s:[O] s:[O]}", "clean", clean, "corrupted",
+                                   json_object_get(pair, "corrupted"), "answer_at",
+                                   json_object_get(pair, "position"), "answers",
+                                   json_object_get(pair, "answer"), "distractors",
+                                   json_object_get(pair, "distractor")));
+        json_decref(pair);
+    }
+    (void)fclose(file);
+    free(path);
+    cr_assert_eq(json_array_size(prompts), world.n_prompts);
+}
+
+static void write_model(const char *name)
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "tests/golden/circuits/%s.json", name);
+    world.golden = json_load_file(path, 0, NULL);
+    cr_assert(world.golden, "%s", path);
+    const json_t *arguments = json_object_get(world.golden, "arguments");
+    const char *kind = json_string_value(json_array_get(arguments, 0));
+    const char *rope = json_string_value(json_array_get(arguments, 8));
+    struct known_params params = {.kind = kind, .rope = rope};
+    params.seed = strtoull(json_string_value(json_array_get(arguments, 2)), NULL, 10);
+    params.size = strtoul(json_string_value(json_array_get(arguments, 4)), NULL, 10);
+    world.n_prompts = number(world.golden, "n_evaluated");
+    cr_assert_eq(known_model_write(&params, number(world.golden, "n_reference"), world.directory,
+                                   &world.err),
+                 ST_OK, "%s", world.err.text);
+    world.truth = load("circuit.json");
+}
+
+static void list_edges(void);
+
+static void open_known(const char *name)
+{
+    json_t *prompts = json_array(), *reference = json_array();
+    world = (struct world){.root = "/tmp/interp-graphs-XXXXXX"};
+    cr_assert(mkdtemp(world.root));
+    (void)snprintf(world.directory, sizeof world.directory, "%s/model", world.root);
+    write_model(name);
+    const json_t *shape = json_object_get(world.truth, "model");
+    world.n_layers = number(shape, "n_layers");
+    world.n_heads = number(shape, "n_heads");
+    world.n_kv_heads = number(shape, "n_kv_heads");
+    world.d_head = number(shape, "d_head");
+    world.d_model = number(shape, "d_model");
+    read_prompts(prompts, reference);
+    const size_t n_ctx = json_array_size(json_object_get(json_array_get(prompts, 0), "clean"));
+    world.spec =
+        json_pack("{s:s s:s s:s s:s s:I s:s s:o s:o}", "kind", "ablate", "model", world.directory,
+                  "fingerprint", "", "compute", "f32", "n_ctx", (json_int_t)n_ctx, "mean",
+                  "position", "prompts", prompts, "reference", reference);
+    cr_assert_eq(backend_open_cpu(&world.backend, &world.err), ST_OK);
+    cr_assert_eq(model_cache_create(&world.models, world.backend, &world.err), ST_OK);
+    const struct task_environment environment = {world.models, &world.ticks};
+    cr_assert_eq(ablate_task_handler.open(&world.task, &environment, world.spec, &world.err), ST_OK,
+                 "%s", world.err.text);
+    list_edges();
+}
+
+static void close_known(void)
+{
+    static const char *const files[] = {"config.json",    "model.safetensors",
+                                        "tokenizer.json", "tokenizer_config.json",
+                                        "circuit.json",   "prompts.jsonl"};
+    ablate_task_handler.close(world.task);
+    model_cache_destroy(&world.models);
+    backend_close(&world.backend);
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char *path = file_join(world.directory, files[i]);
+        (void)unlink(path);
+        free(path);
+    }
+    (void)rmdir(world.directory);
+    (void)rmdir(world.root);
+    json_decref(world.truth);
+    json_decref(world.golden);
+    json_decref(world.spec);
+}
+
+/* --- edges, in the order of make_circuits.py ----------------------------------------------- */
+
+struct node {
+    char name[8];
+    struct ablate_site site;
+};
+
+static size_t list_senders(struct node *out, size_t layer, bool has_heads, bool has_mlp)
+{
+    size_t n = 0;
+    out[n++] = (struct node){"embed", {ABLATE_RESID_PRE, 0, 0, (uint32_t)world.d_model}};
+    for (size_t i = 0; i <= layer; i++) {
+        for (size_t h = 0; h < world.n_heads && (i < layer || has_heads); h++, n++) {
+            out[n].site = (struct ablate_site){ABLATE_Z, (uint32_t)i, (uint32_t)(h * world.d_head),
+                                               (uint32_t)world.d_head};
+            (void)snprintf(out[n].name, sizeof out[n].name, "L%uH%u", (unsigned)i, (unsigned)h);
+        }
+        if (i == layer && !has_mlp) break;
+        out[n].site = (struct ablate_site){ABLATE_MLP_OUT, (uint32_t)i, 0, (uint32_t)world.d_model};
+        (void)snprintf(out[n++].name, sizeof out[n].name, "L%uMLP", (unsigned)i);
+    }
+    return n;
+}
+
+/* Is it in circuit.json, where the embedding is two senders and every head has a key? */
+static bool is_true_edge(const struct edge *edge, size_t n_shared)
+{
+    const json_t *list = json_object_get(world.truth, "edges");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        const char *from = json_string_value(json_object_get(item, "from"));
+        const char *to = json_string_value(json_object_get(item, "to"));
+        const char *input = json_string_value(json_object_get(item, "input"));
+        unsigned layer, head, at_layer, at_head;
+        const bool is_from = strcmp(from, edge->from) == 0 ||
+                             (strcmp(from, "pos_embed") == 0 && strcmp(edge->from, "embed") == 0);
+        const bool is_group = sscanf(to, "L%uH%u", &layer, &head) == 2 &&
+                              sscanf(edge->to, "L%uH%u", &at_layer, &at_head) == 2 &&
+                              layer == at_layer && head / n_shared * n_shared == at_head;
+        const bool is_to =
+            edge->input == 'k' || edge->input == 'v' ? is_group : strcmp(to, edge->to) == 0;
+        if (is_from && is_to && (input ? input[0] : '\0') == edge->input) return true;
+    }
+    return false;
+}
+
+static void add_receiver(const char *name, char input, struct ablate_site at,
+                         const struct node *senders, size_t n)
+{
+    const size_t n_shared = world.n_heads / world.n_kv_heads;
+    for (size_t i = 0; i < n; i++) {
+        cr_assert_lt(world.n_edges, MOST_EDGES);
+        struct edge *edge = &world.edges[world.n_edges++];
+        *edge = (struct edge){.input = input, .sender = senders[i].site, .receiver = at};
+        (void)snprintf(edge->from, sizeof edge->from, "%s", senders[i].name);
+        (void)snprintf(edge->to, sizeof edge->to, "%s", name);
+        edge->is_true = is_true_edge(edge, n_shared);
+    }
+}
+
+static void list_edges(void)
+{
+    static const struct {
+        char input;
+        enum ablate_place place;
+    } inputs[] = {{'q', ABLATE_Q}, {'k', ABLATE_K}, {'v', ABLATE_V}};
+    struct node senders[64];
+    char name[8];
+    const uint32_t d_head = (uint32_t)world.d_head, d_model = (uint32_t)world.d_model;
+    for (uint32_t layer = 0; layer < world.n_layers; layer++) {
+        const size_t n = list_senders(senders, layer, false, false);
+        for (size_t k = 0; k < 3; k++) {
+            const size_t n_heads = k ? world.n_kv_heads : world.n_heads;
+            for (uint32_t h = 0; h < n_heads; h++) {
+                (void)snprintf(name, sizeof name, "L%uH%u", (unsigned)layer,
+                               (unsigned)(h * (world.n_heads / n_heads)));
+                add_receiver(name, inputs[k].input,
+                             (struct ablate_site){inputs[k].place, layer, h * d_head, d_head},
+                             senders, n);
+            }
+        }
+        (void)snprintf(name, sizeof name, "L%uMLP", (unsigned)layer);
+        add_receiver(name, '\0', (struct ablate_site){ABLATE_MLP_OUT, layer, 0, d_model}, senders,
+                     list_senders(senders, layer, true, false));
+    }
+    const uint32_t last = (uint32_t)world.n_layers - 1;
+    add_receiver("logits", '\0', (struct ablate_site){ABLATE_RESID_POST, last, 0, d_model}, senders,
+                 list_senders(senders, last, true, true));
+}
+
+/* --- graphs -------------------------------------------------------------------------------- */
+
+static struct ablate_unit unit;
+static uint32_t ends[MOST_VARIANTS];
+static struct ablate_change changes[MOST_VARIANTS * MOST_EDGES];
+static const json_t *wanted[MOST_VARIANTS];
+
+static bool is_key(const struct edge *edge)
+{
+    return edge->is_true && edge->input == 'k' && strcmp(edge->from, "embed") != 0;
+}
+
+static bool is_ablated(const char *graph, const struct edge *edge, uint32_t drawn)
+{
+    if (strcmp(graph, "true") == 0) return !edge->is_true;
+    if (strcmp(graph, "complement") == 0) return edge->is_true;
+    if (strcmp(graph, "empty") == 0) return true;
+    if (strcmp(graph, "keys") == 0) return is_key(edge);
+    if (strcmp(graph, "true_without_keys") == 0) return !edge->is_true || is_key(edge);
+    unsigned i;
+    cr_assert_eq(sscanf(graph, "random_%u", &i), 1, "%s", graph);
+    return drawn % 16 <= 2 * i;
+}
+
+/* What random_i draws for edge number `index`. */
+static uint32_t drawn_for(const char *graph, size_t index)
+{
+    unsigned i = 0;
+    uint32_t state = 7;
+    if (sscanf(graph, "random_%u", &i) != 1) return 0;
+    for (size_t k = 0; k <= i * world.n_edges + index; k++) state = state * 1664525U + 1013904223U;
+    return state >> 8;
+}
+
+static enum ablate_value value_of(const char *name)
+{
+    return strcmp(name, "zero") == 0       ? ABLATE_ZERO
+           : strcmp(name, "resample") == 0 ? ABLATE_RESAMPLE
+                                           : ABLATE_MEAN;
+}
+
+static void add_graph(const json_t *record)
+{
+    const char *name = json_string_value(json_object_get(record, "name"));
+    const enum ablate_value value = value_of(json_string_value(json_object_get(record, "value")));
+    uint32_t end = ends[unit.n_variants - 1];
+    const uint32_t begin = end;
+    cr_assert_lt(unit.n_variants, MOST_VARIANTS);
+    for (size_t i = 0; i < world.n_edges; i++) {
+        const struct edge *edge = &world.edges[i];
+        const bool is_kept = value == ABLATE_ZERO && strcmp(edge->from, "embed") == 0;
+        if (!is_kept && is_ablated(name, edge, drawn_for(name, i)))
+            changes[end++] = (struct ablate_change){
+                .at = edge->receiver, .value = value, .sender = edge->sender};
+    }
+    cr_assert_eq(end - begin, number(record, "n_ablated"), "%s: %u edges", name,
+                 (unsigned)(end - begin));
+    wanted[unit.n_variants] = record;
+    ends[unit.n_variants++] = end;
+}
+
+static void run(struct ablate_result *result)
+{
+    struct buffer payload, bytes;
+    const struct wire_text none = {"", 0};
+    buffer_init(&payload, 1 << 26);
+    buffer_init(&bytes, 1 << 24);
+    cr_assert_eq(ablate_unit_encode(&unit, &payload, &world.err), ST_OK);
+    cr_assert_eq(
+        ablate_task_handler.run(world.task, 0,
+                                (struct wire_text){(const char *)payload.bytes, payload.n_bytes},
+                                none, &bytes, &world.err),
+        ST_OK, "%s", world.err.text);
+    cr_assert_eq(ablate_result_decode(bytes.bytes, bytes.n_bytes, result, &world.err), ST_OK);
+    buffer_fini(&payload);
+    buffer_fini(&bytes);
+}
+
+/* Of differences of logits from the golden ones, per prompt. */
+struct comparison {
+    double mean, worst, largest; /* largest golden one */
+};
+
+static struct comparison compare(const struct ablate_outcome *outcomes, const json_t *golden)
+{
+    struct comparison c = {0, 0, 0};
+    for (size_t p = 0; p < world.n_prompts; p++) {
+        const double got = outcomes[p].answer_logit - outcomes[p].distractor_logit;
+        const double want = json_number_value(json_array_get(golden, p));
+        c.worst = fmax(c.worst, fabs(got - want));
+        c.largest = fmax(c.largest, fabs(want));
+        c.mean += got / (double)world.n_prompts;
+    }
+    return c;
+}
+
+/* Within 1e-5 of the largest difference; where the clean pass itself, in f32, is further from
+ * float64 than a quarter of that (a backup head about to wake), within four times its error. */
+static void check_graph(const struct comparison *c, const struct comparison *clean,
+                        const json_t *record, const char *model)
+{
+    const double largest = fmax(c->largest, clean->largest);
+    cr_expect(c->worst <= fmax(1e-5 * largest, 4 * clean->worst), "%s, %s, %s: differs by %g of %g",
+              model, json_string_value(json_object_get(record, "name")),
+              json_string_value(json_object_get(record, "value")), c->worst, largest);
+}
+
+/* Mean difference of a graph. */
+static double mean_of(const double *means, const char *name, const char *value)
+{
+    for (size_t i = 1; i < unit.n_variants; i++)
+        if (strcmp(json_string_value(json_object_get(wanted[i], "name")), name) == 0 &&
+            strcmp(json_string_value(json_object_get(wanted[i], "value")), value) == 0)
+            return means[i];
+    cr_assert(false, "no graph %s, %s", name, value);
+    return 0;
+}
+
+/* The clean run, then every graph of the golden file. */
+static void add_graphs(void)
+{
+    unit = (struct ablate_unit){.n_variants = 1, .ends = ends, .changes = changes};
+    ends[0] = 0;
+    const json_t *records = json_object_get(world.golden, "records");
+    for (size_t i = 0; i < json_array_size(records); i++) {
+        const json_t *record = json_array_get(records, i);
+        if (strcmp(json_string_value(json_object_get(record, "what")), "graph") == 0)
+            add_graph(record);
+    }
+    cr_assert_eq(unit.n_variants, 1 + 3 * (5 + N_RANDOM_GRAPHS));
+}
+
+/* What holds where one edge into a key carries everything. The rest moves the last norm. */
+static void check_serial(const double *means, const char *model)
+{
+    static const char *const kinds[] = {"zero", "mean_position", "resample"};
+    for (size_t k = 0; k < 3; k++) {
+        const double empty = mean_of(means, "empty", kinds[k]), span = means[0] - empty;
+        cr_expect_float_eq((mean_of(means, "true", kinds[k]) - empty) / span, 1, 0.03, "%s, %s",
+                           model, kinds[k]);
+        cr_expect_float_eq((mean_of(means, "keys", kinds[k]) - empty) / span, 0, 0.03, "%s, %s",
+                           model, kinds[k]);
+    }
+}
+
+static void check_model(const char *name, bool is_serial)
+{
+    double means[MOST_VARIANTS] = {0};
+    struct ablate_result result;
+    open_known(name);
+    add_graphs();
+    run(&result);
+    const struct comparison clean =
+        compare(result.outcomes, json_object_get(world.golden, "clean_metric"));
+    cr_expect(clean.worst <= 1e-5 * clean.largest, "%s: clean differs by %g", name, clean.worst);
+    means[0] = clean.mean;
+    for (size_t i = 1; i < unit.n_variants; i++) {
+        const struct comparison c =
+            compare(result.outcomes + i * world.n_prompts, json_object_get(wanted[i], "metric"));
+        check_graph(&c, &clean, wanted[i], name);
+        means[i] = c.mean;
+    }
+    if (is_serial) check_serial(means, name);
+    ablate_result_fini(&result);
+    close_known();
+}
+
+TestSuite(known_graphs, .timeout = 120);
+
+/* The true edges alone are faithful, and the edge into the key is all of it. */
+Test(known_graphs, of_induction)
+{
+    check_model("induction-32-1", true);
+    check_model("induction-16-3", true);
+}
+
+Test(known_graphs, of_induction_under_grouped_queries)
+{
+    check_model("llama-induction-32-2", true);
+    check_model("llama-induction-16-1", true);
+}
+
+Test(known_graphs, of_gates_backups_and_negative_heads)
+{
+    check_model("or-gate-24-2", false);
+    check_model("and-gate-24-2", false);
+    check_model("backup-24-2", false);
+    check_model("negative-24-2", false);
+}
