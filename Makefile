@@ -127,6 +127,35 @@ $(BUILD)/unit-tests: $(call obj,$(UNIT)) $(ALL_LIBS)
 	$(call say,LINK,$@)
 	$(call link_all,-lcriterion)
 
+# --- the CUDA backend on the host emulator: C++, g++ alone ------------------------------------
+# The emulator itself is not instrumented; it tells the sanitizer what it does.
+CXX := g++
+CXX_WARN := -Wall -Wextra -Wpedantic -Wshadow -Wno-unused-parameter
+CXX_BASE := -std=c++20 -g -fPIC -MMD -MP $(CXX_WARN) $(if $(CI),-Werror) -I. -Ikernels/emu/include
+EMU_SOURCES := $(wildcard kernels/emu/*.cc)
+BUGS_PROGRAMS := $(addprefix $(BUILD)/emu/planted_bugs_,plain asan tsan)
+BUGS_plain := -O1
+BUGS_asan  := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+BUGS_tsan  := -O1 -fsanitize=thread
+EMU_DEFINE_asan := -DEMU_ASAN
+EMU_DEFINE_tsan := -DEMU_TSAN
+
+define bugs_rules
+$(BUILD)/emu/$(1)/%.o: kernels/emu/%.cc $(BUILD)/flags
+	@mkdir -p $$(@D)
+	$$(call say,CXX,$$<)
+	$$(Q)$(CXX) $(CXX_BASE) -O2 $(EMU_DEFINE_$(1)) -c $$< -o $$@
+$(BUILD)/emu/$(1)/planted_bugs.o: tests/emu/planted_bugs.cu $(BUILD)/flags
+	@mkdir -p $$(@D)
+	$$(call say,CXX,$$<)
+	$$(Q)$(CXX) $(CXX_BASE) $(BUGS_$(1)) -x c++ -c $$< -o $$@
+$(BUILD)/emu/planted_bugs_$(1): $(patsubst kernels/emu/%.cc,$(BUILD)/emu/$(1)/%.o,$(EMU_SOURCES)) \
+    $(BUILD)/emu/$(1)/planted_bugs.o
+	$$(call say,LINK,$$@)
+	$$(Q)$(CXX) $(BUGS_$(1)) $$(filter %.o,$$^) -o $$@
+endef
+$(foreach kind,plain asan tsan,$(eval $(call bugs_rules,$(kind))))
+
 BENCH_PROGRAMS := $(addprefix $(BUILD)/,submit_latency echo_floor beanstalk_peer)
 $(BENCH_PROGRAMS): $(BUILD)/%: $(BUILD)/tests/bench/%.o $(LIB_COMMON)
 	$(call say,LINK,$@)
@@ -149,7 +178,7 @@ demo: ## install what is missing, build, label the demo dictionary, show the res
 	@$(MAKE) all
 	@BUILD=$(BUILD) scripts/demo
 
-tests: all $(BUILD)/unit-tests
+tests: all $(BUILD)/unit-tests $(if $(filter release,$(VARIANT)),$(BUGS_PROGRAMS))
 
 check: ## install what is missing, build, pass every test
 	@scripts/bootstrap --check
@@ -179,7 +208,7 @@ lint: ## clang-format, compiler warnings of clang, cppcheck, clang-tidy, sizes
 	@CPPFLAGS='$(CPPFLAGS)' WARN='$(WARN)' scripts/lint
 
 format: ## put every C file into the shape that lint wants
-	@git ls-files '*.c' '*.h' | xargs clang-format -i
+	@git ls-files '*.c' '*.h' '*.cc' '*.cu' '*.cuh' | xargs clang-format -i
 
 check-layers: ## no include across layers
 	@scripts/check-layers

@@ -1,0 +1,136 @@
+/* The CUDA execution model on the host: what the emulator's parts share with each other and with
+ * the headers in include/.
+ *
+ *   a .cu file --include/cuda_runtime.h--> launch.cc: grid, arguments    stream.cc: order of work
+ *                                             |
+ *                                          block.cc: the threads of one block, as fibers
+ *                                          warp.cc:  collectives       shared.cc: shared memory
+ *   a .c file ---include/cuda_runtime_api.h, cublas_v2.h--> memory.cc, stream.cc, cublas.cc
+ *
+ * A block's threads are fibers on one host thread. They change places at barriers, at warp
+ * collectives and (random order) before atomics; blocks run one after the other. The emulator
+ * itself is never instrumented: under a sanitizer the kernels are, and fibers, shared memory and
+ * barriers are made known to it (fiber.cc).
+ *
+ * One lock guards everything, so that any host thread may call; kernels run under it. A mistake of
+ * a kernel or of its host code ends the process with one line: what, kernel, block, thread, line.
+ *
+ * Modes, from the environment:
+ *   INTERP_EMU_ORDER=forward|reverse|random   order of threads and blocks
+ *   INTERP_EMU_SEED=N                         of random and of deferred
+ *   INTERP_EMU_DEFERRED=1   work on a stream runs as late as it may, streams in random legal order
+ *   INTERP_EMU_GUARD=1      device memory ends at a guard page and is out of the host's reach
+ *   INTERP_EMU_MEMORY_MIB=N size of the device (default 4096)
+ * Fresh device, pinned and shared memory is always filled with NaN. */
+#ifndef KERNELS_EMU_EMU_H
+#define KERNELS_EMU_EMU_H
+
+#include <functional>
+#include <mutex>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/emu/include/cuda_runtime_api.h"
+
+struct uint3 {
+    unsigned x, y, z;
+};
+struct dim3 {
+    unsigned x, y, z;
+    dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_)
+    {
+    }
+};
+
+extern uint3 threadIdx, blockIdx;
+extern dim3 blockDim, gridDim;
+
+namespace emu
+{
+enum { WARP_SIZE = 32, MAX_BLOCK_THREADS = 1024 };
+enum { SHARED_DEFAULT_BYTES = 48 << 10, SHARED_MAX_BYTES = 227 << 10 };
+
+/* --- modes.cc ---------------------------------------------------------------------------- */
+enum class order { forward, reverse, random };
+struct modes {
+    enum order order;
+    bool is_deferred, has_guards;
+    size_t memory_bytes;
+};
+const modes &current_modes();
+uint32_t random_bits();
+
+/* Where a kernel stands, for messages. */
+struct site {
+    const char *file;
+    int line;
+};
+[[noreturn]] void fail(site where, const char *format, ...) __attribute__((format(printf, 2, 3)));
+inline constexpr site NOWHERE = {nullptr, 0};
+
+/* Held by every call from the host. */
+std::recursive_mutex &big_lock();
+
+/* --- launch.cc --------------------------------------------------------------------------- */
+struct launch_shape {
+    const char *name;
+    const void *kernel;
+    dim3 grid, block;
+    size_t n_dynamic; /* bytes of dynamic shared memory */
+    cudaStream_t stream;
+};
+void check_argument(const char *kernel, const void *pointer);
+void launch(const launch_shape &shape, std::function<void()> body);
+extern const char *kernel_name; /* of the kernel that runs, or NULL */
+
+/* --- block.cc ---------------------------------------------------------------------------- */
+enum class state { runnable, at_barrier, at_collective, finished };
+enum class collective { sync, shuffle, ballot };
+struct fiber;
+struct thread {
+    fiber *stack;
+    enum state state;
+    site where;
+    uint3 index;
+    /* its collective, while it waits in one: */
+    collective operation;
+    unsigned mask;
+    int source_lane;
+    uint64_t value, result;
+};
+struct block {
+    thread threads[MAX_BLOCK_THREADS];
+    unsigned n_threads, n_live, current, barrier_phase;
+};
+extern block running;
+void run_block(const launch_shape &shape, size_t index, const std::function<void()> &body);
+void blocks_end(); /* of a launch: what they did is seen from here on */
+void block_barrier(site where);
+void yield_at_random(); /* before an atomic */
+void leave_thread();    /* the running thread waits: back to the scheduler */
+
+/* --- warp.cc ----------------------------------------------------------------------------- */
+void warps_reset();
+void warp_thread_finished(unsigned thread_index);
+uint64_t warp_collective(collective operation, unsigned mask, uint64_t value, int source_lane,
+                         site where);
+
+/* --- shared.cc --------------------------------------------------------------------------- */
+void shared_begin(const launch_shape &shape);
+void shared_end_block();
+void shared_end_launch();
+void *shared_array(const void *id, size_t n_bytes, site where);
+void *shared_dynamic();
+void shared_allow(const void *kernel, size_t n_bytes); /* cudaFuncSetAttribute */
+size_t shared_limit(const void *kernel);
+
+/* --- memory.cc --------------------------------------------------------------------------- */
+bool is_device(const void *memory, size_t n_bytes);
+void host_locked_out(bool is_out); /* guard mode: device memory out of reach while host code runs */
+
+/* --- stream.cc --------------------------------------------------------------------------- */
+void stream_submit(cudaStream_t stream, std::function<void()> work);
+void streams_drain();
+} // namespace emu
+
+#endif

@@ -1,0 +1,56 @@
+#include "kernels/emu/emu.h"
+#include "kernels/emu/fiber.h"
+
+#include <numeric>
+#include <utility>
+#include <vector>
+
+namespace emu
+{
+enum { MAX_GRID_YZ = 65535, MAX_BLOCK_Z = 64 };
+
+const char *kernel_name;
+
+void check_argument(const char *kernel, const void *pointer)
+{
+    const std::lock_guard<std::recursive_mutex> guard(big_lock());
+    if (pointer && !is_device(pointer, 1))
+        fail(NOWHERE, "%s is given host or freed memory, %p", kernel, pointer);
+}
+
+static void check_shape(const launch_shape &s)
+{
+    const size_t n_threads = size_t{s.block.x} * s.block.y * s.block.z;
+    if (!s.grid.x || !s.grid.y || !s.grid.z || s.grid.x > INT32_MAX || s.grid.y > MAX_GRID_YZ ||
+        s.grid.z > MAX_GRID_YZ)
+        fail(NOWHERE, "%s: grid of %u x %u x %u", s.name, s.grid.x, s.grid.y, s.grid.z);
+    if (!n_threads || n_threads > MAX_BLOCK_THREADS || s.block.z > MAX_BLOCK_Z)
+        fail(NOWHERE, "%s: block of %u x %u x %u", s.name, s.block.x, s.block.y, s.block.z);
+    if (s.n_dynamic > shared_limit(s.kernel))
+        fail(NOWHERE, "%s: %zu bytes of dynamic shared memory, %zu are allowed", s.name,
+             s.n_dynamic, shared_limit(s.kernel));
+}
+
+static void run_grid(const launch_shape &shape, const std::function<void()> &body)
+{
+    const enum order how = current_modes().order;
+    const size_t n = size_t{shape.grid.x} * shape.grid.y * shape.grid.z;
+    std::vector<size_t> blocks(n);
+    std::iota(blocks.begin(), blocks.end(), size_t{0});
+    for (size_t i = n - 1; how == order::random && i > 0; i--)
+        std::swap(blocks[i], blocks[random_bits() % (i + 1)]);
+    kernel_name = shape.name;
+    for (size_t i = 0; i < n; i++)
+        run_block(shape, blocks[how == order::reverse ? n - 1 - i : i], body);
+    kernel_name = nullptr;
+    blocks_end();
+    shared_end_launch();
+}
+
+void launch(const launch_shape &shape, std::function<void()> body)
+{
+    const std::lock_guard<std::recursive_mutex> guard(big_lock());
+    check_shape(shape);
+    stream_submit(shape.stream, [shape, body = std::move(body)] { run_grid(shape, body); });
+}
+} // namespace emu
