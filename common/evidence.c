@@ -15,6 +15,7 @@ struct evidence_limits evidence_limits_default(enum evidence_split split)
         .bin_k = 6,
         .silent_k = is_explain ? 20 : 40,
         .near_miss_k = is_explain ? 0 : 40,
+        .neighbour_k = is_explain ? 0 : 24,
         .doc_k = 32,
         .window_tokens = 32,
         .min_window_tokens = 8,
@@ -40,6 +41,7 @@ status_t evidence_limits_check(const struct evidence_limits *limits, struct erro
         {"bin_k", limits->bin_k, 0, EVIDENCE_MAX_BIN_K},
         {"silent_k", limits->silent_k, 0, EVIDENCE_MAX_SILENT_K},
         {"near_miss_k", limits->near_miss_k, 0, EVIDENCE_MAX_SILENT_K},
+        {"neighbour_k", limits->neighbour_k, 0, EVIDENCE_MAX_SILENT_K},
         {"doc_k", limits->doc_k, 1, EVIDENCE_MAX_DOC_K},
         {"window_tokens", limits->window_tokens, 1, EVIDENCE_MAX_WINDOW_TOKENS},
         {"min_window_tokens", limits->min_window_tokens, 1, limits->window_tokens},
@@ -54,8 +56,9 @@ status_t evidence_limits_check(const struct evidence_limits *limits, struct erro
 static bool limits_equal(const struct evidence_limits *a, const struct evidence_limits *b)
 {
     return a->top_k == b->top_k && a->bin_k == b->bin_k && a->silent_k == b->silent_k &&
-           a->near_miss_k == b->near_miss_k && a->doc_k == b->doc_k &&
-           a->window_tokens == b->window_tokens && a->min_window_tokens == b->min_window_tokens &&
+           a->near_miss_k == b->near_miss_k && a->neighbour_k == b->neighbour_k &&
+           a->doc_k == b->doc_k && a->window_tokens == b->window_tokens &&
+           a->min_window_tokens == b->min_window_tokens &&
            a->counts_positions == b->counts_positions;
 }
 

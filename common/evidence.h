@@ -40,6 +40,7 @@ const char *evidence_split_name(enum evidence_split split);
 
 enum {
     EVIDENCE_HARD_TOKENS = 4, /* hard tokens per slot */
+    EVIDENCE_NEIGHBOURS = 8,  /* nearest other slots per slot */
     EVIDENCE_MAX_SLOTS = 1 << 20,
     EVIDENCE_MAX_DOCUMENTS = 1 << 30,
     EVIDENCE_MAX_WINDOW_TOKENS = 1024,
@@ -51,6 +52,7 @@ enum {
     EVIDENCE_MAX_PARTIAL_BYTES = 64 << 20 /* of an encoded partial, before compression */
 };
 #define EVIDENCE_NO_TOKEN UINT32_MAX
+#define EVIDENCE_NO_SLOT UINT32_MAX
 
 /* How much is kept per slot. Part of the identity of evidence: states and partials with other
  * limits do not merge. */
@@ -59,6 +61,7 @@ struct evidence_limits {
     uint32_t bin_k;             /* windows of smallest key per half-octave bin of the maximum */
     uint32_t silent_k;          /* windows without firing, of smallest key */
     uint32_t near_miss_k;       /* the same, holding one of the slot's hard tokens */
+    uint32_t neighbour_k;       /* the same, in which a neighbour of the slot fires strongly */
     uint32_t doc_k;             /* documents with firing are counted exactly below this */
     uint32_t window_tokens;     /* length of a window */
     uint32_t min_window_tokens; /* shorter windows (a segment's tail) count, but are not kept */
@@ -66,8 +69,8 @@ struct evidence_limits {
 };
 
 /* The defaults of a split: 20 top, 6 per bin, 32 documents, 32-token windows of at least 8;
- * 20 silent and no near misses in explain, 40 and 40 elsewhere; positions in validate, where
- * every slot's fire threshold is known. */
+ * 20 silent, no near misses and no neighbours' windows in explain, 40, 40 and 24 elsewhere;
+ * positions in validate, where every slot's fire threshold is known. */
 struct evidence_limits evidence_limits_default(enum evidence_split split);
 
 /* ST_BAD_INPUT names the limit that is out of range (EVIDENCE_MAX_*; window_tokens and

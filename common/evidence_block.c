@@ -45,7 +45,8 @@ static void count_slots(const struct evidence_slot *slots, uint32_t n_slots, siz
     *n_documents = *n_windows = 0;
     for (uint32_t i = 0; i < n_slots; i++) {
         *n_documents += slots[i].n_documents;
-        *n_windows += (size_t)slots[i].n_firing + slots[i].silent.n + slots[i].near_miss.n;
+        *n_windows += (size_t)slots[i].n_firing + slots[i].silent.n + slots[i].near_miss.n +
+                      slots[i].neighbour.n;
     }
 }
 
@@ -59,6 +60,8 @@ static void collect(const struct evidence_slot *slot, struct evidence_table *tab
         table->window[table->n_windows++] = slot->silent.window[i];
     for (size_t i = 0; i < slot->near_miss.n; i++)
         table->window[table->n_windows++] = slot->near_miss.window[i];
+    for (size_t i = 0; i < slot->neighbour.n; i++)
+        table->window[table->n_windows++] = slot->neighbour.window[i];
 }
 
 /* Sorted and each once; of a window given with two lengths (by a worker that lies) the longer. */
@@ -185,6 +188,7 @@ static status_t fill_record(const struct block *block, const struct evidence_slo
     fill_documents(slot, &block->table, record);
     record->n_silent = fill_sample(&slot->silent, &block->table, record->silent);
     record->n_near_miss = fill_sample(&slot->near_miss, &block->table, record->near_miss);
+    record->n_neighbour = fill_sample(&slot->neighbour, &block->table, record->neighbour);
     return fill_firing(slot, &block->table, block->order, record, err);
 }
 

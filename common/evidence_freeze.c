@@ -124,3 +124,31 @@ float evidence_freeze_threshold(const struct evidence_state *explain, const uint
     }
     return best;
 }
+
+/* The bin that holds the middle one of `counts`, which has some. */
+static uint32_t median_bin(const struct evidence_counts *counts)
+{
+    const uint64_t n = evidence_counts_total(counts);
+    uint64_t n_below = 0;
+    uint32_t bin = 0;
+    for (; bin + 1 < EVIDENCE_VALUE_BINS; bin++) {
+        n_below += evidence_counts_at(counts, bin);
+        if (2 * n_below >= n) break;
+    }
+    return bin;
+}
+
+status_t evidence_freeze_strong_values(const struct evidence_state *explain,
+                                       struct evidence_frozen *frozen, struct error *err)
+{
+    const struct evidence_state_params *params = &explain->params;
+    if (params->identity.n_slots != frozen->n_slots)
+        return error_set(err, ST_BAD_INPUT, "explain evidence of %u slots, frozen are %u",
+                         params->identity.n_slots, frozen->n_slots);
+    for (uint32_t i = 0; i < params->n_slots; i++) {
+        const struct evidence_counts *values = &explain->slots[i].values;
+        const uint32_t bin = values->n_bins ? median_bin(values) : 0;
+        frozen->strong_value[params->first_slot + i] = bin ? evidence_value_edge(bin - 1) : 0;
+    }
+    return ST_OK;
+}

@@ -1,6 +1,7 @@
-/* What the merged explain split fixes for all later captures of a target: from which value on a
- * slot fires, and which token types it fires on (its hard tokens: a silent window that holds one
- * is a near miss). Frozen once, then part of the identity of all evidence captured with it. */
+/* What is fixed before the other splits of a target are captured: from which value on a slot fires,
+ * which token types it fires on (its hard tokens: a silent window that holds one is a near miss),
+ * both by the merged explain split; and its neighbours by direction, beside from which value on a
+ * slot fires strongly (a silent window in which a neighbour does is hard to tell from a firing one). Frozen once, then part of the identity of all evidence captured with it. */
 #ifndef COMMON_EVIDENCE_FROZEN_H
 #define COMMON_EVIDENCE_FROZEN_H
 
@@ -14,9 +15,12 @@ struct evidence_frozen {
     uint32_t n_slots;
     float *fire_threshold;                         /* [n_slots], >= 0; fires where value > it */
     uint32_t (*hard_tokens)[EVIDENCE_HARD_TOKENS]; /* [n_slots], EVIDENCE_NO_TOKEN fills up */
+    uint32_t (*neighbours)[EVIDENCE_NEIGHBOURS];   /* [n_slots], nearest first; EVIDENCE_NO_SLOT
+                                                      fills up */
+    float *strong_value;                           /* [n_slots], >= 0; strong where value > it */
 };
 
-/* All thresholds 0, no hard tokens. Errors: ST_BAD_INPUT (n_slots), ST_NO_MEMORY. */
+/* All thresholds 0, no hard tokens, no neighbours. Errors: ST_BAD_INPUT (n_slots), ST_NO_MEMORY. */
 MUST_CHECK status_t evidence_frozen_init(struct evidence_frozen *frozen, uint32_t n_slots,
                                          struct error *err);
 void evidence_frozen_fini(struct evidence_frozen *frozen); /* fine after failure or twice */
@@ -45,6 +49,13 @@ typedef status_t (*evidence_token_lookup)(void *context, const struct evidence_w
 MUST_CHECK status_t evidence_freeze_hard_tokens(const struct evidence_state *explain,
                                                 evidence_token_lookup lookup, void *context,
                                                 struct evidence_frozen *frozen, struct error *err);
+
+/* Set frozen->strong_value of every slot of `explain`: the lower edge of the bin that holds the
+ * median of its values > 0, so that at least half of them are above it; 0 if there are none.
+ * Errors: ST_BAD_INPUT (slot counts differ). */
+MUST_CHECK status_t evidence_freeze_strong_values(const struct evidence_state *explain,
+                                                  struct evidence_frozen *frozen,
+                                                  struct error *err);
 
 /* The value above which a share `tail` (0.01 for the 99th percentile) of all tokens lies in the
  * joint histogram of `slots` (the two signs of a unit, or one head): the edge of a value bin

@@ -32,6 +32,7 @@ unsigned char *evidence_put_header(unsigned char *at, enum evidence_kind kind,
     at = evidence_put_varint(at, limits->bin_k);
     at = evidence_put_varint(at, limits->silent_k);
     at = evidence_put_varint(at, limits->near_miss_k);
+    at = evidence_put_varint(at, limits->neighbour_k);
     at = evidence_put_varint(at, limits->doc_k);
     at = evidence_put_varint(at, limits->window_tokens);
     at = evidence_put_varint(at, limits->min_window_tokens);
@@ -64,6 +65,7 @@ static void get_identity(struct evidence_cursor *cursor, struct evidence_identit
     limits->bin_k = evidence_get_count(cursor, UINT32_MAX);
     limits->silent_k = evidence_get_count(cursor, UINT32_MAX);
     limits->near_miss_k = evidence_get_count(cursor, UINT32_MAX);
+    limits->neighbour_k = evidence_get_count(cursor, UINT32_MAX);
     limits->doc_k = evidence_get_count(cursor, UINT32_MAX);
     limits->window_tokens = evidence_get_count(cursor, UINT32_MAX);
     limits->min_window_tokens = evidence_get_count(cursor, UINT32_MAX);

@@ -12,10 +12,10 @@ enum evidence_kind {
     EVIDENCE_FROZEN = 'F'
 };
 
-enum { EVIDENCE_VERSION = 1, EVIDENCE_MAGIC_BYTES = 5 };
+enum { EVIDENCE_VERSION = 2, EVIDENCE_MAGIC_BYTES = 5 };
 enum {
     EVIDENCE_HEADER_MAX_BYTES =
-        EVIDENCE_MAGIC_BYTES + 2 * 8 + 2 + 8 * EVIDENCE_VARINT32_MAX /* identity */
+        EVIDENCE_MAGIC_BYTES + 2 * 8 + 2 + 9 * EVIDENCE_VARINT32_MAX /* identity */
 };
 
 unsigned char *evidence_put_magic(unsigned char *at, enum evidence_kind kind);

@@ -10,6 +10,7 @@
 
 #define EVIDENCE_SALT_SLOT UINT64_C(0x736c6f7400000000)
 #define EVIDENCE_SALT_NEAR UINT64_C(0x6e6561726d697373)
+#define EVIDENCE_SALT_NEIGHBOUR UINT64_C(0x6e65696768626f72)
 #define EVIDENCE_SALT_DOCUMENT UINT64_C(0x646f63756d656e74)
 
 /* The window's and the slot's part of the key. */
@@ -34,6 +35,12 @@ static inline uint64_t evidence_key(uint64_t window_number, uint64_t slot_number
 static inline uint64_t evidence_near_key(uint64_t key)
 {
     return hash_mix64(key ^ EVIDENCE_SALT_NEAR);
+}
+
+/* And among the windows in which a neighbour fires. */
+static inline uint64_t evidence_neighbour_key(uint64_t key)
+{
+    return hash_mix64(key ^ EVIDENCE_SALT_NEIGHBOUR);
 }
 
 /* Order of documents in the k-minimum-values set that counts them; the same for all slots. */

@@ -168,3 +168,14 @@ size_t evidence_pick_near_miss(const struct evidence_view *view, const struct ev
     }
     return n;
 }
+
+size_t evidence_pick_neighbour(const struct evidence_view *view, const struct evidence_pick *pick,
+                               struct evidence_window *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < view->n_neighbour && n < pick->n; i++) {
+        const struct evidence_window window = evidence_view_neighbour(view, i);
+        if (!is_excluded(pick, &window)) out[n++] = window;
+    }
+    return n;
+}

@@ -47,6 +47,7 @@ void evidence_record_reset(struct evidence_record *record, uint32_t slot)
     for (size_t i = 0; i < EVIDENCE_HARD_TOKENS; i++)
         record->n_firing_on_hard[i] = record->n_hard_tokens[i] = 0;
     record->n_documents = record->n_firing = record->n_silent = record->n_near_miss = 0;
+    record->n_neighbour = 0;
     record->n_activations = 0;
 }
 
@@ -74,5 +75,5 @@ bool evidence_record_is_empty(const struct evidence_record *record)
     uint32_t n_hard = 0;
     for (size_t i = 0; i < EVIDENCE_HARD_TOKENS; i++) n_hard |= record->n_hard_tokens[i];
     return record->values.n == 0 && record->n_silent == 0 && record->n_near_miss == 0 &&
-           n_hard == 0;
+           record->n_neighbour == 0 && n_hard == 0;
 }

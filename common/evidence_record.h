@@ -39,11 +39,12 @@ struct evidence_record {
     struct evidence_bin_counts positions; /* firing tokens by position bucket */
     uint32_t n_firing_on_hard[EVIDENCE_HARD_TOKENS];
     uint32_t n_hard_tokens[EVIDENCE_HARD_TOKENS];
-    uint32_t n_documents, n_firing, n_silent, n_near_miss;
+    uint32_t n_documents, n_firing, n_silent, n_near_miss, n_neighbour;
     uint32_t document[EVIDENCE_MAX_DOC_K]; /* indices in the table */
     struct evidence_firing_ref firing[EVIDENCE_MAX_FIRING];
     uint32_t silent[EVIDENCE_MAX_SILENT_K];
     uint32_t near_miss[EVIDENCE_MAX_SILENT_K];
+    uint32_t neighbour[EVIDENCE_MAX_SILENT_K];
     size_t n_activations, cap_activations;
     uint16_t *position; /* [n_activations], owned, in the order of firing[] */
     float *value;       /* [n_activations], owned */

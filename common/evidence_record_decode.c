@@ -183,6 +183,10 @@ static status_t get_parts(struct evidence_cursor *cursor, unsigned parts,
                        &record->n_near_miss))
         return ST_CORRUPT;
     if ((parts & EVIDENCE_PART_HARD) && !get_hard(cursor, bounds, record)) return ST_CORRUPT;
+    if ((parts & EVIDENCE_PART_NEIGHBOUR) &&
+        !get_ascending(cursor, limits->neighbour_k, bounds->n_windows, record->neighbour,
+                       &record->n_neighbour))
+        return ST_CORRUPT;
     return ST_OK;
 }
 
@@ -204,7 +208,8 @@ static bool is_consistent(const struct evidence_record *record)
     for (uint32_t i = 0; i < record->windows.n; i++) n_firing_windows += record->windows.count[i];
     return record->n_firing <= n_firing_windows &&
            is_disjoint(record, record->silent, record->n_silent) &&
-           is_disjoint(record, record->near_miss, record->n_near_miss);
+           is_disjoint(record, record->near_miss, record->n_near_miss) &&
+           is_disjoint(record, record->neighbour, record->n_neighbour);
 }
 
 status_t evidence_record_decode(struct evidence_cursor *cursor,

@@ -9,6 +9,7 @@ static unsigned record_parts(const struct evidence_record *record)
     if (record->n_firing > 0) parts |= EVIDENCE_PART_FIRING;
     if (record->n_silent > 0) parts |= EVIDENCE_PART_SILENT;
     if (record->n_near_miss > 0) parts |= EVIDENCE_PART_NEAR_MISS;
+    if (record->n_neighbour > 0) parts |= EVIDENCE_PART_NEIGHBOUR;
     for (size_t i = 0; i < EVIDENCE_HARD_TOKENS; i++)
         if (record->n_hard_tokens[i] > 0) parts |= EVIDENCE_PART_HARD;
     return parts;
@@ -18,7 +19,7 @@ static size_t worst_case_bytes(const struct evidence_record *record)
 {
     const size_t n_bins = (size_t)record->values.n + record->windows.n + record->positions.n;
     const size_t n_indices = (size_t)record->n_documents + record->n_silent + record->n_near_miss +
-                             2 * (size_t)record->n_firing;
+                             record->n_neighbour + 2 * (size_t)record->n_firing;
     const size_t n_fixed = 16 + 2 * EVIDENCE_HARD_TOKENS; /* counts, slot, sum, parts, max */
     return (n_fixed + 2 * n_bins + n_indices) * EVIDENCE_VARINT32_MAX +
            record->n_activations * (3 + sizeof(float));
@@ -107,6 +108,8 @@ status_t evidence_record_encode(const struct evidence_record *record, uint32_t s
     if (parts & EVIDENCE_PART_NEAR_MISS)
         at = put_ascending(at, record->near_miss, record->n_near_miss);
     if (parts & EVIDENCE_PART_HARD) at = put_hard(at, record);
+    if (parts & EVIDENCE_PART_NEIGHBOUR)
+        at = put_ascending(at, record->neighbour, record->n_neighbour);
     out->n_bytes += (size_t)(at - (unsigned char *)room);
     return ST_OK;
 }

@@ -9,7 +9,8 @@ enum {
     EVIDENCE_PART_SILENT = 1 << 3,
     EVIDENCE_PART_NEAR_MISS = 1 << 4,
     EVIDENCE_PART_HARD = 1 << 5,
-    EVIDENCE_PARTS_ALL = (1 << 6) - 1
+    EVIDENCE_PART_NEIGHBOUR = 1 << 6,
+    EVIDENCE_PARTS_ALL = (1 << 7) - 1
 };
 
 #endif

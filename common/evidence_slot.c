@@ -41,8 +41,10 @@ void evidence_merge_fini(struct evidence_merge *merge)
 
 void evidence_slot_init(struct evidence_slot *slot)
 {
-    *slot = (struct evidence_slot){
-        .silent.limit = UINT64_MAX, .near_miss.limit = UINT64_MAX, .document_limit = UINT64_MAX};
+    *slot = (struct evidence_slot){.silent.limit = UINT64_MAX,
+                                   .near_miss.limit = UINT64_MAX,
+                                   .neighbour.limit = UINT64_MAX,
+                                   .document_limit = UINT64_MAX};
 }
 
 void evidence_slot_fini(struct evidence_slot *slot)
@@ -57,6 +59,8 @@ void evidence_slot_fini(struct evidence_slot *slot)
     free(slot->silent.window);
     free(slot->near_miss.key);
     free(slot->near_miss.window);
+    free(slot->neighbour.key);
+    free(slot->neighbour.window);
     evidence_slot_init(slot);
 }
 
@@ -64,7 +68,8 @@ bool evidence_slot_is_empty(const struct evidence_slot *slot)
 {
     uint32_t n_hard = 0;
     for (size_t i = 0; i < EVIDENCE_HARD_TOKENS; i++) n_hard |= slot->n_hard_tokens[i];
-    return slot->values.n_bins == 0 && slot->silent.n == 0 && slot->near_miss.n == 0 && n_hard == 0;
+    return slot->values.n_bins == 0 && slot->silent.n == 0 && slot->near_miss.n == 0 &&
+           slot->neighbour.n == 0 && n_hard == 0;
 }
 
 size_t evidence_slot_memory_bytes(const struct evidence_slot *slot)
@@ -74,6 +79,6 @@ size_t evidence_slot_memory_bytes(const struct evidence_slot *slot)
     return n_bins * sizeof(uint32_t) + slot->firing_capacity * sizeof *slot->firing +
            slot->pool_capacity * (sizeof(float) + sizeof(uint16_t)) +
            slot->n_documents * sizeof *slot->document +
-           ((size_t)slot->silent.n + slot->near_miss.n) *
+           ((size_t)slot->silent.n + slot->near_miss.n + slot->neighbour.n) *
                (sizeof(uint64_t) + sizeof(struct evidence_window));
 }

@@ -36,7 +36,7 @@ struct evidence_slot {
     uint16_t *position;             /* [pool_capacity], behind the values */
     uint32_t *document;             /* [n_documents] of smallest document number, ascending */
     uint64_t document_limit;        /* largest document number that can enter */
-    struct evidence_sample silent, near_miss;
+    struct evidence_sample silent, near_miss, neighbour;
     uint32_t n_pool, pool_capacity; /* n_pool includes what dropped windows left */
     uint16_t n_firing, firing_capacity, n_documents;
 };

@@ -132,25 +132,35 @@ static status_t insert_window(struct evidence_sample *sample, uint32_t k, uint64
     return ST_OK;
 }
 
+/* Window `index` of the message into a sample, unless it is past the last that stays. */
+static status_t merge_sampled(struct evidence_sample *sample, uint32_t k, uint64_t key,
+                              uint32_t index, const struct evidence_merge *merge, struct error *err)
+{
+    if (key > sample->limit) return ST_OK;
+    return insert_window(sample, k, key, &merge->table->window[index], err);
+}
+
 static status_t merge_silent(struct evidence_slot *slot, const struct evidence_record *record,
                              uint64_t slot_number, const struct evidence_merge *merge,
                              struct error *err)
 {
+    const struct evidence_limits *limits = merge->limits;
+    const uint64_t *number = merge->window_number;
     status_t status = ST_OK;
     for (uint32_t i = 0; i < record->n_silent && status == ST_OK; i++) {
         const uint32_t window = record->silent[i];
-        const uint64_t key = evidence_key(merge->window_number[window], slot_number);
-        if (key <= slot->silent.limit)
-            status = insert_window(&slot->silent, merge->limits->silent_k, key,
-                                   &merge->table->window[window], err);
+        const uint64_t key = evidence_key(number[window], slot_number);
+        status = merge_sampled(&slot->silent, limits->silent_k, key, window, merge, err);
     }
     for (uint32_t i = 0; i < record->n_near_miss && status == ST_OK; i++) {
         const uint32_t window = record->near_miss[i];
-        const uint64_t key =
-            evidence_near_key(evidence_key(merge->window_number[window], slot_number));
-        if (key <= slot->near_miss.limit)
-            status = insert_window(&slot->near_miss, merge->limits->near_miss_k, key,
-                                   &merge->table->window[window], err);
+        const uint64_t key = evidence_near_key(evidence_key(number[window], slot_number));
+        status = merge_sampled(&slot->near_miss, limits->near_miss_k, key, window, merge, err);
+    }
+    for (uint32_t i = 0; i < record->n_neighbour && status == ST_OK; i++) {
+        const uint32_t window = record->neighbour[i];
+        const uint64_t key = evidence_neighbour_key(evidence_key(number[window], slot_number));
+        status = merge_sampled(&slot->neighbour, limits->neighbour_k, key, window, merge, err);
     }
     return status;
 }

@@ -42,7 +42,7 @@ enum { NO_LIMIT8 = UINT8_MAX };
 
 struct cuts {
     uint16_t top_value; /* 0: the top has room */
-    uint16_t silent, near_miss, document;
+    uint16_t silent, near_miss, neighbour, document;
     uint8_t first_bin, n_bins; /* bins outside have no limit */
     uint32_t first;            /* of the slot's bins in bin_limit */
 };
@@ -112,6 +112,7 @@ static void cut_slot(const struct evidence_state *state, uint32_t slot_index,
         cuts->top_value = value_code(slot->firing[limits->top_k - 1].max_value);
     cuts->silent = key_code16(slot->silent.limit);
     cuts->near_miss = key_code16(slot->near_miss.limit);
+    cuts->neighbour = key_code16(slot->neighbour.limit);
     cuts->document = key_code16(slot->document_limit);
     cuts->first = (uint32_t)thresholds->n_bin_limits;
     cut_bins(slot, limits->bin_k, cuts, thresholds->bin_limit + thresholds->n_bin_limits);
@@ -161,13 +162,18 @@ uint64_t evidence_thresholds_near_miss(const struct evidence_thresholds *thresho
     return key_code16_end(thresholds->cuts[slot].near_miss);
 }
 
+uint64_t evidence_thresholds_neighbour(const struct evidence_thresholds *thresholds, uint32_t slot)
+{
+    return key_code16_end(thresholds->cuts[slot].neighbour);
+}
+
 uint64_t evidence_thresholds_document(const struct evidence_thresholds *thresholds, uint32_t slot)
 {
     return key_code16_end(thresholds->cuts[slot].document);
 }
 
 /* Bytes: header, the fixed cuts column by column (like beside like packs best), bin limits. */
-enum { CUTS_BYTES = 4 * 2 + 2 };
+enum { CUTS_BYTES = 5 * 2 + 2 };
 
 status_t evidence_thresholds_encode(const struct evidence_thresholds *thresholds,
                                     struct buffer *out, struct error *err)
@@ -183,6 +189,7 @@ status_t evidence_thresholds_encode(const struct evidence_thresholds *thresholds
     for (uint32_t i = 0; i < n_slots; i++) at = evidence_put_u16(at, cuts[i].top_value);
     for (uint32_t i = 0; i < n_slots; i++) at = evidence_put_u16(at, cuts[i].silent);
     for (uint32_t i = 0; i < n_slots; i++) at = evidence_put_u16(at, cuts[i].near_miss);
+    for (uint32_t i = 0; i < n_slots; i++) at = evidence_put_u16(at, cuts[i].neighbour);
     for (uint32_t i = 0; i < n_slots; i++) at = evidence_put_u16(at, cuts[i].document);
     for (uint32_t i = 0; i < n_slots; i++) *at++ = cuts[i].first_bin;
     for (uint32_t i = 0; i < n_slots; i++) *at++ = cuts[i].n_bins;
@@ -200,6 +207,7 @@ static status_t read_cuts(struct evidence_cursor *cursor, struct evidence_thresh
     for (uint32_t i = 0; i < n_slots; i++) cuts[i].top_value = evidence_get_u16(cursor);
     for (uint32_t i = 0; i < n_slots; i++) cuts[i].silent = evidence_get_u16(cursor);
     for (uint32_t i = 0; i < n_slots; i++) cuts[i].near_miss = evidence_get_u16(cursor);
+    for (uint32_t i = 0; i < n_slots; i++) cuts[i].neighbour = evidence_get_u16(cursor);
     for (uint32_t i = 0; i < n_slots; i++) cuts[i].document = evidence_get_u16(cursor);
     for (uint32_t i = 0; i < n_slots; i++) cuts[i].first_bin = evidence_get_u8(cursor);
     for (uint32_t i = 0; i < n_slots; i++) {

@@ -38,9 +38,11 @@ const struct evidence_identity *evidence_thresholds_identity(
  * is absolute and in range, here and below. */
 bool evidence_thresholds_keep_firing(const struct evidence_thresholds *thresholds, uint32_t slot,
                                      float max_value, uint64_t key);
-/* Largest key that can enter the slot's silent windows, near misses, documents. */
+/* Largest key that can enter the slot's silent windows, near misses, neighbours' windows,
+ * documents. */
 uint64_t evidence_thresholds_silent(const struct evidence_thresholds *thresholds, uint32_t slot);
 uint64_t evidence_thresholds_near_miss(const struct evidence_thresholds *thresholds, uint32_t slot);
+uint64_t evidence_thresholds_neighbour(const struct evidence_thresholds *thresholds, uint32_t slot);
 uint64_t evidence_thresholds_document(const struct evidence_thresholds *thresholds, uint32_t slot);
 
 #endif

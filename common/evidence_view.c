@@ -37,6 +37,7 @@ status_t evidence_view_open(const struct evidence_state *state, uint32_t slot_in
     out->n_top = slot->n_firing < limits->top_k ? slot->n_firing : limits->top_k;
     out->n_silent = slot->silent.n;
     out->n_near_miss = slot->near_miss.n;
+    out->n_neighbour = slot->neighbour.n;
     out->state = state;
     out->slot_state = slot;
     return ST_OK;
@@ -63,6 +64,11 @@ struct evidence_window evidence_view_silent(const struct evidence_view *view, si
 struct evidence_window evidence_view_near_miss(const struct evidence_view *view, size_t index)
 {
     return view->slot_state->near_miss.window[index];
+}
+
+struct evidence_window evidence_view_neighbour(const struct evidence_view *view, size_t index)
+{
+    return view->slot_state->neighbour.window[index];
 }
 
 size_t evidence_view_reservoir(const struct evidence_view *view, uint32_t bin, size_t *out)

@@ -34,6 +34,7 @@ struct evidence_view {
     size_t n_top;    /* of which the first n_top are the top windows */
     size_t n_silent;
     size_t n_near_miss;
+    size_t n_neighbour;
     const struct evidence_counts *value_counts;    /* tokens > 0 by value bin */
     const struct evidence_counts *window_counts;   /* firing windows by reservoir bin */
     const struct evidence_counts *position_counts; /* firing tokens by position bucket */
@@ -57,9 +58,10 @@ struct evidence_entry {
 /* Kept firing window `index` < n_firing: ordered by maximum (largest first), then key. */
 struct evidence_entry evidence_view_firing(const struct evidence_view *view, size_t index);
 
-/* Silent window or near miss `index`: ordered by key, that is, at random. */
+/* Silent window, near miss or neighbour's window `index`: ordered by key, that is, at random. */
 struct evidence_window evidence_view_silent(const struct evidence_view *view, size_t index);
 struct evidence_window evidence_view_near_miss(const struct evidence_view *view, size_t index);
+struct evidence_window evidence_view_neighbour(const struct evidence_view *view, size_t index);
 
 /* The reservoir of a bin: indices (for evidence_view_firing) of its up to bin_k windows of
  * smallest key, smallest first; a uniform sample of the bin's firing windows. Returns how many;

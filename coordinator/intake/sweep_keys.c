@@ -132,6 +132,8 @@ static const struct config_key evidence_keys[] = {
                  "silent ones kept in validate, test and ood"),
     CONFIG_COUNT(struct sweep_evidence, near_miss_k, 0, EVIDENCE_MAX_SILENT_K, "40", "windows",
                  "silent ones that hold a token the feature fires on"),
+    CONFIG_COUNT(struct sweep_evidence, neighbour_k, 0, EVIDENCE_MAX_SILENT_K, "24", "windows",
+                 "silent ones in which a feature of a near decoder row fires strongly"),
     CONFIG_COUNT(struct sweep_evidence, doc_k, 1, EVIDENCE_MAX_DOC_K, "32", "documents",
                  "documents with firing are counted exactly below this"),
     CONFIG_COUNT(struct sweep_evidence, explain_silent_k, 1, EVIDENCE_MAX_SILENT_K, "20", "windows",
@@ -142,7 +144,7 @@ static const struct config_key scoring_keys[] = {
     CONFIG_COUNT(struct sweep_scoring, n_firing, 1, 200, "20", "windows",
                  "firing test windows judged per feature and score"),
     CONFIG_COUNT(struct sweep_scoring, n_silent, 1, 200, "20", "windows",
-                 "random silent ones, and as many near misses"),
+                 "random silent ones, and as many hard ones (near misses, windows of neighbours)"),
     CONFIG_COUNT(struct sweep_scoring, n_simulated, 1, 100, "5", "windows",
                  "firing test windows simulated token by token, and as many random silent ones; "
                  "a call each"),

@@ -119,7 +119,7 @@ struct sweep_splits {
 };
 
 struct sweep_evidence {
-    uint32_t top_k, bin_k, silent_k, near_miss_k, doc_k, explain_silent_k;
+    uint32_t top_k, bin_k, silent_k, near_miss_k, neighbour_k, doc_k, explain_silent_k;
 };
 
 struct sweep_scoring {

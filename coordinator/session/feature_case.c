@@ -76,7 +76,7 @@ static struct evidence_pick pick_of(const struct feature_case_params *params, si
                                   .fire_threshold = params->fire_threshold};
 }
 
-/* Silent windows (or near misses) behind windows[*n]. */
+/* Silent windows of a kind behind windows[*n]. */
 static status_t add_silent(struct filling *filling, const struct evidence_view *view,
                            enum window_kind kind, size_t n_wanted, struct window *windows,
                            size_t *n, struct error *err)
@@ -85,9 +85,10 @@ static status_t add_silent(struct filling *filling, const struct evidence_view *
     struct evidence_window *chosen = malloc(n_wanted * sizeof *chosen);
     if (!chosen) return error_set(err, ST_NO_MEMORY, "windows");
     const struct evidence_pick pick = pick_of(filling->params, n_wanted);
-    const size_t n_chosen = kind == WINDOW_SILENT_HARD
-                                ? evidence_pick_near_miss(view, &pick, chosen)
-                                : evidence_pick_silent(view, &pick, chosen);
+    const size_t n_chosen =
+        kind == WINDOW_SILENT_HARD        ? evidence_pick_near_miss(view, &pick, chosen)
+        : kind == WINDOW_SILENT_NEIGHBOUR ? evidence_pick_neighbour(view, &pick, chosen)
+                                          : evidence_pick_silent(view, &pick, chosen);
     status_t status = ST_OK;
     for (size_t i = 0; i < n_chosen && status == ST_OK; i++)
         status = place_silent(filling, &chosen[i], kind, &windows[(*n)++], err);
@@ -146,6 +147,25 @@ static status_t choose_shown(struct feature_case *self, const struct feature_cas
 
 /* --- the judged split ---------------------------------------------------------------------- */
 
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* `n` hard windows: half near misses, half of neighbours; where one kind is short, more of the
+ * other. */
+static status_t add_hard(struct case_split *split, size_t n, struct filling *filling,
+                         const struct evidence_view *view, struct error *err)
+{
+    const size_t n_near = least(view->n_near_miss, n - least(view->n_neighbour, n / 2));
+    const size_t n_neighbour = least(view->n_neighbour, n - n_near);
+    const status_t status =
+        add_silent(filling, view, WINDOW_SILENT_HARD, n_near, split->pool, &split->n_pool, err);
+    return status == ST_OK ? add_silent(filling, view, WINDOW_SILENT_NEIGHBOUR, n_neighbour,
+                                        split->pool, &split->n_pool, err)
+                           : status;
+}
+
 /* `factor` times as many windows of each kind as are judged, into split->pool. */
 static status_t add_pool(struct case_split *split, size_t factor, struct filling *filling,
                          const struct evidence_view *view, struct error *err)
@@ -168,9 +188,7 @@ static status_t add_pool(struct case_split *split, size_t factor, struct filling
     if (status == ST_OK)
         status =
             add_silent(filling, view, WINDOW_SILENT_RANDOM, n_silent, pool, &split->n_pool, err);
-    if (status == ST_OK)
-        status = add_silent(filling, view, WINDOW_SILENT_HARD, n_silent, pool, &split->n_pool, err);
-    return status;
+    return status == ST_OK ? add_hard(split, n_silent, filling, view, err) : status;
 }
 
 static size_t n_pool_windows(const struct feature_case_params *params)
@@ -186,7 +204,8 @@ status_t feature_case_select(const struct feature_case *self,
         window_select_params_default(params->seed, params->subject);
     select.n_wanted[WINDOW_FIRING] = params->n_firing;
     select.n_wanted[WINDOW_SILENT_RANDOM] = params->n_silent;
-    select.n_wanted[WINDOW_SILENT_HARD] = params->n_silent;
+    select.n_wanted[WINDOW_SILENT_HARD] = params->n_silent - params->n_silent / 2;
+    select.n_wanted[WINDOW_SILENT_NEIGHBOUR] = params->n_silent / 2;
     select.near_duplicate_jaccard = params->overlap_jaccard;
     return window_select(self->explain, self->n_explain, split->pool, split->n_pool, &select,
                          &split->judged, err);

@@ -45,7 +45,7 @@ struct feature_case_params {
     uint64_t seed;             /* of the sweep */
     unsigned parts;            /* enum case_part bits */
     unsigned scores;           /* bits 1 << enum case_score, of test and ood */
-    size_t n_firing, n_silent; /* windows wanted of each kind */
+    size_t n_firing, n_silent; /* windows wanted: firing; random silent, and as many hard ones */
     size_t windows_per_prompt;
     double overlap_jaccard;
     struct triage_thresholds thresholds;

@@ -78,6 +78,14 @@ static json_t *counts_json(const struct confusion *counts)
                      label_json_count(counts->n_failed_silent));
 }
 
+/* Of hard windows those in which a neighbour fires; null where there are none. */
+static json_t *neighbours_json(const struct kind_counts *counts)
+{
+    if (counts->n_true_silent + counts->n_false_alarm == 0) return json_null();
+    return json_pack("{s:o, s:o}", "true_silent", label_json_count(counts->n_true_silent),
+                     "false_alarm", label_json_count(counts->n_false_alarm));
+}
+
 json_t *label_json_null(const struct null_model *null, const struct support *support)
 {
     if (!null) return json_null();
@@ -100,13 +108,14 @@ static json_t *summary_json(const struct label_score *of)
 {
     const struct score_summary *summary = of->summary;
     return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "balanced_accuracy",
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "balanced_accuracy",
         label_json_value(summary->balanced_accuracy), "interval",
         label_json_interval(&summary->interval), "f1", label_json_value(summary->f1), "precision",
         label_json_value(summary->precision), "recall", label_json_value(summary->recall), "auroc",
         label_json_value(summary->auroc), "n_documents", label_json_count(summary->n_documents),
         "n_redrawn", label_json_count(summary->interval.n_redrawn), "counts",
-        counts_json(&summary->counts), "null", label_json_null(of->null, of->support), "verdict",
+        counts_json(&summary->counts), "neighbours", neighbours_json(&summary->neighbours), "null",
+        label_json_null(of->null, of->support), "verdict",
         text_or_null(of->support ? support_verdict_text(of->support->verdict) : NULL),
         "versus_lexical", versus_json(of->versus_lexical));
 }

@@ -10,6 +10,7 @@
  *   scores{detection{random{...}, hard{...}}, fuzzing{...}}, each
  *     {balanced_accuracy, interval[2], f1, precision, recall, auroc, n_documents, n_redrawn,
  *      counts{true_firing, missed, true_silent, false_alarm, failed_firing, failed_silent},
+ *      neighbours{true_silent, false_alarm} (hard ones in which a neighbour fires) or null,
  *      null{n, mean, sd, z, p} or null, verdict or null,
  *      versus_lexical{difference, interval[2], beats} or null}
  *     simulation{random{form ("logprobs", "scale"), pearson, interval[2], r2, absdev, imputed,

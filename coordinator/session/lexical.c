@@ -62,8 +62,10 @@ static void view_init(struct view *view, const struct lexical_candidates *found,
 
 static bool has_both_classes(const struct view *view)
 {
-    return view->n_windows[WINDOW_FIRING] > 0 &&
-           view->n_windows[WINDOW_SILENT_RANDOM] + view->n_windows[WINDOW_SILENT_HARD] > 0;
+    double n_silent = 0;
+    for (size_t kind = WINDOW_SILENT_RANDOM; kind < WINDOW_N_KINDS; kind++)
+        n_silent += view->n_windows[kind];
+    return view->n_windows[WINDOW_FIRING] > 0 && n_silent > 0;
 }
 
 static double rate_of(const struct view *view, enum window_kind kind, const uint64_t *covers)
@@ -77,9 +79,9 @@ static double rate_of(const struct view *view, enum window_kind kind, const uint
 static double balanced_accuracy(const struct view *view, const uint64_t *covers)
 {
     double true_negative = 0.0, n_kinds = 0.0;
-    for (enum window_kind kind = WINDOW_SILENT_RANDOM; kind <= WINDOW_SILENT_HARD; kind++) {
+    for (unsigned kind = WINDOW_SILENT_RANDOM; kind < WINDOW_N_KINDS; kind++) {
         if (view->n_windows[kind] <= 0) continue;
-        true_negative += 1.0 - rate_of(view, kind, covers);
+        true_negative += 1.0 - rate_of(view, (enum window_kind)kind, covers);
         n_kinds += 1.0;
     }
     if (n_kinds > 0) true_negative /= n_kinds;

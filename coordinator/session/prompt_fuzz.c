@@ -141,7 +141,7 @@ static void add_silent(struct fuzzer *fuzzer)
     for (size_t i = 0; i < fuzzer->n_windows; i++) {
         const struct window *window = &fuzzer->windows[i];
         if (window->kind == WINDOW_FIRING) continue;
-        const bool is_hard = window->kind == WINDOW_SILENT_HARD;
+        const bool is_hard = window->kind != WINDOW_SILENT_RANDOM;
         const size_t n_starts = is_hard ? prefer_strong_types(fuzzer, window) : 0;
         allow_everywhere(fuzzer, window);
         bool *marks = take_marks(fuzzer, window, window->kind);

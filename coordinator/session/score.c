@@ -5,7 +5,7 @@
 bool score_includes(enum window_kind truth, enum score_negatives negatives)
 {
     if (truth == WINDOW_FIRING) return true;
-    return truth == (negatives == NEGATIVES_RANDOM ? WINDOW_SILENT_RANDOM : WINDOW_SILENT_HARD);
+    return (truth == WINDOW_SILENT_RANDOM) == (negatives == NEGATIVES_RANDOM);
 }
 
 struct confusion score_count(const struct judgement *judgements, size_t n_judgements,
@@ -24,6 +24,18 @@ struct confusion score_count(const struct judgement *judgements, size_t n_judgem
             counts.n_false_alarm += judgement->answer != ANSWER_SILENT;
             counts.n_failed_silent += judgement->answer == ANSWER_FAILED;
         }
+    }
+    return counts;
+}
+
+struct kind_counts score_count_kind(const struct judgement *judgements, size_t n_judgements,
+                                    enum window_kind kind)
+{
+    struct kind_counts counts = {0};
+    for (size_t i = 0; i < n_judgements; i++) {
+        if (judgements[i].truth != kind) continue;
+        counts.n_true_silent += judgements[i].answer == ANSWER_SILENT;
+        counts.n_false_alarm += judgements[i].answer != ANSWER_SILENT;
     }
     return counts;
 }

@@ -2,7 +2,8 @@
  *
  * A judgement is one answer about one window. An answer that does not parse is a wrong answer of
  * its class (reference: statistics.md 2) and is counted apart as well. Random and hard negatives
- * are two scores over the same firing windows; nothing here ever pools them.
+ * are two scores over the same firing windows; nothing here ever pools them. Hard ones are near
+ * misses and windows of neighbours; the latter are counted apart as well.
  *
  *                 answer fires      answer silent     no answer
  *   truth fires   n_true_firing     n_missed          n_missed, n_failed_firing
@@ -51,6 +52,13 @@ struct score_value {
 
 struct confusion score_count(const struct judgement *judgements, size_t n_judgements,
                              enum score_negatives negatives);
+
+/* One kind of silent windows: how many were called silent, and how many not. */
+struct kind_counts {
+    uint32_t n_true_silent, n_false_alarm;
+};
+struct kind_counts score_count_kind(const struct judgement *judgements, size_t n_judgements,
+                                    enum window_kind kind);
 
 /* (TPR + TNR) / 2. */
 struct score_value score_balanced_accuracy(const struct confusion *confusion);

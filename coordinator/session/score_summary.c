@@ -8,6 +8,8 @@ status_t score_summarise(const struct judgement *judgements, size_t n_judgements
 {
     struct document_counts *documents = NULL;
     struct score_summary made = {.counts = score_count(judgements, n_judgements, negatives)};
+    if (negatives == NEGATIVES_HARD)
+        made.neighbours = score_count_kind(judgements, n_judgements, WINDOW_SILENT_NEIGHBOUR);
     made.balanced_accuracy = score_balanced_accuracy(&made.counts);
     made.f1 = score_f1(&made.counts);
     made.precision = score_precision(&made.counts);

@@ -9,6 +9,7 @@
 
 struct score_summary {
     struct confusion counts;
+    struct kind_counts neighbours; /* among the hard ones; none among random ones */
     struct score_value balanced_accuracy;
     struct interval interval; /* of the balanced accuracy */
     struct score_value f1;

@@ -5,7 +5,8 @@
 
 const char *window_kind_name(enum window_kind kind)
 {
-    static const char *const names[WINDOW_N_KINDS] = {"firing", "silent_random", "silent_hard"};
+    static const char *const names[WINDOW_N_KINDS] = {"firing", "silent_random", "silent_hard",
+                                                      "silent_neighbour"};
     return (unsigned)kind < WINDOW_N_KINDS ? names[kind] : "unknown";
 }
 

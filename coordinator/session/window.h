@@ -16,12 +16,13 @@
 
 enum window_kind {
     WINDOW_FIRING,
-    WINDOW_SILENT_RANDOM, /* drawn among windows without firing */
-    WINDOW_SILENT_HARD    /* silent, though it holds a token type the feature fires on */
+    WINDOW_SILENT_RANDOM,   /* drawn among windows without firing */
+    WINDOW_SILENT_HARD,     /* silent, though it holds a token type the feature fires on */
+    WINDOW_SILENT_NEIGHBOUR /* silent, though a feature of a near decoder row fires strongly */
 };
-enum { WINDOW_N_KINDS = 3 };
+enum { WINDOW_N_KINDS = 4 };
 
-/* "firing", "silent_random", "silent_hard". */
+/* "firing", "silent_random", "silent_hard", "silent_neighbour". */
 const char *window_kind_name(enum window_kind kind);
 
 struct window {

@@ -21,7 +21,7 @@ struct chooser {
 
 struct window_select_params window_select_params_default(uint64_t seed, uint64_t feature)
 {
-    return (struct window_select_params){.n_wanted = {20, 20, 20},
+    return (struct window_select_params){.n_wanted = {20, 20, 10, 10},
                                          .near_duplicate_jaccard = WINDOW_NEAR_DUPLICATE_JACCARD,
                                          .seed = seed,
                                          .feature = feature};
@@ -167,6 +167,30 @@ static void range_of_kind(const struct chooser *chooser, enum window_kind kind, 
     while (*end < chooser->n && chooser->candidates[*end].window->kind == kind) ++*end;
 }
 
+/* Up to `n` windows of a kind, beside those that are chosen; returns how many are missing. */
+static size_t choose_kind(struct chooser *chooser, enum window_kind kind, size_t n)
+{
+    const size_t n_before = chooser->made.n_of_kind[kind];
+    size_t first, end;
+    range_of_kind(chooser, kind, &first, &end);
+    choose_spread(chooser, first, end, n);
+    return n - (chooser->made.n_of_kind[kind] - n_before);
+}
+
+/* Scarce ones first. */
+static void choose_all(struct chooser *chooser)
+{
+    const size_t *n_wanted = chooser->params->n_wanted;
+    (void)choose_kind(chooser, WINDOW_FIRING, n_wanted[WINDOW_FIRING]);
+    const size_t n_short =
+        choose_kind(chooser, WINDOW_SILENT_NEIGHBOUR, n_wanted[WINDOW_SILENT_NEIGHBOUR]);
+    const size_t n_missing =
+        choose_kind(chooser, WINDOW_SILENT_HARD, n_wanted[WINDOW_SILENT_HARD] + n_short);
+    if (n_missing > n_short)
+        (void)choose_kind(chooser, WINDOW_SILENT_NEIGHBOUR, n_missing - n_short);
+    (void)choose_kind(chooser, WINDOW_SILENT_RANDOM, n_wanted[WINDOW_SILENT_RANDOM]);
+}
+
 static int compare_chosen(const void *left, const void *right)
 {
     const struct window *a = left, *b = right;
@@ -180,8 +204,6 @@ status_t window_select(const struct window *explain, size_t n_explain, const str
                        size_t n_pool, const struct window_select_params *params,
                        struct window_selection *out, struct error *err)
 {
-    static const enum window_kind order[] = {WINDOW_FIRING, WINDOW_SILENT_HARD,
-                                             WINDOW_SILENT_RANDOM}; /* scarce ones first */
     struct chooser chooser = {.params = params};
     chooser.candidates = calloc(n_pool + 1, sizeof *chooser.candidates);
     chooser.made.windows = calloc(n_pool + 1, sizeof *chooser.made.windows);
@@ -190,11 +212,7 @@ status_t window_select(const struct window *explain, size_t n_explain, const str
         status = error_set(err, ST_NO_MEMORY, "choosing among %zu windows", n_pool);
     if (status == ST_OK) status = admit(&chooser, pool, n_pool, explain, n_explain, err);
     if (status != ST_OK) goto done;
-    for (size_t k = 0; k < WINDOW_N_KINDS; k++) {
-        size_t first, end;
-        range_of_kind(&chooser, order[k], &first, &end);
-        choose_spread(&chooser, first, end, params->n_wanted[order[k]]);
-    }
+    choose_all(&chooser);
     qsort(chooser.made.windows, chooser.made.n_windows, sizeof chooser.made.windows[0],
           compare_chosen);
     *out = chooser.made;

@@ -5,7 +5,8 @@
  *     - windows whose kind is not true by their own activations: dropped and counted
  *     - near-duplicates of any explain window of the feature: dropped and counted
  *     -> firing: one from each of n equal parts of the firing windows by maximum
- *     -> hard, then random negatives, in seeded order
+ *     -> hard ones (near misses, windows of neighbours; where one kind is short, more of the other),
+ *        then random negatives, in seeded order
  *
  * No two chosen windows overlap. Documents are used once where there are enough of them;
  * n_shared_documents says how many windows had to come from a document already in use. Give the
@@ -17,7 +18,7 @@
 #include "coordinator/session/window.h"
 
 struct window_select_params {
-    size_t n_wanted[WINDOW_N_KINDS]; /* 20 of each by default */
+    size_t n_wanted[WINDOW_N_KINDS]; /* 20 firing, 20 random, 10 and 10 hard ones by default */
     double near_duplicate_jaccard;   /* 0.8 */
     uint64_t seed;                   /* of the sweep */
     uint64_t feature;

@@ -16,12 +16,13 @@ static const struct label_phase_ops *const phases[LABEL_N_PHASES] = {
     [LABEL_DESCRIBE] = &label_describe_phase,
     [LABEL_TOKENIZE] = &label_tokenize_phase,
     [LABEL_CAPTURE_EXPLAIN] = &label_capture_explain_phase,
+    [LABEL_NEIGHBOURS] = &label_neighbours_phase,
     [LABEL_CAPTURE_REST] = &label_capture_rest_phase,
     [LABEL_LOGITS] = &label_logits_phase,
     [LABEL_SCORE] = &label_score_phase,
 };
 /* About how much of a sweep's time each phase takes, for the one progress bar. */
-static const double phase_starts[LABEL_N_PHASES + 1] = {0.0,  0.02, 0.05, 0.30,
+static const double phase_starts[LABEL_N_PHASES + 1] = {0.0,  0.02, 0.05, 0.29, 0.30,
                                                         0.55, 0.57, 1.0,  1.0};
 
 const char *label_phase_name(enum label_phase phase)

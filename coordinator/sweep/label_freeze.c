@@ -1,4 +1,5 @@
-/* What the merged explain split fixes for the splits that come after it. */
+/* What the merged explain split fixes for the splits that come after it; neighbours are there
+ * already (label_neighbours.c). */
 #include "coordinator/sweep/label_run.h"
 
 struct token_source {
@@ -39,6 +40,9 @@ status_t label_freeze(struct label_run *run, struct error *err)
         freeze_thresholds(spec, &spec->targets[i], &run->targets[i]);
         status = evidence_freeze_hard_tokens(run->targets[i].states[EVIDENCE_EXPLAIN],
                                              look_up_tokens, &source, &run->targets[i].frozen, err);
+        if (status == ST_OK)
+            status = evidence_freeze_strong_values(run->targets[i].states[EVIDENCE_EXPLAIN],
+                                                   &run->targets[i].frozen, err);
     }
     return status;
 }

@@ -1,7 +1,7 @@
 /* What the files of the label engine share. Private to coordinator/sweep/label_*.c.
  *
- *   describe + read corpus -> tokenize -> capture explain -> freeze -> capture the rest -> logits
- *     -> label
+ *   describe + read corpus -> tokenize -> capture explain -> neighbours -> freeze
+ *     -> capture the rest -> logits -> label
  *
  * Each phase has begin() and poll(); poll() says when it is over. A phase reads only what
  * earlier phases left here. What is captured is kept on disk, in checkpoints while it grows and
@@ -25,6 +25,7 @@ enum label_phase {
     LABEL_DESCRIBE,
     LABEL_TOKENIZE,
     LABEL_CAPTURE_EXPLAIN,
+    LABEL_NEIGHBOURS,
     LABEL_CAPTURE_REST,
     LABEL_LOGITS,
     LABEL_SCORE,
@@ -98,7 +99,8 @@ struct label_phase_ops {
     status_t (*poll)(struct label_run *run, bool *is_over, struct error *err);
 };
 extern const struct label_phase_ops label_describe_phase, label_tokenize_phase,
-    label_capture_explain_phase, label_capture_rest_phase, label_logits_phase, label_score_phase;
+    label_capture_explain_phase, label_neighbours_phase, label_capture_rest_phase,
+    label_logits_phase, label_score_phase;
 
 /* label_task.c: the task of a phase */
 void label_task_id(const struct sweep *sweep, const char *phase, char out[TASK_ID_SIZE]);

@@ -21,11 +21,12 @@ static json_t *json_target(const struct sweep_target *target)
 
 static json_t *json_limits(const struct evidence_limits *limits)
 {
-    return json_pack("{s:I s:I s:I s:I s:I s:I s:I s:I}", "top_k", (json_int_t)limits->top_k,
+    return json_pack("{s:I s:I s:I s:I s:I s:I s:I s:I s:I}", "top_k", (json_int_t)limits->top_k,
                      "bin_k", (json_int_t)limits->bin_k, "silent_k", (json_int_t)limits->silent_k,
-                     "near_miss_k", (json_int_t)limits->near_miss_k, "doc_k",
-                     (json_int_t)limits->doc_k, "window_tokens", (json_int_t)limits->window_tokens,
-                     "min_window_tokens", (json_int_t)limits->min_window_tokens, "counts_positions",
+                     "near_miss_k", (json_int_t)limits->near_miss_k, "neighbour_k",
+                     (json_int_t)limits->neighbour_k, "doc_k", (json_int_t)limits->doc_k,
+                     "window_tokens", (json_int_t)limits->window_tokens, "min_window_tokens",
+                     (json_int_t)limits->min_window_tokens, "counts_positions",
                      (json_int_t)limits->counts_positions);
 }
 
@@ -84,7 +85,8 @@ char *label_spec_json(const struct label_run *run, enum task_kind kind)
     if (kind != TASK_DESCRIBE) /* the weights that were described, or none */
         (void)json_object_set_new(root, "fingerprint", json_string(run->description.fingerprint));
     const bool reads_texts = kind == TASK_PROBE || kind == TASK_GENERATE;
-    const bool has_slots = kind == TASK_CAPTURE || kind == TASK_LOGITS || reads_texts;
+    const bool has_slots =
+        kind == TASK_CAPTURE || kind == TASK_LOGITS || kind == TASK_NEIGHBOURS || reads_texts;
     if (kind == TASK_DESCRIBE || has_slots)
         (void)json_object_set_new(root, "targets", json_targets(run, has_slots));
     if (has_slots) {

@@ -168,8 +168,8 @@ static void draw_record(struct evidence_record *record, uint32_t slot, struct er
         }
     }
     record->n_firing = 2;
-    record->n_silent = record->n_near_miss = 1;
-    record->silent[0] = record->near_miss[0] = 1 + (uint32_t)draw(2);
+    record->n_silent = record->n_near_miss = record->n_neighbour = 1;
+    record->silent[0] = record->near_miss[0] = record->neighbour[0] = 1 + (uint32_t)draw(2);
 }
 
 /* A valid partial or block over all documents, a window of eight tokens in each. */
@@ -185,7 +185,7 @@ static void draw_message(enum evidence_kind kind, struct buffer *out)
         .n_slots = N_SLOTS,
         .n_tokens = 64,
         .positions = {1, {2}, {64}},
-        .identity = {.n_slots = N_SLOTS, .limits = {3, 2, 3, 3, 4, 8, 2, 1}},
+        .identity = {.n_slots = N_SLOTS, .limits = {3, 2, 3, 3, 3, 4, 8, 2, 1}},
         .table = {N_DOCUMENTS, N_DOCUMENTS, document, window}};
     size_t patch_at;
     for (uint32_t i = 0; i < N_DOCUMENTS; i++) {

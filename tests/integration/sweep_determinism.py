@@ -14,7 +14,7 @@ SEED = int(os.environ.get("SEED", "0")) or random.randrange(1, 1 << 30)
 N_FEATURES = 300
 SWEEP = label_sweep("same", 70000, N_FEATURES,
                     "scoring: {null_pairs: 200, bootstrap_resamples: 200}")
-PHASES = ("tokenize", "capture-explain", "capture-rest", "logits", "label")
+PHASES = ("tokenize", "capture-explain", "neighbours", "capture-rest", "logits", "label")
 
 reference = {}
 
@@ -54,7 +54,7 @@ def a_worker_is_killed_and_replaced(cluster):
     rng = random.Random(SEED)
     cluster.up(workers=2)
     sweep = cluster.submit(SWEEP)
-    for phase in PHASES[:3]:
+    for phase in PHASES[:4]:
         at = rng.uniform(0, 1)
         wait_until(lambda: has_reached(cluster, sweep, phase, at), phase)
         victim = rng.choice(["w1", "w2"])

@@ -120,6 +120,12 @@ def everything_is_equal_when_computed_again(cluster):
     check(all(s["null"]["n"] > 10 and s["verdict"] for s in simulated), "with a null of its own")
     failed = [s["counts"]["failed_firing"] for s in scored(rows, "scores", "detection", "random")]
     check(sum(failed) > 5, "some answers could not be read")
+    near = [s["neighbours"] for s in scored(rows, "scores", "detection", "hard") if s["neighbours"]]
+    n_near = sum(one["true_silent"] + one["false_alarm"] for one in near)
+    say("%d windows of neighbours were judged, of %d features" % (n_near, len(near)))
+    check(n_near > 5 * n and len(near) > n / 2, "windows of neighbours are judged")
+    check(all(s["neighbours"] is None for s in scored(rows, "scores", "detection", "random")),
+          "among the hard ones only")
     check(max(s["kappa"] for row in rows if "agreement" in row
               for s in row["agreement"]["detection"]["cohen"]) > 0.3, "judges agree somewhere")
     kept.update(read_files(cluster, sweep), n_calls=cluster.llm_stats()["received"])

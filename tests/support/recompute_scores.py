@@ -8,7 +8,7 @@ Cohen 1960, Fleiss 1971). numpy only.
 A line of the dump is one case: {"score", "bootstrap": {resamples, confidence, seed, subject},
 "got": what the coordinator's code said, ...} with
 
-  classification  negatives ("silent_random", "silent_hard"),
+  classification  negatives ("random", "hard": near misses and windows of neighbours),
                   judgements [{document, truth, answer (1 fires, 0 silent, -1 none), probability}]
   agreement       judges: a list of judgements for each of them, over the same windows
   simulation      windows [{document, tokens as shown, activations, reply, logprobs}]: the replies
@@ -124,11 +124,22 @@ def auroc(judgements):
     return float((above + 0.5 * (firing[:, None] == silent[None, :])).mean())
 
 
+def taking_part(judgements, negatives):
+    kinds = {"random": ("silent_random",), "hard": ("silent_hard", "silent_neighbour")}[negatives]
+    return [j for j in judgements if j["truth"] == "firing" or j["truth"] in kinds]
+
+
+def neighbours(judgements):
+    said = [j["answer"] for j in judgements if j["truth"] == "silent_neighbour"]
+    return {"true_silent": said.count(0), "false_alarm": len(said) - said.count(0)} if said else None
+
+
 def classification(case):
-    used = [j for j in case["judgements"] if j["truth"] in ("firing", case["negatives"])]
+    used = taking_part(case["judgements"], case["negatives"])
     tp, fn, tn, fp = rates(used)
     out = {"balanced_accuracy": balanced_accuracy(used), "auroc": auroc(used), "interval": None,
-           "recall": None, "precision": None, "f1": None, "n_redrawn": 0}
+           "recall": None, "precision": None, "f1": None, "n_redrawn": 0,
+           "neighbours": neighbours(used)}
     if out["balanced_accuracy"] is None:  # one class is empty: nothing is defined
         return out
     interval, n_redrawn = percentile_interval(
@@ -355,11 +366,11 @@ def chosen(got, want):
 
 
 def check_classes(record, judgements, line, sheet):
-    for kind, negatives in (("random", "silent_random"), ("hard", "silent_hard")):
-        case = {"judgements": judgements, "negatives": negatives,
+    for kind in ("random", "hard"):
+        case = {"judgements": judgements, "negatives": kind,
                 "bootstrap": bootstrap_of(line, sheet["subject"])}
         want = classification(case)
-        used = [j for j in judgements if j["truth"] in ("firing", negatives)]
+        used = taking_part(judgements, kind)
         want["n_documents"] = len({j["document"] for j in used})
         tp, fn, tn, fp = rates(used)
         failed = [j["truth"] == "firing" for j in used if j["answer"] == -1]

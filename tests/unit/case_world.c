@@ -18,6 +18,7 @@ float case_world_value(const struct case_world *world, uint32_t slot, uint32_t d
     const uint32_t before = offset > 0 ? tokens[offset - 1] : 1;
     if (slot == CASE_CAT)
         return tokens[offset] == CAT && before % 2 == 0 ? 1.0f + (float)(before % 8) : 0.0f;
+    if (slot == CASE_KIN) return tokens[offset] % 20 == 0 ? 1.0f + (float)(offset % 4) : 0.0f;
     if (slot == CASE_DOG) return tokens[offset] == DOG ? 3.0f : 0.0f;
     return slot == CASE_DENSE ? 1.0f : 0.0f;
 }
@@ -130,6 +131,7 @@ static struct evidence_identity identity_of(const struct case_world *world,
                                                  .bin_k = 6,
                                                  .silent_k = is_explain ? 20 : 40,
                                                  .near_miss_k = is_explain ? 0 : 40,
+                                                 .neighbour_k = is_explain ? 0 : 24,
                                                  .doc_k = 32,
                                                  .window_tokens = CASE_WINDOW_TOKENS,
                                                  .min_window_tokens = 1,
@@ -174,6 +176,8 @@ struct case_world *case_world(void)
     cr_assert_eq(evidence_frozen_init(&world->frozen, CASE_N_SLOTS, &err), ST_OK);
     world->frozen.hard_tokens[CASE_CAT][0] = CAT;
     world->frozen.hard_tokens[CASE_DOG][0] = DOG;
+    world->frozen.neighbours[CASE_CAT][0] = CASE_KIN;
+    world->frozen.strong_value[CASE_KIN] = 2.0f;
     for (unsigned split = 0; split < EVIDENCE_N_SPLITS; split++)
         capture(world, (enum evidence_split)split);
     return world;

@@ -4,6 +4,8 @@
  *   slot CASE_NEVER  fires nowhere
  *   slot CASE_DENSE  fires everywhere
  *   slot CASE_DOG    fires on token 9, with 3
+ *   slot CASE_KIN    fires on tokens that are multiples of 20, with 1 to 4 by place: the neighbour
+ *                    of CASE_CAT, strong above 2
  *
  * Token 5 behind an odd token is CASE_CAT's near miss. Documents [0, N_EXPLAIN) are explain's, then
  * come validate's, test's and those of another corpus. The first CASE_N_COPIES test documents are
@@ -15,7 +17,7 @@
 #include "coordinator/session/feature_case.h"
 #include "tests/unit/evidence_world.h"
 
-enum { CASE_CAT, CASE_NEVER, CASE_DENSE, CASE_DOG, CASE_N_SLOTS };
+enum { CASE_CAT, CASE_NEVER, CASE_DENSE, CASE_DOG, CASE_KIN, CASE_N_SLOTS };
 enum {
     CASE_N_EXPLAIN = 200,
     CASE_N_VALIDATE = 80,

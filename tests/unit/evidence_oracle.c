@@ -15,7 +15,7 @@ struct fact { /* one window, seen by one slot */
     uint32_t n_activations;
     uint16_t position[EVIDENCE_MAX_WINDOW_TOKENS];
     float value[EVIDENCE_MAX_WINDOW_TOKENS];
-    bool has_hard_token, is_long;
+    bool has_hard_token, has_neighbour, is_long;
 };
 
 struct facts {
@@ -56,6 +56,17 @@ static void note_token(struct facts *facts, struct fact *fact, uint32_t token, f
     if (value > fact->max_value) fact->max_value = value;
 }
 
+static void note_neighbours(const struct facts *facts, struct fact *fact,
+                            const struct world_unit *unit, size_t place)
+{
+    for (size_t i = 0; facts->frozen && i < EVIDENCE_NEIGHBOURS; i++) {
+        const uint32_t neighbour = facts->frozen->neighbours[facts->slot][i];
+        if (neighbour == EVIDENCE_NO_SLOT) return;
+        if (value_at(&unit->rows, place, neighbour) > facts->frozen->strong_value[neighbour])
+            fact->has_neighbour = true;
+    }
+}
+
 static void note_window(const struct world *world, struct facts *facts,
                         const struct world_unit *unit, const struct capture_segment *segment,
                         uint32_t start)
@@ -76,6 +87,7 @@ static void note_window(const struct world *world, struct facts *facts,
             (size_t)segment->row * unit->unit.row_tokens + segment->start + start + i;
         const float value = value_at(&unit->rows, place, facts->slot);
         note_token(facts, fact, unit->tokens[place], value);
+        note_neighbours(facts, fact, unit, place);
         if (value > facts->threshold)
             facts->positions[evidence_position_bucket(segment->start + start + i)]++;
         if (!(value > 0)) continue;
@@ -119,6 +131,14 @@ static int by_near_key(const void *left, const void *right)
 {
     const struct fact *a = left, *b = right;
     const uint64_t x = evidence_near_key(a->key), y = evidence_near_key(b->key);
+    if (x != y) return x < y ? -1 : 1;
+    return by_key(left, right);
+}
+
+static int by_neighbour_key(const void *left, const void *right)
+{
+    const struct fact *a = left, *b = right;
+    const uint64_t x = evidence_neighbour_key(a->key), y = evidence_neighbour_key(b->key);
     if (x != y) return x < y ? -1 : 1;
     return by_key(left, right);
 }
@@ -227,6 +247,21 @@ static void expect_silent(struct facts *facts, const struct evidence_view *view,
     cr_assert_eq(view->n_near_miss, n_near, "slot %u", view->slot);
 }
 
+static void expect_neighbours(struct facts *facts, const struct evidence_view *view,
+                              float threshold, const struct evidence_limits *limits)
+{
+    size_t n = 0;
+    qsort(facts->item, facts->n, sizeof *facts->item, by_neighbour_key);
+    for (size_t i = 0; i < facts->n && n < limits->neighbour_k; i++) {
+        const struct fact *fact = &facts->item[i];
+        if (fact->max_value > threshold || !fact->is_long || !fact->has_neighbour) continue;
+        cr_assert_lt(n, view->n_neighbour, "slot %u", view->slot);
+        const struct evidence_window got = evidence_view_neighbour(view, n++);
+        cr_assert(same_window(&got, &fact->window), "slot %u: neighbour %zu", view->slot, n);
+    }
+    cr_assert_eq(view->n_neighbour, n, "slot %u", view->slot);
+}
+
 void world_expect_exact(const struct world *world, const struct evidence_state *state,
                         const struct evidence_frozen *frozen)
 {
@@ -247,6 +282,7 @@ void world_expect_exact(const struct world *world, const struct evidence_state *
         expect_statistics(world, &facts, &view, &limits);
         expect_firing(&facts, &view, threshold, &limits);
         expect_silent(&facts, &view, threshold, &limits);
+        expect_neighbours(&facts, &view, threshold, &limits);
     }
     free(facts.item);
     free(facts.fires_in);

@@ -101,5 +101,6 @@ Test(evidence_key, stays_what_it_was)
     const uint64_t key = evidence_key(window, evidence_slot_number(7));
     cr_expect_eq(key, UINT64_C(0xce2be464a5823096));
     cr_expect_eq(evidence_near_key(key), UINT64_C(0x97aeb1b8e58b7085));
+    cr_expect_eq(evidence_neighbour_key(key), UINT64_C(0x947310722f4b7e49));
     cr_expect_eq(evidence_document_number(12345), UINT64_C(0xfa358389987d0875));
 }

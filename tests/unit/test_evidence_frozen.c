@@ -15,6 +15,8 @@ static void make_frozen(struct evidence_frozen *frozen)
     for (uint32_t i = 0; i < N_SLOTS; i++) {
         frozen->fire_threshold[i] = (float)i / 4;
         for (uint32_t j = 0; j < i % 5; j++) frozen->hard_tokens[i][j] = i * 1000 + j;
+        for (uint32_t j = 0; j < i; j++) frozen->neighbours[i][j] = (i + j) % N_SLOTS;
+        frozen->strong_value[i] = (float)i / 8;
     }
 }
 
@@ -33,6 +35,8 @@ Test(evidence_frozen, round_trips_and_refuses_every_truncation)
     cr_expect_eq(evidence_frozen_key(&read), evidence_frozen_key(&frozen));
     cr_expect_arr_eq(read.fire_threshold, frozen.fire_threshold, N_SLOTS * sizeof(float));
     cr_expect_arr_eq(read.hard_tokens, frozen.hard_tokens, N_SLOTS * sizeof *read.hard_tokens);
+    cr_expect_arr_eq(read.neighbours, frozen.neighbours, N_SLOTS * sizeof *read.neighbours);
+    cr_expect_arr_eq(read.strong_value, frozen.strong_value, N_SLOTS * sizeof(float));
     evidence_frozen_fini(&read);
     evidence_frozen_fini(&frozen);
     buffer_fini(&bytes);
@@ -50,7 +54,27 @@ Test(evidence_frozen, key_tells_every_value_apart)
     frozen.fire_threshold[8] -= 1;
     frozen.hard_tokens[0][3] = 1;
     cr_expect_neq(evidence_frozen_key(&frozen), key);
+    frozen.hard_tokens[0][3] = EVIDENCE_NO_TOKEN;
+    cr_expect_eq(evidence_frozen_key(&frozen), key);
+    frozen.neighbours[0][7] = 1;
+    cr_expect_neq(evidence_frozen_key(&frozen), key);
+    frozen.neighbours[0][7] = EVIDENCE_NO_SLOT;
+    frozen.strong_value[3] = 7;
+    cr_expect_neq(evidence_frozen_key(&frozen), key);
     evidence_frozen_fini(&frozen);
+}
+
+Test(evidence_frozen, neighbours_are_slots_of_the_target)
+{
+    struct evidence_frozen frozen, read;
+    struct buffer bytes;
+    make_frozen(&frozen);
+    frozen.neighbours[2][1] = N_SLOTS;
+    buffer_init(&bytes, 1 << 16);
+    cr_assert_eq(evidence_frozen_encode(&frozen, &bytes, NULL), ST_OK);
+    cr_expect_eq(evidence_frozen_decode(bytes.bytes, bytes.n_bytes, &read, NULL), ST_CORRUPT);
+    evidence_frozen_fini(&frozen);
+    buffer_fini(&bytes);
 }
 
 static const struct world_params params = {.seed = 21,
@@ -97,6 +121,42 @@ static void masses_of(const struct world *world, uint32_t slot, float threshold,
                     unit->rows.value[j] > threshold)
                     mass[unit->tokens[t]] += (double)unit->rows.value[j];
     }
+}
+
+/* Values > 0 of a slot in segments; how many of them are above `least`. */
+static size_t count_of_slot(const struct world *world, uint32_t slot, float least)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < params.n_units; i++) {
+        const struct world_unit *unit = &world->units[i];
+        for (size_t t = 0; t < unit->rows.n_rows; t++)
+            for (size_t j = unit->rows.row_start[t]; j < unit->rows.row_start[t + 1]; j++)
+                n += unit->rows.feature[j] == slot && unit->tokens[t] != 0 &&
+                     unit->rows.value[j] > least;
+    }
+    return n;
+}
+
+Test(evidence_freeze, at_least_half_of_a_slots_values_are_strong_and_a_bin_higher_fewer)
+{
+    struct world world;
+    struct evidence_frozen frozen;
+    world_init(&world, &params, EVIDENCE_EXPLAIN);
+    struct evidence_state *state = keep_everything(&world);
+    cr_assert_eq(evidence_frozen_init(&frozen, N_SLOTS, NULL), ST_OK);
+    cr_assert_eq(evidence_freeze_strong_values(state, &frozen, NULL), ST_OK);
+    for (uint32_t slot = 0; slot < N_SLOTS; slot++) {
+        const float strong = frozen.strong_value[slot];
+        const size_t n = count_of_slot(&world, slot, 0);
+        cr_assert_gt(n, 0);
+        cr_assert_gt(strong, 0);
+        cr_expect_geq(2 * count_of_slot(&world, slot, strong), n, "slot %u", slot);
+        const float next = evidence_value_edge(evidence_value_bin(strong) + 1);
+        cr_expect_leq(2 * count_of_slot(&world, slot, next), n, "slot %u", slot);
+    }
+    evidence_state_destroy(&state);
+    world_fini(&world);
+    evidence_frozen_fini(&frozen);
 }
 
 Test(evidence_freeze, hard_tokens_are_the_heaviest_firing_types)

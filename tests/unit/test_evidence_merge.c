@@ -31,6 +31,7 @@ static struct evidence_identity make_identity(enum evidence_split split,
                    .bin_k = 2,
                    .silent_k = 7,
                    .near_miss_k = 4,
+                   .neighbour_k = 3,
                    .doc_k = 6,
                    .window_tokens = 8,
                    .min_window_tokens = 3,
@@ -45,6 +46,9 @@ static void make_frozen(struct evidence_frozen *frozen)
     for (uint32_t i = 0; i < params.n_slots; i++) {
         frozen->fire_threshold[i] = i % 3 == 0 ? 0.5f : 0;
         for (uint32_t j = 0; j < i % 5; j++) frozen->hard_tokens[i][j] = 1 + (i * 7 + j * 3) % 49;
+        for (uint32_t j = 0; j < i % (EVIDENCE_NEIGHBOURS + 1); j++)
+            frozen->neighbours[i][j] = (i + 1 + 5 * j) % params.n_slots;
+        frozen->strong_value[i] = (float)(i % 4);
     }
 }
 

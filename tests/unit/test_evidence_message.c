@@ -1,5 +1,6 @@
 /* Untrusted bytes: partials, blocks, thresholds and frozen values, cut short, altered, foreign. */
 #include "common/evidence_block.h"
+#include "common/evidence_header.h"
 #include "common/evidence_zstd.h"
 #include "tests/unit/evidence_world.h"
 
@@ -26,6 +27,7 @@ static struct evidence_identity make_identity(uint64_t frozen_key)
                                                  .bin_k = 2,
                                                  .silent_k = 5,
                                                  .near_miss_k = 3,
+                                                 .neighbour_k = 3,
                                                  .doc_k = 4,
                                                  .window_tokens = 8,
                                                  .min_window_tokens = 2,
@@ -45,7 +47,10 @@ static void scene_init(struct scene *scene)
     struct error err = {0};
     world_init(&scene->world, &params, EVIDENCE_TEST);
     cr_assert_eq(evidence_frozen_init(&scene->frozen, params.n_slots, &err), ST_OK);
-    for (uint32_t i = 0; i < params.n_slots; i++) scene->frozen.hard_tokens[i][0] = 1 + i;
+    for (uint32_t i = 0; i < params.n_slots; i++) {
+        scene->frozen.hard_tokens[i][0] = 1 + i;
+        scene->frozen.neighbours[i][0] = (i + 1) % params.n_slots;
+    }
     scene->identity = make_identity(evidence_frozen_key(&scene->frozen));
     scene->state = world_state(&scene->world, &scene->identity);
     struct world_bytes first =
@@ -143,7 +148,7 @@ Test(evidence_message, names_what_does_not_fit)
     cr_expect_eq(evidence_state_merge_partial(scene.state, bytes, n_bytes, NULL, &err),
                  ST_PROTOCOL);
     cr_expect_not_null(strstr(err.text, "version 9"), "%s", err.text);
-    bytes[4] = 1;
+    bytes[4] = EVIDENCE_VERSION;
     bytes[5] ^= 1; /* the target's key */
     cr_expect_eq(try_merge(&scene, bytes, n_bytes), ST_CONFLICT);
     bytes[5] ^= 1;

@@ -9,7 +9,7 @@
 
 enum { N_WINDOWS = 6 };
 
-static const struct evidence_limits limits = {3, 1, 2, 2, 2, 8, 2, 1};
+static const struct evidence_limits limits = {3, 1, 2, 2, 1, 2, 8, 2, 1};
 static struct evidence_window windows[N_WINDOWS] = {{0, 0, 8}, {0, 8, 8}, {0, 16, 8},
                                                     {1, 0, 8}, {1, 8, 8}, {1, 16, 3}};
 
@@ -35,9 +35,10 @@ static struct evidence_record *make_record(void)
     record->n_activations = 3;
     memcpy(record->position, (const uint16_t[]){7, 0, 2}, 3 * sizeof(uint16_t));
     memcpy(record->value, (const float[]){2, 1, 1.5f}, 3 * sizeof(float));
-    record->n_silent = record->n_near_miss = 1;
+    record->n_silent = record->n_near_miss = record->n_neighbour = 1;
     record->silent[0] = 2;
     record->near_miss[0] = 3;
+    record->neighbour[0] = 4;
     record->n_hard_tokens[1] = 5;
     record->n_firing_on_hard[1] = 2;
     return record;
@@ -76,6 +77,8 @@ Test(evidence_record, comes_back_as_it_was)
     cr_expect_arr_eq(read->position, record->position, 3 * sizeof(uint16_t));
     cr_expect_arr_eq(read->value, record->value, 3 * sizeof(float));
     cr_expect_eq(read->near_miss[0], 3);
+    cr_assert_eq(read->n_neighbour, 1);
+    cr_expect_eq(read->neighbour[0], 4);
     cr_expect_eq(read->n_firing_on_hard[1], 2);
     evidence_record_destroy(&record);
     evidence_record_destroy(&read);
@@ -94,6 +97,13 @@ static void position_behind_the_window(struct evidence_record *r) { r->position[
 static void window_behind_the_table(struct evidence_record *r) { r->firing[1].window = 6; }
 static void firing_and_silent(struct evidence_record *r) { r->silent[0] = 5; }
 static void firing_and_near_miss(struct evidence_record *r) { r->near_miss[0] = 1; }
+static void firing_and_neighbour(struct evidence_record *r) { r->neighbour[0] = 1; }
+static void too_many_neighbours(struct evidence_record *r)
+{
+    r->n_neighbour = 2;
+    r->neighbour[0] = 0;
+    r->neighbour[1] = 2;
+}
 static void document_behind_the_table(struct evidence_record *r) { r->document[1] = 2; }
 static void firing_without_a_document(struct evidence_record *r) { r->n_documents = 0; }
 static void positions_of_other_tokens(struct evidence_record *r) { r->positions.count[0] = 2; }
@@ -127,6 +137,8 @@ Test(evidence_record, that_contradicts_itself_is_corrupt)
         {"a window behind the table", window_behind_the_table},
         {"a window both firing and silent", firing_and_silent},
         {"a window both firing and near miss", firing_and_near_miss},
+        {"a window both firing and a neighbour's", firing_and_neighbour},
+        {"more windows of neighbours than are kept", too_many_neighbours},
         {"a document behind the table", document_behind_the_table},
         {"firing without a document", firing_without_a_document},
         {"positions of more tokens than fire", positions_of_other_tokens},

@@ -58,6 +58,7 @@ Test(evidence_thresholds, of_an_empty_state_keep_everything)
         cr_expect(evidence_thresholds_keep_firing(thresholds, slot, 1e-30f, UINT64_MAX));
         cr_expect_eq(evidence_thresholds_silent(thresholds, slot), UINT64_MAX);
         cr_expect_eq(evidence_thresholds_near_miss(thresholds, slot), UINT64_MAX);
+        cr_expect_eq(evidence_thresholds_neighbour(thresholds, slot), UINT64_MAX);
         cr_expect_eq(evidence_thresholds_document(thresholds, slot), UINT64_MAX);
     }
     evidence_thresholds_destroy(&thresholds);

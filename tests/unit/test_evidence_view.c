@@ -22,6 +22,8 @@ struct hand {
     struct evidence_state *state;
 };
 
+static const float STRONG = (float)N_TOKENS / 2.0f / 64.0f;
+
 typedef float (*value_function)(uint32_t slot, uint32_t row, uint32_t position, uint32_t token);
 
 static void hand_init(struct hand *hand, value_function value, bool is_frozen)
@@ -47,6 +49,8 @@ static void hand_init(struct hand *hand, value_function value, bool is_frozen)
                                  .units = &hand->unit};
     cr_assert_eq(evidence_frozen_init(&hand->frozen, N_SLOTS, &err), ST_OK);
     for (uint32_t slot = 0; slot < N_SLOTS; slot++) hand->frozen.hard_tokens[slot][0] = 5;
+    hand->frozen.neighbours[2][0] = 3;
+    hand->frozen.strong_value[3] = STRONG;
     hand->identity =
         (struct evidence_identity){.target_key = 1,
                                    .n_slots = N_SLOTS,
@@ -57,6 +61,7 @@ static void hand_init(struct hand *hand, value_function value, bool is_frozen)
                                               .silent_k = 4,
                                               .doc_k = 4,
                                               .near_miss_k = 3,
+                                              .neighbour_k = 3,
                                               .window_tokens = WINDOW,
                                               .min_window_tokens = 1,
                                               .counts_positions = 1}};
@@ -301,5 +306,29 @@ Test(evidence_pick, near_misses_hold_the_hard_token_and_do_not_fire)
         cr_expect(has_token, "near miss %zu lacks the hard token", i);
         cr_expect_eq(row % 2, 0, "near miss %zu fires", i);
     }
+    hand_fini(&hand);
+}
+
+Test(evidence_pick, in_windows_of_neighbours_one_fires_strongly_and_the_slot_does_not)
+{
+    struct hand hand;
+    struct evidence_window chosen[3];
+    hand_init(&hand, six_kinds, true);
+    const struct evidence_view half = open_view(&hand, 2), dense = open_view(&hand, 3);
+    struct evidence_pick pick = {.n = 3};
+    cr_assert_eq(evidence_pick_neighbour(&half, &pick, chosen), 3);
+    for (size_t i = 0; i < 3; i++) {
+        const uint32_t row = chosen[i].document_offset / (ROW - 1);
+        const uint32_t last = 1 + chosen[i].document_offset % (ROW - 1) + chosen[i].n_tokens - 1u;
+        bool fires = false;
+        for (uint32_t j = 0; j < chosen[i].n_tokens; j++)
+            fires |= six_kinds(2, row, last - j, hand.tokens[row * ROW + last - j]) > 0;
+        cr_expect_not(fires, "window %zu", i);
+        cr_expect_gt(six_kinds(3, row, last, 0), STRONG, "window %zu", i);
+    }
+    pick.excluded = chosen;
+    pick.n_excluded = 2;
+    cr_expect_eq(evidence_pick_neighbour(&half, &pick, chosen + 1), 1, "those that are left");
+    cr_expect_eq(evidence_pick_neighbour(&dense, &pick, chosen), 0, "it has no neighbours");
     hand_fini(&hand);
 }

@@ -21,7 +21,7 @@ static struct feature_case build(uint32_t slot, unsigned parts)
 static void expect_true(const struct window *window, uint32_t slot)
 {
     const struct case_world *world = case_world();
-    bool fires = false, has_cat = false;
+    bool fires = false, has_cat = false, has_kin = false;
     cr_assert_leq(window->document_offset + window->n_tokens, CASE_DOCUMENT_TOKENS);
     for (uint32_t i = 0; i < window->n_tokens; i++) {
         const uint32_t offset = window->document_offset + i;
@@ -30,9 +30,12 @@ static void expect_true(const struct window *window, uint32_t slot)
         cr_expect_float_eq(window_activation(window, i), want, 0.0);
         fires = fires || want > 0;
         has_cat = has_cat || window->tokens[i] == 5;
+        has_kin =
+            has_kin || case_world_value(world, CASE_KIN, window->document_index, offset) > 2.0f;
     }
     cr_expect_eq(fires, window->kind == WINDOW_FIRING);
     if (window->kind == WINDOW_SILENT_HARD) cr_expect(has_cat, "a near miss holds the token");
+    if (window->kind == WINDOW_SILENT_NEIGHBOUR) cr_expect(has_kin, "the neighbour is strong");
 }
 
 static const struct window_selection *judged_of(const struct feature_case *made,
@@ -64,11 +67,12 @@ Test(feature_case, has_the_windows_that_are_wanted_and_their_kinds_are_true)
         const struct window_selection *judged = judged_of(&made, JUDGED[i]);
         cr_assert_eq(judged->n_windows, 36, "%zu", i);
         for (unsigned kind = 0; kind < WINDOW_N_KINDS; kind++)
-            cr_expect_eq(judged->n_of_kind[kind], 12);
+            cr_expect_eq(judged->n_of_kind[kind], kind < WINDOW_SILENT_HARD ? 12 : 6);
         cr_expect_eq(judged->n_leaked + judged->n_mislabelled, 0);
         for (size_t w = 0; w < judged->n_windows; w++) {
             expect_true(&judged->windows[w], CASE_CAT);
-            cr_expect_eq(judged->windows[w].kind, (enum window_kind)(w / 12), "by kind");
+            cr_expect_eq(judged->windows[w].kind, (enum window_kind)(w < 30 ? w / 12 : 3),
+                         "by kind");
         }
         cr_expect_gt(window_max(&judged->windows[0]), window_max(&judged->windows[11]),
                      "from strong to weak");

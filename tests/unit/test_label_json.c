@@ -11,6 +11,7 @@ static const struct window FIRING = {TOKENS, 5, VALUES, 0xabcdef, 3, 64, WINDOW_
 static const struct window SILENT = {TOKENS, 2, NULL, 0x1, 4, 0, WINDOW_SILENT_HARD};
 
 static const struct score_summary SUMMARY = {.counts = {17, 3, 18, 2, 1, 0},
+                                             .neighbours = {9, 1},
                                              .balanced_accuracy = {true, 0.875},
                                              .interval = {true, 0.75, 1.0 / 3.0 + 0.6, 0},
                                              .f1 = {true, 34.0 / 39.0},

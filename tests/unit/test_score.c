@@ -50,6 +50,25 @@ Test(score, random_and_hard_negatives_are_never_pooled)
     cr_expect_float_eq(score_balanced_accuracy(&hard).value, (0.9 + 0.5) / 2, 1e-12);
 }
 
+Test(score, windows_of_neighbours_are_hard_and_counted_apart)
+{
+    static const struct judgement judgements[] = {
+        {.truth = WINDOW_FIRING, .answer = ANSWER_FIRES},
+        {.truth = WINDOW_SILENT_RANDOM, .answer = ANSWER_SILENT},
+        {.truth = WINDOW_SILENT_HARD, .answer = ANSWER_FIRES},
+        {.truth = WINDOW_SILENT_NEIGHBOUR, .answer = ANSWER_SILENT},
+        {.truth = WINDOW_SILENT_NEIGHBOUR, .answer = ANSWER_FIRES},
+        {.truth = WINDOW_SILENT_NEIGHBOUR, .answer = ANSWER_FAILED}};
+    const struct confusion hard = score_count(judgements, 6, NEGATIVES_HARD);
+    cr_expect_eq(hard.n_true_silent, 1);
+    cr_expect_eq(hard.n_false_alarm, 3);
+    const struct kind_counts of = score_count_kind(judgements, 6, WINDOW_SILENT_NEIGHBOUR);
+    cr_expect_eq(of.n_true_silent, 1);
+    cr_expect_eq(of.n_false_alarm, 2, "no answer is a wrong one");
+    const struct confusion random = score_count(judgements, 6, NEGATIVES_RANDOM);
+    cr_expect_eq(random.n_true_silent + random.n_false_alarm, 1);
+}
+
 Test(score, is_undefined_when_a_class_is_empty)
 {
     static const struct confusion no_silent = {.n_true_firing = 5},

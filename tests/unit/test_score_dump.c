@@ -91,6 +91,13 @@ static json_t *judgements_json(const struct judgement *judgements, size_t n)
     return list;
 }
 
+static json_t *neighbours_json(const struct kind_counts *counts)
+{
+    if (counts->n_true_silent + counts->n_false_alarm == 0) return json_null();
+    return json_pack("{s:i, s:i}", "true_silent", (int)counts->n_true_silent, "false_alarm",
+                     (int)counts->n_false_alarm);
+}
+
 Test(score_dump, classification)
 {
     struct draw draw = {1};
@@ -103,15 +110,16 @@ Test(score_dump, classification)
             cr_assert_eq(score_summarise(judgements, n, (enum score_negatives)negatives, &params,
                                          &got, NULL),
                          ST_OK);
-            write_case(json_pack("{s:s, s:s, s:o, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:i}}", "score",
-                                 "classification", "negatives",
-                                 negatives == NEGATIVES_RANDOM ? "silent_random" : "silent_hard",
-                                 "judgements", judgements_json(judgements, n), "got",
-                                 "balanced_accuracy", score_json(got.balanced_accuracy), "f1",
-                                 score_json(got.f1), "precision", score_json(got.precision),
-                                 "recall", score_json(got.recall), "auroc", score_json(got.auroc),
-                                 "interval", interval_json(got.interval), "n_redrawn",
-                                 (int)got.interval.n_redrawn),
+            write_case(json_pack("{s:s, s:s, s:o, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o}}",
+                                 "score", "classification", "negatives",
+                                 negatives == NEGATIVES_RANDOM ? "random" : "hard", "judgements",
+                                 judgements_json(judgements, n), "got", "balanced_accuracy",
+                                 score_json(got.balanced_accuracy), "f1", score_json(got.f1),
+                                 "precision", score_json(got.precision), "recall",
+                                 score_json(got.recall), "auroc", score_json(got.auroc), "interval",
+                                 interval_json(got.interval), "n_redrawn",
+                                 (int)got.interval.n_redrawn, "neighbours",
+                                 neighbours_json(&got.neighbours)),
                        &params);
         }
     }

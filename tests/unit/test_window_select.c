@@ -1,14 +1,14 @@
 #include "coordinator/session/window_select.h"
 #include "tests/support/session_windows.h"
 
-enum { N_EXPLAIN = 60, N_POOL = 180 };
+enum { N_EXPLAIN = 60, N_POOL = 240 };
 
 struct pools {
     struct window explain[N_EXPLAIN];
     struct window pool[N_POOL];
 };
 
-/* Pool: 60 firing, 60 random, 60 hard; two windows a document. */
+/* Pool: 60 windows of each kind; two windows a document. */
 static struct pools make_pools(uint64_t seed)
 {
     struct pools pools;
@@ -36,19 +36,45 @@ static struct window_selection choose(const struct pools *pools, uint64_t seed)
     return chosen;
 }
 
-Test(window_select, gives_twenty_of_each_kind_without_overlaps)
+Test(window_select, gives_twenty_of_each_score_without_overlaps)
 {
     const struct pools pools = make_pools(1);
     struct window_selection chosen = choose(&pools, 1);
     cr_assert_eq(chosen.n_windows, 60);
     for (size_t kind = 0; kind < WINDOW_N_KINDS; kind++)
-        cr_expect_eq(chosen.n_of_kind[kind], 20, "%s", window_kind_name((enum window_kind)kind));
+        cr_expect_eq(chosen.n_of_kind[kind], kind < WINDOW_SILENT_HARD ? 20 : 10, "%s",
+                     window_kind_name((enum window_kind)kind));
     for (size_t i = 0; i < chosen.n_windows; i++)
         for (size_t j = 0; j < i; j++)
             cr_expect(!window_overlaps(&chosen.windows[i], &chosen.windows[j]));
-    cr_expect_eq(chosen.n_shared_documents, 0, "90 documents are enough for 60 windows");
+    cr_expect_eq(chosen.n_shared_documents, 0, "120 documents are enough for 60 windows");
     cr_expect_eq(chosen.n_leaked + chosen.n_mislabelled + chosen.n_near_duplicates, 0);
     window_selection_fini(&chosen);
+}
+
+/* All but the first `n` windows of a kind are random ones. */
+static void leave(struct pools *pools, enum window_kind kind, size_t n)
+{
+    for (size_t i = 0, n_seen = 0; i < N_POOL; i++)
+        if (pools->pool[i].kind == kind && n_seen++ >= n)
+            pools->pool[i].kind = WINDOW_SILENT_RANDOM;
+}
+
+Test(window_select, where_one_kind_of_hard_windows_is_short_there_are_more_of_the_other)
+{
+    static const struct {
+        size_t n_near, n_neighbour, want_near, want_neighbour;
+    } cases[] = {{60, 3, 17, 3}, {4, 60, 4, 16}, {60, 0, 20, 0}, {0, 60, 0, 20}, {3, 5, 3, 5}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct pools pools = make_pools(7);
+        leave(&pools, WINDOW_SILENT_HARD, cases[i].n_near);
+        leave(&pools, WINDOW_SILENT_NEIGHBOUR, cases[i].n_neighbour);
+        struct window_selection chosen = choose(&pools, 1);
+        cr_expect_eq(chosen.n_of_kind[WINDOW_SILENT_HARD], cases[i].want_near, "%zu", i);
+        cr_expect_eq(chosen.n_of_kind[WINDOW_SILENT_NEIGHBOUR], cases[i].want_neighbour, "%zu", i);
+        cr_expect_eq(chosen.n_of_kind[WINDOW_SILENT_RANDOM], 20, "%zu", i);
+        window_selection_fini(&chosen);
+    }
 }
 
 Test(window_select, firing_windows_are_spread_over_the_quantiles)
@@ -124,7 +150,7 @@ Test(window_select, windows_that_lie_about_firing_are_dropped)
         if (i % 30 == 1)
             fire_at(&pools.pool[i], 2, 9, 1.0f), pools.pool[i].kind = WINDOW_SILENT_RANDOM;
     struct window_selection chosen = choose(&pools, 1);
-    cr_expect_eq(chosen.n_mislabelled, 6);
+    cr_expect_eq(chosen.n_mislabelled, 8);
     for (size_t i = 0; i < chosen.n_windows; i++)
         cr_expect_eq(window_fires(&chosen.windows[i]), chosen.windows[i].kind == WINDOW_FIRING);
     window_selection_fini(&chosen);

@@ -275,6 +275,47 @@ static void sample_near_misses(struct capture_accumulator *accumulator, uint32_t
     qsort(record->near_miss, record->n_near_miss, sizeof *record->near_miss, compare_u32);
 }
 
+/* Windows without firing in which the neighbour fires strongly, each once. */
+static void scan_neighbour(struct capture_accumulator *accumulator, uint64_t slot_number,
+                           uint64_t limit, uint32_t neighbour)
+{
+    struct capture_hits *hits = &accumulator->hits;
+    const float strong = accumulator->frozen->strong_value[neighbour];
+    const size_t end = accumulator->slot_start[neighbour + 1];
+    for (size_t i = accumulator->slot_start[neighbour]; i < end; i++) {
+        const uint32_t place = accumulator->grouped[i].window;
+        const struct capture_window *window = &accumulator->windows.item[place];
+        if (!(accumulator->grouped[i].value > strong) || accumulator->is_firing[place] ||
+            accumulator->is_marked[place] || window->table_place == CAPTURE_NO_PLACE)
+            continue;
+        accumulator->is_marked[place] = true;
+        const uint64_t key = evidence_neighbour_key(evidence_key(window->number, slot_number));
+        if (key > limit) continue;
+        hits->key[hits->n] = key;
+        hits->place[hits->n++] = window->table_place;
+    }
+}
+
+static void sample_neighbours(struct capture_accumulator *accumulator, uint32_t slot)
+{
+    const uint32_t *neighbours = accumulator->frozen->neighbours[slot];
+    const uint32_t k = accumulator->identity.limits.neighbour_k;
+    struct evidence_record *record = accumulator->record;
+    const uint64_t limit = accumulator->thresholds
+                               ? evidence_thresholds_neighbour(accumulator->thresholds, slot)
+                               : UINT64_MAX;
+    if (k == 0) return;
+    accumulator->hits.n = 0;
+    for (size_t i = 0; i < EVIDENCE_NEIGHBOURS && neighbours[i] != EVIDENCE_NO_SLOT; i++)
+        scan_neighbour(accumulator, evidence_slot_number(slot), limit, neighbours[i]);
+    for (size_t i = 0; i < EVIDENCE_NEIGHBOURS && neighbours[i] != EVIDENCE_NO_SLOT; i++)
+        for (size_t j = accumulator->slot_start[neighbours[i]];
+             j < accumulator->slot_start[neighbours[i] + 1]; j++)
+            accumulator->is_marked[accumulator->grouped[j].window] = false;
+    record->n_neighbour = (uint32_t)capture_hits_smallest(&accumulator->hits, k, record->neighbour);
+    qsort(record->neighbour, record->n_neighbour, sizeof *record->neighbour, compare_u32);
+}
+
 static status_t record_firing(struct capture_accumulator *accumulator, uint32_t slot, size_t n_runs,
                               struct error *err)
 {
@@ -298,6 +339,7 @@ status_t capture_slot_record(struct capture_accumulator *accumulator, uint32_t s
     if (n_runs > 0) status = record_firing(accumulator, slot, n_runs, err);
     sample_silent(accumulator, slot);
     if (accumulator->frozen) sample_near_misses(accumulator, slot);
+    if (accumulator->frozen) sample_neighbours(accumulator, slot);
     for (size_t i = 0; i < n_runs; i++) accumulator->is_firing[accumulator->runs[i].window] = false;
     return status;
 }

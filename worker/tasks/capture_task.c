@@ -89,6 +89,7 @@ static status_t read_limits(const json_t *object, struct evidence_limits *out, s
                   {"bin_k", &out->bin_k},
                   {"silent_k", &out->silent_k},
                   {"near_miss_k", &out->near_miss_k},
+                  {"neighbour_k", &out->neighbour_k},
                   {"doc_k", &out->doc_k},
                   {"window_tokens", &out->window_tokens},
                   {"min_window_tokens", &out->min_window_tokens},

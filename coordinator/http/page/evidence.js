@@ -9,6 +9,8 @@ import { count, significant } from "./format.js";
 const GROUPS = [
   ["firing", "Firing", "windows where it fires, strongest first"],
   ["silent_hard", "Silent, near miss", "hold a token it fires on elsewhere, and do not fire"],
+  ["silent_neighbour", "Silent, neighbour fires",
+    "a feature of a near decoder row fires there, and this one does not"],
   ["silent_random", "Silent", "drawn among windows that do not fire"],
 ];
 const LEVELS = 10;

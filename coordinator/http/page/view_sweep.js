@@ -13,7 +13,8 @@ import { to } from "./router.js";
 
 const PHASES = [
   ["describe", "Describe"], ["tokenize", "Tokenize"], ["capture-explain", "Capture: explain"],
-  ["capture-rest", "Capture: rest"], ["logits", "Logits"], ["label", "Label"],
+  ["neighbours", "Neighbours"], ["capture-rest", "Capture: rest"], ["logits", "Logits"],
+  ["label", "Label"],
 ];
 // statistics.md 1: every feature has exactly one of these
 const STATUSES = [

@@ -1,0 +1,116 @@
+/* Between the captures: which features of a dictionary write nearly what each feature writes.
+ * Ranges of slots go to workers, the slots of the nearest decoder rows come back into what is
+ * frozen. Only slots that fire in the explain split may be neighbours: others would take places and
+ * give no windows. Neurons, residual dimensions and heads have none. */
+#include "common/evidence_view.h"
+#include "common/neighbours.h"
+#include "coordinator/sweep/label_run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SLOTS_PER_UNIT = 256, UNITS_PER_LEASE = 8 };
+
+static size_t n_units_of(const struct label_run *run, size_t target)
+{
+    if (run->sweep->spec->targets[target].units != SWEEP_UNITS_DICTIONARY) return 0;
+    return (run->targets[target].n_slots + SLOTS_PER_UNIT - 1) / SLOTS_PER_UNIT;
+}
+
+static struct neighbours_unit unit_of(const struct label_run *run, size_t unit)
+{
+    struct neighbours_unit out = {.target = 0};
+    while (unit >= n_units_of(run, out.target)) unit -= n_units_of(run, out.target++);
+    out.first = (uint32_t)(unit * SLOTS_PER_UNIT);
+    const uint32_t n_left = run->targets[out.target].n_slots - out.first;
+    out.n_slots = n_left < SLOTS_PER_UNIT ? n_left : (uint32_t)SLOTS_PER_UNIT;
+    return out;
+}
+
+static status_t neighbours_payload(struct task *task, size_t unit, struct buffer *out,
+                                   struct error *err)
+{
+    const struct neighbours_unit asked = unit_of(task->owner, unit);
+    return neighbours_unit_encode(&asked, out, err);
+}
+
+/* A bit per slot: did it fire in the explain split? */
+static status_t add_firing(const struct label_target *target, unsigned char *bits,
+                           struct error *err)
+{
+    status_t status = ST_OK;
+    for (uint32_t slot = 0; slot < target->n_slots && status == ST_OK; slot++) {
+        struct evidence_view view;
+        status = evidence_view_open(target->states[EVIDENCE_EXPLAIN], slot, &view, err);
+        if (status == ST_OK && view.n_firing_tokens > 0)
+            bits[slot / 8] |= (unsigned char)(1u << slot % 8);
+    }
+    return status;
+}
+
+/* Whom a worker may take, a part for each target. */
+static status_t neighbours_shared(struct task *task, struct buffer *out, struct error *err)
+{
+    const struct label_run *run = task->owner;
+    const size_t n_targets = run->sweep->spec->n_targets;
+    struct wire_text parts[DESCRIBE_MAX_TARGETS] = {{NULL, 0}};
+    unsigned char *bits[DESCRIBE_MAX_TARGETS] = {NULL};
+    status_t status = ST_OK;
+    for (size_t i = 0; i < n_targets && status == ST_OK; i++) {
+        const size_t n_bytes = n_units_of(run, i) ? (run->targets[i].n_slots + 7u) / 8 : 0;
+        bits[i] = calloc(n_bytes + 1, 1);
+        if (!bits[i]) status = error_set(err, ST_NO_MEMORY, "%zu bytes of slots", n_bytes);
+        if (status == ST_OK && n_bytes) status = add_firing(&run->targets[i], bits[i], err);
+        parts[i] = (struct wire_text){(const char *)bits[i], n_bytes};
+    }
+    if (status == ST_OK) status = wire_parts_encode(parts, n_targets, out, err);
+    for (size_t i = 0; i < n_targets; i++) free(bits[i]);
+    return status;
+}
+
+static status_t neighbours_result(struct task *task, size_t unit, const void *bytes, size_t n_bytes,
+                                  struct error *err)
+{
+    struct label_run *run = task->owner;
+    const struct neighbours_unit asked = unit_of(run, unit);
+    struct label_target *target = &run->targets[asked.target];
+    struct neighbour found[SLOTS_PER_UNIT * EVIDENCE_NEIGHBOURS];
+    const status_t status =
+        neighbours_answer_decode(bytes, n_bytes, &asked, target->n_slots, found, err);
+    if (status != ST_OK) return status;
+    for (size_t i = 0; i < asked.n_slots; i++)
+        for (size_t j = 0; j < EVIDENCE_NEIGHBOURS; j++)
+            target->frozen.neighbours[asked.first + i][j] = found[i * EVIDENCE_NEIGHBOURS + j].slot;
+    return ST_OK;
+}
+
+static const struct task_ops neighbours_ops = {
+    .payload = neighbours_payload, .shared = neighbours_shared, .result = neighbours_result};
+
+static status_t neighbours_begin(struct label_run *run, struct error *err)
+{
+    size_t n_units = 0;
+    for (size_t i = 0; i < run->sweep->spec->n_targets; i++) n_units += n_units_of(run, i);
+    if (run->has_evidence || n_units == 0) return ST_OK; /* kept with the evidence; none to find */
+    char *spec = label_spec_json(run, TASK_NEIGHBOURS);
+    if (!spec) return error_set(err, ST_NO_MEMORY, "task spec");
+    const struct label_task_params params = {.phase = "neighbours",
+                                             .kind = TASK_NEIGHBOURS,
+                                             .n_units = n_units,
+                                             .spec_json = spec,
+                                             .ops = &neighbours_ops,
+                                             .is_pinned = true,
+                                             .max_units_per_lease = UNITS_PER_LEASE};
+    const status_t status = label_task_begin(run, &params, err);
+    free(spec);
+    return status;
+}
+
+static status_t neighbours_poll(struct label_run *run, bool *is_over, struct error *err)
+{
+    *is_over = true;
+    return run->task ? label_task_poll(run, is_over, err) : ST_OK;
+}
+
+const struct label_phase_ops label_neighbours_phase = {"neighbours", neighbours_begin,
+                                                       neighbours_poll};
