@@ -202,6 +202,12 @@ static uint64_t step_of_receiver(const struct component *receiver, bool is_paral
     return start + (receiver->type == COMPONENT_MLP && !is_parallel ? 4 : 1);
 }
 
+bool circuit_edge_is_legal(const struct circuit_edge *edge, bool is_parallel)
+{
+    return can_send(edge->sender.type) && has_input(edge->receiver.type, edge->input) &&
+           step_of_sender(&edge->sender) < step_of_receiver(&edge->receiver, is_parallel);
+}
+
 status_t circuit_edge_check(const struct circuit_edge *edge, const struct model_shape *shape,
                             struct error *err)
 {

@@ -42,6 +42,9 @@ MUST_CHECK status_t circuit_edge_make(const struct component *sender,
                                       const struct component *receiver, const char *input,
                                       struct circuit_edge *out, struct error *err);
 
+/* Does the sender send, has the receiver that input, and is the sender computed before it? */
+bool circuit_edge_is_legal(const struct circuit_edge *edge, bool is_parallel);
+
 /* Both ends exist, and the sender is computed before the receiver reads. Errors: ST_NOT_FOUND
  * (no such component), ST_BAD_INPUT (against the flow: "L1H0->L0H0.q: ..."). */
 MUST_CHECK status_t circuit_edge_check(const struct circuit_edge *edge,

@@ -178,6 +178,14 @@ status_t variant_values_want(struct variant_values *values, const struct search_
     return ST_OK;
 }
 
+bool variant_values_place(const struct variant_values *values, const struct search_variant *variant,
+                          size_t *place)
+{
+    const struct slot *slot = slot_of(values->slots, values->n_slots, key_of(variant));
+    if (slot->is_taken) *place = slot->row;
+    return slot->is_taken;
+}
+
 /* --- asking and telling ------------------------------------------------------------------- */
 
 struct search_batch variant_values_batch(struct variant_values *values, size_t max_batch)

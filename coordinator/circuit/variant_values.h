@@ -33,6 +33,10 @@ MUST_CHECK status_t variant_values_want(struct variant_values *values,
                                         const struct search_variant *variant, bool *is_refused,
                                         struct error *err);
 
+/* Where a set that was wanted stands in the order of wanting, from 0. */
+bool variant_values_place(const struct variant_values *values, const struct search_variant *variant,
+                          size_t *place);
+
 /* The sets that were wanted first and are not known, max_batch at most; the same until told.
  * Borrowed until then. */
 struct search_batch variant_values_batch(struct variant_values *values, size_t max_batch);

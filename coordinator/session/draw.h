@@ -15,7 +15,8 @@ enum draw_purpose {
     DRAW_CHECK = 7,
     DRAW_AUDIT = 8,
     DRAW_CIRCUIT = 9,
-    DRAW_INTERVENTION = 10
+    DRAW_INTERVENTION = 10,
+    DRAW_VERDICT = 11
 };
 
 static inline struct draw draw_stream(uint64_t seed, enum draw_purpose purpose, uint64_t subject)

@@ -31,6 +31,7 @@ struct world {
     uint32_t n_prompts;
     bool is_divergence;
     uint64_t seed;
+    uint32_t n_heads; /* of a layer; 0: 4 */
 };
 
 /* In [-1, 1), fixed for its names. */
@@ -98,9 +99,11 @@ static inline void world_row(const struct world *world, const struct search_vari
 
 static inline const struct component *world_candidates(const struct world *world)
 {
+    const uint32_t n_heads = world->n_heads > 0 ? world->n_heads : 4;
     struct component *heads = keep_alloc(world->n, sizeof *heads);
     for (uint32_t v = 0; v < world->n; v++)
-        heads[v] = (struct component){.type = COMPONENT_HEAD, .layer = v / 4, .index = v % 4};
+        heads[v] =
+            (struct component){.type = COMPONENT_HEAD, .layer = v / n_heads, .index = v % n_heads};
     return heads;
 }
 

@@ -40,19 +40,19 @@ Test(circuit_search, finds_every_gate_exactly)
 {
     for (int kind = 0; kind < WORLD_N_KINDS; kind++)
         for (uint64_t seed = 1; seed <= 3; seed++)
-            expect_found(&(struct world){(enum world_kind)kind, 12, 40, false, seed});
+            expect_found(&(struct world){(enum world_kind)kind, 12, 40, false, seed, 4});
 }
 
 Test(circuit_search, finds_every_gate_by_divergence)
 {
     for (int kind = 0; kind < WORLD_N_KINDS; kind++)
-        expect_found(&(struct world){(enum world_kind)kind, 12, 40, true, 5});
+        expect_found(&(struct world){(enum world_kind)kind, 12, 40, true, 5, 4});
 }
 
 Test(circuit_search, finds_every_gate_among_many)
 {
     for (int kind = 0; kind < WORLD_N_KINDS; kind++)
-        expect_found(&(struct world){(enum world_kind)kind, 150, 24, false, 7});
+        expect_found(&(struct world){(enum world_kind)kind, 150, 24, false, 7, 4});
 }
 
 /* What the sweep of one at a time finds: nothing that another node stands in for. */
@@ -64,7 +64,7 @@ Test(circuit_search, a_single_sweep_misses_what_stands_in)
     } cases[] = {{WORLD_CHAIN, 2}, {WORLD_OR, 1},    {WORLD_AND, 3},     {WORLD_BACKUP, 1},
                  {WORLD_HALF, 2},  {WORLD_THREE, 1}, {WORLD_TWO_ORS, 0}, {WORLD_NEGATIVE, 3}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const struct world world = {cases[i].kind, 12, 40, false, 1};
+        const struct world world = {cases[i].kind, 12, 40, false, 1, 4};
         struct circuit_search_params params = world_params(&world);
         struct circuit_search_result result;
         params.nodes.is_conditional = false;
@@ -82,7 +82,7 @@ Test(circuit_search, a_single_sweep_misses_what_stands_in)
  * node_selection_again(). */
 Test(circuit_search, a_single_sweep_is_node_selection)
 {
-    const struct world world = {WORLD_GRADED, 12, 40, false, 11};
+    const struct world world = {WORLD_GRADED, 12, 40, false, 11, 4};
     struct circuit_search_params params = world_params(&world);
     struct circuit_search_result result;
     double effects[12 * 40], total[40], full[40];

@@ -1,0 +1,577 @@
+#include "coordinator/circuit/circuit_verdict_plan.h"
+
+#include "common/size.h"
+#include "coordinator/circuit/edge_candidates.h"
+#include "coordinator/circuit/variant_values.h"
+#include "coordinator/session/draw.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROW_OF_FULL = -1 };
+
+/* Runs are listed in the order of value_measures; `places` says which variant each is. */
+struct circuit_verdict_plan {
+    size_t n_candidates, n_members, n_subsets, n_minimality, n_random;
+    bool is_random_exhaustive;
+    struct variant_values *sets; /* each set once, in the order of the batch */
+    int64_t *places;             /* [n_runs] of n_room; ROW_OF_FULL */
+    size_t n_runs, n_room;
+    uint32_t *minimality_member; /* [n_minimality], owned */
+    struct circuit_edge *edges;  /* [n_edges], ascending, owned */
+    size_t n_edges;
+};
+
+/* The work. */
+struct planning {
+    const struct verdict_plan_params *params;
+    struct circuit_verdict_plan *plan;
+    struct random_circuits random;
+    uint32_t *members; /* [n_members] candidates */
+    uint32_t *classes; /* [n_members] */
+    size_t n_classes;
+    bool *off;          /* [n_candidates] what a run ablates */
+    uint32_t *nodes;    /* [n_candidates] the same as a list */
+    uint32_t *left_out; /* [n_edges] scratch: edges that a run ablates */
+    bool *subsets;      /* [n_all_subsets, n_members] */
+    size_t n_all_subsets;
+};
+
+struct verdict_plan_params verdict_plan_params_default(uint64_t seed)
+{
+    return (struct verdict_plan_params){
+        .seed = seed, .n_random = RANDOM_CIRCUITS_DEFAULT, .n_subsets = 16, .n_minimality = 4};
+}
+
+/* --- runs --------------------------------------------------------------------------------- */
+
+static status_t append_place(struct circuit_verdict_plan *plan, int64_t place, struct error *err)
+{
+    if (plan->n_runs == plan->n_room) {
+        const size_t n_room = 2 * plan->n_room + 64;
+        int64_t *grown = realloc(plan->places, n_room * sizeof *grown);
+        if (!grown) return error_set(err, ST_NO_MEMORY, "verdict plan: %zu runs", n_room);
+        plan->places = grown;
+        plan->n_room = n_room;
+    }
+    plan->places[plan->n_runs++] = place;
+    return ST_OK;
+}
+
+/* A run with `off` and n_edges of left_out ablated. */
+static status_t add_run(struct planning *planning, size_t n_edges, struct error *err)
+{
+    struct circuit_verdict_plan *plan = planning->plan;
+    struct search_variant variant = {
+        .nodes = planning->nodes, .edges = planning->left_out, .n_edges = n_edges};
+    size_t place = 0;
+    bool is_refused = false;
+    for (uint32_t v = 0; v < plan->n_candidates; v++)
+        if (planning->off[v]) planning->nodes[variant.n_nodes++] = v;
+    if (variant.n_nodes + n_edges == 0) return append_place(plan, ROW_OF_FULL, err);
+    const status_t status = variant_values_want(plan->sets, &variant, &is_refused, err);
+    if (status != ST_OK) return status;
+    if (is_refused || !variant_values_place(plan->sets, &variant, &place))
+        return error_set(err, ST_TOO_LARGE, "verdict plan: more than %d sets",
+                         (int)VARIANT_VALUES_MAX);
+    return append_place(plan, (int64_t)place, err);
+}
+
+static void switch_all(struct planning *planning, bool is_off)
+{
+    memset(planning->off, is_off, planning->plan->n_candidates * sizeof *planning->off);
+}
+
+/* --- circuits ----------------------------------------------------------------------------- */
+
+/* The circuit, or a random one in its place. */
+struct planned_circuit {
+    const uint32_t *nodes;            /* [n_members] candidates */
+    const struct circuit_edge *edges; /* [circuit->n_edges] */
+};
+
+static bool names_pos_embed(const struct circuit *circuit)
+{
+    for (size_t e = 0; e < circuit->n_edges; e++)
+        if (circuit->edges[e].sender.type == COMPONENT_POS_EMBED) return true;
+    return false;
+}
+
+/* Index in a sorted list; n if it is not there. */
+static size_t find_edge(const struct circuit_edge *sorted, size_t n,
+                        const struct circuit_edge *edge)
+{
+    const struct circuit_edge *found =
+        n > 0 ? bsearch(edge, sorted, n, sizeof *sorted, circuit_edge_compare_items) : NULL;
+    return found ? (size_t)(found - sorted) : n;
+}
+
+static int compare_indexes(const void *a, const void *b)
+{
+    const uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+    return (left > right) - (left < right);
+}
+
+/* What there can be among the nodes of a circuit; the caller frees *out. */
+static status_t edges_among(const struct planning *planning, const struct planned_circuit *circuit,
+                            struct circuit_edge **out, size_t *n, struct error *err)
+{
+    const struct edge_rule rule = {planning->params->is_parallel,
+                                   names_pos_embed(planning->params->circuit)};
+    const size_t n_nodes = planning->plan->n_members;
+    struct component *nodes = malloc((n_nodes + 1) * sizeof *nodes);
+    if (!nodes) return error_set(err, ST_NO_MEMORY, "verdict plan: %zu nodes", n_nodes);
+    for (size_t m = 0; m < n_nodes; m++)
+        nodes[m] = planning->params->candidates.components[circuit->nodes[m]];
+    qsort(nodes, n_nodes, sizeof *nodes, component_compare_items);
+    const status_t status = edge_candidates(nodes, n_nodes, &rule, out, n, err);
+    free(nodes);
+    return status;
+}
+
+/* Its own edges, into left_out; returns how many. */
+static size_t list_own_edges(struct planning *planning, const struct planned_circuit *circuit)
+{
+    const struct circuit_verdict_plan *plan = planning->plan;
+    const size_t n = planning->params->circuit->n_edges;
+    for (size_t e = 0; e < n; e++)
+        planning->left_out[e] = (uint32_t)find_edge(plan->edges, plan->n_edges, &circuit->edges[e]);
+    qsort(planning->left_out, n, sizeof *planning->left_out, compare_indexes);
+    return n;
+}
+
+/* Edges among its nodes that it does not claim, into left_out. */
+static status_t list_other_edges(struct planning *planning, const struct planned_circuit *circuit,
+                                 size_t *n_out, struct error *err)
+{
+    const struct circuit_verdict_plan *plan = planning->plan;
+    struct circuit_edge *among = NULL;
+    size_t n_among = 0;
+    *n_out = 0;
+    if (planning->params->circuit->n_edges == 0) return ST_OK;
+    bool *is_own = calloc(plan->n_edges, sizeof *is_own);
+    if (!is_own) return error_set(err, ST_NO_MEMORY, "verdict plan: %zu edges", plan->n_edges);
+    const size_t n_own = list_own_edges(planning, circuit);
+    for (size_t e = 0; e < n_own; e++) is_own[planning->left_out[e]] = true;
+    const status_t status = edges_among(planning, circuit, &among, &n_among, err);
+    for (size_t e = 0; e < n_among && status == ST_OK; e++) {
+        const size_t at = find_edge(plan->edges, plan->n_edges, &among[e]);
+        if (!is_own[at]) planning->left_out[(*n_out)++] = (uint32_t)at;
+    }
+    free(among);
+    free(is_own);
+    return status;
+}
+
+/* All but the circuit ablated, and what else `without` [n_members] says of the members. */
+static status_t add_circuit(struct planning *planning, const struct planned_circuit *circuit,
+                            const bool *without, struct error *err)
+{
+    size_t n_edges;
+    const status_t status = list_other_edges(planning, circuit, &n_edges, err);
+    if (status != ST_OK) return status;
+    switch_all(planning, true);
+    for (size_t m = 0; m < planning->plan->n_members; m++)
+        planning->off[circuit->nodes[m]] = without && without[m];
+    return add_run(planning, n_edges, err);
+}
+
+static status_t add_complement(struct planning *planning, const struct planned_circuit *circuit,
+                               struct error *err)
+{
+    const bool has_edges = planning->params->circuit->n_edges > 0;
+    switch_all(planning, false);
+    for (size_t m = 0; m < planning->plan->n_members; m++)
+        planning->off[circuit->nodes[m]] = !has_edges;
+    return add_run(planning, has_edges ? list_own_edges(planning, circuit) : 0, err);
+}
+
+static struct planned_circuit own_circuit(const struct planning *planning)
+{
+    return (struct planned_circuit){planning->members, planning->params->circuit->edges};
+}
+
+/* --- random circuits ---------------------------------------------------------------------- */
+
+static size_t find_candidate(const struct planning *planning, const struct component *component)
+{
+    const struct circuit_candidates *candidates = &planning->params->candidates;
+    const struct component *found = candidates->n > 0
+                                        ? bsearch(component, candidates->components, candidates->n,
+                                                  sizeof *component, component_compare_items)
+                                        : NULL;
+    return found ? (size_t)(found - candidates->components) : candidates->n;
+}
+
+/* The r-th of them; its candidates into nodes [n_members]. */
+static struct planned_circuit random_circuit(const struct planning *planning, size_t r,
+                                             uint32_t *nodes)
+{
+    const struct random_circuits *random = &planning->random;
+    for (size_t m = 0; m < random->n_nodes; m++)
+        nodes[m] = (uint32_t)find_candidate(planning, &random->nodes[r * random->n_nodes + m]);
+    return (struct planned_circuit){nodes, random->n_edges > 0 ? random->edges + r * random->n_edges
+                                                               : NULL};
+}
+
+static status_t add_random(struct planning *planning, struct error *err)
+{
+    status_t status = ST_OK;
+    uint32_t *nodes = malloc((planning->plan->n_members + 1) * sizeof *nodes);
+    if (!nodes) return error_set(err, ST_NO_MEMORY, "verdict plan: random circuits");
+    for (int is_complement = 0; is_complement < 2; is_complement++)
+        for (size_t r = 0; r < planning->random.n && status == ST_OK; r++) {
+            const struct planned_circuit circuit = random_circuit(planning, r, nodes);
+            status = is_complement ? add_complement(planning, &circuit, err)
+                                   : add_circuit(planning, &circuit, NULL, err);
+        }
+    free(nodes);
+    return status;
+}
+
+/* --- edges -------------------------------------------------------------------------------- */
+
+static status_t append_edges(struct circuit_verdict_plan *plan, const struct circuit_edge *edges,
+                             size_t n, struct error *err)
+{
+    size_t n_all, n_bytes;
+    if (n == 0 || !edges) return ST_OK;
+    if (!size_add(plan->n_edges, n, &n_all) || !size_mul(n_all, sizeof *edges, &n_bytes))
+        return error_set(err, ST_NO_MEMORY, "verdict plan: %zu edges", n);
+    struct circuit_edge *grown = realloc(plan->edges, n_bytes);
+    if (!grown) return error_set(err, ST_NO_MEMORY, "verdict plan: %zu edges", n_all);
+    memcpy(grown + plan->n_edges, edges, n * sizeof *edges);
+    plan->edges = grown;
+    plan->n_edges = n_all;
+    return ST_OK;
+}
+
+static status_t append_edges_of(struct planning *planning, const struct planned_circuit *circuit,
+                                struct error *err)
+{
+    struct circuit_edge *among = NULL;
+    size_t n = 0;
+    status_t status = edges_among(planning, circuit, &among, &n, err);
+    if (status == ST_OK) status = append_edges(planning->plan, among, n, err);
+    if (status == ST_OK)
+        status =
+            append_edges(planning->plan, circuit->edges, planning->params->circuit->n_edges, err);
+    free(among);
+    return status;
+}
+
+/* All that any circuit of the plan has or leaves out. */
+static status_t collect_edges(struct planning *planning, struct error *err)
+{
+    struct circuit_verdict_plan *plan = planning->plan;
+    const struct planned_circuit own = own_circuit(planning);
+    size_t n = 0;
+    if (planning->params->circuit->n_edges == 0) return ST_OK;
+    uint32_t *nodes = malloc((plan->n_members + 1) * sizeof *nodes);
+    if (!nodes) return error_set(err, ST_NO_MEMORY, "verdict plan: edges");
+    status_t status = append_edges_of(planning, &own, err);
+    for (size_t r = 0; r < planning->random.n && status == ST_OK; r++) {
+        const struct planned_circuit circuit = random_circuit(planning, r, nodes);
+        status = append_edges_of(planning, &circuit, err);
+    }
+    free(nodes);
+    if (status != ST_OK) return status;
+    qsort(plan->edges, plan->n_edges, sizeof *plan->edges, circuit_edge_compare_items);
+    for (size_t e = 0; e < plan->n_edges; e++)
+        if (n == 0 || circuit_edge_compare(&plan->edges[n - 1], &plan->edges[e]) != 0)
+            plan->edges[n++] = plan->edges[e];
+    plan->n_edges = n;
+    planning->left_out = malloc((n + 1) * sizeof *planning->left_out);
+    return planning->left_out ? ST_OK : error_set(err, ST_NO_MEMORY, "verdict plan: %zu edges", n);
+}
+
+/* --- members and subsets ------------------------------------------------------------------ */
+
+enum member_run { RUN_MEMBER, RUN_CLASS_REST, RUN_CLASS };
+
+static status_t add_members(struct planning *planning, enum member_run run, struct error *err)
+{
+    status_t status = ST_OK;
+    const size_t n = planning->plan->n_members;
+    for (size_t m = 0; m < n && status == ST_OK; m++) {
+        switch_all(planning, false);
+        for (size_t k = 0; k < n; k++) {
+            const bool is_class = planning->classes[k] == planning->classes[m];
+            planning->off[planning->members[k]] =
+                run == RUN_MEMBER ? k == m : is_class && (run == RUN_CLASS || k != m);
+        }
+        status = add_run(planning, 0, err);
+    }
+    return status;
+}
+
+static void draw_subset(struct draw *draw, size_t n, bool *subset)
+{
+    for (size_t m = 0; m < n; m++) subset[m] = draw_below(draw, 2) == 1;
+}
+
+/* Every class, then drawn ones; none twice, none empty, so fewer of a small circuit. */
+static status_t choose_subsets(struct planning *planning, struct error *err)
+{
+    const size_t n = planning->plan->n_members;
+    const size_t n_wanted = planning->n_classes + planning->params->n_subsets;
+    struct draw draw = draw_stream(planning->params->seed, DRAW_VERDICT, 0);
+    size_t n_bytes;
+    if (!size_mul(n_wanted + 1, n, &n_bytes))
+        return error_set(err, ST_TOO_LARGE, "verdict plan: %zu subsets", n_wanted);
+    planning->subsets = calloc(n_bytes, sizeof *planning->subsets);
+    if (!planning->subsets)
+        return error_set(err, ST_NO_MEMORY, "verdict plan: %zu subsets", n_wanted);
+    for (size_t k = 0; k < n_wanted; k++) {
+        bool *subset = planning->subsets + planning->n_all_subsets * n;
+        bool is_new = false;
+        for (size_t m = 0; m < n && k < planning->n_classes; m++)
+            subset[m] = planning->classes[m] == k;
+        if (k >= planning->n_classes) draw_subset(&draw, n, subset);
+        for (size_t m = 0; m < n; m++) is_new = is_new || subset[m];
+        for (size_t j = 0; j < planning->n_all_subsets && is_new; j++)
+            is_new = memcmp(planning->subsets + j * n, subset, n * sizeof *subset) != 0;
+        planning->n_all_subsets += is_new;
+    }
+    return ST_OK;
+}
+
+static status_t add_subsets(struct planning *planning, struct error *err)
+{
+    const size_t n = planning->plan->n_members, n_all = planning->n_all_subsets;
+    const struct planned_circuit own = own_circuit(planning);
+    status_t status = ST_OK;
+    for (size_t k = 0; k < n_all && status == ST_OK; k++)
+        status = add_circuit(planning, &own, planning->subsets + k * n, err);
+    for (size_t k = 0; k < n_all && status == ST_OK; k++) {
+        switch_all(planning, false);
+        for (size_t m = 0; m < n; m++)
+            planning->off[planning->members[m]] = planning->subsets[k * n + m];
+        status = add_run(planning, 0, err);
+    }
+    planning->plan->n_subsets = n_all;
+    return status;
+}
+
+/* The j-th K of a member: nothing, the rest of its class, then drawn ones. */
+static void minimality_subset(const struct planning *planning, size_t member, size_t j,
+                              bool *subset)
+{
+    const size_t n = planning->plan->n_members;
+    struct draw draw = draw_stream(planning->params->seed, DRAW_VERDICT,
+                                   1 + member * (planning->params->n_minimality + 2) + j);
+    for (size_t m = 0; m < n && j < 2; m++)
+        subset[m] = j == 1 && planning->classes[m] == planning->classes[member];
+    if (j >= 2) draw_subset(&draw, n, subset);
+    subset[member] = false;
+}
+
+static status_t add_minimality(struct planning *planning, struct error *err)
+{
+    struct circuit_verdict_plan *plan = planning->plan;
+    const size_t n = plan->n_members, n_each = planning->params->n_minimality + 2;
+    const struct planned_circuit own = own_circuit(planning);
+    status_t status = ST_OK;
+    plan->minimality_member = malloc(n * n_each * sizeof *plan->minimality_member);
+    bool *subset = calloc(n, sizeof *subset);
+    if (!plan->minimality_member || !subset)
+        status = error_set(err, ST_NO_MEMORY, "verdict plan: minimality of %zu members", n);
+    for (int with_member = 0; with_member < 2; with_member++)
+        for (size_t q = 0; q < n * n_each && status == ST_OK; q++) {
+            const size_t member = q / n_each;
+            minimality_subset(planning, member, q % n_each, subset);
+            subset[member] = with_member == 1;
+            plan->minimality_member[q] = (uint32_t)member;
+            status = add_circuit(planning, &own, subset, err);
+        }
+    plan->n_minimality = n * n_each;
+    free(subset);
+    return status;
+}
+
+/* --- the plan ----------------------------------------------------------------------------- */
+
+static status_t check_params(const struct verdict_plan_params *params, struct error *err)
+{
+    const struct circuit_candidates *candidates = &params->candidates;
+    char name[COMPONENT_NAME_SIZE];
+    if (params->circuit->n_nodes == 0 || params->circuit->n_nodes > CIRCUIT_MAX_NODES)
+        return error_set(err, ST_BAD_INPUT, "verdict plan: a circuit of %zu nodes",
+                         params->circuit->n_nodes);
+    if (params->n_subsets > RANDOM_CIRCUITS_MAX || params->n_minimality > RANDOM_CIRCUITS_MAX)
+        return error_set(err, ST_BAD_INPUT, "verdict plan: more than %d subsets",
+                         (int)RANDOM_CIRCUITS_MAX);
+    for (size_t i = 1; i < candidates->n; i++)
+        if (component_compare(&candidates->components[i - 1], &candidates->components[i]) >= 0)
+            return error_set(err, ST_BAD_INPUT, "verdict plan: candidate %s is out of order",
+                             component_name(&candidates->components[i], name));
+    for (size_t m = 0; m < params->circuit->n_nodes; m++)
+        if (params->circuit->nodes[m].component.position[0])
+            return error_set(err, ST_UNSUPPORTED, "verdict plan: %s is at a named position",
+                             component_name(&params->circuit->nodes[m].component, name));
+    return ST_OK;
+}
+
+static status_t find_members(struct planning *planning, struct error *err)
+{
+    const struct circuit *circuit = planning->params->circuit;
+    char name[COMPONENT_NAME_SIZE];
+    for (size_t m = 0; m < circuit->n_nodes; m++) {
+        const size_t at = find_candidate(planning, &circuit->nodes[m].component);
+        if (at == planning->params->candidates.n)
+            return error_set(err, ST_BAD_INPUT, "%s is in the circuit, and no candidate",
+                             component_name(&circuit->nodes[m].component, name));
+        planning->members[m] = (uint32_t)at;
+    }
+    planning->n_classes = circuit_classes(circuit, planning->classes);
+    return ST_OK;
+}
+
+static status_t planning_init(struct planning *planning, struct error *err)
+{
+    const struct verdict_plan_params *params = planning->params;
+    const size_t n = params->candidates.n, n_members = params->circuit->n_nodes;
+    planning->members = calloc(n_members, sizeof *planning->members);
+    planning->classes = calloc(n_members, sizeof *planning->classes);
+    planning->off = calloc(n + 1, sizeof *planning->off);
+    planning->nodes = calloc(n + 1, sizeof *planning->nodes);
+    if (!planning->members || !planning->classes || !planning->off || !planning->nodes)
+        return error_set(err, ST_NO_MEMORY, "verdict plan: %zu candidates", n);
+    status_t status = find_members(planning, err);
+    if (status == ST_OK)
+        status = random_circuits_draw(&planning->random, params->circuit, &params->candidates,
+                                      params->n_random, params->seed, err);
+    if (status == ST_OK) status = collect_edges(planning, err);
+    if (status == ST_OK) status = choose_subsets(planning, err);
+    return status;
+}
+
+static void planning_fini(struct planning *planning)
+{
+    random_circuits_fini(&planning->random);
+    free(planning->members);
+    free(planning->classes);
+    free(planning->off);
+    free(planning->nodes);
+    free(planning->left_out);
+    free(planning->subsets);
+}
+
+/* In the order in which circuit_verdict_plan_fill() reads them. */
+static status_t add_all(struct planning *planning, struct error *err)
+{
+    const struct planned_circuit own = own_circuit(planning);
+    switch_all(planning, true);
+    status_t status = add_run(planning, 0, err);
+    if (status == ST_OK) status = add_circuit(planning, &own, NULL, err);
+    if (status == ST_OK) status = add_complement(planning, &own, err);
+    if (status == ST_OK) status = add_members(planning, RUN_MEMBER, err);
+    if (status == ST_OK) status = add_members(planning, RUN_CLASS_REST, err);
+    if (status == ST_OK) status = add_members(planning, RUN_CLASS, err);
+    if (status == ST_OK) status = add_subsets(planning, err);
+    if (status == ST_OK) status = add_minimality(planning, err);
+    if (status == ST_OK) status = add_random(planning, err);
+    planning->plan->n_random = planning->random.n;
+    planning->plan->is_random_exhaustive = planning->random.is_exhaustive;
+    return status;
+}
+
+status_t circuit_verdict_plan_create(struct circuit_verdict_plan **out,
+                                     const struct verdict_plan_params *params, struct error *err)
+{
+    status_t status = check_params(params, err);
+    if (status != ST_OK) return status;
+    struct circuit_verdict_plan *plan = calloc(1, sizeof *plan);
+    if (!plan) return error_set(err, ST_NO_MEMORY, "verdict plan");
+    struct planning planning = {.params = params, .plan = plan};
+    plan->n_candidates = params->candidates.n;
+    plan->n_members = params->circuit->n_nodes;
+    status = variant_values_create(&plan->sets, 1, VARIANT_VALUES_MAX, err);
+    if (status == ST_OK) status = planning_init(&planning, err);
+    if (status == ST_OK) status = add_all(&planning, err);
+    planning_fini(&planning);
+    if (status != ST_OK) {
+        circuit_verdict_plan_destroy(&plan);
+        return status;
+    }
+    *out = plan;
+    return ST_OK;
+}
+
+void circuit_verdict_plan_destroy(struct circuit_verdict_plan **plan)
+{
+    if (!*plan) return;
+    variant_values_destroy(&(*plan)->sets);
+    free((*plan)->places);
+    free((*plan)->minimality_member);
+    free((*plan)->edges);
+    free(*plan);
+    *plan = NULL;
+}
+
+struct search_batch circuit_verdict_plan_variants(struct circuit_verdict_plan *plan)
+{
+    return variant_values_batch(plan->sets, VARIANT_VALUES_MAX);
+}
+
+const struct circuit_edge *circuit_verdict_plan_edges(const struct circuit_verdict_plan *plan,
+                                                      size_t *n)
+{
+    *n = plan->n_edges;
+    return plan->edges;
+}
+
+/* --- filling ------------------------------------------------------------------------------ */
+
+/* The next n runs, as rows. */
+static const double *next_rows(const double **at, size_t n, size_t n_prompts)
+{
+    const double *rows = *at;
+    *at += n * n_prompts;
+    return n > 0 ? rows : NULL;
+}
+
+static void point_into(const struct circuit_verdict_plan *plan, const double *at, size_t n_prompts,
+                       struct value_measures *out)
+{
+    const size_t n_members = plan->n_members;
+    out->is_measured = true;
+    out->empty = next_rows(&at, 1, n_prompts);
+    out->circuit = next_rows(&at, 1, n_prompts);
+    out->complement = next_rows(&at, 1, n_prompts);
+    out->without_member = next_rows(&at, n_members, n_prompts);
+    out->without_class_rest = next_rows(&at, n_members, n_prompts);
+    out->without_class = next_rows(&at, n_members, n_prompts);
+    out->n_subsets = plan->n_subsets;
+    out->circuit_without_subset = next_rows(&at, plan->n_subsets, n_prompts);
+    out->model_without_subset = next_rows(&at, plan->n_subsets, n_prompts);
+    out->n_minimality = plan->n_minimality;
+    out->minimality_member = plan->minimality_member;
+    out->minimality_without_subset = next_rows(&at, plan->n_minimality, n_prompts);
+    out->minimality_without_both = next_rows(&at, plan->n_minimality, n_prompts);
+    out->n_random = plan->n_random;
+    out->is_random_exhaustive = plan->is_random_exhaustive;
+    out->random_circuit = next_rows(&at, plan->n_random, n_prompts);
+    out->random_complement = next_rows(&at, plan->n_random, n_prompts);
+}
+
+status_t circuit_verdict_plan_fill(const struct circuit_verdict_plan *plan,
+                                   const struct plan_values *given, struct value_measures *out,
+                                   double **rows, struct error *err)
+{
+    const size_t n_prompts = given->n_prompts;
+    size_t n_bytes;
+    if (!size_tensor(plan->n_runs, n_prompts, sizeof **rows, &n_bytes))
+        return error_set(err, ST_NO_MEMORY, "verdict plan: %zu runs", plan->n_runs);
+    double *all = malloc(n_bytes + sizeof *all);
+    if (!all) return error_set(err, ST_NO_MEMORY, "verdict plan: %zu runs", plan->n_runs);
+    for (size_t r = 0; r < plan->n_runs; r++) {
+        const double *row = plan->places[r] == ROW_OF_FULL
+                                ? given->full
+                                : given->values + (size_t)plan->places[r] * n_prompts;
+        memcpy(all + r * n_prompts, row, n_prompts * sizeof *row);
+    }
+    point_into(plan, all, n_prompts, out);
+    *rows = all;
+    return ST_OK;
+}
