@@ -5,6 +5,7 @@
 #include "worker/inspect_command.h"
 #include "worker/known_model_command.h"
 #include "worker/link/serve.h"
+#include "worker/prompts_command.h"
 #include "worker/tokenize_command.h"
 
 #include <stdio.h>
@@ -20,6 +21,7 @@ static const struct subcommand SUBCOMMANDS[] = {
     {"tokenize", "token ids of lines of text, and back", tokenize_command},
     {"activations", "activations of a text at hook points", activations_command},
     {"known-model", "write a model whose circuit is known", known_model_command},
+    {"prompts", "a prompt set for circuits, in token ids", prompts_command},
     {"bench", "speed of forward pass and encode on this machine", bench_command},
 };
 

@@ -1,5 +1,6 @@
 #include "worker/tasks/probe_texts.h"
 
+#include "worker/model/bos_choice.h"
 #include "worker/model/tokenizer.h"
 
 #include <stdio.h>
@@ -10,24 +11,10 @@ enum { PIECES_MAX_BYTES = 4 * 1024 * 1024 };
 
 struct probe_texts {
     struct tokenizer *tokenizer;
-    size_t n_vocab, n_ctx, n_bos;
-    uint32_t bos; /* if n_bos */
+    size_t n_vocab, n_ctx;
+    struct bos_choice bos;
     bool with_pieces;
 };
-
-/* As capture_plan_params_init() decides for the corpus. */
-static status_t choose_bos(struct probe_texts *self, const char *word, const char *directory,
-                           struct error *err)
-{
-    const bool is_auto = strcmp(word, "auto") == 0, is_true = strcmp(word, "true") == 0;
-    if (!is_auto && !is_true && strcmp(word, "false") != 0)
-        return error_set(err, ST_PROTOCOL, "task spec: \"bos\" is \"%s\"", word);
-    if (!is_true && !(is_auto && tokenizer_adds_bos(self->tokenizer))) return ST_OK;
-    self->n_bos = 1;
-    return tokenizer_bos(self->tokenizer, &self->bos)
-               ? ST_OK
-               : error_set(err, ST_BAD_INPUT, "bos: %s has no BOS token", directory);
-}
 
 status_t probe_texts_open(struct probe_texts **out, const struct probe_texts_params *params,
                           struct error *err)
@@ -38,7 +25,8 @@ status_t probe_texts_open(struct probe_texts **out, const struct probe_texts_par
     self->n_ctx = params->n_ctx;
     self->with_pieces = params->with_pieces;
     status_t status = tokenizer_open(&self->tokenizer, params->directory, err);
-    if (status == ST_OK) status = choose_bos(self, params->bos, params->directory, err);
+    if (status == ST_OK)
+        status = bos_choose(&self->bos, self->tokenizer, params->bos, params->directory, err);
     if (status == ST_OK)
         *out = self;
     else
@@ -71,8 +59,8 @@ static status_t append_row(const struct probe_texts *self, struct wire_text text
                            struct error *err)
 {
     row->first = tokens->n_ids;
-    row->n_bos = self->n_bos;
-    status_t status = token_list_append(tokens, &self->bos, self->n_bos, err);
+    row->n_bos = self->bos.n_bos;
+    status_t status = token_list_append(tokens, &self->bos.bos, self->bos.n_bos, err);
     if (status == ST_OK)
         status = tokenizer_encode(self->tokenizer, text.bytes, text.n_bytes, false, tokens, err);
     row->n_tokens = tokens->n_ids - row->first;
