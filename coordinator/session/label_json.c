@@ -452,11 +452,26 @@ static json_t *intervention_json(const struct intervention_outcome *of, double w
                      text_or_null(of->failure[0] ? of->failure : NULL));
 }
 
+static json_t *numbers_json(const uint64_t *numbers, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < n; i++)
+        if (json_array_append_new(list, label_json_count(numbers[i])) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return list;
+}
+
 /* Keys that only some records have: those of a plain single pass stay what they always were. */
 static bool add_more(json_t *json, const struct label_record *record)
 {
     if (!add_output(json, record)) return false;
     if (record->rounds && json_object_set_new(json, "session", session_json(record->rounds)) != 0)
+        return false;
+    if (record->n_neighbours > 0 &&
+        json_object_set_new(json, "neighbours",
+                            numbers_json(record->neighbours, record->n_neighbours)) != 0)
         return false;
     if (record->agreement &&
         json_object_set_new(json, "agreement", label_json_agreement(record->agreement)) != 0)

@@ -5,7 +5,7 @@
  *     - windows whose kind is not true by their own activations: dropped and counted
  *     - near-duplicates of any explain window of the feature: dropped and counted
  *     -> firing: one from each of n equal parts of the firing windows by maximum
- *     -> hard ones (near misses, windows of neighbours; where one kind is short, more of the other),
+ *     -> hard ones (near misses, windows of neighbours; one kind short: more of the other),
  *        then random negatives, in seeded order
  *
  * No two chosen windows overlap. Documents are used once where there are enough of them;

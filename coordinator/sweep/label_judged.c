@@ -3,13 +3,14 @@
  * and interval again, without this program (tests/support/recompute_scores.py does).
  *
  *   feature, target, label, seed, resamples
- *   sheets[{score, judge, subject, prompts[{call, items[{document, truth}]}]}]
+ *   sheets[{score, judge, subject, prompts[{call, items[{document, offset, truth}]}]}]
  *       items in the order of the prompt's texts; judge: "judge" of the sweep is 0
  *   agreement{subject}
  *   simulation{form, subject, windows[{call, document, tokens[], activations[]}]} or null
  *
- * seed, subject: what the bootstrap's draws are named by, and document: its key, all in hex. Only
- * judges that were asked by calls are in it; activations are exact. Canonical, as records are. */
+ * seed, subject: what the bootstrap's draws are named by, and document: its key, all in hex;
+ * offset: of the window in its document, in tokens. Only judges that were asked by calls are in it;
+ * activations are exact. Canonical, as records are. */
 #include "coordinator/sweep/label_scoring_parts.h"
 
 #include <stdio.h>
@@ -54,9 +55,10 @@ static json_t *items_json(const struct judged_input *input, const struct session
     const size_t first = prompt_plan_range(plan, ask->index, &n);
     for (size_t i = 0; list && i < n; i++) {
         const struct prompt_item *item = &items->items[plan->order[first + i]];
-        if (json_array_append_new(list, json_pack("{s:o, s:s}", "document",
-                                                  hex(item->window->document_key), "truth",
-                                                  window_kind_name(item->truth))) == 0)
+        if (json_array_append_new(list, json_pack("{s:o, s:I, s:s}", "document",
+                                                  hex(item->window->document_key), "offset",
+                                                  (json_int_t)item->window->document_offset,
+                                                  "truth", window_kind_name(item->truth))) == 0)
             continue;
         json_decref(list);
         return NULL;

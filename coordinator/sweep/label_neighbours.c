@@ -1,7 +1,8 @@
 /* Between the captures: which features of a dictionary write nearly what each feature writes.
  * Ranges of slots go to workers, the slots of the nearest decoder rows come back into what is
  * frozen. Only slots that fire in the explain split may be neighbours: others would take places and
- * give no windows. Neurons, residual dimensions and heads have none. */
+ * give no windows. A sweep that keeps no windows of neighbours (`neighbour_k: 0`) asks for none;
+ * neurons, residual dimensions and heads have none. */
 #include "common/evidence_view.h"
 #include "common/neighbours.h"
 #include "coordinator/sweep/label_run.h"
@@ -13,7 +14,9 @@ enum { SLOTS_PER_UNIT = 256, UNITS_PER_LEASE = 8 };
 
 static size_t n_units_of(const struct label_run *run, size_t target)
 {
-    if (run->sweep->spec->targets[target].units != SWEEP_UNITS_DICTIONARY) return 0;
+    const struct sweep_spec *spec = run->sweep->spec;
+    if (spec->targets[target].units != SWEEP_UNITS_DICTIONARY || spec->evidence.neighbour_k == 0)
+        return 0;
     return (run->targets[target].n_slots + SLOTS_PER_UNIT - 1) / SLOTS_PER_UNIT;
 }
 

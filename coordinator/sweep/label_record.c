@@ -19,6 +19,7 @@ struct record_parts {
     struct label_meaning meanings[WINDOW_CLUSTERS_MAX];
     struct label_score meaning_scores[MEANING_SCORES_MAX], meaning_baseline[MEANING_SCORES_MAX];
     struct label_evidence evidence[KEPT_WINDOWS];
+    uint64_t neighbours[EVIDENCE_NEIGHBOURS];
 };
 
 static size_t list_scores(const struct label_scoring *scoring, size_t index, bool is_baseline,
@@ -79,6 +80,17 @@ static size_t list_evidence(const struct label_scoring *scoring, const struct sl
             &result->kept[i],
             token_corpus_document(scoring->run->corpus, result->kept[i].document_index).id};
     return result->n_kept;
+}
+
+/* Slots of dictionaries are features one by one. */
+static size_t list_neighbours(const struct label_run *run, struct slot_name name, uint64_t *out)
+{
+    const struct label_target *target = &run->targets[name.target];
+    const uint32_t *slots = target->frozen.neighbours[name.slot];
+    size_t n = 0;
+    for (; n < EVIDENCE_NEIGHBOURS && slots[n] != EVIDENCE_NO_SLOT; n++)
+        out[n] = target->captured.features[slots[n]];
+    return n;
 }
 
 static bool is_supported(const struct label_scoring *scoring, size_t index)
@@ -252,6 +264,8 @@ status_t label_record_write(const struct label_scoring *scoring, size_t index, s
         .n_shared_documents = result->n_shared_documents,
         .evidence = parts.evidence,
         .n_evidence = list_evidence(scoring, result, parts.evidence),
+        .neighbours = parts.neighbours,
+        .n_neighbours = list_neighbours(run, name, parts.neighbours),
         .texts = &scoring->token_texts,
         .rounds = list_rounds(scoring, index, &parts),
         .control = sweep_control_name(run->sweep->spec->control),

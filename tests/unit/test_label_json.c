@@ -20,6 +20,8 @@ static const struct score_summary SUMMARY = {.counts = {17, 3, 18, 2, 1, 0},
                                              .n_documents = 38};
 static const struct score_summary UNDEFINED = {.counts = {17, 3, 0, 0, 1, 0}, .n_documents = 20};
 
+static const uint64_t NEIGHBOURS[] = {70000, 3};
+
 struct scene {
     struct token_texts texts;
     struct null_model null;
@@ -96,6 +98,8 @@ static struct scene *make_scene(void)
                                       .n_shared_documents = 1,
                                       .evidence = s->evidence,
                                       .n_evidence = 2,
+                                      .neighbours = NEIGHBOURS,
+                                      .n_neighbours = 2,
                                       .texts = &s->texts};
     return s;
 }
