@@ -43,7 +43,7 @@ COORD_LIBS  := -lmicrohttpd -lcurl
 
 # --- sources by folder ---------------------------------------------------------------
 COMMON  := $(wildcard common/*.c)
-KERNELS := $(wildcard kernels/cpu/*.c)
+KERNELS := $(wildcard kernels/*.c kernels/cpu/*.c)
 WORKER  := $(filter-out worker/main.c,$(wildcard worker/*.c worker/*/*.c))
 MAINS   := worker/main.c coordinator/main.c coordinator/cli/main.c coordinator/gateway/main.c
 COORD   := $(filter-out $(MAINS),$(wildcard coordinator/*.c coordinator/*/*.c))
@@ -130,7 +130,7 @@ $(BUILD)/unit-tests: $(call obj,$(UNIT)) $(ALL_LIBS)
 # --- the CUDA backend on the host emulator: C++, g++ alone ------------------------------------
 # The emulator itself is not instrumented; it tells the sanitizer what it does.
 CXX := g++
-CXX_WARN := -Wall -Wextra -Wpedantic -Wshadow -Wno-unused-parameter
+CXX_WARN := -Wall -Wextra -Wpedantic -Wshadow -Wno-unused-parameter -Wno-unknown-pragmas
 CXX_BASE := -std=c++20 -g -fPIC -MMD -MP $(CXX_WARN) $(if $(CI),-Werror) -I. -Ikernels/emu/include
 EMU_SOURCES := $(wildcard kernels/emu/*.cc)
 BUGS_PROGRAMS := $(addprefix $(BUILD)/emu/planted_bugs_,plain asan tsan)
@@ -156,6 +156,29 @@ $(BUILD)/emu/planted_bugs_$(1): $(patsubst kernels/emu/%.cc,$(BUILD)/emu/$(1)/%.
 endef
 $(foreach kind,plain asan tsan,$(eval $(call bugs_rules,$(kind))))
 
+# The plugin: host C by $(CC), kernels by g++ with the variant's sanitizer, the emulator without.
+CUDA_C  := $(wildcard kernels/cuda/*.c)
+CUDA_CU := $(wildcard kernels/cuda/*.cu)
+EMU_PLUGIN := $(BUILD)/libinterp_emu.so
+emu_obj = $(patsubst %,$(BUILD)/emu/plugin/%.o,$(1))
+$(BUILD)/emu/plugin/%.c.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) -Ikernels/emu/include $(CFLAGS) -DBACKEND_NAME='"emu"' \
+	    -fvisibility=hidden -ffp-contract=off -MMD -MP -c $< -o $@
+$(BUILD)/emu/plugin/%.cu.o: %.cu $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CXX,$<)
+	$(Q)$(CXX) $(CXX_BASE) $(OPT_$(VARIANT)) -fvisibility=hidden -ffp-contract=off -x c++ -c $< -o $@
+$(BUILD)/emu/plugin/%.cc.o: %.cc $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CXX,$<)
+	$(Q)$(CXX) $(CXX_BASE) -O3 -fvisibility=hidden -ffp-contract=off $(EMU_DEFINE_$(VARIANT)) -c $< -o $@
+$(EMU_PLUGIN): $(call emu_obj,$(CUDA_C) $(CUDA_CU) $(EMU_SOURCES)) $(LIB_COMMON)
+	$(call say,LINK,$@)
+	$(Q)$(CXX) -shared -Wl,--exclude-libs,ALL $(filter -fsanitize=%,$(OPT_$(VARIANT))) \
+	    $(filter %.o,$^) $(LIB_COMMON) -o $@
+
 BENCH_PROGRAMS := $(addprefix $(BUILD)/,submit_latency echo_floor beanstalk_peer)
 $(BENCH_PROGRAMS): $(BUILD)/%: $(BUILD)/tests/bench/%.o $(LIB_COMMON)
 	$(call say,LINK,$@)
@@ -166,7 +189,7 @@ $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(ALL_LIBS)
 	$(call link_all,-fsanitize=fuzzer)
 .SECONDARY: $(call obj,$(FUZZ))
 
--include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d $(BUILD)/*/*/*.d $(BUILD)/*/*/*/*.d)
+-include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d $(BUILD)/*/*/*.d $(BUILD)/*/*/*/*.d $(BUILD)/emu/plugin/kernels/*/*.d)
 
 # --- programs and tests ---------------------------------------------------------------
 .PHONY: bootstrap demo check unit integration tests fuzz-programs
@@ -178,13 +201,13 @@ demo: ## install what is missing, build, label the demo dictionary, show the res
 	@$(MAKE) all
 	@BUILD=$(BUILD) scripts/demo
 
-tests: all $(BUILD)/unit-tests $(if $(filter release,$(VARIANT)),$(BUGS_PROGRAMS))
+tests: all $(BUILD)/unit-tests $(EMU_PLUGIN) $(if $(filter release,$(VARIANT)),$(BUGS_PROGRAMS))
 
 check: ## install what is missing, build, pass every test
 	@scripts/bootstrap --check
 	@CI=1 BUILD=$(BUILD) scripts/check
 
-unit: $(BUILD)/unit-tests ## the unit tests alone
+unit: $(BUILD)/unit-tests $(EMU_PLUGIN) ## the unit tests alone
 	$(Q)$(BUILD)/unit-tests --jobs=2 $(if $(FILTER),--filter='$(FILTER)')
 
 integration: all ## the integration tests alone

@@ -1,0 +1,171 @@
+#include "kernels/cuda/exec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXEC_PINNED_BYTES = 1 << 20 };
+/* What NVIDIA advises for Hopper; smaller devices need no more. With a fixed one cuBLAS allocates
+ * nothing and its results do not depend on what other streams do. */
+enum { EXEC_WORKSPACE_BYTES = 32 << 20 };
+
+status_t scratch_reserve(struct scratch *scratch, size_t n_bytes, struct error *err)
+{
+    if (n_bytes <= scratch->n_bytes) return ST_OK;
+    scratch_release(scratch);
+    const status_t status = device_alloc(n_bytes, &scratch->memory, err);
+    if (status == ST_OK) scratch->n_bytes = n_bytes;
+    return status;
+}
+
+void scratch_release(struct scratch *scratch)
+{
+    device_free(scratch->memory);
+    *scratch = (struct scratch){0};
+}
+
+static status_t pinned_open(struct pinned_buffer *b, struct error *err)
+{
+    const status_t status =
+        cuda_check(cudaMallocHost(&b->memory, EXEC_PINNED_BYTES), "pinned memory", err);
+    if (status != ST_OK) return status;
+    return cuda_check(cudaEventCreateWithFlags(&b->free, cudaEventDisableTiming), "event", err);
+}
+
+static status_t cublas_open(struct exec *exec, struct error *err)
+{
+    status_t status = device_alloc(EXEC_WORKSPACE_BYTES, &exec->workspace, err);
+    if (status == ST_OK) status = cublas_check(cublasCreate(&exec->cublas), "create", err);
+    if (status == ST_OK)
+        status = cublas_check(cublasSetStream(exec->cublas, exec->stream), "stream", err);
+    if (status == ST_OK)
+        status =
+            cublas_check(cublasSetWorkspace(exec->cublas, exec->workspace, EXEC_WORKSPACE_BYTES),
+                         "workspace", err);
+    return status;
+}
+
+void exec_close(struct exec *exec)
+{
+    if (!exec) return;
+    if (exec->stream) (void)cudaStreamSynchronize(exec->stream);
+    if (exec->cublas) (void)cublasDestroy(exec->cublas);
+    for (size_t i = 0; i < EXEC_N_PINNED; i++) {
+        if (exec->pinned[i].free) (void)cudaEventDestroy(exec->pinned[i].free);
+        if (exec->pinned[i].memory) (void)cudaFreeHost(exec->pinned[i].memory);
+    }
+    scratch_release(&exec->tokens);
+    scratch_release(&exec->hi);
+    scratch_release(&exec->lo);
+    device_free(exec->workspace);
+    if (exec->stream) (void)cudaStreamDestroy(exec->stream);
+    free(exec);
+}
+
+status_t exec_open(struct exec **out, struct backend *backend, const struct exec_params *params,
+                   struct error *err)
+{
+    if (!params->row_block || params->row_block > BACKEND_MAX_ROW_BLOCK)
+        return error_set(err, ST_BAD_INPUT, "row block %zu is not 1..%d", params->row_block,
+                         BACKEND_MAX_ROW_BLOCK);
+    struct exec *exec = calloc(1, sizeof *exec);
+    if (!exec) return error_set(err, ST_NO_MEMORY, "exec");
+    exec->backend = backend;
+    exec->row_block = params->row_block;
+    status_t status = exec_enter(exec, err);
+    if (status == ST_OK)
+        status = cuda_check(cudaStreamCreateWithFlags(&exec->stream, cudaStreamNonBlocking),
+                            "stream", err);
+    for (size_t i = 0; i < EXEC_N_PINNED && status == ST_OK; i++)
+        status = pinned_open(&exec->pinned[i], err);
+    if (status == ST_OK) status = cublas_open(exec, err);
+    if (status != ST_OK) {
+        exec_close(exec);
+        return status;
+    }
+    *out = exec;
+    return ST_OK;
+}
+
+status_t exec_enter(struct exec *exec, struct error *err)
+{
+    const struct cuda_device *device = exec->backend->device;
+    return cuda_check(cudaSetDevice(device->index), "choosing the device", err);
+}
+
+/* The next pinned buffer, once nothing uses it any more. */
+static status_t take_pinned(struct exec *exec, struct pinned_buffer **out, struct error *err)
+{
+    *out = &exec->pinned[exec->next_pinned];
+    exec->next_pinned = (exec->next_pinned + 1) % EXEC_N_PINNED;
+    return cuda_check(cudaEventSynchronize((*out)->free), "waiting for a pinned buffer", err);
+}
+
+status_t exec_upload(struct exec *exec, void *device, const void *host, size_t n_bytes,
+                     struct error *err)
+{
+    status_t status = exec_enter(exec, err);
+    for (size_t at = 0; at < n_bytes && status == ST_OK; at += EXEC_PINNED_BYTES) {
+        const size_t n = n_bytes - at < EXEC_PINNED_BYTES ? n_bytes - at : EXEC_PINNED_BYTES;
+        struct pinned_buffer *buffer;
+        status = take_pinned(exec, &buffer, err);
+        if (status != ST_OK) return status;
+        memcpy(buffer->memory, (const char *)host + at, n);
+        status = cuda_check(cudaMemcpyAsync((char *)device + at, buffer->memory, n,
+                                            cudaMemcpyHostToDevice, exec->stream),
+                            "upload", err);
+        if (status == ST_OK)
+            status = cuda_check(cudaEventRecord(buffer->free, exec->stream), "upload", err);
+    }
+    return status;
+}
+
+/* The part of a download that starts at `at`, into the next pinned buffer. */
+static status_t start_download(struct exec *exec, const void *device, size_t at, size_t n,
+                               struct pinned_buffer **out, struct error *err)
+{
+    status_t status = take_pinned(exec, out, err);
+    if (status == ST_OK)
+        status = cuda_check(cudaMemcpyAsync((*out)->memory, (const char *)device + at, n,
+                                            cudaMemcpyDeviceToHost, exec->stream),
+                            "download", err);
+    if (status == ST_OK)
+        status = cuda_check(cudaEventRecord((*out)->free, exec->stream), "download", err);
+    return status;
+}
+
+/* While one part is copied out of its buffer the next one is under way. */
+status_t exec_download(struct exec *exec, void *host, const void *device, size_t n_bytes,
+                       struct error *err)
+{
+    struct pinned_buffer *now = NULL, *next = NULL;
+    status_t status = exec_enter(exec, err);
+    size_t n = n_bytes < EXEC_PINNED_BYTES ? n_bytes : EXEC_PINNED_BYTES;
+    if (status == ST_OK && n) status = start_download(exec, device, 0, n, &now, err);
+    for (size_t at = 0; at < n_bytes && status == ST_OK;) {
+        const size_t left = n_bytes - at - n;
+        const size_t n_next = left < EXEC_PINNED_BYTES ? left : EXEC_PINNED_BYTES;
+        if (n_next) status = start_download(exec, device, at + n, n_next, &next, err);
+        if (status == ST_OK) status = cuda_check(cudaEventSynchronize(now->free), "download", err);
+        if (status != ST_OK) return status;
+        memcpy((char *)host + at, now->memory, n);
+        at += n;
+        n = n_next;
+        now = next;
+    }
+    return status;
+}
+
+status_t exec_copy(struct exec *exec, void *to, const void *from, size_t n_bytes, struct error *err)
+{
+    const status_t status = exec_enter(exec, err);
+    if (status != ST_OK || !n_bytes) return status;
+    return cuda_check(cudaMemcpyAsync(to, from, n_bytes, cudaMemcpyDeviceToDevice, exec->stream),
+                      "copy", err);
+}
+
+status_t exec_synchronize(struct exec *exec, struct error *err)
+{
+    const status_t status = exec_enter(exec, err);
+    return status == ST_OK ? cuda_check(cudaStreamSynchronize(exec->stream), "synchronize", err)
+                           : status;
+}

@@ -1,0 +1,58 @@
+/* One thread's stream of work: the stream, cuBLAS with a workspace of its own, and pinned buffers
+ * through which everything passes between host and device.
+ *
+ * Two pinned buffers take turns: while one is under way the other is filled (or emptied), and an
+ * event says when a buffer may be touched again. So the caller's memory is free as soon as a call
+ * returns. Buffers and scratch grow to the largest need and then stay: nothing is allocated in
+ * the steady state. One thread at a time. */
+#ifndef KERNELS_CUDA_EXEC_H
+#define KERNELS_CUDA_EXEC_H
+
+#include "kernels/cuda/device.h"
+
+enum { EXEC_N_PINNED = 2 };
+
+struct pinned_buffer {
+    void *memory;     /* pinned, EXEC_PINNED_BYTES */
+    cudaEvent_t free; /* reached when the last use of `memory` is done */
+};
+
+/* Device memory that grows to the largest need. */
+struct scratch {
+    void *memory;
+    size_t n_bytes;
+};
+
+struct exec {
+    struct backend *backend;
+    cudaStream_t stream;
+    cublasHandle_t cublas;
+    void *workspace; /* cuBLAS's */
+    size_t row_block;
+    struct pinned_buffer pinned[EXEC_N_PINNED];
+    unsigned next_pinned;
+    struct scratch tokens; /* u32: of embed and attend */
+    struct scratch hi, lo; /* bf16 parts of a matmul's rows */
+};
+
+MUST_CHECK status_t exec_open(struct exec **out, struct backend *backend,
+                              const struct exec_params *params, struct error *err);
+void exec_close(struct exec *exec); /* NULL-safe; waits for the work */
+
+/* Make the exec's device the calling thread's. First thing in every operation. */
+MUST_CHECK status_t exec_enter(struct exec *exec, struct error *err);
+
+MUST_CHECK status_t exec_upload(struct exec *exec, void *device, const void *host, size_t n_bytes,
+                                struct error *err);
+/* Waits until `host` is filled. */
+MUST_CHECK status_t exec_download(struct exec *exec, void *host, const void *device, size_t n_bytes,
+                                  struct error *err);
+MUST_CHECK status_t exec_copy(struct exec *exec, void *to, const void *from, size_t n_bytes,
+                              struct error *err);
+MUST_CHECK status_t exec_synchronize(struct exec *exec, struct error *err);
+
+/* At least n_bytes in `scratch`; what it held is lost when it grows. */
+MUST_CHECK status_t scratch_reserve(struct scratch *scratch, size_t n_bytes, struct error *err);
+void scratch_release(struct scratch *scratch);
+
+#endif

@@ -1,0 +1,69 @@
+/* What all kernels share: the words of a launch, warps, and rows spread over a grid.
+ *
+ * A source compiles under nvcc and under g++ with the host emulator (kernels/emu/include), which
+ * defines LAUNCH, SHARED_ARRAY and DYNAMIC_SHARED itself. No inline PTX, no cub, no textures. */
+#ifndef KERNELS_CUDA_GRID_CUH
+#define KERNELS_CUDA_GRID_CUH
+
+#include "kernels/cuda/launch.h"
+
+#include <cuda_bf16.h>
+#include <cuda_runtime.h>
+
+#ifdef __CUDACC__
+#define LAUNCH(kernel, grid, block, n_dynamic, stream, ...)                                        \
+    kernel<<<grid, block, n_dynamic, stream>>>(__VA_ARGS__)
+#define SHARED_ARRAY(type, name, ...) __shared__ type name __VA_ARGS__
+#define DYNAMIC_SHARED(type, name)                                                                 \
+    extern __shared__ __align__(16) unsigned char dynamic_shared_memory[];                         \
+    type *name = reinterpret_cast<type *>(dynamic_shared_memory)
+#endif
+
+enum { WARP = 32, BLOCK = 256, WARPS_OF_BLOCK = BLOCK / WARP };
+static const unsigned ALL_LANES = 0xffffffffu;
+static const size_t MAX_BLOCKS = 65535; /* of any axis; loops go on from there */
+
+static __device__ __forceinline__ unsigned lane_index()
+{
+    return threadIdx.x % WARP;
+}
+
+/* This warp's place in the grid, and how many there are: warps take rows in turn. */
+static __device__ __forceinline__ size_t warp_index()
+{
+    return static_cast<size_t>(blockIdx.x) * WARPS_OF_BLOCK + threadIdx.x / WARP;
+}
+
+static __device__ __forceinline__ size_t n_warps()
+{
+    return static_cast<size_t>(gridDim.x) * WARPS_OF_BLOCK;
+}
+
+/* Every lane gets the sum; the order depends on nothing but the lanes. */
+static __device__ __forceinline__ float warp_sum(float value)
+{
+    for (int flip = WARP / 2; flip > 0; flip /= 2) value += __shfl_xor_sync(ALL_LANES, value, flip);
+    return value;
+}
+
+static __device__ __forceinline__ float warp_max(float value)
+{
+    for (int flip = WARP / 2; flip > 0; flip /= 2)
+        value = fmaxf(value, __shfl_xor_sync(ALL_LANES, value, flip));
+    return value;
+}
+
+/* Blocks for n items, `per_block` each. */
+static inline unsigned blocks_for(size_t n, size_t per_block)
+{
+    const size_t n_blocks = (n + per_block - 1) / per_block;
+    return static_cast<unsigned>(n_blocks < MAX_BLOCKS ? n_blocks : MAX_BLOCKS);
+}
+
+/* A row per blockIdx.y (and on), its columns over blockIdx.x. */
+static inline dim3 grid_of_rows(size_t n_rows, size_t d)
+{
+    return dim3(blocks_for(d, BLOCK), blocks_for(n_rows, 1));
+}
+
+#endif

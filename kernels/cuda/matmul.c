@@ -1,0 +1,179 @@
+#include "kernels/cuda/matmul.h"
+
+#include "common/size.h"
+#include "kernels/cuda/launch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MATMUL_MAX_DIM = 1 << 28 };
+
+/* Weights in one or two parts: f32, or bf16 high (and low, for bf16x3). */
+struct packed {
+    size_t n_in, n_out;
+    bool is_transposed; /* [n_out, n_in] */
+    enum compute compute;
+    void *parts[2]; /* device; [1] only for bf16x3 */
+};
+
+/* One product of n_rows rows with one part of the weights. */
+struct product {
+    const struct packed *weights;
+    const void *part, *x;
+    float *y;
+    size_t ld_x, ld_y, n_rows;
+    bool is_added; /* to what y holds */
+};
+
+static uint16_t to_bf16(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}
+
+static float from_bf16(uint16_t half)
+{
+    const uint32_t bits = (uint32_t)half << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* A part of the weights as bf16: the rounded values, or the rounded rest. */
+static status_t pack_part(const float *weights, size_t n, bool is_rest, void **out,
+                          struct error *err)
+{
+    uint16_t *rounded = malloc(n * sizeof *rounded);
+    if (!rounded) return error_set(err, ST_NO_MEMORY, "%zu weights", n);
+    for (size_t i = 0; i < n; i++) {
+        const uint16_t high = to_bf16(weights[i]);
+        rounded[i] = is_rest ? to_bf16(weights[i] - from_bf16(high)) : high;
+    }
+    const status_t status = device_copy_of(rounded, n * sizeof *rounded, out, err);
+    free(rounded);
+    return status;
+}
+
+static status_t packed_fill(struct packed *packed, const struct pack_params *p, struct error *err)
+{
+    const size_t n = p->n_in * p->n_out;
+    if (p->compute == COMPUTE_F32)
+        return device_copy_of(p->weights, n * sizeof(float), &packed->parts[0], err);
+    const status_t status = pack_part(p->weights, n, false, &packed->parts[0], err);
+    if (status != ST_OK || p->compute != COMPUTE_BF16X3) return status;
+    return pack_part(p->weights, n, true, &packed->parts[1], err);
+}
+
+status_t matmul_packed_create(struct packed **out, struct backend *backend,
+                              const struct pack_params *p, struct error *err)
+{
+    const struct cuda_device *device = backend->device;
+    size_t n_bytes;
+    if (!p->n_in || !p->n_out || p->n_in > MATMUL_MAX_DIM || p->n_out > MATMUL_MAX_DIM ||
+        !size_tensor(p->n_in, p->n_out, sizeof(float), &n_bytes))
+        return error_set(err, ST_TOO_LARGE, "weights %zu x %zu", p->n_in, p->n_out);
+    status_t status = cuda_check(cudaSetDevice(device->index), "choosing the device", err);
+    if (status != ST_OK) return status;
+    struct packed *packed = calloc(1, sizeof *packed);
+    if (!packed) return error_set(err, ST_NO_MEMORY, "packed weights");
+    packed->n_in = p->n_in;
+    packed->n_out = p->n_out;
+    packed->is_transposed = p->is_transposed;
+    packed->compute = p->compute;
+    status = packed_fill(packed, p, err);
+    if (status != ST_OK) {
+        matmul_packed_destroy(packed);
+        return error_wrap(err, "packing weights %zu x %zu", p->n_in, p->n_out);
+    }
+    *out = packed;
+    return ST_OK;
+}
+
+void matmul_packed_destroy(struct packed *packed)
+{
+    if (!packed) return;
+    for (size_t i = 0; i < 2; i++) device_free(packed->parts[i]);
+    free(packed);
+}
+
+size_t matmul_packed_bytes(const struct packed *packed)
+{
+    const size_t n = packed->n_in * packed->n_out;
+    if (packed->compute == COMPUTE_F32) return n * sizeof(float);
+    return n * sizeof(uint16_t) * (packed->parts[1] ? 2 : 1);
+}
+
+/* Row-major y [rows, n_out] = x [rows, n_in] W is column-major y' [n_out, rows] = W' x'. */
+static status_t multiply(struct exec *exec, const struct product *p, struct error *err)
+{
+    const struct packed *w = p->weights;
+    const cudaDataType type = w->compute == COMPUTE_F32 ? CUDA_R_32F : CUDA_R_16BF;
+    const float one = 1.0f, kept = p->is_added ? 1.0f : 0.0f;
+    return cublas_check(cublasGemmEx(exec->cublas, w->is_transposed ? CUBLAS_OP_T : CUBLAS_OP_N,
+                                     CUBLAS_OP_N, (int)w->n_out, (int)p->n_rows, (int)w->n_in, &one,
+                                     p->part, type, (int)(w->is_transposed ? w->n_in : w->n_out),
+                                     p->x, type, (int)p->ld_x, &kept, p->y, CUDA_R_32F,
+                                     (int)p->ld_y, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+                        "product", err);
+}
+
+/* bf16 parts of row_block rows, then one product or three: hi hi + lo hi + hi lo. */
+static status_t run_split(struct exec *exec, struct product *product, struct error *err)
+{
+    const struct packed *w = product->weights;
+    const bool has_low = w->compute == COMPUTE_BF16X3;
+    const size_t n_bytes = product->n_rows * w->n_in * sizeof(uint16_t);
+    status_t status = scratch_reserve(&exec->hi, n_bytes, err);
+    if (status == ST_OK && has_low) status = scratch_reserve(&exec->lo, n_bytes, err);
+    if (status == ST_OK)
+        status = cuda_check(launch_split_bf16(exec->stream, product->x, product->ld_x,
+                                              product->n_rows, w->n_in, exec->hi.memory,
+                                              has_low ? exec->lo.memory : NULL),
+                            "bf16 parts", err);
+    product->ld_x = w->n_in;
+    product->x = exec->hi.memory;
+    if (status == ST_OK) status = multiply(exec, product, err);
+    if (status != ST_OK || !has_low) return status;
+    product->is_added = true;
+    product->x = exec->lo.memory;
+    status = multiply(exec, product, err);
+    product->x = exec->hi.memory;
+    product->part = w->parts[1];
+    return status == ST_OK ? multiply(exec, product, err) : status;
+}
+
+status_t matmul_run(struct exec *exec, const struct matmul_params *p, struct error *err)
+{
+    const struct packed *w = p->weights;
+    if (p->n_rows % exec->row_block || p->ld_x < w->n_in || p->ld_y < w->n_out ||
+        p->ld_x > MATMUL_MAX_DIM || p->ld_y > MATMUL_MAX_DIM)
+        return error_set(err, ST_BAD_INPUT, "product of %zu rows in blocks of %zu, %zu -> %zu",
+                         p->n_rows, exec->row_block, w->n_in, w->n_out);
+    status_t status = exec_enter(exec, err);
+    for (size_t r = 0; r < p->n_rows && status == ST_OK; r += exec->row_block) {
+        struct product product = {.weights = w,
+                                  .part = w->parts[0],
+                                  .x = p->x + r * p->ld_x,
+                                  .y = p->y + r * p->ld_y,
+                                  .ld_x = p->ld_x,
+                                  .ld_y = p->ld_y,
+                                  .n_rows = exec->row_block};
+        status = w->compute == COMPUTE_F32 ? multiply(exec, &product, err)
+                                           : run_split(exec, &product, err);
+    }
+    return status;
+}
+
+status_t matmul_run_bf16(struct exec *exec, const struct packed *weights, const uint16_t *hi,
+                         size_t n_rows, float *y, struct error *err)
+{
+    const struct product product = {.weights = weights,
+                                    .part = weights->parts[0],
+                                    .x = hi,
+                                    .y = y,
+                                    .ld_x = weights->n_in,
+                                    .ld_y = weights->n_out,
+                                    .n_rows = n_rows};
+    return multiply(exec, &product, err);
+}

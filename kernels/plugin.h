@@ -1,0 +1,34 @@
+/* Backends by name, and the line between the worker and a backend of its own library.
+ *
+ *   "cpu"          built in
+ *   "cuda"         libinterp_cuda.so, device 0; "cuda:1" the second device
+ *   "emu"          libinterp_emu.so: the CUDA backend on the host emulator, for tests
+ *   "auto"         cuda if its library is there and finds a device, else cpu
+ *
+ * A library is looked for in $INTERP_PLUGIN_DIR if that is set, else beside the program. It is
+ * never unloaded: its threads and its driver may outlive the backend. The program itself is not
+ * linked with CUDA and starts on any machine. Any thread. */
+#ifndef KERNELS_PLUGIN_H
+#define KERNELS_PLUGIN_H
+
+#include "kernels/backend.h"
+
+/* What a library exports as `interp_backend_plugin`. The first field stays where it is for ever;
+ * the others are read only if it is the reader's own. */
+struct backend_plugin {
+    uint32_t abi_version; /* BACKEND_ABI_VERSION */
+    uint32_t ops_bytes;   /* sizeof(struct backend_ops): a table of another build is refused */
+    const char *name;
+    /* ST_OK and the number of devices (at least 1), or why there is none. */
+    status_t (*probe)(size_t *n_devices, struct error *err);
+    status_t (*open)(struct backend **out, size_t device_index, struct error *err);
+};
+
+#define BACKEND_PLUGIN_SYMBOL "interp_backend_plugin"
+
+/* The caller closes *out by backend_close(). Errors: ST_BAD_INPUT (a name that is none of the
+ * above, a device that is not there), ST_NOT_FOUND (no library), ST_UNSUPPORTED (a library of
+ * another version; no usable device, and why). */
+MUST_CHECK status_t backend_open(const char *name, struct backend **out, struct error *err);
+
+#endif
