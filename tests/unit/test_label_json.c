@@ -126,6 +126,7 @@ Test(label_json, bare_record_has_every_key)
     static const struct triage_input none = {0};
     const struct label_record bare = {.feature = 1, .counts = &none, .texts = &scene->texts};
     struct buffer full_text, bare_text;
+    scene->record.n_neighbours = 0; /* a key that only some records have */
     cr_assert_eq(write_record(&scene->record, &full_text), ST_OK);
     cr_assert_eq(write_record(&bare, &bare_text), ST_OK);
     json_t *full = json_loadb((const char *)full_text.bytes, full_text.n_bytes, 0, NULL);
