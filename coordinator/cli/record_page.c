@@ -210,6 +210,25 @@ static void print_intervention(const struct cli *cli, const json_t *record)
     status_text_line(cli, "steered", line);
 }
 
+/* Features of nearest decoder rows, and how the judge did on windows in which one of them fires. */
+static void print_neighbours(const struct cli *cli, const json_t *record)
+{
+    const json_t *list = json_field(record, "neighbours");
+    const json_t *judged = json_field(record, "scores.detection.hard.neighbours");
+    char line[256];
+    size_t at = 0;
+    for (size_t i = 0; i < json_array_size(list) && at + 32 < sizeof line; i++)
+        at += (size_t)snprintf(line + at, sizeof line - at, "%s%lld", i ? ", " : "",
+                               (long long)json_integer_value(json_array_get(list, i)));
+    if (at == 0) return;
+    if (json_is_object(judged) && at + 64 < sizeof line) {
+        const double n_right = json_field_number(judged, "true_silent");
+        (void)snprintf(line + at, sizeof line - at, "; silent where they fire: %.0f of %.0f seen",
+                       n_right, n_right + json_field_number(judged, "false_alarm"));
+    }
+    status_text_line(cli, "neighbours", line);
+}
+
 /* --- the page ------------------------------------------------------------------------------ */
 
 static void print_facts(const struct cli *cli, const json_t *record)
@@ -240,6 +259,7 @@ static void print_facts(const struct cli *cli, const json_t *record)
     status_text_line(cli, "fires", line);
     if (json_field(record, "lexical.label"))
         status_text_line(cli, "lexical", json_field_text(record, "lexical.label", "-"));
+    print_neighbours(cli, record);
 }
 
 status_t record_print(const struct cli *cli, const json_t *record, size_t max_windows,
