@@ -1,6 +1,6 @@
 #include "coordinator/circuit/circuit_search.h"
 
-#include "coordinator/circuit/circuit_stability.h"
+#include "coordinator/circuit/edge_stage.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -13,6 +13,8 @@ struct circuit_search {
     struct node_search **searches; /* [1 + n_bootstraps]: the search, then it again */
     double *full;                  /* [n_prompts] */
     bool has_full, is_over;
+    struct edge_stage edges; /* once the nodes are found, where asked for */
+    bool has_edges;
     size_t n_rounds;
 };
 
@@ -22,7 +24,8 @@ struct circuit_search_params circuit_search_params_default(uint64_t seed)
                                           .n_bootstraps = 5,
                                           .seed = seed,
                                           .max_variants = 20000,
-                                          .max_batch = SEARCH_DEFAULT_BATCH};
+                                          .max_batch = SEARCH_DEFAULT_BATCH,
+                                          .edge_params = edge_search_params_default()};
 }
 
 /* --- life --------------------------------------------------------------------------------- */
@@ -48,6 +51,10 @@ static status_t check_params(const struct circuit_search_params *params, struct 
         return error_set(err, ST_BAD_INPUT, "search: %zu bootstraps, %d at most",
                          params->n_bootstraps, (int)SEARCH_MAX_BOOTSTRAPS);
     if (params->max_batch == 0) return error_set(err, ST_BAD_INPUT, "search: max_batch is 0");
+    if (params->edges != SEARCH_NO_EDGES) {
+        const status_t status = edge_search_check(&params->edge_params, err);
+        if (status != ST_OK) return status;
+    }
     return check_candidates(params, err);
 }
 
@@ -92,6 +99,7 @@ void circuit_search_destroy(struct circuit_search **search)
     if (!*search) return;
     for (size_t s = 0; (*search)->searches && s <= (*search)->params.n_bootstraps; s++)
         node_search_destroy(&(*search)->searches[s]);
+    if ((*search)->has_edges) edge_stage_fini(&(*search)->edges);
     free((*search)->searches);
     free((*search)->full);
     variant_values_destroy(&(*search)->values);
@@ -103,7 +111,7 @@ void circuit_search_destroy(struct circuit_search **search)
 
 /* All searches as far as they go; over when none wants anything. The search of all units goes
  * first, so that it is the last to lack variants. */
-static status_t advance(struct circuit_search *search, struct error *err)
+static status_t advance_nodes(struct circuit_search *search, struct error *err)
 {
     status_t status = ST_OK;
     search->is_over = true;
@@ -112,6 +120,43 @@ static status_t advance(struct circuit_search *search, struct error *err)
         status = node_search_advance(search->searches[s], search->full, &is_over, err);
         search->is_over = search->is_over && is_over;
     }
+    return status;
+}
+
+static bool is_any_found(const struct circuit_search *search)
+{
+    const struct found_node *found = node_search_nodes(search->searches[0]);
+    for (size_t i = 0; i < search->params.nodes.n; i++)
+        if (found[i].is_chosen) return true;
+    return false;
+}
+
+static status_t begin_edges(struct circuit_search *search, struct error *err)
+{
+    const struct circuit_search_params *params = &search->params;
+    const struct edge_stage_plan plan = {
+        .params = &params->edge_params,
+        .candidates = params->candidates,
+        .nodes = node_search_nodes(search->searches[0]),
+        .n_nodes = params->nodes.n,
+        .selection = params->nodes.selection,
+        .place = {search->values, &params->units, params->is_divergence, params->seed, 0},
+        .n_bootstraps = params->n_bootstraps};
+    const status_t status = edge_stage_init(&search->edges, &plan, err);
+    search->has_edges = status == ST_OK;
+    return status;
+}
+
+static status_t advance(struct circuit_search *search, struct error *err)
+{
+    status_t status = search->has_edges ? ST_OK : advance_nodes(search, err);
+    const bool is_wanted =
+        search->has_edges ||
+        (search->is_over && search->params.edges != SEARCH_NO_EDGES && is_any_found(search));
+    if (status != ST_OK || !is_wanted) return status;
+    if (!search->has_edges) status = begin_edges(search, err);
+    if (status == ST_OK)
+        status = edge_stage_advance(&search->edges, search->full, &search->is_over, err);
     return status;
 }
 
@@ -163,7 +208,14 @@ status_t circuit_search_tell(struct circuit_search *search, const double *values
 
 struct search_progress circuit_search_progress(const struct circuit_search *search)
 {
-    return (struct search_progress){variant_values_n_known(search->values), search->n_rounds};
+    return (struct search_progress){variant_values_n_known(search->values), search->n_rounds,
+                                    search->has_edges};
+}
+
+const struct circuit_edge *circuit_search_edges(const struct circuit_search *search, size_t *n)
+{
+    *n = search->has_edges ? search->edges.task.n : 0;
+    return search->has_edges ? search->edges.edges : NULL;
 }
 
 /* --- what it says ------------------------------------------------------------------------- */
@@ -193,8 +245,18 @@ static status_t add_nodes(const struct circuit_search *search, struct circuit *c
     return status;
 }
 
-static status_t measure_stability(const struct circuit_search *search, struct score_value *out,
-                                  struct error *err)
+static status_t add_edges(const struct circuit_search *search, struct circuit *circuit,
+                          struct error *err)
+{
+    const struct found_edge *found = edge_search_edges(search->edges.searches[0]);
+    status_t status = ST_OK;
+    for (size_t e = 0; e < search->edges.task.n && status == ST_OK; e++)
+        if (found[e].is_kept) status = circuit_add_edge(circuit, &search->edges.edges[e], err);
+    return status;
+}
+
+static status_t node_stability(const struct circuit_search *search, struct score_value *out,
+                               struct error *err)
 {
     const struct node_effects effects = {.components = search->params.candidates,
                                          .n = search->params.nodes.n};
@@ -213,7 +275,32 @@ static bool is_truncated(const struct circuit_search *search)
 {
     for (size_t s = 0; s <= search->params.n_bootstraps; s++)
         if (node_search_is_truncated(search->searches[s])) return true;
-    return false;
+    return search->has_edges && edge_stage_is_truncated(&search->edges);
+}
+
+static struct score_value lower_of(struct score_value a, struct score_value b)
+{
+    if (!a.is_defined || !b.is_defined) return a.is_defined ? a : b;
+    return a.value < b.value ? a : b;
+}
+
+static status_t measure_stability(const struct circuit_search *search,
+                                  struct circuit_search_result *result, struct error *err)
+{
+    status_t status = node_stability(search, &result->node_stability, err);
+    if (status == ST_OK && search->has_edges)
+        status = edge_stage_stability(&search->edges, &result->edge_stability, err);
+    result->stability = lower_of(result->node_stability, result->edge_stability);
+    return status;
+}
+
+static void read_edges(const struct circuit_search *search, struct circuit_search_result *result)
+{
+    const struct edge_search *main_search = search->edges.searches[0];
+    result->edges = edge_search_edges(main_search);
+    result->n_edges = search->edges.task.n;
+    result->taus = edge_search_taus(main_search, &result->n_taus);
+    result->chosen_tau = edge_search_chosen_tau(main_search);
 }
 
 status_t circuit_search_finish(struct circuit_search *search, struct circuit_search_result *out,
@@ -230,9 +317,11 @@ status_t circuit_search_finish(struct circuit_search *search, struct circuit_sea
                                            .n_searches = search->params.n_bootstraps};
     circuit_init(&result.circuit);
     status_t status = add_nodes(search, &result.circuit, err);
+    if (search->has_edges) read_edges(search, &result);
+    if (status == ST_OK && search->has_edges) status = add_edges(search, &result.circuit, err);
     result.is_found = result.circuit.n_nodes > 0;
     if (status == ST_OK && result.is_found) status = circuit_finish(&result.circuit, err);
-    if (status == ST_OK) status = measure_stability(search, &result.stability, err);
+    if (status == ST_OK) status = measure_stability(search, &result, err);
     if (status == ST_OK)
         *out = result;
     else

@@ -5,7 +5,8 @@
  * One search of the prompts, and, in lock step with it, the same search on bootstraps of their
  * units, all reading the same values: a set of ablated things is measured once. What is asked
  * depends on the parameters and on what was told alone, so telling the same again after a restart
- * gives the same. Nodes are searched as node_search.h says. Pure: no clock, no thread, no store; a value belongs to one
+ * gives the same. Nodes are searched as node_search.h says, then, where asked for, edges between
+ * the nodes found (edge_search.h). Pure: no clock, no thread, no store; a value belongs to one
  * thread.
  *
  * Values are those of one clean run: where several batches of the model ran, a value is
@@ -14,9 +15,11 @@
 #define COORDINATOR_CIRCUIT_CIRCUIT_SEARCH_H
 
 #include "coordinator/circuit/circuit.h"
+#include "coordinator/circuit/edge_search.h"
 #include "coordinator/circuit/node_search.h"
 #include "coordinator/circuit/search_variant.h"
 
+enum search_edges { SEARCH_NO_EDGES, SEARCH_EDGES };
 enum { SEARCH_DEFAULT_BATCH = 512, SEARCH_MAX_BOOTSTRAPS = 1000 };
 
 struct circuit_search_params {
@@ -30,8 +33,10 @@ struct circuit_search_params {
     uint64_t seed;             /* of the bootstraps */
     size_t max_variants; /* sets that are ever measured; then the search ends with what it has */
     size_t max_batch;    /* SEARCH_DEFAULT_BATCH */
+    enum search_edges edges;
+    struct edge_search_params edge_params; /* read where edges are searched */
 };
-/* Conditional, 5 bootstraps, 20,000 variants; candidates, nodes.n and units are the
+/* Conditional, 5 bootstraps, 20,000 variants, no edges; candidates, nodes.n and units are the
  * caller's. */
 struct circuit_search_params circuit_search_params_default(uint64_t seed);
 
@@ -54,9 +59,14 @@ MUST_CHECK status_t circuit_search_ask(struct circuit_search *search, struct sea
 MUST_CHECK status_t circuit_search_tell(struct circuit_search *search, const double *values,
                                         const double *full, struct error *err);
 
+/* The candidate edges, which search_variant.edges index; none before the nodes are found.
+ * Borrowed until destroy. */
+const struct circuit_edge *circuit_search_edges(const struct circuit_search *search, size_t *n);
+
 struct search_progress {
     size_t n_known;  /* variants measured */
     size_t n_rounds; /* batches told */
+    bool is_on_edges;
 };
 struct search_progress circuit_search_progress(const struct circuit_search *search);
 
@@ -64,11 +74,17 @@ struct circuit_search_result {
     bool is_found;                  /* false: no node was found, and circuit is of nothing */
     struct circuit circuit;         /* roles name classes ("class 1"); finished where is_found */
     const struct found_node *nodes; /* [n candidates], borrowed from the search */
+    const struct found_edge *edges; /* [n_edges] those of circuit_search_edges(), borrowed */
+    size_t n_edges;
+    const struct acdc_circuit *taus; /* [n_taus] of ACDC, borrowed */
+    size_t n_taus, chosen_tau;
     size_t n_variants, n_rounds;
     bool is_truncated; /* max_variants came in between */
     bool is_adaptive;  /* what a verdict asks: were later sets chosen by earlier values? */
     size_t n_searches; /* bootstraps */
-    struct score_value stability; /* mean pairwise Jaccard of what they found */
+    struct score_value node_stability; /* mean pairwise Jaccard of the nodes that they found */
+    struct score_value edge_stability; /* of the edges among the nodes of the circuit */
+    struct score_value stability;      /* the lower one, where both are defined */
 };
 
 /* After the end. The caller passes *out to circuit_search_result_fini(). Errors: ST_CONFLICT (not

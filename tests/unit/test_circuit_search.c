@@ -114,7 +114,7 @@ Test(circuit_search, a_single_sweep_is_node_selection)
     cr_assert_eq(node_selection_again(&given, &params.nodes.selection, 20, world.seed, again, NULL),
                  ST_OK);
     cr_assert_eq(node_selection_stability(&given, again, 20, &stability, NULL), ST_OK);
-    cr_expect_float_eq(result.stability.value, stability.value, 0.0);
+    cr_expect_float_eq(result.node_stability.value, stability.value, 0.0);
     circuit_search_result_fini(&result);
     circuit_search_destroy(&search);
 }
