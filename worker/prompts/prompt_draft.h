@@ -30,7 +30,8 @@ void prompt_draft_fini(struct prompt_draft *draft);
 
 /* Tokenize two fillings of one sentence into a draft that has no tokens yet. Checked: as many
  * tokens in both, every slot's word ends with its token at the same place in both. Errors:
- * ST_BAD_INPUT (names the sentence and why the tokenizer cannot say it), ST_TOO_LARGE, ST_NO_MEMORY. */
+ * ST_BAD_INPUT (names the sentence and why the tokenizer cannot say it), ST_TOO_LARGE,
+ * ST_NO_MEMORY. */
 MUST_CHECK status_t prompt_draft_sentences(struct prompt_draft *draft,
                                            const struct prompt_tokenizer *tokenizer,
                                            const struct sentence *clean,

@@ -1,7 +1,7 @@
 /* subject_verb: agreement in number. "The dogs near the king" -> " are", " were", " have", not
  * " is", " was", " has" (those of them that are one token). Corrupted: the subject in the other
- * number. Half of the other nouns that come between have the subject's number. All nouns are one token.
- * Positions: subject, other (where there is one), end. */
+ * number. Half of the other nouns that come between have the subject's number. All nouns are one
+ * token. Positions: subject, other (where there is one), end. */
 #include "worker/prompts/prompt_generator.h"
 
 #include "worker/prompts/word_list.h"
