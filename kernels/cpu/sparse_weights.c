@@ -2,12 +2,13 @@
 
 #include "common/size.h"
 #include "kernels/cpu/sparse.h"
+#include "kernels/sparse_params.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SPARSE_ALIGNMENT = 64, SPARSE_MAX_FEATURES = 1 << 26 };
+enum { SPARSE_ALIGNMENT = 64 };
 static const float ROUND_UP = 1.0001f; /* covers the f32 rounding of norms and bounds */
 
 static size_t up_to(size_t n, size_t step)
@@ -160,25 +161,6 @@ static status_t copy_params(struct sparse *s, const struct sparse_params *p, str
     return status;
 }
 
-static status_t check_params(const struct sparse_params *p, struct error *err)
-{
-    if (!p->n_in || p->n_in > SPARSE_MAX_IN || !p->n_features ||
-        p->n_features > SPARSE_MAX_FEATURES)
-        return error_set(err, ST_TOO_LARGE, "encoder of %zu features x %zu", p->n_features,
-                         p->n_in);
-    if (!p->weights || !p->bias || (p->mag_scale && !p->mag_bias) ||
-        (p->k && (p->mag_scale || p->floor)) || (p->mag_scale && (p->scale || p->floor)))
-        return error_set(err, ST_BAD_INPUT, "encoder parameters contradict");
-    if (p->k > p->n_features)
-        return error_set(err, ST_BAD_INPUT, "k is %zu of %zu features", p->k, p->n_features);
-    for (size_t f = 0; p->scale && f < p->n_features; f++) {
-        if (!(p->scale[f] >= 0) || !isfinite(p->scale[f]))
-            return error_set(err, ST_BAD_INPUT, "scale of feature %zu is %g", f,
-                             (double)p->scale[f]);
-    }
-    return ST_OK;
-}
-
 static status_t fill(struct sparse *s, const struct sparse_params *p, bool has_vnni,
                      struct error *err)
 {
@@ -196,7 +178,7 @@ status_t sparse_weights_create(struct sparse **out, const struct sparse_params *
                                const struct vector_kernels *kernels, bool has_vnni,
                                struct error *err)
 {
-    status_t status = check_params(p, err);
+    status_t status = sparse_params_check(p, err);
     if (status != ST_OK) return status;
     struct sparse *s = calloc(1, sizeof *s);
     if (!s || pthread_mutex_init(&s->lock, NULL) != 0) {

@@ -11,9 +11,8 @@
 #include <pthread.h>
 
 enum {
-    SPARSE_PANEL = 32,    /* features screened together: one mask word */
-    SPARSE_TILE = 2048,   /* features of one product of a float screen */
-    SPARSE_MAX_IN = 50000 /* keeps the int8 sums inside 32 bits */
+    SPARSE_PANEL = 32, /* features screened together: one mask word */
+    SPARSE_TILE = 2048 /* features of one product of a float screen */
 };
 
 /* What a screen must know of each feature to bound it; arrays [n_padded], 64-byte aligned.

@@ -4,6 +4,7 @@
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/matmul.h"
 #include "kernels/cuda/operations.h"
+#include "kernels/cuda/sparse.h"
 #include "kernels/plugin.h"
 
 #include <stdio.h>
@@ -79,6 +80,13 @@ static const struct backend_ops CUDA_OPS = {
     .rotate = operation_rotate,
     .attend = operation_attend,
     .head_norms = operation_head_norms,
+    .sparse_create = sparse_weights_create,
+    .sparse_destroy = sparse_weights_destroy,
+    .sparse_bytes = sparse_weights_bytes,
+    .sparse_encoder_create = sparse_encoder_open,
+    .sparse_encoder_destroy = sparse_encoder_close,
+    .sparse_encode = sparse_encoder_run,
+    .sparse_stats = sparse_encoder_stats,
 };
 
 static status_t probe(size_t *n_devices, struct error *err)
@@ -106,6 +114,7 @@ static status_t describe(struct cuda_device *device, struct error *err)
         return error_set(err, ST_UNSUPPORTED,
                          "device %d, %s, has compute capability %d.%d; %d.0 is the oldest",
                          device->index, prop.name, prop.major, prop.minor, OLDEST_MAJOR);
+    device->major = prop.major;
     (void)snprintf(device->text, sizeof device->text, BACKEND_NAME ":%d %s sm_%d%d", device->index,
                    prop.name, prop.major, prop.minor);
     return ST_OK;

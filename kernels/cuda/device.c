@@ -42,9 +42,13 @@ status_t device_alloc(size_t n_bytes, void **out, struct error *err)
     return ST_OK;
 }
 
-void device_free(void *memory)
+void device_free(const void *memory)
 {
-    if (memory) (void)cudaFree(memory);
+    const union {
+        const void *read;
+        void *owned;
+    } m = {.read = memory}; /* what the device only reads is const until it goes */
+    if (memory) (void)cudaFree(m.owned);
 }
 
 status_t device_copy_of(const void *host, size_t n_bytes, void **out, struct error *err)

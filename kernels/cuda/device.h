@@ -11,7 +11,7 @@
 enum { DEVICE_TEXT_SIZE = 320 };
 
 struct cuda_device {
-    int index;
+    int index, major; /* major: of the compute capability */
     char text[DEVICE_TEXT_SIZE];
 };
 
@@ -22,7 +22,7 @@ MUST_CHECK status_t cublas_check(cublasStatus_t code, const char *what, struct e
 /* n_bytes of the current device, zeroed (behind all work so far); NULL of 0 bytes is not given.
  * Errors: ST_NO_MEMORY with what is free. */
 MUST_CHECK status_t device_alloc(size_t n_bytes, void **out, struct error *err);
-void device_free(void *memory); /* NULL-safe */
+void device_free(const void *memory); /* NULL-safe */
 
 /* Like device_alloc(), filled from the host. For weights: waits until it is done. */
 MUST_CHECK status_t device_copy_of(const void *host, size_t n_bytes, void **out, struct error *err);

@@ -4,9 +4,9 @@
 #include <string.h>
 
 enum { EXEC_PINNED_BYTES = 1 << 20 };
-/* What NVIDIA advises for Hopper; smaller devices need no more. With a fixed one cuBLAS allocates
- * nothing and its results do not depend on what other streams do. */
-enum { EXEC_WORKSPACE_BYTES = 32 << 20 };
+/* What NVIDIA advises: more from Hopper on. With a workspace of its own cuBLAS allocates nothing,
+ * and its results do not depend on what other streams do. */
+enum { HOPPER_MAJOR = 9, SMALL_WORKSPACE_BYTES = 4 << 20, WORKSPACE_BYTES = 32 << 20 };
 
 status_t scratch_reserve(struct scratch *scratch, size_t n_bytes, struct error *err)
 {
@@ -33,14 +33,15 @@ static status_t pinned_open(struct pinned_buffer *b, struct error *err)
 
 static status_t cublas_open(struct exec *exec, struct error *err)
 {
-    status_t status = device_alloc(EXEC_WORKSPACE_BYTES, &exec->workspace, err);
+    const struct cuda_device *device = exec->backend->device;
+    const size_t n_bytes = device->major < HOPPER_MAJOR ? SMALL_WORKSPACE_BYTES : WORKSPACE_BYTES;
+    status_t status = device_alloc(n_bytes, &exec->workspace, err);
     if (status == ST_OK) status = cublas_check(cublasCreate(&exec->cublas), "create", err);
     if (status == ST_OK)
         status = cublas_check(cublasSetStream(exec->cublas, exec->stream), "stream", err);
     if (status == ST_OK)
-        status =
-            cublas_check(cublasSetWorkspace(exec->cublas, exec->workspace, EXEC_WORKSPACE_BYTES),
-                         "workspace", err);
+        status = cublas_check(cublasSetWorkspace(exec->cublas, exec->workspace, n_bytes),
+                              "workspace", err);
     return status;
 }
 

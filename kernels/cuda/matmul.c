@@ -164,16 +164,3 @@ status_t matmul_run(struct exec *exec, const struct matmul_params *p, struct err
     }
     return status;
 }
-
-status_t matmul_run_bf16(struct exec *exec, const struct packed *weights, const uint16_t *hi,
-                         size_t n_rows, float *y, struct error *err)
-{
-    const struct product product = {.weights = weights,
-                                    .part = weights->parts[0],
-                                    .x = hi,
-                                    .y = y,
-                                    .ld_x = weights->n_in,
-                                    .ld_y = weights->n_out,
-                                    .n_rows = n_rows};
-    return multiply(exec, &product, err);
-}

@@ -17,9 +17,4 @@ size_t matmul_packed_bytes(const struct packed *packed);
  * ST_NO_MEMORY, ST_INTERNAL (the device refused). */
 MUST_CHECK status_t matmul_run(struct exec *exec, const struct matmul_params *p, struct error *err);
 
-/* One product of any number of rows whose bf16 parts are there: y = hi W, for weights packed as
- * COMPUTE_BF16 and a screen that allows for its rounding. y [n_rows, n_out] packed. */
-MUST_CHECK status_t matmul_run_bf16(struct exec *exec, const struct packed *weights,
-                                    const uint16_t *hi, size_t n_rows, float *y, struct error *err);
-
 #endif
