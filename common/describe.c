@@ -22,11 +22,13 @@ static char *facts_to_json(const struct description *description)
                                               "is_signed", (int)description->targets[i].is_signed,
                                               "fingerprint", description->targets[i].fingerprint));
     json_t *root = json_pack(
-        "{s:{s:s s:I s:I s:I s:I s:o s:o s:b s:s} s:o}", "model", "family", description->family,
-        "n_layers", (json_int_t)description->n_layers, "d_model", (json_int_t)description->d_model,
-        "n_vocab", (json_int_t)description->n_vocab, "n_positions",
-        (json_int_t)description->n_positions, "bos", json_id(description->bos), "eos",
-        json_id(description->eos), "adds_bos", (int)description->adds_bos, "fingerprint",
+        "{s:{s:s s:I s:I s:I s:I s:I s:I s:I s:I s:o s:o s:b s:s} s:o}", "model", "family",
+        description->family, "n_layers", (json_int_t)description->n_layers, "n_heads",
+        (json_int_t)description->n_heads, "n_kv_heads", (json_int_t)description->n_kv_heads,
+        "d_head", (json_int_t)description->d_head, "d_mlp", (json_int_t)description->d_mlp,
+        "d_model", (json_int_t)description->d_model, "n_vocab", (json_int_t)description->n_vocab,
+        "n_positions", (json_int_t)description->n_positions, "bos", json_id(description->bos),
+        "eos", json_id(description->eos), "adds_bos", (int)description->adds_bos, "fingerprint",
         description->fingerprint, "targets", targets);
     char *text = root ? json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     json_decref(root);
@@ -93,6 +95,9 @@ static bool read_model(const json_t *model, struct description *out)
     out->adds_bos = json_is_true(adds_bos);
     return read_fingerprint(model, false, out->fingerprint) &&
            read_u64(model, "n_layers", &out->n_layers) &&
+           read_u64(model, "n_heads", &out->n_heads) &&
+           read_u64(model, "n_kv_heads", &out->n_kv_heads) &&
+           read_u64(model, "d_head", &out->d_head) && read_u64(model, "d_mlp", &out->d_mlp) &&
            read_u64(model, "d_model", &out->d_model) && read_u64(model, "n_vocab", &out->n_vocab) &&
            read_u64(model, "n_positions", &out->n_positions) && read_id(model, "bos", &out->bos) &&
            read_id(model, "eos", &out->eos);

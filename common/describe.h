@@ -2,8 +2,8 @@
  * the text of every token for prompts and evidence.
  *
  *   one zstd frame of parts (wire.h): part 0 JSON, parts 1.. the token texts by id
- *   {"model":   {"family":TEXT, "n_layers":N, "d_model":N, "n_vocab":N, "n_positions":N,
- *                "bos":ID|null, "eos":ID|null, "adds_bos":BOOL, "fingerprint":HEX},
+ *   {"model":   {"family":TEXT, "n_layers":N, "n_heads":N, "n_kv_heads":N, "d_head":N, "d_mlp":N,
+ *                "d_model":N, "n_vocab":N, "n_positions":N, "bos":ID|null, "eos":ID|null, "adds_bos":BOOL, "fingerprint":HEX},
  *    "targets": [{"n_features":N, "is_signed":BOOL, "fingerprint":HEX or ""}]}
  *
  * A fingerprint is the SHA-256 of what was read (worker/model/fingerprint.h): it names evidence.
@@ -31,7 +31,7 @@ struct describe_target {
 
 struct description {
     char family[32];
-    uint64_t n_layers, d_model, n_vocab, n_positions;
+    uint64_t n_layers, n_heads, n_kv_heads, d_head, d_mlp, d_model, n_vocab, n_positions;
     uint32_t bos, eos; /* UINT32_MAX: none */
     bool adds_bos;
     char fingerprint[HASH_HEX_SIZE]; /* of the model */

@@ -14,6 +14,7 @@ static const struct {
     {"drain", api_drain},     {"cost", api_cost},         {"probe", api_probe},
     {"dead", api_dead},       {"overview", api_overview}, {"captures", api_captures},
     {"metrics", api_metrics}, {"steer", api_steer},       {"calls", api_calls},
+    {"circuit", api_circuit},
 };
 
 static const struct {

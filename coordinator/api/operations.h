@@ -9,7 +9,7 @@ typedef status_t operation_fn(struct api *api, const json_t *args, json_t **out,
 
 operation_fn api_ping, api_submit, api_list, api_status, api_cancel, api_pause, api_resume,
     api_retry, api_workers, api_drain, api_dead, api_overview, api_metrics, api_captures, api_cost,
-    api_probe, api_steer, api_calls;
+    api_probe, api_steer, api_calls, api_circuit;
 
 /* The same for answers that are JSON already: appended to `out`. */
 typedef status_t text_operation_fn(struct api *api, const json_t *args, struct buffer *out,

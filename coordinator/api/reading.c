@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-static const char *const reading[] = {"ping",     "list",     "status",  "results",
-                                      "feature",  "cost",     "dead",    "workers",
-                                      "captures", "overview", "metrics", "calls"};
+static const char *const reading[] = {"ping",    "list",  "status",  "results",  "feature",
+                                      "cost",    "dead",  "workers", "captures", "overview",
+                                      "metrics", "calls", "circuit"};
 
 bool api_is_reading(const char *operation)
 {

@@ -26,7 +26,7 @@ json_t *json_sweep_summary(struct api *api, const struct sweep *sweep)
         pays && call_ledger_read(api->store, sweep->id, &ledger, &ignored) == ST_OK;
     const double spent = has_ledger ? (double)ledger.spent_microdollars * 1e-6 : 0.0;
     const bool is_label = sweep->spec->kind == SWEEP_KIND_LABEL;
-    const char *kind = is_label ? "label" : "noop";
+    const char *kind = sweep_kind_name(sweep->spec->kind);
     if (sweep->ops == &unreadable_engine) kind = NULL;
     return json_pack(
         "{s:s s:s s:s? s:s s:s s:o s:f s:I s:I s:I s:I s:I s:o s:o s:o s:o s:o s:o s:o s:i s:s? "

@@ -11,11 +11,6 @@ static const char *const POSITIONS[] = {"all", "named", NULL};
 static const char *const DIRECTIONS[] = {"destroy", "restore", NULL};
 static const char *const SETS[] = {"none", "member", "class", "circuit", "complement", "all", NULL};
 
-const char *ablation_value_name(enum ablation_value value)
-{
-    return (unsigned)value < ABLATE_N_VALUES ? VALUES[value] : "unknown";
-}
-
 static int find_word(const char *const *words, const char *text, size_t n_bytes)
 {
     for (int i = 0; words[i]; i++)
@@ -23,11 +18,11 @@ static int find_word(const char *const *words, const char *text, size_t n_bytes)
     return -1;
 }
 
-bool ablation_value_parse(const char *text, size_t n_bytes, enum ablation_value *out)
+bool ablation_value_parse(const char *text, size_t n_bytes, enum ablate_value *out)
 {
     const int found = n_bytes > 0 ? find_word(VALUES, text, n_bytes) : -1;
     if (found < 0) return false;
-    *out = (enum ablation_value)found;
+    *out = (enum ablate_value)found;
     return true;
 }
 
@@ -116,7 +111,7 @@ status_t ablation_method_parse(const json_t *json, struct ablation_method *out, 
     if (status != ST_OK) return status;
     *out = (struct ablation_method){(enum ablation_granularity)granularity,
                                     types,
-                                    (enum ablation_value)value,
+                                    (enum ablate_value)value,
                                     (enum ablation_mean)mean,
                                     positions == 1,
                                     (enum ablation_direction)direction,

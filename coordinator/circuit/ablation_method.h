@@ -12,13 +12,12 @@
 #ifndef COORDINATOR_CIRCUIT_ABLATION_METHOD_H
 #define COORDINATOR_CIRCUIT_ABLATION_METHOD_H
 
+#include "common/ablate.h"
 #include "coordinator/circuit/component.h"
 
 #include <jansson.h>
 
 enum ablation_granularity { GRANULARITY_NODE, GRANULARITY_EDGE };
-enum ablation_value { ABLATE_ZERO, ABLATE_MEAN, ABLATE_RESAMPLE };
-enum { ABLATE_N_VALUES = ABLATE_RESAMPLE + 1 };
 /* Over what a mean is taken; MEAN_NONE unless the value is a mean. */
 enum ablation_mean { MEAN_NONE, MEAN_OVERALL, MEAN_PER_POSITION, MEAN_PER_TEMPLATE };
 enum ablation_direction { DIRECTION_DESTROY, DIRECTION_RESTORE };
@@ -27,17 +26,15 @@ enum ablation_set { SET_NONE, SET_MEMBER, SET_CLASS, SET_CIRCUIT, SET_COMPLEMENT
 struct ablation_method {
     enum ablation_granularity granularity;
     uint32_t types; /* bit 1 << enum component_type */
-    enum ablation_value value;
+    enum ablate_value value;
     enum ablation_mean mean;
     bool is_at_named_positions;
     enum ablation_direction direction;
     enum ablation_set set;
 };
 
-/* "zero", "mean", "resample". */
-const char *ablation_value_name(enum ablation_value value);
 /* True, and *out set, if the n_bytes are one of these names. */
-bool ablation_value_parse(const char *text, size_t n_bytes, enum ablation_value *out);
+bool ablation_value_parse(const char *text, size_t n_bytes, enum ablate_value *out);
 
 /* {"granularity":"node", "types":["head","mlp"], "value":"mean", "mean_over":"template"|null,
  *  "positions":"all"|"named", "direction":"destroy", "set":"complement"}: a new reference, or

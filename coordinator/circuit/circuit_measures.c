@@ -74,14 +74,13 @@ status_t circuit_measures_check(const struct circuit_measures *measures, struct 
     for (int v = 0; v < ABLATE_N_VALUES && status == ST_OK; v++) {
         const struct value_measures *value = &measures->values[v];
         if (!value->is_measured) continue;
-        if (value->method.value != (enum ablation_value)v)
+        if (value->method.value != (enum ablate_value)v)
             status = error_set(err, ST_BAD_INPUT, "its method says %s",
-                               ablation_value_name(value->method.value));
+                               ablate_value_name(value->method.value));
         else
             status = check_value(value, circuit_measures_n_members(measures), n_prompts, err);
         if (status != ST_OK)
-            return error_wrap(err, "measures under %s",
-                              ablation_value_name((enum ablation_value)v));
+            return error_wrap(err, "measures under %s", ablate_value_name((enum ablate_value)v));
     }
     return status;
 }

@@ -77,10 +77,10 @@ static void judge_members(struct judge *judge, const char *value_name,
                n_shown < n_unclear ? " ..." : "");
 }
 
-static void judge_value(struct judge *judge, enum ablation_value which)
+static void judge_value(struct judge *judge, enum ablate_value which)
 {
     const struct value_verdict *value = &judge->verdict->values[which];
-    const char *name = ablation_value_name(which);
+    const char *name = ablate_value_name(which);
     if (!value->is_measured) {
         add_reason(judge, "%s: not measured", name);
         return;

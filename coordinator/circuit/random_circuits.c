@@ -129,6 +129,44 @@ static status_t sort_bases(struct drawing *drawing, struct error *err)
     return ST_OK;
 }
 
+/* From `at` on, the end of the candidates of one stratum. */
+static size_t stratum_end(const struct drawing *drawing, size_t at)
+{
+    const struct component *first = &drawing->candidates[at];
+    while (at < drawing->n_candidates && is_same_stratum(&drawing->candidates[at], first)) at++;
+    return at;
+}
+
+/* Candidates [first, end) of one stratum into `out`: without the circuit's, where the others are
+ * enough to stand in for those. Returns how many. */
+static size_t keep_strangers(const struct drawing *drawing, size_t first, size_t end,
+                             struct component *out)
+{
+    size_t n_strangers = 0;
+    for (size_t i = first; i < end; i++)
+        n_strangers += find_component(drawing->bases, drawing->n_bases, &drawing->candidates[i]) ==
+                       drawing->n_bases;
+    const bool is_enough = 2 * n_strangers >= end - first;
+    size_t n = 0;
+    for (size_t i = first; i < end; i++) {
+        const struct component *candidate = &drawing->candidates[i];
+        const bool is_stranger =
+            find_component(drawing->bases, drawing->n_bases, candidate) == drawing->n_bases;
+        if (is_stranger || !is_enough) out[n++] = *candidate; /* out may be where they stand */
+    }
+    return n;
+}
+
+static void leave_members_out(struct drawing *drawing)
+{
+    size_t n_kept = 0;
+    for (size_t first = 0, end; first < drawing->n_candidates; first = end) {
+        end = stratum_end(drawing, first);
+        n_kept += keep_strangers(drawing, first, end, drawing->candidates + n_kept);
+    }
+    drawing->n_candidates = n_kept;
+}
+
 static status_t index_bases(struct drawing *drawing, struct error *err)
 {
     const struct circuit *circuit = drawing->circuit;
@@ -476,6 +514,7 @@ status_t random_circuits_draw(struct random_circuits *out, const struct circuit 
     status_t status = sort_candidates(&drawing, candidates, err);
     if (status == ST_OK) status = sort_bases(&drawing, err);
     if (status == ST_OK) status = index_bases(&drawing, err);
+    if (status == ST_OK) leave_members_out(&drawing);
     if (status == ST_OK) status = cut_strata(&drawing, err);
     if (status == ST_OK) status = draw_circuits(&made, &drawing, n_wanted, seed, err);
     drawing_fini(&drawing);

@@ -135,7 +135,7 @@ static json_t *values_json(const struct circuit_verdict *verdict, const struct c
 {
     json_t *values = json_object();
     for (int v = 0; values && v < ABLATE_N_VALUES; v++)
-        if (json_object_set_new(values, ablation_value_name((enum ablation_value)v),
+        if (json_object_set_new(values, ablate_value_name((enum ablate_value)v),
                                 value_json(&verdict->values[v], circuit)) != 0) {
             json_decref(values);
             return NULL;

@@ -167,6 +167,7 @@ static const struct definition definitions[CLI_N_OPTIONS] = {
                    "tokens that are changed: of prompt and continuation (all), the prompt's last, "
                    "or that and the new ones",
                    "all|last|new", 0, 0},
+    [CLI_DOT] = {.name = "dot", .offset = AT(dot), .help = "the drawing, for Graphviz"},
 };
 
 static const char *const format_names[CLI_N_FORMATS] = {"table", "wide", "json", "jsonl", "csv"};

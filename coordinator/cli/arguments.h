@@ -66,6 +66,7 @@ enum cli_option {
     CLI_TEMPERATURE,
     CLI_SAMPLES,
     CLI_WHERE,
+    CLI_DOT,
     CLI_RAW,
     CLI_CALL,
     CLI_FORMAT,
@@ -96,7 +97,7 @@ struct cli_text_list {
 };
 
 struct cli_arguments {
-    bool help, no_headers, dry_run, wait, quiet, watch, foreground, force, raw;
+    bool help, no_headers, dry_run, wait, quiet, watch, foreground, force, raw, dot;
     const char *endpoint, *state, *output, *client_key, *status, *type, *sort_by, *providers;
     const char *config, *durability, *log, *model, *hook, *dictionary, *units;
     const char *key, *server_key, *role, *dir, *listen, *listen_key, *allow;

@@ -29,6 +29,7 @@ COMMAND(captures);
 COMMAND(export);
 COMMAND(compare);
 COMMAND(cost);
+COMMAND(circuit);
 COMMAND(audit_sample);
 COMMAND(top);
 COMMAND(up);

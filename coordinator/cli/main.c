@@ -28,6 +28,8 @@ static const struct cli_command commands[] = {
      ONES | F(CSV), 2, 2, false, compare_command},
     {"export", NULL, "SWEEP", "its labels as files that other tools read", O(FORMAT) | O(DIR), 0, 1,
      1, false, export_command},
+    {"circuit", NULL, "SWEEP", "the circuit that it found, and whether to believe it", O(DOT), ONES,
+     1, 1, false, circuit_command},
     {"cost", NULL, "SWEEP", "its books: calls, tokens and dollars by provider", 0, ONES, 1, 1,
      false, cost_command},
     {"probe", NULL, "[SWEEP] FEATURE TEXT...",

@@ -59,6 +59,33 @@ static void print_label(FILE *out, const struct sweep_spec *spec)
     print_waivers(out, spec);
 }
 
+static void print_circuit(FILE *out, const struct sweep_spec *spec)
+{
+    const struct circuit_task_spec *task = &spec->task;
+    const char *generator = circuit_generator_name(task->generator);
+    char text[512];
+    line(out, "model", spec->model);
+    if (generator)
+        (void)snprintf(text, sizeof text, "%u of %s, seed %llu", task->n_prompts, generator,
+                       (unsigned long long)task->seed);
+    else
+        (void)snprintf(text, sizeof text, "%s", task->prompts);
+    line(out, "prompts", text);
+    line(out, "metric", circuit_metric_name(spec->metric));
+    (void)snprintf(text, sizeof text, "under %s%s, at most %u variants%s",
+                   ablate_value_name(spec->search.value),
+                   spec->search.conditional ? ", backups and gates too" : "",
+                   spec->search.max_variants,
+                   spec->search.edges == CIRCUIT_EDGES_NONE ? "" : ", then edges");
+    line(out, "search", text);
+    (void)snprintf(text, sizeof text,
+                   "beside %u random circuits of the same size, on %u %% of "
+                   "the prompts",
+                   spec->verdict.n_random, spec->prompt_splits.verdict);
+    line(out, "verdict", text);
+    line(out, "cost", "no call to a language model");
+}
+
 /* --- estimate ------------------------------------------------------------------------------ */
 
 enum { PLAN_MAX_BYTES = 64 * 1024 };
@@ -155,10 +182,9 @@ status_t plan_text_print(const struct cli_arguments *arguments, FILE *out,
     const bool is_json = arguments->dry_run && arguments->format == CLI_FORMAT_JSON;
     if (!is_json) {
         (void)fprintf(out, "sweep %s\n", spec->name);
-        if (spec->kind == SWEEP_KIND_NOOP)
-            print_noop(out, spec);
-        else
-            print_label(out, spec);
+        if (spec->kind == SWEEP_KIND_NOOP) print_noop(out, spec);
+        if (spec->kind == SWEEP_KIND_CIRCUIT) print_circuit(out, spec);
+        if (spec->kind == SWEEP_KIND_LABEL) print_label(out, spec);
         (void)fflush(out); /* reading a large corpus takes its time */
     }
     const bool is_label = spec->kind == SWEEP_KIND_LABEL;

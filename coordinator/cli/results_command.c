@@ -1,6 +1,7 @@
 /* results: the records of a sweep, page by page, filtered, sorted, in five formats. Only a sorted
  * or tabular output is held in memory, as text; the rest streams. */
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/component_rows.h"
 #include "coordinator/cli/json_field.h"
 #include "coordinator/cli/record_text.h"
 #include "coordinator/cli/result_rows.h"
@@ -21,8 +22,9 @@ struct results {
     struct result_rows rows; /* kept for sorting */
     struct text_table *table;
     size_t n_printed;
-    double n_total; /* records of the sweep so far */
-    bool is_waived; /* what sets the sweep apart was said */
+    double n_total;      /* records of the sweep so far */
+    bool has_components; /* they are of a circuit sweep */
+    bool is_waived;      /* what sets the sweep apart was said */
 };
 
 /* --- filter -------------------------------------------------------------------------------- */
@@ -42,6 +44,7 @@ static bool is_listed(const char *list, const char *word)
 static bool is_wanted(const struct results *self, const json_t *record)
 {
     const struct cli_arguments *arguments = self->arguments;
+    if (self->has_components) return true;
     if (arguments->status && !is_listed(arguments->status, json_field_text(record, "status", "")))
         return false;
     if (arguments->type && !is_listed(arguments->type, json_field_text(record, "typing.type", "")))
@@ -77,16 +80,27 @@ static status_t check_list(const char *option, const char *list, bool is_known(c
 
 /* --- output -------------------------------------------------------------------------------- */
 
-static status_t begin(struct results *self, struct error *err)
+static void print_csv_heading(const struct results *self)
+{
+    if (self->has_components)
+        component_row_print_csv_heading(self->cli->out);
+    else
+        record_print_csv_heading(self->cli->out);
+}
+
+static status_t begin(struct results *self, const json_t *rows, struct error *err)
 {
     size_t n_columns;
     const bool is_wide = self->arguments->format == CLI_FORMAT_WIDE;
-    const struct text_column *columns = record_columns(is_wide, &n_columns);
+    self->has_components = component_row_is(json_array_get(rows, 0));
+    const struct text_column *columns = self->has_components
+                                            ? component_row_columns(is_wide, &n_columns)
+                                            : record_columns(is_wide, &n_columns);
     switch (self->arguments->format) {
     case CLI_FORMAT_TABLE:
     case CLI_FORMAT_WIDE: return text_table_create(&self->table, columns, n_columns, err);
     case CLI_FORMAT_CSV:
-        if (!self->arguments->no_headers) record_print_csv_heading(self->cli->out);
+        if (!self->arguments->no_headers) print_csv_heading(self);
         return ST_OK;
     case CLI_FORMAT_JSON:
         (void)fprintf(self->cli->out, "{\"apiVersion\": \"interp/v1\", \"kind\": \"Results\", "
@@ -105,6 +119,13 @@ static status_t print_json(FILE *out, const json_t *record, struct error *err)
     return ST_OK;
 }
 
+static status_t add_row(struct results *self, const json_t *record, struct error *err)
+{
+    const bool is_wide = self->arguments->format == CLI_FORMAT_WIDE;
+    return self->has_components ? component_row_add(self->table, is_wide, record, err)
+                                : record_add_row(self->table, is_wide, record, err);
+}
+
 static status_t emit(void *context, const json_t *record, struct error *err)
 {
     struct results *self = context;
@@ -113,9 +134,11 @@ static status_t emit(void *context, const json_t *record, struct error *err)
     self->n_printed++;
     switch (self->arguments->format) {
     case CLI_FORMAT_TABLE:
-    case CLI_FORMAT_WIDE:
-        return record_add_row(self->table, self->arguments->format == CLI_FORMAT_WIDE, record, err);
-    case CLI_FORMAT_CSV: return record_print_csv(out, record, err);
+    case CLI_FORMAT_WIDE: return add_row(self, record, err);
+    case CLI_FORMAT_CSV:
+        if (!self->has_components) return record_print_csv(out, record, err);
+        component_row_print_csv(out, record);
+        return ST_OK;
     case CLI_FORMAT_JSON:
         (void)fputs(self->n_printed > 1 ? ",\n" : "\n", out);
         return print_json(out, record, err);
@@ -134,7 +157,8 @@ static void end(struct results *self)
     if (self->arguments->format == CLI_FORMAT_JSON) (void)fputs("\n]}\n", self->cli->out);
     if (!self->table) return;
     if (text_table_n_rows(self->table)) text_table_print(self->table, &style, self->cli->out);
-    (void)fprintf(self->cli->err, "%zu of %.0f features\n", self->n_printed, self->n_total);
+    (void)fprintf(self->cli->err, "%zu of %.0f %s\n", self->n_printed, self->n_total,
+                  self->has_components ? "components" : "features");
 }
 
 /* --- pages --------------------------------------------------------------------------------- */
@@ -182,7 +206,7 @@ static status_t read_pages(struct results *self, struct client *client, struct e
         const struct client_request request = {"results", to_send, true};
         status = client_ask(client, &request, &page, err);
         json_decref(to_send);
-        if (status == ST_OK && !is_begun) status = begin(self, err);
+        if (status == ST_OK && !is_begun) status = begin(self, json_field(page, "rows"), err);
         is_begun = true;
         if (status == ST_OK) {
             const json_t *next = json_field(page, "next_cursor");

@@ -2,11 +2,9 @@
 
 #include "coordinator/intake/sweep_spec.h"
 
-#define SEED_MAX 9e18 /* JSON integers are signed */
-
 const struct config_choice sweep_kind_choices[] = {{"label", SWEEP_KIND_LABEL, false},
+                                                   {"circuit", SWEEP_KIND_CIRCUIT, false},
                                                    {"noop", SWEEP_KIND_NOOP, false},
-                                                   {"circuit", -1, true},
                                                    {"audit", -2, true},
                                                    {"report", -3, true},
                                                    {NULL, 0, false}};
@@ -59,7 +57,7 @@ const struct config_choice sweep_compute_choices[] = {{"f32", SWEEP_COMPUTE_F32,
                                                       {"bf16x3", SWEEP_COMPUTE_BF16X3, false},
                                                       {"bf16", SWEEP_COMPUTE_BF16, false},
                                                       {NULL, 0, false}};
-static const struct config_choice backend_choices[] = {
+const struct config_choice sweep_backend_choices[] = {
     {"cpu", SWEEP_BACKEND_CPU, false}, {"cuda", -1, true}, {"emu", -2, true}, {NULL, 0, false}};
 const struct config_choice sweep_durability_choices[] = {
     {"memory", SWEEP_DURABILITY_MEMORY, false},
@@ -107,7 +105,7 @@ static const struct config_key target_keys[] = {
     CONFIG_TEXT(struct sweep_target, features, "all", "all, or a list such as 0-99,105,200-300"),
     CONFIG_COUNT(struct sweep_target, sample, 0, EVIDENCE_MAX_SLOTS, "0", "features",
                  "label a random sample of so many; 0: no sampling"),
-    CONFIG_COUNT(struct sweep_target, sample_seed, 0, SEED_MAX, "0", NULL, "of the sample"),
+    CONFIG_COUNT(struct sweep_target, sample_seed, 0, SWEEP_SEED_MAX, "0", NULL, "of the sample"),
     CONFIG_NUMBER(struct sweep_target, density_min, 0.0, 1.0, "0", "firing share of tokens",
                   "label features that fire at least so often"),
     CONFIG_NUMBER(struct sweep_target, density_max, 0.0, 1.0, "1", "firing share of tokens",
@@ -163,7 +161,8 @@ static const struct config_key scoring_keys[] = {
                  "of documents, for the 95 % intervals"),
     CONFIG_COUNT(struct sweep_scoring, null_pairs, 0, 1000000, "1000", "pairs",
                  "labels judged on another feature's windows; 0: no null, nothing is supported"),
-    CONFIG_COUNT(struct sweep_scoring, seed, 0, SEED_MAX, "0", NULL, "of everything drawn here"),
+    CONFIG_COUNT(struct sweep_scoring, seed, 0, SWEEP_SEED_MAX, "0", NULL,
+                 "of everything drawn here"),
     CONFIG_END};
 
 static const struct config_key round_keys[] = {
@@ -204,18 +203,8 @@ static const struct config_key threshold_keys[] = {
                   "false discoveries allowed among the supported"),
     CONFIG_END};
 
-/* Keys of every kind. */
-#define COMMON_KEYS                                                                                \
-    CONFIG_KEY_(CONFIG_TYPE_CHOICE, struct sweep_spec, kind, .is_required = true,                  \
-                .choices = sweep_kind_choices, .help = "what the sweep does"),                     \
-        CONFIG_REQUIRED_TEXT(struct sweep_spec, name, "letters, digits, . _ - ; at most 64"),      \
-        CONFIG_COUNT(struct sweep_spec, priority, 0, 9, "5", NULL,                                 \
-                     "share of the workers beside other sweeps"),                                  \
-        CONFIG_CHOICE(struct sweep_spec, durability, sweep_durability_choices, "everysec",         \
-                      "what survives a crash of the store's machine; calls always do")
-
 static const struct config_key label_keys[] = {
-    COMMON_KEYS,
+    SWEEP_COMMON_KEYS,
     CONFIG_CHOICE(struct sweep_spec, mode, mode_choices, "single_pass",
                   "single_pass: one label, scored; agentic: rounds of labels and experiments; "
                   "score_only: labels of yours"),
@@ -244,7 +233,7 @@ static const struct config_key label_keys[] = {
     CONFIG_FLAGS(struct sweep_spec, scores, score_choices, "detection,fuzzing", "what is measured"),
     CONFIG_CHOICE(struct sweep_spec, compute, sweep_compute_choices, "f32",
                   "number format of the products; part of the result's identity"),
-    CONFIG_CHOICE(struct sweep_spec, backend, backend_choices, "cpu", "where the model runs"),
+    CONFIG_CHOICE(struct sweep_spec, backend, sweep_backend_choices, "cpu", "where the model runs"),
     CONFIG_COUNT(struct sweep_spec, rows_per_unit, 1, 4096, "16", "rows",
                  "rows of a unit; fixes batch shapes, so part of the result's identity"),
     CONFIG_SECTION(struct sweep_spec, splits, split_keys, "shares of documents"),
@@ -258,13 +247,14 @@ static const struct config_key label_keys[] = {
                   "the sweep pauses when it is spent"),
     CONFIG_COUNT(struct sweep_spec, max_prompt_tokens, 0, 10000000, "0", "tokens",
                  "prompt tokens per feature; 0: no cap"),
-    CONFIG_COUNT(struct sweep_spec, seed, 0, SEED_MAX, "0", NULL, "of the split of documents"),
+    CONFIG_COUNT(struct sweep_spec, seed, 0, SWEEP_SEED_MAX, "0", NULL,
+                 "of the split of documents"),
     CONFIG_END};
 const struct config_schema sweep_label_schema = {"label sweep", label_keys,
                                                  sizeof(struct sweep_spec)};
 
 static const struct config_key noop_keys[] = {
-    COMMON_KEYS,
+    SWEEP_COMMON_KEYS,
     CONFIG_COUNT(struct sweep_spec, n_units, 1, SWEEP_NO_UNIT, "1000", "units",
                  "units of work that do nothing"),
     CONFIG_COUNT(struct sweep_spec, payload_bytes, 0, 1 << 20, "0", "bytes",

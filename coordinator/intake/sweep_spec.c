@@ -42,9 +42,19 @@ const char *sweep_durability_name(enum sweep_durability durability)
     return choice_name(sweep_durability_choices, (int)durability);
 }
 
+const char *sweep_kind_name(enum sweep_kind kind)
+{
+    return choice_name(sweep_kind_choices, (int)kind);
+}
+
 static const struct config_schema *schema_of(enum sweep_kind kind)
 {
-    return kind == SWEEP_KIND_NOOP ? &sweep_noop_schema : &sweep_label_schema;
+    switch (kind) {
+    case SWEEP_KIND_NOOP: return &sweep_noop_schema;
+    case SWEEP_KIND_CIRCUIT: return &sweep_circuit_schema;
+    case SWEEP_KIND_LABEL: break;
+    }
+    return &sweep_label_schema;
 }
 
 /* --- checks that span keys -------------------------------------------------------------- */
@@ -281,6 +291,50 @@ static status_t check_label(const struct yaml_tree *tree, const struct sweep_spe
     return status == ST_OK ? check_judges(tree, spec, err) : status;
 }
 
+/* --- circuits --------------------------------------------------------------------------- */
+
+static status_t check_layers(const struct yaml_tree *tree, const char *layers, struct error *err)
+{
+    struct error cause = {.status = ST_OK};
+    if (feature_set_check(layers, &cause) == ST_OK) return ST_OK;
+    return config_error(tree, "layers", err, cause.status, "%s", cause.text);
+}
+
+static status_t check_circuit_search(const struct yaml_tree *tree, const struct sweep_spec *spec,
+                                     struct error *err)
+{
+    if (spec->ablation.values == 0)
+        return config_error(tree, "ablation.values", err, ST_BAD_INPUT,
+                            "at least one of zero, mean, resample is wanted");
+    if (!(spec->ablation.values >> spec->search.value & 1u))
+        return config_error(tree, "ablation.values", err, ST_BAD_INPUT,
+                            "search.value, '%s', is not among them",
+                            ablate_value_name(spec->search.value));
+    if (spec->candidates == 0)
+        return config_error(tree, "candidates", err, ST_BAD_INPUT,
+                            "at least one kind of components is wanted");
+    return check_layers(tree, spec->layers, err);
+}
+
+static status_t check_circuit(const struct yaml_tree *tree, const struct sweep_spec *spec,
+                              struct error *err)
+{
+    const struct circuit_splits *splits = &spec->prompt_splits;
+    const uint32_t sum = splits->search + splits->reference + splits->verdict;
+    const bool has_generator = spec->task.generator != CIRCUIT_GENERATOR_NONE;
+    if (!has_generator && !spec->task.prompts)
+        return config_error(tree, "task", err, ST_BAD_INPUT,
+                            "prompts are missing; give a generator, or a file of prompts");
+    if (has_generator && spec->task.prompts)
+        return config_error(tree, "task.prompts", err, ST_BAD_INPUT,
+                            "a task has a generator or a file of prompts, not both");
+    if (sum != 100)
+        return config_error(tree, "prompt_splits", err, ST_BAD_INPUT,
+                            "search %u, reference %u and verdict %u make %u percent, not 100",
+                            splits->search, splits->reference, splits->verdict, sum);
+    return check_circuit_search(tree, spec, err);
+}
+
 /* --- paths ------------------------------------------------------------------------------ */
 
 /* Replace a relative *path by directory/path. Each "../" in front takes a name off the directory,
@@ -309,6 +363,7 @@ static bool resolve_path(char **path, const char *directory)
 static status_t resolve_paths(struct sweep_spec *spec, const char *directory, struct error *err)
 {
     bool is_ok = resolve_path(&spec->model, directory);
+    is_ok = is_ok && resolve_path(&spec->task.prompts, directory);
     is_ok = is_ok && resolve_path(&spec->corpus.path, directory);
     is_ok = is_ok && resolve_path(&spec->labels, directory);
     for (size_t i = 0; is_ok && i < spec->n_ood; i++)
@@ -320,43 +375,52 @@ static status_t resolve_paths(struct sweep_spec *spec, const char *directory, st
 
 /* --- parsing ---------------------------------------------------------------------------- */
 
-/* The kind chooses the table, so it is read first; a wrong one is reported by the label table. */
-static enum sweep_kind kind_of(const struct yaml_tree *tree)
+/* The kind chooses the table, so it is read first: a circuit's keys in a file of an unknown kind
+ * should hear about the kind, not about the first key. A missing kind is the label table's to
+ * report. */
+static status_t read_kind(const struct yaml_tree *tree, enum sweep_kind *out, struct error *err)
 {
-    const struct yaml_node *node = yaml_node_child(yaml_tree_root(tree), "kind");
-    const bool is_noop = node && node->text && strcmp(node->text, "noop") == 0;
-    return is_noop ? SWEEP_KIND_NOOP : SWEEP_KIND_LABEL;
-}
-
-/* "circuit" with a circuit's keys should hear about its kind, not about its first key. */
-static status_t check_kind(const struct yaml_tree *tree, struct error *err)
-{
+    static const char allowed[] = "label | circuit | noop";
     const struct yaml_node *node = yaml_node_child(yaml_tree_root(tree), "kind");
     const struct config_choice *choice = sweep_kind_choices;
+    *out = SWEEP_KIND_LABEL;
     if (!node || !node->text) return ST_OK;
     while (choice->name && strcmp(choice->name, node->text) != 0) choice++;
     if (!choice->name)
-        return config_error(tree, "kind", err, ST_BAD_INPUT,
-                            "'%.40s' is unknown; allowed: label | noop", node->text);
-    if (!choice->is_reserved) return ST_OK;
-    return config_error(tree, "kind", err, ST_UNSUPPORTED,
-                        "'%s' sweeps are not built yet; allowed: label | noop", choice->name);
+        return config_error(tree, "kind", err, ST_BAD_INPUT, "'%.40s' is unknown; allowed: %s",
+                            node->text, allowed);
+    if (choice->is_reserved)
+        return config_error(tree, "kind", err, ST_UNSUPPORTED,
+                            "'%s' sweeps are not built yet; allowed: %s", choice->name, allowed);
+    *out = (enum sweep_kind)choice->value;
+    return ST_OK;
+}
+
+static status_t check_keys(const struct yaml_tree *tree, const struct sweep_spec *spec,
+                           struct error *err)
+{
+    const status_t status = check_name(tree, "name", spec->name, err);
+    if (status != ST_OK) return status;
+    switch (spec->kind) {
+    case SWEEP_KIND_LABEL: return check_label(tree, spec, err);
+    case SWEEP_KIND_CIRCUIT: return check_circuit(tree, spec, err);
+    case SWEEP_KIND_NOOP: break;
+    }
+    return ST_OK;
 }
 
 static status_t parse_tree(struct sweep_spec **out, const struct yaml_tree *tree,
                            const char *directory, struct error *err)
 {
-    const enum sweep_kind kind = kind_of(tree);
+    enum sweep_kind kind;
     void *data = NULL;
     struct sweep_spec *spec;
-    status_t status = check_kind(tree, err);
+    status_t status = read_kind(tree, &kind, err);
     if (status == ST_OK) status = config_load(&data, schema_of(kind), tree, err);
     if (status != ST_OK) return status;
     spec = data;
-    status = check_name(tree, "name", spec->name, err);
-    if (status == ST_OK && kind == SWEEP_KIND_LABEL) status = check_label(tree, spec, err);
-    if (status == ST_OK && directory && kind == SWEEP_KIND_LABEL)
-        status = resolve_paths(spec, directory, err);
+    status = check_keys(tree, spec, err);
+    if (status == ST_OK && directory) status = resolve_paths(spec, directory, err);
     if (status == ST_OK)
         *out = spec;
     else
@@ -402,9 +466,13 @@ bool sweep_spec_key(const struct sweep_spec *spec, char out[HASH_HEX_SIZE])
 
 status_t sweep_spec_help(struct buffer *out, struct error *err)
 {
-    status_t status = config_help(&sweep_label_schema, out, err);
-    if (status == ST_OK) status = buffer_append_text(out, "\n", err);
-    if (status == ST_OK) status = config_help(&sweep_noop_schema, out, err);
+    const struct config_schema *const schemas[] = {&sweep_label_schema, &sweep_circuit_schema,
+                                                   &sweep_noop_schema};
+    status_t status = ST_OK;
+    for (size_t i = 0; i < sizeof schemas / sizeof schemas[0] && status == ST_OK; i++) {
+        if (i) status = buffer_append_text(out, "\n", err);
+        if (status == ST_OK) status = config_help(schemas[i], out, err);
+    }
     return status;
 }
 

@@ -12,12 +12,13 @@
 #include "common/error.h"
 #include "common/evidence.h"
 #include "common/hash.h"
+#include "coordinator/intake/circuit_spec.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum sweep_kind { SWEEP_KIND_LABEL, SWEEP_KIND_NOOP };
+enum sweep_kind { SWEEP_KIND_LABEL, SWEEP_KIND_NOOP, SWEEP_KIND_CIRCUIT };
 enum sweep_mode { SWEEP_MODE_SINGLE_PASS, SWEEP_MODE_AGENTIC, SWEEP_MODE_SCORE_ONLY };
 enum corpus_format {
     CORPUS_FORMAT_AUTO,
@@ -71,10 +72,11 @@ enum sweep_durability {
 enum { SWEEP_MAX_ROUNDS = 20, SWEEP_MAX_MORE_JUDGES = 4 };
 enum { SWEEP_NO_UNIT = 100000000 }; /* most units of a noop sweep, so the number of none */
 
-const char *sweep_units_name(enum sweep_units units);                /* "neurons", ... */
-const char *sweep_control_name(enum sweep_control control);          /* "permuted"; NULL: none */
-const char *sweep_compute_name(enum sweep_compute compute);          /* "bf16x3", ... */
-const char *sweep_bos_name(enum sweep_bos bos);                      /* "auto", ... */
+const char *sweep_kind_name(enum sweep_kind kind);          /* "label", "noop", "circuit" */
+const char *sweep_units_name(enum sweep_units units);       /* "neurons", ... */
+const char *sweep_control_name(enum sweep_control control); /* "permuted"; NULL: none */
+const char *sweep_compute_name(enum sweep_compute compute); /* "bf16x3", ... */
+const char *sweep_bos_name(enum sweep_bos bos);             /* "auto", ... */
 const char *sweep_durability_name(enum sweep_durability durability); /* "everysec", ... */
 
 /* Where documents come from. */
@@ -195,6 +197,18 @@ struct sweep_spec {
     double budget_dollars;
     uint64_t max_prompt_tokens; /* per feature; 0: no cap */
     uint64_t seed;              /* of the split and everything drawn without its own seed */
+
+    /* circuit; model, compute, backend and seed are those above */
+    struct circuit_task_spec task;
+    enum circuit_metric metric;
+    unsigned candidates; /* enum circuit_candidate_kinds bits, never 0 */
+    char *layers;        /* whose components: "all", or a list such as 0-3,7 */
+    char **positions;    /* [n_positions] named ones of the prompts; none: all together */
+    size_t n_positions;
+    struct circuit_ablation_spec ablation;
+    struct circuit_splits prompt_splits;
+    struct circuit_search_spec search;
+    struct circuit_verdict_spec verdict;
 
     /* noop */
     uint64_t n_units;

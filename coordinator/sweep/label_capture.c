@@ -196,14 +196,15 @@ static status_t begin_task(struct label_run *run, const char *phase, struct erro
     char *json = label_spec_json(run, TASK_CAPTURE);
     if (!json) return error_set(err, ST_NO_MEMORY, "task spec");
     phase_range(run, &low, &high);
-    const struct label_task_params params = {.phase = phase,
+    const struct sweep_task_params params = {.phase = phase,
                                              .kind = TASK_CAPTURE,
                                              .n_units = (size_t)(high - low),
                                              .spec_json = json,
                                              .ops = &capture_ops,
+                                             .owner = run,
                                              .is_pinned = true,
                                              .max_units_per_lease = LEASE_MAX_TOKENS / unit_tokens};
-    const status_t status = label_task_begin(run, &params, err);
+    const status_t status = sweep_task_begin(&run->work, &params, err);
     free(json);
     if (status == ST_OK) label_checkpoint_settle(run);
     return status;
@@ -211,8 +212,8 @@ static status_t begin_task(struct label_run *run, const char *phase, struct erro
 
 static void say_lost(struct label_run *run)
 {
-    if (run->task->n_lost_marks == 0 || run->has_said_lost) return;
-    log_event(LOG_WARN, "kept_results_lost", LOG_TEXT("task_id", run->task->id));
+    if (run->work.task->n_lost_marks == 0 || run->has_said_lost) return;
+    log_event(LOG_WARN, "kept_results_lost", LOG_TEXT("task_id", run->work.task->id));
     run->has_said_lost = true; /* they are captured again */
 }
 
@@ -274,7 +275,7 @@ static status_t capture_explain_poll(struct label_run *run, bool *is_over, struc
                                 ? take_over_pin(run, err)
                                 : poll_task(run, label_capture_explain_phase.name, is_over, err);
     if (status != ST_OK || !*is_over) return status;
-    label_task_leave(run);
+    sweep_task_leave(&run->work);
     label_checkpoint_destroy(run);
     return ST_OK;
 }
@@ -297,7 +298,7 @@ static status_t capture_rest_begin(struct label_run *run, struct error *err)
 static status_t forget_explain(const struct label_run *run, struct error *err)
 {
     char id[TASK_ID_SIZE];
-    label_task_id(run->sweep, label_capture_explain_phase.name, id);
+    sweep_task_id(run->sweep, label_capture_explain_phase.name, id);
     return dispatcher_forget_keys(run->sweep->context->dispatcher, id, err);
 }
 
@@ -326,7 +327,7 @@ static status_t capture_rest_poll(struct label_run *run, bool *is_over, struct e
     }
     if (run->n_jobs) return ST_OK;
     status_t status = forget_explain(run, err);
-    if (status == ST_OK) status = label_task_end(run, err);
+    if (status == ST_OK) status = sweep_task_end(&run->work, err);
     if (status != ST_OK) return status;
     log_captured(run);
     run->sweep->context->cache->has_new_capture = true;

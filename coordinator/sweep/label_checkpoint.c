@@ -140,7 +140,7 @@ void label_checkpoint_settle(const struct label_run *run)
     const struct unit_set *kept = &run->checkpoint->kept;
     for (size_t unit = unit_set_next(kept, 0); unit < kept->n_units;
          unit = unit_set_next(kept, unit + 1))
-        (void)unit_table_settle(run->task->units, unit);
+        (void)unit_table_settle(run->work.task->units, unit);
 }
 
 /* A disk that is full must not end a sweep that can do without. */
@@ -159,7 +159,7 @@ static status_t begin_writing(struct label_run *run, int64_t now_ms, struct erro
     error_clear(&self->problem);
     const status_t status = label_job_start(run, write_file, err);
     if (status != ST_OK) return status;
-    self->is_writing = run->task->holds_results = true;
+    self->is_writing = run->work.task->holds_results = true;
     self->began_ms = now_ms;
     return ST_OK;
 }
@@ -167,7 +167,7 @@ static status_t begin_writing(struct label_run *run, int64_t now_ms, struct erro
 static void end_writing(struct label_run *run, int64_t now_ms)
 {
     struct label_checkpoint *self = run->checkpoint;
-    self->is_writing = run->task->holds_results = false;
+    self->is_writing = run->work.task->holds_results = false;
     self->next_ms = now_ms + REST_FACTOR * (now_ms - self->began_ms);
     if (self->problem.status != ST_OK) {
         log_event(LOG_WARN, "checkpoint_not_written", LOG_TEXT("sweep", run->sweep->id),
@@ -193,7 +193,7 @@ static status_t mark_kept(struct label_run *run, struct error *err)
     }
     const struct sweep_context *context = run->sweep->context;
     const status_t status =
-        n ? dispatcher_keep_results(context->dispatcher, run->task, units, n, err) : ST_OK;
+        n ? dispatcher_keep_results(context->dispatcher, run->work.task, units, n, err) : ST_OK;
     if (status != ST_OK) return status;
     for (size_t i = 0; i < n; i++) unit_set_add(&self->marked, units[i]);
     self->next_mark = unit;

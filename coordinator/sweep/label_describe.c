@@ -26,13 +26,14 @@ static status_t describe_begin(struct label_run *run, struct error *err)
     if (status != ST_OK) return status;
     char *spec = label_spec_json(run, TASK_DESCRIBE);
     if (!spec) return error_set(err, ST_NO_MEMORY, "task spec");
-    const struct label_task_params params = {.phase = LABEL_FIRST_TASK,
+    const struct sweep_task_params params = {.phase = LABEL_FIRST_TASK,
                                              .kind = TASK_DESCRIBE,
                                              .n_units = 1,
                                              .spec_json = spec,
                                              .ops = &describe_ops,
+                                             .owner = run,
                                              .is_new = sweep_take_new_task(run->sweep)};
-    status = label_task_begin(run, &params, err);
+    status = sweep_task_begin(&run->work, &params, err);
     free(spec);
     return status == ST_OK ? label_corpus_read(run, err) : status;
 }

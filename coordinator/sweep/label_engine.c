@@ -39,11 +39,16 @@ static status_t label_start(struct sweep *sweep, struct error *err)
         free(directory);
         return error_set(err, ST_NO_MEMORY, "label sweep");
     }
-    run->sweep = sweep;
+    run->sweep = run->work.sweep = sweep;
     sweep->engine = run;
     const status_t status = file_make_directories(directory, err);
     free(directory);
     return status;
+}
+
+status_t label_task_poll(struct label_run *run, bool *is_over, struct error *err)
+{
+    return sweep_task_poll(&run->work, is_over, err);
 }
 
 static status_t enter(struct label_run *run, struct error *err)
@@ -65,7 +70,7 @@ static status_t label_step(struct sweep *sweep, struct error *err)
             status = error_set(err, run->failure.status, "%s", run->failure.text);
         if (status == ST_OK) status = phases[run->phase]->poll(run, &is_over, err);
         if (status == ST_OK && is_over && run->n_jobs) is_over = false;
-        if (status == ST_OK && is_over) status = label_task_end(run, err);
+        if (status == ST_OK && is_over) status = sweep_task_end(&run->work, err);
         if (status != ST_OK) return status;
         if (!is_over) return ST_OK;
         run->phase++;
@@ -85,7 +90,7 @@ static void label_stop(struct sweep *sweep)
 {
     struct label_run *run = sweep->engine;
     wait_for_jobs(run);
-    label_task_leave(run);
+    sweep_task_leave(&run->work);
     label_checkpoint_destroy(run);
     label_scoring_destroy(&run->scoring);
     label_targets_fini(run);
@@ -103,7 +108,7 @@ static status_t label_forget(const struct sweep *sweep, struct error *err)
     label_checkpoint_remove_files(sweep);
     for (unsigned phase = 0; phase < LABEL_SCORE && status == ST_OK; phase++) {
         char id[TASK_ID_SIZE];
-        label_task_id(sweep, phases[phase]->name, id);
+        sweep_task_id(sweep, phases[phase]->name, id);
         status = dispatcher_forget_keys(sweep->context->dispatcher, id, err);
     }
     if (status == ST_OK)
@@ -129,9 +134,9 @@ static bool is_planned(const struct label_run *run)
 static double phase_fraction(const struct label_run *run)
 {
     if (run->phase == LABEL_SCORE) return label_scoring_fraction(run->scoring);
-    if (!run->task) return run->n_jobs ? 1 : 0; /* its task is over, its files are written */
-    const size_t n = unit_table_n_units(run->task->units);
-    return n ? (double)unit_table_count(run->task->units, UNIT_DONE) / (double)n : 0;
+    if (!run->work.task) return run->n_jobs ? 1 : 0; /* its task is over, its files are written */
+    const size_t n = unit_table_n_units(run->work.task->units);
+    return n ? (double)unit_table_count(run->work.task->units, UNIT_DONE) / (double)n : 0;
 }
 
 static double eta_seconds(const struct label_run *run, double fraction)
@@ -154,10 +159,10 @@ static void label_progress(const struct sweep *sweep, struct sweep_progress *out
     out->phase = label_phase_name(run->phase);
     out->fraction = start + (end - start) * phase_fraction(run);
     out->eta_seconds = eta_seconds(run, out->fraction);
-    if (run->task) {
-        out->n_units = unit_table_n_units(run->task->units);
-        out->n_units_done = unit_table_count(run->task->units, UNIT_DONE);
-        out->n_units_dead = unit_table_count(run->task->units, UNIT_DEAD);
+    if (run->work.task) {
+        out->n_units = unit_table_n_units(run->work.task->units);
+        out->n_units_done = unit_table_count(run->work.task->units, UNIT_DONE);
+        out->n_units_dead = unit_table_count(run->work.task->units, UNIT_DEAD);
     }
     for (size_t i = 0; is_planned(run) && i < sweep->spec->n_targets; i++)
         out->n_features += run->targets[i].chosen.n * (run->targets[i].is_signed ? 2 : 1);
@@ -193,7 +198,7 @@ static status_t label_recheck(struct sweep *sweep, bool *may_go_on, struct error
 static void label_retry(struct sweep *sweep)
 {
     struct label_run *run = sweep->engine;
-    if (run->task) (void)dispatcher_retry_dead(sweep->context->dispatcher, run->task);
+    if (run->work.task) (void)dispatcher_retry_dead(sweep->context->dispatcher, run->work.task);
     label_scoring_retry(run->scoring);
 }
 

@@ -72,14 +72,15 @@ static status_t logits_begin(struct label_run *run, struct error *err)
     }
     char *spec = label_spec_json(run, TASK_LOGITS);
     if (!spec) return error_set(err, ST_NO_MEMORY, "task spec");
-    const struct label_task_params params = {.phase = "logits",
+    const struct sweep_task_params params = {.phase = "logits",
                                              .kind = TASK_LOGITS,
                                              .n_units = n_units,
                                              .spec_json = spec,
                                              .ops = &logits_ops,
+                                             .owner = run,
                                              .is_pinned = true,
                                              .max_units_per_lease = UNITS_PER_LEASE};
-    const status_t status = label_task_begin(run, &params, err);
+    const status_t status = sweep_task_begin(&run->work, &params, err);
     free(spec);
     return status;
 }

@@ -97,14 +97,15 @@ static status_t neighbours_begin(struct label_run *run, struct error *err)
     if (run->has_evidence || n_units == 0) return ST_OK; /* kept with the evidence; none to find */
     char *spec = label_spec_json(run, TASK_NEIGHBOURS);
     if (!spec) return error_set(err, ST_NO_MEMORY, "task spec");
-    const struct label_task_params params = {.phase = "neighbours",
+    const struct sweep_task_params params = {.phase = "neighbours",
                                              .kind = TASK_NEIGHBOURS,
                                              .n_units = n_units,
                                              .spec_json = spec,
                                              .ops = &neighbours_ops,
+                                             .owner = run,
                                              .is_pinned = true,
                                              .max_units_per_lease = UNITS_PER_LEASE};
-    const status_t status = label_task_begin(run, &params, err);
+    const status_t status = sweep_task_begin(&run->work, &params, err);
     free(spec);
     return status;
 }
@@ -112,7 +113,7 @@ static status_t neighbours_begin(struct label_run *run, struct error *err)
 static status_t neighbours_poll(struct label_run *run, bool *is_over, struct error *err)
 {
     *is_over = true;
-    return run->task ? label_task_poll(run, is_over, err) : ST_OK;
+    return run->work.task ? label_task_poll(run, is_over, err) : ST_OK;
 }
 
 const struct label_phase_ops label_neighbours_phase = {"neighbours", neighbours_begin,

@@ -2,8 +2,8 @@
  * judged.jsonl (label_judged.c); and reading records back, from memory while the sweep runs, from
  * the file afterwards. */
 #include "common/file.h"
-#include "coordinator/report/results_file.h"
 #include "coordinator/session/label_json.h"
+#include "coordinator/sweep/finished_records.h"
 #include "coordinator/sweep/label_scoring_parts.h"
 
 #include <stdio.h>
@@ -196,49 +196,20 @@ static const struct label_scoring *scoring_of(const struct sweep *sweep)
     return run ? run->scoring : NULL;
 }
 
-/* The results file of the sweep that was asked for last stays open. */
-static struct results_file *finished_file(const struct sweep *sweep)
-{
-    struct sweep_cache *cache = sweep->context->cache;
-    if (cache->results && strcmp(cache->results_sweep, sweep->id) == 0) return cache->results;
-    results_file_close(&cache->results);
-    char *path = sweep_path(sweep, "results.jsonl");
-    if (path && results_file_open(&cache->results, path, NULL) == ST_OK)
-        (void)snprintf(cache->results_sweep, sizeof cache->results_sweep, "%s", sweep->id);
-    free(path);
-    return cache->results;
-}
-
 size_t label_scoring_n_records(const struct sweep *sweep)
 {
     const struct label_scoring *scoring = scoring_of(sweep);
     if (scoring) return scoring->n_slots;
-    const struct results_file *file = sweep->state == SWEEP_FINISHED ? finished_file(sweep) : NULL;
-    return file ? results_file_n_records(file) : 0;
-}
-
-static struct results_file *file_of(const struct sweep *sweep)
-{
-    return sweep->state == SWEEP_FINISHED ? finished_file(sweep) : NULL;
-}
-
-static status_t not_there(size_t index, struct error *err)
-{
-    return error_set(err, ST_NOT_FOUND, "record %zu is not there", index);
+    return finished_records_count(sweep);
 }
 
 status_t label_scoring_record(const struct sweep *sweep, size_t index, struct buffer *out,
                               struct error *err)
 {
     const struct label_scoring *scoring = scoring_of(sweep);
-    const struct results_file *file = scoring ? NULL : file_of(sweep);
-    if (!scoring) {
-        const struct wire_text line =
-            file ? results_file_record(file, index) : (struct wire_text){0};
-        return line.n_bytes ? buffer_append(out, line.bytes, line.n_bytes, err)
-                            : not_there(index, err);
-    }
-    if (!scoring->results[index].is_done) return not_there(index, err);
+    if (!scoring) return finished_records_append(sweep, index, out, err);
+    if (!scoring->results[index].is_done)
+        return error_set(err, ST_NOT_FOUND, "record %zu is not there", index);
     const status_t status = label_record_write(scoring, index, out, err);
     if (status == ST_OK) out->n_bytes--; /* its line break */
     return status;
@@ -263,7 +234,7 @@ status_t label_scoring_find(const struct sweep *sweep, size_t target, uint64_t f
                             size_t *index, struct error *err)
 {
     const struct label_scoring *scoring = scoring_of(sweep);
-    struct results_file *file = scoring ? NULL : file_of(sweep);
+    struct results_file *file = scoring ? NULL : finished_records_file(sweep);
     const struct sweep_target *of = &sweep->spec->targets[target];
     if (scoring)
         return label_slots_find(scoring, target, feature, index)

@@ -19,7 +19,7 @@
 #include "coordinator/plan/tokenize_plan.h"
 #include "coordinator/sweep/label_engine.h"
 #include "coordinator/sweep/label_outputs.h"
-#include "coordinator/sweep/sweep.h"
+#include "coordinator/sweep/sweep_task.h"
 
 enum label_phase {
     LABEL_DESCRIBE,
@@ -62,11 +62,10 @@ enum capture_stage { CAPTURE_LOADING, CAPTURE_RUNNING, CAPTURE_SAVING };
 struct label_run {
     struct sweep *sweep;
     enum label_phase phase;
-    bool has_begun;       /* begin() of `phase` was called */
-    struct task *task;    /* of the phase that runs; NULL between */
-    bool is_task_added;   /* the dispatcher has it */
-    size_t n_jobs;        /* background jobs that will still call done() */
-    struct error failure; /* of a background job: fails the sweep at the next step */
+    bool has_begun;         /* begin() of `phase` was called */
+    struct sweep_task work; /* of the phase that runs */
+    size_t n_jobs;          /* background jobs that will still call done() */
+    struct error failure;   /* of a background job: fails the sweep at the next step */
     int64_t phase_began_ms;
 
     bool has_description;
@@ -102,27 +101,9 @@ extern const struct label_phase_ops label_describe_phase, label_tokenize_phase,
     label_capture_explain_phase, label_neighbours_phase, label_capture_rest_phase,
     label_logits_phase, label_score_phase;
 
-/* label_task.c: the task of a phase */
-void label_task_id(const struct sweep *sweep, const char *phase, char out[TASK_ID_SIZE]);
 #define LABEL_FIRST_TASK "describe"
-struct label_task_params {
-    const char *phase; /* the phase's name, last part of the id */
-    enum task_kind kind;
-    size_t n_units;
-    const char *spec_json;
-    const struct task_ops *ops;
-    bool is_pinned, is_new;
-    size_t max_units_per_lease;
-};
-status_t label_task_begin(struct label_run *run, const struct label_task_params *params,
-                          struct error *err);
-/* Hands the task to the dispatcher first, if it has not got it. *is_over when every unit's result
- * was taken; an error when units are dead or refused. */
+/* The phase's task ends when all its results are here: poll() of most phases. */
 status_t label_task_poll(struct label_run *run, bool *is_over, struct error *err);
-/* Remove the finished task and its keys. No-op without one. */
-status_t label_task_end(struct label_run *run, struct error *err);
-/* Let go of the finished task and leave its keys in the store. No-op without one. */
-void label_task_leave(struct label_run *run);
 
 /* label_spec.c: what workers are told */
 char *label_spec_json(const struct label_run *run, enum task_kind kind); /* caller frees */

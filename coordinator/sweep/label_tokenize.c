@@ -43,13 +43,14 @@ static status_t tokenize_begin(struct label_run *run, struct error *err)
     if (n_batches == 0) return label_plan_begin(run, err); /* the corpus came as token ids */
     char *spec = label_spec_json(run, TASK_TOKENIZE);
     if (!spec) return error_set(err, ST_NO_MEMORY, "task spec");
-    const struct label_task_params params = {.phase = "tokenize",
+    const struct sweep_task_params params = {.phase = "tokenize",
                                              .kind = TASK_TOKENIZE,
                                              .n_units = n_batches,
                                              .spec_json = spec,
                                              .ops = &tokenize_ops,
+                                             .owner = run,
                                              .max_units_per_lease = BATCHES_PER_LEASE};
-    status_t status = label_task_begin(run, &params, err);
+    status_t status = sweep_task_begin(&run->work, &params, err);
     free(spec);
     if (status == ST_OK) status = unit_set_init(text_batches_dropped(run->batches), n_batches, err);
     return status;
@@ -62,9 +63,11 @@ static status_t drop_taken(struct label_run *run, struct error *err)
     size_t units[DROPPED_PER_STEP], n = 0;
     if (run->n_taken_bytes < context->checkpoint_bytes) return ST_OK;
     for (size_t unit = 0; unit < dropped->n_units && n < DROPPED_PER_STEP; unit++)
-        if (!unit_set_has(dropped, unit) && unit_table_state(run->task->units, unit) == UNIT_DONE)
+        if (!unit_set_has(dropped, unit) &&
+            unit_table_state(run->work.task->units, unit) == UNIT_DONE)
             units[n++] = unit;
-    const status_t status = dispatcher_keep_results(context->dispatcher, run->task, units, n, err);
+    const status_t status =
+        dispatcher_keep_results(context->dispatcher, run->work.task, units, n, err);
     if (status != ST_OK) return status;
     for (size_t i = 0; i < n; i++) unit_set_add(dropped, units[i]);
     if (n < DROPPED_PER_STEP) run->n_taken_bytes = 0;
@@ -73,13 +76,13 @@ static status_t drop_taken(struct label_run *run, struct error *err)
 
 static status_t tokenize_poll(struct label_run *run, bool *is_over, struct error *err)
 {
-    if (run->task) {
+    if (run->work.task) {
         bool has_all;
         status_t status = label_task_poll(run, &has_all, err);
         *is_over = false;
         if (status == ST_OK && !has_all) status = drop_taken(run, err);
         if (status != ST_OK || !has_all) return status;
-        status = label_task_end(run, err);
+        status = sweep_task_end(&run->work, err);
         return status == ST_OK ? label_plan_begin(run, err) : status;
     }
     *is_over = run->n_jobs == 0 && run->plan != NULL; /* the job writes run->plan */

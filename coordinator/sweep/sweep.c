@@ -9,6 +9,7 @@ const struct sweep_engine_ops *sweep_engine_for(enum sweep_kind kind)
 {
     switch (kind) {
     case SWEEP_KIND_LABEL: return &label_engine;
+    case SWEEP_KIND_CIRCUIT: return &circuit_engine;
     case SWEEP_KIND_NOOP: return &noop_engine;
     }
     return NULL;

@@ -85,7 +85,7 @@ struct sweep_engine_ops {
     /* Add the engine's own keys of the `status` operation. */
     status_t (*describe)(const struct sweep *sweep, json_t *out, struct error *err);
     /* Records are in order of target and feature. Append number `index` of n_records() as JSON;
-     * ST_NOT_FOUND, and nothing appended: not there yet. find() is NULL where n_records is. */
+     * ST_NOT_FOUND, and nothing appended: not there yet. find() may be NULL: they are not by feature. */
     size_t (*n_records)(const struct sweep *sweep);
     status_t (*record)(const struct sweep *sweep, size_t index, struct buffer *out,
                        struct error *err);
@@ -128,7 +128,7 @@ extern const char sweep_paused_by_user[];
 
 /* The engine for a kind of sweep; never NULL for a parsed spec. */
 const struct sweep_engine_ops *sweep_engine_for(enum sweep_kind kind);
-extern const struct sweep_engine_ops noop_engine, label_engine, unreadable_engine;
+extern const struct sweep_engine_ops noop_engine, label_engine, circuit_engine, unreadable_engine;
 
 /* `sweep` is of the store, but for its spec, which cannot be read; `why` says why. Here it counts
  * as failed unless it is over; the store is left as it is. Errors: ST_NO_MEMORY. */

@@ -153,7 +153,8 @@ Test(ablate_task, answers_alone_are_those_of_the_vocabulary)
         cr_expect_float_eq(all.outcomes[i].answer_logit, some.outcomes[i].answer_logit, 1e-5);
         cr_expect_float_eq(all.outcomes[i].distractor_logit, some.outcomes[i].distractor_logit,
                            1e-5);
-        cr_expect(isnan(some.outcomes[i].kl) && isnan(some.outcomes[i].is_correct));
+        cr_expect(isnan(some.outcomes[i].kl));
+        cr_expect_eq(some.outcomes[i].is_correct, all.outcomes[i].is_correct);
         cr_expect(all.outcomes[i].answer_probability > 0 && all.outcomes[i].answer_probability < 1);
     }
     ablate_result_fini(&all);

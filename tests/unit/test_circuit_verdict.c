@@ -14,7 +14,7 @@ static const struct circuit *kept_circuit(const char *text)
     return circuit;
 }
 
-static struct value_measures value_of(const json_t *json, enum ablation_value value)
+static struct value_measures value_of(const json_t *json, enum ablate_value value)
 {
     const json_t *random = json_object_get(json, "random_circuit");
     return (struct value_measures){
@@ -77,8 +77,8 @@ static struct circuit_measures measures_of(const json_t *json)
         .n_researches = (size_t)json_integer_value(json_object_get(json, "n_searches")),
         .stability = stability_of(json_object_get(json, "sets"))};
     for (int v = 0; v < ABLATE_N_VALUES; v++) {
-        const enum ablation_value value = (enum ablation_value)v;
-        measures.values[v] = value_of(json_object_get(values, ablation_value_name(value)), value);
+        const enum ablate_value value = (enum ablate_value)v;
+        measures.values[v] = value_of(json_object_get(values, ablate_value_name(value)), value);
     }
     return measures;
 }
@@ -209,7 +209,7 @@ Test(circuit_verdict, is_that_of_the_reference)
                          json_string_value(json_object_get(want, "outcome")), "case %zu", c);
         for (int v = 0; v < ABLATE_N_VALUES; v++)
             expect_value(&got.values[v],
-                         json_object_get(values, ablation_value_name((enum ablation_value)v)));
+                         json_object_get(values, ablate_value_name((enum ablate_value)v)));
         expect_reasons(&got, json_object_get(want, "failed"));
         circuit_verdict_fini(&got);
     }
@@ -256,7 +256,7 @@ static void world_init(struct world *world)
     for (int v = 0; v < ABLATE_N_VALUES; v++)
         world->measures.values[v] =
             (struct value_measures){.is_measured = true,
-                                    .method = {.value = (enum ablation_value)v},
+                                    .method = {.value = (enum ablate_value)v},
                                     .empty = world->empty,
                                     .circuit = world->circuit,
                                     .complement = world->complement,

@@ -119,7 +119,7 @@ Test(circuit_verdict_plan, rows_are_the_runs_that_they_say)
     expect_row(&THREE, measures.model_without_subset, class_of_2, 3); /* the first class */
     expect_row(&THREE, measures.minimality_without_subset, others, n_others);
     cr_expect_eq(measures.n_minimality, 4 * (2 + params.n_minimality));
-    cr_expect_eq(measures.n_random, 95); /* 4 of layer 0, 6 of layer 1, 4 of layer 2; not itself */
+    cr_expect_eq(measures.n_random, 9); /* 3 others of layer 0, the 2 of layer 1, 3 of layer 2 */
     cr_expect(measures.is_random_exhaustive);
     free((double *)(uintptr_t)measures.empty);
     circuit_verdict_plan_destroy(&plan);

@@ -15,6 +15,10 @@ static void encode(struct buffer *out)
     struct description description = {
         .family = "gpt2",
         .n_layers = 4,
+        .n_heads = 8,
+        .n_kv_heads = 2,
+        .d_head = 16,
+        .d_mlp = 512,
         .d_model = 128,
         .n_vocab = 3,
         .n_positions = 256,
@@ -40,6 +44,8 @@ Test(describe, comes_back_as_it_was)
                  err.text);
     cr_expect_str_eq(back.family, "gpt2");
     cr_expect_eq(back.n_vocab, 3);
+    cr_expect(back.n_heads == 8 && back.n_kv_heads == 2 && back.d_head == 16);
+    cr_expect_eq(back.d_mlp, 512);
     cr_expect_eq(back.bos, 2);
     cr_expect_eq(back.eos, UINT32_MAX);
     cr_expect(back.adds_bos);
@@ -86,7 +92,8 @@ static status_t decode_facts(const char *json)
 }
 
 #define MODEL(bos, hex)                                                                            \
-    "{\"model\":{\"family\":\"f\",\"n_layers\":1,\"d_model\":1,\"n_vocab\":1,\"n_positions\":1,"   \
+    "{\"model\":{\"family\":\"f\",\"n_layers\":1,\"n_heads\":1,\"n_kv_heads\":1,\"d_head\":1," \
+    "\"d_mlp\":1,\"d_model\":1,\"n_vocab\":1,\"n_positions\":1,"                                  \
     "\"bos\":" bos ",\"eos\":null,\"adds_bos\":false,\"fingerprint\":\"" hex "\"},"
 #define HEX "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 

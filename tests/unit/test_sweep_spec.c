@@ -114,11 +114,12 @@ Test(sweep_spec, errors_are_one_line_with_place_and_remedy)
         status_t status;
         const char *text;
     } cases[] = {
-        {"kind: circuit\nname: x\n", ST_UNSUPPORTED,
-         "s.yaml:1: kind: 'circuit' sweeps are not built yet; allowed: label | noop"},
+        {"kind: audit\nname: x\n", ST_UNSUPPORTED,
+         "s.yaml:1: kind: 'audit' sweeps are not built yet; allowed: label | circuit | noop"},
         {"kind: lable\nname: x\n", ST_BAD_INPUT,
-         "s.yaml:1: kind: 'lable' is unknown; allowed: label | noop"},
-        {"name: x\n", ST_BAD_INPUT, "s.yaml:1: kind: missing and required; allowed: label | noop"},
+         "s.yaml:1: kind: 'lable' is unknown; allowed: label | circuit | noop"},
+        {"name: x\n", ST_BAD_INPUT,
+         "s.yaml:1: kind: missing and required; allowed: label | circuit | noop"},
         {SMALLEST "mode: twice\n", ST_BAD_INPUT,
          "s.yaml:7: mode: 'twice' is unknown; allowed: single_pass | agentic | score_only"},
         {SMALLEST "mode: agentic\n", ST_BAD_INPUT,
@@ -330,5 +331,71 @@ Test(sweep_spec, a_random_judge_asks_nobody)
         cr_expect_eq(sweep_spec_asks_judge(spec), cases[i].asks_judge, "case %zu", i);
         cr_expect_eq(sweep_spec_uses_provider(spec), cases[i].uses_provider, "case %zu", i);
         sweep_spec_free(&spec);
+    }
+}
+
+/* --- circuits ------------------------------------------------------------------------------- */
+
+#define CIRCUIT "kind: circuit\nname: c\nmodel: m\n"
+
+Test(sweep_spec, a_circuit_sweep_has_defaults_and_reads_its_own_json)
+{
+    struct error err = {.status = ST_OK};
+    struct sweep_spec *spec, *again;
+    cr_assert_eq(parse(&spec, CIRCUIT "task: {prompts: p.jsonl}\n", "/d", &err), ST_OK, "%s",
+                 err.text);
+    cr_expect_eq(spec->kind, SWEEP_KIND_CIRCUIT);
+    cr_expect_str_eq(spec->model, "/d/m");
+    cr_expect_str_eq(spec->task.prompts, "/d/p.jsonl");
+    cr_expect_eq(spec->metric, METRIC_LOGIT_DIFFERENCE);
+    cr_expect_eq(spec->candidates, CIRCUIT_HEADS | CIRCUIT_MLPS);
+    cr_expect_eq(spec->ablation.values, 7);
+    cr_expect_eq(spec->ablation.mean_over, MEAN_PER_POSITION);
+    cr_expect_eq(spec->search.value, ABLATE_RESAMPLE);
+    cr_expect(spec->search.conditional);
+    cr_expect_not(sweep_spec_uses_provider(spec));
+    char *json = sweep_spec_to_json(spec);
+    cr_assert_eq(parse(&again, json, NULL, &err), ST_OK, "%s", err.text);
+    char *same = sweep_spec_to_json(again);
+    cr_expect_str_eq(same, json);
+    free(json);
+    free(same);
+    sweep_spec_free(&spec);
+    sweep_spec_free(&again);
+}
+
+Test(sweep_spec, errors_of_circuit_sweeps)
+{
+    static const struct {
+        const char *yaml, *text;
+    } cases[] = {
+        {CIRCUIT, "s.yaml:1: task: prompts are missing; give a generator, or a file of prompts"},
+        {CIRCUIT "task: {generator: ioi, prompts: p}\n",
+         "s.yaml:4: task.prompts: a task has a generator or a file of prompts, not both"},
+        {CIRCUIT "task: {generator: iou}\n",
+         "s.yaml:4: task.generator: 'iou' is unknown; allowed: none | induction | ioi | "
+         "greater_than | gendered_pronoun | subject_verb"},
+        {CIRCUIT "task: {generator: ioi}\nprompt_splits: {search: 50}\n",
+         "s.yaml:5: prompt_splits: search 50, reference 20 and verdict 40 make 110 percent, not "
+         "100"},
+        {CIRCUIT "task: {generator: ioi}\nablation: {values: [mean]}\n",
+         "s.yaml:5: ablation.values: search.value, 'resample', is not among them"},
+        {CIRCUIT "task: {generator: ioi}\nablation: {values: []}\n",
+         "s.yaml:5: ablation.values: at least one of zero, mean, resample is wanted"},
+        {CIRCUIT "task: {generator: ioi}\ncandidates: []\n",
+         "s.yaml:5: candidates: at least one kind of components is wanted"},
+        {CIRCUIT "task: {generator: ioi}\nlayers: 0-x\n",
+         "s.yaml:5: layers: '0-x' is no feature or range of features (0 to 1048575)"},
+        {CIRCUIT "task: {generator: ioi}\ntargets: []\n",
+         "s.yaml:5: targets: unknown key; allowed: kind, name, priority, durability, model, task, "
+         "metric, candidates, layers, positions, ablation, prompt_splits, search, verdict, "
+         "compute, backend, seed"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct error err = {.status = ST_OK};
+        struct sweep_spec *spec = NULL;
+        cr_expect_neq(parse(&spec, cases[i].yaml, "/d", &err), ST_OK, "case %zu", i);
+        cr_expect_str_eq(err.text, cases[i].text);
+        cr_expect_null(spec);
     }
 }

@@ -18,18 +18,37 @@ static size_t find(const uint32_t *columns, size_t n, uint32_t id)
     return low;
 }
 
+struct ranking {
+    float best_answer, best_distractor;
+};
+
+static void rank(struct ranking *ranking, bool is_answer, float logit)
+{
+    float *best = is_answer ? &ranking->best_answer : &ranking->best_distractor;
+    if (logit > *best) *best = logit;
+}
+
+static double is_correct(const struct ranking *ranking)
+{
+    return ranking->best_answer > ranking->best_distractor ? 1.0 : 0.0;
+}
+
 struct ablate_outcome ablate_outcome_of_columns(const struct ablate_answers *answers,
                                                 const uint32_t *columns, size_t n_columns,
                                                 const float *logits)
 {
     double sums[2] = {0, 0};
-    for (size_t i = 0; i < answers->n + answers->n_distractors; i++)
-        sums[i >= answers->n] += (double)logits[find(columns, n_columns, answers->ids[i])];
+    struct ranking ranking = {-INFINITY, -INFINITY};
+    for (size_t i = 0; i < answers->n + answers->n_distractors; i++) {
+        const float logit = logits[find(columns, n_columns, answers->ids[i])];
+        sums[i >= answers->n] += (double)logit;
+        rank(&ranking, i < answers->n, logit);
+    }
     return (struct ablate_outcome){.answer_logit = sums[0] / (double)answers->n,
                                    .distractor_logit = sums[1] / (double)answers->n_distractors,
                                    .answer_probability = NAN,
                                    .distractor_probability = NAN,
-                                   .is_correct = NAN,
+                                   .is_correct = is_correct(&ranking),
                                    .kl = NAN};
 }
 
@@ -37,19 +56,20 @@ struct ablate_outcome ablate_outcome_of_all(const struct ablate_answers *answers
                                             const float *logits, const float *clean)
 {
     double logit[2] = {0, 0}, probability[2] = {0, 0}, sum = 0;
-    float largest = logits[0], best = -INFINITY;
+    float largest = logits[0];
+    struct ranking ranking = {-INFINITY, -INFINITY};
     for (size_t i = 1; i < n_vocab; i++) largest = logits[i] > largest ? logits[i] : largest;
     for (size_t i = 0; i < n_vocab; i++) sum += exp((double)logits[i] - (double)largest);
     for (size_t i = 0; i < answers->n + answers->n_distractors; i++) {
         const float value = logits[answers->ids[i]];
         logit[i >= answers->n] += (double)value;
         probability[i >= answers->n] += exp((double)value - (double)largest) / sum;
-        if (i < answers->n && value > best) best = value;
+        rank(&ranking, i < answers->n, value);
     }
     return (struct ablate_outcome){.answer_logit = logit[0] / (double)answers->n,
                                    .distractor_logit = logit[1] / (double)answers->n_distractors,
                                    .answer_probability = probability[0],
                                    .distractor_probability = probability[1],
-                                   .is_correct = best == largest,
+                                   .is_correct = is_correct(&ranking),
                                    .kl = logits_kl(clean, logits, n_vocab)};
 }

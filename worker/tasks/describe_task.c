@@ -117,6 +117,10 @@ static status_t describe_run(void *context, uint64_t unit, struct wire_text payl
     struct describe_task *task = context;
     const struct model_config *config = model_config(task->model);
     struct description description = {.n_layers = config->n_layers,
+                                      .n_heads = config->n_heads,
+                                      .n_kv_heads = config->n_kv_heads,
+                                      .d_head = config->d_head,
+                                      .d_mlp = config->d_mlp,
                                       .d_model = config->d_model,
                                       .n_vocab = config->n_vocab,
                                       .n_positions = config->n_positions,

@@ -1,37 +1,36 @@
-/* The task of the phase that runs. */
-#include "coordinator/sweep/label_run.h"
+#include "coordinator/sweep/sweep_task.h"
 
 #include <stdio.h>
 
-void label_task_id(const struct sweep *sweep, const char *phase, char out[TASK_ID_SIZE])
+void sweep_task_id(const struct sweep *sweep, const char *phase, char out[TASK_ID_SIZE])
 {
     (void)snprintf(out, TASK_ID_SIZE, "%s/%s", sweep->id, phase);
 }
 
-status_t label_task_begin(struct label_run *run, const struct label_task_params *params,
+status_t sweep_task_begin(struct sweep_task *work, const struct sweep_task_params *params,
                           struct error *err)
 {
     char id[TASK_ID_SIZE];
-    label_task_id(run->sweep, params->phase, id);
+    sweep_task_id(work->sweep, params->phase, id);
     const struct task_params task = {.id = id,
                                      .kind = params->kind,
                                      .n_units = params->n_units,
                                      .spec_json = params->spec_json,
                                      .ops = params->ops,
-                                     .owner = run,
-                                     .share = &run->sweep->share,
+                                     .owner = params->owner,
+                                     .share = &work->sweep->share,
                                      .is_pinned = params->is_pinned,
                                      .is_new = params->is_new,
                                      .max_units_per_lease = params->max_units_per_lease};
-    run->is_task_added = false;
-    return task_create(&run->task, &task, err);
+    work->is_added = false;
+    return task_create(&work->task, &task, err);
 }
 
-static status_t add_task(struct label_run *run, struct error *err)
+static status_t add_task(struct sweep_task *work, struct error *err)
 {
-    if (run->is_task_added) return ST_OK;
-    const status_t status = dispatcher_add_task(run->sweep->context->dispatcher, run->task, err);
-    run->is_task_added = status == ST_OK;
+    if (work->is_added) return ST_OK;
+    const status_t status = dispatcher_add_task(work->sweep->context->dispatcher, work->task, err);
+    work->is_added = status == ST_OK;
     return status;
 }
 
@@ -43,11 +42,11 @@ static const char *last_error(const struct task *task)
     return task->errors[kept - 1].text;
 }
 
-status_t label_task_poll(struct label_run *run, bool *is_over, struct error *err)
+status_t sweep_task_poll(struct sweep_task *work, bool *is_over, struct error *err)
 {
-    const struct task *task = run->task;
+    const struct task *task = work->task;
     *is_over = false;
-    const status_t status = add_task(run, err);
+    const status_t status = add_task(work, err);
     if (status != ST_OK) return status;
     if (task->failure.status != ST_OK)
         return error_set(err, ST_INTERNAL, "%s: %s", task->id, task->failure.text);
@@ -59,17 +58,17 @@ status_t label_task_poll(struct label_run *run, bool *is_over, struct error *err
     return ST_OK;
 }
 
-void label_task_leave(struct label_run *run)
+void sweep_task_leave(struct sweep_task *work)
 {
-    if (!run->task) return;
-    dispatcher_forget_task(run->sweep->context->dispatcher, run->task);
-    task_destroy(&run->task);
+    if (!work->task) return;
+    dispatcher_forget_task(work->sweep->context->dispatcher, work->task);
+    task_destroy(&work->task);
 }
 
-status_t label_task_end(struct label_run *run, struct error *err)
+status_t sweep_task_end(struct sweep_task *work, struct error *err)
 {
-    if (!run->task) return ST_OK;
-    const status_t status = dispatcher_end_task(run->sweep->context->dispatcher, run->task, err);
-    if (status == ST_OK) task_destroy(&run->task);
+    if (!work->task) return ST_OK;
+    const status_t status = dispatcher_end_task(work->sweep->context->dispatcher, work->task, err);
+    if (status == ST_OK) task_destroy(&work->task);
     return status;
 }

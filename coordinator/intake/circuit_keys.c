@@ -1,0 +1,154 @@
+/* The table of kind `circuit`. */
+#include "coordinator/intake/sweep_keys.h"
+#include "coordinator/intake/sweep_spec.h"
+
+static const struct config_choice generator_choices[] = {
+    {"none", CIRCUIT_GENERATOR_NONE, false},
+    {"induction", CIRCUIT_GENERATOR_INDUCTION, false},
+    {"ioi", CIRCUIT_GENERATOR_IOI, false},
+    {"greater_than", CIRCUIT_GENERATOR_GREATER_THAN, false},
+    {"gendered_pronoun", CIRCUIT_GENERATOR_GENDERED_PRONOUN, false},
+    {"subject_verb", CIRCUIT_GENERATOR_SUBJECT_VERB, false},
+    {NULL, 0, false}};
+static const struct config_choice metric_choices[] = {
+    {"logit_difference", METRIC_LOGIT_DIFFERENCE, false},
+    {"probability", METRIC_PROBABILITY, false},
+    {"probability_difference", METRIC_PROBABILITY_DIFFERENCE, false},
+    {"accuracy", METRIC_ACCURACY, false},
+    {"kl", METRIC_KL, false},
+    {NULL, 0, false}};
+static const struct config_choice candidate_choices[] = {
+    {"heads", CIRCUIT_HEADS, false},         {"mlps", CIRCUIT_MLPS, false},
+    {"kv_groups", CIRCUIT_KV_GROUPS, false}, {"neurons", CIRCUIT_NEURONS, false},
+    {"residual", CIRCUIT_RESIDUAL, false},   {NULL, 0, false}};
+static const struct config_choice value_flags[] = {{"zero", 1 << ABLATE_ZERO, false},
+                                                   {"mean", 1 << ABLATE_MEAN, false},
+                                                   {"resample", 1 << ABLATE_RESAMPLE, false},
+                                                   {NULL, 0, false}};
+static const struct config_choice value_choices[] = {{"zero", ABLATE_ZERO, false},
+                                                     {"mean", ABLATE_MEAN, false},
+                                                     {"resample", ABLATE_RESAMPLE, false},
+                                                     {NULL, 0, false}};
+static const struct config_choice mean_choices[] = {{"overall", MEAN_OVERALL, false},
+                                                    {"position", MEAN_PER_POSITION, false},
+                                                    {"template", MEAN_PER_TEMPLATE, false},
+                                                    {NULL, 0, false}};
+static const struct config_choice edge_choices[] = {
+    {"none", CIRCUIT_EDGES_NONE, false},
+    {"path_patching", CIRCUIT_EDGES_PATH_PATCHING, false},
+    {"acdc", CIRCUIT_EDGES_ACDC, false},
+    {NULL, 0, false}};
+
+static const struct config_key task_keys[] = {
+    CONFIG_CHOICE(struct circuit_task_spec, generator, generator_choices, "none",
+                  "makes the prompts; none: they are in the file 'prompts'"),
+    CONFIG_TEXT(struct circuit_task_spec, prompts, NULL,
+                "JSON lines {\"clean\", \"corrupted\", \"answer\", \"distractor\", ...}, texts or "
+                "token ids"),
+    CONFIG_COUNT(struct circuit_task_spec, n_prompts, 10, 10000, "250", "prompts",
+                 "of a generator"),
+    CONFIG_COUNT(struct circuit_task_spec, n_tokens, 6, 4096, "24", "tokens",
+                 "of a prompt of generator induction, BOS included"),
+    CONFIG_COUNT(struct circuit_task_spec, seed, 0, SWEEP_SEED_MAX, "0", NULL, "of a generator"),
+    CONFIG_COUNT(struct circuit_task_spec, max_tokens, 2, 4096, "512", "tokens",
+                 "a longer prompt is refused"),
+    CONFIG_END};
+
+static const struct config_key ablation_keys[] = {
+    CONFIG_FLAGS(struct circuit_ablation_spec, values, value_flags, "zero,mean,resample",
+                 "what stands in for an ablated activation; mean and resample decide"),
+    CONFIG_CHOICE(struct circuit_ablation_spec, mean_over, mean_choices, "position",
+                  "means over the reference prompts: overall, of each position, of each position "
+                  "of each template"),
+    CONFIG_COUNT(struct circuit_ablation_spec, n_batch, 1, 1024, "32", "variants",
+                 "of a unit of work; changes no number"),
+    CONFIG_END};
+
+static const struct config_key split_keys[] = {
+    CONFIG_COUNT(struct circuit_splits, search, 1, 98, "40", "percent",
+                 "prompts that the circuit is searched on"),
+    CONFIG_COUNT(struct circuit_splits, reference, 1, 98, "20", "percent",
+                 "prompts that means are taken over"),
+    CONFIG_COUNT(struct circuit_splits, verdict, 1, 98, "40", "percent",
+                 "held-out prompts that the verdict is measured on"),
+    CONFIG_END};
+
+static const struct config_key search_keys[] = {
+    CONFIG_CHOICE(struct circuit_search_spec, value, value_choices, "resample",
+                  "the ablation that effects are taken under"),
+    CONFIG_NUMBER(struct circuit_search_spec, fdr_q, 1e-9, 0.5, "0.05", "share",
+                  "false discoveries allowed among the chosen components"),
+    CONFIG_NUMBER(struct circuit_search_spec, share_min, 0.0, 1.0, "0.02", "share",
+                  "of the effect of ablating everything, that a component must have"),
+    CONFIG_BOOL(struct circuit_search_spec, is_signed, "false",
+                "only components that help: negative heads are then lost"),
+    CONFIG_COUNT(struct circuit_search_spec, max_nodes, 0, 65536, "0", "components",
+                 "of largest effect; 0: no limit"),
+    CONFIG_BOOL(struct circuit_search_spec, conditional, "true",
+                "look for backups and gates: components that count when others are silent"),
+    CONFIG_CHOICE(struct circuit_search_spec, edges, edge_choices, "none",
+                  "between the components that were found: none, path_patching, acdc"),
+    CONFIG_NUMBER(struct circuit_search_spec, edge_share_min, 0.0, 1.0, "0.02", "share",
+                  "of the effect of ablating everything, that an edge must have (acdc: its tau)"),
+    CONFIG_COUNT(struct circuit_search_spec, n_searches, 0, 1000, "20", "searches",
+                 "on bootstraps of the prompts, for the stability"),
+    CONFIG_COUNT(struct circuit_search_spec, max_variants, 1, 10000000, "200000", "variants",
+                 "measured in a search; then it stops and says so"),
+    CONFIG_END};
+
+static const struct config_key verdict_keys[] = {
+    CONFIG_COUNT(struct circuit_verdict_spec, n_random, 0, 10000, "200", "circuits",
+                 "of the same size that it is compared with"),
+    CONFIG_COUNT(struct circuit_verdict_spec, n_subsets, 0, 1000, "20", "subsets",
+                 "of the circuit, for completeness and minimality"),
+    CONFIG_COUNT(struct circuit_verdict_spec, n_resamples, 100, 100000, "2000", NULL,
+                 "of prompts, for the 95 % intervals"),
+    CONFIG_NUMBER(struct circuit_verdict_spec, ratio_min, 0.0, 1.0, "0.8", "ratio",
+                  "that the lower bounds of sufficiency and necessity must reach"),
+    CONFIG_NUMBER(struct circuit_verdict_spec, random_quantile, 0.5, 1.0, "0.95", "quantile",
+                  "of the random circuits, that both must exceed"),
+    CONFIG_NUMBER(struct circuit_verdict_spec, stability_min, 0.0, 1.0, "0.8", "Jaccard index",
+                  "mean over pairs of searches, that must be reached"),
+    CONFIG_END};
+
+static const struct config_key circuit_keys[] = {
+    SWEEP_COMMON_KEYS,
+    CONFIG_REQUIRED_TEXT(struct sweep_spec, model, "directory of the checkpoint"),
+    CONFIG_SECTION(struct sweep_spec, task, task_keys, "prompts: a generator, or a file"),
+    CONFIG_CHOICE(struct sweep_spec, metric, metric_choices, "logit_difference",
+                  "what is measured at the answer position"),
+    CONFIG_FLAGS(struct sweep_spec, candidates, candidate_choices, "heads,mlps",
+                 "what is searched through; everything else stays as it is"),
+    CONFIG_TEXT(struct sweep_spec, layers, "all",
+                "of the candidates: all, or a list such as 0-3,7"),
+    CONFIG_TEXTS(struct sweep_spec, positions, 0, 32,
+                 "named positions of the prompts: a component at each of them is a candidate of "
+                 "its own; none: at all positions together"),
+    CONFIG_SECTION(struct sweep_spec, ablation, ablation_keys, "what takes a component's place"),
+    CONFIG_SECTION(struct sweep_spec, prompt_splits, split_keys, "which share no prompt"),
+    CONFIG_SECTION(struct sweep_spec, search, search_keys, "how the circuit is looked for"),
+    CONFIG_SECTION(struct sweep_spec, verdict, verdict_keys, "when it is believed"),
+    CONFIG_CHOICE(struct sweep_spec, compute, sweep_compute_choices, "f32",
+                  "number format of the products; part of the result's identity"),
+    CONFIG_CHOICE(struct sweep_spec, backend, sweep_backend_choices, "cpu", "where the model runs"),
+    CONFIG_COUNT(struct sweep_spec, seed, 0, SWEEP_SEED_MAX, "0", NULL,
+                 "of splits, bootstraps and everything drawn"),
+    CONFIG_END};
+const struct config_schema sweep_circuit_schema = {"circuit sweep", circuit_keys,
+                                                   sizeof(struct sweep_spec)};
+
+static const char *name_in(const struct config_choice *choices, int value)
+{
+    while (choices->name && choices->value != value) choices++;
+    return choices->name;
+}
+
+const char *circuit_generator_name(enum circuit_generator generator)
+{
+    return generator == CIRCUIT_GENERATOR_NONE ? NULL : name_in(generator_choices, (int)generator);
+}
+
+const char *circuit_mean_name(enum ablation_mean mean)
+{
+    return name_in(mean_choices, (int)mean);
+}

@@ -1,0 +1,75 @@
+/* What a circuit sweep is asked: the keys of kind `circuit` beside those of every sweep. Plain
+ * data, filled by the table of circuit_keys.c. */
+#ifndef COORDINATOR_INTAKE_CIRCUIT_SPEC_H
+#define COORDINATOR_INTAKE_CIRCUIT_SPEC_H
+
+#include "coordinator/circuit/ablation_method.h"
+#include "coordinator/circuit/circuit_metric.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum circuit_generator {
+    CIRCUIT_GENERATOR_NONE,
+    CIRCUIT_GENERATOR_INDUCTION,
+    CIRCUIT_GENERATOR_IOI,
+    CIRCUIT_GENERATOR_GREATER_THAN,
+    CIRCUIT_GENERATOR_GENDERED_PRONOUN,
+    CIRCUIT_GENERATOR_SUBJECT_VERB
+};
+
+/* Bits: which kinds of components are searched through. */
+enum circuit_candidate_kinds {
+    CIRCUIT_HEADS = 1,
+    CIRCUIT_MLPS = 2,
+    CIRCUIT_KV_GROUPS = 4,
+    CIRCUIT_NEURONS = 8,
+    CIRCUIT_RESIDUAL = 16
+};
+
+enum circuit_edges { CIRCUIT_EDGES_NONE, CIRCUIT_EDGES_PATH_PATCHING, CIRCUIT_EDGES_ACDC };
+
+struct circuit_task_spec {
+    enum circuit_generator generator; /* or: */
+    char *prompts;                    /* a file of prompt pairs, a line of JSON each; NULL: none */
+    uint32_t n_prompts;               /* of a generator */
+    uint32_t n_tokens;                /* of a prompt of the generator induction, BOS included */
+    uint64_t seed;
+    uint32_t max_tokens; /* of a prompt: a longer one is refused */
+};
+
+struct circuit_ablation_spec {
+    unsigned values; /* bits 1 << enum ablate_value, never 0 */
+    enum ablation_mean mean_over;
+    uint32_t n_batch; /* variants of a unit of work */
+};
+
+struct circuit_splits {
+    uint32_t search, reference, verdict; /* percent of prompts, 100 together */
+};
+
+struct circuit_search_spec {
+    enum ablate_value value; /* that effects are taken under; one of ablation.values */
+    double fdr_q, share_min;
+    bool is_signed;
+    uint32_t max_nodes; /* 0: no limit */
+    bool conditional;   /* look for components that only count when others are silent */
+    enum circuit_edges edges;
+    double edge_share_min; /* path patching: of m(M) - m(empty) */
+    uint32_t n_searches;   /* bootstraps of the prompts on which the search is run again */
+    uint32_t max_variants; /* measured in a search, all rounds together */
+};
+
+struct circuit_verdict_spec {
+    uint32_t n_random;    /* circuits of the same size */
+    uint32_t n_subsets;   /* of the circuit, drawn for completeness and minimality */
+    uint32_t n_resamples; /* bootstraps of an interval */
+    double ratio_min, random_quantile, stability_min;
+};
+
+/* "induction", ...; NULL of CIRCUIT_GENERATOR_NONE. */
+const char *circuit_generator_name(enum circuit_generator generator);
+const char *circuit_mean_name(enum ablation_mean mean); /* "overall", "position", "template" */
+
+#endif

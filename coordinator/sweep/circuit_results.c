@@ -1,0 +1,248 @@
+#include "coordinator/sweep/circuit_results.h"
+
+#include "common/file.h"
+#include "coordinator/circuit/circuit_dot.h"
+#include "coordinator/circuit/measures_json.h"
+#include "coordinator/circuit/verdict_json.h"
+#include "coordinator/circuit/verdict_text.h"
+#include "coordinator/sweep/circuit_run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { RESULTS_MAX_BYTES = INT32_MAX };
+
+/* --- records ------------------------------------------------------------------------------ */
+
+static json_t *json_score(struct score_value score)
+{
+    return score.is_defined ? json_real(score.value) : json_null();
+}
+
+static json_t *json_effect(const struct node_effect *effect)
+{
+    return json_pack("{s:f s:o s:f}", "mean", effect->mean, "standard_error",
+                     json_score(effect->standard_error), "p", effect->p);
+}
+
+static json_t *json_given(const struct circuit_run *run, const struct found_node *node)
+{
+    json_t *context = json_array(), *given = json_effect(&node->given);
+    for (uint32_t i = 0; i < node->n_context; i++) {
+        char name[COMPONENT_NAME_SIZE];
+        (void)json_array_append_new(
+            context, json_string(component_name(&run->candidates[node->context[i]], name)));
+    }
+    (void)json_object_set_new(given, "context", context);
+    return given;
+}
+
+static const char *reason_name(enum node_reason reason)
+{
+    switch (reason) {
+    case NODE_SINGLE: return "single";
+    case NODE_CONDITIONAL: return "conditional";
+    case NODE_DROPPED: return "dropped";
+    case NODE_NOT_FOUND: break;
+    }
+    return "none";
+}
+
+/* The node of the circuit, or NULL. */
+static const struct circuit_node *node_of(const struct circuit_run *run, size_t candidate)
+{
+    for (size_t i = 0; i < run->found.circuit.n_nodes; i++)
+        if (component_equal(&run->found.circuit.nodes[i].component, &run->candidates[candidate]))
+            return &run->found.circuit.nodes[i];
+    return NULL;
+}
+
+static json_t *json_record(const struct circuit_run *run, size_t index)
+{
+    const struct component *component = &run->candidates[index];
+    const struct found_node *found = &run->found.nodes[index];
+    const struct circuit_node *node = node_of(run, index);
+    char name[COMPONENT_NAME_SIZE], hook[COMPONENT_NAME_SIZE];
+    return json_pack("{s:s s:s s:s s:s s:b s:s? s:s s:b s:o s:o}", "component",
+                     component_name(component, name), "type", component_type_name(component->type),
+                     "hook_point", component_hook(component, hook), "value",
+                     ablate_value_name(run->sweep->spec->search.value), "in_circuit", node != NULL,
+                     "class", node && node->role[0] ? node->role : NULL, "reason",
+                     reason_name(found->reason), "is_measured", (int)found->is_measured, "effect",
+                     found->is_measured ? json_effect(&found->alone) : json_null(), "given",
+                     found->n_context ? json_given(run, found) : json_null());
+}
+
+static status_t append_json(struct buffer *out, json_t *json, size_t flags, struct error *err)
+{
+    char *text = json ? json_dumps(json, flags | JSON_SORT_KEYS | JSON_REAL_PRECISION(12)) : NULL;
+    json_decref(json);
+    if (!text) return error_set(err, ST_NO_MEMORY, "results");
+    status_t status = buffer_append_text(out, text, err);
+    if (status == ST_OK) status = buffer_append_text(out, "\n", err);
+    free(text);
+    return status;
+}
+
+/* --- files -------------------------------------------------------------------------------- */
+
+/* Everything that is written, and for whom. */
+struct writing {
+    const struct circuit_run *run;
+    const struct circuit_measures *measures; /* NULL: nothing was found */
+    const struct circuit_verdict *verdict;
+};
+
+static status_t write_records(const struct writing *what, struct buffer *out, struct error *err)
+{
+    status_t status = ST_OK;
+    for (size_t i = 0; i < what->run->n_candidates && status == ST_OK; i++)
+        status = append_json(out, json_record(what->run, i), JSON_COMPACT, err);
+    return status;
+}
+
+static json_t *json_reasons(const struct writing *what)
+{
+    json_t *reasons = json_array();
+    if (!what->verdict)
+        (void)json_array_append_new(reasons, json_string("no component has a clear effect"));
+    for (size_t i = 0; what->verdict && i < what->verdict->n_reasons; i++)
+        (void)json_array_append_new(reasons, json_string(what->verdict->reasons[i]));
+    return reasons;
+}
+
+static status_t write_summary(const struct writing *what, struct buffer *out, struct error *err)
+{
+    const struct circuit_run *run = what->run;
+    const struct circuit_search_result *found = &run->found;
+    json_t *prompts = json_object();
+    for (unsigned part = 0; part < PROMPT_N_PARTS; part++)
+        (void)json_object_set_new(prompts, prompt_part_name((enum prompt_part)part),
+                                  json_integer((json_int_t)run->parts[part].n));
+    const enum circuit_outcome outcome = what->verdict ? what->verdict->outcome : CIRCUIT_REJECTED;
+    return append_json(
+        out,
+        json_pack("{s:s s:o s:I s:I s:I s:I s:I s:b s:o s:o}", "outcome",
+                  circuit_outcome_name(outcome), "reasons", json_reasons(what), "n_candidates",
+                  (json_int_t)run->n_candidates, "n_nodes", (json_int_t)found->circuit.n_nodes,
+                  "n_edges", (json_int_t)found->circuit.n_edges, "n_variants",
+                  (json_int_t)found->n_variants, "n_rounds", (json_int_t)found->n_rounds,
+                  "is_truncated", (int)found->is_truncated, "prompts", prompts, "stability",
+                  json_score(found->stability)),
+        JSON_INDENT(1), err);
+}
+
+static status_t write_circuit(const struct writing *what, struct buffer *out, struct error *err)
+{
+    return circuit_write(&what->run->found.circuit, out, err);
+}
+
+static status_t write_dot(const struct writing *what, struct buffer *out, struct error *err)
+{
+    return circuit_dot_write(&what->run->found.circuit, out, err);
+}
+
+static status_t write_measures(const struct writing *what, struct buffer *out, struct error *err)
+{
+    return measures_json_write(what->measures, &what->run->prompts, &what->run->parts[PART_VERDICT],
+                               out, err);
+}
+
+static status_t write_verdict(const struct writing *what, struct buffer *out, struct error *err)
+{
+    return verdict_json_write(what->verdict, &what->run->found.circuit, out, err);
+}
+
+static status_t write_text(const struct writing *what, struct buffer *out, struct error *err)
+{
+    return verdict_text_write(what->verdict, &what->run->found.circuit, out, err);
+}
+
+typedef status_t write_fn(const struct writing *what, struct buffer *out, struct error *err);
+
+static status_t write_file(const struct writing *what, const char *name, write_fn *write,
+                           struct error *err)
+{
+    struct buffer out;
+    buffer_init(&out, RESULTS_MAX_BYTES);
+    char *path = sweep_path(what->run->sweep, name);
+    status_t status = path ? write(what, &out, err) : error_set(err, ST_NO_MEMORY, "%s", name);
+    if (status == ST_OK)
+        status =
+            file_write_atomic(path, out.bytes ? (const void *)out.bytes : "", out.n_bytes, err);
+    free(path);
+    buffer_fini(&out);
+    return status;
+}
+
+/* The summary last: where it is, all is. */
+status_t circuit_results_write(const struct circuit_run *run,
+                               const struct circuit_measures *measures,
+                               const struct circuit_verdict *verdict, struct error *err)
+{
+    static const struct {
+        const char *name;
+        write_fn *write;
+        bool needs_circuit;
+    } files[] = {{"circuit.json", write_circuit, true},   {"circuit.dot", write_dot, true},
+                 {"measures.json", write_measures, true}, {"verdict.json", write_verdict, true},
+                 {"verdict.txt", write_text, true},       {"results.jsonl", write_records, false},
+                 {"summary.json", write_summary, false}};
+    const struct writing what = {run, measures, verdict};
+    status_t status = ST_OK;
+    for (size_t i = 0; i < sizeof files / sizeof files[0] && status == ST_OK; i++)
+        if (verdict || !files[i].needs_circuit)
+            status = write_file(&what, files[i].name, files[i].write, err);
+    return status;
+}
+
+/* --- reading back ------------------------------------------------------------------------- */
+
+/* NULL: no such file. */
+static char *read_file(const struct sweep *sweep, const char *name)
+{
+    struct error ignored = {0};
+    char *path = sweep_path(sweep, name), *text = NULL;
+    if (path) (void)!file_read(path, CIRCUIT_MAX_BYTES, &text, NULL, &ignored);
+    free(path);
+    return text;
+}
+
+static json_t *read_json(const struct sweep *sweep, const char *name)
+{
+    char *text = read_file(sweep, name);
+    json_t *json = text ? json_loads(text, 0, NULL) : NULL;
+    free(text);
+    return json ? json : json_null();
+}
+
+static json_t *read_text(const struct sweep *sweep, const char *name)
+{
+    char *text = read_file(sweep, name);
+    json_t *json = text ? json_string(text) : NULL;
+    free(text);
+    return json ? json : json_null();
+}
+
+status_t circuit_results_describe(const struct sweep *sweep, json_t *out, struct error *err)
+{
+    json_t *summary =
+        sweep->state == SWEEP_FINISHED ? read_json(sweep, "summary.json") : json_null();
+    return json_object_set_new(out, "circuit", summary) == 0
+               ? ST_OK
+               : error_set(err, ST_NO_MEMORY, "status of %s", sweep->id);
+}
+
+status_t circuit_results_read(const struct sweep *sweep, json_t **out, struct error *err)
+{
+    if (sweep->spec->kind != SWEEP_KIND_CIRCUIT)
+        return error_set(err, ST_CONFLICT, "%s is no circuit sweep", sweep->id);
+    if (sweep->state != SWEEP_FINISHED)
+        return error_set(err, ST_CONFLICT, "%s is %s: a circuit has a verdict once it is finished",
+                         sweep->id, sweep_state_name(sweep->state));
+    *out =
+        json_pack("{s:o s:o s:o s:o s:o}", "circuit", read_json(sweep, "circuit.json"), "verdict",
+                  read_json(sweep, "verdict.json"), "summary", read_json(sweep, "summary.json"),
+                  "text", read_text(sweep, "verdict.txt"), "dot", read_text(sweep, "circuit.dot"));
+    return *out ? ST_OK : error_set(err, ST_NO_MEMORY, "circuit of %s", sweep->id);
+}

@@ -1,0 +1,35 @@
+/* What a circuit sweep leaves in DATA/sweeps/ID, and how it is read back:
+ *
+ *   prompts.jsonl   the prompts as token ids (coordinator/circuit/prompt_set.h)
+ *   circuit.json    what was found (circuit.h)
+ *   circuit.dot     the same for Graphviz
+ *   verdict.json    whether to believe it (verdict_json.h)
+ *   verdict.txt     for a terminal
+ *   measures.json   every number that the verdict was computed from (measures_json.h)
+ *   results.jsonl   a record for each candidate, in their order:
+ *     {"component", "type", "hook_point", "value", "in_circuit", "class" (text or null),
+ *      "reason": "single"|"conditional"|"dropped"|"none", "is_measured",
+ *      "effect": {"mean", "standard_error" (or null), "p"} (null: only in a group),
+ *      "given": {"context": [names], "mean", "standard_error", "p"} or null}
+ *   summary.json    {"outcome", "reasons", "n_candidates", "n_nodes", "n_edges", "n_variants",
+ *                    "n_rounds", "is_truncated", "prompts": {part: n}, "stability" (or null)}
+ *   measured-*.bin  what workers answered (circuit_measure.h)
+ *
+ * No time, worker, retry or cost is in any of them: equal sweeps leave equal bytes. Loop thread
+ * only. */
+#ifndef COORDINATOR_SWEEP_CIRCUIT_RESULTS_H
+#define COORDINATOR_SWEEP_CIRCUIT_RESULTS_H
+
+#include "coordinator/sweep/sweep.h"
+
+/* The engine's own keys of `status` once the sweep is over: "circuit": the summary, or null. */
+MUST_CHECK status_t circuit_results_describe(const struct sweep *sweep, json_t *out,
+                                             struct error *err);
+
+/* Everything about the circuit of a finished sweep: {"circuit", "verdict", "summary", "text",
+ * "dot"}; circuit and verdict are null where nothing was found. Errors: ST_CONFLICT (not a circuit
+ * sweep, or not finished), ST_IO, ST_CORRUPT, ST_NO_MEMORY. */
+MUST_CHECK status_t circuit_results_read(const struct sweep *sweep, json_t **out,
+                                         struct error *err);
+
+#endif

@@ -1,0 +1,95 @@
+/* What the files of the circuit engine share. Private to coordinator/sweep/circuit_*.c.
+ *
+ *   describe -> prompts -> search -> verdict
+ *
+ * Each phase has begin() and poll(), as those of a label sweep; a phase reads only what earlier
+ * ones left here. What workers answered is kept on disk, round by round, under a key that names
+ * all it depends on: a restarted coordinator asks the same questions and finds the answers. */
+#ifndef COORDINATOR_SWEEP_CIRCUIT_RUN_H
+#define COORDINATOR_SWEEP_CIRCUIT_RUN_H
+
+#include "common/describe.h"
+#include "coordinator/circuit/circuit_search.h"
+#include "coordinator/circuit/circuit_verdict.h"
+#include "coordinator/circuit/circuit_verdict_plan.h"
+#include "coordinator/circuit/prompt_split.h"
+#include "coordinator/circuit/search_changes.h"
+#include "coordinator/sweep/circuit_measure.h"
+#include "coordinator/sweep/sweep_task.h"
+
+enum circuit_phase {
+    CIRCUIT_DESCRIBE,
+    CIRCUIT_PROMPTS,
+    CIRCUIT_SEARCH,
+    CIRCUIT_VERDICT,
+    CIRCUIT_DONE,
+    CIRCUIT_N_PHASES
+};
+
+/* What intervals resample: prompts or templates of one part. */
+struct circuit_units {
+    struct prompt_units units; /* .unit_of is this one's */
+    uint32_t *unit_of;         /* owned */
+    bool is_by_template;
+};
+
+struct circuit_run {
+    struct sweep *sweep;
+    enum circuit_phase phase;
+    bool has_begun; /* begin() of `phase` was called */
+    struct sweep_task work;
+
+    char fingerprint[HASH_HEX_SIZE]; /* of the model */
+    uint32_t n_vocab;
+    struct model_shape shape;
+    struct component *candidates; /* [n_candidates], ascending; owned */
+    size_t n_candidates;
+
+    struct buffer prompt_text; /* the prompts as a worker made them: JSON lines */
+    struct prompt_set prompts;
+    struct prompt_choice parts[PROMPT_N_PARTS]; /* .prompts are part_prompts */
+    uint32_t *part_prompts[PROMPT_N_PARTS];     /* owned */
+
+    struct circuit_measurement measure; /* what is being measured; without work: nothing */
+    struct circuit_units units[PROMPT_N_PARTS];
+    struct circuit_search *search;
+    size_t n_rounds; /* of the search, that were told */
+    struct circuit_search_result found;
+    struct circuit_verdict_plan *plan; /* of the verdict, once the search is over */
+    double *verdict_rows[ABLATE_N_VALUES], *kl_rows[ABLATE_N_VALUES]; /* what the measures point
+                                                                         to; owned */
+};
+
+struct circuit_phase_ops {
+    const char *name;
+    status_t (*begin)(struct circuit_run *run, struct error *err);
+    status_t (*poll)(struct circuit_run *run, bool *is_over, struct error *err);
+};
+extern const struct circuit_phase_ops circuit_describe_phase, circuit_prompts_phase,
+    circuit_search_phase, circuit_verdict_phase;
+
+#define CIRCUIT_FIRST_TASK "describe"
+
+/* circuit_candidates.c: the components that the sweep asks for, ascending. Errors: ST_BAD_INPUT (a
+ * layer that is not there, a position that a prompt has not), ST_TOO_LARGE, ST_NO_MEMORY. */
+status_t circuit_candidates_make(struct circuit_run *run, struct error *err);
+
+/* circuit_search_phase.c */
+enum { CIRCUIT_ROUND_NAME_SIZE = 32 };
+void circuit_round_name(size_t round, char out[CIRCUIT_ROUND_NAME_SIZE]);
+struct search_things circuit_things(const struct circuit_run *run); /* borrows from the run */
+void circuit_search_phase_fini(struct circuit_run *run);
+
+/* circuit_results.c: what the sweep leaves in DATA/sweeps/ID. Errors: ST_IO, ST_NO_MEMORY. */
+status_t circuit_results_write(const struct circuit_run *run,
+                               const struct circuit_measures *measures,
+                               const struct circuit_verdict *verdict, struct error *err);
+
+/* circuit_task_spec.c: what workers are told; the caller frees it; NULL without memory. */
+char *circuit_describe_spec(const struct circuit_run *run);
+char *circuit_prompts_spec(const struct circuit_run *run);
+/* Of the task that ablates on the prompts of one part. */
+char *circuit_ablate_spec(const struct circuit_run *run, enum prompt_part part,
+                          bool needs_vocabulary);
+
+#endif

@@ -1,0 +1,115 @@
+/* Phase 3: what the search asks is measured on the search prompts, round by round. */
+#include "coordinator/sweep/circuit_run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void circuit_round_name(size_t round, char out[CIRCUIT_ROUND_NAME_SIZE])
+{
+    (void)snprintf(out, CIRCUIT_ROUND_NAME_SIZE, "search-%zu", round);
+}
+
+void circuit_search_phase_fini(struct circuit_run *run)
+{
+    circuit_search_result_fini(&run->found);
+    circuit_search_destroy(&run->search);
+}
+
+/* --- asking ------------------------------------------------------------------------------- */
+
+static status_t search_begin(struct circuit_run *run, struct error *err)
+{
+    const struct sweep_spec *spec = run->sweep->spec;
+    const struct circuit_search_spec *asked = &spec->search;
+    struct circuit_search_params params = circuit_search_params_default(spec->seed);
+    params.candidates = run->candidates;
+    params.nodes.n = run->n_candidates;
+    params.nodes.is_conditional = asked->conditional;
+    params.nodes.selection.fdr_q = asked->fdr_q;
+    params.nodes.selection.share_min = asked->share_min;
+    params.nodes.selection.is_signed = asked->is_signed;
+    params.nodes.selection.max_nodes = asked->max_nodes;
+    params.units = run->units[PART_SEARCH].units;
+    params.is_divergence = spec->metric == METRIC_KL;
+    params.n_bootstraps = asked->n_searches;
+    params.max_variants = asked->max_variants;
+    return circuit_search_create(&run->search, &params, err);
+}
+
+struct search_things circuit_things(const struct circuit_run *run)
+{
+    return (struct search_things){.shape = &run->shape,
+                                  .nodes = run->candidates,
+                                  .n_nodes = run->n_candidates,
+                                  .positions = run->sweep->spec->positions,
+                                  .n_positions = run->sweep->spec->n_positions};
+}
+
+/* A clean run first, then what was asked. */
+static status_t begin_round(struct circuit_run *run, const struct search_batch *batch,
+                            struct error *err)
+{
+    const struct sweep_spec *spec = run->sweep->spec;
+    const struct search_things things = circuit_things(run);
+    char name[CIRCUIT_ROUND_NAME_SIZE];
+    struct ablate_unit asked = {0};
+    status_t status = search_changes_append_clean(&asked, err);
+    if (status == ST_OK)
+        status = search_changes_append(&asked, batch, spec->search.value, &things, err);
+    char *text =
+        circuit_ablate_spec(run, PART_SEARCH, circuit_measurement_needs_vocabulary(spec->metric));
+    if (status == ST_OK && !text) status = error_set(err, ST_NO_MEMORY, "task spec");
+    if (status != ST_OK) {
+        ablate_unit_fini(&asked);
+        free(text);
+        return status;
+    }
+    circuit_round_name(run->n_rounds, name);
+    const struct circuit_measurement_params params = {.work = &run->work,
+                                                      .name = name,
+                                                      .spec_json = text,
+                                                      .asked = asked,
+                                                      .metric = spec->metric,
+                                                      .n_prompts = run->parts[PART_SEARCH].n,
+                                                      .n_batch = spec->ablation.n_batch};
+    status = circuit_measurement_begin(&run->measure, &params, err);
+    free(text);
+    return status;
+}
+
+/* --- telling ------------------------------------------------------------------------------ */
+
+static status_t tell(struct circuit_run *run, struct error *err)
+{
+    const double *full = run->measure.values;
+    const status_t status =
+        circuit_search_tell(run->search, full + run->measure.n_prompts, full, err);
+    circuit_measurement_fini(&run->measure);
+    run->n_rounds++;
+    return status;
+}
+
+static status_t search_poll(struct circuit_run *run, bool *is_over, struct error *err)
+{
+    *is_over = false;
+    for (;;) {
+        struct search_batch batch;
+        bool is_measured = false;
+        status_t status;
+        if (!run->measure.work) {
+            status = circuit_search_ask(run->search, &batch, err);
+            if (status != ST_OK) return status;
+            if (batch.n == 0) break;
+            status = begin_round(run, &batch, err);
+            if (status != ST_OK) return status;
+        }
+        status = circuit_measurement_poll(&run->measure, &is_measured, err);
+        if (status != ST_OK || !is_measured) return status;
+        status = tell(run, err);
+        if (status != ST_OK) return status;
+    }
+    *is_over = true;
+    return circuit_search_finish(run->search, &run->found, err);
+}
+
+const struct circuit_phase_ops circuit_search_phase = {"search", search_begin, search_poll};
