@@ -118,3 +118,164 @@ Test(circuit_search, a_single_sweep_is_node_selection)
     circuit_search_result_fini(&result);
     circuit_search_destroy(&search);
 }
+
+/* --- scale, noise, order ------------------------------------------------------------------ */
+
+/* Far fewer variants than nodes: groups are split only where they show. */
+Test(circuit_search, groups_find_it_among_thousands)
+{
+    static const enum world_kind kinds[] = {WORLD_CHAIN, WORLD_OR, WORLD_BACKUP, WORLD_THREE};
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        const struct world world = {kinds[k], 4096, 12, false, 13, 4};
+        struct circuit_search_params params = world_params(&world);
+        struct circuit_search_result result;
+        params.nodes.max_singles = 512;
+        params.nodes.max_sweep = 512;
+        params.nodes.max_pairs = 50;
+        struct circuit_search *search = world_search(&world, &params, &result);
+        expect_truth(&world, &result);
+        cr_expect(result.n_variants < 1500, "%s: %zu variants", KIND_NAMES[kinds[k]],
+                  result.n_variants);
+        circuit_search_result_fini(&result);
+        circuit_search_destroy(&search);
+    }
+}
+
+/* The order changes what is asked, not what is found. */
+Test(circuit_search, any_order_finds_the_same)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        const struct world world = {(enum world_kind)(seed % WORLD_N_KINDS), 24, 40, false, 4, 4};
+        struct draw draw = draw_stream(seed, DRAW_CIRCUIT, 3);
+        struct circuit_search_params params = world_params(&world);
+        struct circuit_search_result result;
+        uint32_t order[24];
+        for (uint32_t v = 0; v < 24; v++) order[v] = v;
+        draw_shuffle(&draw, order, 24);
+        params.nodes.order = order;
+        struct circuit_search *search = world_search(&world, &params, &result);
+        expect_truth(&world, &result);
+        circuit_search_result_fini(&result);
+        circuit_search_destroy(&search);
+    }
+}
+
+/* Nodes that back each other up are one class, others are alone. */
+Test(circuit_search, what_stands_in_for_one_another_is_a_class)
+{
+    const struct world world = {WORLD_THREE, 16, 40, false, 3, 4};
+    const struct circuit_search_params params = world_params(&world);
+    struct circuit_search_result result;
+    struct circuit_search *search = world_search(&world, &params, &result);
+    cr_assert_eq(result.circuit.n_nodes, 4);
+    for (int m = 0; m < 3; m++) cr_expect_str_eq(result.circuit.nodes[m].role, "class 1");
+    cr_expect_str_eq(result.circuit.nodes[3].role, "");
+    cr_expect_eq(result.nodes[8].reason, NODE_SINGLE);
+    cr_expect_eq(result.nodes[5].reason, NODE_CONDITIONAL);
+    cr_expect_eq(result.nodes[5].n_context, 2);
+    cr_expect_eq(result.nodes[5].context[0], 2);
+    cr_expect_eq(result.nodes[5].context[1], 6);
+    circuit_search_result_fini(&result);
+    circuit_search_destroy(&search);
+}
+
+/* --- asking and telling ------------------------------------------------------------------- */
+
+/* As after a restart: the same tells give the same batches, whatever their size. */
+Test(circuit_search, the_same_tells_ask_the_same)
+{
+    const struct world world = {WORLD_TWO_ORS, 24, 40, false, 6, 4};
+    struct circuit_search_params params = world_params(&world);
+    struct circuit_search *first = NULL, *second = NULL;
+    struct search_batch a, b;
+    params.max_batch = 7;
+    cr_assert_eq(circuit_search_create(&first, &params, NULL), ST_OK);
+    cr_assert_eq(circuit_search_create(&second, &params, NULL), ST_OK);
+    for (;;) {
+        cr_assert_eq(circuit_search_ask(first, &a, NULL), ST_OK);
+        cr_assert_eq(circuit_search_ask(second, &b, NULL), ST_OK);
+        cr_assert_eq(a.n, b.n);
+        cr_assert(a.n <= 7);
+        for (size_t v = 0; v < a.n; v++) {
+            cr_assert_eq(a.variants[v].n_nodes, b.variants[v].n_nodes);
+            cr_assert_arr_eq(a.variants[v].nodes, b.variants[v].nodes,
+                             a.variants[v].n_nodes * sizeof(uint32_t));
+        }
+        if (a.n == 0) break;
+        cr_assert(world_answer_once(&world, first) && world_answer_once(&world, second));
+    }
+    circuit_search_destroy(&first);
+    circuit_search_destroy(&second);
+}
+
+/* Never more than was allowed; what was found by then is said, and that it is cut short. */
+Test(circuit_search, ends_where_its_variants_end)
+{
+    const struct world world = {WORLD_BACKUP, 24, 40, false, 6, 4};
+    for (size_t most = 1; most <= 120; most += 7) {
+        struct circuit_search_params params = world_params(&world);
+        struct circuit_search_result result;
+        params.max_variants = most;
+        struct circuit_search *search = world_search(&world, &params, &result);
+        cr_expect(result.n_variants <= most);
+        cr_expect(result.is_truncated);
+        for (uint32_t v = 0; v < 24; v++)
+            cr_expect(!result.nodes[v].is_chosen || world_is_true(&world, v));
+        circuit_search_result_fini(&result);
+        circuit_search_destroy(&search);
+    }
+}
+
+Test(circuit_search, values_that_cannot_be_are_refused)
+{
+    const struct world world = {WORLD_CHAIN, 12, 4, false, 6, 4};
+    const struct circuit_search_params params = world_params(&world);
+    struct circuit_search *search = NULL;
+    struct search_batch batch;
+    struct circuit_search_result result;
+    struct error err = {.status = ST_OK};
+    double values[SEARCH_DEFAULT_BATCH * 4] = {0.0}, full[4] = {1.0, 1.0, 1.0, 1.0};
+    cr_assert_eq(circuit_search_create(&search, &params, NULL), ST_OK);
+    cr_expect_eq(circuit_search_tell(search, values, full, &err), ST_CONFLICT);
+    cr_assert_eq(circuit_search_ask(search, &batch, NULL), ST_OK);
+    cr_assert_eq(batch.n, 13);
+    cr_expect_eq(circuit_search_finish(search, &result, NULL), ST_CONFLICT);
+    values[5] = NAN;
+    error_clear(&err);
+    cr_expect_eq(circuit_search_tell(search, values, full, &err), ST_BAD_INPUT);
+    cr_expect_str_eq(err.text, "search: variant 1, prompt 1: not finite");
+    values[5] = 0.0;
+    cr_expect_eq(circuit_search_tell(search, values, full, NULL), ST_OK);
+    cr_assert_eq(circuit_search_ask(search, &batch, NULL), ST_OK);
+    full[2] = 2.0;
+    error_clear(&err);
+    cr_expect_eq(circuit_search_tell(search, values, full, &err), ST_CONFLICT);
+    circuit_search_destroy(&search);
+}
+
+Test(circuit_search, parameters_out_of_range_are_named)
+{
+    const struct world world = {WORLD_CHAIN, 12, 4, false, 6, 4};
+    const struct circuit_search_params good = world_params(&world);
+    static const uint32_t twice[12] = {0, 0};
+    struct circuit_search_params wrong[6] = {good, good, good, good, good, good};
+    static const char *const texts[] = {"search: fdr_q 2 is not in (0, 1)",
+                                        "search: max_variants 0 is not in 1 .. 16777216",
+                                        "search: the order names 0 twice, or too much",
+                                        "search: max_context 9 is not in 1 .. 8",
+                                        "search: 1001 bootstraps, 1000 at most",
+                                        "search: max_batch is 0"};
+    wrong[0].nodes.selection.fdr_q = 2.0;
+    wrong[1].max_variants = 0;
+    wrong[2].nodes.order = twice;
+    wrong[3].nodes.max_context = 9;
+    wrong[4].n_bootstraps = 1001;
+    wrong[5].max_batch = 0;
+    for (size_t i = 0; i < 6; i++) {
+        struct circuit_search *search = NULL;
+        struct error err = {.status = ST_OK};
+        cr_expect_eq(circuit_search_create(&search, &wrong[i], &err), ST_BAD_INPUT);
+        cr_expect_str_eq(err.text, texts[i]);
+        cr_expect(search == NULL);
+    }
+}
