@@ -35,6 +35,7 @@ enum task_kind {
     TASK_ABLATE,     /* changed copies of prompts -> answers of the model */
     TASK_NEIGHBOURS, /* features -> the features whose decoder rows are nearest */
     TASK_PROMPTS,    /* a generator's request, or a user's file -> a prompt set in tokens */
+    TASK_ATTRIBUTE,  /* prompts -> scores of all nodes and edges by derivatives */
     TASK_N_KINDS
 };
 const char *task_kind_name(enum task_kind kind);

@@ -29,7 +29,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BACKEND_ABI_VERSION = 1 };
+enum { BACKEND_ABI_VERSION = 2 };
 
 struct backend;
 struct packed;
@@ -151,6 +151,59 @@ struct head_norms_params {
     size_t n_rows, n_heads, d_head;
 };
 
+/* --- adjoints ----------------------------------------------------------------------------
+ * d_x is the derivative of one number (a metric) by x. The adjoint of a product is a product with
+ * weights packed the other way round, that of a rotation is one with the sines negated, that of a
+ * sum is a sum; these have slots of their own: */
+
+/* d_x of norm (its x, weight, kind, eps; bias and y are not read). d_x may be d_y. */
+struct norm_backward_params {
+    struct norm_params forward;
+    const float *d_y; /* device [n_rows, d] */
+    float *d_x;       /* device [n_rows, d] */
+};
+
+/* d_pre, and d_up where `up` is given, of activate (its out is not written). */
+struct activate_backward_params {
+    struct activate_params forward;
+    const float *d_out;  /* device [n_rows, d], rows ld_d_out apart */
+    float *d_pre, *d_up; /* device [n_rows, d], rows ld_d apart; not what forward reads */
+    size_t ld_d_out, ld_d;
+};
+
+/* d_q, d_k and d_v of attend (its z is not read). Keys and values get the sum over the heads that
+ * read them, ascending. Rows of padding get 0. */
+struct attend_backward_params {
+    struct attend_params forward;
+    const float *d_z;       /* device [.., n_heads * d_head], packed */
+    float *d_q, *d_k, *d_v; /* device, shaped as q, k and v, rows ld_d apart */
+    size_t ld_d;
+};
+
+/* out = a + factor * b; out may be a or b. */
+struct blend_params {
+    const float *a, *b; /* device [n] */
+    float *out;         /* device [n] */
+    float factor;
+    size_t n;
+};
+
+/* out[r, g] = sum over i < d of a[r, g d + i] b[r, g d + i]. */
+struct group_dots_params {
+    const float *a, *b; /* device [n_rows, n_groups * d], rows ld_a and ld_b apart */
+    float *out;         /* device [n_rows, n_groups] */
+    size_t n_rows, n_groups, d, ld_a, ld_b;
+};
+
+/* out[i, j] += sum over t < n_terms of (sum over k < d of a[i, t, k] b[j, t, k]): stretches of k in
+ * f32, their sum in f64, t ascending. */
+struct contract_params {
+    const float *a; /* device [n_a], n_terms * d floats each, ld_a apart */
+    const float *b; /* device [n_b], likewise */
+    double *out;    /* device [n_a, n_b], rows ld_out apart */
+    size_t n_a, n_b, n_terms, d, ld_a, ld_b, ld_out;
+};
+
 /* --- sparse encode ------------------------------------------------------------------------
  * For token t and feature f, exactly and in this order of operations:
  *   dot  = sum over i of x[t,i] W[f,i]: 16 partial sums, lane j takes i = j, j+16, ... in
@@ -241,6 +294,16 @@ struct backend_ops {
     status_t (*attend)(struct exec *exec, const struct attend_params *p, struct error *err);
     status_t (*head_norms)(struct exec *exec, const struct head_norms_params *p, struct error *err);
 
+    status_t (*norm_backward)(struct exec *exec, const struct norm_backward_params *p,
+                              struct error *err);
+    status_t (*activate_backward)(struct exec *exec, const struct activate_backward_params *p,
+                                  struct error *err);
+    status_t (*attend_backward)(struct exec *exec, const struct attend_backward_params *p,
+                                struct error *err);
+    status_t (*blend)(struct exec *exec, const struct blend_params *p, struct error *err);
+    status_t (*group_dots)(struct exec *exec, const struct group_dots_params *p, struct error *err);
+    status_t (*contract)(struct exec *exec, const struct contract_params *p, struct error *err);
+
     status_t (*sparse_create)(struct sparse **out, struct backend *backend,
                               const struct sparse_params *params, struct error *err);
     void (*sparse_destroy)(struct sparse *sparse);
@@ -268,7 +331,12 @@ MUST_CHECK status_t backend_open_cpu(struct backend **out, struct error *err);
 void backend_close(struct backend **backend);
 
 /* What a caller may need to know before it plans work. */
-enum backend_feature { BACKEND_FORWARD, BACKEND_SPARSE_ENCODE, BACKEND_HEAD_NORMS };
+enum backend_feature {
+    BACKEND_FORWARD,
+    BACKEND_SPARSE_ENCODE,
+    BACKEND_HEAD_NORMS,
+    BACKEND_BACKWARD
+};
 bool backend_supports(const struct backend *backend, enum backend_feature feature);
 
 #endif

@@ -180,7 +180,7 @@ static status_t cpu_rotate(struct exec *exec, const struct rotate_params *p, str
     return ST_OK;
 }
 
-static status_t cpu_attend(struct exec *exec, const struct attend_params *p, struct error *err)
+static status_t check_attend(const struct attend_params *p, struct error *err)
 {
     if (!p->n_kv_heads || p->n_heads % p->n_kv_heads || !p->d_head || !p->n_ctx)
         return error_set(err, ST_BAD_INPUT, "attend: %zu heads over %zu key/value heads",
@@ -190,17 +190,82 @@ static status_t cpu_attend(struct exec *exec, const struct attend_params *p, str
             return error_set(err, ST_BAD_INPUT, "attend: sequence %zu is longer than %zu", s,
                              p->n_ctx);
     }
-    const size_t n_scratch = attend_scratch_floats(p->n_ctx, p->d_head);
-    if (n_scratch > exec->n_scratch) {
-        void *grown = NULL;
-        const status_t status =
-            cpu_alloc(exec->backend, n_scratch * sizeof *exec->scratch, &grown, err);
-        if (status != ST_OK) return status;
-        free(exec->scratch);
-        exec->scratch = grown;
-        exec->n_scratch = n_scratch;
-    }
-    exec->kernels->attend(p, exec->scratch);
+    return ST_OK;
+}
+
+static status_t reserve_scratch(struct exec *exec, size_t n_floats, struct error *err)
+{
+    void *grown = NULL;
+    if (n_floats <= exec->n_scratch) return ST_OK;
+    const status_t status = cpu_alloc(exec->backend, n_floats * sizeof *exec->scratch, &grown, err);
+    if (status != ST_OK) return status;
+    free(exec->scratch);
+    exec->scratch = grown;
+    exec->n_scratch = n_floats;
+    return ST_OK;
+}
+
+static status_t cpu_attend(struct exec *exec, const struct attend_params *p, struct error *err)
+{
+    status_t status = check_attend(p, err);
+    if (status == ST_OK)
+        status = reserve_scratch(exec, attend_scratch_floats(p->n_ctx, p->d_head), err);
+    if (status == ST_OK) exec->kernels->attend(p, exec->scratch);
+    return status;
+}
+
+static status_t cpu_norm_backward(struct exec *exec, const struct norm_backward_params *p,
+                                  struct error *err)
+{
+    if (!p->forward.d) return error_set(err, ST_BAD_INPUT, "norm of rows without columns");
+    exec->kernels->norm_backward(p);
+    return ST_OK;
+}
+
+static status_t cpu_activate_backward(struct exec *exec, const struct activate_backward_params *p,
+                                      struct error *err)
+{
+    const size_t d = p->forward.d;
+    if ((unsigned)p->forward.kind >= ACTIVATION_N || p->forward.ld_pre < d || p->ld_d_out < d ||
+        p->ld_d < d || !p->forward.up != !p->d_up)
+        return error_set(err, ST_BAD_INPUT, "activate backward: kind %d, rows of %zu",
+                         (int)p->forward.kind, d);
+    exec->kernels->activate_backward(p);
+    return ST_OK;
+}
+
+static status_t cpu_attend_backward(struct exec *exec, const struct attend_backward_params *p,
+                                    struct error *err)
+{
+    status_t status = check_attend(&p->forward, err);
+    if (status == ST_OK)
+        status = reserve_scratch(exec, attend_backward_scratch_floats(p->forward.n_ctx), err);
+    if (status == ST_OK) exec->kernels->attend_backward(p, exec->scratch);
+    return status;
+}
+
+static status_t cpu_blend(struct exec *exec, const struct blend_params *p, struct error *err)
+{
+    (void)err;
+    exec->kernels->blend(p);
+    return ST_OK;
+}
+
+static status_t cpu_group_dots(struct exec *exec, const struct group_dots_params *p,
+                               struct error *err)
+{
+    if (p->ld_a < p->n_groups * p->d || p->ld_b < p->n_groups * p->d)
+        return error_set(err, ST_BAD_INPUT, "group dots: %zu groups of %zu overlap", p->n_groups,
+                         p->d);
+    exec->kernels->group_dots(p);
+    return ST_OK;
+}
+
+static status_t cpu_contract(struct exec *exec, const struct contract_params *p, struct error *err)
+{
+    if (p->ld_a < p->n_terms * p->d || p->ld_b < p->n_terms * p->d || p->ld_out < p->n_b)
+        return error_set(err, ST_BAD_INPUT, "contract: %zu terms of %zu overlap", p->n_terms, p->d);
+    exec->kernels->contract(p);
     return ST_OK;
 }
 
@@ -253,6 +318,12 @@ static const struct backend_ops CPU_OPS = {
     .rotate = cpu_rotate,
     .attend = cpu_attend,
     .head_norms = cpu_head_norms,
+    .norm_backward = cpu_norm_backward,
+    .activate_backward = cpu_activate_backward,
+    .attend_backward = cpu_attend_backward,
+    .blend = cpu_blend,
+    .group_dots = cpu_group_dots,
+    .contract = cpu_contract,
     .sparse_create = cpu_sparse_create,
     .sparse_destroy = sparse_weights_destroy,
     .sparse_bytes = sparse_weights_bytes,

@@ -59,6 +59,9 @@ bool backend_supports(const struct backend *backend, enum backend_feature featur
     case BACKEND_SPARSE_ENCODE:
         return ops->sparse_create && ops->sparse_encoder_create && ops->sparse_encode;
     case BACKEND_HEAD_NORMS: return ops->head_norms != NULL;
+    case BACKEND_BACKWARD:
+        return ops->norm_backward && ops->activate_backward && ops->attend_backward && ops->blend &&
+               ops->group_dots && ops->contract;
     }
     return false;
 }

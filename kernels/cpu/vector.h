@@ -37,6 +37,13 @@ struct vector_kernels {
     /* scratch: attend_scratch_floats() of the same parameters, 64-byte aligned. */
     void (*attend)(const struct attend_params *p, float *scratch);
     void (*head_norms)(const struct head_norms_params *p);
+    void (*norm_backward)(const struct norm_backward_params *p);
+    void (*activate_backward)(const struct activate_backward_params *p);
+    /* scratch: attend_backward_scratch_floats() of the same context. */
+    void (*attend_backward)(const struct attend_backward_params *p, float *scratch);
+    void (*blend)(const struct blend_params *p);
+    void (*group_dots)(const struct group_dots_params *p);
+    void (*contract)(const struct contract_params *p);
     /* hi = bf16(x), lo = bf16(x - hi), both to nearest even; lo may be NULL. */
     void (*split_bf16)(const float *x, size_t n, uint16_t *hi, uint16_t *lo);
     /* q[i] = x[i] * inverse to the nearest integer (|q| <= 127 is the caller's care); adds to
@@ -54,6 +61,7 @@ struct vector_kernels {
 
 /* Floats that `attend` needs, for any instruction set. */
 size_t attend_scratch_floats(size_t n_ctx, size_t d_head);
+size_t attend_backward_scratch_floats(size_t n_ctx);
 
 /* The best instruction set of this machine, at most `limit`. */
 enum cpu_isa cpu_isa_detect(enum cpu_isa limit);

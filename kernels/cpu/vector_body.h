@@ -89,6 +89,10 @@ static inline vec vec_exp(vec x)
 #include "kernels/cpu/dot_body.h"
 #include "kernels/cpu/norm_body.h"
 
+#include "kernels/cpu/attention_backward_body.h"
+#include "kernels/cpu/backward_body.h"
+#include "kernels/cpu/contract_body.h"
+
 enum { BURST_CHAINS = 12 };
 
 static float fma_burst(size_t n_rounds)
@@ -112,6 +116,12 @@ const struct vector_kernels VECTOR_KERNELS = {
     .rotate = rotate,
     .attend = attend,
     .head_norms = head_norms,
+    .norm_backward = norm_backward,
+    .activate_backward = activate_backward,
+    .attend_backward = attend_backward,
+    .blend = blend,
+    .group_dots = group_dots,
+    .contract = contract,
     .split_bf16 = split_bf16,
     .quantise = quantise,
     .scan = scan,

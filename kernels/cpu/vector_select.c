@@ -9,6 +9,11 @@ size_t attend_scratch_floats(size_t n_ctx, size_t d_head)
     return d_head * n_pad + n_ctx * d_pad + ATTEND_MOST_QUERIES * n_pad;
 }
 
+size_t attend_backward_scratch_floats(size_t n_ctx)
+{
+    return 2 * (n_ctx / ATTEND_WIDEST_STEP + 1) * ATTEND_WIDEST_STEP;
+}
+
 enum cpu_isa cpu_isa_detect(enum cpu_isa limit)
 {
     const bool has_avx512 =

@@ -101,22 +101,27 @@ static float attention_scale(const struct model_config *c, size_t layer)
     return scale;
 }
 
-static status_t run_attend(struct forward *f, size_t layer, struct error *err)
+struct attend_params forward_attend_params(const struct forward *f, size_t layer)
 {
     const struct model_config *c = f->config;
     const size_t d_q = c->n_heads * c->d_head, d_kv = c->n_kv_heads * c->d_head;
-    const struct attend_params p = {.q = f->qkv,
-                                    .k = f->qkv + d_q,
-                                    .v = f->qkv + d_q + d_kv,
-                                    .z = f->z,
-                                    .lengths = f->input->row_lengths,
-                                    .n_sequences = f->n_rows,
-                                    .n_ctx = f->n_ctx,
-                                    .n_heads = c->n_heads,
-                                    .n_kv_heads = c->n_kv_heads,
-                                    .d_head = c->d_head,
-                                    .ld = forward_width_qkv(c),
-                                    .scale = attention_scale(c, layer)};
+    return (struct attend_params){.q = f->qkv,
+                                  .k = f->qkv + d_q,
+                                  .v = f->qkv + d_q + d_kv,
+                                  .z = f->z,
+                                  .lengths = f->input->row_lengths,
+                                  .n_sequences = f->n_rows,
+                                  .n_ctx = f->n_ctx,
+                                  .n_heads = c->n_heads,
+                                  .n_kv_heads = c->n_kv_heads,
+                                  .d_head = c->d_head,
+                                  .ld = forward_width_qkv(c),
+                                  .scale = attention_scale(c, layer)};
+}
+
+static status_t run_attend(struct forward *f, size_t layer, struct error *err)
+{
+    const struct attend_params p = forward_attend_params(f, layer);
     return f->ops->attend(f->exec, &p, err);
 }
 

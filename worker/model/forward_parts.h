@@ -95,6 +95,9 @@ typedef status_t forward_stage_fn(struct forward *f, size_t layer, struct error 
 forward_stage_fn forward_to_heads, forward_settle_heads, forward_to_mid, forward_to_mlp,
     forward_to_post;
 
+/* The attention of a layer over the buffers as forward_to_heads() leaves them. */
+struct attend_params forward_attend_params(const struct forward *f, size_t layer);
+
 /* All of them, in place on the residual stream. */
 MUST_CHECK status_t forward_layer(struct forward *f, size_t layer, struct error *err);
 

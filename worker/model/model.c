@@ -15,6 +15,7 @@ struct model {
     pthread_mutex_t lock; /* guards what is loaded on first use: */
     struct packed *head;
     float **head_factors; /* [n_layers], device, NULL until made */
+    struct adjoint_weights adjoint;
 };
 
 void model_close(struct model **pointer)
@@ -26,6 +27,7 @@ void model_close(struct model **pointer)
     for (size_t i = 0; m->head_factors && i < m->config.n_layers; i++)
         ops->release(m->backend, m->head_factors[i]);
     free(m->head_factors);
+    adjoint_weights_unload(&m->adjoint);
     weights_unload(&m->weights);
     safetensors_close(&m->checkpoint);
     (void)pthread_mutex_destroy(&m->lock);
@@ -112,8 +114,9 @@ size_t model_device_bytes(struct model *model)
 {
     (void)pthread_mutex_lock(&model->lock);
     const size_t head = model->head ? model->backend->ops->packed_bytes(model->head) : 0;
+    const size_t adjoint = model->adjoint.n_bytes;
     (void)pthread_mutex_unlock(&model->lock);
-    return model->weights.n_bytes + head;
+    return model->weights.n_bytes + head + adjoint;
 }
 
 status_t model_head(struct model *model, const struct packed **out, struct error *err)
@@ -219,6 +222,20 @@ status_t model_head_factors(struct model *model, size_t layer, const float **out
     (void)pthread_mutex_lock(&model->lock);
     if (!model->head_factors[layer]) status = make_factors(model, layer, err);
     *out = model->head_factors[layer];
+    (void)pthread_mutex_unlock(&model->lock);
+    return status == ST_OK ? ST_OK : error_wrap(err, "model %s", model->directory);
+}
+
+status_t model_adjoint(struct model *model, bool has_heads, const struct adjoint_weights **out,
+                       struct error *err)
+{
+    status_t status = ST_OK;
+    (void)pthread_mutex_lock(&model->lock);
+    if (!model->adjoint.backend)
+        status = adjoint_weights_load(&model->adjoint, &model->source, err);
+    if (status == ST_OK && has_heads && !model->adjoint.has_heads)
+        status = adjoint_weights_load_heads(&model->adjoint, &model->source, err);
+    *out = &model->adjoint;
     (void)pthread_mutex_unlock(&model->lock);
     return status == ST_OK ? ST_OK : error_wrap(err, "model %s", model->directory);
 }

@@ -1,11 +1,12 @@
 /* A target model, opened once and shared: config, checkpoint (memory-mapped), weights on the
- * backend. Read-only after open except for two parts that are loaded on first use under a lock
- * (the output head, the heads' norm factors), so any number of threads may run forward passes
+ * backend. Read-only after open except for parts that are loaded on first use under a lock
+ * (the output head, the heads' norm factors, the adjoint weights), so any number of threads may run forward passes
  * over one model, each through its own struct forward. */
 #ifndef WORKER_MODEL_MODEL_H
 #define WORKER_MODEL_MODEL_H
 
 #include "kernels/backend.h"
+#include "worker/model/adjoint_weights.h"
 #include "worker/model/model_config.h"
 #include "worker/model/weights.h"
 
@@ -49,5 +50,10 @@ MUST_CHECK status_t model_head_columns(struct model *model, const uint32_t *ids,
  * |z_h W_O,h| is then |z_h F_h|. Thread-safe; lives until model_close(). */
 MUST_CHECK status_t model_head_factors(struct model *model, size_t layer, const float **out,
                                        struct error *err);
+
+/* The weights packed for derivatives (adjoint_weights.h), with the maps of single heads if
+ * has_heads, loaded by the first caller. Thread-safe; lives until model_close(). */
+MUST_CHECK status_t model_adjoint(struct model *model, bool has_heads,
+                                  const struct adjoint_weights **out, struct error *err);
 
 #endif

@@ -347,3 +347,9 @@ status_t weights_read_mlp_out(float **out, const struct weights_source *source, 
 {
     return read_map(out, source, plan_mlp_out(source->config, layer), err);
 }
+
+status_t weights_read_mlp_in(float **out, const struct weights_source *source, size_t layer,
+                             struct error *err)
+{
+    return read_map(out, source, plan_mlp_in(source->config, layer), err);
+}

@@ -81,4 +81,9 @@ MUST_CHECK status_t weights_read_qkv(float **out, const struct weights_source *s
 MUST_CHECK status_t weights_read_attn_out(float **out, const struct weights_source *source,
                                           size_t layer, struct error *err);
 
+/* W_in of a layer's MLP as f32 on the host, [d_model, d_mlp], or [d_model, 2 d_mlp] with the gate
+ * first; the caller frees it. */
+MUST_CHECK status_t weights_read_mlp_in(float **out, const struct weights_source *source,
+                                        size_t layer, struct error *err);
+
 #endif

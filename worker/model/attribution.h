@@ -1,0 +1,69 @@
+/* Scores of all nodes and edges of a model by derivatives (common/attribute.h says which and in
+ * what order): a pass over the corrupted prompts, one over the clean ones, then for every step one
+ * forward and one backward pass.
+ *
+ *   corrupted, clean -> difference of what every sender writes       kept, d_model floats a token
+ *   forward          -> the stream that enters every layer           and layer each
+ *   backward         -> slopes by heads, keys, values, MLPs: nodes
+ *                       and by what q, k, v and the MLP read: edges
+ *
+ * Backward, a layer is computed forward again from the stream that entered it, so nothing else of
+ * it is kept. Scores of edges are made when the slopes of all layers are there, `row_block` tokens
+ * at a time: the senders' differences and the receivers' slopes of those tokens are spread out
+ * (at most ATTRIBUTION_TILE_BYTES, however long the prompts), then one product for every layer of
+ * receivers.
+ *
+ * A struct attribution belongs to one thread; the model is shared. */
+#ifndef WORKER_MODEL_ATTRIBUTION_H
+#define WORKER_MODEL_ATTRIBUTION_H
+
+#include "common/attribute.h"
+#include "worker/model/forward.h"
+
+enum { ATTRIBUTION_TILE_BYTES = 1 << 28 };
+
+struct attribution;
+
+struct attribution_params {
+    struct model *model; /* borrowed */
+    size_t n_prompts;    /* of a batch, at most */
+    size_t n_ctx;
+    bool has_edges;
+    atomic_uint_fast64_t *progress; /* one tick per layer; borrowed; may be NULL */
+};
+
+/* On ST_OK the caller owns *out. Errors: those of forward_create(), ST_UNSUPPORTED (a backend
+ * without adjoints), ST_TOO_LARGE. */
+MUST_CHECK status_t attribution_create(struct attribution **out,
+                                       const struct attribution_params *params, struct error *err);
+void attribution_destroy(struct attribution **attribution); /* NULL-safe */
+
+struct attribute_shape attribution_shape(const struct model_config *config);
+
+struct attribution_prompts {           /* all borrowed */
+    size_t n;                          /* 1 .. n_prompts */
+    const uint32_t *clean, *corrupted; /* [n, n_ctx] */
+    const uint32_t *lengths;           /* [n], each 1..n_ctx */
+    const uint32_t *answers;           /* [n]: position of the logits, below the length */
+};
+
+/* Slope of the metric of one prompt by its logits: slope [n_vocab], zeroed by the caller. `clean`
+ * are the logits of the clean run. All host. An error ends the run with it. */
+typedef status_t attribution_slope_fn(void *context, size_t prompt, const float *logits,
+                                      const float *clean, float *slope, struct error *err);
+
+struct attribution_request {
+    size_t n_steps; /* 0: slopes at the clean run; else the mean of those at
+                     * corrupted + (k / n_steps) (clean - corrupted), k = 0 .. n_steps - 1 */
+    attribution_slope_fn *slope;
+    void *context;
+    double *nodes; /* [attribute_n_nodes], added to */
+    double *edges; /* [attribute_n_edges], added to; NULL unless has_edges */
+};
+
+/* Errors: ST_BAD_INPUT (ids, lengths, positions), those of `slope`, ST_NO_MEMORY. */
+MUST_CHECK status_t attribution_run(struct attribution *attribution,
+                                    const struct attribution_prompts *prompts,
+                                    const struct attribution_request *request, struct error *err);
+
+#endif
