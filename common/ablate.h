@@ -91,8 +91,8 @@ MUST_CHECK status_t ablate_unit_decode(const void *bytes, size_t n_bytes, struct
 struct ablate_outcome {
     double answer_logit, distractor_logit;
     double answer_probability, distractor_probability; /* over the whole vocabulary */
-    double is_correct;                                 /* 1: an answer is above every distractor, else 0 */
-    double kl; /* nats: sum over the vocabulary of p_clean log(p_clean / p_variant) */
+    double is_correct; /* 1: an answer is above every distractor, else 0 */
+    double kl;         /* nats: sum over the vocabulary of p_clean log(p_clean / p_variant) */
 };
 enum { ABLATE_N_FIELDS = 6 };
 

@@ -2,6 +2,9 @@
 #include "coordinator/intake/sweep_keys.h"
 #include "coordinator/intake/sweep_spec.h"
 
+#include <math.h>
+#include <stdlib.h>
+
 static const struct config_choice generator_choices[] = {
     {"none", CIRCUIT_GENERATOR_NONE, false},
     {"induction", CIRCUIT_GENERATOR_INDUCTION, false},
@@ -88,8 +91,12 @@ static const struct config_key search_keys[] = {
                 "look for backups and gates: components that count when others are silent"),
     CONFIG_CHOICE(struct circuit_search_spec, edges, edge_choices, "none",
                   "between the components that were found: none, path_patching, acdc"),
-    CONFIG_NUMBER(struct circuit_search_spec, edge_share_min, 0.0, 1.0, "0.02", "share",
-                  "of the effect of ablating everything, that an edge must have (acdc: its tau)"),
+    CONFIG_TEXTS(
+        struct circuit_search_spec, taus, 0, 32,
+        "thresholds of acdc, in units of the metric: an edge goes whose removal costs less; "
+        "the largest that suffices is taken; none: 0.01"),
+    CONFIG_NUMBER(struct circuit_search_spec, edge_sufficiency_min, 0.0, 1.0, "0.8", "ratio",
+                  "on the search prompts, that the edges of a tau must reach to be taken"),
     CONFIG_COUNT(struct circuit_search_spec, n_searches, 0, 1000, "20", "searches",
                  "on bootstraps of the prompts, for the stability"),
     CONFIG_COUNT(struct circuit_search_spec, max_variants, 1, 10000000, "200000", "variants",
@@ -146,6 +153,15 @@ static const char *name_in(const struct config_choice *choices, int value)
 const char *circuit_generator_name(enum circuit_generator generator)
 {
     return generator == CIRCUIT_GENERATOR_NONE ? NULL : name_in(generator_choices, (int)generator);
+}
+
+bool circuit_tau_read(const char *text, double *out)
+{
+    char *end;
+    const double value = strtod(text, &end);
+    if (end == text || *end || !isfinite(value) || value <= 0 || *text == ' ') return false;
+    *out = value;
+    return true;
 }
 
 const char *circuit_mean_name(enum ablation_mean mean)

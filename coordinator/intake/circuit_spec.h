@@ -56,9 +56,11 @@ struct circuit_search_spec {
     uint32_t max_nodes; /* 0: no limit */
     bool conditional;   /* look for components that only count when others are silent */
     enum circuit_edges edges;
-    double edge_share_min; /* path patching: of m(M) - m(empty) */
-    uint32_t n_searches;   /* bootstraps of the prompts on which the search is run again */
-    uint32_t max_variants; /* measured in a search, all rounds together */
+    char **taus; /* [n_taus] ACDC's thresholds, numbers above 0 */
+    size_t n_taus;
+    double edge_sufficiency_min; /* on the search prompts, that the edges of the chosen tau reach */
+    uint32_t n_searches;         /* bootstraps of the prompts on which the search is run again */
+    uint32_t max_variants;       /* measured in a search, all rounds together */
 };
 
 struct circuit_verdict_spec {
@@ -70,6 +72,8 @@ struct circuit_verdict_spec {
 
 /* "induction", ...; NULL of CIRCUIT_GENERATOR_NONE. */
 const char *circuit_generator_name(enum circuit_generator generator);
+/* False: it is no number above 0. */
+bool circuit_tau_read(const char *text, double *out);
 const char *circuit_mean_name(enum ablation_mean mean); /* "overall", "position", "template" */
 
 #endif

@@ -300,6 +300,20 @@ static status_t check_layers(const struct yaml_tree *tree, const char *layers, s
     return config_error(tree, "layers", err, cause.status, "%s", cause.text);
 }
 
+static status_t check_taus(const struct yaml_tree *tree, const struct circuit_search_spec *search,
+                           struct error *err)
+{
+    for (size_t i = 0; i < search->n_taus; i++) {
+        char key[PATH_KEY_SIZE];
+        double tau;
+        (void)snprintf(key, sizeof key, "search.taus[%zu]", i);
+        if (!circuit_tau_read(search->taus[i], &tau))
+            return config_error(tree, key, err, ST_BAD_INPUT, "'%.40s' is no number above 0",
+                                search->taus[i]);
+    }
+    return ST_OK;
+}
+
 static status_t check_circuit_search(const struct yaml_tree *tree, const struct sweep_spec *spec,
                                      struct error *err)
 {
@@ -313,7 +327,8 @@ static status_t check_circuit_search(const struct yaml_tree *tree, const struct 
     if (spec->candidates == 0)
         return config_error(tree, "candidates", err, ST_BAD_INPUT,
                             "at least one kind of components is wanted");
-    return check_layers(tree, spec->layers, err);
+    const status_t status = check_taus(tree, &spec->search, err);
+    return status == ST_OK ? check_layers(tree, spec->layers, err) : status;
 }
 
 static status_t check_circuit(const struct yaml_tree *tree, const struct sweep_spec *spec,

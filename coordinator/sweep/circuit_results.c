@@ -101,6 +101,25 @@ static status_t write_records(const struct writing *what, struct buffer *out, st
     return status;
 }
 
+static status_t write_edges(const struct writing *what, struct buffer *out, struct error *err)
+{
+    const struct circuit_search_result *found = &what->run->found;
+    size_t n;
+    const struct circuit_edge *edges = circuit_search_edges(what->run->search, &n);
+    status_t status = ST_OK;
+    for (size_t i = 0; i < found->n_edges && status == ST_OK; i++) {
+        const struct found_edge *edge = &found->edges[i];
+        char name[EDGE_NAME_SIZE];
+        status = append_json(
+            out,
+            json_pack("{s:s s:b s:o s:o}", "edge", circuit_edge_name(&edges[i], name), "in_circuit",
+                      (int)edge->is_kept, "effect", json_effect(&edge->alone), "given",
+                      edge->has_given ? json_effect(&edge->given) : json_null()),
+            JSON_COMPACT, err);
+    }
+    return status;
+}
+
 static json_t *json_reasons(const struct writing *what)
 {
     json_t *reasons = json_array();
@@ -185,9 +204,9 @@ status_t circuit_results_write(const struct circuit_run *run,
         write_fn *write;
         bool needs_circuit;
     } files[] = {{"circuit.json", write_circuit, true},   {"circuit.dot", write_dot, true},
-                 {"measures.json", write_measures, true}, {"verdict.json", write_verdict, true},
-                 {"verdict.txt", write_text, true},       {"results.jsonl", write_records, false},
-                 {"summary.json", write_summary, false}};
+                 {"edges.jsonl", write_edges, true},      {"measures.json", write_measures, true},
+                 {"verdict.json", write_verdict, true},   {"verdict.txt", write_text, true},
+                 {"results.jsonl", write_records, false}, {"summary.json", write_summary, false}};
     const struct writing what = {run, measures, verdict};
     status_t status = ST_OK;
     for (size_t i = 0; i < sizeof files / sizeof files[0] && status == ST_OK; i++)

@@ -11,6 +11,9 @@
  *      "reason": "single"|"conditional"|"dropped"|"none", "is_measured",
  *      "effect": {"mean", "standard_error" (or null), "p"} (null: only in a group),
  *      "given": {"context": [names], "mean", "standard_error", "p"} or null}
+ *   edges.jsonl     where edges were searched, one for each candidate edge:
+ *     {"edge", "in_circuit", "effect": {...}, "given": {...} or null}: alone in the whole model, and
+ *     given the rest of the classes of its ends
  *   summary.json    {"outcome", "reasons", "n_candidates", "n_nodes", "n_edges", "n_variants",
  *                    "n_rounds", "is_truncated", "prompts": {part: n}, "stability" (or null)}
  *   measured-*.bin  what workers answered (circuit_measure.h)

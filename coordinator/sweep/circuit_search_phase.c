@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void circuit_round_name(size_t round, char out[CIRCUIT_ROUND_NAME_SIZE])
 {
@@ -16,6 +17,18 @@ void circuit_search_phase_fini(struct circuit_run *run)
 }
 
 /* --- asking ------------------------------------------------------------------------------- */
+
+static struct edge_search_params edge_params_of(const struct circuit_run *run)
+{
+    const struct circuit_search_spec *asked = &run->sweep->spec->search;
+    struct edge_search_params params = edge_search_params_default();
+    params.is_acdc = asked->edges == CIRCUIT_EDGES_ACDC;
+    params.sufficiency_min = asked->edge_sufficiency_min;
+    if (asked->n_taus) params.n_taus = asked->n_taus;
+    for (size_t i = 0; i < asked->n_taus; i++) /* numbers: the intake saw to it */
+        (void)circuit_tau_read(asked->taus[i], &params.taus[i]);
+    return params;
+}
 
 static status_t search_begin(struct circuit_run *run, struct error *err)
 {
@@ -33,16 +46,20 @@ static status_t search_begin(struct circuit_run *run, struct error *err)
     params.is_divergence = spec->metric == METRIC_KL;
     params.n_bootstraps = asked->n_searches;
     params.max_variants = asked->max_variants;
+    params.edges = asked->edges == CIRCUIT_EDGES_NONE ? SEARCH_NO_EDGES : SEARCH_EDGES;
+    params.edge_params = edge_params_of(run);
     return circuit_search_create(&run->search, &params, err);
 }
 
 struct search_things circuit_things(const struct circuit_run *run)
 {
-    return (struct search_things){.shape = &run->shape,
-                                  .nodes = run->candidates,
-                                  .n_nodes = run->n_candidates,
-                                  .positions = run->sweep->spec->positions,
-                                  .n_positions = run->sweep->spec->n_positions};
+    struct search_things things = {.shape = &run->shape,
+                                   .nodes = run->candidates,
+                                   .n_nodes = run->n_candidates,
+                                   .positions = run->sweep->spec->positions,
+                                   .n_positions = run->sweep->spec->n_positions};
+    things.edges = circuit_search_edges(run->search, &things.n_edges);
+    return things;
 }
 
 /* A clean run first, then what was asked. */
@@ -89,6 +106,18 @@ static status_t tell(struct circuit_run *run, struct error *err)
     return status;
 }
 
+/* What the circuit says of itself. */
+static void name_circuit(struct circuit_run *run)
+{
+    struct circuit *circuit = &run->found.circuit;
+    const struct sweep_spec *spec = run->sweep->spec;
+    const char *generator = circuit_generator_name(spec->task.generator);
+    (void)snprintf(circuit->name, sizeof circuit->name, "%.63s", spec->name);
+    (void)snprintf(circuit->task, sizeof circuit->task, "%s", generator ? generator : "");
+    memcpy(circuit->fingerprint, run->fingerprint, sizeof circuit->fingerprint);
+    circuit->shape = run->shape;
+}
+
 static status_t search_poll(struct circuit_run *run, bool *is_over, struct error *err)
 {
     *is_over = false;
@@ -108,8 +137,10 @@ static status_t search_poll(struct circuit_run *run, bool *is_over, struct error
         status = tell(run, err);
         if (status != ST_OK) return status;
     }
-    *is_over = true;
-    return circuit_search_finish(run->search, &run->found, err);
+    const status_t status = circuit_search_finish(run->search, &run->found, err);
+    *is_over = status == ST_OK;
+    if (status == ST_OK) name_circuit(run);
+    return status;
 }
 
 const struct circuit_phase_ops circuit_search_phase = {"search", search_begin, search_poll};

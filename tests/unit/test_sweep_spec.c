@@ -386,6 +386,8 @@ Test(sweep_spec, errors_of_circuit_sweeps)
          "s.yaml:5: candidates: at least one kind of components is wanted"},
         {CIRCUIT "task: {generator: ioi}\nlayers: 0-x\n",
          "s.yaml:5: layers: '0-x' is no feature or range of features (0 to 1048575)"},
+        {CIRCUIT "task: {generator: ioi}\nsearch: {taus: [0.1, -1]}\n",
+         "s.yaml:5: search.taus[1]: '-1' is no number above 0"},
         {CIRCUIT "task: {generator: ioi}\ntargets: []\n",
          "s.yaml:5: targets: unknown key; allowed: kind, name, priority, durability, model, task, "
          "metric, candidates, layers, positions, ablation, prompt_splits, search, verdict, "
