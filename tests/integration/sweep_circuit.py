@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+# timeout: 900
+"""Circuit sweeps, whole, on models whose circuit is known: found exactly (backups and gates too,
+under every ablation value), edges with it, the verdict's numbers computed again from measures.json,
+and the same bytes on 1, 2 and 3 workers and through kills of worker and coordinator."""
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from cluster import Cluster, check, check_store_is_clean, run, say, wait_until
+
+WORKER = pathlib.Path(os.environ["BUILD"]) / "interp-worker"
+SEED = int(os.environ.get("SEED", "0")) or random.randrange(1, 1 << 30)
+KINDS = ("induction", "negative", "or-gate", "graded-gate", "and-gate", "backup",
+         "llama-induction")
+FILES = ("circuit.json", "circuit.dot", "verdict.json", "verdict.txt", "measures.json",
+         "results.jsonl", "summary.json", "prompts.jsonl")
+FEW = "verdict: {n_random: 20, n_subsets: 8, n_resamples: 300}"
+folder = tempfile.TemporaryDirectory(prefix="interp-known-")
+
+
+class Known:
+    """A model of known circuit, made once."""
+
+    made = {}
+
+    def __init__(self, kind):
+        self.path = pathlib.Path(folder.name) / kind
+        subprocess.run([WORKER, "known-model", kind, "--seed", "7", "--size", "24", "--prompts",
+                        "40", "-o", self.path], check=True, stdout=subprocess.DEVNULL)
+        self.truth = json.loads((self.path / "circuit.json").read_text())
+
+    def sweep(self, name, more="", verdict=FEW):
+        return ("kind: circuit\nname: %s\nmodel: %s\ntask: {prompts: %s/prompts.jsonl}\n%s\n%s\n"
+                % (name, self.path, self.path, verdict, more))
+
+    def names(self, *roles):
+        return [n["name"] for n in self.truth["nodes"] if n["role"] in roles]
+
+
+def known(kind):
+    if kind not in Known.made:
+        Known.made[kind] = Known(kind)
+    return Known.made[kind]
+
+
+def files_of(cluster, sweep):
+    where = cluster.data / "sweeps" / sweep
+    return {name: (where / name).read_bytes() for name in FILES}
+
+
+def finish(cluster, yaml):
+    sweep = cluster.submit(yaml)
+    cluster.wait(sweep, seconds=300)
+    return sweep
+
+
+def records_of(cluster, sweep, name="results.jsonl"):
+    lines = (cluster.data / "sweeps" / sweep / name).read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def every_known_circuit_is_found_under_every_value(cluster):
+    cluster.up(workers=2)
+    for kind in KINDS:
+        model = known(kind)
+        for value in ("zero", "mean", "resample"):
+            sweep = finish(cluster, model.sweep("%s-%s" % (kind, value),
+                                                "search: {value: %s}" % value))
+            records = {r["component"]: r for r in records_of(cluster, sweep)}
+            found = sorted(name for name, r in records.items() if r["in_circuit"])
+            check(found == sorted(model.truth["circuit"]), "%s under %s: found %s, true %s"
+                  % (kind, value, found, model.truth["circuit"]))
+            for name in model.truth["dead"]:
+                check(records[name]["effect"]["mean"] == 0.0,
+                      "%s under %s: the dead %s has an effect" % (kind, value, name))
+            for name in model.names("negative"):
+                check(records[name]["effect"]["mean"] < -0.5, "%s: the negative head" % kind)
+        check_verdict(cluster, sweep, kind)
+    check_store_is_clean(cluster)
+
+
+def check_verdict(cluster, sweep, kind):
+    """What the prompts are many enough for: the circuit does it all, alone and without the rest."""
+    told = cluster.json("circuit", sweep, "-o", "json")
+    for value in ("mean", "resample"):
+        verdict = told["verdict"]["values"][value]
+        for what in ("sufficiency", "necessity"):
+            check(abs(verdict[what]["ratio"] - 1) < 0.03, "%s: %s %s under %s"
+                  % (kind, what, verdict[what]["ratio"], value))
+    check(told["summary"]["outcome"] == "verified", "%s: %s" % (kind, told["summary"]))
+    check("nan" not in json.dumps(told).lower(), "no NaN in a report")
+
+
+def edges_are_found(cluster):
+    cluster.up(workers=2)
+    model = known("induction")
+    previous, = model.names("previous_token")
+    induction, = model.names("induction")
+    for method in ("path_patching", "acdc"):
+        sweep = finish(cluster, model.sweep("edges-" + method.replace("_", "-"),
+                                            "search: {edges: %s}" % method))
+        edges = {r["edge"]: r for r in records_of(cluster, sweep, "edges.jsonl")}
+        check(edges["%s->%s.k" % (previous, induction)]["in_circuit"], method + ": the K edge")
+        for channel in "qv":
+            check(not edges["%s->%s.%s" % (previous, induction, channel)]["in_circuit"],
+                  "%s: the %s edge is rejected" % (method, channel))
+        drawn = cluster.ctl("circuit", sweep, "--dot")
+        check(drawn.startswith("digraph") and '"k"' in drawn, "the drawing has the edge")
+
+
+def mean_of(rows):
+    return sum(rows) / len(rows)
+
+
+def the_verdict_is_computed_again(cluster):
+    cluster.up(workers=2)
+    sweep = finish(cluster, known("graded-gate").sweep("again"))
+    where = cluster.data / "sweeps" / sweep
+    measures = json.loads((where / "measures.json").read_text())
+    verdict = json.loads((where / "verdict.json").read_text())
+    full = measures["full"]
+    for name, value in measures["values"].items():
+        told = verdict["values"][name]
+        span = mean_of(full) - mean_of(value["empty"])
+        expect = {"sufficiency": (mean_of(value["circuit"]) - mean_of(value["empty"])) / span,
+                  "necessity": (mean_of(full) - mean_of(value["complement"])) / span}
+        for what, ratio in expect.items():
+            check(abs(told[what]["ratio"] - ratio) < 1e-9, "%s %s: %r, computed again %r"
+                  % (name, what, told[what]["ratio"], ratio))
+            rows = value["random_circuit" if what == "sufficiency" else "random_complement"]
+            ratios = [(mean_of(r) - mean_of(value["empty"])) / span if what == "sufficiency"
+                      else (mean_of(full) - mean_of(r)) / span for r in rows]
+            below = sum(r < ratio for r in ratios) + 0.5 * sum(r == ratio for r in ratios)
+            check(abs(told[what]["percentile"] - 100 * below / len(ratios)) < 1e-9,
+                  "%s %s: percentile" % (name, what))
+        worst = max(abs(mean_of(c) - mean_of(m)) for c, m in
+                    zip(value["circuit_without_subset"], value["model_without_subset"]))
+        check(abs(told["completeness"]["value"] - worst) < 1e-9, name + ": completeness")
+        for member, without in zip(told["members"], value["without_member"]):
+            drop = mean_of(full) - mean_of(without)
+            check(abs(member["drop"]["value"] - drop) < 1e-9, name + ": drop of a member")
+
+
+reference = {}
+DISTURBED = dict(more="ablation: {n_batch: 4}")
+
+
+def expect_same(cluster, sweep, how):
+    if not reference:
+        with Cluster() as first:
+            first.up(workers=1)
+            reference.update(files_of(first, finish(first, known("backup").sweep("same", **DISTURBED))))
+    mine = files_of(cluster, sweep)
+    for name in FILES:
+        check(mine[name] == reference[name], "%s: %s differs" % (how, name))
+    check_store_is_clean(cluster)
+
+
+def the_same_on_two_and_three_workers(cluster):
+    cluster.up(workers=3)
+    expect_same(cluster, finish(cluster, known("backup").sweep("same", **DISTURBED)), "3 workers")
+    with Cluster() as two:
+        two.up(workers=2)
+        expect_same(two, finish(two, known("backup").sweep("same", **DISTURBED)), "2 workers")
+
+
+def has_reached(cluster, sweep, phase):
+    order = ("describe", "prompts", "search", "verdict", "done")
+    now = cluster.status(sweep)["phase"]
+    return order.index(now) >= order.index(phase)
+
+
+def workers_and_the_coordinator_are_killed(cluster):
+    rng = random.Random(SEED)
+    cluster.up(workers=2)
+    sweep = cluster.submit(known("backup").sweep("same", **DISTURBED))
+    for phase in ("search", "verdict"):
+        wait_until(lambda: has_reached(cluster, sweep, phase), phase, seconds=120)
+        victim = rng.choice(["w1", "w2"])
+        say("kill -9 %s, then the coordinator, in %s (SEED=%d)" % (victim, phase, SEED))
+        cluster.kill(victim)
+        cluster.start_worker(victim)
+        cluster.kill("coordinator")
+        cluster.start_coordinator()
+    cluster.wait(sweep, seconds=300)
+    expect_same(cluster, sweep, "killed")
+
+
+if __name__ == "__main__":
+    print("SEED=%d" % SEED)
+    with folder:
+        run([every_known_circuit_is_found_under_every_value, edges_are_found,
+             the_verdict_is_computed_again, the_same_on_two_and_three_workers,
+             workers_and_the_coordinator_are_killed])
