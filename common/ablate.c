@@ -4,8 +4,9 @@
 
 #include <stdlib.h>
 
-enum { VERSION = 1, NUMBER_BYTES = 4, HEAD_BYTES = 3 * NUMBER_BYTES };
+enum { VERSION = 2, NUMBER_BYTES = 4, HEAD_BYTES = 3 * NUMBER_BYTES };
 enum { CHANGE_BYTES = 10 * NUMBER_BYTES, OUTCOME_BYTES = 8 * ABLATE_N_FIELDS };
+enum { RESULT_HEAD_BYTES = HEAD_BYTES + 8 };
 
 const char *ablate_value_name(enum ablate_value value)
 {
@@ -97,8 +98,8 @@ static bool take_change(struct evidence_cursor *cursor, struct ablate_change *ou
     out->positions = evidence_get_u32(cursor);
     out->sender = take_site(cursor);
     return out->at.place < ABLATE_N_PLACES && out->sender.place < ABLATE_N_PLACES &&
-           out->value < ABLATE_N_VALUES && out->positions <= ABLATE_MAX_POSITIONS &&
-           out->at.n_columns > 0;
+           out->sender.place < ABLATE_FEATURE && out->value < ABLATE_N_VALUES &&
+           out->positions <= ABLATE_MAX_POSITIONS && out->at.n_columns > 0;
 }
 
 static status_t take_unit(struct evidence_cursor *cursor, size_t n_changes, struct ablate_unit *out,
@@ -159,10 +160,15 @@ static unsigned char *put_f64(unsigned char *at, double value)
     return evidence_put_u64(at, bits);
 }
 
-static double get_f64(struct evidence_cursor *cursor)
+static uint64_t get_u64(struct evidence_cursor *cursor)
 {
     const uint64_t low = evidence_get_u32(cursor);
-    const uint64_t bits = low | (uint64_t)evidence_get_u32(cursor) << 32;
+    return low | (uint64_t)evidence_get_u32(cursor) << 32;
+}
+
+static double get_f64(struct evidence_cursor *cursor)
+{
+    const uint64_t bits = get_u64(cursor);
     double value;
     memcpy(&value, &bits, sizeof value);
     return value;
@@ -184,13 +190,14 @@ status_t ablate_result_encode(const struct ablate_result *result, struct buffer 
     if (status != ST_OK) return status;
     const size_t n = result->n_variants * result->n_prompts;
     void *room;
-    status = buffer_reserve(out, HEAD_BYTES + n * OUTCOME_BYTES, &room, err);
+    status = buffer_reserve(out, RESULT_HEAD_BYTES + n * OUTCOME_BYTES, &room, err);
     if (status != ST_OK) return status;
     unsigned char *at = evidence_put_u32(room, VERSION);
     at = evidence_put_u32(at, (uint32_t)result->n_variants);
     at = evidence_put_u32(at, (uint32_t)result->n_prompts);
+    at = evidence_put_u64(at, result->n_skipped);
     for (size_t i = 0; i < n; i++) at = put_outcome(at, &result->outcomes[i]);
-    out->n_bytes += HEAD_BYTES + n * OUTCOME_BYTES;
+    out->n_bytes += RESULT_HEAD_BYTES + n * OUTCOME_BYTES;
     return ST_OK;
 }
 
@@ -214,11 +221,12 @@ status_t ablate_result_decode(const void *bytes, size_t n_bytes, struct ablate_r
     if (status == ST_OK) status = check_result(counts[0], counts[1], err);
     if (status != ST_OK) return status;
     const size_t n = (size_t)counts[0] * counts[1];
-    if (evidence_left(&cursor) != n * OUTCOME_BYTES)
+    const uint64_t n_skipped = get_u64(&cursor);
+    if (cursor.is_bad || evidence_left(&cursor) != n * OUTCOME_BYTES)
         return error_set(err, ST_CORRUPT, "outcomes: %zu bytes", n_bytes);
     struct ablate_outcome *outcomes = calloc(n + 1, sizeof *outcomes);
     if (!outcomes) return error_set(err, ST_NO_MEMORY, "%zu outcomes", n);
     for (size_t i = 0; i < n; i++) outcomes[i] = take_outcome(&cursor);
-    *out = (struct ablate_result){counts[0], counts[1], outcomes};
+    *out = (struct ablate_result){counts[0], counts[1], outcomes, n_skipped};
     return ST_OK;
 }

@@ -3,11 +3,11 @@
  *   unit    u32 version, n_variants, n_changes; n_variants x u32 end;   coordinator -> worker
  *           n_changes x u32 place, layer, column, n_columns, value, positions,
  *                           sender place, layer, column, n_columns
- *   result  u32 version, n_variants, n_prompts;                         worker -> coordinator
+ *   result  u32 version, n_variants, n_prompts; u64 n_skipped;          worker -> coordinator
  *           of every variant, in order, of every prompt the fields of
  *           struct ablate_outcome, f64
  *
- * Little-endian; the version is 1. A variant has the changes from the end of the one before to its
+ * Little-endian; the version is 2. A variant has the changes from the end of the one before to its
  * own; one without any is the clean run. A change with a sender (its n_columns are not 0) is an
  * ablated edge: the sender (Z, MLP_OUT, or the embedding: RESID_PRE of layer 0) takes the value,
  * and the receiver alone sees it: Q, K or V (whole heads), the MLP of MLP_OUT, or the logits
@@ -47,9 +47,14 @@ enum ablate_place {
     ABLATE_RESID_MID,
     ABLATE_MLP_POST, /* mlp.hook_post: neurons */
     ABLATE_MLP_OUT,  /* hook_mlp_out */
-    ABLATE_RESID_POST
+    ABLATE_RESID_POST,
+    /* Of a dictionary: `layer` is its number in the task's spec, from 0; 1 column. What is there is
+     * what the dictionary encodes at its hook point in the variant's own run, behind other changes
+     * of that place; whatever it does not explain stays as it is. */
+    ABLATE_FEATURE, /* column: the feature. x += (value - activation) direction */
+    ABLATE_ERROR    /* column 0: what the dictionary does not explain. x += value - error */
 };
-enum { ABLATE_N_PLACES = ABLATE_RESID_POST + 1 };
+enum { ABLATE_N_PLACES = ABLATE_ERROR + 1 };
 
 /* What is put there. */
 enum ablate_value {
@@ -99,6 +104,9 @@ enum { ABLATE_N_FIELDS = 6 };
 struct ablate_result {
     size_t n_variants, n_prompts;
     struct ablate_outcome *outcomes; /* [n_variants * n_prompts], owned */
+    uint64_t
+        n_skipped; /* pairs of a prompt and a feature that has its value there anyway (is silent,
+                         * for zero): not run, the outcome is the clean one */
 };
 void ablate_result_fini(struct ablate_result *result);
 

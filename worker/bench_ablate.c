@@ -1,9 +1,10 @@
 /* A sweep over all nodes (every head and MLP set to zero, one at a time) as circuits need it, in
- * batches and by whole passes. */
+ * batches and by whole passes. The effect is that on the difference of the first two answers. */
 #include "worker/bench.h"
 #include "worker/bench_clock.h"
 #include "worker/model/variants.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum { BATCH_TOKENS = 4096, N_ANSWERS = 2 };
@@ -15,16 +16,22 @@ struct ablate_lane {
     size_t n, n_tokens; /* variants, tokens of the prompts */
     size_t at, step;    /* variants of one step: a whole sweep, or a few whole passes */
     bool is_naive;
+    size_t n_prompts, n_effects;
+    double effects; /* sum over n_effects variants and prompts */
 };
 
-static status_t drop(void *context, size_t index, const float *logits, const float *clean,
-                     struct error *err)
+static status_t note_effect(void *context, size_t index, const float *logits, const float *clean,
+                            struct error *err)
 {
-    (void)context;
+    struct ablate_lane *lane = context;
     (void)index;
-    (void)logits;
-    (void)clean;
     (void)err;
+    for (size_t p = 0; p < lane->n_prompts; p++) {
+        const float *ablated = logits + p * N_ANSWERS, *as_is = clean + p * N_ANSWERS;
+        lane->effects +=
+            fabs((double)ablated[0] - (double)ablated[1] - ((double)as_is[0] - (double)as_is[1]));
+        lane->n_effects++;
+    }
     return ST_OK;
 }
 
@@ -35,8 +42,8 @@ static status_t ablate_step(void *state, size_t *n_tokens, struct error *err)
     const struct variant *list = lane->list + lane->at;
     lane->at = (lane->at + n) % lane->n;
     *n_tokens += n * lane->n_tokens;
-    return lane->is_naive ? variants_run_naive(lane->variants, list, n, drop, NULL, err)
-                          : variants_run(lane->variants, list, n, drop, NULL, err);
+    return (lane->is_naive ? variants_run_naive : variants_run)(lane->variants, list, n,
+                                                                note_effect, lane, err);
 }
 
 static status_t list_nodes(struct ablate_lane *lane, const struct model_config *c,
@@ -81,6 +88,7 @@ static status_t open_lane(struct ablate_lane *lane, const struct bench *b, struc
                                              .columns = columns,
                                              .n_columns = N_ANSWERS};
     lane->n_tokens = b->n_tokens;
+    lane->n_prompts = b->options.n_rows;
     status_t status = list_nodes(lane, model_config(b->model), err);
     if (status == ST_OK) status = variants_create(&lane->variants, &params, err);
     if (status == ST_OK) status = variants_load(lane->variants, &prompts, err);
@@ -88,8 +96,9 @@ static status_t open_lane(struct ablate_lane *lane, const struct bench *b, struc
     return status;
 }
 
+/* effect: mean of the first lane. */
 static status_t measure(struct bench *b, size_t n_threads, bool is_naive, struct bench_rate *rate,
-                        struct error *err)
+                        double *effect, struct error *err)
 {
     struct ablate_lane lanes[BENCH_MAX_THREADS] = {{.variants = NULL}};
     struct bench_work work = {.step = ablate_step,
@@ -104,6 +113,7 @@ static status_t measure(struct bench *b, size_t n_threads, bool is_naive, struct
         lanes[i].step = is_naive ? 4 : lanes[i].n;
     }
     if (status == ST_OK) status = bench_measure(&work, rate, err);
+    *effect = lanes[0].n_effects ? lanes[0].effects / (double)lanes[0].n_effects : 0;
     for (size_t i = 0; i < n_threads; i++) close_lane(&lanes[i]);
     return status;
 }
@@ -111,16 +121,17 @@ static status_t measure(struct bench *b, size_t n_threads, bool is_naive, struct
 static status_t report(struct bench *b, size_t n_threads, struct error *err)
 {
     struct bench_rate fast = {.best = 0}, naive = {.best = 0};
-    status_t status = measure(b, n_threads, false, &fast, err);
-    if (status == ST_OK) status = measure(b, n_threads, true, &naive, err);
+    double effect = 0, part; /* the naive lane does not get through all of the nodes */
+    status_t status = measure(b, n_threads, false, &fast, &effect, err);
+    if (status == ST_OK) status = measure(b, n_threads, true, &naive, &part, err);
     if (status != ST_OK) return status;
     bench_print_line(
-        json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f}", "what", "ablate", "compute",
+        json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}", "what", "ablate", "compute",
                   compute_name(model_compute(b->model)), "threads", (json_int_t)n_threads,
                   "prompts", (json_int_t)b->options.n_rows, "ctx", (json_int_t)b->options.n_ctx,
                   "variant_tokens_per_cpu_s", fast.per_cpu_best, "variant_tokens_per_cpu_s_median",
                   fast.per_cpu_median, "naive_variant_tokens_per_cpu_s", naive.per_cpu_best,
-                  "over_naive", fast.per_cpu_best / naive.per_cpu_best));
+                  "over_naive", fast.per_cpu_best / naive.per_cpu_best, "mean_effect", effect));
     return ST_OK;
 }
 

@@ -9,11 +9,13 @@ static struct error err;
 
 static struct buffer unit_bytes(void)
 {
-    uint32_t ends[] = {0, 2, 3};
+    uint32_t ends[] = {0, 2, 5};
     struct ablate_change changes[] = {
         {{ABLATE_Z, 4, 64, 32}, ABLATE_MEAN, 0, {0, 0, 0, 0}},
         {{ABLATE_MLP_OUT, 5, 0, 128}, ABLATE_ZERO, 2, {0, 0, 0, 0}},
-        {{ABLATE_Q, 1, 7, 1}, ABLATE_RESAMPLE, 0, {ABLATE_Z, 0, 32, 32}}};
+        {{ABLATE_Q, 1, 7, 1}, ABLATE_RESAMPLE, 0, {ABLATE_Z, 0, 32, 32}},
+        {{ABLATE_FEATURE, 1, 20000, 1}, ABLATE_ZERO, 0, {0, 0, 0, 0}},
+        {{ABLATE_ERROR, 1, 0, 1}, ABLATE_MEAN, 1, {0, 0, 0, 0}}};
     const struct ablate_unit unit = {3, ends, changes};
     struct buffer bytes;
     buffer_init(&bytes, 1 << 20);
@@ -32,6 +34,7 @@ Test(ablate, a_unit_comes_back_as_it_was)
     cr_expect_eq(unit.changes[1].at.place, ABLATE_MLP_OUT);
     cr_expect_eq(unit.changes[2].at.column, 7);
     cr_expect_eq(unit.changes[2].sender.n_columns, 32);
+    cr_expect_eq(unit.changes[3].at.place, ABLATE_FEATURE);
     buffer_init(&again, 1 << 20);
     cr_assert_eq(ablate_unit_encode(&unit, &again, &err), ST_OK);
     cr_assert_eq(again.n_bytes, bytes.n_bytes);
@@ -78,7 +81,7 @@ Test(ablate, outcomes_come_back_to_the_bit)
 {
     struct ablate_outcome outcomes[] = {{1.5, -2, 0.25, 0.125, 1, 0.1},
                                         {3, NAN, NAN, 0, 0, 1e-300}};
-    const struct ablate_result result = {2, 1, outcomes};
+    const struct ablate_result result = {2, 1, outcomes, 1ULL << 40};
     struct ablate_result back;
     struct buffer bytes;
     buffer_init(&bytes, 1 << 20);
@@ -87,6 +90,7 @@ Test(ablate, outcomes_come_back_to_the_bit)
                  err.text);
     cr_assert_eq(back.n_variants, 2);
     cr_assert_eq(back.n_prompts, 1);
+    cr_expect_eq(back.n_skipped, 1ULL << 40);
     cr_expect_arr_eq(back.outcomes, outcomes, sizeof outcomes);
     ablate_result_fini(&back);
     for (size_t n = 0; n < bytes.n_bytes; n++)
@@ -96,7 +100,7 @@ Test(ablate, outcomes_come_back_to_the_bit)
 
 Test(ablate, too_many_variants_are_refused_before_any_memory_is)
 {
-    unsigned char head[12] = {1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    unsigned char head[12] = {2, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
     struct ablate_unit unit;
     struct ablate_result result;
     cr_expect_eq(ablate_unit_decode(head, sizeof head, &unit, &err), ST_TOO_LARGE);

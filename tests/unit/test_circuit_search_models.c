@@ -241,7 +241,8 @@ static void run_batch(const struct search_batch *batch, const struct circuit_edg
         for (size_t i = 0; i < set->n_nodes; i++)
             changes[i] = change_of(&world.candidates[set->nodes[i]]);
         for (size_t i = 0; i < set->n_edges; i++) cuts[i] = edge_of(&edges[set->edges[i]]);
-        list[v] = (struct variant){changes, set->n_nodes, cuts, set->n_edges};
+        list[v] = (struct variant){
+            .changes = changes, .n_changes = set->n_nodes, .edges = cuts, .n_edges = set->n_edges};
     }
     cr_assert_eq(variants_run(world.variants, list, batch->n, take, rows, &err), ST_OK, "%s",
                  err.text);

@@ -14,7 +14,7 @@ struct dictionary {
     struct safetensors *file;
     struct sparse *sparse;
     char *directory;
-    float *input_bias;                 /* [d_in] or NULL */
+    float *bias;                       /* b_dec [d_in] over the factor */
     float factor;                      /* norm scaling, 1 where there is none */
     const struct tensor_view *decoder; /* [n_features, d_in] */
 };
@@ -48,7 +48,7 @@ void dictionary_close(struct dictionary **pointer)
     if (d->sparse) d->backend->ops->sparse_destroy(d->sparse);
     safetensors_close(&d->file);
     free(d->directory);
-    free(d->input_bias);
+    free(d->bias);
     free(d);
     *pointer = NULL;
 }
@@ -174,7 +174,7 @@ static status_t read_parts(struct dictionary *d, struct parts *p, struct error *
     if (status == ST_OK) scale_all(p->encoder, c->d_in * c->n_features, d->factor);
     if (status == ST_OK) status = turn_encoder(d, p, err);
     if (status == ST_OK) status = read_decoder_norms(d, p, err);
-    if (status == ST_OK) status = read_tensor(d, "b_dec", 0, c->d_in, &d->input_bias, err);
+    if (status == ST_OK) status = read_tensor(d, "b_dec", 0, c->d_in, &d->bias, err);
     if (status == ST_OK && c->architecture == DICTIONARY_GATED)
         status = read_gated(d, p, err);
     else if (status == ST_OK)
@@ -211,12 +211,7 @@ static status_t open_weights(struct dictionary *d, struct error *err)
     if (status == ST_OK) status = make_sparse(d, &parts, err);
     parts_fini(&parts);
     if (status != ST_OK) return status;
-    if (!d->config.has_b_dec_in_input) {
-        free(d->input_bias);
-        d->input_bias = NULL;
-        return ST_OK;
-    }
-    for (size_t i = 0; i < d->config.d_in; i++) d->input_bias[i] /= d->factor;
+    for (size_t i = 0; i < d->config.d_in; i++) d->bias[i] /= d->factor;
     return ST_OK;
 }
 
@@ -293,7 +288,12 @@ const struct sparse *dictionary_sparse(const struct dictionary *dictionary)
 
 const float *dictionary_input_bias(const struct dictionary *dictionary)
 {
-    return dictionary->input_bias;
+    return dictionary->config.has_b_dec_in_input ? dictionary->bias : NULL;
+}
+
+const float *dictionary_output_bias(const struct dictionary *dictionary)
+{
+    return dictionary->bias;
 }
 
 status_t dictionary_decoder_row(const struct dictionary *d, size_t feature, float *out,
@@ -310,5 +310,18 @@ status_t dictionary_decoder_row(const struct dictionary *d, size_t feature, floa
     row.n_bytes = n_row;
     const status_t status = tensor_to_f32(&row, out, d_in, err);
     for (size_t i = 0; i < d_in && status == ST_OK; i++) out[i] /= d->factor;
+    return status;
+}
+
+status_t dictionary_direction(const struct dictionary *d, size_t feature, float *out,
+                              struct error *err)
+{
+    const size_t d_in = d->config.d_in;
+    double squares = 0;
+    const status_t status = dictionary_decoder_row(d, feature, out, err);
+    if (status != ST_OK || !d->config.is_rescaled_by_decoder) return status;
+    for (size_t i = 0; i < d_in; i++) squares += (double)out[i] * (double)out[i];
+    for (size_t i = 0; i < d_in && squares > 0; i++)
+        out[i] = (float)((double)out[i] / sqrt(squares));
     return status;
 }

@@ -33,10 +33,18 @@ const struct sparse *dictionary_sparse(const struct dictionary *dictionary);
  * dictionary subtracts nothing. */
 const float *dictionary_input_bias(const struct dictionary *dictionary);
 
+/* b_dec as it is added to what the features write, likewise scaled. */
+const float *dictionary_output_bias(const struct dictionary *dictionary);
+
 /* Copy row `feature` of W_dec, the direction that the feature writes, into out [d_in], in the
  * scale of the unnormalised activations where the norm is a fixed factor.
  * Errors: ST_NOT_FOUND (no such feature). */
 MUST_CHECK status_t dictionary_decoder_row(const struct dictionary *dictionary, size_t feature,
                                            float *out, struct error *err);
+
+/* The same, of unit length where the dictionary scales its activations by that length: what the
+ * feature adds to the activations for each unit of its own. */
+MUST_CHECK status_t dictionary_direction(const struct dictionary *dictionary, size_t feature,
+                                         float *out, struct error *err);
 
 #endif

@@ -138,6 +138,25 @@ float encoder_output_scale(const struct dictionary *dictionary, const float *act
     return norm_row(dictionary_config(dictionary), acts, scratch);
 }
 
+status_t encoder_decode(const struct dictionary *dictionary, const float *acts,
+                        const uint32_t *features, const float *values, size_t n, float *scratch,
+                        float *out, struct error *err)
+{
+    const struct dictionary_config *c = dictionary_config(dictionary);
+    const float *bias = dictionary_output_bias(dictionary);
+    const double all = row_sum(acts, c->d_in) / (double)c->d_in;
+    const float mean = c->norm == DICTIONARY_NORM_LAYER && !c->is_centred ? (float)all : 0.0F;
+    const float scale = norm_row(c, acts, scratch);
+    memcpy(out, bias, c->d_in * sizeof *out);
+    for (size_t k = 0; k < n; k++) {
+        const status_t status = dictionary_direction(dictionary, features[k], scratch, err);
+        if (status != ST_OK) return status;
+        for (size_t i = 0; i < c->d_in; i++) out[i] += values[k] * scratch[i];
+    }
+    for (size_t i = 0; i < c->d_in; i++) out[i] = out[i] * scale + mean;
+    return ST_OK;
+}
+
 status_t encoder_run(struct encoder *e, const float *acts, size_t n_tokens, struct sparse_rows *out,
                      struct error *err)
 {

@@ -35,6 +35,14 @@ MUST_CHECK status_t encoder_run(struct encoder *encoder, const float *acts, size
  * is overwritten. */
 float encoder_output_scale(const struct dictionary *dictionary, const float *acts, float *scratch);
 
+/* What SAELens decodes of the firing features [n] of one token, `values` as encoder_run() gave them
+ * for its activations acts [d_in]: out [d_in], in the scale of acts. scratch [d_in] is overwritten.
+ * What a centred dictionary does not see, the mean over d_model, is not in it. Errors: ST_NOT_FOUND
+ * (a feature). */
+MUST_CHECK status_t encoder_decode(const struct dictionary *dictionary, const float *acts,
+                                   const uint32_t *features, const float *values, size_t n,
+                                   float *scratch, float *out, struct error *err);
+
 /* Tokens, candidates and firing pairs since creation, and the screen in use. */
 struct sparse_stats encoder_stats(const struct encoder *encoder);
 

@@ -27,6 +27,8 @@ void variants_destroy(struct variants **pointer)
     free(v->tokens);
     free(v->lengths);
     free(v->answers);
+    free(v->rows);
+    free(v->answer_rows);
     free(v->column_ids);
     free(v->batch);
     free(v);
@@ -60,12 +62,16 @@ static status_t make_arrays(struct variants *v, struct error *err)
     v->tokens = calloc(n_rows, sizeof *v->tokens);
     v->lengths = calloc(n_copies * v->n_prompts, sizeof *v->lengths);
     v->answers = calloc(v->n_prompts, sizeof *v->answers);
+    v->rows = calloc(n_rows, sizeof *v->rows);
+    v->answer_rows = calloc(v->n_prompts, sizeof *v->answer_rows);
     v->batch = calloc(n_copies, sizeof *v->batch);
     v->clean_out = calloc(n_rows, width * sizeof *v->clean_out);
     v->path_rows = calloc(n_rows, width * sizeof *v->path_rows);
-    return v->tokens && v->lengths && v->answers && v->batch && v->clean_out && v->path_rows
-               ? ST_OK
-               : error_set(err, ST_NO_MEMORY, "%zu prompts of %zu tokens", v->n_prompts, v->n_ctx);
+    if (!v->tokens || !v->lengths || !v->answers || !v->rows || !v->answer_rows || !v->batch ||
+        !v->clean_out || !v->path_rows)
+        return error_set(err, ST_NO_MEMORY, "%zu prompts of %zu tokens", v->n_prompts, v->n_ctx);
+    for (size_t r = 0; r < n_rows; r++) v->rows[r] = r;
+    return ST_OK;
 }
 
 status_t variants_create(struct variants **out, const struct variants_params *p, struct error *err)
@@ -134,6 +140,7 @@ static void take_prompts(struct variants *v, const struct variants_prompts *p)
     for (size_t i = 0; i < (v->n_batch + 1) * v->n_prompts; i++)
         v->lengths[i] = p->lengths[i % v->n_prompts];
     memcpy(v->answers, p->answers, v->n_prompts * sizeof *v->answers);
+    for (size_t i = 0; i < v->n_prompts; i++) v->answer_rows[i] = i * v->n_ctx + v->answers[i];
 }
 
 static status_t take_columns(struct variants *v, const struct variants_prompts *p,

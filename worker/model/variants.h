@@ -77,12 +77,31 @@ struct variant_edge {
     size_t column, n_columns;     /* of the receiver: whole heads of Q, K, V; all of the others */
 };
 
+/* The rows of one variant at a hook point: r is row `rows[r]` of the batch of prompts. Rows that
+ * nobody reads any more may be missing. */
+struct variant_rows {
+    float *values; /* host [n_rows, width of the hook], ld apart */
+    size_t ld, n_rows;
+    const size_t *rows; /* [n_rows], ascending */
+};
+/* What a variant does with its rows itself, behind its changes there: for what depends on
+ * the values of its own run. It must change a row by that row alone, and must not use the variants
+ * that call it. An error ends the run with it. */
+typedef status_t variant_hook_fn(void *context, const struct variant_rows *rows, struct error *err);
+struct variant_hook {
+    struct hook_point hook; /* of a kind that forward_can_edit() */
+    variant_hook_fn *apply;
+    void *context;
+};
+
 struct variant {
     const struct variant_change *changes; /* made in this order where they meet */
     size_t n_changes;
     const struct variant_edge *edges; /* in any order; changes of a receiver come behind them, those
                                        * of a sender before */
     size_t n_edges;
+    const struct variant_hook *hooks;
+    size_t n_hooks;
 }; /* zeroed: the clean pass once more */
 
 /* Along one edge of the clean pass, once for all receivers of a layer: what a receiver computes

@@ -29,6 +29,10 @@ size_t variant_order(const struct variant *variant)
         const size_t order = variant_order_of(variant->changes[i].hook);
         first = order < first ? order : first;
     }
+    for (size_t i = 0; i < variant->n_hooks; i++) {
+        const size_t order = variant_order_of(variant->hooks[i].hook);
+        first = order < first ? order : first;
+    }
     for (size_t i = 0; i < variant->n_edges; i++) {
         const size_t order = receiver_order(variant->edges[i].receiver);
         first = order < first ? order : first;
@@ -52,6 +56,13 @@ status_t variant_check(const struct variants *variants, const struct variant *va
                              "variant %zu, change %zu: columns %zu to %zu of %s, which has %zu",
                              index, i, c->column, c->column + c->n_columns,
                              hook_point_name(c->hook, name), width);
+    }
+    for (size_t i = 0; i < variant->n_hooks; i++) {
+        const struct hook_point hook = variant->hooks[i].hook;
+        char name[HOOK_NAME_SIZE];
+        if (hook.layer >= config->n_layers || !forward_can_edit(hook.kind))
+            return error_set(err, ST_BAD_INPUT, "variant %zu: %s cannot be changed", index,
+                             hook_point_name(hook, name));
     }
     return edges_check(variant, index, config, err);
 }
@@ -77,6 +88,11 @@ void variant_make_change(const struct variants *v, const struct variant_change *
     }
 }
 
+static bool is_same_hook(struct hook_point a, struct hook_point b)
+{
+    return a.kind == b.kind && a.layer == b.layer;
+}
+
 /* The changes of number `index` of those inside at one hook point. */
 static status_t change_one(struct variants *v, size_t index, struct hook_point hook, float *values,
                            size_t ld, struct error *err)
@@ -85,9 +101,15 @@ static status_t change_one(struct variants *v, size_t index, struct hook_point h
     status_t status = variants_edges_before(v, index, hook, values, ld, err);
     for (size_t k = 0; k < variant->n_changes && status == ST_OK; k++) {
         const struct variant_change *c = &variant->changes[k];
-        if (c->hook.kind == hook.kind && c->hook.layer == hook.layer)
-            variant_make_change(v, c, values, ld);
+        if (is_same_hook(c->hook, hook)) variant_make_change(v, c, values, ld);
     }
+    const struct variant_rows rows = {.values = values,
+                                      .ld = ld,
+                                      .n_rows = variants_rows_each(v),
+                                      .rows = v->is_at_answers ? v->answer_rows : v->rows};
+    for (size_t k = 0; k < variant->n_hooks && status == ST_OK; k++)
+        if (is_same_hook(variant->hooks[k].hook, hook))
+            status = variant->hooks[k].apply(variant->hooks[k].context, &rows, err);
     return status == ST_OK ? variants_edges_behind(v, index, hook, values, ld, err) : status;
 }
 
@@ -102,16 +124,20 @@ static status_t apply(void *context, const struct forward_values *values, struct
     return status;
 }
 
+static bool is_changed_by(const struct variant *variant, struct hook_point hook)
+{
+    for (size_t k = 0; k < variant->n_changes; k++)
+        if (is_same_hook(variant->changes[k].hook, hook)) return true;
+    for (size_t k = 0; k < variant->n_hooks; k++)
+        if (is_same_hook(variant->hooks[k].hook, hook)) return true;
+    return false;
+}
+
 static bool is_changed(const struct variants *v, struct hook_point hook)
 {
-    for (size_t i = 0; i < v->n_placed; i++) {
-        const struct variant *variant = v->batch[i].variant;
-        if (variants_edges_touch(&v->batch[i], hook)) return true;
-        for (size_t k = 0; k < variant->n_changes; k++) {
-            const struct hook_point changed = variant->changes[k].hook;
-            if (changed.kind == hook.kind && changed.layer == hook.layer) return true;
-        }
-    }
+    for (size_t i = 0; i < v->n_placed; i++)
+        if (variants_edges_touch(&v->batch[i], hook) || is_changed_by(v->batch[i].variant, hook))
+            return true;
     return false;
 }
 

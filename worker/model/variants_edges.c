@@ -12,7 +12,7 @@
  * Every hook point is an edit of the pass (variants_change.c), so batches and whole passes share
  * this. A row whose sum is exactly 0 is left alone: edges from a component that does nothing have
  * exactly no effect. Sums are f32, sender by sender in the order of the model, a row at a time for
- * all receivers of a hook point: the differences of one row fit into the cache (circuits.md 6.5). */
+ * all receivers of a hook point: the differences of one row fit into the cache. */
 #include "worker/model/variants_edge_plan.h"
 #include "worker/model/variants_parts.h"
 

@@ -8,7 +8,7 @@ size_t variants_rows_each(const struct variants *v)
 
 size_t variants_row(const struct variants *v, size_t r)
 {
-    return v->is_at_answers ? r * v->n_ctx + v->answers[r] : r;
+    return v->is_at_answers ? v->answer_rows[r] : r;
 }
 
 void variants_use_rows(struct variants *v)

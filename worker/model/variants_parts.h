@@ -50,6 +50,7 @@ struct variants {
     float *logits, *logits_host;  /* [rows at answer positions, n_columns] */
     struct placed_variant *batch; /* [n_batch + 1]; the first is clean */
     size_t n_placed, n_inside;
+    size_t *rows, *answer_rows;   /* [n_prompts * n_ctx], 0 and up; [n_prompts] */
     bool is_at_answers;           /* the rows of the pass are the prompts' answer positions */
     float *path_rows;             /* host [n_prompts * n_ctx, widest]: a sender's values */
     struct variants_edges *edges; /* NULL until a variant has some */

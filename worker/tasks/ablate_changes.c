@@ -80,6 +80,9 @@ static status_t take_site(const struct ablate_changes *self, const struct ablate
                           struct variant_change *out, struct error *err)
 {
     char name[HOOK_NAME_SIZE];
+    if (site->place >= ABLATE_FEATURE)
+        return error_set(err, ST_BAD_INPUT, "place %u is not one of the model",
+                         (unsigned)site->place);
     if (site->layer >= self->config->n_layers)
         return error_set(err, ST_BAD_INPUT, "layer %u of %zu", (unsigned)site->layer,
                          self->config->n_layers);

@@ -3,6 +3,7 @@
 #include "worker/model/variants.h"
 #include "worker/tasks/ablate_changes.h"
 #include "worker/tasks/ablate_outcome.h"
+#include "worker/tasks/ablate_runs.h"
 #include "worker/tasks/logits.h"
 #include "worker/tasks/model_spec.h"
 #include "worker/tasks/spec.h"
@@ -20,6 +21,7 @@ struct ablate_runner {
     struct ablate_values *values;
     struct variants *variants;
     struct ablate_changes *changes;
+    struct ablate_features *features;
     bool is_naive, has_vocabulary;
 };
 
@@ -28,6 +30,7 @@ void ablate_runner_close(struct ablate_runner **runner)
     struct ablate_runner *self = *runner;
     if (!self) return;
     ablate_changes_destroy(&self->changes);
+    ablate_features_destroy(&self->features);
     variants_destroy(&self->variants);
     ablate_values_destroy(&self->values);
     ablate_prompts_fini(&self->prompts);
@@ -121,6 +124,9 @@ status_t ablate_runner_open(struct ablate_runner **out, const struct task_enviro
     const struct ablate_changes_params changes = {self->model, &self->prompts, self->values,
                                                   self->variants};
     if (status == ST_OK) status = ablate_changes_create(&self->changes, &changes, err);
+    const struct ablate_features_params features = {self->models, self->model, &self->prompts,
+                                                    self->values, self->variants};
+    if (status == ST_OK) status = ablate_features_create(&self->features, &features, spec, err);
     if (status == ST_OK)
         *out = self;
     else
@@ -132,8 +138,19 @@ status_t ablate_runner_open(struct ablate_runner **out, const struct task_enviro
 
 struct taking {
     const struct ablate_runner *runner;
-    struct ablate_outcome *outcomes;
+    const struct ablate_runs *runs;
+    struct ablate_outcome *outcomes; /* [n_variants, n_prompts] */
+    size_t n_variants;
 };
+
+/* The clean outcome of a prompt, for all variants that were not run on it. */
+static void spread(const struct taking *taking, size_t prompt, const struct ablate_outcome *clean)
+{
+    const size_t n_prompts = taking->runner->prompts.clean.n;
+    for (size_t i = 0; i < taking->n_variants; i++)
+        if (taking->runs->is_skipped[i * n_prompts + prompt])
+            taking->outcomes[i * n_prompts + prompt] = *clean;
+}
 
 static status_t take(void *context, size_t index, const float *logits, const float *clean,
                      struct error *err)
@@ -142,82 +159,44 @@ static status_t take(void *context, size_t index, const float *logits, const flo
     const struct ablate_prompts *p = &taking->runner->prompts;
     const size_t n = taking->runner->has_vocabulary ? model_config(taking->runner->model)->n_vocab
                                                     : p->n_columns;
+    const bool is_clean = taking->runs->has_clean && index + 1 == taking->runs->n;
     for (size_t i = 0; i < p->clean.n; i++) {
+        const size_t member = taking->runs->members[index * p->clean.n + i];
         const float *row = logits + i * n;
+        if (!is_clean && member == ABLATE_NOBODY) continue;
         if (!logits_are_finite(row, n))
             return error_set(err, ST_BAD_INPUT, "variant %zu, prompt %zu: logits are not finite",
-                             index, i);
-        taking->outcomes[index * p->clean.n + i] =
+                             is_clean ? taking->n_variants : member, i);
+        const struct ablate_outcome outcome =
             taking->runner->has_vocabulary
                 ? ablate_outcome_of_all(&p->answers[i], n, row, clean + i * n)
                 : ablate_outcome_of_columns(&p->answers[i], p->columns, n, row);
+        if (is_clean)
+            spread(taking, i, &outcome);
+        else
+            taking->outcomes[member * p->clean.n + i] = outcome;
     }
     return ST_OK;
 }
 
-/* The variants of a unit. */
-struct ablate_list {
-    struct variant *variants;       /* [n] */
-    struct variant_change *changes; /* of all of them, as many as the unit has */
-    struct variant_edge *edges;     /* likewise */
-    size_t n_changes, n_edges;
-};
-
-/* An edge that is alone is followed in the clean pass; several make a graph, and so they do where
- * whole passes are to check the others. */
-static status_t make_variant(struct ablate_runner *self, const struct ablate_change *from, size_t n,
-                             struct ablate_list *list, struct variant *out, struct error *err)
+static status_t run_unit(struct ablate_runner *self, const struct ablate_unit *unit,
+                         struct ablate_result *out, struct error *err)
 {
-    status_t status = ST_OK;
-    *out = (struct variant){.changes = list->changes + list->n_changes,
-                            .edges = list->edges + list->n_edges};
-    for (size_t i = 0; i < n && status == ST_OK; i++) {
-        const bool is_edge = from[i].sender.n_columns && (n > 1 || self->is_naive);
-        status = is_edge
-                     ? ablate_changes_make_edge(self->changes, &from[i],
-                                                &list->edges[list->n_edges + out->n_edges], err)
-                     : ablate_changes_make(self->changes, &from[i],
-                                           &list->changes[list->n_changes + out->n_changes], err);
-        out->n_edges += is_edge;
-        out->n_changes += !is_edge;
+    const struct ablate_runs_params params = {.changes = self->changes,
+                                              .features = self->features,
+                                              .n_prompts = self->prompts.clean.n,
+                                              .is_naive = self->is_naive};
+    struct ablate_runs runs;
+    struct taking taking = {self, &runs, out->outcomes, unit->n_variants};
+    status_t status = ablate_runs_make(&runs, &params, unit, err);
+    if (status == ST_OK) {
+        status = (self->is_naive ? variants_run_naive : variants_run)(self->variants, runs.variants,
+                                                                      runs.n, take, &taking, err);
+        out->n_skipped = runs.n_skipped;
+        ablate_runs_fini(&runs);
     }
-    list->n_changes += out->n_changes;
-    list->n_edges += out->n_edges;
-    return status;
-}
-
-static status_t make_variants(struct ablate_runner *self, const struct ablate_unit *unit,
-                              struct ablate_list *list, struct error *err)
-{
-    status_t status = ST_OK;
-    size_t low = 0;
-    for (size_t i = 0; i < unit->n_variants && status == ST_OK; i++) {
-        status = make_variant(self, unit->changes + low, unit->ends[i] - low, list,
-                              &list->variants[i], err);
-        if (status != ST_OK) (void)error_wrap(err, "variant %zu", i);
-        low = unit->ends[i];
-    }
-    return status;
-}
-
-static status_t run_list(struct ablate_runner *self, const struct ablate_unit *unit,
-                         struct ablate_outcome *outcomes, struct error *err)
-{
-    const size_t n_changes = unit->n_variants ? unit->ends[unit->n_variants - 1] : 0;
-    struct ablate_list list = {.variants = calloc(unit->n_variants + 1, sizeof *list.variants),
-                               .changes = calloc(n_changes + 1, sizeof *list.changes),
-                               .edges = calloc(n_changes + 1, sizeof *list.edges)};
-    struct taking taking = {self, outcomes};
-    status_t status = list.variants && list.changes && list.edges
-                          ? make_variants(self, unit, &list, err)
-                          : error_set(err, ST_NO_MEMORY, "%zu changes", n_changes);
-    if (status == ST_OK)
-        status = (self->is_naive ? variants_run_naive : variants_run)(
-            self->variants, list.variants, unit->n_variants, take, &taking, err);
     ablate_changes_forget(self->changes);
-    free(list.variants);
-    free(list.changes);
-    free(list.edges);
+    ablate_features_forget(self->features);
     return status;
 }
 
@@ -225,12 +204,14 @@ status_t ablate_runner_run(struct ablate_runner *self, const struct ablate_unit 
                            struct ablate_result *out, struct error *err)
 {
     const size_t n = unit->n_variants * self->prompts.clean.n;
-    struct ablate_outcome *outcomes = calloc(n + 1, sizeof *outcomes);
-    if (!outcomes) return error_set(err, ST_NO_MEMORY, "%zu outcomes", n);
-    const status_t status = run_list(self, unit, outcomes, err);
+    struct ablate_result result = {.n_variants = unit->n_variants,
+                                   .n_prompts = self->prompts.clean.n,
+                                   .outcomes = calloc(n + 1, sizeof *result.outcomes)};
+    if (!result.outcomes) return error_set(err, ST_NO_MEMORY, "%zu outcomes", n);
+    const status_t status = run_unit(self, unit, &result, err);
     if (status == ST_OK)
-        *out = (struct ablate_result){unit->n_variants, self->prompts.clean.n, outcomes};
+        *out = result;
     else
-        free(outcomes);
+        ablate_result_fini(&result);
     return status;
 }

@@ -1,6 +1,7 @@
 /* Runs the variants of ablate units over the prompts of one spec (ablate_prompts.h):
  *
  *   "model", "shuffle_seed" (optional: model_spec.h), "fingerprint", "compute",
+ *   "dictionaries" (optional: ablate_features.h),
  *   "mean": "overall" | "position" | "template",
  *   "vocabulary": true: whole distributions, else answer logits alone,
  *   "naive": true: a whole pass for every variant (variants.h), for comparison

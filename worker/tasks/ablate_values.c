@@ -136,6 +136,7 @@ struct averaging {
     double **sums;  /* [n_layers], each [n_groups, width] */
     size_t *counts; /* [n_groups]: tokens of one layer */
     size_t n_groups, width;
+    enum hook_kind kind;
     size_t low, n; /* reference prompts of the batch */
 };
 
@@ -149,7 +150,14 @@ static uint32_t n_templates(const struct ablate_prompts *p)
     return max + 1;
 }
 
-static size_t group_of(const struct ablate_values *v, uint32_t template, size_t position)
+size_t ablate_values_n_groups(const struct ablate_values *v)
+{
+    return v->mean == ABLATE_MEAN_OVERALL    ? 1
+           : v->mean == ABLATE_MEAN_POSITION ? v->prompts->n_ctx
+                                             : n_templates(v->prompts) * v->prompts->n_ctx;
+}
+
+size_t ablate_values_group(const struct ablate_values *v, uint32_t template, size_t position)
 {
     if (v->mean == ABLATE_MEAN_OVERALL) return 0;
     return (v->mean == ABLATE_MEAN_TEMPLATE ? template * v->prompts->n_ctx : 0) + position;
@@ -162,7 +170,7 @@ static void add_layer(void *context, size_t layer, const float *acts)
     const size_t n_ctx = a->values->prompts->n_ctx;
     for (size_t i = 0; i < a->n; i++)
         for (size_t t = 0; t < rows->lengths[a->low + i]; t++) {
-            const size_t group = group_of(a->values, rows->templates[a->low + i], t);
+            const size_t group = ablate_values_group(a->values, rows->templates[a->low + i], t);
             const float *from = acts + (i * n_ctx + t) * a->width;
             double *to = a->sums[layer] + group * a->width;
             for (size_t k = 0; k < a->width; k++) to[k] += (double)from[k];
@@ -170,36 +178,78 @@ static void add_layer(void *context, size_t layer, const float *acts)
         }
 }
 
-static status_t sum_reference(struct ablate_values *v, enum hook_kind kind, struct averaging *a,
-                              struct error *err)
+/* One batch of a list of prompts. */
+typedef status_t batch_fn(struct ablate_values *v, const struct forward_input *input, size_t low,
+                          size_t n, void *context, struct error *err);
+
+static status_t run_batches(struct ablate_values *v, const struct ablate_rows *rows, batch_fn *run,
+                            void *context, struct error *err)
 {
-    const struct ablate_rows *rows = &v->prompts->reference;
     const size_t n_batch = v->prompts->clean.n, n_ctx = v->prompts->n_ctx;
     uint32_t *tokens = calloc(n_batch * n_ctx, sizeof *tokens);
     uint32_t *lengths = calloc(n_batch, sizeof *lengths);
     status_t status =
         tokens && lengths ? ST_OK : error_set(err, ST_NO_MEMORY, "%zu prompts", n_batch);
     const struct forward_input input = {.tokens = tokens, .row_lengths = lengths};
-    for (a->low = 0; a->low < rows->n && status == ST_OK; a->low += n_batch) {
-        a->n = rows->n - a->low < n_batch ? rows->n - a->low : n_batch;
-        memcpy(tokens, rows->tokens + a->low * n_ctx, a->n * n_ctx * sizeof *tokens);
+    for (size_t low = 0; low < rows->n && status == ST_OK; low += n_batch) {
+        const size_t n = rows->n - low < n_batch ? rows->n - low : n_batch;
+        memcpy(tokens, rows->tokens + low * n_ctx, n * n_ctx * sizeof *tokens);
         memset(lengths, 0, n_batch * sizeof *lengths);
-        memcpy(lengths, rows->lengths + a->low, a->n * sizeof *lengths);
-        status = run_batch(v, kind, &input, add_layer, a, err);
+        memcpy(lengths, rows->lengths + low, n * sizeof *lengths);
+        status = run(v, &input, low, n, context, err);
     }
     free(tokens);
     free(lengths);
     return status;
 }
 
-static status_t check_groups(const struct ablate_values *v, const size_t *counts, struct error *err)
+static status_t sum_batch(struct ablate_values *v, const struct forward_input *input, size_t low,
+                          size_t n, void *context, struct error *err)
+{
+    struct averaging *a = context;
+    a->low = low;
+    a->n = n;
+    return run_batch(v, a->kind, input, add_layer, a, err);
+}
+
+static status_t sum_reference(struct ablate_values *v, enum hook_kind kind, struct averaging *a,
+                              struct error *err)
+{
+    a->kind = kind;
+    return run_batches(v, &v->prompts->reference, sum_batch, a, err);
+}
+
+struct passing {
+    struct hook_point hook;
+    ablate_pass_fn *take;
+    void *context;
+};
+
+static status_t pass_batch(struct ablate_values *v, const struct forward_input *input, size_t low,
+                           size_t n, void *context, struct error *err)
+{
+    const struct passing *passing = context;
+    const float *acts;
+    const status_t status = forward_run(v->forward, input, &passing->hook, 1, &acts, err);
+    return status == ST_OK ? passing->take(passing->context, low, n, acts, err) : status;
+}
+
+status_t ablate_values_pass(struct ablate_values *v, const struct ablate_rows *rows,
+                            struct hook_point hook, ablate_pass_fn *take, void *context,
+                            struct error *err)
+{
+    struct passing passing = {hook, take, context};
+    return run_batches(v, rows, pass_batch, &passing, err);
+}
+
+status_t ablate_values_check(const struct ablate_values *v, const size_t *counts, struct error *err)
 {
     const struct ablate_rows *rows = &v->prompts->clean;
     if (v->prompts->reference.n == 0)
         return error_set(err, ST_BAD_INPUT, "a mean over no reference prompts");
     for (size_t i = 0; i < rows->n; i++)
         for (size_t t = 0; t < rows->lengths[i]; t++)
-            if (counts[group_of(v, rows->templates[i], t)] == 0)
+            if (counts[ablate_values_group(v, rows->templates[i], t)] == 0)
                 return error_set(err, ST_BAD_INPUT,
                                  "no reference prompt has position %zu of prompt %zu (template %u)",
                                  t, i, (unsigned)rows->templates[i]);
@@ -215,7 +265,7 @@ static void write_means(const struct ablate_values *v, const struct averaging *a
     const size_t n_ctx = v->prompts->n_ctx;
     for (size_t i = 0; i < (is_one ? 1 : rows->n); i++)
         for (size_t t = 0; t < (is_one ? 1 : rows->lengths[i]); t++) {
-            const size_t group = group_of(v, rows->templates[i], t);
+            const size_t group = ablate_values_group(v, rows->templates[i], t);
             const double *sum = a->sums[layer] + group * a->width;
             float *to = out + (i * n_ctx + t) * a->width;
             for (size_t k = 0; k < a->width; k++)
@@ -229,7 +279,7 @@ static status_t average(struct ablate_values *v, enum hook_kind kind, struct ave
     const bool is_one = v->mean == ABLATE_MEAN_OVERALL;
     void **layers;
     status_t status = sum_reference(v, kind, a, err);
-    if (status == ST_OK) status = check_groups(v, a->counts, err);
+    if (status == ST_OK) status = ablate_values_check(v, a->counts, err);
     if (status == ST_OK)
         status = make_layers(v, is_one ? 1 : v->prompts->clean.n * v->prompts->n_ctx, a->width,
                              sizeof(float), &layers, err);
@@ -243,9 +293,7 @@ static status_t make_mean(struct ablate_values *v, enum hook_kind kind, struct e
 {
     struct averaging a = {.values = v,
                           .width = hook_point_width((struct hook_point){kind, 0}, v->config)};
-    a.n_groups = v->mean == ABLATE_MEAN_OVERALL    ? 1
-                 : v->mean == ABLATE_MEAN_POSITION ? v->prompts->n_ctx
-                                                   : n_templates(v->prompts) * v->prompts->n_ctx;
+    a.n_groups = ablate_values_n_groups(v);
     a.counts = calloc(a.n_groups, sizeof *a.counts);
     void **sums = NULL;
     status_t status = a.counts ? make_layers(v, a.n_groups, a.width, sizeof(double), &sums, err)

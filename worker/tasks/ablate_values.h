@@ -34,4 +34,22 @@ MUST_CHECK status_t ablate_values_get(struct ablate_values *values, struct hook_
                                       enum ablate_value value, const float **out, size_t *ld,
                                       struct error *err);
 
+/* --- for values that are not at a place of the model (ablate_features.h) --- */
+
+/* Prompts [low, low + n) of a list, acts: host [n * n_ctx, width]; rows of padding mean nothing. */
+typedef status_t ablate_pass_fn(void *context, size_t low, size_t n, const float *acts,
+                                struct error *err);
+/* `take` the activations of all prompts of a list, in order, as many at once as the task has. */
+MUST_CHECK status_t ablate_values_pass(struct ablate_values *values, const struct ablate_rows *rows,
+                                       struct hook_point hook, ablate_pass_fn *take, void *context,
+                                       struct error *err);
+
+/* Tokens that share a mean have one group. */
+size_t ablate_values_n_groups(const struct ablate_values *values);
+size_t ablate_values_group(const struct ablate_values *values, uint32_t template, size_t position);
+/* Does every token of the prompts have a mean? counts [n_groups]: reference tokens. Errors:
+ * ST_BAD_INPUT names the token. */
+MUST_CHECK status_t ablate_values_check(const struct ablate_values *values, const size_t *counts,
+                                        struct error *err);
+
 #endif

@@ -55,18 +55,10 @@ static status_t make_direction(const struct target_steering *at, struct change *
                                struct error *err)
 {
     const struct dictionary *dictionary = change->unit.dictionary;
-    double squares = 0;
     if (!dictionary) return ST_OK;
     change->direction = malloc(at->width * sizeof *change->direction);
     if (!change->direction) return error_set(err, ST_NO_MEMORY, "a decoder row");
-    const status_t status =
-        dictionary_decoder_row(dictionary, change->unit.number, change->direction, err);
-    if (status != ST_OK || !dictionary_config(dictionary)->is_rescaled_by_decoder) return status;
-    for (size_t i = 0; i < at->width; i++)
-        squares += (double)change->direction[i] * (double)change->direction[i];
-    for (size_t i = 0; i < at->width && squares > 0; i++)
-        change->direction[i] = (float)((double)change->direction[i] / sqrt(squares));
-    return ST_OK;
+    return dictionary_direction(dictionary, change->unit.number, change->direction, err);
 }
 
 static struct target_steering *find_target(struct steering *self, struct capture_target *target,
