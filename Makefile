@@ -179,6 +179,37 @@ $(EMU_PLUGIN): $(call emu_obj,$(CUDA_C) $(CUDA_CU) $(EMU_SOURCES)) $(LIB_COMMON)
 	$(Q)$(CXX) -shared -Wl,--exclude-libs,ALL $(filter -fsanitize=%,$(OPT_$(VARIANT))) \
 	    $(filter %.o,$^) $(LIB_COMMON) -o $@
 
+# --- the CUDA backend itself: nvcc, only where it is asked for --------------------------------
+# Plain arithmetic (-fmad=false), so that kernels round as they do on the emulator.
+CUDA_HOME ?= $(or $(shell scripts/cuda-home),$(error no nvcc that knows sm_100: scripts/bootstrap --cuda))
+NVCC_ARCHS := 80 86 89 90 100
+NVCC_FLAGS := -std=c++20 -O3 -fmad=false -lineinfo -I. -Werror all-warnings -Xptxas -v \
+    -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra \
+    $(foreach arch,$(NVCC_ARCHS),-gencode arch=compute_$(arch),code=sm_$(arch)) \
+    -gencode arch=compute_100,code=compute_100
+CUDA_PLUGIN := $(BUILD)/libinterp_cuda.so
+cuda_obj = $(patsubst %,$(BUILD)/cuda/%.o,$(1))
+$(BUILD)/cuda/%.cu.o: %.cu $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,NVCC,$<)
+	$(Q)$(CUDA_HOME)/bin/nvcc $(NVCC_FLAGS) -MMD -MP -c $< -o $@ 2> $(@:.o=.ptxas) || \
+	    { cat $(@:.o=.ptxas); exit 1; }
+$(BUILD)/cuda/%.c.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) -isystem $(CUDA_HOME)/include $(CFLAGS) -fvisibility=hidden \
+	    -ffp-contract=off -MMD -MP -c $< -o $@
+$(CUDA_PLUGIN): $(call cuda_obj,$(CUDA_C) $(CUDA_CU)) $(LIB_COMMON)
+	$(call say,LINK,$@)
+	$(Q)$(CXX) -shared -Wl,--exclude-libs,ALL -Wl,-z,defs $(filter %.o,$^) $(LIB_COMMON) \
+	    $(CUDA_HOME)/lib/libcudart_static.a -L$(CUDA_HOME)/lib -l:libcublas.so.13 \
+	    -Wl,-rpath,$(CUDA_HOME)/lib -ldl -lrt -lpthread -o $@
+.PHONY: cuda cuda-kernels cuda-check
+cuda: $(CUDA_PLUGIN) ## libinterp_cuda.so; needs nvcc (scripts/bootstrap --cuda)
+cuda-kernels: $(call cuda_obj,$(CUDA_CU))
+cuda-check: ## the CUDA backend through nvcc: warnings, spills, stack frames; skipped without nvcc
+	@BUILD=$(BUILD) scripts/cuda-check
+
 BENCH_PROGRAMS := $(addprefix $(BUILD)/,submit_latency echo_floor beanstalk_peer)
 $(BENCH_PROGRAMS): $(BUILD)/%: $(BUILD)/tests/bench/%.o $(LIB_COMMON)
 	$(call say,LINK,$@)
@@ -189,10 +220,10 @@ $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(ALL_LIBS)
 	$(call link_all,-fsanitize=fuzzer)
 .SECONDARY: $(call obj,$(FUZZ))
 
--include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d $(BUILD)/*/*/*.d $(BUILD)/*/*/*/*.d $(BUILD)/emu/plugin/kernels/*/*.d)
+-include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d $(BUILD)/*/*/*.d $(BUILD)/*/*/*/*.d $(BUILD)/emu/plugin/kernels/*/*.d $(BUILD)/cuda/kernels/*/*.d)
 
 # --- programs and tests ---------------------------------------------------------------
-.PHONY: bootstrap demo check unit integration tests fuzz-programs
+.PHONY: bootstrap demo check unit integration tests emulator fuzz-programs
 bootstrap: ## install what is missing for everything below (Debian 12)
 	@scripts/bootstrap --demo --check --lint
 
@@ -201,16 +232,17 @@ demo: ## install what is missing, build, label the demo dictionary, show the res
 	@$(MAKE) all
 	@BUILD=$(BUILD) scripts/demo
 
-tests: all $(BUILD)/unit-tests $(EMU_PLUGIN) $(if $(filter release,$(VARIANT)),$(BUGS_PROGRAMS))
+emulator: $(EMU_PLUGIN) $(if $(filter release,$(VARIANT)),$(BUGS_PROGRAMS)) ## the CUDA backend for a host without CUDA
+tests: all emulator $(BUILD)/unit-tests
 
 check: ## install what is missing, build, pass every test
 	@scripts/bootstrap --check
 	@CI=1 BUILD=$(BUILD) scripts/check
 
-unit: $(BUILD)/unit-tests $(EMU_PLUGIN) ## the unit tests alone
+unit: $(BUILD)/unit-tests emulator ## the unit tests alone
 	$(Q)$(BUILD)/unit-tests --jobs=2 $(if $(FILTER),--filter='$(FILTER)')
 
-integration: all ## the integration tests alone
+integration: all emulator ## the integration tests alone
 	@BUILD=$(BUILD) tests/integration/run $(FILTER)
 
 bench: all $(BENCH_PROGRAMS) ## measure; JSON lines and a table

@@ -92,6 +92,12 @@ static status_t open_device(const char *name, size_t device, struct backend **ou
     return plugin->open(out, device, err);
 }
 
+const char *backend_default_name(void)
+{
+    const char *name = getenv("INTERP_BACKEND");
+    return name && *name ? name : "cpu";
+}
+
 status_t backend_open(const char *name, struct backend **out, struct error *err)
 {
     char library[NAME_SIZE];

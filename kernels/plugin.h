@@ -5,6 +5,9 @@
  *   "emu"          libinterp_emu.so: the CUDA backend on the host emulator, for tests
  *   "auto"         cuda if its library is there and finds a device, else cpu
  *
+ * The CPU is the default while the CUDA backend has not run on hardware; INTERP_BACKEND names
+ * another one.
+ *
  * A library is looked for in $INTERP_PLUGIN_DIR if that is set, else beside the program. It is
  * never unloaded: its threads and its driver may outlive the backend. The program itself is not
  * linked with CUDA and starts on any machine. Any thread. */
@@ -25,6 +28,9 @@ struct backend_plugin {
 };
 
 #define BACKEND_PLUGIN_SYMBOL "interp_backend_plugin"
+
+/* $INTERP_BACKEND, or "cpu". */
+const char *backend_default_name(void);
 
 /* The caller closes *out by backend_close(). Errors: ST_BAD_INPUT (a name that is none of the
  * above, a device that is not there), ST_NOT_FOUND (no library), ST_UNSUPPORTED (a library of

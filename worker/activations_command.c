@@ -1,6 +1,7 @@
 #include "worker/activations_command.h"
 
 #include "common/size.h"
+#include "kernels/plugin.h"
 #include "worker/arguments.h"
 #include "worker/model/encoder.h"
 #include "worker/model/forward.h"
@@ -15,7 +16,7 @@
 enum { BATCH_TOKENS = 2048, MAX_OUTPUTS = ARGUMENTS_MAX_LIST + 3 };
 
 struct options {
-    const char *directory, *dictionary, *text, *tokens, *out, *compute;
+    const char *directory, *dictionary, *text, *tokens, *out, *compute, *backend;
     struct argument_list hooks;
     size_t max_ctx;
     double norm_scaling_factor;
@@ -69,6 +70,10 @@ static status_t read_options(struct options *o, int argc, char **argv, bool *is_
          .value = "NAME",
          .help = "f32 (default), bf16x3 or bf16",
          .text = &o->compute},
+        {.name = "--backend",
+         .value = "NAME",
+         .help = "cpu (default), cuda, cuda:N, auto or emu",
+         .text = &o->backend},
         {.name = "-o",
          .value = "FILE",
          .help = "the safetensors file to write",
@@ -91,7 +96,8 @@ static status_t open_model(struct run *run, struct error *err)
     const struct options *o = &run->options;
     enum compute compute = COMPUTE_F32;
     status_t status = o->compute ? compute_parse(o->compute, &compute, err) : ST_OK;
-    if (status == ST_OK) status = backend_open_cpu(&run->backend, err);
+    if (status == ST_OK)
+        status = backend_open(o->backend ? o->backend : backend_default_name(), &run->backend, err);
     const struct model_params model = {
         .directory = o->directory, .backend = run->backend, .compute = compute};
     if (status == ST_OK) status = model_open(&run->model, &model, err);

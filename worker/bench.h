@@ -10,7 +10,7 @@
 #include <jansson.h>
 
 struct bench_options {
-    const char *make, *model, *dictionary, *activations, *hook, *what;
+    const char *make, *model, *dictionary, *activations, *hook, *what, *backend;
     struct argument_list computes, screens;
     struct argument_list threads;
     size_t n_rows, n_ctx, n_windows;

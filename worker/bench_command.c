@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "kernels/cpu/vector.h"
+#include "kernels/plugin.h"
 #include "worker/bench.h"
 #include "worker/bench_clock.h"
 #include "worker/bench_synthetic.h"
@@ -44,6 +45,10 @@ static status_t read_options(struct bench_options *o, int argc, char **argv, boo
          .help = "forward, encode, all (both, the default) or ablate",
          .text = &o->what},
         {.name = "--compute", .value = "NAME", .help = "f32, bf16x3, bf16", .list = &o->computes},
+        {.name = "--backend",
+         .value = "NAME",
+         .help = "cpu (default), cuda, cuda:N, auto or emu",
+         .text = &o->backend},
         {.name = "--screen",
          .value = "NAME",
          .help = "auto, int8, bf16, f32, none",
@@ -137,7 +142,8 @@ static status_t run_all(struct bench *b, struct error *err)
     default_list(&o->computes, "f32", "bf16x3", "bf16");
     default_list(&o->screens, "auto", "none", NULL);
     default_list(&o->threads, "1", "2", NULL);
-    status_t status = backend_open_cpu(&b->backend, err);
+    status_t status =
+        backend_open(o->backend ? o->backend : backend_default_name(), &b->backend, err);
     if (status != ST_OK) return status;
     b->peak_flops = measure_peak();
     bench_print_line(json_pack("{s:s, s:s, s:f}", "what", "machine", "backend",

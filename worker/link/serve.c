@@ -3,7 +3,7 @@
 
 #include "common/error.h"
 #include "common/log.h"
-#include "kernels/backend.h"
+#include "kernels/plugin.h"
 #include "worker/link/link.h"
 #include "worker/tasks/model_cache.h"
 
@@ -30,12 +30,15 @@ static const char usage[] =
     "  --key FILE          this worker's secret key, for a coordinator with keys (INTERP_KEY)\n"
     "  --server-key FILE   that coordinator's public key (INTERP_SERVER_KEY)\n"
     "  --name NAME         unique in the cluster (default: host-pid)\n"
+    "  --backend NAME      cpu (default, or INTERP_BACKEND), cuda, cuda:N (the Nth device),\n"
+    "                      auto (cuda if a device is there), emu (the CUDA backend on the\n"
+    "                      host emulator: slow, for tests)\n"
     "  --threads N         units computed at once (default 1; one worker per core or GPU is\n"
     "                      the usual choice)\n"
     "  --log LEVEL         debug | info | warn | error (default info)\n";
 
 struct serve_options {
-    const char *endpoint;
+    const char *endpoint, *backend;
     struct curve_files keys;
     char name[WORKER_NAME_SIZE];
     size_t n_threads;
@@ -64,6 +67,7 @@ static status_t apply_option(int option, const char *value, struct serve_options
         if ((size_t)snprintf(out->name, sizeof out->name, "%s", value) >= sizeof out->name)
             return error_set(err, ST_BAD_INPUT, "--name: at most %zu bytes", sizeof out->name - 1);
         return ST_OK;
+    case 'b': out->backend = value; return ST_OK;
     case 't': return parse_threads(value, &out->n_threads, err);
     case 'l':
         out->log_level = log_level_parse(value);
@@ -76,16 +80,15 @@ static status_t apply_option(int option, const char *value, struct serve_options
 
 static status_t parse_options(int argc, char **argv, struct serve_options *out, struct error *err)
 {
-    static const struct option options[] = {{"connect", required_argument, NULL, 'c'},
-                                            {"key", required_argument, NULL, 'k'},
-                                            {"server-key", required_argument, NULL, 's'},
-                                            {"name", required_argument, NULL, 'n'},
-                                            {"threads", required_argument, NULL, 't'},
-                                            {"log", required_argument, NULL, 'l'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"connect", required_argument, NULL, 'c'},    {"key", required_argument, NULL, 'k'},
+        {"server-key", required_argument, NULL, 's'}, {"name", required_argument, NULL, 'n'},
+        {"backend", required_argument, NULL, 'b'},    {"threads", required_argument, NULL, 't'},
+        {"log", required_argument, NULL, 'l'},        {NULL, 0, NULL, 0}};
     char host[32] = "worker";
     (void)gethostname(host, sizeof host - 1);
-    *out = (struct serve_options){.n_threads = 1, .log_level = LOG_INFO};
+    *out = (struct serve_options){
+        .backend = backend_default_name(), .n_threads = 1, .log_level = LOG_INFO};
     (void)snprintf(out->name, sizeof out->name, "%s-%ld", host, (long)getpid());
     int option;
     optind = 1;
@@ -115,7 +118,7 @@ static status_t serve(const struct serve_options *options, struct error *err)
     bool is_curve = false;
     status_t status = curve_client_load(&curve, &is_curve, &options->keys, options->endpoint, err);
     if (status == ST_OK) status = catch_signals(err);
-    if (status == ST_OK) status = backend_open_cpu(&backend, err);
+    if (status == ST_OK) status = backend_open(options->backend, &backend, err);
     if (status == ST_OK) status = model_cache_create(&models, backend, err);
     if (status == ST_OK) {
         const struct link_params params = {.endpoint = options->endpoint,
