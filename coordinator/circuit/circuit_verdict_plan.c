@@ -1,288 +1,16 @@
 #include "coordinator/circuit/circuit_verdict_plan.h"
 
 #include "common/size.h"
-#include "coordinator/circuit/edge_candidates.h"
-#include "coordinator/circuit/variant_values.h"
+#include "coordinator/circuit/circuit_verdict_plan_parts.h"
 #include "coordinator/session/draw.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROW_OF_FULL = -1 };
-
-/* Runs are listed in the order of value_measures; `places` says which variant each is. */
-struct circuit_verdict_plan {
-    size_t n_candidates, n_members, n_subsets, n_minimality, n_random;
-    bool is_random_exhaustive;
-    struct variant_values *sets; /* each set once, in the order of the batch */
-    int64_t *places;             /* [n_runs] of n_room; ROW_OF_FULL */
-    size_t n_runs, n_room;
-    uint32_t *minimality_member; /* [n_minimality], owned */
-    struct circuit_edge *edges;  /* [n_edges], ascending, owned */
-    size_t n_edges;
-};
-
-/* The work. */
-struct planning {
-    const struct verdict_plan_params *params;
-    struct circuit_verdict_plan *plan;
-    struct random_circuits random;
-    uint32_t *members; /* [n_members] candidates */
-    uint32_t *classes; /* [n_members] */
-    size_t n_classes;
-    bool *off;          /* [n_candidates] what a run ablates */
-    uint32_t *nodes;    /* [n_candidates] the same as a list */
-    uint32_t *left_out; /* [n_edges] scratch: edges that a run ablates */
-    bool *subsets;      /* [n_all_subsets, n_members] */
-    size_t n_all_subsets;
-};
-
 struct verdict_plan_params verdict_plan_params_default(uint64_t seed)
 {
     return (struct verdict_plan_params){
         .seed = seed, .n_random = RANDOM_CIRCUITS_DEFAULT, .n_subsets = 16, .n_minimality = 4};
-}
-
-/* --- runs --------------------------------------------------------------------------------- */
-
-static status_t append_place(struct circuit_verdict_plan *plan, int64_t place, struct error *err)
-{
-    if (plan->n_runs == plan->n_room) {
-        const size_t n_room = 2 * plan->n_room + 64;
-        int64_t *grown = realloc(plan->places, n_room * sizeof *grown);
-        if (!grown) return error_set(err, ST_NO_MEMORY, "verdict plan: %zu runs", n_room);
-        plan->places = grown;
-        plan->n_room = n_room;
-    }
-    plan->places[plan->n_runs++] = place;
-    return ST_OK;
-}
-
-/* A run with `off` and n_edges of left_out ablated. */
-static status_t add_run(struct planning *planning, size_t n_edges, struct error *err)
-{
-    struct circuit_verdict_plan *plan = planning->plan;
-    struct search_variant variant = {
-        .nodes = planning->nodes, .edges = planning->left_out, .n_edges = n_edges};
-    size_t place = 0;
-    bool is_refused = false;
-    for (uint32_t v = 0; v < plan->n_candidates; v++)
-        if (planning->off[v]) planning->nodes[variant.n_nodes++] = v;
-    if (variant.n_nodes + n_edges == 0) return append_place(plan, ROW_OF_FULL, err);
-    const status_t status = variant_values_want(plan->sets, &variant, &is_refused, err);
-    if (status != ST_OK) return status;
-    if (is_refused || !variant_values_place(plan->sets, &variant, &place))
-        return error_set(err, ST_TOO_LARGE, "verdict plan: more than %d sets",
-                         (int)VARIANT_VALUES_MAX);
-    return append_place(plan, (int64_t)place, err);
-}
-
-static void switch_all(struct planning *planning, bool is_off)
-{
-    memset(planning->off, is_off, planning->plan->n_candidates * sizeof *planning->off);
-}
-
-/* --- circuits ----------------------------------------------------------------------------- */
-
-/* The circuit, or a random one in its place. */
-struct planned_circuit {
-    const uint32_t *nodes;            /* [n_members] candidates */
-    const struct circuit_edge *edges; /* [circuit->n_edges] */
-};
-
-static bool names_pos_embed(const struct circuit *circuit)
-{
-    for (size_t e = 0; e < circuit->n_edges; e++)
-        if (circuit->edges[e].sender.type == COMPONENT_POS_EMBED) return true;
-    return false;
-}
-
-/* Index in a sorted list; n if it is not there. */
-static size_t find_edge(const struct circuit_edge *sorted, size_t n,
-                        const struct circuit_edge *edge)
-{
-    const struct circuit_edge *found =
-        n > 0 ? bsearch(edge, sorted, n, sizeof *sorted, circuit_edge_compare_items) : NULL;
-    return found ? (size_t)(found - sorted) : n;
-}
-
-static int compare_indexes(const void *a, const void *b)
-{
-    const uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
-    return (left > right) - (left < right);
-}
-
-/* What there can be among the nodes of a circuit; the caller frees *out. */
-static status_t edges_among(const struct planning *planning, const struct planned_circuit *circuit,
-                            struct circuit_edge **out, size_t *n, struct error *err)
-{
-    const struct edge_rule rule = {planning->params->is_parallel,
-                                   names_pos_embed(planning->params->circuit)};
-    const size_t n_nodes = planning->plan->n_members;
-    struct component *nodes = malloc((n_nodes + 1) * sizeof *nodes);
-    if (!nodes) return error_set(err, ST_NO_MEMORY, "verdict plan: %zu nodes", n_nodes);
-    for (size_t m = 0; m < n_nodes; m++)
-        nodes[m] = planning->params->candidates.components[circuit->nodes[m]];
-    qsort(nodes, n_nodes, sizeof *nodes, component_compare_items);
-    const status_t status = edge_candidates(nodes, n_nodes, &rule, out, n, err);
-    free(nodes);
-    return status;
-}
-
-/* Its own edges, into left_out; returns how many. */
-static size_t list_own_edges(struct planning *planning, const struct planned_circuit *circuit)
-{
-    const struct circuit_verdict_plan *plan = planning->plan;
-    const size_t n = planning->params->circuit->n_edges;
-    for (size_t e = 0; e < n; e++)
-        planning->left_out[e] = (uint32_t)find_edge(plan->edges, plan->n_edges, &circuit->edges[e]);
-    qsort(planning->left_out, n, sizeof *planning->left_out, compare_indexes);
-    return n;
-}
-
-/* Edges among its nodes that it does not claim, into left_out. */
-static status_t list_other_edges(struct planning *planning, const struct planned_circuit *circuit,
-                                 size_t *n_out, struct error *err)
-{
-    const struct circuit_verdict_plan *plan = planning->plan;
-    struct circuit_edge *among = NULL;
-    size_t n_among = 0;
-    *n_out = 0;
-    if (planning->params->circuit->n_edges == 0) return ST_OK;
-    bool *is_own = calloc(plan->n_edges, sizeof *is_own);
-    if (!is_own) return error_set(err, ST_NO_MEMORY, "verdict plan: %zu edges", plan->n_edges);
-    const size_t n_own = list_own_edges(planning, circuit);
-    for (size_t e = 0; e < n_own; e++) is_own[planning->left_out[e]] = true;
-    const status_t status = edges_among(planning, circuit, &among, &n_among, err);
-    for (size_t e = 0; e < n_among && status == ST_OK; e++) {
-        const size_t at = find_edge(plan->edges, plan->n_edges, &among[e]);
-        if (!is_own[at]) planning->left_out[(*n_out)++] = (uint32_t)at;
-    }
-    free(among);
-    free(is_own);
-    return status;
-}
-
-/* All but the circuit ablated, and what else `without` [n_members] says of the members. */
-static status_t add_circuit(struct planning *planning, const struct planned_circuit *circuit,
-                            const bool *without, struct error *err)
-{
-    size_t n_edges;
-    const status_t status = list_other_edges(planning, circuit, &n_edges, err);
-    if (status != ST_OK) return status;
-    switch_all(planning, true);
-    for (size_t m = 0; m < planning->plan->n_members; m++)
-        planning->off[circuit->nodes[m]] = without && without[m];
-    return add_run(planning, n_edges, err);
-}
-
-static status_t add_complement(struct planning *planning, const struct planned_circuit *circuit,
-                               struct error *err)
-{
-    const bool has_edges = planning->params->circuit->n_edges > 0;
-    switch_all(planning, false);
-    for (size_t m = 0; m < planning->plan->n_members; m++)
-        planning->off[circuit->nodes[m]] = !has_edges;
-    return add_run(planning, has_edges ? list_own_edges(planning, circuit) : 0, err);
-}
-
-static struct planned_circuit own_circuit(const struct planning *planning)
-{
-    return (struct planned_circuit){planning->members, planning->params->circuit->edges};
-}
-
-/* --- random circuits ---------------------------------------------------------------------- */
-
-static size_t find_candidate(const struct planning *planning, const struct component *component)
-{
-    const struct circuit_candidates *candidates = &planning->params->candidates;
-    const struct component *found = candidates->n > 0
-                                        ? bsearch(component, candidates->components, candidates->n,
-                                                  sizeof *component, component_compare_items)
-                                        : NULL;
-    return found ? (size_t)(found - candidates->components) : candidates->n;
-}
-
-/* The r-th of them; its candidates into nodes [n_members]. */
-static struct planned_circuit random_circuit(const struct planning *planning, size_t r,
-                                             uint32_t *nodes)
-{
-    const struct random_circuits *random = &planning->random;
-    for (size_t m = 0; m < random->n_nodes; m++)
-        nodes[m] = (uint32_t)find_candidate(planning, &random->nodes[r * random->n_nodes + m]);
-    return (struct planned_circuit){nodes, random->n_edges > 0 ? random->edges + r * random->n_edges
-                                                               : NULL};
-}
-
-static status_t add_random(struct planning *planning, struct error *err)
-{
-    status_t status = ST_OK;
-    uint32_t *nodes = malloc((planning->plan->n_members + 1) * sizeof *nodes);
-    if (!nodes) return error_set(err, ST_NO_MEMORY, "verdict plan: random circuits");
-    for (int is_complement = 0; is_complement < 2; is_complement++)
-        for (size_t r = 0; r < planning->random.n && status == ST_OK; r++) {
-            const struct planned_circuit circuit = random_circuit(planning, r, nodes);
-            status = is_complement ? add_complement(planning, &circuit, err)
-                                   : add_circuit(planning, &circuit, NULL, err);
-        }
-    free(nodes);
-    return status;
-}
-
-/* --- edges -------------------------------------------------------------------------------- */
-
-static status_t append_edges(struct circuit_verdict_plan *plan, const struct circuit_edge *edges,
-                             size_t n, struct error *err)
-{
-    size_t n_all, n_bytes;
-    if (n == 0 || !edges) return ST_OK;
-    if (!size_add(plan->n_edges, n, &n_all) || !size_mul(n_all, sizeof *edges, &n_bytes))
-        return error_set(err, ST_NO_MEMORY, "verdict plan: %zu edges", n);
-    struct circuit_edge *grown = realloc(plan->edges, n_bytes);
-    if (!grown) return error_set(err, ST_NO_MEMORY, "verdict plan: %zu edges", n_all);
-    memcpy(grown + plan->n_edges, edges, n * sizeof *edges);
-    plan->edges = grown;
-    plan->n_edges = n_all;
-    return ST_OK;
-}
-
-static status_t append_edges_of(struct planning *planning, const struct planned_circuit *circuit,
-                                struct error *err)
-{
-    struct circuit_edge *among = NULL;
-    size_t n = 0;
-    status_t status = edges_among(planning, circuit, &among, &n, err);
-    if (status == ST_OK) status = append_edges(planning->plan, among, n, err);
-    if (status == ST_OK)
-        status =
-            append_edges(planning->plan, circuit->edges, planning->params->circuit->n_edges, err);
-    free(among);
-    return status;
-}
-
-/* All that any circuit of the plan has or leaves out. */
-static status_t collect_edges(struct planning *planning, struct error *err)
-{
-    struct circuit_verdict_plan *plan = planning->plan;
-    const struct planned_circuit own = own_circuit(planning);
-    size_t n = 0;
-    if (planning->params->circuit->n_edges == 0) return ST_OK;
-    uint32_t *nodes = malloc((plan->n_members + 1) * sizeof *nodes);
-    if (!nodes) return error_set(err, ST_NO_MEMORY, "verdict plan: edges");
-    status_t status = append_edges_of(planning, &own, err);
-    for (size_t r = 0; r < planning->random.n && status == ST_OK; r++) {
-        const struct planned_circuit circuit = random_circuit(planning, r, nodes);
-        status = append_edges_of(planning, &circuit, err);
-    }
-    free(nodes);
-    if (status != ST_OK) return status;
-    qsort(plan->edges, plan->n_edges, sizeof *plan->edges, circuit_edge_compare_items);
-    for (size_t e = 0; e < plan->n_edges; e++)
-        if (n == 0 || circuit_edge_compare(&plan->edges[n - 1], &plan->edges[e]) != 0)
-            plan->edges[n++] = plan->edges[e];
-    plan->n_edges = n;
-    planning->left_out = malloc((n + 1) * sizeof *planning->left_out);
-    return planning->left_out ? ST_OK : error_set(err, ST_NO_MEMORY, "verdict plan: %zu edges", n);
 }
 
 /* --- members and subsets ------------------------------------------------------------------ */
@@ -294,13 +22,13 @@ static status_t add_members(struct planning *planning, enum member_run run, stru
     status_t status = ST_OK;
     const size_t n = planning->plan->n_members;
     for (size_t m = 0; m < n && status == ST_OK; m++) {
-        switch_all(planning, false);
+        verdict_plan_switch_all(planning, false);
         for (size_t k = 0; k < n; k++) {
             const bool is_class = planning->classes[k] == planning->classes[m];
             planning->off[planning->members[k]] =
                 run == RUN_MEMBER ? k == m : is_class && (run == RUN_CLASS || k != m);
         }
-        status = add_run(planning, 0, err);
+        status = verdict_plan_add_run(planning, 0, err);
     }
     return status;
 }
@@ -339,15 +67,15 @@ static status_t choose_subsets(struct planning *planning, struct error *err)
 static status_t add_subsets(struct planning *planning, struct error *err)
 {
     const size_t n = planning->plan->n_members, n_all = planning->n_all_subsets;
-    const struct planned_circuit own = own_circuit(planning);
+    const struct planned_circuit own = verdict_plan_own_circuit(planning);
     status_t status = ST_OK;
     for (size_t k = 0; k < n_all && status == ST_OK; k++)
-        status = add_circuit(planning, &own, planning->subsets + k * n, err);
+        status = verdict_plan_add_circuit(planning, &own, planning->subsets + k * n, err);
     for (size_t k = 0; k < n_all && status == ST_OK; k++) {
-        switch_all(planning, false);
+        verdict_plan_switch_all(planning, false);
         for (size_t m = 0; m < n; m++)
             planning->off[planning->members[m]] = planning->subsets[k * n + m];
-        status = add_run(planning, 0, err);
+        status = verdict_plan_add_run(planning, 0, err);
     }
     planning->plan->n_subsets = n_all;
     return status;
@@ -370,7 +98,7 @@ static status_t add_minimality(struct planning *planning, struct error *err)
 {
     struct circuit_verdict_plan *plan = planning->plan;
     const size_t n = plan->n_members, n_each = planning->params->n_minimality + 2;
-    const struct planned_circuit own = own_circuit(planning);
+    const struct planned_circuit own = verdict_plan_own_circuit(planning);
     status_t status = ST_OK;
     plan->minimality_member = malloc(n * n_each * sizeof *plan->minimality_member);
     bool *subset = calloc(n, sizeof *subset);
@@ -382,7 +110,7 @@ static status_t add_minimality(struct planning *planning, struct error *err)
             minimality_subset(planning, member, q % n_each, subset);
             subset[member] = with_member == 1;
             plan->minimality_member[q] = (uint32_t)member;
-            status = add_circuit(planning, &own, subset, err);
+            status = verdict_plan_add_circuit(planning, &own, subset, err);
         }
     plan->n_minimality = n * n_each;
     free(subset);
@@ -417,7 +145,7 @@ static status_t find_members(struct planning *planning, struct error *err)
     const struct circuit *circuit = planning->params->circuit;
     char name[COMPONENT_NAME_SIZE];
     for (size_t m = 0; m < circuit->n_nodes; m++) {
-        const size_t at = find_candidate(planning, &circuit->nodes[m].component);
+        const size_t at = verdict_plan_find(planning, &circuit->nodes[m].component);
         if (at == planning->params->candidates.n)
             return error_set(err, ST_BAD_INPUT, "%s is in the circuit, and no candidate",
                              component_name(&circuit->nodes[m].component, name));
@@ -441,7 +169,7 @@ static status_t planning_init(struct planning *planning, struct error *err)
     if (status == ST_OK)
         status = random_circuits_draw(&planning->random, params->circuit, &params->candidates,
                                       params->n_random, params->seed, err);
-    if (status == ST_OK) status = collect_edges(planning, err);
+    if (status == ST_OK) status = verdict_plan_collect_edges(planning, err);
     if (status == ST_OK) status = choose_subsets(planning, err);
     return status;
 }
@@ -460,17 +188,17 @@ static void planning_fini(struct planning *planning)
 /* In the order in which circuit_verdict_plan_fill() reads them. */
 static status_t add_all(struct planning *planning, struct error *err)
 {
-    const struct planned_circuit own = own_circuit(planning);
-    switch_all(planning, true);
-    status_t status = add_run(planning, 0, err);
-    if (status == ST_OK) status = add_circuit(planning, &own, NULL, err);
-    if (status == ST_OK) status = add_complement(planning, &own, err);
+    const struct planned_circuit own = verdict_plan_own_circuit(planning);
+    verdict_plan_switch_all(planning, true);
+    status_t status = verdict_plan_add_run(planning, 0, err);
+    if (status == ST_OK) status = verdict_plan_add_circuit(planning, &own, NULL, err);
+    if (status == ST_OK) status = verdict_plan_add_complement(planning, &own, err);
     if (status == ST_OK) status = add_members(planning, RUN_MEMBER, err);
     if (status == ST_OK) status = add_members(planning, RUN_CLASS_REST, err);
     if (status == ST_OK) status = add_members(planning, RUN_CLASS, err);
     if (status == ST_OK) status = add_subsets(planning, err);
     if (status == ST_OK) status = add_minimality(planning, err);
-    if (status == ST_OK) status = add_random(planning, err);
+    if (status == ST_OK) status = verdict_plan_add_random(planning, err);
     planning->plan->n_random = planning->random.n;
     planning->plan->is_random_exhaustive = planning->random.is_exhaustive;
     return status;

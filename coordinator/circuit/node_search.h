@@ -6,8 +6,8 @@
  * all tests that were made up to then: every single effect, every one of a conditional sweep and
  * of a pair, and all those by which a group was justified.
  *
- *   singles      each candidate alone. More than max_singles candidates: groups of them, and those
- *                halves of halves in which there is an effect. Chosen: clear discoveries, exactly
+ *   singles      each candidate alone. More than max_singles candidates: groups of them, and the
+ *                quarters of those in which there is an effect. Chosen: clear discoveries, exactly
  *                those of node_selection().
  *   complement   what was not chosen, ablated more and more of it in the given order: where the
  *                metric drops although no single effect explains it, the place is found by
@@ -23,8 +23,10 @@
  *   prune        a member whose drop given the rest of its class is not clear leaves the class,
  *                and the circuit, if its own is not clear either; the weakest of a class first.
  *
- * complement, conditional and pairs are repeated while they find anything, max_rounds each. The
- * order comes from outside and only orders. All of it but `singles` only where is_conditional.
+ * complement and conditional are repeated while they find anything, max_rounds each (complement
+ * from either end of the order), and conditional again if pairs found something; of the places of a
+ * round the NODE_SEARCH_MAX_HITS largest are followed. The order comes from outside and only
+ * orders. All of it but `singles` only where is_conditional.
  * A value belongs to one thread. */
 #ifndef COORDINATOR_CIRCUIT_NODE_SEARCH_H
 #define COORDINATOR_CIRCUIT_NODE_SEARCH_H

@@ -172,6 +172,19 @@ static bool ablates_edge(const struct circuit_verdict_plan *plan,
     return false;
 }
 
+/* How many sets ablate edges alone: circuits, the judged one and random ones, as complements. */
+static size_t n_complements(struct circuit_verdict_plan *plan, size_t n_edges)
+{
+    const struct search_batch batch = circuit_verdict_plan_variants(plan);
+    size_t n = 0;
+    for (size_t v = 0; v < batch.n; v++) {
+        if (batch.variants[v].n_nodes > 0) continue;
+        cr_expect_eq(batch.variants[v].n_edges, n_edges);
+        n++;
+    }
+    return n;
+}
+
 /* The second set is the circuit, the third its complement. */
 Test(circuit_verdict_plan, claimed_edges_stay_and_all_others_go)
 {
@@ -194,6 +207,7 @@ Test(circuit_verdict_plan, claimed_edges_stay_and_all_others_go)
     cr_expect_eq(sets[2].n_nodes, 0);
     cr_expect_eq(sets[2].n_edges, 3);
     cr_expect(ablates_edge(plan, &sets[2], "embed->L0H2.v"));
+    cr_expect_eq(n_complements(plan, 3), 1 + 3 * 3); /* others of layer 0 and of layer 1 */
     circuit_verdict_plan_destroy(&plan);
     circuit_fini(&circuit);
 }
