@@ -231,6 +231,20 @@ static void print_neighbours(const struct cli *cli, const json_t *record)
 
 /* --- the page ------------------------------------------------------------------------------ */
 
+static void print_cut(const struct cli *cli, const json_t *prompts)
+{
+    char line[128];
+    size_t at = 0;
+    for (size_t i = 0; i < json_array_size(prompts) && at + 48 < sizeof line; i++) {
+        const char *name = json_string_value(json_array_get(prompts, i));
+        at += (size_t)snprintf(line + at, sizeof line - at, "%s%.20s", i ? ", " : "",
+                               name ? name : "?");
+    }
+    if (at == 0) return;
+    (void)snprintf(line + at, sizeof line - at, " (to max_prompt_tokens)");
+    status_text_line(cli, "prompts cut", line);
+}
+
 static void print_facts(const struct cli *cli, const json_t *record)
 {
     char line[256], n[QUANTITY_SIZE];
@@ -260,6 +274,7 @@ static void print_facts(const struct cli *cli, const json_t *record)
     if (json_field(record, "lexical.label"))
         status_text_line(cli, "lexical", json_field_text(record, "lexical.label", "-"));
     print_neighbours(cli, record);
+    print_cut(cli, json_field(record, "cut_prompts"));
 }
 
 status_t record_print(const struct cli *cli, const json_t *record, size_t max_windows,

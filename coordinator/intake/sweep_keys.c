@@ -170,7 +170,7 @@ static const struct config_key round_keys[] = {
                  "of hypothesis and experiments, also when the first label holds"),
     CONFIG_COUNT(struct sweep_rounds, max, 1, SWEEP_MAX_ROUNDS, "5", "rounds",
                  "then the best label is tested, settled or not"),
-    CONFIG_COUNT(struct sweep_rounds, patience, 0, SWEEP_MAX_ROUNDS, "4", "rounds",
+    CONFIG_COUNT(struct sweep_rounds, patience, 0, SWEEP_MAX_ROUNDS, "0", "rounds",
                  "in a row without hope that end a session, as does a clear result; 0: only "
                  "settled ones end"),
     CONFIG_END};

@@ -1,5 +1,6 @@
 #include "coordinator/session/label_json_parts.h"
 
+#include "coordinator/session/session_prompts.h"
 #include "coordinator/session/window_text.h"
 
 #include <jansson.h>
@@ -463,6 +464,18 @@ static json_t *numbers_json(const uint64_t *numbers, size_t n)
     return list;
 }
 
+static json_t *cut_prompts_json(unsigned cut)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; list && i < SESSION_N_PROMPT_KINDS; i++)
+        if ((cut & 1u << i) && json_array_append_new(list, json_string(session_prompt_kind_name((
+                                                               enum session_prompt_kind)i))) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return list;
+}
+
 /* Keys that only some records have: those of a plain single pass stay what they always were. */
 static bool add_more(json_t *json, const struct label_record *record)
 {
@@ -472,6 +485,9 @@ static bool add_more(json_t *json, const struct label_record *record)
     if (record->n_neighbours > 0 &&
         json_object_set_new(json, "neighbours",
                             numbers_json(record->neighbours, record->n_neighbours)) != 0)
+        return false;
+    if (record->cut_prompts &&
+        json_object_set_new(json, "cut_prompts", cut_prompts_json(record->cut_prompts)) != 0)
         return false;
     if (record->agreement &&
         json_object_set_new(json, "agreement", label_json_agreement(record->agreement)) != 0)

@@ -19,6 +19,8 @@
  *      that calls about other windows
  *   lexical{label, family, held_out, scores{...}} or null
  *   neighbours[] (features of nearest decoder rows, nearest first; only where there are some)
+ *   cut_prompts[] ("explainer", "refine", "experiments": those of the explainer's that had to be cut
+ *     to max_prompt_tokens; only where there are some)
  *   typing{type, claimed, agrees, evidence{...}} or null (feature_type.h; `type` is the claim)
  *   meanings{n_test_firing, n_test_grouped, list[{label, no_label, n_windows,
  *     scores{detection{random{...}, hard{...}}}, lexical{label, scores{...}} or null}]} or null:
@@ -171,6 +173,7 @@ struct label_record {
     size_t n_evidence;
     const uint64_t *neighbours; /* [n_neighbours] features of nearest decoder rows, nearest first */
     size_t n_neighbours;
+    unsigned cut_prompts;              /* bits 1 << enum session_prompt_kind */
     const struct token_texts *texts;   /* for the evidence */
     const struct label_rounds *rounds; /* NULL: a single pass, and nothing is written of it */
     const char *control;               /* which one the sweep is; NULL: none */

@@ -136,6 +136,7 @@ struct label_session {
     struct session_ask *asks; /* [n_asks] of the present stage, owned */
     size_t n_asks, n_answered;
     size_t n_failed_calls; /* replies that never came or did not parse */
+    unsigned cut_prompts;  /* bits 1 << enum session_prompt_kind: cut to max_prompt_tokens */
 };
 
 /* A session about the feature of this case, whose CASE_PART_EXPLAIN and CASE_PART_LEXICAL are
@@ -175,8 +176,8 @@ MUST_CHECK status_t label_session_advance(struct label_session *session,
 
 /* The request body of ask `index`, a call that is not answered (new reference), and whom it goes
  * to. The case is that of the half step that opened it, or one with
- * label_session_needs_of_asks(). */
-MUST_CHECK status_t label_session_body(const struct label_session *session,
+ * label_session_needs_of_asks(). Notes in session->cut_prompts if it had to be cut. */
+MUST_CHECK status_t label_session_body(struct label_session *session,
                                        const struct feature_case *feature_case, size_t index,
                                        json_t **body, const struct session_provider **provider,
                                        struct error *err);

@@ -160,6 +160,7 @@ static status_t build_within(build_fn *build_it, const struct label_session *ses
     if (status != ST_TOO_LARGE) return error_set(err, status, "%s", too_large.text);
     messages->system.n_bytes = n_system;
     messages->user.n_bytes = n_user;
+    messages->is_cut = true;
     return build_it(session, feature_case, SESSION_PROMPT_BRIEF, messages, err);
 }
 
@@ -253,7 +254,16 @@ static const struct session_provider *provider_of(const struct session_rules *ru
     return ask->judge ? &rules->more_judges[ask->judge - 1] : &rules->judge;
 }
 
-static status_t write_request(const struct label_session *session,
+/* Which of the explainer's prompts an ask is. */
+static enum session_prompt_kind prompt_kind_of(const struct label_session *session,
+                                               const struct session_ask *ask)
+{
+    if (ask->kind == ASK_DESIGN) return SESSION_PROMPT_EXPERIMENTS;
+    return ask->kind == ASK_LABEL && session->rounds.n > 1 ? SESSION_PROMPT_REFINE
+                                                           : SESSION_PROMPT_EXPLAINER;
+}
+
+static status_t write_request(struct label_session *session,
                               const struct feature_case *feature_case,
                               const struct session_ask *ask, struct buffer *out, struct error *err)
 {
@@ -264,6 +274,7 @@ static status_t write_request(const struct label_session *session,
     struct prompt_request request = {
         .model = provider->model, .messages = &messages, .format = provider->format};
     status_t status = build(session, feature_case, ask, &messages, err);
+    if (messages.is_cut) session->cut_prompts |= 1u << prompt_kind_of(session, ask);
     if (status == ST_OK) {
         set_wanted(session, ask, &request);
         status = prompt_request_write(&request, out, err);
@@ -272,9 +283,9 @@ static status_t write_request(const struct label_session *session,
     return status;
 }
 
-status_t label_session_body(const struct label_session *session,
-                            const struct feature_case *feature_case, size_t index, json_t **body,
-                            const struct session_provider **provider, struct error *err)
+status_t label_session_body(struct label_session *session, const struct feature_case *feature_case,
+                            size_t index, json_t **body, const struct session_provider **provider,
+                            struct error *err)
 {
     const struct session_ask *ask = &session->asks[index];
     struct buffer text;

@@ -200,6 +200,7 @@ status_t prompt_explainer_build(const struct prompt_explainer_params *params,
                                "explainer prompt: one example makes %zu tokens (at most %zu)",
                                now.n_prompt_tokens, params->max_prompt_tokens);
     }
+    if (now.n_firing < params->n_firing || now.n_silent < params->n_silent) messages->is_cut = true;
     if (status == ST_OK && shown) *shown = now;
     return status;
 }

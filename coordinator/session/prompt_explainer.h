@@ -7,7 +7,8 @@
  * Strengths are floor(10 * value / largest value shown), as Bills et al. (2023) do it. Tokens of
  * at least 0.3 of their window's maximum are highlighted and listed. When the prompt would pass
  * max_prompt_tokens, by the ratio that the provider's counts gave, examples are left out: silent
- * ones from the last, then firing ones from the last, so that the strongest always stays. The
+ * ones from the last, then firing ones from the last, so that the strongest always stays; the
+ * messages say that they are cut. The
  * prompts of later rounds and of experiments show the same examples beside further fields
  * (session_prompts.h). Pure; any thread. */
 #ifndef COORDINATOR_SESSION_PROMPT_EXPLAINER_H

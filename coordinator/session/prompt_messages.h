@@ -5,6 +5,7 @@
 #include "common/buffer.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { PROMPT_MAX_MESSAGE_BYTES = 4 << 20 };
@@ -12,12 +13,14 @@ enum { PROMPT_MAX_MESSAGE_BYTES = 4 << 20 };
 struct prompt_messages {
     struct buffer system; /* may be empty */
     struct buffer user;
+    bool is_cut; /* something was left out to keep below max_prompt_tokens */
 };
 
 static inline void prompt_messages_init(struct prompt_messages *messages)
 {
     buffer_init(&messages->system, PROMPT_MAX_MESSAGE_BYTES);
     buffer_init(&messages->user, PROMPT_MAX_MESSAGE_BYTES);
+    messages->is_cut = false;
 }
 
 static inline void prompt_messages_fini(struct prompt_messages *messages)

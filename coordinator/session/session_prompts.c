@@ -5,6 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *session_prompt_kind_name(enum session_prompt_kind kind)
+{
+    static const char *const names[SESSION_N_PROMPT_KINDS] = {"explainer", "refine", "experiments"};
+    return names[kind];
+}
+
 const char *const PROMPT_REFINE_FIELDS[] = {"examples", "silent_examples", "history"};
 const char *const PROMPT_DESIGN_FIELDS[] = {"examples", "silent_examples", "label", "tried",
                                             "n_each"};

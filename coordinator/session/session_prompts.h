@@ -22,6 +22,15 @@ enum {
     PROMPT_SHOWN_WRONG = 6     /* explain windows shown of the last tested round */
 };
 
+/* The explainer's prompts, by the names of their templates. */
+enum session_prompt_kind {
+    SESSION_PROMPT_EXPLAINER,
+    SESSION_PROMPT_REFINE,
+    SESSION_PROMPT_EXPERIMENTS,
+    SESSION_N_PROMPT_KINDS
+};
+const char *session_prompt_kind_name(enum session_prompt_kind kind); /* "explainer", ... */
+
 /* How much is told: a prompt that may not be longer gets the labels alone. */
 enum session_prompt_detail { SESSION_PROMPT_FULL, SESSION_PROMPT_BRIEF };
 

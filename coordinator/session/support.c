@@ -13,6 +13,7 @@ const char *support_verdict_text(enum support_verdict verdict)
         [SUPPORT_JUDGE_CONSTANT] = "unsupported: judge is constant",
         [SUPPORT_ROUNDS] = "unsupported: too few rounds",
         [SUPPORT_ADVERSARIAL] = "unsupported: adversarial round not passed",
+        [SUPPORT_HOPELESS] = "unsupported: no score could pass this null",
         [SUPPORT_Z] = "unsupported: too near the null",
         [SUPPORT_FALSE_DISCOVERY] = "unsupported: false discovery rate"};
     return (unsigned)verdict < sizeof texts / sizeof texts[0] ? texts[verdict] : "unknown";
@@ -21,6 +22,14 @@ const char *support_verdict_text(enum support_verdict verdict)
 struct support_thresholds support_thresholds_default(void)
 {
     return (struct support_thresholds){.z_min = 3.0, .fdr_q = 0.05};
+}
+
+/* Would not even the best of labels, with a score of 1 in a sweep of its like, pass? */
+static bool is_hopeless(const struct null_model *null, const struct support_thresholds *thresholds)
+{
+    const struct score_value best = null_model_z(null, 1.0);
+    return (best.is_defined && best.value < thresholds->z_min) ||
+           null_model_p(null, 1.0) > thresholds->fdr_q;
 }
 
 static enum support_verdict verdict_of(const struct support_claim *claim,
@@ -34,8 +43,9 @@ static enum support_verdict verdict_of(const struct support_claim *claim,
     if (null->is_constant) return SUPPORT_JUDGE_CONSTANT;
     if (claim->is_agentic && !claim->had_enough_rounds) return SUPPORT_ROUNDS;
     if (claim->is_agentic && !claim->passed_adversarial) return SUPPORT_ADVERSARIAL;
-    if (!z.is_defined || z.value < thresholds->z_min) return SUPPORT_Z;
-    return is_discovery ? SUPPORT_SUPPORTED : SUPPORT_FALSE_DISCOVERY;
+    if (z.is_defined && z.value >= thresholds->z_min && is_discovery) return SUPPORT_SUPPORTED;
+    if (is_hopeless(null, thresholds)) return SUPPORT_HOPELESS;
+    return !z.is_defined || z.value < thresholds->z_min ? SUPPORT_Z : SUPPORT_FALSE_DISCOVERY;
 }
 
 status_t support_decide(const struct support_claim *claims, size_t n_claims,

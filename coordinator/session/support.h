@@ -4,6 +4,10 @@
  *   mode), z >= 3 against the foreign-label null, and a discovery by Benjamini-Hochberg over the
  *   sweep at q = 0.05, all on test windows.
  *
+ * A null so wide or so high that a score of 1 stays below z_min, or with so few scores that the least p,
+ * 1 / (1 + N), is above q, lets no label pass: what fails by it is SUPPORT_HOPELESS, and says that the
+ * null is at fault and not the label.
+ *
  * The first thing that is missing, in the order below, is the verdict; so a judge that always
  * says the same makes every eligible label SUPPORT_JUDGE_CONSTANT. Benjamini-Hochberg runs over
  * the eligible labels: those of a status that can be supported, with a defined score. Once per
@@ -22,6 +26,7 @@ enum support_verdict {
     SUPPORT_JUDGE_CONSTANT,
     SUPPORT_ROUNDS,      /* fewer than rounds.min */
     SUPPORT_ADVERSARIAL, /* the adversarial round was not passed */
+    SUPPORT_HOPELESS,    /* not even a score of 1 would have been enough against this null */
     SUPPORT_Z,
     SUPPORT_FALSE_DISCOVERY
 };

@@ -43,15 +43,8 @@ static status_t add_thresholds(const struct evidence_state *state, struct buffer
 static status_t add_frozen(const struct label_run *run, const struct label_target *target,
                            struct buffer *out, struct error *err)
 {
-    struct buffer plain;
-    buffer_init(&plain, EVIDENCE_MAX_PARTIAL_BYTES);
-    status_t status = ST_OK;
-    if (run->phase == LABEL_CAPTURE_REST) {
-        status = evidence_frozen_encode(&target->frozen, &plain, err);
-        if (status == ST_OK) status = evidence_compress(plain.bytes, plain.n_bytes, out, err);
-    }
-    buffer_fini(&plain);
-    return status;
+    if (run->phase != LABEL_CAPTURE_REST) return ST_OK;
+    return buffer_append(out, target->frozen_packed.bytes, target->frozen_packed.n_bytes, err);
 }
 
 /* Parts for each target: frozen values (empty in explain), then the cut-offs of each split that

@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "coordinator/sweep/generate_pool.h"
 #include "coordinator/sweep/label_checkpoint.h"
+#include "coordinator/sweep/label_kept.h"
 #include "coordinator/sweep/label_run.h"
 #include "coordinator/sweep/label_scoring.h"
 #include "coordinator/sweep/probe_pool.h"
@@ -54,6 +55,7 @@ status_t label_task_poll(struct label_run *run, bool *is_over, struct error *err
 static status_t enter(struct label_run *run, struct error *err)
 {
     run->has_begun = true;
+    run->is_keeping = false;
     run->phase_began_ms = clock_monotonic_ms(run->sweep->context->clock);
     log_event(LOG_INFO, "phase", LOG_TEXT("sweep", run->sweep->id),
               LOG_TEXT("phase", label_phase_name(run->phase)));
@@ -106,6 +108,8 @@ static status_t label_forget(const struct sweep *sweep, struct error *err)
 {
     status_t status = ST_OK;
     label_checkpoint_remove_files(sweep);
+    label_kept_remove(sweep, label_neighbours_phase.name);
+    label_kept_remove(sweep, label_logits_phase.name);
     for (unsigned phase = 0; phase < LABEL_SCORE && status == ST_OK; phase++) {
         char id[TASK_ID_SIZE];
         sweep_task_id(sweep, phases[phase]->name, id);

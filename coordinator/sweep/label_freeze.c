@@ -1,5 +1,6 @@
 /* What the merged explain split fixes for the splits that come after it; neighbours are there
  * already (label_neighbours.c). */
+#include "common/evidence_zstd.h"
 #include "coordinator/sweep/label_run.h"
 
 struct token_source {
@@ -31,6 +32,20 @@ static void freeze_thresholds(const struct sweep_spec *spec, const struct sweep_
     }
 }
 
+/* Once, not for every lease. */
+static status_t pack(struct label_target *target, struct error *err)
+{
+    struct buffer plain;
+    buffer_init(&plain, EVIDENCE_MAX_PARTIAL_BYTES);
+    buffer_fini(&target->frozen_packed);
+    buffer_init(&target->frozen_packed, EVIDENCE_MAX_PARTIAL_BYTES);
+    status_t status = evidence_frozen_encode(&target->frozen, &plain, err);
+    if (status == ST_OK)
+        status = evidence_compress(plain.bytes, plain.n_bytes, &target->frozen_packed, err);
+    buffer_fini(&plain);
+    return status;
+}
+
 status_t label_freeze(struct label_run *run, struct error *err)
 {
     const struct sweep_spec *spec = run->sweep->spec;
@@ -43,6 +58,7 @@ status_t label_freeze(struct label_run *run, struct error *err)
         if (status == ST_OK)
             status = evidence_freeze_strong_values(run->targets[i].states[EVIDENCE_EXPLAIN],
                                                    &run->targets[i].frozen, err);
+        if (status == ST_OK) status = pack(&run->targets[i], err);
     }
     return status;
 }

@@ -1,6 +1,7 @@
-/* Phase 5: what every chosen feature writes. Ranges of slots go to workers, the tokens that their
- * directions promote and suppress come back. Nothing of it is kept on disk: a restarted coordinator
- * has it computed again, which costs one product with the unembedding. */
+/* Phase 6: what every chosen feature writes. Ranges of slots go to workers, the tokens that their
+ * directions promote and suppress come back, and are kept on disk until the sweep is over. */
+#include "coordinator/sweep/label_job.h"
+#include "coordinator/sweep/label_kept.h"
 #include "coordinator/sweep/label_run.h"
 
 #include <stdlib.h>
@@ -62,14 +63,66 @@ static status_t logits_result(struct task *task, size_t unit, const void *bytes,
 
 static const struct task_ops logits_ops = {.payload = logits_payload, .result = logits_result};
 
+/* --- kept on disk -------------------------------------------------------------------------- */
+
+static void fini_parts(struct buffer *parts, size_t n)
+{
+    for (size_t i = 0; i < n; i++) buffer_fini(&parts[i]);
+}
+
+static void init_parts(struct buffer *parts, size_t n)
+{
+    for (size_t i = 0; i < n; i++) buffer_init(&parts[i], LABEL_KEPT_MAX_BYTES);
+}
+
+static status_t keep(struct label_run *run, struct error *err)
+{
+    struct buffer parts[DESCRIBE_MAX_TARGETS] = {{.n_bytes = 0}};
+    const size_t n = run->sweep->spec->n_targets;
+    status_t status = ST_OK;
+    init_parts(parts, n);
+    for (size_t i = 0; i < n && status == ST_OK; i++)
+        status = label_outputs_encode(&run->targets[i].outputs, &parts[i], err);
+    if (status == ST_OK) status = label_kept_write(run, label_logits_phase.name, parts, n, err);
+    fini_parts(parts, n);
+    return status;
+}
+
+/* What an earlier life of the coordinator kept. */
+static status_t find_kept(struct label_run *run, bool *is_there, struct error *err)
+{
+    struct buffer parts[DESCRIBE_MAX_TARGETS] = {{.n_bytes = 0}};
+    struct error why = {.status = ST_OK};
+    const size_t n = run->sweep->spec->n_targets;
+    init_parts(parts, n);
+    status_t status = label_kept_read(run, label_logits_phase.name, parts, n, is_there, err);
+    for (size_t i = 0; i < n && status == ST_OK && *is_there; i++)
+        if (label_outputs_decode(&run->targets[i].outputs, parts[i].bytes, parts[i].n_bytes,
+                                 run->description.n_vocab, &why) != ST_OK) {
+            label_kept_refuse(run, label_logits_phase.name, &why);
+            *is_there = false;
+        }
+    fini_parts(parts, n);
+    for (size_t i = 0; i < n && status == ST_OK && !*is_there; i++) {
+        label_outputs_fini(&run->targets[i].outputs);
+        status = label_outputs_init(&run->targets[i].outputs, &run->targets[i], err);
+    }
+    return status;
+}
+
+/* --- the phase ----------------------------------------------------------------------------- */
+
 static status_t logits_begin(struct label_run *run, struct error *err)
 {
     size_t n_units = 0;
+    bool is_there = false;
     for (size_t i = 0; i < run->sweep->spec->n_targets; i++) {
         const status_t status = label_outputs_init(&run->targets[i].outputs, &run->targets[i], err);
         if (status != ST_OK) return status;
         n_units += n_units_of(&run->targets[i].outputs);
     }
+    const status_t found = find_kept(run, &is_there, err);
+    if (found != ST_OK || is_there) return found;
     char *spec = label_spec_json(run, TASK_LOGITS);
     if (!spec) return error_set(err, ST_NO_MEMORY, "task spec");
     const struct sweep_task_params params = {.phase = "logits",
@@ -85,4 +138,19 @@ static status_t logits_begin(struct label_run *run, struct error *err)
     return status;
 }
 
-const struct label_phase_ops label_logits_phase = {"logits", logits_begin, label_task_poll};
+static status_t logits_poll(struct label_run *run, bool *is_over, struct error *err)
+{
+    *is_over = true;
+    if (!run->work.task) return ST_OK; /* it was kept */
+    if (!run->is_keeping) {
+        const status_t status = label_task_poll(run, is_over, err);
+        if (status != ST_OK || !*is_over) return status;
+        *is_over = false;
+        run->is_keeping = true;
+        return label_job_start(run, keep, err);
+    }
+    *is_over = run->n_jobs == 0;
+    return ST_OK;
+}
+
+const struct label_phase_ops label_logits_phase = {"logits", logits_begin, logits_poll};

@@ -3,8 +3,11 @@
  * frozen. Only slots that fire in the explain split may be neighbours: others would take places and
  * give no windows. A sweep that keeps no windows of neighbours (`neighbour_k: 0`) asks for none;
  * neurons, residual dimensions and heads have none. */
+#include "common/evidence_bytes.h"
 #include "common/evidence_view.h"
 #include "common/neighbours.h"
+#include "coordinator/sweep/label_job.h"
+#include "coordinator/sweep/label_kept.h"
 #include "coordinator/sweep/label_run.h"
 
 #include <stdlib.h>
@@ -90,11 +93,80 @@ static status_t neighbours_result(struct task *task, size_t unit, const void *by
 static const struct task_ops neighbours_ops = {
     .payload = neighbours_payload, .shared = neighbours_shared, .result = neighbours_result};
 
+/* --- kept on disk -------------------------------------------------------------------------- */
+
+/* u32 slots, then EVIDENCE_NEIGHBOURS times u32 slot for each of them. */
+static status_t add_lists(const struct label_target *target, struct buffer *out, struct error *err)
+{
+    void *room;
+    const size_t n = (size_t)target->n_slots * EVIDENCE_NEIGHBOURS, n_bytes = (n + 1) * 4;
+    const status_t status = buffer_reserve(out, n_bytes, &room, err);
+    if (status != ST_OK) return status;
+    unsigned char *at = evidence_put_u32(room, target->n_slots);
+    for (size_t i = 0; i < n; i++)
+        at = evidence_put_u32(
+            at, target->frozen.neighbours[i / EVIDENCE_NEIGHBOURS][i % EVIDENCE_NEIGHBOURS]);
+    out->n_bytes += n_bytes;
+    return ST_OK;
+}
+
+static bool read_lists(struct label_target *target, const struct buffer *bytes)
+{
+    const unsigned char *begin = bytes->bytes;
+    struct evidence_cursor cursor = {begin, begin + bytes->n_bytes, false};
+    const size_t n = (size_t)target->n_slots * EVIDENCE_NEIGHBOURS;
+    if (evidence_get_u32(&cursor) != target->n_slots || evidence_left(&cursor) != n * 4)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t slot = evidence_get_u32(&cursor);
+        if (slot >= target->n_slots && slot != EVIDENCE_NO_SLOT) return false;
+        target->frozen.neighbours[i / EVIDENCE_NEIGHBOURS][i % EVIDENCE_NEIGHBOURS] = slot;
+    }
+    return true;
+}
+
+static status_t keep(struct label_run *run, struct error *err)
+{
+    struct buffer parts[DESCRIBE_MAX_TARGETS] = {{.n_bytes = 0}};
+    const size_t n = run->sweep->spec->n_targets;
+    status_t status = ST_OK;
+    for (size_t i = 0; i < n; i++) buffer_init(&parts[i], LABEL_KEPT_MAX_BYTES);
+    for (size_t i = 0; i < n && status == ST_OK; i++)
+        status = add_lists(&run->targets[i], &parts[i], err);
+    if (status == ST_OK) status = label_kept_write(run, label_neighbours_phase.name, parts, n, err);
+    for (size_t i = 0; i < n; i++) buffer_fini(&parts[i]);
+    return status;
+}
+
+/* What an earlier life of the coordinator kept. Lists that were half read are all written again. */
+static status_t find_kept(struct label_run *run, bool *is_there, struct error *err)
+{
+    struct buffer parts[DESCRIBE_MAX_TARGETS] = {{.n_bytes = 0}};
+    struct error why = {.status = ST_OK};
+    const size_t n = run->sweep->spec->n_targets;
+    for (size_t i = 0; i < n; i++) buffer_init(&parts[i], LABEL_KEPT_MAX_BYTES);
+    const status_t status =
+        label_kept_read(run, label_neighbours_phase.name, parts, n, is_there, err);
+    for (size_t i = 0; i < n && status == ST_OK && *is_there; i++)
+        if (!read_lists(&run->targets[i], &parts[i])) {
+            (void)error_set(&why, ST_CORRUPT, "kept neighbours of target %zu", i);
+            label_kept_refuse(run, label_neighbours_phase.name, &why);
+            *is_there = false;
+        }
+    for (size_t i = 0; i < n; i++) buffer_fini(&parts[i]);
+    return status;
+}
+
+/* --- the phase ----------------------------------------------------------------------------- */
+
 static status_t neighbours_begin(struct label_run *run, struct error *err)
 {
     size_t n_units = 0;
     for (size_t i = 0; i < run->sweep->spec->n_targets; i++) n_units += n_units_of(run, i);
     if (run->has_evidence || n_units == 0) return ST_OK; /* kept with the evidence; none to find */
+    bool is_there = false;
+    const status_t found = find_kept(run, &is_there, err);
+    if (found != ST_OK || is_there) return found;
     char *spec = label_spec_json(run, TASK_NEIGHBOURS);
     if (!spec) return error_set(err, ST_NO_MEMORY, "task spec");
     const struct sweep_task_params params = {.phase = "neighbours",
@@ -113,7 +185,16 @@ static status_t neighbours_begin(struct label_run *run, struct error *err)
 static status_t neighbours_poll(struct label_run *run, bool *is_over, struct error *err)
 {
     *is_over = true;
-    return run->work.task ? label_task_poll(run, is_over, err) : ST_OK;
+    if (!run->work.task) return ST_OK; /* kept, or nothing to find */
+    if (!run->is_keeping) {
+        const status_t status = label_task_poll(run, is_over, err);
+        if (status != ST_OK || !*is_over) return status;
+        *is_over = false;
+        run->is_keeping = true;
+        return label_job_start(run, keep, err);
+    }
+    *is_over = run->n_jobs == 0;
+    return ST_OK;
 }
 
 const struct label_phase_ops label_neighbours_phase = {"neighbours", neighbours_begin,

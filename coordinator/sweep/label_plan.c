@@ -65,6 +65,7 @@ void label_targets_fini(struct label_run *run)
             evidence_state_destroy(&target->states[split]);
         label_outputs_fini(&target->outputs);
         evidence_frozen_fini(&target->frozen);
+        buffer_fini(&target->frozen_packed);
         feature_set_fini(&target->chosen);
         feature_set_fini(&target->captured);
     }

@@ -266,6 +266,7 @@ status_t label_record_write(const struct label_scoring *scoring, size_t index, s
         .n_evidence = list_evidence(scoring, result, parts.evidence),
         .neighbours = parts.neighbours,
         .n_neighbours = list_neighbours(run, name, parts.neighbours),
+        .cut_prompts = result->cut_prompts,
         .texts = &scoring->token_texts,
         .rounds = list_rounds(scoring, index, &parts),
         .control = sweep_control_name(run->sweep->spec->control),

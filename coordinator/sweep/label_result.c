@@ -221,6 +221,7 @@ status_t label_result_make(const struct label_scoring *scoring, struct label_ses
         .max_value = feature_case->max_value,
         .has_label = label != NULL,
         .has_lexical = session->lexical != NULL,
+        .cut_prompts = session->cut_prompts,
         .n_leaked = (uint32_t)judged->n_leaked,
         .n_mislabelled = (uint32_t)judged->n_mislabelled,
         .n_near_duplicates = (uint32_t)judged->n_near_duplicates,

@@ -48,6 +48,7 @@ struct label_target {
     uint32_t n_slots;
     uint64_t key;
     struct evidence_frozen frozen;
+    struct buffer frozen_packed; /* `frozen` as it goes out with every lease of the other splits */
     struct evidence_state *states[EVIDENCE_N_SPLITS]; /* NULL: no unit of that split */
     struct label_outputs outputs;                     /* from the phase `logits` on */
 };
@@ -64,6 +65,7 @@ struct label_run {
     enum label_phase phase;
     bool has_begun;         /* begin() of `phase` was called */
     struct sweep_task work; /* of the phase that runs */
+    bool is_keeping;        /* what the phase found is being written to disk, or was */
     size_t n_jobs;          /* background jobs that will still call done() */
     struct error failure;   /* of a background job: fails the sweep at the next step */
     int64_t phase_began_ms;

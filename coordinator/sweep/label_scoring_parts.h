@@ -93,6 +93,7 @@ struct slot_result {
     char output_label[LEXICAL_LABEL_SIZE]; /* what the tokens that it promotes share */
     struct slot_meanings meanings;         /* none where there is one group of windows */
     struct session_history *history;       /* of more than a single pass; owned; NULL: none */
+    unsigned cut_prompts;                  /* of the session */
     uint32_t n_leaked, n_mislabelled, n_near_duplicates, n_shared_documents;
     struct window kept[KEPT_WINDOWS]; /* evidence; point into the arenas */
     size_t n_kept;

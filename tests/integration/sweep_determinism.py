@@ -88,10 +88,32 @@ def the_coordinator_is_killed_in_every_phase(cluster):
         cluster.start_coordinator()
     cluster.wait(sweep)
     expect_same(cluster, sweep, "coordinator killed")
-    check(cluster.log("coordinator").count(" ready ") == 1 + len(PHASES), "once more for each phase")
+    log = cluster.log("coordinator")
+    check(log.count(" ready ") == 1 + len(PHASES), "once more for each phase")
+    check("kept_unreadable" not in log, "what was kept is read")
+    folder = cluster.data / "sweeps" / sweep
+    check(not list(folder.glob("kept-*")), "and gone with the sweep's end")
+
+
+def what_was_found_is_kept(cluster):
+    """Killed while labels are made: neither neighbours nor logits are asked for again; of a damaged
+    file they are."""
+    cluster.up(workers=2)
+    sweep = cluster.submit(SWEEP)
+    wait_until(lambda: has_reached(cluster, sweep, "label", 0.2), "label")
+    kept = cluster.data / "sweeps" / sweep / "kept-logits"
+    check(kept.exists() or cluster.status(sweep)["state"] == "finished", "kept-logits is there")
+    cluster.kill("coordinator")
+    if kept.exists():
+        kept.write_bytes(kept.read_bytes()[:-3])
+    cluster.start_coordinator()
+    cluster.wait(sweep)
+    expect_same(cluster, sweep, "from a damaged file")
+    log = cluster.log("coordinator")
+    check(not kept.exists() and log.count("kept_unreadable") <= 1, "gone at the end")
 
 
 if __name__ == "__main__":
     print("SEED=%d" % SEED)
-    run([one_two_and_three_workers, a_worker_is_killed_and_replaced,
+    run([what_was_found_is_kept, one_two_and_three_workers, a_worker_is_killed_and_replaced,
          the_coordinator_is_killed_in_every_phase])

@@ -15,8 +15,8 @@ from cluster import Cluster, check, run, say
 from sweep_agentic import eligible, finish, is_planted, start, sweep_text
 
 RULES = (("always rounds.max", "rounds: {min: 5, max: 5}"),
-         ("settled stop", "rounds: {patience: 0}"),
-         ("by evidence", "rounds: {}"),
+         ("settled stop", "rounds: {}"),  # the default
+         ("by evidence", "rounds: {patience: 4}"),
          ("patience 3", "rounds: {patience: 3}"))
 SHARES = [float(p) for p in os.environ.get("SHARES", "0.5").split(",")]
 SEEDS = int(os.environ.get("SEEDS", "1"))

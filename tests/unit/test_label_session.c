@@ -2,6 +2,7 @@
  * asks, what is shown to whom, and that nothing depends on the order of answers. */
 #include "coordinator/session/label_json.h"
 #include "coordinator/session/prompt_explainer.h"
+#include "coordinator/session/session_prompts.h"
 #include "tests/unit/session_play.h"
 
 #include <malloc.h>
@@ -245,6 +246,8 @@ Test(label_session, prompts_that_may_not_be_long_tell_the_labels_alone)
     cr_expect_eq(session.rounds.n, 5);
     cr_expect(strstr(script->prompts, "Round 3: e f\n\nRound 4: g h"));
     cr_expect(strstr(script->prompts, "(too many to list)"));
+    cr_expect(session.cut_prompts & 1u << SESSION_PROMPT_REFINE, "and the session says so");
+    cr_expect_not(session.cut_prompts & 1u << SESSION_PROMPT_EXPLAINER, "the first one fits");
     label_session_fini(&session);
     end_world(world);
 }

@@ -85,6 +85,7 @@ Test(prompt_build, explainer_prompt_is_the_golden_one)
     struct prompt_explainer_shown shown;
     cr_assert_eq(prompt_explainer_build(&params, &built.messages, &shown, NULL), ST_OK);
     cr_expect(shown.n_firing == 3 && shown.n_silent == 2);
+    cr_expect_not(built.messages.is_cut);
     expect_golden("tests/golden/prompts/explainer.txt", both(&built.messages, &built.text));
     end(&built);
 }
@@ -105,6 +106,7 @@ Test(prompt_build, explainer_leaves_examples_out_until_the_prompt_fits)
         cr_assert_leq(shown.n_firing + shown.n_silent, n_before);
         cr_assert(shown.n_silent == 0 || shown.n_firing == 3, "silent ones go first");
         cr_assert(strstr(buffer_text(&built.messages.user), " cat\" 10"), "the strongest stays");
+        cr_assert_eq(built.messages.is_cut, shown.n_firing + shown.n_silent < 5);
         n_before = shown.n_firing + shown.n_silent;
     }
     cr_expect_eq(n_before, 1);

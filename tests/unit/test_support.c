@@ -71,6 +71,34 @@ Test(support, constant_judge_supports_nothing)
     null_model_fini(&null);
 }
 
+/* The null is at fault where not even a score of 1 would pass: too wide, or too few scores. */
+Test(support, says_when_no_score_could_pass)
+{
+    static double wide[N_NULL], few[10];
+    const struct support_thresholds thresholds = support_thresholds_default();
+    const struct {
+        const char *name;
+        double *scores;
+        size_t n;
+        enum support_verdict want;
+    } cases[] = {{"a null over all scores", wide, N_NULL, SUPPORT_HOPELESS},
+                 {"ten scores: the least p is 1/11", few, 10, SUPPORT_HOPELESS}};
+    for (size_t i = 0; i < N_NULL; i++) wide[i] = (double)(i % 11) / 10.0;
+    for (size_t i = 0; i < 10; i++) few[i] = 0.5 + (double)(i % 3) / 100.0;
+    for (size_t i = 0; i < 2; i++) {
+        struct null_model null;
+        const struct support_claim claims[2] = {claim(FEATURE_OPEN, 1.0), claim(FEATURE_OPEN, 0.5)};
+        struct support got[2];
+        cr_assert_eq(null_model_init(&null, cases[i].scores, cases[i].n, NULL), ST_OK);
+        cr_assert_eq(support_decide(claims, 2, &null, &thresholds, got, NULL), ST_OK);
+        cr_expect_eq(got[0].verdict, cases[i].want, "%s", cases[i].name);
+        cr_expect_eq(got[1].verdict, cases[i].want, "%s: the worst label too", cases[i].name);
+        null_model_fini(&null);
+    }
+    cr_expect_str_eq(support_verdict_text(SUPPORT_HOPELESS),
+                     "unsupported: no score could pass this null");
+}
+
 /* z alone would let a tail of many true nulls through; Benjamini-Hochberg does not. */
 Test(support, one_extreme_score_among_many_labels_is_a_false_discovery)
 {

@@ -1,0 +1,105 @@
+#include "coordinator/sweep/label_kept.h"
+
+#include "common/evidence_zstd.h"
+#include "common/file.h"
+#include "common/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { NAME_SIZE = 64 };
+
+static char *path_of(const struct sweep *sweep, const char *phase)
+{
+    char name[NAME_SIZE];
+    (void)snprintf(name, sizeof name, "kept-%s", phase);
+    return sweep_path(sweep, name);
+}
+
+/* --- writing ------------------------------------------------------------------------------- */
+
+static status_t join(const struct label_run *run, const struct buffer *parts, size_t n,
+                     struct buffer *out, struct error *err)
+{
+    struct wire_text texts[DESCRIBE_MAX_TARGETS] = {{NULL, 0}};
+    status_t status = buffer_printf(out, err, "%s\n", run->evidence_key);
+    for (size_t i = 0; i < n; i++)
+        texts[i] = (struct wire_text){(const char *)parts[i].bytes, parts[i].n_bytes};
+    return status == ST_OK ? wire_parts_encode(texts, n, out, err) : status;
+}
+
+status_t label_kept_write(const struct label_run *run, const char *phase,
+                          const struct buffer *parts, size_t n, struct error *err)
+{
+    struct buffer plain, packed;
+    char *path = path_of(run->sweep, phase);
+    buffer_init(&plain, LABEL_KEPT_MAX_BYTES);
+    buffer_init(&packed, LABEL_KEPT_MAX_BYTES);
+    status_t status = path ? join(run, parts, n, &plain, err)
+                           : error_set(err, ST_NO_MEMORY, "name of a kept result");
+    if (status == ST_OK) status = evidence_compress(plain.bytes, plain.n_bytes, &packed, err);
+    if (status == ST_OK) status = file_write_atomic(path, packed.bytes, packed.n_bytes, err);
+    buffer_fini(&plain);
+    buffer_fini(&packed);
+    free(path);
+    return status;
+}
+
+/* --- reading ------------------------------------------------------------------------------- */
+
+static status_t split(const struct label_run *run, const struct buffer *plain, struct buffer *parts,
+                      size_t n, struct error *err)
+{
+    const size_t n_key = strlen(run->evidence_key);
+    struct wire_parts found;
+    if (plain->n_bytes <= n_key || memcmp(plain->bytes, run->evidence_key, n_key) != 0)
+        return error_set(err, ST_CONFLICT, "it is of another capture");
+    status_t status = wire_parts_decode((const unsigned char *)plain->bytes + n_key + 1,
+                                        plain->n_bytes - n_key - 1, &found, err);
+    if (status == ST_OK && found.n != n)
+        status = error_set(err, ST_CORRUPT, "%zu parts for %zu targets", found.n, n);
+    for (size_t i = 0; i < n && status == ST_OK; i++) {
+        const struct wire_text part = wire_part(&found, i);
+        status = buffer_append(&parts[i], part.bytes, part.n_bytes, err);
+    }
+    return status;
+}
+
+status_t label_kept_read(const struct label_run *run, const char *phase, struct buffer *parts,
+                         size_t n, bool *is_there, struct error *err)
+{
+    struct error why = {.status = ST_OK};
+    struct buffer plain;
+    char *packed = NULL, *path = path_of(run->sweep, phase);
+    size_t n_packed = 0;
+    *is_there = false;
+    if (!path) return error_set(err, ST_NO_MEMORY, "name of a kept result");
+    buffer_init(&plain, LABEL_KEPT_MAX_BYTES);
+    status_t status = file_read(path, LABEL_KEPT_MAX_BYTES, &packed, &n_packed, &why);
+    const bool is_missing = status == ST_NOT_FOUND;
+    if (status == ST_OK)
+        status = evidence_decompress(packed, n_packed, LABEL_KEPT_MAX_BYTES, &plain, &why);
+    if (status == ST_OK) status = split(run, &plain, parts, n, &why);
+    *is_there = status == ST_OK;
+    free(packed);
+    free(path);
+    buffer_fini(&plain);
+    if (status == ST_NO_MEMORY) return error_set(err, status, "%s", why.text);
+    if (status != ST_OK && !is_missing) label_kept_refuse(run, phase, &why);
+    return ST_OK;
+}
+
+void label_kept_refuse(const struct label_run *run, const char *phase, const struct error *why)
+{
+    log_event(LOG_WARN, "kept_unreadable", LOG_TEXT("sweep", run->sweep->id),
+              LOG_TEXT("phase", phase), LOG_TEXT("error", why->text)); /* the phase runs again */
+}
+
+void label_kept_remove(const struct sweep *sweep, const char *phase)
+{
+    char *path = path_of(sweep, phase);
+    if (path) (void)unlink(path);
+    free(path);
+}
