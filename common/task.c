@@ -6,7 +6,7 @@ static const char *const kind_names[TASK_N_KINDS] = {
     [TASK_NOOP] = "noop",       [TASK_DESCRIBE] = "describe",   [TASK_TOKENIZE] = "tokenize",
     [TASK_CAPTURE] = "capture", [TASK_PROBE] = "probe",         [TASK_GENERATE] = "generate",
     [TASK_ABLATE] = "ablate",   [TASK_LOGITS] = "logits",       [TASK_NEIGHBOURS] = "neighbours",
-    [TASK_PROMPTS] = "prompts", [TASK_ATTRIBUTE] = "attribute",
+    [TASK_PROMPTS] = "prompts", [TASK_ATTRIBUTE] = "attribute", [TASK_HEAD_SCORES] = "head_scores",
 };
 
 const char *task_kind_name(enum task_kind kind)

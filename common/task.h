@@ -25,17 +25,18 @@
 enum { TASK_ID_SIZE = 128, SWEEP_ID_SIZE = 80, WORKER_NAME_SIZE = 80 };
 
 enum task_kind {
-    TASK_NOOP,       /* settles a payload of the asked size: measures the queue itself */
-    TASK_DESCRIBE,   /* model, vocabulary and dictionary facts that planning needs */
-    TASK_TOKENIZE,   /* texts of documents -> token ids */
-    TASK_CAPTURE,    /* tokens -> evidence of every feature */
-    TASK_PROBE,      /* texts -> activations of single features on their tokens */
-    TASK_LOGITS,     /* features -> the tokens that their directions promote and suppress */
-    TASK_GENERATE,   /* prompts -> their continuations, clean and with interventions */
-    TASK_ABLATE,     /* changed copies of prompts -> answers of the model */
-    TASK_NEIGHBOURS, /* features -> the features whose decoder rows are nearest */
-    TASK_PROMPTS,    /* a generator's request, or a user's file -> a prompt set in tokens */
-    TASK_ATTRIBUTE,  /* prompts -> scores of all nodes and edges by derivatives */
+    TASK_NOOP,        /* settles a payload of the asked size: measures the queue itself */
+    TASK_DESCRIBE,    /* model, vocabulary and dictionary facts that planning needs */
+    TASK_TOKENIZE,    /* texts of documents -> token ids */
+    TASK_CAPTURE,     /* tokens -> evidence of every feature */
+    TASK_PROBE,       /* texts -> activations of single features on their tokens */
+    TASK_LOGITS,      /* features -> the tokens that their directions promote and suppress */
+    TASK_GENERATE,    /* prompts -> their continuations, clean and with interventions */
+    TASK_ABLATE,      /* changed copies of prompts -> answers of the model */
+    TASK_NEIGHBOURS,  /* features -> the features whose decoder rows are nearest */
+    TASK_PROMPTS,     /* a generator's request, or a user's file -> a prompt set in tokens */
+    TASK_ATTRIBUTE,   /* prompts -> scores of all nodes and edges by derivatives */
+    TASK_HEAD_SCORES, /* sequences -> attention of every head where known kinds of heads have it */
     TASK_N_KINDS
 };
 const char *task_kind_name(enum task_kind kind);

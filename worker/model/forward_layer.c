@@ -1,7 +1,5 @@
 #include "worker/model/forward_parts.h"
 
-#include <math.h>
-
 static struct hook_source rows_of(const float *values, size_t width)
 {
     return (struct hook_source){.values = values, .width = width, .ld = width};
@@ -94,13 +92,6 @@ static status_t run_rotary(struct forward *f, struct error *err)
     return f->ops->rotate(f->exec, &p, err);
 }
 
-static float attention_scale(const struct model_config *c, size_t layer)
-{
-    float scale = c->is_attention_scaled ? 1.0f / sqrtf((float)c->d_head) : 1.0f;
-    if (c->is_scaled_by_layer) scale /= (float)(layer + 1);
-    return scale;
-}
-
 struct attend_params forward_attend_params(const struct forward *f, size_t layer)
 {
     const struct model_config *c = f->config;
@@ -116,7 +107,7 @@ struct attend_params forward_attend_params(const struct forward *f, size_t layer
                                   .n_kv_heads = c->n_kv_heads,
                                   .d_head = c->d_head,
                                   .ld = forward_width_qkv(c),
-                                  .scale = attention_scale(c, layer)};
+                                  .scale = model_config_attention_scale(c, layer)};
 }
 
 static status_t run_attend(struct forward *f, size_t layer, struct error *err)

@@ -333,6 +333,13 @@ static float llama3_frequency(const struct rope_config *rope, float frequency)
     return (1.0f - smooth) * frequency / (float)rope->factor + smooth * frequency;
 }
 
+float model_config_attention_scale(const struct model_config *config, size_t layer)
+{
+    float scale = config->is_attention_scaled ? 1.0f / sqrtf((float)config->d_head) : 1.0f;
+    if (config->is_scaled_by_layer) scale /= (float)(layer + 1);
+    return scale;
+}
+
 void model_config_rope_tables(const struct model_config *config, size_t n_ctx, float *cos_table,
                               float *sin_table)
 {

@@ -53,6 +53,9 @@ MUST_CHECK status_t model_config_read(struct model_config *out, const char *dire
 MUST_CHECK status_t model_config_parse(struct model_config *out, const char *text, size_t n_bytes,
                                        const char *source, struct error *err);
 
+/* What products of queries and keys are multiplied with, in f32 as HF computes it. */
+float model_config_attention_scale(const struct model_config *config, size_t layer);
+
 /* Rotary tables: cos and sin [n_ctx, d_head / 2], computed in f32 as HF does. */
 void model_config_rope_tables(const struct model_config *config, size_t n_ctx, float *cos_table,
                               float *sin_table);

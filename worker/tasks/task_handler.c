@@ -3,10 +3,10 @@
 status_t task_handler_find(const char *kind, const struct task_handler **out, struct error *err)
 {
     static const struct task_handler *const handlers[] = {
-        &noop_task_handler,     &describe_task_handler, &tokenize_task_handler,
-        &capture_task_handler,  &probe_task_handler,    &logits_task_handler,
-        &generate_task_handler, &ablate_task_handler,   &neighbours_task_handler,
-        &prompts_task_handler,  &attribute_task_handler};
+        &noop_task_handler,     &describe_task_handler,  &tokenize_task_handler,
+        &capture_task_handler,  &probe_task_handler,     &logits_task_handler,
+        &generate_task_handler, &ablate_task_handler,    &neighbours_task_handler,
+        &prompts_task_handler,  &attribute_task_handler, &head_scores_task_handler};
     enum task_kind wanted;
     const status_t status = task_kind_parse(kind, &wanted, err);
     if (status != ST_OK) return status;

@@ -37,7 +37,8 @@ struct task_handler {
 
 extern const struct task_handler noop_task_handler, describe_task_handler, tokenize_task_handler,
     capture_task_handler, probe_task_handler, logits_task_handler, generate_task_handler,
-    ablate_task_handler, neighbours_task_handler, prompts_task_handler, attribute_task_handler;
+    ablate_task_handler, neighbours_task_handler, prompts_task_handler, attribute_task_handler,
+    head_scores_task_handler;
 
 /* ST_UNSUPPORTED if this worker has no handler of that kind. */
 MUST_CHECK status_t task_handler_find(const char *kind, const struct task_handler **out,
