@@ -55,8 +55,8 @@ static void expect_row(const struct world *world, const double *row, const uint3
     for (uint32_t i = 0; i < world->n_prompts; i++) cr_expect_float_eq(row[i], want[i], 0.0);
 }
 
-/* The circuit found by the search is verified by the runs of its plan. Many heads a layer: where
- * one node in five alone breaks everything, so do the random circuits, and necessity says little. */
+/* The circuit found by the search is verified by the runs of its plan. Many heads a layer: with
+ * few, random circuits are few and most of them hold a node that breaks everything. */
 Test(circuit_verdict_plan, what_the_search_found_is_verified)
 {
     for (int kind = 0; kind < WORLD_N_KINDS; kind++) {
