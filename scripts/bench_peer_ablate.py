@@ -5,10 +5,12 @@ Reads one JSON request a line on stdin and answers with one JSON line:
   {"what": "open", "model": DIR, "prompts": 8, "ctx": 16, "threads": 1}   the checkpoint, as
       TransformerLens converts it from transformers' GPT-2 (nothing folded, nothing centred)
   {"what": "hooks", "seconds": S}      every head and MLP set to zero, one after the other, by
-      run_with_hooks(); answers with variant-tokens a second of processor time
-  {"what": "patching", "seconds": S}   the same of the heads by transformer_lens.patching's loop
-      (get_act_patch_attn_head_out_all_pos), from a cache of zeros
-  {"what": "effect"}   mean over nodes and prompts of the change of logit 1 less logit 2 at the end
+      run_with_hooks(), in an order that spreads them over the layers, for S seconds; answers with
+      variant-tokens a second of processor time, and the effect of each node that it got to: by its
+      number (layer by layer, heads first), the change of logit 1 less logit 2 at the end, mean over
+      prompts
+  {"what": "patching", "seconds": S}   the same of heads by the loop of transformer_lens.patching
+      (generic_activation_patch), from a cache of zeros
 Run by scripts/bench-ablate; needs torch, transformers, transformer-lens (scripts/oracles-env).
 """
 
@@ -16,14 +18,17 @@ import json
 import random
 import sys
 import time
+from importlib.metadata import version
 
+import pandas
 import torch
-import transformer_lens
-from transformer_lens import HookedTransformer, HookedTransformerConfig, patching
+from transformer_lens import HookedTransformer, HookedTransformerConfig
+from transformer_lens.patching import generic_activation_patch, layer_head_vector_patch_setter
 from transformer_lens.pretrained.weight_conversions import convert_gpt2_weights
 from transformers import AutoModelForCausalLM
 
 ANSWERS = (1, 2)
+N_STEP = 12  # nodes between two looks at the clock
 
 
 def open_model(directory):
@@ -64,61 +69,62 @@ class Sweep:
         torch.set_num_threads(request["threads"])
         self.model = open_model(request["model"])
         self.tokens = tokens_of(request["prompts"], request["ctx"], self.model.cfg.d_vocab)
-        layers, heads = range(self.model.cfg.n_layers), range(self.model.cfg.n_heads)
-        self.nodes = [(f"blocks.{i}.attn.hook_z", zero_head(h)) for i in layers for h in heads]
-        self.nodes += [(f"blocks.{i}.hook_mlp_out", zero_all) for i in layers]
+        layers, heads = self.model.cfg.n_layers, self.model.cfg.n_heads
+        self.nodes = [(f"blocks.{i}.attn.hook_z", zero_head(h)) if h < heads else
+                      (f"blocks.{i}.hook_mlp_out", zero_all)
+                      for i in range(layers) for h in range(heads + 1)]
+        self.clean = self.difference(self.model(self.tokens))
+        shape = (*self.tokens.shape, heads, self.model.cfg.d_head)
+        self.zeros = {f"blocks.{i}.attn.hook_z": torch.zeros(shape) for i in range(layers)}
         self.order = random.Random(1).sample(range(len(self.nodes)), len(self.nodes))
-        self.at = 0
+        self.at, self.effects = 0, {}
 
     def difference(self, logits):
         return logits[:, -1, ANSWERS[0]] - logits[:, -1, ANSWERS[1]]
 
-    def ablate(self, node):
-        return self.difference(self.model.run_with_hooks(self.tokens, fwd_hooks=[node]))
-
-    def measure(self, seconds, step):
-        """Best of the windows is the caller's: one window here, after a warm step."""
-        step()
-        n, began = 0, time.process_time()
-        while time.process_time() - began < seconds or n == 0:
-            n += step()
-        return n * self.tokens.numel() / (time.process_time() - began)
+    def next_nodes(self):
+        nodes = [self.order[(self.at + i) % len(self.order)] for i in range(N_STEP)]
+        self.at += N_STEP
+        return nodes
 
     def hooks_step(self):
-        """A few nodes at a time, in an order that spreads them over the layers."""
-        for _ in range(12):
-            self.ablate(self.nodes[self.order[self.at]])
-            self.at = (self.at + 1) % len(self.order)
-        return 12
+        for node in self.next_nodes():
+            logits = self.model.run_with_hooks(self.tokens, fwd_hooks=[self.nodes[node]])
+            self.effects[node] = float((self.difference(logits) - self.clean).abs().mean())
 
     def patching_step(self):
-        c = self.model.cfg
-        zeros = torch.zeros(*self.tokens.shape, c.n_heads, c.d_head)
-        cache = {f"blocks.{i}.attn.hook_z": zeros for i in range(c.n_layers)}
-        patching.get_act_patch_attn_head_out_all_pos(
-            self.model, self.tokens, cache, lambda logits: self.difference(logits).mean())
-        return c.n_layers * c.n_heads
+        each = self.model.cfg.n_heads + 1
+        heads = [divmod(n, each) for n in self.next_nodes()]
+        index = pandas.DataFrame([(i, h % self.model.cfg.n_heads) for i, h in heads],
+                                 columns=["layer", "head"])
+        generic_activation_patch(
+            self.model, self.tokens, self.zeros, lambda logits: self.difference(logits).mean(),
+            patch_setter=layer_head_vector_patch_setter, activation_name="z", index_df=index)
 
-    def effect(self):
-        clean = self.difference(self.model(self.tokens))
-        return float(torch.stack([(self.ablate(n) - clean).abs() for n in self.nodes]).mean())
+    def measure(self, what, seconds):
+        step = self.hooks_step if what == "hooks" else self.patching_step
+        self.model(self.tokens)
+        n, began = 0, time.process_time()
+        while time.process_time() - began < seconds or n == 0:
+            step()
+            n += N_STEP
+        rate = n * self.tokens.numel() / (time.process_time() - began)
+        return {"variant_tokens_per_cpu_s": rate,
+                "effects": self.effects if what == "hooks" else {}}
 
 
 def main():
     sweep = None
     print(json.dumps({"what": "peer", "torch": torch.__version__,
-                      "transformer_lens": getattr(transformer_lens, "__version__", "?")}), flush=True)
+                      "transformer_lens": version("transformer-lens")}), flush=True)
     for line in sys.stdin:
         request = json.loads(line)
         with torch.inference_mode():
             if request["what"] == "open":
                 sweep = Sweep(request)
                 answer = {"nodes": len(sweep.nodes)}
-            elif request["what"] == "effect":
-                answer = {"mean_effect": sweep.effect()}
             else:
-                step = sweep.hooks_step if request["what"] == "hooks" else sweep.patching_step
-                answer = {"variant_tokens_per_cpu_s": sweep.measure(request["seconds"], step)}
+                answer = sweep.measure(request["what"], request["seconds"])
         print(json.dumps(answer), flush=True)
 
 

@@ -13,7 +13,7 @@ struct bench_options {
     const char *make, *model, *dictionary, *activations, *hook, *what, *backend;
     struct argument_list computes, screens;
     struct argument_list threads;
-    size_t n_rows, n_ctx, n_windows;
+    size_t n_rows, n_ctx, n_windows, n_vocab;
     double seconds, norm_scaling_factor;
 };
 

@@ -15,22 +15,24 @@ struct ablate_lane {
     struct variant_change *changes;
     size_t n, n_tokens; /* variants, tokens of the prompts */
     size_t at, step;    /* variants of one step: a whole sweep, or a few whole passes */
+    size_t begin;       /* of the step under way */
     bool is_naive;
-    size_t n_prompts, n_effects;
-    double effects; /* sum over n_effects variants and prompts */
+    size_t n_prompts;
+    double *effects; /* [n]: of each node, mean over prompts */
 };
 
 static status_t note_effect(void *context, size_t index, const float *logits, const float *clean,
                             struct error *err)
 {
-    struct ablate_lane *lane = context;
-    (void)index;
+    const struct ablate_lane *lane = context;
+    double *effect = &lane->effects[(lane->begin + index) % lane->n];
     (void)err;
+    *effect = 0;
     for (size_t p = 0; p < lane->n_prompts; p++) {
         const float *ablated = logits + p * N_ANSWERS, *as_is = clean + p * N_ANSWERS;
-        lane->effects +=
-            fabs((double)ablated[0] - (double)ablated[1] - ((double)as_is[0] - (double)as_is[1]));
-        lane->n_effects++;
+        *effect +=
+            fabs((double)ablated[0] - (double)ablated[1] - ((double)as_is[0] - (double)as_is[1])) /
+            (double)lane->n_prompts;
     }
     return ST_OK;
 }
@@ -40,6 +42,7 @@ static status_t ablate_step(void *state, size_t *n_tokens, struct error *err)
     struct ablate_lane *lane = state;
     const size_t n = lane->n - lane->at < lane->step ? lane->n - lane->at : lane->step;
     const struct variant *list = lane->list + lane->at;
+    lane->begin = lane->at;
     lane->at = (lane->at + n) % lane->n;
     *n_tokens += n * lane->n_tokens;
     return (lane->is_naive ? variants_run_naive : variants_run)(lane->variants, list, n,
@@ -52,7 +55,9 @@ static status_t list_nodes(struct ablate_lane *lane, const struct model_config *
     lane->n = c->n_layers * (c->n_heads + 1);
     lane->list = calloc(lane->n, sizeof *lane->list);
     lane->changes = calloc(lane->n, sizeof *lane->changes);
-    if (!lane->list || !lane->changes) return error_set(err, ST_NO_MEMORY, "%zu nodes", lane->n);
+    lane->effects = calloc(lane->n, sizeof *lane->effects);
+    if (!lane->list || !lane->changes || !lane->effects)
+        return error_set(err, ST_NO_MEMORY, "%zu nodes", lane->n);
     for (size_t i = 0; i < lane->n; i++) {
         const size_t layer = i / (c->n_heads + 1), head = i % (c->n_heads + 1);
         const bool is_head = head < c->n_heads;
@@ -69,6 +74,7 @@ static void close_lane(struct ablate_lane *lane)
     variants_destroy(&lane->variants);
     free(lane->list);
     free(lane->changes);
+    free(lane->effects);
 }
 
 static status_t open_lane(struct ablate_lane *lane, const struct bench *b, struct error *err)
@@ -96,9 +102,9 @@ static status_t open_lane(struct ablate_lane *lane, const struct bench *b, struc
     return status;
 }
 
-/* effect: mean of the first lane. */
+/* effects: a new list, those of the first lane; NULL: not wanted. */
 static status_t measure(struct bench *b, size_t n_threads, bool is_naive, struct bench_rate *rate,
-                        double *effect, struct error *err)
+                        json_t **effects, struct error *err)
 {
     struct ablate_lane lanes[BENCH_MAX_THREADS] = {{.variants = NULL}};
     struct bench_work work = {.step = ablate_step,
@@ -113,7 +119,9 @@ static status_t measure(struct bench *b, size_t n_threads, bool is_naive, struct
         lanes[i].step = is_naive ? 4 : lanes[i].n;
     }
     if (status == ST_OK) status = bench_measure(&work, rate, err);
-    *effect = lanes[0].n_effects ? lanes[0].effects / (double)lanes[0].n_effects : 0;
+    if (effects) *effects = json_array();
+    for (size_t i = 0; effects && lanes[0].effects && i < lanes[0].n; i++)
+        (void)json_array_append_new(*effects, json_real(lanes[0].effects[i]));
     for (size_t i = 0; i < n_threads; i++) close_lane(&lanes[i]);
     return status;
 }
@@ -121,17 +129,20 @@ static status_t measure(struct bench *b, size_t n_threads, bool is_naive, struct
 static status_t report(struct bench *b, size_t n_threads, struct error *err)
 {
     struct bench_rate fast = {.best = 0}, naive = {.best = 0};
-    double effect = 0, part; /* the naive lane does not get through all of the nodes */
-    status_t status = measure(b, n_threads, false, &fast, &effect, err);
-    if (status == ST_OK) status = measure(b, n_threads, true, &naive, &part, err);
-    if (status != ST_OK) return status;
+    json_t *effects = NULL;
+    status_t status = measure(b, n_threads, false, &fast, &effects, err);
+    if (status == ST_OK) status = measure(b, n_threads, true, &naive, NULL, err);
+    if (status != ST_OK) {
+        json_decref(effects);
+        return status;
+    }
     bench_print_line(
-        json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}", "what", "ablate", "compute",
+        json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:o}", "what", "ablate", "compute",
                   compute_name(model_compute(b->model)), "threads", (json_int_t)n_threads,
                   "prompts", (json_int_t)b->options.n_rows, "ctx", (json_int_t)b->options.n_ctx,
                   "variant_tokens_per_cpu_s", fast.per_cpu_best, "variant_tokens_per_cpu_s_median",
                   fast.per_cpu_median, "naive_variant_tokens_per_cpu_s", naive.per_cpu_best,
-                  "over_naive", fast.per_cpu_best / naive.per_cpu_best, "mean_effect", effect));
+                  "over_naive", fast.per_cpu_best / naive.per_cpu_best, "effects", effects));
     return ST_OK;
 }
 

@@ -23,6 +23,10 @@ static status_t read_options(struct bench_options *o, int argc, char **argv, boo
          .value = "DIR",
          .help = "write DIR/model and DIR/dictionary (synthetic) and stop",
          .text = &o->make},
+        {.name = "--vocab",
+         .value = "N",
+         .help = "tokens of the model that --make writes (4096)",
+         .count = &o->n_vocab},
         {.name = "--model", .value = "DIR", .help = "HF directory", .text = &o->model},
         {.name = "--dictionary",
          .value = "DIR",
@@ -63,8 +67,11 @@ static status_t read_options(struct bench_options *o, int argc, char **argv, boo
          .count = &o->n_windows},
     };
     const size_t n = sizeof table / sizeof table[0];
-    *o = (struct bench_options){
-        .n_rows = DEFAULT_ROWS, .n_ctx = DEFAULT_CTX, .n_windows = 3, .seconds = 1};
+    *o = (struct bench_options){.n_rows = DEFAULT_ROWS,
+                                .n_ctx = DEFAULT_CTX,
+                                .n_windows = 3,
+                                .n_vocab = BENCH_VOCAB,
+                                .seconds = 1};
     const status_t status = arguments_parse(table, n, argc, argv, is_help, err);
     if (*is_help) arguments_print_help("bench", SUMMARY, table, n);
     if (status != ST_OK || *is_help) return status;
@@ -125,12 +132,12 @@ static double measure_peak(void)
     return best;
 }
 
-static status_t make_files(const char *directory, struct error *err)
+static status_t make_files(const char *directory, size_t n_vocab, struct error *err)
 {
     char path[4096];
     if (snprintf(path, sizeof path, "%s/model", directory) >= (int)sizeof path)
         return error_set(err, ST_TOO_LARGE, "%s", directory);
-    status_t status = bench_write_model(path, MAKE_LAYERS, err);
+    status_t status = bench_write_model(path, MAKE_LAYERS, n_vocab, err);
     if (status != ST_OK) return status;
     (void)snprintf(path, sizeof path, "%s/dictionary", directory);
     return bench_write_dictionary(path, MAKE_TOKENS, err);
@@ -166,7 +173,8 @@ int bench_command(int argc, char **argv)
     bool is_help;
     status_t status = read_options(&bench.options, argc, argv, &is_help, &err);
     if (status == ST_OK && !is_help)
-        status = bench.options.make ? make_files(bench.options.make, &err) : run_all(&bench, &err);
+        status = bench.options.make ? make_files(bench.options.make, bench.options.n_vocab, &err)
+                                    : run_all(&bench, &err);
     free(bench.tokens);
     free(bench.lengths);
     free(bench.acts);

@@ -12,7 +12,6 @@
 enum {
     D_MODEL = 768,
     N_HEADS = 12,
-    N_VOCAB = 4096,
     N_POSITIONS = 1024,
     N_FEATURES = 16384,
     FEATURES_PER_TOKEN = 40,
@@ -82,10 +81,10 @@ static size_t plan_layer(struct plan *plan, size_t layer)
     return n;
 }
 
-static size_t plan_model(struct plan *plan, size_t n_layers)
+static size_t plan_model(struct plan *plan, size_t n_layers, size_t n_vocab)
 {
     size_t n = 0;
-    plan[n++] = (struct plan){"transformer.wte.weight", N_VOCAB, D_MODEL, 0.5f, 0};
+    plan[n++] = (struct plan){"transformer.wte.weight", n_vocab, D_MODEL, 0.5f, 0};
     plan[n++] = (struct plan){"transformer.wpe.weight", N_POSITIONS, D_MODEL, 0.3f, 0};
     plan[n++] = (struct plan){"transformer.ln_f.weight", 0, D_MODEL, 0.1f, 1};
     plan[n++] = (struct plan){"transformer.ln_f.bias", 0, D_MODEL, 0.1f, 0};
@@ -125,22 +124,26 @@ static status_t write_random(const char *path, const struct plan *plan, size_t n
     return status;
 }
 
-status_t bench_write_model(const char *directory, size_t n_layers, struct error *err)
+status_t bench_write_model(const char *directory, size_t n_layers, size_t n_vocab,
+                           struct error *err)
 {
     char config[512];
+    if (!n_vocab || n_vocab > BENCH_MAX_VOCAB)
+        return error_set(err, ST_BAD_INPUT, "--vocab %zu is not 1..%d", n_vocab, BENCH_MAX_VOCAB);
     (void)snprintf(config, sizeof config,
                    "{\"model_type\": \"gpt2\", \"architectures\": [\"GPT2LMHeadModel\"], "
                    "\"n_embd\": %d, \"n_head\": %d, \"n_layer\": %zu, \"n_positions\": %d, "
-                   "\"n_ctx\": %d, \"vocab_size\": %d, \"activation_function\": \"gelu_new\", "
+                   "\"n_ctx\": %d, \"vocab_size\": %zu, \"activation_function\": \"gelu_new\", "
                    "\"layer_norm_epsilon\": 1e-05, \"torch_dtype\": \"float32\", "
                    "\"bos_token_id\": 0, \"eos_token_id\": 0}\n",
-                   D_MODEL, N_HEADS, n_layers, N_POSITIONS, N_POSITIONS, N_VOCAB);
+                   D_MODEL, N_HEADS, n_layers, N_POSITIONS, N_POSITIONS, n_vocab);
     struct plan *plan = calloc(4 + 12 * n_layers, sizeof *plan);
     char *path = file_join(directory, "model.safetensors");
     status_t status = plan && path ? ST_OK : error_set(err, ST_NO_MEMORY, "model");
     if (status == ST_OK) status = file_make_directories(directory, err);
     if (status == ST_OK) status = write_text(directory, "config.json", config, err);
-    if (status == ST_OK) status = write_random(path, plan, plan_model(plan, n_layers), err);
+    if (status == ST_OK)
+        status = write_random(path, plan, plan_model(plan, n_layers, n_vocab), err);
     free(plan);
     free(path);
     return status;

@@ -7,9 +7,12 @@
 
 #include <stddef.h>
 
-/* GPT-2 small's layers (768 wide, 12 heads, context 1024) with a short vocabulary, F32:
- * directory/config.json and model.safetensors. Errors: ST_IO, ST_NO_MEMORY. */
-MUST_CHECK status_t bench_write_model(const char *directory, size_t n_layers, struct error *err);
+enum { BENCH_VOCAB = 4096, BENCH_MAX_VOCAB = 1 << 20 };
+
+/* GPT-2 small's layers (768 wide, 12 heads, context 1024), F32: directory/config.json and
+ * model.safetensors. Errors: ST_BAD_INPUT (n_vocab), ST_IO, ST_NO_MEMORY. */
+MUST_CHECK status_t bench_write_model(const char *directory, size_t n_layers, size_t n_vocab,
+                                      struct error *err);
 
 /* A SAELens `standard` dictionary [768, 16384] with unit directions and a bias such that about 50
  * features fire on a token of bench_write_activations(): cfg.json, sae_weights.safetensors, and
