@@ -114,7 +114,7 @@ static status_t keep_judged(struct case_job *self, struct open_session *open,
                             struct feature_case *feature_case, struct error *err)
 {
     const struct label_session *session = &open->session;
-    if (!self->scoring->run->sweep->spec->keep_judged || self->is_null ||
+    if (!self->scoring->run->sweep->spec->keep_judged || self->is_steered ||
         session->stage != SESSION_TEST || !session->is_entered || session->n_asks == 0)
         return ST_OK;
     const status_t status = have_case(self, open, CASE_PART_TEST, feature_case, err);

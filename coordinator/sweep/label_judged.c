@@ -7,6 +7,7 @@
  *       items in the order of the prompt's texts; judge: "judge" of the sweep is 0
  *   agreement{subject}
  *   simulation{form, subject, windows[{call, document, tokens[], activations[]}]} or null
+ *   foreign (judged-null.jsonl: the feature whose label was judged on these windows), else null
  *
  * seed, subject: what the bootstrap's draws are named by, and document: its key, all in hex;
  * offset: of the window in its document, in tokens. Only judges that were asked by calls are in it;
@@ -29,6 +30,7 @@ static json_t *hex(uint64_t value)
 struct judged_input {
     const struct label_scoring *scoring;
     const struct open_session *open;
+    size_t index; /* of the slot whose windows were judged */
     const struct case_split *test;
 };
 
@@ -41,7 +43,7 @@ static json_t *call_json(const struct judged_input *input, size_t ask)
 
 static json_t *subject_json(const struct judged_input *input, unsigned score)
 {
-    return hex(label_bootstrap(input->scoring, input->open->index, score).subject);
+    return hex(label_bootstrap(input->scoring, input->index, score).subject);
 }
 
 /* --- sheets -------------------------------------------------------------------------------- */
@@ -186,18 +188,27 @@ static json_t *simulation_json(const struct judged_input *input)
 
 /* --- the line ------------------------------------------------------------------------------ */
 
+/* Whose label a pair of the null was judged with. */
+static json_t *foreign_json(const struct judged_input *input)
+{
+    const struct label_scoring *scoring = input->scoring;
+    if (!input->open->session.is_foreign) return json_null();
+    const struct null_pair *pair = &scoring->pairs[input->open->index];
+    return json_integer((json_int_t)label_slot_feature(scoring, scoring->scored[pair->foreign]));
+}
+
 static json_t *line_json(const struct judged_input *input)
 {
     const struct label_scoring *scoring = input->scoring;
-    const size_t index = input->open->index;
+    const size_t index = input->index;
     const struct bootstrap_params params = label_bootstrap(scoring, index, 0);
-    return json_pack("{s:I, s:I, s:s, s:o, s:I, s:o, s:{s:o}, s:o}", "feature",
+    return json_pack("{s:I, s:I, s:s, s:o, s:I, s:o, s:{s:o}, s:o, s:o}", "feature",
                      (json_int_t)label_slot_feature(scoring, index), "target",
                      (json_int_t)label_slot_name(scoring, index).target, "label",
                      label_session_label(&input->open->session)->text, "seed", hex(params.seed),
                      "resamples", (json_int_t)params.n_resamples, "sheets", sheets_json(input),
                      "agreement", "subject", subject_json(input, BOOTSTRAP_AGREEMENT), "simulation",
-                     simulation_json(input));
+                     simulation_json(input), "foreign", foreign_json(input));
 }
 
 static bool has_judged(const struct label_session *session)
@@ -212,7 +223,10 @@ static bool has_judged(const struct label_session *session)
 status_t label_judged_make(const struct label_scoring *scoring, const struct open_session *open,
                            const struct feature_case *feature_case, char **out, struct error *err)
 {
-    const struct judged_input input = {scoring, open, &feature_case->splits[EVIDENCE_TEST]};
+    const size_t index = open->session.is_foreign
+                             ? scoring->scored[scoring->pairs[open->index].feature]
+                             : open->index;
+    const struct judged_input input = {scoring, open, index, &feature_case->splits[EVIDENCE_TEST]};
     if (!has_judged(&open->session)) return ST_OK;
     json_t *json = line_json(&input);
     char *text =

@@ -45,7 +45,8 @@ static status_t make_room_for_scores(struct label_scoring *scoring, struct error
                 return error_set(err, ST_NO_MEMORY, "%zu null scores", scoring->n_pairs);
         }
     scoring->null_simulation = malloc((scoring->n_pairs + 1) * sizeof(double));
-    return scoring->null_simulation
+    scoring->null_judged = calloc(scoring->n_pairs + 1, sizeof *scoring->null_judged);
+    return scoring->null_simulation && scoring->null_judged
                ? ST_OK
                : error_set(err, ST_NO_MEMORY, "%zu null scores", scoring->n_pairs);
 }

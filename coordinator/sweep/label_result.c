@@ -314,9 +314,11 @@ void label_scoring_take(struct label_scoring *scoring, size_t index, struct slot
     announce(scoring, index);
 }
 
-void label_scoring_take_foreign(struct label_scoring *scoring, const struct open_session *open)
+void label_scoring_take_foreign(struct label_scoring *scoring, struct open_session *open)
 {
     scoring->n_pairs_done++;
+    scoring->null_judged[open->index] = open->judged; /* moved */
+    open->judged = NULL;
     for (unsigned score = 0; score < CASE_N_SCORES; score++)
         for (unsigned kind = 0; kind < SCORE_N_NEGATIVES; kind++)
             if (open->has_foreign[score][kind])

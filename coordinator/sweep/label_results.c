@@ -1,5 +1,5 @@
 /* The files a label sweep leaves: DATA/sweeps/ID/results.jsonl, summary.json and, with keep_judged,
- * judged.jsonl (label_judged.c); and reading records back, from memory while the sweep runs, from
+ * judged.jsonl and judged-null.jsonl (label_judged.c); and reading records back, from memory while the sweep runs, from
  * the file afterwards. */
 #include "common/file.h"
 #include "coordinator/session/label_json.h"
@@ -109,18 +109,24 @@ static status_t write_judged(const struct label_scoring *scoring, size_t index, 
     return line ? buffer_append_text(out, line, err) : ST_OK;
 }
 
+static status_t write_null_judged(const struct label_scoring *scoring, size_t pair,
+                                  struct buffer *out, struct error *err)
+{
+    const char *line = scoring->null_judged ? scoring->null_judged[pair] : NULL;
+    return line ? buffer_append_text(out, line, err) : ST_OK;
+}
+
 typedef status_t write_line(const struct label_scoring *scoring, size_t index, struct buffer *out,
                             struct error *err);
 
-/* One line a slot, in their order. */
+/* One line each of n slots or pairs, in their order. */
 static status_t write_lines(const struct label_scoring *scoring, const char *name,
-                            write_line *write, struct error *err)
+                            write_line *write, size_t n, struct error *err)
 {
     struct buffer out;
     buffer_init(&out, RESULTS_MAX_BYTES);
     status_t status = ST_OK;
-    for (size_t i = 0; i < scoring->n_slots && status == ST_OK; i++)
-        status = write(scoring, i, &out, err);
+    for (size_t i = 0; i < n && status == ST_OK; i++) status = write(scoring, i, &out, err);
     char *path = sweep_path(scoring->run->sweep, name);
     if (status == ST_OK)
         status = path ? file_write_atomic(path, out.bytes ? (const void *)out.bytes : "",
@@ -133,9 +139,14 @@ static status_t write_lines(const struct label_scoring *scoring, const char *nam
 
 status_t label_results_write(struct label_scoring *scoring, struct error *err)
 {
-    status_t status = write_lines(scoring, "results.jsonl", label_record_write, err);
-    if (status == ST_OK && scoring->run->sweep->spec->keep_judged)
-        status = write_lines(scoring, "judged.jsonl", write_judged, err);
+    status_t status =
+        write_lines(scoring, "results.jsonl", label_record_write, scoring->n_slots, err);
+    if (status == ST_OK && scoring->run->sweep->spec->keep_judged) {
+        status = write_lines(scoring, "judged.jsonl", write_judged, scoring->n_slots, err);
+        if (status == ST_OK)
+            status =
+                write_lines(scoring, "judged-null.jsonl", write_null_judged, scoring->n_pairs, err);
+    }
     if (status == ST_OK) status = label_trail_save(scoring, err);
     return status == ST_OK ? write_summary(scoring, err) : status;
 }

@@ -378,6 +378,8 @@ void label_scoring_destroy(struct label_scoring **scoring)
     for (size_t i = 0; i < CASE_N_SCORES; i++)
         for (size_t j = 0; j < SCORE_N_NEGATIVES; j++) free(self->null_scores[i][j]);
     free(self->null_simulation);
+    for (size_t i = 0; self->null_judged && i < self->n_pairs; i++) free(self->null_judged[i]);
+    free(self->null_judged);
     label_verdicts_destroy(&self->verdicts);
     label_verdicts_destroy(&self->decided);
     output_background_destroy(&self->output_background);

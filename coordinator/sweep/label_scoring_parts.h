@@ -196,7 +196,8 @@ struct label_scoring {
 
     struct null_pair *pairs; /* [n_pairs]; indices into scored[] */
     size_t n_pairs, next_pair, n_pairs_done;
-    size_t *scored; /* slots that have label and score */
+    char **null_judged; /* [n_pairs] lines of judged-null.jsonl, each owned; NULL: not kept */
+    size_t *scored;     /* slots that have label and score */
     size_t n_scored;
     double *null_scores[CASE_N_SCORES][SCORE_N_NEGATIVES]; /* [n_null] of room n_pairs */
     size_t n_null[CASE_N_SCORES][SCORE_N_NEGATIVES];
@@ -285,7 +286,7 @@ status_t label_result_foreign(struct open_session *open, const struct feature_ca
                               struct error *err);
 /* Takes the result (zeroing it). */
 void label_scoring_take(struct label_scoring *scoring, size_t index, struct slot_result *result);
-void label_scoring_take_foreign(struct label_scoring *scoring, const struct open_session *open);
+void label_scoring_take_foreign(struct label_scoring *scoring, struct open_session *open);
 
 /* Of the bootstrap over the documents of one slot. `score` is one of the enum or BOOTSTRAP_*. */
 enum {

@@ -32,7 +32,7 @@ scores: [detection, fuzzing, simulation]
 scoring: {null_pairs: 20, bootstrap_resamples: 200, n_simulated: 6}
 keep_judged: true
 """
-FILES = ("results.jsonl", "summary.json", "judged.jsonl")
+FILES = ("results.jsonl", "summary.json", "judged.jsonl", "judged-null.jsonl")
 kept = {}  # what the first sweep left
 
 
@@ -69,11 +69,15 @@ def recompute(cluster, sweep):
     judged = [json.loads(line) for line in files["judged.jsonl"].splitlines()]
     replies = stored_replies(cluster)
     summary = json.loads(files["summary.json"])
-    counts, found = recompute_scores.recompute_sweep(rows, summary, judged, replies)
+    pairs = [json.loads(line) for line in files["judged-null.jsonl"].splitlines()]
+    counts, found = recompute_scores.recompute_sweep(rows, summary, judged, replies, pairs)
     say("%d records, %d replies: %s" % (len(rows), len(replies), counts))
     check(not found, "\n".join(found[:20]))
     check(len(judged) == sum("detection" in row["scores"] for row in rows), "a line a score")
     check_that_differences_are_seen(rows, summary, judged, replies)
+    of_another = [dict(line, sheets=pairs[0]["sheets"]) for line in pairs]
+    check(recompute_scores.recompute_sweep(rows, summary, judged, replies, of_another)[1],
+          "another null is seen")
     return rows, counts
 
 
@@ -112,7 +116,7 @@ def everything_is_equal_when_computed_again(cluster):
     n = counts["simulation"]
     check(n >= 15, "%d features have scores" % n)
     check(counts == {"detection": 2 * n, "fuzzing": 2 * n, "simulation": n,
-                     "cohen": 4 * n + 4, "fleiss": 2 * n + 2}, counts)
+                     "cohen": 4 * n + 4, "fleiss": 2 * n + 2, "null": 5 * n}, counts)
     simulated = list(scored(rows, "scores", "simulation", "random"))
     check(sum(s["n_failed"] for s in simulated) > 5, "some windows could not be read")
     check(sum(s["n_windows"] - s["n_failed"] - s["n_expected"] for s in simulated) > 5,

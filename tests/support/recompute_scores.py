@@ -14,10 +14,12 @@ A line of the dump is one case: {"score", "bootstrap": {resamples, confidence, s
   simulation      windows [{document, tokens as shown, activations, reply, logprobs}]: the replies
                   are read again here
 
-    python3 tests/support/recompute_scores.py results.jsonl summary.json judged.jsonl replies.json
+    python3 tests/support/recompute_scores.py results.jsonl summary.json judged.jsonl replies.json \
+        [judged-null.jsonl]
 
 does the same for a sweep with keep_judged: its records and summary, what was judged
-(coordinator/sweep/label_judged.c), and the stored replies, {call id: {content, logprobs}}. Replies
+(coordinator/sweep/label_judged.c), and the stored replies, {call id: {content, logprobs}}; with the
+judged pairs of the null also mean, sd, z and p of every score. Replies
 are read here, by the rules of prompt_reply.h and simulation_reply.h.
 
 Everything must be equal to 1e-9, the intervals too: the draws of the bootstrap are defined
@@ -425,8 +427,46 @@ def check_feature(record, line, replies, pooled):
         yield from check_simulation(record, line, replies)
 
 
-def recompute_sweep(results, summary, judged, replies):
-    """As recompute(), of a sweep: lists of objects, and {call id: {content, logprobs}}."""
+def null_scores(pairs, replies):
+    """{(score, kind): what the judge gave to labels of other features} over all pairs."""
+    found = {}
+    for line in pairs:
+        for sheet in line["sheets"]:
+            judgements = sheet_judgements(sheet, replies)
+            for kind in ("random", "hard"):
+                value = balanced_accuracy(taking_part(judgements, kind))
+                if value is not None:
+                    found.setdefault((sheet["score"], kind), []).append(value)
+        if line["simulation"]:
+            of = line["simulation"]
+            windows = [dict(w, predicted=read_values(of["form"], replies.get(w["call"]),
+                                                     w["tokens"])[0]) for w in of["windows"]]
+            value = simulation({"windows": windows, "bootstrap": bootstrap_of(line, of["subject"])})
+            if value["pearson"] is not None:
+                found.setdefault(("simulation", "random"), []).append(value["pearson"])
+    return found
+
+
+def against_null(score, null):
+    """Of a score beside the pooled null: sd with n - 1, p counts ties as at least as large."""
+    mean, sd = float(np.mean(null)), float(np.std(null, ddof=1)) if len(null) > 1 else 0.0
+    constant = min(null) == max(null)
+    above = int((np.array(null) >= score - 1e-12).sum())
+    return {"n": len(null), "mean": mean, "sd": 0.0 if constant else sd,
+            "z": None if constant else (score - mean) / sd, "p": (1 + above) / (1 + len(null))}
+
+
+def check_null(record, nulls):
+    for name, kinds in record["scores"].items():
+        for kind, of in kinds.items():
+            score = of["pearson" if name == "simulation" else "balanced_accuracy"]
+            if of["null"] is not None and score is not None and (name, kind) in nulls:
+                yield "null", of["null"], against_null(score, nulls[name, kind])
+
+
+def recompute_sweep(results, summary, judged, replies, pairs=()):
+    """As recompute(), of a sweep: lists of objects, and {call id: {content, logprobs}}; pairs: those
+    of its null."""
     records = {(r["target"]["hook_point"], r["feature"]): r for r in results}
     hooks = list(dict.fromkeys(r["target"]["hook_point"] for r in results))
     counts, found, pooled = {}, [], {}
@@ -439,6 +479,9 @@ def recompute_sweep(results, summary, judged, replies):
     for line in judged:
         record = records[hooks[line["target"]], line["feature"]]
         take("feature %d" % line["feature"], check_feature(record, line, replies, pooled))
+    nulls = null_scores(pairs, replies)
+    for record in results if nulls else ():
+        take("feature %d" % record["feature"], check_null(record, nulls))
     for score, features in pooled.items():
         judges = [sum(of, []) for of in zip(*features)]
         take("summary", check_agreement(summary["agreement"][score], judges,
@@ -484,11 +527,13 @@ def recompute(lines):
 
 
 def main():
-    if len(sys.argv) == 5:
+    if len(sys.argv) in (5, 6):
         results, judged = read_lines(sys.argv[1]), read_lines(sys.argv[3])
         with open(sys.argv[2], encoding="utf-8") as summary, \
                 open(sys.argv[4], encoding="utf-8") as replies:
-            counts, found = recompute_sweep(results, json.load(summary), judged, json.load(replies))
+            counts, found = recompute_sweep(
+                results, json.load(summary), judged, json.load(replies),
+                read_lines(sys.argv[5]) if len(sys.argv) == 6 else ())
     else:
         with open(sys.argv[1], encoding="utf-8") as lines:
             counts, found = recompute(lines)
