@@ -34,7 +34,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ATTRIBUTE_MAX_NODES = 1 << 20, ATTRIBUTE_MAX_EDGES = 1 << 25, ATTRIBUTE_MAX_STEPS = 1000 };
+enum { ATTRIBUTE_MAX_NODES = 1 << 20, ATTRIBUTE_MAX_EDGES = 1 << 24, ATTRIBUTE_MAX_STEPS = 1000 };
 
 enum attribute_method {
     ATTRIBUTE_ATP,   /* nodes; slopes at the clean run */

@@ -1,9 +1,10 @@
 /* What `interp-worker bench` measures and with what, shared by bench_command.c (options, files),
- * bench_forward.c and bench_encode.c. One thread but for the lanes of bench_clock.h. */
+ * bench_forward.c, bench_encode.c, bench_ablate.c and bench_attribute.c. One thread but for the lanes of bench_clock.h. */
 #ifndef WORKER_BENCH_H
 #define WORKER_BENCH_H
 
 #include "worker/arguments.h"
+#include "worker/bench_clock.h"
 #include "worker/model/encoder.h"
 #include "worker/model/forward.h"
 
@@ -46,6 +47,14 @@ MUST_CHECK status_t bench_forward(struct bench *b, struct error *err);
 /* Measure and report a sweep over all nodes of the open model, in batches and naively; only with
  * --what ablate. */
 MUST_CHECK status_t bench_ablate(struct bench *b, struct error *err);
+
+/* That sweep's figure in batches: tokens of variants. */
+MUST_CHECK status_t bench_measure_ablate(struct bench *b, size_t n_threads, struct bench_rate *rate,
+                                         struct error *err);
+
+/* Measure and report attributions of all nodes and of all edges beside that sweep; only with
+ * --what attribute. */
+MUST_CHECK status_t bench_attribute(struct bench *b, struct error *err);
 
 /* For every --screen: measure and report the encode, alone and with a running top 20. */
 MUST_CHECK status_t bench_encode(struct bench *b, struct error *err);

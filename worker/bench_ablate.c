@@ -126,6 +126,13 @@ static status_t measure(struct bench *b, size_t n_threads, bool is_naive, struct
     return status;
 }
 
+status_t bench_measure_ablate(struct bench *b, size_t n_threads, struct bench_rate *rate,
+                              struct error *err)
+{
+    double effect;
+    return measure(b, n_threads, false, rate, &effect, err);
+}
+
 static status_t report(struct bench *b, size_t n_threads, struct error *err)
 {
     struct bench_rate fast = {.best = 0}, naive = {.best = 0};

@@ -46,7 +46,7 @@ static status_t read_options(struct bench_options *o, int argc, char **argv, boo
          .text = &o->hook},
         {.name = "--what",
          .value = "WHAT",
-         .help = "forward, encode, all (both, the default) or ablate",
+         .help = "forward, encode, all (both, the default), ablate or attribute",
          .text = &o->what},
         {.name = "--compute", .value = "NAME", .help = "f32, bf16x3, bf16", .list = &o->computes},
         {.name = "--backend",

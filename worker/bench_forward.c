@@ -150,6 +150,8 @@ status_t bench_forward(struct bench *b, struct error *err)
             status = report_forward(b, o->threads.items[t], err);
         if (status == ST_OK && o->what && strcmp(o->what, "ablate") == 0)
             status = bench_ablate(b, err);
+        if (status == ST_OK && o->what && strcmp(o->what, "attribute") == 0)
+            status = bench_attribute(b, err);
     }
     return status;
 }
