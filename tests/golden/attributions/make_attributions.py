@@ -253,4 +253,5 @@ def main():
             make(name, f"{root}/model", known_prompts(f"{root}/model"))
 
 
-main()
+if __name__ == "__main__":
+    main()
