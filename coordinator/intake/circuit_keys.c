@@ -97,8 +97,9 @@ static const struct config_key search_keys[] = {
         "the largest that suffices is taken; none: 0.01"),
     CONFIG_NUMBER(struct circuit_search_spec, edge_sufficiency_min, 0.0, 1.0, "0.8", "ratio",
                   "on the search prompts, that the edges of a tau must reach to be taken"),
-    CONFIG_COUNT(struct circuit_search_spec, n_searches, 0, 1000, "20", "searches",
-                 "on bootstraps of the prompts, for the stability"),
+    CONFIG_COUNT(struct circuit_search_spec, n_searches, 0, 1000, "5", "searches",
+                 "on bootstraps of the prompts, for the stability; one that is free, without "
+                 "conditional and edges, is run at least 20 times"),
     CONFIG_COUNT(struct circuit_search_spec, max_variants, 1, 10000000, "200000", "variants",
                  "measured in a search; then it stops and says so"),
     CONFIG_END};

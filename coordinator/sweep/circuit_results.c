@@ -179,6 +179,13 @@ static status_t write_text(const struct writing *what, struct buffer *out, struc
 
 typedef status_t write_fn(const struct writing *what, struct buffer *out, struct error *err);
 
+/* Is there something to say in it? */
+static bool is_wanted(const struct writing *what, write_fn *write)
+{
+    if (write == write_edges) return what->run->sweep->spec->search.edges != CIRCUIT_EDGES_NONE;
+    return what->verdict || write == write_records || write == write_summary;
+}
+
 static status_t write_file(const struct writing *what, const char *name, write_fn *write,
                            struct error *err)
 {
@@ -202,15 +209,14 @@ status_t circuit_results_write(const struct circuit_run *run,
     static const struct {
         const char *name;
         write_fn *write;
-        bool needs_circuit;
-    } files[] = {{"circuit.json", write_circuit, true},   {"circuit.dot", write_dot, true},
-                 {"edges.jsonl", write_edges, true},      {"measures.json", write_measures, true},
-                 {"verdict.json", write_verdict, true},   {"verdict.txt", write_text, true},
-                 {"results.jsonl", write_records, false}, {"summary.json", write_summary, false}};
+    } files[] = {{"circuit.json", write_circuit},  {"circuit.dot", write_dot},
+                 {"edges.jsonl", write_edges},     {"measures.json", write_measures},
+                 {"verdict.json", write_verdict},  {"verdict.txt", write_text},
+                 {"results.jsonl", write_records}, {"summary.json", write_summary}};
     const struct writing what = {run, measures, verdict};
     status_t status = ST_OK;
     for (size_t i = 0; i < sizeof files / sizeof files[0] && status == ST_OK; i++)
-        if (verdict || !files[i].needs_circuit)
+        if (is_wanted(&what, files[i].write))
             status = write_file(&what, files[i].name, files[i].write, err);
     return status;
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FREE_SEARCHES = 20 };
+
 void circuit_round_name(size_t round, char out[CIRCUIT_ROUND_NAME_SIZE])
 {
     (void)snprintf(out, CIRCUIT_ROUND_NAME_SIZE, "search-%zu", round);
@@ -30,6 +32,13 @@ static struct edge_search_params edge_params_of(const struct circuit_run *run)
     return params;
 }
 
+/* A sweep of single nodes is run again for nothing: its effects are there prompt by prompt. */
+static uint32_t n_searches_of(const struct circuit_search_spec *asked)
+{
+    const bool is_free = !asked->conditional && asked->edges == CIRCUIT_EDGES_NONE;
+    return is_free && asked->n_searches < FREE_SEARCHES ? FREE_SEARCHES : asked->n_searches;
+}
+
 static status_t search_begin(struct circuit_run *run, struct error *err)
 {
     const struct sweep_spec *spec = run->sweep->spec;
@@ -44,7 +53,7 @@ static status_t search_begin(struct circuit_run *run, struct error *err)
     params.nodes.selection.max_nodes = asked->max_nodes;
     params.units = run->units[PART_SEARCH].units;
     params.is_divergence = spec->metric == METRIC_KL;
-    params.n_bootstraps = asked->n_searches;
+    params.n_bootstraps = n_searches_of(asked);
     params.max_variants = asked->max_variants;
     params.edges = asked->edges == CIRCUIT_EDGES_NONE ? SEARCH_NO_EDGES : SEARCH_EDGES;
     params.edge_params = edge_params_of(run);
