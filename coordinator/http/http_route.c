@@ -23,6 +23,7 @@ static const struct route {
     {"/api/v1/sweeps/:sweep", "status", HTTP_BODY_JSON, {NULL}},
     {"/api/v1/sweeps/:sweep/results", "results", HTTP_BODY_JSON, {"#cursor", "#limit"}},
     {"/api/v1/sweeps/:sweep/features/#feature", "feature", HTTP_BODY_JSON, {"#target"}},
+    {"/api/v1/sweeps/:sweep/circuit", "circuit", HTTP_BODY_JSON, {NULL}},
     {"/api/v1/sweeps/:sweep/cost", "cost", HTTP_BODY_JSON, {NULL}},
     {"/api/v1/workers", "workers", HTTP_BODY_JSON, {NULL}},
     {"/api/v1/captures", "captures", HTTP_BODY_JSON, {NULL}},

@@ -11,6 +11,7 @@ ASSET(icon_svg);
 ASSET(agreement_js);
 ASSET(app_js);
 ASSET(chart_js);
+ASSET(circuit_js);
 ASSET(dom_js);
 ASSET(elements_js);
 ASSET(evidence_js);
@@ -43,6 +44,7 @@ static const struct page_asset assets[] = {
     {"agreement.js", script, BYTES(agreement_js)},
     {"app.js", script, BYTES(app_js)},
     {"chart.js", script, BYTES(chart_js)},
+    {"circuit.js", script, BYTES(circuit_js)},
     {"dom.js", script, BYTES(dom_js)},
     {"elements.js", script, BYTES(elements_js)},
     {"evidence.js", script, BYTES(evidence_js)},

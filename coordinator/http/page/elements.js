@@ -34,6 +34,7 @@ const TONES = {
   queued: "quiet", busy: "good", idle: "quiet", stuck: "bad", draining: "warn",
   supported: "good", open: "info", token: "info2", position: "quiet", dense: "warn",
   insufficient: "quiet", dead: "dim", unsupported: "quiet", control: "warn",
+  verified: "good", partial: "warn", rejected: "bad", "in circuit": "good",
 };
 
 /** A state in a word, with a dot of its colour. */

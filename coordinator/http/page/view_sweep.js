@@ -1,6 +1,7 @@
 // One sweep: phases, what its features came to, splits, money, problems, and its results.
 
 import { agreementPanel } from "./agreement.js";
+import { CIRCUIT_PHASES, circuitPath, componentTable, verdictPanel } from "./circuit.js";
 import { h } from "./dom.js";
 import { compact, count, dollars, percent, roughly } from "./format.js";
 import { answer, refusal } from "./store.js";
@@ -83,11 +84,14 @@ function figures(sweep) {
     foot: budget ? meter(spend.dollars / budget, { label: "spend against budget" }) : null }]);
 }
 
-/** Where a phase stands: behind, at work, or ahead. */
+const phasesOf = (sweep) => sweep.kind === "circuit" ? CIRCUIT_PHASES : PHASES;
+
+/** Where a phase stands: behind, at work, or ahead. A search has a task for each of its rounds. */
 function phaseStep([name, title], index, sweep) {
-  const at = PHASES.findIndex(([phase]) => phase === sweep.phase);
-  const isOver = sweep.phase === "done" || at > index;
-  const task = sweep.phases.find((phase) => phase.name === name);
+  const at = phasesOf(sweep).findIndex(([phase]) => phase === sweep.phase);
+  const isOver = sweep.phase === "done" ? sweep.state === "finished" : at > index;
+  const task = sweep.phases.find((phase) => phase.name === name ||
+    phase.name.startsWith(`${name}-`) && sweep.kind === "circuit");
   const isNow = at === index && !isFinal(sweep);
   let note = isOver ? "done" : "ahead";
   let part = isOver ? 1 : 0;
@@ -115,7 +119,7 @@ const roughlyPer = (seconds) => seconds >= 1 ? `${roughly(seconds)} each`
 
 function phasesPanel(sweep) {
   return panel({ title: "Phases" },
-    h("ol", { class: "phases" }, PHASES.map((phase, i) => phaseStep(phase, i, sweep))));
+    h("ol", { class: "phases" }, phasesOf(sweep).map((phase, i) => phaseStep(phase, i, sweep))));
 }
 
 function statusesPanel(sweep) {
@@ -183,11 +187,11 @@ function problemsPanel(sweep) {
       h("li", { "data-key": String(i) }, h("bdi", null, text))))) : null;
 }
 
-function resultsPanel(id, cursor) {
+function resultsPanel(id, cursor, isCircuit) {
   const path = resultsPath(id, cursor);
   const results = answer(path);
-  return panel({ title: "Results", id: "results" },
-    results ? resultTable(id, results, cursor)
+  return panel({ title: isCircuit ? "Components" : "Results", id: "results" },
+    results ? (isCircuit ? componentTable(results) : resultTable(id, results, cursor))
       : refusal(path) ? refused(refusal(path)) : loading());
 }
 
@@ -201,8 +205,11 @@ export const sweepView = {
   feeds: ({ sweep }, query) => {
     const status = answer(statusPath(sweep));
     const isOver = status && isFinal(status);
-    return [{ path: statusPath(sweep), everyMs: isOver ? 10000 : 1000 },
+    const feeds = [{ path: statusPath(sweep), everyMs: isOver ? 10000 : 1000 },
       { path: resultsPath(sweep, cursorOf(query)), everyMs: isOver ? 30000 : 4000 }];
+    if (status?.kind === "circuit" && status.state === "finished")
+      feeds.push({ path: circuitPath(sweep), everyMs: 30000 });
+    return feeds;
   },
   actions: {
     "go-to-feature": (form) => {
@@ -214,15 +221,17 @@ export const sweepView = {
     const sweep = answer(statusPath(id));
     if (!sweep) return refusal(statusPath(id)) ? refused(refusal(statusPath(id))) : loading();
     const isLabel = sweep.kind === "label";
+    const isCircuit = sweep.kind === "circuit";
     return [
       heading(sweep, answer(OVERVIEW)?.now ?? null),
       problemsPanel(sweep),
       figures(sweep),
-      isLabel && phasesPanel(sweep),
+      (isLabel || isCircuit) && phasesPanel(sweep),
+      isCircuit && verdictPanel(id, sweep.state === "finished"),
       isLabel && h("div", { class: "columns columns-2" }, statusesPanel(sweep),
         typesPanel(sweep), splitsPanel(sweep), moneyPanel(sweep)),
       agreementPanel(sweep),
-      isLabel && resultsPanel(id, cursorOf(query)),
+      (isLabel || isCircuit) && resultsPanel(id, cursorOf(query), isCircuit),
     ];
   },
 };

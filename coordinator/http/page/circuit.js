@@ -1,0 +1,113 @@
+// A circuit sweep: whether its circuit is believed, under each ablation value, and every component
+// that was searched through.
+
+import { h } from "./dom.js";
+import { count, significant, UNKNOWN } from "./format.js";
+import { answer, refusal } from "./store.js";
+import { badge, emptyState, loading, meter, panel, refused } from "./elements.js";
+
+export const CIRCUIT_PHASES = [
+  ["describe", "Describe"], ["prompts", "Prompts"], ["search", "Search"], ["verdict", "Verdict"],
+];
+const VALUES = ["zero", "mean", "resample"];
+
+export const circuitPath = (id) => `/api/v1/sweeps/${encodeURIComponent(id)}/circuit`;
+
+/* --- the verdict --------------------------------------------------------------------------- */
+
+/** A ratio with its interval: "0.98 [0.95, 1.01]"; undefined is said. */
+function ratioText(value, what) {
+  const ratio = value?.[what];
+  if (!value) return UNKNOWN;
+  if (ratio?.ratio === null || ratio?.ratio === undefined) return value.undefined ?? "undefined";
+  const [low, high] = ratio.interval ?? [null, null];
+  return `${significant(ratio.ratio)} [${significant(low)}, ${significant(high)}]`;
+}
+
+const percentileText = (value, what) => {
+  const percentile = value?.[what]?.percentile;
+  return percentile === null || percentile === undefined ? UNKNOWN
+    : `${significant(percentile)} % of ${count(value.random.n)}`;
+};
+
+const ROWS = [
+  ["Everything ablated", (v) => significant(v?.empty)],
+  ["The circuit alone", (v) => significant(v?.circuit)],
+  ["Without the circuit", (v) => significant(v?.complement)],
+  ["Sufficiency", (v) => ratioText(v, "sufficiency")],
+  ["above random circuits", (v) => percentileText(v, "sufficiency")],
+  ["Necessity", (v) => ratioText(v, "necessity")],
+  ["above random circuits ", (v) => percentileText(v, "necessity")],
+  ["Completeness, 0 is best", (v) => significant(v?.completeness?.value)],
+];
+
+function verdictTable(verdict) {
+  return h("div", { class: "table-box" }, h("table", { class: "table" },
+    h("thead", null, h("tr", null, h("th", { scope: "col" }, `${verdict.metric}, full model ` +
+      significant(verdict.full)),
+    VALUES.map((name) => h("th", { scope: "col", class: "num" },
+      name === "zero" ? "zero (off-distribution)" : name)))),
+    h("tbody", null, ROWS.map(([name, read]) => h("tr", { "data-key": name },
+      h("th", { scope: "row" }, name.trim()), VALUES.map((value) =>
+        h("td", { class: "num", "data-label": value }, read(verdict.values[value]))))))));
+}
+
+function outcome(summary) {
+  const reasons = summary.reasons ?? [];
+  return [
+    h("p", { class: "outcome" }, badge(summary.outcome), " ",
+      h("span", { class: "muted" }, `${count(summary.n_nodes)} of ${count(summary.n_candidates)} ` +
+        `components, ${count(summary.n_edges)} edges; ${count(summary.n_variants)} variants in ` +
+        `${count(summary.n_rounds)} rounds; stability ${significant(summary.stability)}`)),
+    reasons.length ? h("ul", { class: "problems" }, reasons.map((text, i) =>
+      h("li", { "data-key": String(i) }, h("bdi", null, text)))) : null,
+  ];
+}
+
+export function verdictPanel(id, isOver) {
+  const circuit = answer(circuitPath(id));
+  if (!isOver) {
+    return panel({ title: "Verdict" },
+      emptyState("Not yet", "It is measured on held-out prompts once the search is over."));
+  }
+  if (!circuit) {
+    return panel({ title: "Verdict" },
+      refusal(circuitPath(id)) ? refused(refusal(circuitPath(id))) : loading());
+  }
+  return panel({ title: "Verdict", side: "on prompts that the search never saw" },
+    outcome(circuit.summary ?? {}), circuit.verdict && verdictTable(circuit.verdict));
+}
+
+/* --- components ---------------------------------------------------------------------------- */
+
+const given = (record) => record.given
+  ? `${significant(record.given.mean)} without ${record.given.context.join(", ")}` : "";
+
+function row(record, most) {
+  const effect = record.effect?.mean ?? null;
+  return h("tr", { "data-key": record.component },
+    h("th", { scope: "row" }, h("span", { class: "mono", title: record.hook_point },
+      record.component)),
+    h("td", { "data-label": "Circuit" }, record.in_circuit ? badge("in circuit") : UNKNOWN),
+    h("td", { "data-label": "Class" }, record.class ?? UNKNOWN),
+    h("td", { class: "num", "data-label": "Effect" }, significant(effect)),
+    h("td", { class: "effect-bar", "data-label": "Share of the largest" },
+      meter(effect === null || !most ? 0 : Math.abs(effect) / most,
+        { label: "effect", tone: effect < 0 ? "is-bad" : "" })),
+    h("td", { class: "num", "data-label": "p" }, significant(record.effect?.p ?? null, 2)),
+    h("td", { "data-label": "Found" }, record.reason === "none" ? UNKNOWN : record.reason),
+    h("td", { "data-label": "Given" }, given(record)));
+}
+
+export function componentTable(results) {
+  if (!results.rows.length) {
+    return emptyState("No result yet", "Components appear here once the verdict is measured.");
+  }
+  const most = Math.max(...results.rows.map((record) => Math.abs(record.effect?.mean ?? 0)));
+  const columns = ["Component", "Circuit", "Class", "Effect", "", "p", "Found", "Given"];
+  const numeric = new Set(["Effect", "p"]);
+  return h("div", { class: "table-box" }, h("table", { class: "table table-cards results" },
+    h("thead", null, h("tr", null, columns.map((name) =>
+      h("th", { scope: "col", class: numeric.has(name) ? "num" : null }, name)))),
+    h("tbody", null, results.rows.map((record) => row(record, most)))));
+}
