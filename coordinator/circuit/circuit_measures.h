@@ -58,6 +58,7 @@ struct circuit_measures {
     struct value_measures values[ABLATE_N_VALUES];
     size_t n_researches;
     bool is_adaptive_search;      /* then fewer searches are asked for */
+    bool is_brought;              /* no search found the circuit: there is no stability */
     struct score_value stability; /* circuit_stability() of the searches run again */
 };
 

@@ -103,7 +103,9 @@ static void judge_stability(struct judge *judge)
     const struct verdict_thresholds *thresholds = &verdict->thresholds;
     const size_t n_wanted =
         verdict->is_adaptive_search ? thresholds->min_adaptive : thresholds->min_searches;
-    if (verdict->n_researches < n_wanted)
+    if (judge->measures->is_brought)
+        add_reason(judge, "stability: not measured, no search found this circuit");
+    else if (verdict->n_researches < n_wanted)
         add_reason(judge, "stability: %zu searches run again, %zu are asked for",
                    verdict->n_researches, n_wanted);
     else if (!verdict->stability.is_defined)

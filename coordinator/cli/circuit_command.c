@@ -1,49 +1,16 @@
 /* circuit: what a circuit sweep found, as a report, a drawing or JSON. */
+#include "coordinator/cli/circuit_report.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/document.h"
-#include "coordinator/cli/json_field.h"
-
-/* The report as the sweep left it; of a sweep that found nothing, why. */
-static void print_text(const struct cli *cli, const json_t *answer)
-{
-    const char *text = json_string_value(json_field(answer, "text"));
-    const json_t *reasons = json_field(answer, "summary.reasons");
-    if (text) {
-        (void)fputs(text, cli->out);
-        return;
-    }
-    (void)fprintf(cli->out, "%s\n", json_field_text(answer, "summary.outcome", "no verdict"));
-    for (size_t i = 0; i < json_array_size(reasons); i++)
-        (void)fprintf(cli->out, "  %s\n", json_string_value(json_array_get(reasons, i)));
-}
-
-static status_t print(const struct cli *cli, const struct cli_arguments *arguments, json_t *answer,
-                      struct error *err)
-{
-    const char *dot = json_string_value(json_field(answer, "dot"));
-    if (arguments->format == CLI_FORMAT_JSON) {
-        (void)json_object_del(answer, "text"); /* what it says is in `verdict` */
-        (void)json_object_del(answer, "dot");
-        return document_print(cli->out, "Circuit", answer, err);
-    }
-    if (!arguments->dot) {
-        print_text(cli, answer);
-        return ST_OK;
-    }
-    if (!dot) return error_set(err, ST_NOT_FOUND, "no circuit was found: there is nothing to draw");
-    (void)fputs(dot, cli->out);
-    return ST_OK;
-}
 
 status_t circuit_command(struct cli *cli, const struct cli_arguments *arguments, struct error *err)
 {
+    struct client *client = NULL;
     json_t *answer = NULL;
-    json_t *to_send = json_pack("{s:s}", "sweep", arguments->positional[0]);
-    if (!to_send) return error_set(err, ST_BAD_INPUT, "the sweep's id is not valid UTF-8");
-    const struct client_request request = {"circuit", to_send, true};
-    status_t status = cli_ask(cli, arguments, &request, &answer, err);
-    if (status == ST_OK) status = print(cli, arguments, answer, err);
-    json_decref(to_send);
+    status_t status = cli_connect(&client, cli, arguments, err);
+    if (status == ST_OK)
+        status = circuit_report_ask(client, arguments->positional[0], &answer, err);
+    if (status == ST_OK) status = circuit_report_print(cli, arguments, answer, err);
     json_decref(answer);
+    client_close(&client);
     return status;
 }

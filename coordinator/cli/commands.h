@@ -30,6 +30,7 @@ COMMAND(export);
 COMMAND(compare);
 COMMAND(cost);
 COMMAND(circuit);
+COMMAND(verify_circuit);
 COMMAND(audit_sample);
 COMMAND(top);
 COMMAND(up);

@@ -379,6 +379,7 @@ static status_t resolve_paths(struct sweep_spec *spec, const char *directory, st
 {
     bool is_ok = resolve_path(&spec->model, directory);
     is_ok = is_ok && resolve_path(&spec->task.prompts, directory);
+    is_ok = is_ok && resolve_path(&spec->circuit, directory);
     is_ok = is_ok && resolve_path(&spec->corpus.path, directory);
     is_ok = is_ok && resolve_path(&spec->labels, directory);
     for (size_t i = 0; is_ok && i < spec->n_ood; i++)

@@ -17,9 +17,15 @@ static const struct circuit_phase_ops *const phases[CIRCUIT_N_PHASES] = {
 /* About how much of a sweep's time each phase takes, for the one progress bar. */
 static const double phase_starts[CIRCUIT_N_PHASES + 1] = {0.0, 0.02, 0.05, 0.45, 1.0, 1.0};
 
-static const char *phase_name(enum circuit_phase phase)
+static const struct circuit_phase_ops *phase_of(const struct circuit_run *run)
 {
-    return phase == CIRCUIT_DONE ? "done" : phases[phase]->name;
+    const bool is_brought = run->phase == CIRCUIT_SEARCH && run->sweep->spec->circuit;
+    return is_brought ? &circuit_brought_phase : phases[run->phase];
+}
+
+static const char *phase_name(const struct circuit_run *run)
+{
+    return run->phase == CIRCUIT_DONE ? "done" : phase_of(run)->name;
 }
 
 static status_t circuit_start(struct sweep *sweep, struct error *err)
@@ -42,8 +48,8 @@ static status_t circuit_start(struct sweep *sweep, struct error *err)
 static status_t enter(struct circuit_run *run, struct error *err)
 {
     log_event(LOG_INFO, "phase", LOG_TEXT("sweep", run->sweep->id),
-              LOG_TEXT("phase", phase_name(run->phase)));
-    const status_t status = phases[run->phase]->begin(run, err);
+              LOG_TEXT("phase", phase_name(run)));
+    const status_t status = phase_of(run)->begin(run, err);
     run->has_begun = status == ST_OK;
     return status;
 }
@@ -54,7 +60,7 @@ static status_t circuit_step(struct sweep *sweep, struct error *err)
     bool is_over = true;
     while (is_over && run->phase != CIRCUIT_DONE) {
         status_t status = run->has_begun ? ST_OK : enter(run, err);
-        if (status == ST_OK) status = phases[run->phase]->poll(run, &is_over, err);
+        if (status == ST_OK) status = phase_of(run)->poll(run, &is_over, err);
         if (status != ST_OK) return status;
         if (!is_over) return ST_OK;
         run->phase++;
@@ -122,7 +128,7 @@ static void circuit_progress(const struct sweep *sweep, struct sweep_progress *o
     out->fraction = sweep->state == SWEEP_FINISHED;
     if (!run) return;
     const double start = phase_starts[run->phase], end = phase_starts[run->phase + 1];
-    out->phase = phase_name(run->phase);
+    out->phase = phase_name(run);
     out->fraction = start + (end - start) * task_fraction(run);
     if (!run->work.task) return;
     out->n_units = unit_table_n_units(run->work.task->units);

@@ -37,8 +37,10 @@ static json_t *json_given(const struct circuit_run *run, const struct found_node
     return given;
 }
 
-static const char *reason_name(enum node_reason reason)
+/* Why the search took it; no search takes what the user brings. */
+static const char *reason_name(enum node_reason reason, bool is_brought)
 {
+    if (is_brought) return "brought";
     switch (reason) {
     case NODE_SINGLE: return "single";
     case NODE_CONDITIONAL: return "conditional";
@@ -60,17 +62,18 @@ static const struct circuit_node *node_of(const struct circuit_run *run, size_t 
 static json_t *json_record(const struct circuit_run *run, size_t index)
 {
     const struct component *component = &run->candidates[index];
-    const struct found_node *found = &run->found.nodes[index];
+    const struct found_node not_searched = {.reason = NODE_NOT_FOUND};
+    const struct found_node *found = run->search ? &run->found.nodes[index] : &not_searched;
     const struct circuit_node *node = node_of(run, index);
     char name[COMPONENT_NAME_SIZE], hook[COMPONENT_NAME_SIZE];
-    return json_pack("{s:s s:s s:s s:s s:b s:s? s:s s:b s:o s:o}", "component",
-                     component_name(component, name), "type", component_type_name(component->type),
-                     "hook_point", component_hook(component, hook), "value",
-                     ablate_value_name(run->sweep->spec->search.value), "in_circuit", node != NULL,
-                     "class", node && node->role[0] ? node->role : NULL, "reason",
-                     reason_name(found->reason), "is_measured", (int)found->is_measured, "effect",
-                     found->is_measured ? json_effect(&found->alone) : json_null(), "given",
-                     found->n_context ? json_given(run, found) : json_null());
+    return json_pack(
+        "{s:s s:s s:s s:s s:b s:s? s:s s:b s:o s:o}", "component", component_name(component, name),
+        "type", component_type_name(component->type), "hook_point", component_hook(component, hook),
+        "value", ablate_value_name(run->sweep->spec->search.value), "in_circuit", node != NULL,
+        "class", node && node->role[0] ? node->role : NULL, "reason",
+        reason_name(found->reason, node && !run->search), "is_measured", (int)found->is_measured,
+        "effect", found->is_measured ? json_effect(&found->alone) : json_null(), "given",
+        found->n_context ? json_given(run, found) : json_null());
 }
 
 static status_t append_json(struct buffer *out, json_t *json, size_t flags, struct error *err)
@@ -105,6 +108,7 @@ static status_t write_edges(const struct writing *what, struct buffer *out, stru
 {
     const struct circuit_search_result *found = &what->run->found;
     size_t n;
+    if (!what->run->search) return ST_OK;
     const struct circuit_edge *edges = circuit_search_edges(what->run->search, &n);
     status_t status = ST_OK;
     for (size_t i = 0; i < found->n_edges && status == ST_OK; i++) {
@@ -141,13 +145,13 @@ static status_t write_summary(const struct writing *what, struct buffer *out, st
     const enum circuit_outcome outcome = what->verdict ? what->verdict->outcome : CIRCUIT_REJECTED;
     return append_json(
         out,
-        json_pack("{s:s s:o s:I s:I s:I s:I s:I s:b s:o s:o}", "outcome",
-                  circuit_outcome_name(outcome), "reasons", json_reasons(what), "n_candidates",
-                  (json_int_t)run->n_candidates, "n_nodes", (json_int_t)found->circuit.n_nodes,
-                  "n_edges", (json_int_t)found->circuit.n_edges, "n_variants",
-                  (json_int_t)found->n_variants, "n_rounds", (json_int_t)found->n_rounds,
-                  "is_truncated", (int)found->is_truncated, "prompts", prompts, "stability",
-                  json_score(found->stability)),
+        json_pack("{s:s s:b s:o s:I s:I s:I s:I s:I s:b s:o s:o}", "outcome",
+                  circuit_outcome_name(outcome), "is_brought", run->search == NULL, "reasons",
+                  json_reasons(what), "n_candidates", (json_int_t)run->n_candidates, "n_nodes",
+                  (json_int_t)found->circuit.n_nodes, "n_edges", (json_int_t)found->circuit.n_edges,
+                  "n_variants", (json_int_t)found->n_variants, "n_rounds",
+                  (json_int_t)found->n_rounds, "is_truncated", (int)found->is_truncated, "prompts",
+                  prompts, "stability", json_score(found->stability)),
         JSON_INDENT(1), err);
 }
 

@@ -8,14 +8,15 @@
  *   measures.json   every number that the verdict was computed from (measures_json.h)
  *   results.jsonl   a record for each candidate, in their order:
  *     {"component", "type", "hook_point", "value", "in_circuit", "class" (text or null),
- *      "reason": "single"|"conditional"|"dropped"|"none", "is_measured",
- *      "effect": {"mean", "standard_error" (or null), "p"} (null: only in a group),
+ *      "reason": "single"|"conditional"|"dropped"|"none"|"brought" (by the user),
+ *      "is_measured", "effect": {"mean", "standard_error" (or null), "p"} (null: only in a group),
  *      "given": {"context": [names], "mean", "standard_error", "p"} or null}
  *   edges.jsonl     where edges were searched, one for each candidate edge:
- *     {"edge", "in_circuit", "effect": {...}, "given": {...} or null}: alone in the whole model, and
- *     given the rest of the classes of its ends
- *   summary.json    {"outcome", "reasons", "n_candidates", "n_nodes", "n_edges", "n_variants",
- *                    "n_rounds", "is_truncated", "prompts": {part: n}, "stability" (or null)}
+ *     {"edge", "in_circuit", "effect": {...}, "given": {...} or null}: alone in the whole model,
+ *     and given the rest of the classes of its ends
+ *   summary.json    {"outcome", "is_brought", "reasons", "n_candidates", "n_nodes", "n_edges",
+ *                    "n_variants", "n_rounds", "is_truncated", "prompts": {part: n},
+ *                    "stability" (or null)}
  *   measured-*.bin  what workers answered (circuit_measure.h)
  *
  * No time, worker, retry or cost is in any of them: equal sweeps leave equal bytes. Loop thread

@@ -2,6 +2,9 @@
  *
  *   describe -> prompts -> search -> verdict
  *
+ * Where the sweep brings its circuit, it is read in the place of the search (circuit_brought.c);
+ * `search` is NULL then.
+ *
  * Each phase has begin() and poll(), as those of a label sweep; a phase reads only what earlier
  * ones left here. What workers answered is kept on disk, round by round, under a key that names
  * all it depends on: a restarted coordinator asks the same questions and finds the answers. */
@@ -66,7 +69,7 @@ struct circuit_phase_ops {
     status_t (*poll)(struct circuit_run *run, bool *is_over, struct error *err);
 };
 extern const struct circuit_phase_ops circuit_describe_phase, circuit_prompts_phase,
-    circuit_search_phase, circuit_verdict_phase;
+    circuit_search_phase, circuit_brought_phase, circuit_verdict_phase;
 
 #define CIRCUIT_FIRST_TASK "describe"
 

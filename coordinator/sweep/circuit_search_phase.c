@@ -67,7 +67,7 @@ struct search_things circuit_things(const struct circuit_run *run)
                                    .n_nodes = run->n_candidates,
                                    .positions = run->sweep->spec->positions,
                                    .n_positions = run->sweep->spec->n_positions};
-    things.edges = circuit_search_edges(run->search, &things.n_edges);
+    if (run->search) things.edges = circuit_search_edges(run->search, &things.n_edges);
     return things;
 }
 

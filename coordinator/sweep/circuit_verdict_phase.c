@@ -116,6 +116,7 @@ static status_t fill_value(struct circuit_run *run, enum ablate_value value, siz
 static status_t make_measures(struct circuit_run *run, struct circuit_measures *out,
                               struct error *err)
 {
+    const struct sweep_spec *spec = run->sweep->spec;
     const struct circuit_units *units = &run->units[PART_VERDICT];
     size_t row = 1; /* behind the clean one */
     status_t status = ST_OK;
@@ -126,9 +127,10 @@ static status_t make_measures(struct circuit_run *run, struct circuit_measures *
                                      .full = run->measure.values,
                                      .n_researches = run->found.n_searches,
                                      .is_adaptive_search = run->found.is_adaptive,
+                                     .is_brought = spec->circuit != NULL,
                                      .stability = run->found.stability};
     for (unsigned v = 0; v < ABLATE_N_VALUES && status == ST_OK; v++) {
-        if (!(run->sweep->spec->ablation.values >> v & 1u)) continue;
+        if (!(spec->ablation.values >> v & 1u)) continue;
         status = fill_value(run, (enum ablate_value)v, row, &out->values[v], err);
         row += circuit_verdict_plan_variants(run->plan).n;
     }

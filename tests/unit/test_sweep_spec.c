@@ -390,8 +390,8 @@ Test(sweep_spec, errors_of_circuit_sweeps)
          "s.yaml:5: search.taus[1]: '-1' is no number above 0"},
         {CIRCUIT "task: {generator: ioi}\ntargets: []\n",
          "s.yaml:5: targets: unknown key; allowed: kind, name, priority, durability, model, task, "
-         "metric, candidates, layers, positions, ablation, prompt_splits, search, verdict, "
-         "compute, backend, seed"},
+         "circuit, metric, candidates, layers, positions, ablation, prompt_splits, search, "
+         "verdict, compute, backend, seed"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct error err = {.status = ST_OK};

@@ -1,0 +1,47 @@
+#include "coordinator/cli/circuit_report.h"
+
+#include "coordinator/cli/document.h"
+#include "coordinator/cli/json_field.h"
+
+status_t circuit_report_ask(struct client *client, const char *sweep, json_t **answer,
+                            struct error *err)
+{
+    json_t *to_send = json_pack("{s:s}", "sweep", sweep);
+    if (!to_send) return error_set(err, ST_BAD_INPUT, "the sweep's id is not valid UTF-8");
+    const struct client_request request = {"circuit", to_send, true};
+    const status_t status = client_ask(client, &request, answer, err);
+    json_decref(to_send);
+    return status;
+}
+
+/* The report as the sweep left it; of a sweep that found nothing, why. */
+static void print_text(const struct cli *cli, const json_t *answer)
+{
+    const char *text = json_string_value(json_field(answer, "text"));
+    const json_t *reasons = json_field(answer, "summary.reasons");
+    if (text) {
+        (void)fputs(text, cli->out);
+        return;
+    }
+    (void)fprintf(cli->out, "%s\n", json_field_text(answer, "summary.outcome", "no verdict"));
+    for (size_t i = 0; i < json_array_size(reasons); i++)
+        (void)fprintf(cli->out, "  %s\n", json_string_value(json_array_get(reasons, i)));
+}
+
+status_t circuit_report_print(const struct cli *cli, const struct cli_arguments *arguments,
+                              json_t *answer, struct error *err)
+{
+    const char *dot = json_string_value(json_field(answer, "dot"));
+    if (arguments->format == CLI_FORMAT_JSON) {
+        (void)json_object_del(answer, "text"); /* what it says is in `verdict` */
+        (void)json_object_del(answer, "dot");
+        return document_print(cli->out, "Circuit", answer, err);
+    }
+    if (!arguments->dot) {
+        print_text(cli, answer);
+        return ST_OK;
+    }
+    if (!dot) return error_set(err, ST_NOT_FOUND, "no circuit was found: there is nothing to draw");
+    (void)fputs(dot, cli->out);
+    return ST_OK;
+}

@@ -1,0 +1,89 @@
+/* Phase 3 of a sweep that brings its circuit: it is read and held against the model, in the place
+ * of a search. No search found it, so nothing says whether a search would find it again: the
+ * verdict's stability is not measured, and `partial` is the best that it can be. */
+#include "common/file.h"
+#include "coordinator/circuit/circuit_file.h"
+#include "coordinator/sweep/circuit_run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static status_t read_circuit(const char *path, struct circuit *out, struct error *err)
+{
+    char *text;
+    size_t n_bytes;
+    status_t status = file_read(path, CIRCUIT_MAX_BYTES, &text, &n_bytes, err);
+    if (status != ST_OK) return status;
+    status = circuit_file_parse(out, path, text, n_bytes, err);
+    free(text);
+    return status;
+}
+
+/* The verdict ablates candidates, so every node must be one. */
+static status_t check_candidates(const struct circuit_run *run, const struct circuit *circuit,
+                                 struct error *err)
+{
+    for (size_t i = 0; i < circuit->n_nodes; i++) {
+        const struct component *node = &circuit->nodes[i].component;
+        char name[COMPONENT_NAME_SIZE];
+        if (bsearch(node, run->candidates, run->n_candidates, sizeof *node,
+                    component_compare_items))
+            continue;
+        return error_set(err, ST_BAD_INPUT,
+                         "%s is none of the sweep's candidates; see its keys candidates, layers, "
+                         "positions",
+                         component_name(node, name));
+    }
+    return ST_OK;
+}
+
+static status_t check(const struct circuit_run *run, const struct circuit *circuit,
+                      struct error *err)
+{
+    const char *path = run->sweep->spec->circuit;
+    status_t status = circuit_check(circuit, &run->shape, run->fingerprint, err);
+    if (status == ST_OK) status = check_candidates(run, circuit, err);
+    return status == ST_OK ? ST_OK : error_wrap(err, "%s", path);
+}
+
+/* Workers ablate token and position embeddings as one sender: an edge from either is that edge. */
+static void merge_embeddings(struct circuit *circuit)
+{
+    size_t n = 0;
+    for (size_t e = 0; e < circuit->n_edges; e++)
+        if (circuit->edges[e].sender.type == COMPONENT_POS_EMBED)
+            circuit->edges[e].sender.type = COMPONENT_EMBED;
+    if (circuit->n_edges)
+        qsort(circuit->edges, circuit->n_edges, sizeof *circuit->edges, circuit_edge_compare_items);
+    for (size_t e = 0; e < circuit->n_edges; e++)
+        if (n == 0 || circuit_edge_compare(&circuit->edges[n - 1], &circuit->edges[e]) != 0)
+            circuit->edges[n++] = circuit->edges[e];
+    circuit->n_edges = n;
+}
+
+static status_t brought_begin(struct circuit_run *run, struct error *err)
+{
+    struct circuit circuit;
+    status_t status = read_circuit(run->sweep->spec->circuit, &circuit, err);
+    if (status != ST_OK) return status;
+    status = check(run, &circuit, err);
+    if (status != ST_OK) {
+        circuit_fini(&circuit);
+        return status;
+    }
+    merge_embeddings(&circuit);
+    memcpy(circuit.fingerprint, run->fingerprint, sizeof circuit.fingerprint);
+    circuit.shape = run->shape;
+    run->found = (struct circuit_search_result){.is_found = true, .circuit = circuit};
+    return ST_OK;
+}
+
+static status_t brought_poll(struct circuit_run *run, bool *is_over, struct error *err)
+{
+    (void)run;
+    (void)err;
+    *is_over = true;
+    return ST_OK;
+}
+
+const struct circuit_phase_ops circuit_brought_phase = {"read", brought_begin, brought_poll};

@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+# timeout: 600
+"""interpctl verify-circuit: a circuit that the user brings is judged as one that was searched; and
+what is wrong with circuits and prompts is said in a line, never as a NaN."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from cluster import Cluster, check, run
+
+WORKER = pathlib.Path(os.environ["BUILD"]) / "interp-worker"
+FEW = "verdict: {n_random: 20, n_subsets: 4, n_resamples: 300}\n"
+NOT_SEARCHED = "stability: not measured, no search found this circuit"
+folder = tempfile.TemporaryDirectory(prefix="interp-verify-")
+HOME = pathlib.Path(folder.name)
+
+
+def known(kind):
+    path = HOME / kind
+    if not path.exists():
+        subprocess.run([WORKER, "known-model", kind, "--seed", "7", "--size", "24", "--prompts",
+                        "40", "-o", path], check=True, stdout=subprocess.DEVNULL)
+    return path
+
+
+def write(name, text):
+    path = HOME / name
+    path.write_text(text if isinstance(text, str) else json.dumps(text))
+    return path
+
+
+def sweep_file(model, prompts=None, more=""):
+    text = ("kind: circuit\nname: brought\nmodel: %s\ntask: {prompts: %s}\n%s%s"
+            % (model, prompts or model / "prompts.jsonl", FEW, more))
+    return write("sweep.yaml", text)
+
+
+def truth(model):
+    return json.loads((model / "circuit.json").read_text())
+
+
+def judge(cluster, circuit, sweep, code):
+    out, err = cluster.ctl_both("verify-circuit", circuit, sweep, "--wait", "--quiet", "-o",
+                                "json", code=code)
+    told = json.loads(out)
+    check("nan" not in out.lower(), "no NaN in a report")
+    check(told["summary"]["is_brought"] and told["summary"]["n_variants"] == 0, "nothing searched")
+    return told, err
+
+
+def refused(cluster, circuit, sweep, code, *words):
+    """One clear line that has all the words."""
+    out, err = cluster.ctl_both("verify-circuit", circuit, sweep, "--wait", "--quiet", code=code)
+    check(out == "" and err.startswith("interpctl: ") and err.count("\n") == 1,
+          "one line: %r %r" % (out, err))
+    for word in words:
+        check(word in err, "'%s' is not said: %s" % (word, err))
+
+
+def the_true_circuit_holds_in_every_notation(cluster):
+    cluster.up(workers=2)
+    model = known("induction")
+    names = truth(model)["circuit"]
+    pairs = [[int(n[1]), int(n[3:])] for n in names]
+    for name, text in (("truth.json", (model / "circuit.json").read_text()),
+                       ("names.json", ["a%d.h%d" % tuple(pair) for pair in pairs]),
+                       ("pairs.json", pairs),
+                       ("roles.json", {"roles": {"previous": [pairs[0]], "copying": [pairs[1]]}}),
+                       ("list.txt", "# by hand\n" + "\n".join(names) + "\n")):
+        told, _ = judge(cluster, write(name, text), sweep_file(model), 0)
+        check(told["summary"]["outcome"] == "partial", name + ": no search, so never verified")
+        check(told["summary"]["reasons"] == [NOT_SEARCHED], "%s: %s" % (name, told["summary"]))
+        check(told["summary"]["stability"] is None, "no stability")
+        check([n["name"] for n in told["circuit"]["nodes"]] == names, name + ": its nodes")
+    rows = cluster.json("results", "brought-1")["rows"]
+    check([r["component"] for r in rows if r["reason"] == "brought"] == names, "the records")
+    text = cluster.ctl("verify-circuit", HOME / "pairs.json", sweep_file(model), "-W", "-q")
+    check("verdict: partial" in text and NOT_SEARCHED in text, "the report for people")
+    # What the sweep found itself has the same numbers.
+    found = cluster.ctl("submit", sweep_file(model), "--quiet", "--wait").strip()
+    verdict = cluster.json("circuit", found)["verdict"]["values"]
+    for value in ("zero", "mean", "resample"):
+        for what in ("sufficiency", "necessity"):
+            check(verdict[value][what] == told["verdict"]["values"][value][what],
+                  "%s under %s: %s and %s" % (what, value, verdict[value][what],
+                                              told["verdict"]["values"][value][what]))
+
+
+def a_wrong_circuit_is_rejected(cluster):
+    cluster.up(workers=2)
+    model = known("induction")
+    told, err = judge(cluster, write("wrong.json", truth(model)["impostors"]),
+                      sweep_file(model), 1)
+    check(told["summary"]["outcome"] == "rejected" and "rejected" in err, told["summary"])
+    half, _ = judge(cluster, write("half.json", truth(model)["circuit"][1:]), sweep_file(model), 1)
+    check(half["summary"]["outcome"] != "verified" and len(half["summary"]["reasons"]) > 1,
+          half["summary"])
+
+
+def what_does_not_fit_is_refused(cluster):
+    cluster.up(workers=1)
+    model = known("induction")
+    sweep = sweep_file(model)
+    nodes = [{"name": name} for name in truth(model)["circuit"]]
+    refused(cluster, write("none.json", ["L9H0"]), sweep, 1, "none.json", "L9H0")
+    refused(cluster, write("head.json", ["L0H77"]), sweep, 1, "head.json", "L0H77")
+    refused(cluster, write("neuron.json", ["L0N5"]), sweep, 1, "neuron.json", "L0N5", "candidates")
+    refused(cluster, write("word.json", ["nonsense"]), sweep, 2, "word.json", "nonsense")
+    refused(cluster, write("cut.json", '{"nodes": ['), sweep, 2, "cut.json")
+    refused(cluster, write("empty.json", []), sweep, 2, "empty.json")
+    refused(cluster, HOME / "missing.json", sweep, 3, "missing.json")
+    brought, _ = judge(cluster, write("mine.json", [n["name"] for n in nodes]), sweep, 0)
+    other = known("backup")
+    refused(cluster, write("other.json", brought["circuit"]), sweep_file(other), 1, "other.json",
+            "model")
+    changed = dict(brought["circuit"], model=dict(brought["circuit"]["model"],
+                                                  fingerprint="0" * 64))
+    refused(cluster, write("changed.json", changed), sweep_file(model), 1, "changed.json",
+            "fingerprint")
+    noop = write("noop.yaml", "kind: noop\nname: n\n")
+    refused(cluster, HOME / "mine.json", noop, 2, "noop.yaml", "kind")
+
+
+def pairs_of(model, change=lambda pair, index: None):
+    """The held-out file with every pair changed, as JSON lines."""
+    pairs = [json.loads(line) for line in (model / "prompts.jsonl").read_text().splitlines()]
+    for index, pair in enumerate(pairs):
+        change(pair, index)
+    return "".join(json.dumps(pair) + "\n" for pair in pairs)
+
+
+def prompts_that_measure_nothing_are_refused(cluster):
+    cluster.up(workers=1)
+    model = known("induction")
+    mine = write("mine.json", truth(model)["circuit"])
+
+    def shorter(pair, index):
+        if index == 3:
+            pair["corrupted"] = pair["corrupted"][:-1]
+            pair.pop("corrupted_text", None)
+
+    def long_answer(pair, index):
+        if index == 3:
+            pair["answer"] = [4, 5]
+            pair.pop("answer_text", None)
+
+    def same_answer(pair, _index):
+        pair["distractor"] = pair["answer"]
+
+    for name, text, words in (
+            ("shorter", pairs_of(model, shorter), ("shorter.jsonl", "4", "token")),
+            ("answers", pairs_of(model, long_answer), ("answers.jsonl", "4", "answer")),
+            ("same", pairs_of(model, same_answer), ("same.jsonl", "distractor")),
+            ("empty", "", ("empty.jsonl",))):
+        prompts = write(name + ".jsonl", text)
+        refused(cluster, mine, sweep_file(model, prompts), 1, *words)
+
+
+def a_flat_metric_is_undefined(cluster):
+    cluster.up(workers=1)
+    model = known("induction")
+
+    def same(pair, _index):
+        pair["corrupted"] = pair["clean"]
+        if "clean_text" in pair:
+            pair["corrupted_text"] = pair["clean_text"]
+
+    prompts = write("flat.jsonl", pairs_of(model, same))
+    only = "ablation: {values: [resample]}\n"
+    told, _ = judge(cluster, write("mine.json", truth(model)["circuit"]),
+                    sweep_file(model, prompts, only), 1)
+    reasons = " ".join(told["summary"]["reasons"])
+    check("undefined: flat metric" in reasons, reasons)
+    value = told["verdict"]["values"]["resample"]
+    check(value["undefined"] == "flat metric", value)
+    check(value["sufficiency"] is None and value["necessity"] is None, "no ratio is told")
+    check(told["summary"]["outcome"] != "verified", told["summary"])
+
+
+if __name__ == "__main__":
+    with folder:
+        run([the_true_circuit_holds_in_every_notation, a_wrong_circuit_is_rejected,
+             what_does_not_fit_is_refused, prompts_that_measure_nothing_are_refused,
+             a_flat_metric_is_undefined])
