@@ -17,8 +17,8 @@
  *
  * Over sequences mul and abs are means of the sequences' scores, as TransformerLens has it for a
  * list; attention is the sum of S over that of n_queries: 1 means that every token that could
- * attend so does so wholly. Sequences are added in their order, so equal sequences give equal bits however
- * they were cut into units.
+ * attend so does so wholly. Sequences are added in their order, so equal sequences give equal bits
+ * however they were cut into units.
  *
  *   unit     u32 first, u32 n, u32 is_listed; listed: n x (u32 T, T x u32 id)    little-endian
  *            not listed: the repeated random sequences [first, first + n) of the spec
@@ -54,7 +54,7 @@ const char *head_pattern_name(enum head_pattern pattern);
 /* --- units --------------------------------------------------------------------------------- */
 
 struct head_scores_unit {
-    uint32_t first, n; /* sequences, 1..; first is told in results' order only */
+    uint32_t first, n; /* sequences [first, first + n); of listed ones first is their name only */
     bool is_listed;
     uint32_t *lengths; /* [n], owned; listed */
     uint32_t *ids;     /* one sequence behind the other, owned; listed */
