@@ -73,11 +73,13 @@ static status_t make_layers(struct attribution *a, struct error *err)
         if (status == ST_OK) status = forward_floats(f, n, c->n_heads * c->d_head, &layer->z, err);
         if (status == ST_OK)
             status = forward_floats(f, n, 2 * c->n_kv_heads * c->d_head, &layer->kv, err);
-        layer->d_qkv = a->layers[0].d_qkv;
-        layer->d_mid = a->layers[0].d_mid;
-        if (status != ST_OK || (i && !a->has_edges)) continue;
-        layer->d_qkv = layer->d_mid = NULL;
-        status = forward_floats(f, n, forward_width_qkv(c), &layer->d_qkv, err);
+        if (i && !a->has_edges) {
+            layer->d_qkv = a->layers[0].d_qkv;
+            layer->d_mid = a->layers[0].d_mid;
+            continue;
+        }
+        if (status == ST_OK)
+            status = forward_floats(f, n, forward_width_qkv(c), &layer->d_qkv, err);
         if (status == ST_OK) status = forward_floats(f, n, d, &layer->d_mid, err);
     }
     return status;
