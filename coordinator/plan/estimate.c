@@ -224,6 +224,30 @@ static void estimate_explanations(const struct estimate_input *input,
     out->n_calls += n * n_rounds;
 }
 
+/* A label and detection on test windows for each of the most meanings of every feature. */
+static void estimate_meanings(const struct estimate_input *input, struct estimate_calls *out)
+{
+    const struct sweep_spec *spec = input->spec;
+    const uint64_t n = input->n_features * ESTIMATE_MOST_MEANINGS;
+    struct judged_windows each = {0, 0, 0, 0};
+    struct estimate_calls explain = {0}, judge = {0};
+    if (input->explainer.is_used && spec->mode != SWEEP_MODE_SCORE_ONLY) {
+        explain.n_calls = n;
+        explain.n_tokens_in = n * (ESTIMATE_EXPLAINER_INSTRUCTIONS +
+                                   (uint64_t)ESTIMATE_EXPLAINER_WINDOWS * window_tokens(spec));
+        explain.n_tokens_out = n * ESTIMATE_EXPLAINER_REPLY;
+        price(&explain, &input->explainer);
+    }
+    add_split(&each, spec, SWEEP_SCORE_DETECTION);
+    if (input->judge.is_used) add_judgements(&judge, spec, &input->judge, n, &each);
+    price(&judge, &input->judge);
+    *out = (struct estimate_calls){.n_calls = explain.n_calls + judge.n_calls,
+                                   .n_tokens_in = explain.n_tokens_in + judge.n_tokens_in,
+                                   .n_tokens_out = explain.n_tokens_out + judge.n_tokens_out,
+                                   .dollars = explain.dollars + judge.dollars,
+                                   .hours = explain.hours + judge.hours};
+}
+
 static uint64_t n_null_pairs(const struct sweep_spec *spec, uint64_t n_features)
 {
     const uint64_t n_least =
@@ -286,6 +310,7 @@ static void estimate_calls(const struct estimate_input *input, struct estimate *
     if (input->n_features == 0) return;
     estimate_null_power(spec, out);
     estimate_course(input, &longest, out);
+    estimate_meanings(input, &out->meanings);
     estimate_course(input, &shortest, &least);
     out->n_calls_least = least.n_calls;
     out->dollars_least = least.dollars;
@@ -319,7 +344,7 @@ static json_t *calls_to_json(const struct estimate_calls *calls)
 json_t *estimate_to_json(const struct estimate *estimate)
 {
     return json_pack(
-        "{s:I, s:b, s:I, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:f, s:I, s:f, s:b, s:f, "
+        "{s:I, s:b, s:I, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:f, s:I, s:f, s:b, s:f, "
         "s:f, s:b, s:I, s:I}",
         "tokens", (json_int_t)estimate->n_tokens, "tokens_exact", estimate->is_tokens_exact,
         "units", (json_int_t)estimate->n_units, "units_exact", estimate->is_units_exact,
@@ -328,11 +353,12 @@ json_t *estimate_to_json(const struct estimate *estimate)
         (json_int_t)estimate->calls_per_feature, "explain", calls_to_json(&estimate->explain),
         "judge", calls_to_json(&estimate->judge), "null_pairs",
         calls_to_json(&estimate->null_pairs), "agreement", calls_to_json(&estimate->agreement),
-        "calls", (json_int_t)estimate->n_calls, "dollars", estimate->dollars, "calls_least",
-        (json_int_t)estimate->n_calls_least, "dollars_least", estimate->dollars_least,
-        "over_budget", estimate->is_over_budget, "capture_hours", estimate->capture_hours,
-        "call_hours", estimate->call_hours, "prompt_capped", estimate->is_prompt_capped,
-        "n_null_pairs", (json_int_t)estimate->n_null_pairs, "supported_least",
+        "meanings", calls_to_json(&estimate->meanings), "calls", (json_int_t)estimate->n_calls,
+        "dollars", estimate->dollars, "calls_least", (json_int_t)estimate->n_calls_least,
+        "dollars_least", estimate->dollars_least, "over_budget", estimate->is_over_budget,
+        "capture_hours", estimate->capture_hours, "call_hours", estimate->call_hours,
+        "prompt_capped", estimate->is_prompt_capped, "n_null_pairs",
+        (json_int_t)estimate->n_null_pairs, "supported_least",
         (json_int_t)estimate->n_supported_least);
 }
 
@@ -378,6 +404,13 @@ static status_t print_total(const struct estimate *estimate, double budget_dolla
                                "after rounds.min\n",
                                "at least", (unsigned long long)estimate->n_calls_least, "", "",
                                estimate->dollars_least);
+    if (status == ST_OK && estimate->meanings.n_calls)
+        status =
+            buffer_printf(out, err,
+                          "%llu calls more (%.2f dollars) if every feature had %d meanings; few "
+                          "have several\n",
+                          (unsigned long long)estimate->meanings.n_calls,
+                          estimate->meanings.dollars, ESTIMATE_MOST_MEANINGS);
     if (status == ST_OK && estimate->is_prompt_capped)
         status = buffer_append_text(out, "prompts are cut to max_prompt_tokens per feature\n", err);
     if (status == ST_OK && estimate->is_over_budget)

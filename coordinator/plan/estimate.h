@@ -6,8 +6,9 @@
  * feature, and once more as if every label settled after rounds.min ("at least"): what it will
  * be lies between, and nearer to the lower figure the better the explainer.
  *
- * What a feature of several meanings costs more (a label and detection for each: README of
- * session/) is in no figure: nobody knows before the capture which features have them.
+ * What features of several meanings cost more (a label and detection for each: README of session/) is
+ * a figure of its own beside the sum, for the most meanings of every feature: nobody knows before the
+ * capture which features have them, and few do.
  *
  * Tokens of the corpus are exact when a plan exists, else bytes divided by a ratio. Lengths of
  * prompts are the constants below, in provider tokens. Every result says which of its parts were
@@ -34,6 +35,7 @@ enum {
     ESTIMATE_DESIGN_REPLY = 40,    /* and for every text of an experiment: */
     ESTIMATE_EXPERIMENT_TEXT = 25, /* a sentence */
     ESTIMATE_HISTORY_ROUND = 500,  /* shown of every earlier round */
+    ESTIMATE_MOST_MEANINGS = 4,    /* of a feature: WINDOW_CLUSTERS_MAX */
     ESTIMATE_CHECK_WINDOWS = 20,   /* explain windows judged in a round */
     ESTIMATE_FUZZ_WRONG = 10,      /* firing windows asked about again, wrong tokens marked */
     ESTIMATE_JUDGE_INSTRUCTIONS = 600,
@@ -91,6 +93,7 @@ struct estimate {
     uint64_t calls_per_feature;                       /* explainer, judges, without the null */
     struct estimate_calls explain, judge, null_pairs; /* all features */
     struct estimate_calls agreement;                  /* more judges than one, together */
+    struct estimate_calls meanings; /* at most, in no sum: ESTIMATE_MOST_MEANINGS of each feature */
     uint64_t n_calls;
     double dollars;
     uint64_t n_calls_least; /* agentic: every label settles after rounds.min; else as above */

@@ -1,5 +1,7 @@
 #include "coordinator/plan/estimate.h"
 
+#include "coordinator/session/window_clusters.h"
+
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
@@ -77,6 +79,28 @@ Test(estimate, calls_are_counted_as_the_scores_define_them)
     cr_expect_float_eq((double)estimate.null_pairs.n_calls / (double)estimate.judge.n_calls, 0.06,
                        0.005, "statistics.md: about 6 per cent of a full sweep's judge calls");
     cr_expect(estimate.is_over_budget);
+}
+
+Test(estimate, several_meanings_are_an_upper_bound_beside_the_sum)
+{
+    struct sweep_spec spec = label_spec();
+    struct estimate_input input = {
+        .spec = &spec, .n_features = 100, .explainer = cheap, .judge = cheap};
+    struct estimate estimate;
+    struct buffer text;
+    cr_expect_eq((int)ESTIMATE_MOST_MEANINGS, (int)WINDOW_CLUSTERS_MAX);
+    estimate_make(&input, &estimate);
+    /* a label, and 60 windows in prompts of 10, four times a feature */
+    cr_expect_eq(estimate.meanings.n_calls, 100 * 4 * (1 + 6));
+    cr_expect_eq(estimate.n_calls, 100 * 14 + estimate.null_pairs.n_calls, "they are in no sum");
+    cr_expect_gt(estimate.meanings.dollars, 0.0);
+    buffer_init(&text, 1 << 16);
+    cr_assert_eq(estimate_print(&estimate, 10.0, &text, NULL), ST_OK);
+    cr_expect_not_null(strstr(buffer_text(&text), "2800 calls more"), "%s", buffer_text(&text));
+    buffer_fini(&text);
+    spec.mode = SWEEP_MODE_SCORE_ONLY;
+    estimate_make(&input, &estimate);
+    cr_expect_eq(estimate.meanings.n_calls, 100 * 4 * 6, "labels are brought");
 }
 
 Test(estimate, a_simulation_is_a_call_per_window_and_further_judges_see_test_windows)
@@ -192,6 +216,7 @@ Test(estimate, lexical_sweeps_cost_no_calls)
     estimate_make(&input, &estimate);
     cr_expect_eq(estimate.n_calls, 0);
     cr_expect_eq(estimate.dollars, 0.0);
+    cr_expect_eq(estimate.meanings.n_calls, 0);
     buffer_init(&text, 1 << 16);
     cr_assert_eq(estimate_print(&estimate, 10.0, &text, &err), ST_OK);
     cr_expect_not_null(strstr(buffer_text(&text), "none (lexical), 16384 features"));
