@@ -37,6 +37,7 @@ COMMAND(up);
 COMMAND(down);
 COMMAND(supervise);
 COMMAND(doctor);
+COMMAND(selftest);
 COMMAND(keys);
 COMMAND(version);
 COMMAND(completion);

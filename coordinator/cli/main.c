@@ -70,6 +70,8 @@ static const struct cli_command commands[] = {
     {"down", NULL, "", "stop the cluster that `up` started", 0, 0, 0, 0, false, down_command},
     {"doctor", NULL, "", "check what a cluster on this machine needs", 0, ONES, 0, 0, false,
      doctor_command},
+    {"selftest", NULL, "[KIND...]", "are circuits that are known by construction found here?",
+     O(WORKERS) | O(QUIET), ONES, 0, 7, false, selftest_command},
     {"keys", NULL, "new|list [NAME]", "make a key for a worker or a person; list those here",
      O(ROLE) | O(DIR) | O(QUIET), ONES, 1, 2, false, keys_command},
     {"version", NULL, "", "the version of this program", 0, 0, 0, 0, false, version_command},
