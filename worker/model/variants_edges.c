@@ -16,7 +16,6 @@
 #include "worker/model/variants_edge_plan.h"
 #include "worker/model/variants_parts.h"
 
-#include "common/size.h"
 #include "worker/model/head_weights.h"
 
 #include <stdlib.h>
@@ -307,11 +306,10 @@ static bool is_zero(const float *row, size_t n)
 static status_t reserve_sums(struct variants *v, size_t n_receivers, struct error *err)
 {
     struct variants_edges *e = v->edges;
-    size_t n_bytes;
     if (n_receivers <= e->sum_capacity) return ST_OK;
     free(e->sums);
     e->sum_capacity = 0;
-    e->sums = size_mul(n_receivers, difference_bytes(v), &n_bytes) ? malloc(n_bytes) : NULL;
+    e->sums = calloc(n_receivers, difference_bytes(v));
     if (!e->sums) return error_set(err, ST_NO_MEMORY, "%zu receivers", n_receivers);
     e->sum_capacity = n_receivers;
     return ST_OK;
