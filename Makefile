@@ -275,7 +275,7 @@ SHARE := $(DESTDIR)$(PREFIX)/share
 install: all ## programs, configuration, prompts, completion, licence below DESTDIR/PREFIX
 	install -d $(BIN) $(SHARE)/interp/prompts $(SHARE)/interp/sweeps $(SHARE)/doc/interp \
 	    $(SHARE)/bash-completion/completions
-	install -m 755 $(PROGRAMS) $(BIN)
+	install -m 755 $(PROGRAMS) $(wildcard $(CUDA_PLUGIN)) $(BIN)
 	install -m 644 config/cluster.yaml config/providers.yaml $(SHARE)/interp
 	install -m 644 config/prompts/* $(SHARE)/interp/prompts
 	install -m 644 config/sweeps/*.yaml $(SHARE)/interp/sweeps
@@ -284,7 +284,7 @@ install: all ## programs, configuration, prompts, completion, licence below DEST
 	$(BUILD)/interpctl completion bash > $(SHARE)/bash-completion/completions/interpctl
 
 uninstall: ## remove what install put there
-	rm -f $(addprefix $(BIN)/,$(NAMES)) $(SHARE)/bash-completion/completions/interpctl
+	rm -f $(addprefix $(BIN)/,$(NAMES) libinterp_cuda.so) $(SHARE)/bash-completion/completions/interpctl
 	rm -rf $(SHARE)/interp $(SHARE)/doc/interp
 
 clean: ## remove everything built
