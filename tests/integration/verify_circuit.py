@@ -160,6 +160,19 @@ def prompts_that_measure_nothing_are_refused(cluster):
         refused(cluster, mine, sweep_file(model, prompts), 1, *words)
 
 
+def means_of_no_prompts_are_refused(cluster):
+    cluster.up(workers=1)
+    model = known("induction")
+
+    def alone(pair, index):
+        pair["template"] = "t%d" % index
+
+    prompts = write("alone.jsonl", pairs_of(model, alone))
+    refused(cluster, write("mine.json", truth(model)["circuit"]),
+            sweep_file(model, prompts, "ablation: {mean_over: template}\n"), 1, "mean_over",
+            "template", "no reference prompt")
+
+
 def a_flat_metric_is_undefined(cluster):
     cluster.up(workers=1)
     model = known("induction")
@@ -185,4 +198,4 @@ if __name__ == "__main__":
     with folder:
         run([the_true_circuit_holds_in_every_notation, a_wrong_circuit_is_rejected,
              what_does_not_fit_is_refused, prompts_that_measure_nothing_are_refused,
-             a_flat_metric_is_undefined])
+             means_of_no_prompts_are_refused, a_flat_metric_is_undefined])

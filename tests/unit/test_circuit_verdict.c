@@ -357,6 +357,9 @@ Test(circuit_verdict, what_was_not_measured_fails_by_name)
     world.measures.is_adaptive_search = true;
     world.measures.stability = (struct score_value){true, 0.8};
     expect_outcome(&world, CIRCUIT_VERIFIED, NULL);
+    world.measures.is_brought = true;
+    expect_outcome(&world, CIRCUIT_PARTIAL,
+                   "stability: not measured, no search found this circuit");
 }
 
 Test(circuit_verdict, members_that_do_nothing_are_named_together)
