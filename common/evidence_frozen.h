@@ -1,7 +1,9 @@
-/* What is fixed before the other splits of a target are captured: from which value on a slot fires,
- * which token types it fires on (its hard tokens: a silent window that holds one is a near miss),
- * both by the merged explain split; and its neighbours by direction, beside from which value on a
- * slot fires strongly (a silent window in which a neighbour does is hard to tell from a firing one). Frozen once, then part of the identity of all evidence captured with it. */
+/* What is fixed before the other splits of a target are captured: from which value on a slot
+ * fires, which token types it fires on (its hard tokens: a silent window that holds one is a
+ * near miss), both by the merged explain split; and its neighbours by direction, beside from
+ * which value on a slot fires strongly (a silent window in which a neighbour does is hard to
+ * tell from a firing one). Frozen once, then part of the identity of all evidence captured with
+ * it. */
 #ifndef COMMON_EVIDENCE_FROZEN_H
 #define COMMON_EVIDENCE_FROZEN_H
 

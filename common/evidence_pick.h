@@ -26,9 +26,10 @@ size_t evidence_pick_quantiles(const struct evidence_view *view, const struct ev
 size_t evidence_pick_top(const struct evidence_view *view, const struct evidence_pick *pick,
                          size_t *out);
 
-/* The first n silent windows (or near misses, or neighbours' windows) that are not excluded. Where the slot has a
- * threshold that was not known yet at the capture (explain split of dense units), kept windows
- * whose maximum does not pass it serve as silent ones too. `out` has room for n. */
+/* The first n silent windows (or near misses, or neighbours' windows) that are not excluded.
+ * Where the slot has a threshold that was not known yet at the capture (explain split of dense
+ * units), kept windows whose maximum does not pass it serve as silent ones too. `out` has room
+ * for n. */
 size_t evidence_pick_silent(const struct evidence_view *view, const struct evidence_pick *pick,
                             struct evidence_window *out);
 size_t evidence_pick_near_miss(const struct evidence_view *view, const struct evidence_pick *pick,

@@ -344,8 +344,8 @@ static json_t *calls_to_json(const struct estimate_calls *calls)
 json_t *estimate_to_json(const struct estimate *estimate)
 {
     return json_pack(
-        "{s:I, s:b, s:I, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:f, s:I, s:f, s:b, s:f, "
-        "s:f, s:b, s:I, s:I}",
+        "{s:I, s:b, s:I, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:f, s:I, s:f, s:b, "
+        "s:f, s:f, s:b, s:I, s:I}",
         "tokens", (json_int_t)estimate->n_tokens, "tokens_exact", estimate->is_tokens_exact,
         "units", (json_int_t)estimate->n_units, "units_exact", estimate->is_units_exact,
         "tokenize_batches", (json_int_t)estimate->n_tokenize_batches, "features",

@@ -6,9 +6,9 @@
  * feature, and once more as if every label settled after rounds.min ("at least"): what it will
  * be lies between, and nearer to the lower figure the better the explainer.
  *
- * What features of several meanings cost more (a label and detection for each: README of session/) is
- * a figure of its own beside the sum, for the most meanings of every feature: nobody knows before the
- * capture which features have them, and few do.
+ * What features of several meanings cost more (a label and detection for each: README of session/)
+ * is a figure of its own beside the sum, for the most meanings of every feature: nobody knows
+ * before the capture which features have them, and few do.
  *
  * Tokens of the corpus are exact when a plan exists, else bytes divided by a ratio. Lengths of
  * prompts are the constants below, in provider tokens. Every result says which of its parts were

@@ -19,8 +19,8 @@
  *      that calls about other windows
  *   lexical{label, family, held_out, scores{...}} or null
  *   neighbours[] (features of nearest decoder rows, nearest first; only where there are some)
- *   cut_prompts[] ("explainer", "refine", "experiments": those of the explainer's that had to be cut
- *     to max_prompt_tokens; only where there are some)
+ *   cut_prompts[] ("explainer", "refine", "experiments": those of the explainer's that had to be
+ *     cut to max_prompt_tokens; only where there are some)
  *   typing{type, claimed, agrees, evidence{...}} or null (feature_type.h; `type` is the claim)
  *   meanings{n_test_firing, n_test_grouped, list[{label, no_label, n_windows,
  *     scores{detection{random{...}, hard{...}}}, lexical{label, scores{...}} or null}]} or null:

@@ -4,9 +4,9 @@
  *   mode), z >= 3 against the foreign-label null, and a discovery by Benjamini-Hochberg over the
  *   sweep at q = 0.05, all on test windows.
  *
- * A null so wide or so high that a score of 1 stays below z_min, or with so few scores that the least p,
- * 1 / (1 + N), is above q, lets no label pass: what fails by it is SUPPORT_HOPELESS, and says that the
- * null is at fault and not the label.
+ * A null so wide or so high that a score of 1 stays below z_min, or with so few scores that the
+ * least p, 1 / (1 + N), is above q, lets no label pass: what fails by it is SUPPORT_HOPELESS, and
+ * says that the null is at fault and not the label.
  *
  * The first thing that is missing, in the order below, is the verdict; so a judge that always
  * says the same makes every eligible label SUPPORT_JUDGE_CONSTANT. Benjamini-Hochberg runs over

@@ -3,8 +3,9 @@
  *
  *   the evidence key (what it depends on: model, dictionaries, corpus), a line break, the bytes
  *
- * Written whole or not at all. A file that is missing, damaged or of another capture counts as none:
- * the phase runs again. Removed with the sweep's checkpoints, at the latest when it is over. */
+ * Written whole or not at all. A file that is missing, damaged or of another capture counts as
+ * none: the phase runs again. Removed with the sweep's checkpoints, at the latest when it is
+ * over. */
 #ifndef COORDINATOR_SWEEP_LABEL_KEPT_H
 #define COORDINATOR_SWEEP_LABEL_KEPT_H
 
@@ -15,8 +16,8 @@ enum { LABEL_KEPT_MAX_BYTES = 1 << 30 };
 /* Parts [n], one for each target. Background or loop. Errors: ST_IO, ST_TOO_LARGE, ST_NO_MEMORY. */
 MUST_CHECK status_t label_kept_write(const struct label_run *run, const char *phase,
                                      const struct buffer *parts, size_t n, struct error *err);
-/* Append to parts [n], whose caps are set. *is_there: they are; else nothing was appended that counts.
- * Errors: ST_NO_MEMORY. */
+/* Append to parts [n], whose caps are set. *is_there: they are; else nothing was appended that
+ * counts. Errors: ST_NO_MEMORY. */
 MUST_CHECK status_t label_kept_read(const struct label_run *run, const char *phase,
                                     struct buffer *parts, size_t n, bool *is_there,
                                     struct error *err);

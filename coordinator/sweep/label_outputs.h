@@ -32,8 +32,9 @@ MUST_CHECK status_t label_outputs_put(struct label_outputs *outputs, size_t firs
  * reason, then u32 token and f32 value of every entry. Errors: ST_TOO_LARGE, ST_NO_MEMORY. */
 MUST_CHECK status_t label_outputs_encode(const struct label_outputs *outputs, struct buffer *out,
                                          struct error *err);
-/* Into outputs that were initialised and hold nothing. Errors: ST_CORRUPT (other slots than these, a
- * token that the model has not, bytes that do not fit), ST_NO_MEMORY; nothing is put then. */
+/* Into outputs that were initialised and hold nothing. Errors: ST_CORRUPT (other slots than
+ * these, a token that the model has not, bytes that do not fit), ST_NO_MEMORY; nothing is put
+ * then. */
 MUST_CHECK status_t label_outputs_decode(struct label_outputs *outputs, const void *bytes,
                                          size_t n_bytes, uint64_t n_vocab, struct error *err);
 

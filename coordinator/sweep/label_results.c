@@ -1,6 +1,6 @@
-/* The files a label sweep leaves: DATA/sweeps/ID/results.jsonl, summary.json and, with keep_judged,
- * judged.jsonl and judged-null.jsonl (label_judged.c); and reading records back, from memory while the sweep runs, from
- * the file afterwards. */
+/* The files a label sweep leaves: DATA/sweeps/ID/results.jsonl, summary.json and, with
+ * keep_judged, judged.jsonl and judged-null.jsonl (label_judged.c); and reading records back,
+ * from memory while the sweep runs, from the file afterwards. */
 #include "common/file.h"
 #include "coordinator/session/label_json.h"
 #include "coordinator/sweep/finished_records.h"
