@@ -95,6 +95,7 @@ static status_t wait_for_it(struct cli *cli, const struct cli_arguments *argumen
                                               .timeout_s = arguments->timeout_s,
                                               .interval_ms = STATE_POLL_MS,
                                               .is_quiet = arguments->quiet};
+    if (!arguments->quiet) (void)fprintf(cli->err, "sweep %s\n", sweep);
     status_t status = sweep_watch_wait(cli, client, &params, &last, err);
     if (status == ST_OK) status = circuit_report_ask(client, sweep, &answer, err);
     if (status == ST_OK) status = circuit_report_print(cli, arguments, answer, err);
