@@ -3,7 +3,8 @@
  *
  *   one zstd frame of parts (wire.h): part 0 JSON, parts 1.. the token texts by id
  *   {"model":   {"family":TEXT, "n_layers":N, "n_heads":N, "n_kv_heads":N, "d_head":N, "d_mlp":N,
- *                "d_model":N, "n_vocab":N, "n_positions":N, "bos":ID|null, "eos":ID|null, "adds_bos":BOOL, "fingerprint":HEX},
+ *                "d_model":N, "n_vocab":N, "n_positions":N, "bos":ID|null, "eos":ID|null,
+ *                "adds_bos":BOOL, "fingerprint":HEX},
  *    "targets": [{"n_features":N, "is_signed":BOOL, "fingerprint":HEX or ""}]}
  *
  * A fingerprint is the SHA-256 of what was read (worker/model/fingerprint.h): it names evidence.

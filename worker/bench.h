@@ -1,5 +1,6 @@
 /* What `interp-worker bench` measures and with what, shared by bench_command.c (options, files),
- * bench_forward.c, bench_encode.c, bench_ablate.c and bench_attribute.c. One thread but for the lanes of bench_clock.h. */
+ * bench_forward.c, bench_encode.c, bench_ablate.c and bench_attribute.c. One thread but for the
+ * lanes of bench_clock.h. */
 #ifndef WORKER_BENCH_H
 #define WORKER_BENCH_H
 

@@ -3,8 +3,8 @@
  * A random circuit is the circuit with its components exchanged for others of the same layer and
  * type (and site), drawn from the candidates of the search that are not in the circuit (from all of
  * them where a layer has too few others: the only MLP of its layer stays): every component keeps
- * its positions and its edges. So the count per layer and type is the same, edges stay legal, and what was
- * connected stays connected. All of them are equally likely; none is drawn twice, and the
+ * its positions and its edges. So the count per layer and type is the same, edges stay legal, and
+ * what was connected stays connected. All of them are equally likely; none is drawn twice, and the
  * circuit itself never. When there are no more than wanted, all are enumerated, exactly.
  *
  * Enumeration goes up to RANDOM_CIRCUITS_MAX_LISTED arrangements; beyond it they are drawn, and a

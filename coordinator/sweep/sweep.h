@@ -85,7 +85,8 @@ struct sweep_engine_ops {
     /* Add the engine's own keys of the `status` operation. */
     status_t (*describe)(const struct sweep *sweep, json_t *out, struct error *err);
     /* Records are in order of target and feature. Append number `index` of n_records() as JSON;
-     * ST_NOT_FOUND, and nothing appended: not there yet. find() may be NULL: they are not by feature. */
+     * ST_NOT_FOUND, and nothing appended: not there yet. find() may be NULL: they are not by
+     * feature. */
     size_t (*n_records)(const struct sweep *sweep);
     status_t (*record)(const struct sweep *sweep, size_t index, struct buffer *out,
                        struct error *err);

@@ -2,7 +2,8 @@
  *
  *   block of tokens --sparse_prepare.cu--> padded rows, bf16, norms
  *     --cuBLAS--> product of every pair     --sparse_screen.cu--> masks, counts, candidates
- *     --sparse_refine.cu--> exact values (topk: the k largest)  --download--> rows of those that fire
+ *     --sparse_refine.cu--> exact values (topk: the k largest)  --download--> rows of
+ *     those that fire
  *
  * Screens: bf16 (tensor cores), f32, none (every pair is a candidate); the bound is that of
  * kernels/cpu/sparse.h, with the rounding of tensor cores, which do not round to nearest. AUTO

@@ -92,8 +92,8 @@ static status_t decode_facts(const char *json)
 }
 
 #define MODEL(bos, hex)                                                                            \
-    "{\"model\":{\"family\":\"f\",\"n_layers\":1,\"n_heads\":1,\"n_kv_heads\":1,\"d_head\":1," \
-    "\"d_mlp\":1,\"d_model\":1,\"n_vocab\":1,\"n_positions\":1,"                                  \
+    "{\"model\":{\"family\":\"f\",\"n_layers\":1,\"n_heads\":1,\"n_kv_heads\":1,\"d_head\":1,"     \
+    "\"d_mlp\":1,\"d_model\":1,\"n_vocab\":1,\"n_positions\":1,"                                   \
     "\"bos\":" bos ",\"eos\":null,\"adds_bos\":false,\"fingerprint\":\"" hex "\"},"
 #define HEX "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 

@@ -1,5 +1,6 @@
-/* Features of dictionaries, and what they do not explain, ablated through the ablate handler, against
- * transformers and SAELens (tests/golden/feature_ablations.json), and against whole passes. */
+/* Features of dictionaries, and what they do not explain, ablated through the ablate handler,
+ * against transformers and SAELens (tests/golden/feature_ablations.json), and against whole
+ * passes. */
 #include "worker/tasks/task_handler.h"
 
 #include "common/ablate.h"

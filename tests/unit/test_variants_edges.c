@@ -398,7 +398,8 @@ Test(variants_edges, have_the_same_bits_in_any_batch)
     close_world();
 }
 
-/* All edges out of a node ablated is the node ablated; listed the other way round, the same bits. */
+/* All edges out of a node ablated is the node ablated; listed the other way round, the same
+ * bits. */
 Test(variants_edges, out_of_one_node_are_the_node)
 {
     open_world("gpt2-tied");

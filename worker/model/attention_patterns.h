@@ -35,8 +35,8 @@ typedef void attention_visit_fn(void *context, const struct attention_query *at,
                                 const double *weights);
 
 /* tokens [n_rows, n_ctx], lengths [n_rows], each 0..n_ctx. Visits layers in order, and in each
- * rows, heads and queries in order. Errors: ST_BAD_INPUT (a token outside the vocabulary; values that are
- * not finite). */
+ * rows, heads and queries in order. Errors: ST_BAD_INPUT (a token outside the vocabulary; values
+ * that are not finite). */
 MUST_CHECK status_t attention_patterns_run(struct attention_patterns *patterns,
                                            const uint32_t *tokens, const uint32_t *lengths,
                                            attention_visit_fn *visit, void *context,

@@ -1,7 +1,7 @@
 /* A target model, opened once and shared: config, checkpoint (memory-mapped), weights on the
  * backend. Read-only after open except for parts that are loaded on first use under a lock
- * (the output head, the heads' norm factors, the adjoint weights), so any number of threads may run forward passes
- * over one model, each through its own struct forward. */
+ * (the output head, the heads' norm factors, the adjoint weights), so any number of threads may run
+ * forward passes over one model, each through its own struct forward. */
 #ifndef WORKER_MODEL_MODEL_H
 #define WORKER_MODEL_MODEL_H
 

@@ -2,7 +2,8 @@
  * receivers read the stream of their run plus the sum of what their ablated edges change in it.
  *
  *   embedding  RESID_PRE of layer 0   value - x                      -+
- *   head       Z                      (value - z)_h W_O,h             +-> differences [rows, d_model]
+ *   head       Z                      (value - z)_h W_O,h             +-> differences
+ *                                                                         [rows, d_model]
  *   MLP        MLP_OUT                value - out                    -+
  *
  *   q, k, v    norm_1(x + sum) W_h + b, one head or group at a time   in the place of what is there

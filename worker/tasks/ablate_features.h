@@ -1,6 +1,7 @@
-/* Features of dictionaries as components: x += (value - a) d at the dictionary's hook point, a being
- * what the dictionary encodes there in the variant's own run, so an upstream ablation changes it;
- * what the dictionary does not explain, the error, stays, and is a component too (circuits.md 6.7).
+/* Features of dictionaries as components: x += (value - a) d at the dictionary's hook point, a
+ * being what the dictionary encodes there in the variant's own run, so an upstream ablation changes
+ * it; what the dictionary does not explain, the error, stays, and is a component too (circuits.md
+ * 6.7).
  *
  *   zero      0
  *   mean      of the activation (the error) over the reference prompts, grouped as other means

@@ -1,7 +1,7 @@
-/* The runs that a unit's variants take. Most variants are one run over all prompts. Those that change
- * features alone are packed: a prompt on which all of a variant's features have their values already
- * (are silent, for zero) is not run, its outcome is the clean one; the others share runs, each prompt
- * of a run being another variant's (a prompt's bits depend on no other prompt).
+/* The runs that a unit's variants take. Most variants are one run over all prompts. Those that
+ * change features alone are packed: a prompt on which all of a variant's features have their values
+ * already (are silent, for zero) is not run, its outcome is the clean one; the others share runs,
+ * each prompt of a run being another variant's (a prompt's bits depend on no other prompt).
  *
  *   variant   prompt 0  1  2  3         run     prompt 0  1  2  3
  *   0                x  .  .  x    ->   0              0  1  2  0
