@@ -129,8 +129,7 @@ static status_t measure(struct bench *b, size_t n_threads, bool is_naive, struct
 status_t bench_measure_ablate(struct bench *b, size_t n_threads, struct bench_rate *rate,
                               struct error *err)
 {
-    double effect;
-    return measure(b, n_threads, false, rate, &effect, err);
+    return measure(b, n_threads, false, rate, NULL, err);
 }
 
 static status_t report(struct bench *b, size_t n_threads, struct error *err)

@@ -436,7 +436,7 @@ static status_t draw_some(struct listing *listing, const struct drawing *drawing
 {
     const uint64_t own_key = arrangement_key(drawing, NULL);
     uint32_t *arrangement = listing->rows + listing->capacity * drawing->n_bases;
-    uint32_t *room = malloc((drawing->n_candidates + 1) * sizeof *room);
+    uint32_t *room = calloc(drawing->n_candidates + 1, sizeof *room);
     if (!room) return error_set(err, ST_NO_MEMORY, "%zu candidates", drawing->n_candidates);
     for (size_t i = 0; i < n_wanted * ATTEMPTS_PER_CIRCUIT && listing->n < n_wanted; i++) {
         draw_arrangement(drawing, draw, room, arrangement);

@@ -262,6 +262,27 @@ static void print_sessions(const struct cli *cli, const json_t *sessions)
     status_text_line(cli, "sessions", line);
 }
 
+/* Of a circuit sweep: what it found, or how far it is. */
+static void print_circuit(const struct cli *cli, const json_t *circuit)
+{
+    char line[192];
+    if (!circuit) return;
+    const char *outcome = json_field_text(circuit, "outcome", NULL);
+    if (outcome)
+        (void)snprintf(
+            line, sizeof line,
+            "%s: %.0f of %.0f components, %.0f edges; %.0f variants "
+            "in %.0f rounds",
+            outcome, json_field_number(circuit, "n_nodes"),
+            json_field_number(circuit, "n_candidates"), json_field_number(circuit, "n_edges"),
+            json_field_number(circuit, "n_variants"), json_field_number(circuit, "n_rounds"));
+    else
+        (void)snprintf(line, sizeof line, "%.0f candidates, round %.0f of the search",
+                       json_field_number(circuit, "n_candidates"),
+                       json_field_number(circuit, "n_rounds") + 1);
+    status_text_line(cli, "circuit", line);
+}
+
 status_t status_text_sweep(const struct cli *cli, const json_t *sweep, struct error *err)
 {
     struct buffer line;
@@ -282,6 +303,7 @@ status_t status_text_sweep(const struct cli *cli, const json_t *sweep, struct er
         print_counts(cli, "features", json_field(sweep, "statuses"));
         print_types(cli, json_field(sweep, "types"));
         print_sessions(cli, json_field(sweep, "sessions"));
+        print_circuit(cli, json_field(sweep, "circuit"));
         print_counts(cli, "calls", json_field(sweep, "calls"));
         print_spend(cli, sweep);
         const json_t *problems = json_field(sweep, "problems");

@@ -13,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from cluster import check, label_sweep, run, say
 
 HEADING = "item,description,text_1,text_2,text_3,text_4,fits,note".split(",")
-WITH_NULL = label_sweep("audited", 60000, 512,
+WITH_NULL = label_sweep("audited", 120000, 512,
                         "scoring: {null_pairs: 1000, bootstrap_resamples: 100}")
 WITHOUT_NULL = label_sweep("plain", 20000, 40, "scoring: {null_pairs: 0, bootstrap_resamples: 100}")
 
