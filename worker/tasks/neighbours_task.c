@@ -139,9 +139,10 @@ static status_t read_wanted(struct neighbours_task *task, uint32_t index, struct
     if (bits.n_bytes != 0 && bits.n_bytes != (n_slots + 7) / 8)
         return error_set(err, ST_CORRUPT, "%zu bytes say which of %zu slots may be neighbours",
                          bits.n_bytes, n_slots);
-    for (size_t i = 0; i < n_slots; i++)
-        task->is_wanted[i] =
-            bits.n_bytes == 0 || ((unsigned char)bits.bytes[i / 8] >> (i % 8) & 1u) != 0;
+    for (size_t i = 0; i < n_slots; i++) {
+        const unsigned byte = bits.n_bytes ? (unsigned char)bits.bytes[i / 8] : 0xffu;
+        task->is_wanted[i] = (byte >> (i % 8) & 1u) != 0;
+    }
     return ST_OK;
 }
 
