@@ -22,14 +22,20 @@ static const struct {
              {SWEEP_LABELS_AUTO, "batch-0.jsonl"}};
 enum { N_KINDS = sizeof KINDS / sizeof KINDS[0] };
 
+static char own_directory[64];
+
+static void remove_directory(void)
+{
+    (void)rmdir(own_directory);
+}
+
 /* A directory of this process, made once. */
 static const char *directory(void)
 {
-    static char path[64];
-    if (path[0]) return path;
-    (void)snprintf(path, sizeof path, "/tmp/interp-fuzz-formats-XXXXXX");
-    if (!mkdtemp(path)) abort();
-    return path;
+    if (own_directory[0]) return own_directory;
+    (void)snprintf(own_directory, sizeof own_directory, "/tmp/interp-fuzz-formats-XXXXXX");
+    if (!mkdtemp(own_directory) || atexit(remove_directory) != 0) abort();
+    return own_directory;
 }
 
 /* Without the sync of file_write_atomic(), which a fuzzer would wait for all the time. */
@@ -54,6 +60,7 @@ static void check_line(const char *line, size_t n_bytes, size_t n_targets)
 
 static void check_lines(const struct buffer *out, size_t n_targets)
 {
+    if (out->n_bytes == 0) return; /* and then there are no bytes either */
     const char *at = (const char *)out->bytes, *end = at + out->n_bytes;
     while (at < end) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
