@@ -41,6 +41,11 @@ void bench_print_line(json_t *line);
 /* Errors: ST_BAD_INPUT names the text. */
 MUST_CHECK status_t bench_parse_threads(const char *text, size_t *out, struct error *err);
 
+/* For every --threads. Errors: those of bench_parse_threads() and of `report`, which ends it. */
+typedef status_t bench_threads_fn(struct bench *b, size_t n_threads, struct error *err);
+MUST_CHECK status_t bench_each_threads(struct bench *b, bench_threads_fn *report,
+                                       struct error *err);
+
 /* For every --compute: open the model, measure and report the forward pass, and keep the first
  * one's activations for the encode. */
 MUST_CHECK status_t bench_forward(struct bench *b, struct error *err);

@@ -154,11 +154,5 @@ static status_t report(struct bench *b, size_t n_threads, struct error *err)
 
 status_t bench_ablate(struct bench *b, struct error *err)
 {
-    status_t status = ST_OK;
-    for (size_t i = 0; i < b->options.threads.n_items && status == ST_OK; i++) {
-        size_t n_threads = 0;
-        status = bench_parse_threads(b->options.threads.items[i], &n_threads, err);
-        if (status == ST_OK) status = report(b, n_threads, err);
-    }
-    return status;
+    return bench_each_threads(b, report, err);
 }

@@ -115,6 +115,17 @@ status_t bench_parse_threads(const char *text, size_t *out, struct error *err)
     return ST_OK;
 }
 
+status_t bench_each_threads(struct bench *b, bench_threads_fn *report, struct error *err)
+{
+    status_t status = ST_OK;
+    for (size_t i = 0; i < b->options.threads.n_items && status == ST_OK; i++) {
+        size_t n_threads = 0;
+        status = bench_parse_threads(b->options.threads.items[i], &n_threads, err);
+        if (status == ST_OK) status = report(b, n_threads, err);
+    }
+    return status;
+}
+
 /* Best of some 1 ms bursts: what one core could do at most. */
 static double measure_peak(void)
 {

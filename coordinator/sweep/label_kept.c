@@ -97,6 +97,22 @@ void label_kept_refuse(const struct label_run *run, const char *phase, const str
               LOG_TEXT("phase", phase), LOG_TEXT("error", why->text)); /* the phase runs again */
 }
 
+status_t label_kept_poll(struct label_run *run, label_job_fn *keep, bool *is_over,
+                         struct error *err)
+{
+    *is_over = true;
+    if (!run->work.task) return ST_OK;
+    if (!run->is_keeping) {
+        const status_t status = label_task_poll(run, is_over, err);
+        if (status != ST_OK || !*is_over) return status;
+        *is_over = false;
+        run->is_keeping = true;
+        return label_job_start(run, keep, err);
+    }
+    *is_over = run->n_jobs == 0;
+    return ST_OK;
+}
+
 void label_kept_remove(const struct sweep *sweep, const char *phase)
 {
     char *path = path_of(sweep, phase);

@@ -9,7 +9,7 @@
 #ifndef COORDINATOR_SWEEP_LABEL_KEPT_H
 #define COORDINATOR_SWEEP_LABEL_KEPT_H
 
-#include "coordinator/sweep/label_run.h"
+#include "coordinator/sweep/label_job.h"
 
 enum { LABEL_KEPT_MAX_BYTES = 1 << 30 };
 
@@ -23,6 +23,12 @@ MUST_CHECK status_t label_kept_read(const struct label_run *run, const char *pha
                                     struct error *err);
 /* That what was read could not be used after all. */
 void label_kept_refuse(const struct label_run *run, const char *phase, const struct error *why);
+
+/* The poll() of a phase that keeps what it found: its task, then `keep` as a background job; over
+ * at once where there is no task (it was kept, or there was nothing to find). */
+MUST_CHECK status_t label_kept_poll(struct label_run *run, label_job_fn *keep, bool *is_over,
+                                    struct error *err);
+
 void label_kept_remove(const struct sweep *sweep, const char *phase); /* fine if there is none */
 
 #endif

@@ -1,6 +1,5 @@
 /* Phase 6: what every chosen feature writes. Ranges of slots go to workers, the tokens that their
  * directions promote and suppress come back, and are kept on disk until the sweep is over. */
-#include "coordinator/sweep/label_job.h"
 #include "coordinator/sweep/label_kept.h"
 #include "coordinator/sweep/label_run.h"
 
@@ -140,17 +139,7 @@ static status_t logits_begin(struct label_run *run, struct error *err)
 
 static status_t logits_poll(struct label_run *run, bool *is_over, struct error *err)
 {
-    *is_over = true;
-    if (!run->work.task) return ST_OK; /* it was kept */
-    if (!run->is_keeping) {
-        const status_t status = label_task_poll(run, is_over, err);
-        if (status != ST_OK || !*is_over) return status;
-        *is_over = false;
-        run->is_keeping = true;
-        return label_job_start(run, keep, err);
-    }
-    *is_over = run->n_jobs == 0;
-    return ST_OK;
+    return label_kept_poll(run, keep, is_over, err);
 }
 
 const struct label_phase_ops label_logits_phase = {"logits", logits_begin, logits_poll};

@@ -6,7 +6,6 @@
 #include "common/evidence_bytes.h"
 #include "common/evidence_view.h"
 #include "common/neighbours.h"
-#include "coordinator/sweep/label_job.h"
 #include "coordinator/sweep/label_kept.h"
 #include "coordinator/sweep/label_run.h"
 
@@ -184,17 +183,7 @@ static status_t neighbours_begin(struct label_run *run, struct error *err)
 
 static status_t neighbours_poll(struct label_run *run, bool *is_over, struct error *err)
 {
-    *is_over = true;
-    if (!run->work.task) return ST_OK; /* kept, or nothing to find */
-    if (!run->is_keeping) {
-        const status_t status = label_task_poll(run, is_over, err);
-        if (status != ST_OK || !*is_over) return status;
-        *is_over = false;
-        run->is_keeping = true;
-        return label_job_start(run, keep, err);
-    }
-    *is_over = run->n_jobs == 0;
-    return ST_OK;
+    return label_kept_poll(run, keep, is_over, err);
 }
 
 const struct label_phase_ops label_neighbours_phase = {"neighbours", neighbours_begin,
