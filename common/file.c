@@ -94,6 +94,50 @@ status_t file_write_atomic(const char *path, const void *bytes, size_t n_bytes, 
     return status;
 }
 
+status_t file_create_unnamed(const char *directory, int *fd, struct error *err)
+{
+    char *path = file_join(directory, "unnamed-XXXXXX");
+    if (!path) return error_set(err, ST_NO_MEMORY, "file in %s", directory);
+    status_t status = ST_OK;
+    *fd = mkstemp(path);
+    if (*fd < 0) status = error_set(err, ST_IO, "create %s: %s", path, strerror(errno));
+    if (*fd >= 0 && unlink(path) != 0) {
+        status = error_set(err, ST_IO, "unlink %s: %s", path, strerror(errno));
+        (void)close(*fd);
+        *fd = -1;
+    }
+    free(path);
+    return status;
+}
+
+status_t file_read_at(int fd, void *out, size_t n_bytes, uint64_t offset, struct error *err)
+{
+    for (size_t done = 0; done < n_bytes;) {
+        const ssize_t n = pread(fd, (char *)out + done, n_bytes - done, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0)
+            return error_set(err, ST_IO, "read %zu bytes at %llu: %s", n_bytes,
+                             (unsigned long long)offset, n ? strerror(errno) : "it ends before");
+        done += (size_t)n;
+    }
+    return ST_OK;
+}
+
+status_t file_write_at(int fd, const void *bytes, size_t n_bytes, uint64_t offset,
+                       struct error *err)
+{
+    for (size_t done = 0; done < n_bytes;) {
+        const ssize_t n =
+            pwrite(fd, (const char *)bytes + done, n_bytes - done, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0)
+            return error_set(err, ST_IO, "write %zu bytes at %llu: %s", n_bytes,
+                             (unsigned long long)offset, strerror(errno));
+        done += (size_t)n;
+    }
+    return ST_OK;
+}
+
 status_t file_make_directories(const char *path, struct error *err)
 {
     char partial[4096];

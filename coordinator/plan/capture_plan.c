@@ -275,8 +275,8 @@ uint32_t capture_plan_unit_corpus(const struct capture_plan *plan, uint64_t inde
     return side < EVIDENCE_OOD ? 0 : (uint32_t)side - EVIDENCE_OOD + 1;
 }
 
-static void fill_rows(const struct capture_plan *plan, const struct planned_unit *unit,
-                      uint32_t *tokens)
+static status_t fill_rows(const struct capture_plan *plan, const struct planned_unit *unit,
+                          uint32_t *tokens, struct error *err)
 {
     const size_t row_tokens = plan->params.context_tokens;
     memset(tokens, 0, plan->params.rows_per_unit * row_tokens * sizeof *tokens);
@@ -284,17 +284,18 @@ static void fill_rows(const struct capture_plan *plan, const struct planned_unit
         const struct capture_segment *segment = &plan->segments[unit->first_segment + i];
         uint32_t *at = tokens + segment->row * row_tokens + segment->start;
         if (segment->start > 0) at[-1] = plan->separator;
-        /* Cannot fail: the segment was cut out of this document. */
-        (void)token_corpus_read(plan->corpus, segment->document_index, segment->document_offset,
-                                segment->length, at);
+        const status_t status =
+            token_corpus_read(plan->corpus, segment->document_index, segment->document_offset,
+                              segment->length, at, err);
+        if (status != ST_OK) return status;
     }
+    return ST_OK;
 }
 
-void capture_plan_unit(const struct capture_plan *plan, uint64_t index, uint32_t *tokens,
-                       struct capture_unit *out)
+status_t capture_plan_unit(const struct capture_plan *plan, uint64_t index, uint32_t *tokens,
+                           struct capture_unit *out, struct error *err)
 {
     const struct planned_unit *unit = &plan->units[index];
-    fill_rows(plan, unit, tokens);
     *out = (struct capture_unit){.unit_number = index,
                                  .split = split_of_side(unit->side),
                                  .n_rows = plan->params.rows_per_unit,
@@ -302,6 +303,7 @@ void capture_plan_unit(const struct capture_plan *plan, uint64_t index, uint32_t
                                  .n_segments = unit->n_segments,
                                  .tokens = tokens,
                                  .segments = plan->segments + unit->first_segment};
+    return fill_rows(plan, unit, tokens, err);
 }
 
 uint64_t capture_plan_key(const struct capture_plan *plan)

@@ -75,9 +75,10 @@ struct capture_plan_stats capture_plan_stats(const struct capture_plan *plan);
 uint32_t capture_plan_unit_corpus(const struct capture_plan *plan, uint64_t index);
 
 /* Unit `index` < n_units. `tokens` [rows_per_unit, context_tokens] is filled and borrowed by
- * *out, the segments are borrowed from the plan. unit_number is the index. */
-void capture_plan_unit(const struct capture_plan *plan, uint64_t index, uint32_t *tokens,
-                       struct capture_unit *out);
+ * *out, the segments are borrowed from the plan. unit_number is the index. Errors: ST_IO. */
+MUST_CHECK status_t capture_plan_unit(const struct capture_plan *plan, uint64_t index,
+                                      uint32_t *tokens, struct capture_unit *out,
+                                      struct error *err);
 
 /* How many documents are on two sides: counted over the units as they are, by index and by
  * equal tokens. 0, or the plan is wrong. Errors: ST_NO_MEMORY. */

@@ -1,20 +1,41 @@
-#include "coordinator/plan/token_corpus_parts.h"
+#include "coordinator/plan/token_corpus.h"
 
 #include "common/hash.h"
 #include "common/size.h"
+#include "coordinator/plan/token_file.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { WIDE_TOKEN = 1 << 16 }; /* from here on a token needs 4 bytes */
+struct stored_document {
+    uint64_t content_key;
+    uint64_t first_token; /* in the file */
+    size_t id_offset;     /* in `ids` */
+    uint32_t corpus_index;
+    uint32_t n_tokens;
+};
 
-status_t token_corpus_create(struct token_corpus **out, struct error *err)
+struct token_corpus {
+    struct stored_document *documents; /* [n_documents] */
+    uint64_t *keys;                    /* [n_documents] */
+    size_t n_documents, document_capacity;
+    char *ids; /* NUL-terminated, one after the other */
+    size_t n_id_bytes, id_capacity;
+    struct token_file *tokens; /* [n_tokens] */
+    uint64_t n_tokens;
+    uint32_t max_token;
+};
+
+status_t token_corpus_create(struct token_corpus **out, const char *directory, struct error *err)
 {
     struct token_corpus *corpus = calloc(1, sizeof *corpus);
     if (!corpus) return error_set(err, ST_NO_MEMORY, "token corpus");
-    corpus->token_bytes = 2;
-    *out = corpus;
-    return ST_OK;
+    const status_t status = token_file_create(&corpus->tokens, directory, err);
+    if (status == ST_OK)
+        *out = corpus;
+    else
+        free(corpus);
+    return status;
 }
 
 void token_corpus_destroy(struct token_corpus **corpus)
@@ -23,7 +44,7 @@ void token_corpus_destroy(struct token_corpus **corpus)
     free((*corpus)->documents);
     free((*corpus)->keys);
     free((*corpus)->ids);
-    free((*corpus)->tokens);
+    token_file_destroy(&(*corpus)->tokens);
     free(*corpus);
     *corpus = NULL;
 }
@@ -45,50 +66,19 @@ static bool reserve(void **array, size_t *capacity, size_t n_used, size_t n_more
     return true;
 }
 
-static bool reserve_document(struct token_corpus *corpus, size_t n_id_bytes, size_t n_token_bytes)
+static bool reserve_document(struct token_corpus *corpus, size_t n_id_bytes)
 {
     void *documents = corpus->documents, *keys = corpus->keys, *ids = corpus->ids;
-    void *tokens = corpus->tokens;
     size_t key_capacity = corpus->document_capacity;
     const bool is_ok =
         reserve(&keys, &key_capacity, corpus->n_documents, 1, sizeof *corpus->keys) &&
         reserve(&documents, &corpus->document_capacity, corpus->n_documents, 1,
                 sizeof *corpus->documents) &&
-        reserve(&ids, &corpus->id_capacity, corpus->n_id_bytes, n_id_bytes, 1) &&
-        reserve(&tokens, &corpus->token_capacity, corpus->n_token_bytes, n_token_bytes, 1);
+        reserve(&ids, &corpus->id_capacity, corpus->n_id_bytes, n_id_bytes, 1);
     corpus->documents = documents;
     corpus->keys = keys;
     corpus->ids = ids;
-    corpus->tokens = tokens;
     return is_ok;
-}
-
-/* From 2 to 4 bytes a token. */
-static bool widen(struct token_corpus *corpus)
-{
-    const uint16_t *narrow = (const uint16_t *)(const void *)corpus->tokens;
-    const size_t n = (size_t)corpus->n_tokens;
-    uint32_t *wide = malloc((n ? n : 1) * sizeof *wide);
-    if (!wide) return false;
-    for (size_t i = 0; i < n; i++) wide[i] = narrow[i];
-    free(corpus->tokens);
-    corpus->tokens = (unsigned char *)wide;
-    corpus->token_capacity = corpus->n_token_bytes = n * sizeof *wide;
-    corpus->token_bytes = 4;
-    return true;
-}
-
-static void append_tokens(struct token_corpus *corpus, const uint32_t *tokens, size_t n_tokens)
-{
-    unsigned char *end = corpus->tokens + corpus->n_token_bytes;
-    if (corpus->token_bytes == 4) {
-        memcpy(end, tokens, n_tokens * sizeof *tokens);
-    } else {
-        uint16_t *narrow = (uint16_t *)(void *)end;
-        for (size_t i = 0; i < n_tokens; i++) narrow[i] = (uint16_t)tokens[i];
-    }
-    corpus->n_tokens += n_tokens;
-    corpus->n_token_bytes += n_tokens * corpus->token_bytes;
 }
 
 static status_t check_document(const struct token_corpus *corpus, uint32_t corpus_index,
@@ -122,11 +112,11 @@ status_t token_corpus_add(struct token_corpus *corpus, uint32_t corpus_index, co
     const size_t n_id_bytes = strlen(id) + 1;
     status_t status = check_document(corpus, corpus_index, id, n_tokens, err);
     if (status != ST_OK) return status;
-    const uint32_t max_token = max_of(tokens, n_tokens, corpus->max_token);
-    if ((max_token >= WIDE_TOKEN && corpus->token_bytes == 2 && !widen(corpus)) ||
-        !reserve_document(corpus, n_id_bytes, n_tokens * corpus->token_bytes))
+    if (!reserve_document(corpus, n_id_bytes))
         return error_set(err, ST_NO_MEMORY, "document %.80s of %zu tokens", id, n_tokens);
-    corpus->max_token = max_token;
+    status = token_file_append(corpus->tokens, tokens, n_tokens, err);
+    if (status != ST_OK) return status;
+    corpus->max_token = max_of(tokens, n_tokens, corpus->max_token);
     corpus->documents[corpus->n_documents] =
         (struct stored_document){.content_key = hash_name64(tokens, n_tokens * sizeof *tokens),
                                  .first_token = corpus->n_tokens,
@@ -136,7 +126,7 @@ status_t token_corpus_add(struct token_corpus *corpus, uint32_t corpus_index, co
     corpus->keys[corpus->n_documents++] = hash_name64(id, n_id_bytes - 1);
     memcpy(corpus->ids + corpus->n_id_bytes, id, n_id_bytes);
     corpus->n_id_bytes += n_id_bytes;
-    append_tokens(corpus, tokens, n_tokens);
+    corpus->n_tokens += n_tokens;
     return ST_OK;
 }
 
@@ -171,21 +161,15 @@ struct evidence_documents token_corpus_keys(const struct token_corpus *corpus)
     return (struct evidence_documents){corpus->keys, corpus->n_documents};
 }
 
-bool token_corpus_read(const struct token_corpus *corpus, size_t document_index, uint32_t offset,
-                       size_t n, uint32_t *out)
+status_t token_corpus_read(const struct token_corpus *corpus, size_t document_index,
+                           uint32_t offset, size_t n, uint32_t *out, struct error *err)
 {
-    const struct stored_document *stored;
-    const unsigned char *from;
-    if (document_index >= corpus->n_documents) return false;
-    stored = &corpus->documents[document_index];
-    if (offset > stored->n_tokens || n > stored->n_tokens - offset) return false;
-    if (n == 0) return true;
-    from = corpus->tokens + (size_t)(stored->first_token + offset) * corpus->token_bytes;
-    if (corpus->token_bytes == 4) {
-        memcpy(out, from, n * sizeof *out);
-        return true;
-    }
-    const uint16_t *narrow = (const uint16_t *)(const void *)from;
-    for (size_t i = 0; i < n; i++) out[i] = narrow[i];
-    return true;
+    if (document_index >= corpus->n_documents)
+        return error_set(err, ST_CORRUPT, "document %zu: there are %zu", document_index,
+                         corpus->n_documents);
+    const struct stored_document *stored = &corpus->documents[document_index];
+    if (offset > stored->n_tokens || n > stored->n_tokens - offset)
+        return error_set(err, ST_CORRUPT, "document %.80s: token %u and %zu more of %u",
+                         corpus->ids + stored->id_offset, offset, n, stored->n_tokens);
+    return token_file_read(corpus->tokens, stored->first_token + offset, n, out, err);
 }

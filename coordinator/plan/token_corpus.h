@@ -3,14 +3,12 @@
  *
  * A document's index never changes: documents are only added behind the last one. Its key is
  * hash_name64(id), the number that evidence carries; its content key is the number of its
- * tokens, by which equal documents under two ids are found. Tokens take 2 bytes each while all
- * ids fit, else 4. The encoded form is canonical (equal corpora give equal bytes), so it can be
- * stored under its hash and spares a restarted coordinator the tokenizing.
+ * tokens, by which equal documents under two ids are found. Tokens lie in a file (token_file.h); a
+ * document takes about 40 bytes of memory and its id.
  * Belongs to one thread; constant once filled, then any number may read. */
 #ifndef COORDINATOR_PLAN_TOKEN_CORPUS_H
 #define COORDINATOR_PLAN_TOKEN_CORPUS_H
 
-#include "common/buffer.h"
 #include "common/error.h"
 #include "common/evidence.h"
 
@@ -35,11 +33,13 @@ struct token_document {
     uint32_t n_tokens;
 };
 
-MUST_CHECK status_t token_corpus_create(struct token_corpus **out, struct error *err);
+/* With its tokens on disk in `directory`. Errors: ST_IO, ST_NO_MEMORY. */
+MUST_CHECK status_t token_corpus_create(struct token_corpus **out, const char *directory,
+                                        struct error *err);
 void token_corpus_destroy(struct token_corpus **corpus); /* NULL-safe; sets *corpus = NULL */
 
 /* Append a document of corpus `corpus_index` (not below that of the last one); everything is
- * copied. Errors: ST_BAD_INPUT (no token, order, id), ST_TOO_LARGE, ST_NO_MEMORY. */
+ * copied. Errors: ST_BAD_INPUT (no token, order, id), ST_TOO_LARGE, ST_IO, ST_NO_MEMORY. */
 MUST_CHECK status_t token_corpus_add(struct token_corpus *corpus, uint32_t corpus_index,
                                      const char *id, const uint32_t *tokens, size_t n_tokens,
                                      struct error *err);
@@ -55,17 +55,10 @@ struct token_document token_corpus_document(const struct token_corpus *corpus,
 /* The keys of all documents by index, for readers of evidence. Borrowed as `id` is. */
 struct evidence_documents token_corpus_keys(const struct token_corpus *corpus);
 
-/* Copy tokens [offset, offset + n) of a document into out[n]. False, and nothing copied, if
- * they do not all exist. */
-bool token_corpus_read(const struct token_corpus *corpus, size_t document_index, uint32_t offset,
-                       size_t n, uint32_t *out);
-
-/* Append the canonical compressed bytes to `out`. Errors: ST_TOO_LARGE, ST_NO_MEMORY. */
-MUST_CHECK status_t token_corpus_encode(const struct token_corpus *corpus, struct buffer *out,
-                                        struct error *err);
-/* Untrusted bytes. Errors: ST_PROTOCOL (another version), ST_CORRUPT, ST_TOO_LARGE,
- * ST_NO_MEMORY; *out untouched. */
-MUST_CHECK status_t token_corpus_decode(struct token_corpus **out, const void *bytes,
-                                        size_t n_bytes, struct error *err);
+/* Copy tokens [offset, offset + n) of a document into out[n]. Errors: ST_CORRUPT (they do not all
+ * exist), ST_IO; what out holds then is undefined. */
+MUST_CHECK status_t token_corpus_read(const struct token_corpus *corpus, size_t document_index,
+                                      uint32_t offset, size_t n, uint32_t *out,
+                                      struct error *err);
 
 #endif

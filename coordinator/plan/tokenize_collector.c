@@ -30,8 +30,8 @@ struct tokenize_collector {
     } corpora[TOKEN_CORPUS_MAX_CORPORA];
 };
 
-status_t tokenize_collector_create(struct tokenize_collector **out, const uint64_t *max_tokens,
-                                   size_t n_corpora, struct error *err)
+status_t tokenize_collector_create(struct tokenize_collector **out, const char *directory,
+                                   const uint64_t *max_tokens, size_t n_corpora, struct error *err)
 {
     struct tokenize_collector *collector;
     status_t status;
@@ -43,7 +43,7 @@ status_t tokenize_collector_create(struct tokenize_collector **out, const uint64
     collector->n_corpora = n_corpora;
     for (size_t i = 0; i < n_corpora; i++)
         collector->corpora[i].max_tokens = max_tokens[i] ? max_tokens[i] : UINT64_MAX;
-    status = token_corpus_create(&collector->corpus, err);
+    status = token_corpus_create(&collector->corpus, directory, err);
     if (status == ST_OK)
         *out = collector;
     else

@@ -55,10 +55,11 @@ struct corpus_stats tokenize_reader_stats(const struct tokenize_reader *reader,
 
 struct tokenize_collector;
 
-/* `max_tokens` [n_corpora], 0 for no limit; copied. Errors: ST_NO_MEMORY. */
+/* `max_tokens` [n_corpora], 0 for no limit; copied. The corpus' tokens go to a file in `directory`.
+ * Errors: ST_BAD_INPUT (n_corpora), ST_IO, ST_NO_MEMORY. */
 MUST_CHECK status_t tokenize_collector_create(struct tokenize_collector **out,
-                                              const uint64_t *max_tokens, size_t n_corpora,
-                                              struct error *err);
+                                              const char *directory, const uint64_t *max_tokens,
+                                              size_t n_corpora, struct error *err);
 void tokenize_collector_destroy(struct tokenize_collector **collector); /* NULL-safe */
 
 /* Note a batch that was read (ids are copied), in order of index. A batch that has tokens is

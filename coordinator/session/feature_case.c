@@ -34,10 +34,12 @@ static status_t place(struct filling *filling, const struct evidence_window *whe
 {
     const struct token_corpus *corpus = filling->params->corpus;
     uint32_t *tokens = filling->tokens + filling->n_tokens;
-    if (!token_corpus_read(corpus, where->document_index, where->document_offset, where->n_tokens,
-                           tokens))
-        return error_set(err, ST_CORRUPT, "evidence of slot %u names tokens that do not exist",
-                         (unsigned)filling->params->slot);
+    struct error cause = {.status = ST_OK};
+    const status_t status = token_corpus_read(corpus, where->document_index, where->document_offset,
+                                              where->n_tokens, tokens, &cause);
+    if (status != ST_OK)
+        return error_set(err, status, "evidence of slot %u: %s", (unsigned)filling->params->slot,
+                         cause.text);
     *out = (struct window){.tokens = tokens,
                            .n_tokens = where->n_tokens,
                            .document_key = token_corpus_document(corpus, where->document_index).key,

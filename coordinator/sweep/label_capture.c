@@ -22,8 +22,9 @@ static status_t capture_payload(struct task *task, size_t unit, struct buffer *o
 {
     struct label_run *run = task->owner;
     struct capture_unit block;
-    capture_plan_unit(run->plan, run->first_unit + unit, run->unit_tokens, &block);
-    return capture_unit_encode(&block, out, err);
+    const status_t status =
+        capture_plan_unit(run->plan, run->first_unit + unit, run->unit_tokens, &block, err);
+    return status == ST_OK ? capture_unit_encode(&block, out, err) : status;
 }
 
 static status_t add_thresholds(const struct evidence_state *state, struct buffer *out,

@@ -1,12 +1,11 @@
 /* The corpus on its way to the workers: read once in the background, as compressed payloads of
  * the tokenize task, in a file without a name. In memory: 16 bytes a payload (256 KiB of text). */
+#include "common/file.h"
 #include "common/token_batch.h"
 #include "coordinator/queue/unit_set.h"
 #include "coordinator/sweep/label_job.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 enum { PAYLOAD_MAX_BYTES = INT32_MAX };
@@ -43,19 +42,13 @@ status_t text_batches_payload(const struct text_batches *batches, size_t index, 
                               struct error *err)
 {
     void *room;
-    uint64_t at = index ? batches->ends[index - 1] : 0;
+    const uint64_t at = index ? batches->ends[index - 1] : 0;
     const size_t n_bytes = (size_t)(batches->ends[index] - at);
     const status_t status = buffer_reserve(out, n_bytes, &room, err);
     if (status != ST_OK) return status;
-    for (size_t done = 0; done < n_bytes;) {
-        const ssize_t n = pread(batches->fd, (char *)room + done, n_bytes - done, (off_t)at);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0)
-            return error_set(err, ST_IO, "read the corpus' text again: %s",
-                             n ? strerror(errno) : "it is cut short");
-        done += (size_t)n;
-        at += (uint64_t)n;
-    }
+    struct error cause = {.status = ST_OK};
+    if (file_read_at(batches->fd, room, n_bytes, at, &cause) != ST_OK)
+        return error_set(err, ST_IO, "the corpus' text, again: %s", cause.text);
     out->n_bytes += n_bytes;
     return ST_OK;
 }
@@ -88,18 +81,6 @@ static status_t make_room(struct text_batches *batches, struct error *err)
     return ST_OK;
 }
 
-static status_t write_payload(struct text_batches *batches, struct error *err)
-{
-    const struct buffer *bytes = &batches->bytes;
-    for (size_t done = 0; done < bytes->n_bytes;) {
-        const ssize_t n = write(batches->fd, bytes->bytes + done, bytes->n_bytes - done);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return error_set(err, ST_IO, "keep the corpus' text: %s", strerror(errno));
-        done += (size_t)n;
-    }
-    return ST_OK;
-}
-
 static status_t add_payload(struct text_batches *batches, const struct tokenize_batch *batch,
                             struct error *err)
 {
@@ -113,12 +94,12 @@ static status_t add_payload(struct text_batches *batches, const struct tokenize_
     if (status == ST_OK)
         status = token_batch_encode_texts(texts, batch->n_documents, &batches->bytes, err);
     free(texts);
-    if (status == ST_OK) status = write_payload(batches, err);
+    const uint64_t end = batches->n ? batches->ends[batches->n - 1] : 0;
+    if (status == ST_OK)
+        status = file_write_at(batches->fd, batches->bytes.bytes, batches->bytes.n_bytes, end, err);
     if (status != ST_OK) return status;
     batches->batch[batches->n] = batch->index;
-    batches->ends[batches->n] = batches->bytes.n_bytes;
-    if (batches->n) batches->ends[batches->n] += batches->ends[batches->n - 1];
-    batches->n++;
+    batches->ends[batches->n++] = end + batches->bytes.n_bytes;
     return ST_OK;
 }
 
@@ -156,28 +137,18 @@ static status_t read_corpus(struct label_run *run, struct error *err)
     struct sweep_source *sources = NULL;
     uint64_t *max_tokens = NULL;
     struct tokenize_reader *reader = NULL;
-    status_t status = list_sources(spec, &sources, &max_tokens, err);
+    char *folder = sweep_path(run->sweep, NULL);
+    status_t status = folder ? list_sources(spec, &sources, &max_tokens, err)
+                             : error_set(err, ST_NO_MEMORY, "corpus");
     if (status == ST_OK)
-        status =
-            tokenize_collector_create(&run->batches->collector, max_tokens, spec->n_ood + 1, err);
+        status = tokenize_collector_create(&run->batches->collector, folder, max_tokens,
+                                           spec->n_ood + 1, err);
     if (status == ST_OK) status = tokenize_reader_create(&reader, sources, spec->n_ood + 1, err);
     if (status == ST_OK) status = read_all(reader, run->batches, err);
     tokenize_reader_destroy(&reader);
+    free(folder);
     free(sources);
     free(max_tokens);
-    return status;
-}
-
-/* In the sweep's folder, and gone from it at once: nothing is left, however this ends. */
-static status_t open_file(const struct sweep *sweep, int *fd, struct error *err)
-{
-    char *path = sweep_path(sweep, "text-XXXXXX");
-    if (!path) return error_set(err, ST_NO_MEMORY, "corpus");
-    *fd = mkstemp(path);
-    status_t status = ST_OK;
-    if (*fd < 0 || unlink(path) != 0)
-        status = error_set(err, ST_IO, "create %s: %s", path, strerror(errno));
-    free(path);
     return status;
 }
 
@@ -187,6 +158,9 @@ status_t label_corpus_read(struct label_run *run, struct error *err)
     if (!run->batches) return error_set(err, ST_NO_MEMORY, "corpus");
     run->batches->fd = -1;
     buffer_init(&run->batches->bytes, PAYLOAD_MAX_BYTES);
-    const status_t status = open_file(run->sweep, &run->batches->fd, err);
+    char *folder = sweep_path(run->sweep, NULL);
+    if (!folder) return error_set(err, ST_NO_MEMORY, "corpus");
+    const status_t status = file_create_unnamed(folder, &run->batches->fd, err);
+    free(folder);
     return status == ST_OK ? label_job_start(run, read_corpus, err) : status;
 }

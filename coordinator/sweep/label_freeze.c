@@ -12,9 +12,7 @@ static status_t look_up_tokens(void *context, const struct evidence_window *wind
 {
     const struct token_source *source = context;
     return token_corpus_read(source->corpus, window->document_index, window->document_offset,
-                             window->n_tokens, tokens)
-               ? ST_OK
-               : error_set(err, ST_CORRUPT, "evidence names tokens that do not exist");
+                             window->n_tokens, tokens, err);
 }
 
 /* Units of a dense kind fire above a high quantile of |value|; both signs share the histogram. */

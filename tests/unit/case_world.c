@@ -64,7 +64,7 @@ static void fill_corpus(struct case_world *world)
 {
     struct error err = {0};
     char id[16];
-    cr_assert_eq(token_corpus_create(&world->corpus, &err), ST_OK);
+    cr_assert_eq(token_corpus_create(&world->corpus, "/tmp", &err), ST_OK);
     for (uint32_t i = 0; i < CASE_N_DOCUMENTS; i++) {
         (void)snprintf(id, sizeof id, "doc-%u", i);
         cr_assert_eq(token_corpus_add(world->corpus, case_world_split(i) == EVIDENCE_OOD, id,

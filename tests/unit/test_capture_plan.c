@@ -24,7 +24,7 @@ static struct token_corpus *make_corpus(size_t n, size_t n_ood)
 {
     struct token_corpus *corpus = NULL;
     struct error err = {.status = ST_OK};
-    cr_assert_eq(token_corpus_create(&corpus, &err), ST_OK);
+    cr_assert_eq(token_corpus_create(&corpus, "/tmp", &err), ST_OK);
     for (size_t i = 0; i < n; i++) {
         uint32_t tokens[60];
         char id[32];
@@ -64,8 +64,9 @@ static void check_unit(const struct capture_plan *plan, const struct token_corpu
         const size_t at = (size_t)segment->row * context + segment->start;
         uint32_t want[64];
         cr_assert_eq(segment->document_offset, n_seen[segment->document_index], "gap or repeat");
-        cr_assert(token_corpus_read(corpus, segment->document_index, segment->document_offset,
-                                    segment->length, want));
+        cr_assert_eq(token_corpus_read(corpus, segment->document_index, segment->document_offset,
+                                       segment->length, want, &err),
+                     ST_OK);
         cr_expect_eq(memcmp(unit->tokens + at, want, segment->length * sizeof *want), 0);
         for (uint32_t i = 0; i < segment->length; i++) is_text[at + i] = true;
         n_seen[segment->document_index] += segment->length;
@@ -95,7 +96,7 @@ static void check_plan(const struct token_corpus *corpus, const struct capture_p
         capture_plan_range(plan, (enum evidence_split)split, &low, &high);
         for (uint64_t i = low; i < high; i++) {
             struct capture_unit unit;
-            capture_plan_unit(plan, i, tokens, &unit);
+            cr_assert_eq(capture_plan_unit(plan, i, tokens, &unit, &err), ST_OK);
             cr_expect_eq(unit.split, (enum evidence_split)split);
             cr_expect_eq(unit.unit_number, i);
             check_unit(plan, corpus, params, &unit, n_seen);
@@ -178,14 +179,14 @@ Test(capture_plan, rows_are_laid_out_as_the_header_draws_them)
     params.rows_per_unit = 2;
     params.min_window_tokens = 2;
     params.splits = (struct sweep_splits){100, 0, 0};
-    cr_assert_eq(token_corpus_create(&corpus, &err), ST_OK);
+    cr_assert_eq(token_corpus_create(&corpus, "/tmp", &err), ST_OK);
     cr_assert_eq(token_corpus_add(corpus, 0, "a", a, 5, &err), ST_OK);
     cr_assert_eq(token_corpus_add(corpus, 0, "b", b, 4, &err), ST_OK);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         params.packing = cases[i].packing;
         params.bos_token = cases[i].bos_token;
         struct capture_plan *plan = make_plan(corpus, &params);
-        capture_plan_unit(plan, 0, tokens, &unit);
+        cr_assert_eq(capture_plan_unit(plan, 0, tokens, &unit, NULL), ST_OK);
         cr_expect_eq(memcmp(tokens, cases[i].want, sizeof tokens), 0, "case %zu", i);
         cr_assert_eq(unit.n_segments, cases[i].n_segments, "case %zu", i);
         cr_expect_eq(unit.segments[unit.n_segments - 1].document_offset, cases[i].last_offset);
@@ -203,10 +204,10 @@ Test(capture_plan, a_document_longer_than_a_row_goes_on_in_the_next)
     uint32_t document[40], tokens[64];
     for (uint32_t i = 0; i < 40; i++) document[i] = 100 + i;
     params.splits = (struct sweep_splits){100, 0, 0};
-    cr_assert_eq(token_corpus_create(&corpus, &err), ST_OK);
+    cr_assert_eq(token_corpus_create(&corpus, "/tmp", &err), ST_OK);
     cr_assert_eq(token_corpus_add(corpus, 0, "long", document, 32, &err), ST_OK);
     struct capture_plan *plan = make_plan(corpus, &params);
-    capture_plan_unit(plan, 0, tokens, &unit);
+    cr_assert_eq(capture_plan_unit(plan, 0, tokens, &unit, NULL), ST_OK);
     cr_expect_eq(unit.n_segments, 2, "15 + 15 tokens, and a tail of 2 that is no window");
     cr_expect_eq(unit.segments[1].document_offset, 15);
     cr_expect_eq(tokens[16], BOS);
@@ -310,7 +311,7 @@ Test(split, equal_texts_share_a_side_and_ood_copies_are_dropped)
     const uint32_t twin[] = {7, 8, 9}, once[] = {1}, ood[] = {2, 2};
     uint8_t side[64];
     char id[16];
-    cr_assert_eq(token_corpus_create(&corpus, &err), ST_OK);
+    cr_assert_eq(token_corpus_create(&corpus, "/tmp", &err), ST_OK);
     for (unsigned i = 0; i < 20; i++) {
         (void)snprintf(id, sizeof id, "twin-%u", i);
         cr_assert_eq(token_corpus_add(corpus, 0, id, twin, 3, &err), ST_OK);
@@ -347,7 +348,7 @@ Test(split, the_leak_count_sees_a_leak)
     cr_expect_eq(n_leaks, 0);
     cr_assert_gt(stats.n_documents[EVIDENCE_EXPLAIN], 1);
     /* All documents with the same content: every one of them that was placed is a leak. */
-    cr_assert_eq(token_corpus_create(&leaky, &err), ST_OK);
+    cr_assert_eq(token_corpus_create(&leaky, "/tmp", &err), ST_OK);
     for (size_t i = 0; i < 60; i++) {
         const uint32_t same[] = {5, 5, 5};
         cr_assert_eq(token_corpus_add(leaky, 0, token_corpus_document(corpus, i).id, same, 3, &err),

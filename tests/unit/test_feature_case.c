@@ -292,7 +292,7 @@ Test(feature_case, evidence_that_names_missing_tokens_is_corrupt)
     struct feature_case made;
     struct error err = {0};
     static const uint32_t tokens[] = {1, 2, 3};
-    cr_assert_eq(token_corpus_create(&shorter, NULL), ST_OK);
+    cr_assert_eq(token_corpus_create(&shorter, "/tmp", NULL), ST_OK);
     for (uint32_t i = 0; i < CASE_N_DOCUMENTS; i++) {
         char id[16];
         (void)snprintf(id, sizeof id, "doc-%u", i);

@@ -102,3 +102,19 @@ Test(file, makes_directories_and_tells_a_file_in_the_way)
     free(blocked);
     free(deep);
 }
+
+Test(file, pieces_of_a_file_without_a_name)
+{
+    char bytes[8] = {0};
+    int fd = -1;
+    cr_assert_eq(file_create_unnamed(directory, &fd, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(file_write_at(fd, "world", 5, 3, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(file_write_at(fd, "far", 3, 0, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(file_read_at(fd, bytes, 8, 0, &err), ST_OK, "%s", err.text);
+    cr_expect_eq(memcmp(bytes, "farworld", 8), 0);
+    cr_expect_eq(file_read_at(fd, bytes, 5, 4, &err), ST_IO);
+    cr_expect(strstr(err.text, "ends before"), "%s", err.text);
+    (void)close(fd);
+    cr_expect_eq(file_write_at(fd, "x", 1, 0, &err), ST_IO);
+    cr_expect_eq(n_entries(), 0);
+}

@@ -48,7 +48,7 @@ Test(tokenize_plan, results_in_any_order_and_twice_give_the_corpus_in_order)
         struct token_corpus *corpus = NULL;
         struct error err = {.status = ST_OK};
         struct tokenize_batch batches[3];
-        cr_assert_eq(tokenize_collector_create(&collector, no_limit, 1, &err), ST_OK);
+        cr_assert_eq(tokenize_collector_create(&collector, "/tmp", no_limit, 1, &err), ST_OK);
         for (unsigned i = 0; i < 3; i++) {
             batches[i] = make_batch(i, 0, ids[i], "abcde", n_bytes, 2);
             cr_assert_eq(tokenize_collector_expect(collector, &batches[i], &err), ST_OK);
@@ -78,7 +78,7 @@ Test(tokenize_plan, max_tokens_cuts_whole_documents_whatever_was_read_ahead)
         struct tokenize_collector *collector = NULL;
         struct token_corpus *corpus = NULL;
         struct error err = {.status = ST_OK};
-        cr_assert_eq(tokenize_collector_create(&collector, max_tokens, 2, &err), ST_OK);
+        cr_assert_eq(tokenize_collector_create(&collector, "/tmp", max_tokens, 2, &err), ST_OK);
         for (unsigned i = 0; i <= n_ahead + 1; i++) {
             const bool is_ood = i == n_ahead + 1;
             const struct tokenize_batch batch =
@@ -107,7 +107,7 @@ Test(tokenize_plan, results_that_do_not_fit_are_refused)
     const struct tokenize_batch batch = make_batch(0, 0, ids, "abcde", n_bytes, 2);
     struct tokenize_collector *collector = NULL;
     struct error err = {.status = ST_OK};
-    cr_assert_eq(tokenize_collector_create(&collector, no_limit, 1, &err), ST_OK);
+    cr_assert_eq(tokenize_collector_create(&collector, "/tmp", no_limit, 1, &err), ST_OK);
     cr_assert_eq(tokenize_collector_expect(collector, &batch, &err), ST_OK);
     cr_expect_eq(tokenize_collector_put(collector, 0, counts, 2, tokens, 5, &err), ST_BAD_INPUT);
     error_clear(&err);
@@ -159,7 +159,7 @@ Test(tokenize_plan, batches_are_bounded_and_never_mix_corpora, .init = make_file
     size_t n_text = 0;
     struct error err = {.status = ST_OK};
     cr_assert_eq(tokenize_reader_create(&reader, sources, 2, &err), ST_OK);
-    cr_assert_eq(tokenize_collector_create(&collector, no_limit, 2, &err), ST_OK);
+    cr_assert_eq(tokenize_collector_create(&collector, "/tmp", no_limit, 2, &err), ST_OK);
     for (uint64_t i = 0;; i++) {
         cr_assert_eq(tokenize_reader_next(reader, &batch, &has_batch, &err), ST_OK, "%s", err.text);
         if (!has_batch) break;
