@@ -37,8 +37,21 @@ static const char *shape_of(const struct component *component)
     return "hexagon";
 }
 
-static status_t put_node(struct buffer *out, const struct circuit_node *node, uint32_t class_index,
-                         struct error *err)
+/* What stands below the name: the role, then a note. */
+struct node_label {
+    uint32_t class_index;
+    const char *note; /* "": none */
+};
+
+static status_t put_line_below(struct buffer *out, const char *text, struct error *err)
+{
+    if (!text[0]) return ST_OK;
+    const status_t status = buffer_append_text(out, "\\n", err);
+    return status == ST_OK ? put_quoted(out, text, err) : status;
+}
+
+static status_t put_node(struct buffer *out, const struct circuit_node *node,
+                         const struct node_label *below, struct error *err)
 {
     char name[COMPONENT_NAME_SIZE];
     const size_t n_colours = sizeof COLOURS / sizeof COLOURS[0];
@@ -47,11 +60,11 @@ static status_t put_node(struct buffer *out, const struct circuit_node *node, ui
     if (status == ST_OK) status = put_quoted(out, name, err);
     if (status == ST_OK) status = buffer_append_text(out, "\" [label=\"", err);
     if (status == ST_OK) status = put_quoted(out, name, err);
-    if (status == ST_OK && node->role[0]) status = buffer_append_text(out, "\\n", err);
-    if (status == ST_OK) status = put_quoted(out, node->role, err);
+    if (status == ST_OK) status = put_line_below(out, node->role, err);
+    if (status == ST_OK) status = put_line_below(out, below->note, err);
     if (status != ST_OK) return status;
     return buffer_printf(out, err, "\", shape=%s, fillcolor=\"%s\"];\n", shape_of(&node->component),
-                         COLOURS[class_index % n_colours]);
+                         COLOURS[below->class_index % n_colours]);
 }
 
 /* Nodes of one layer side by side. They are sorted by layer. */
@@ -87,27 +100,33 @@ static status_t put_edges(struct buffer *out, const struct circuit *circuit, str
 }
 
 static status_t put_graph(struct buffer *out, const struct circuit *circuit,
-                          const uint32_t *classes, struct error *err)
+                          const struct circuit_notes *notes, const uint32_t *classes,
+                          struct error *err)
 {
     status_t status = buffer_append_text(out, "digraph \"", err);
     if (status == ST_OK) status = put_quoted(out, circuit->name, err);
     if (status == ST_OK)
         status = buffer_append_text(
             out, "\" {\n  rankdir=BT;\n  node [style=filled, fontname=\"sans-serif\"];\n", err);
-    for (size_t i = 0; i < circuit->n_nodes && status == ST_OK; i++)
-        status = put_node(out, &circuit->nodes[i], classes[i], err);
+    for (size_t i = 0; i < circuit->n_nodes && status == ST_OK; i++) {
+        char note[CIRCUIT_NOTE_SIZE] = "";
+        if (notes) notes->write(notes->context, &circuit->nodes[i].component, note);
+        const struct node_label below = {classes[i], note};
+        status = put_node(out, &circuit->nodes[i], &below, err);
+    }
     if (status == ST_OK) status = put_ranks(out, circuit, err);
     if (status == ST_OK) status = put_edges(out, circuit, err);
     return status == ST_OK ? buffer_append_text(out, "}\n", err) : status;
 }
 
-status_t circuit_dot_write(const struct circuit *circuit, struct buffer *out, struct error *err)
+status_t circuit_dot_write(const struct circuit *circuit, const struct circuit_notes *notes,
+                           struct buffer *out, struct error *err)
 {
     const size_t n_before = out->n_bytes;
     uint32_t *classes = calloc(circuit->n_nodes + 1, sizeof *classes);
     if (!classes) return error_set(err, ST_NO_MEMORY, "%zu nodes", circuit->n_nodes);
     (void)circuit_classes(circuit, classes);
-    const status_t status = put_graph(out, circuit, classes, err);
+    const status_t status = put_graph(out, circuit, notes, classes, err);
     if (status != ST_OK) out->n_bytes = n_before;
     free(classes);
     return status;

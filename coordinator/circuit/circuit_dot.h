@@ -6,9 +6,19 @@
 
 #include "coordinator/circuit/circuit.h"
 
-/* Append the graph of a finished circuit. Errors: ST_TOO_LARGE, ST_NO_MEMORY; then nothing is
- * appended. */
-MUST_CHECK status_t circuit_dot_write(const struct circuit *circuit, struct buffer *out,
+enum { CIRCUIT_NOTE_SIZE = 48 };
+
+/* A line of its own below the name of a node: NUL-terminated into note[CIRCUIT_NOTE_SIZE], left
+ * empty where there is nothing to say. */
+struct circuit_notes {
+    void (*write)(const void *context, const struct component *component, char *note);
+    const void *context;
+};
+
+/* Append the graph of a finished circuit; notes may be NULL. Errors: ST_TOO_LARGE, ST_NO_MEMORY;
+ * then nothing is appended. */
+MUST_CHECK status_t circuit_dot_write(const struct circuit *circuit,
+                                      const struct circuit_notes *notes, struct buffer *out,
                                       struct error *err);
 
 #endif

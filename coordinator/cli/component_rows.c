@@ -65,7 +65,7 @@ status_t component_row_add(struct text_table *table, bool is_wide, const json_t 
 void component_row_print_csv_heading(FILE *out)
 {
     (void)fputs("component,hook_point,in_circuit,class,value,effect,standard_error,p,reason,given,"
-                "effect_given,p_given\r\n",
+                "effect_given,p_given,previous_token,duplicate_token,induction\r\n",
                 out);
 }
 
@@ -78,14 +78,18 @@ void component_row_print_csv(FILE *out, const json_t *record)
 {
     char effect[NUMBER_SIZE], error[NUMBER_SIZE], p[NUMBER_SIZE], given[NUMBER_SIZE];
     char p_given[NUMBER_SIZE], names[CONTEXT_SIZE];
+    char previous[NUMBER_SIZE], duplicate[NUMBER_SIZE], induction[NUMBER_SIZE];
     (void)fprintf(
-        out, "%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s\r\n", json_field_text(record, "component", ""),
-        json_field_text(record, "hook_point", ""),
+        out, "%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s\r\n",
+        json_field_text(record, "component", ""), json_field_text(record, "hook_point", ""),
         json_field_is_true(record, "in_circuit") ? "true" : "false",
         json_field_text(record, "class", ""), json_field_text(record, "value", ""),
         or_empty(number(record, "effect.mean", 12, effect)),
         or_empty(number(record, "effect.standard_error", 12, error)),
         or_empty(number(record, "effect.p", 12, p)), json_field_text(record, "reason", ""),
         or_empty(context(record, " ", names)), or_empty(number(record, "given.mean", 12, given)),
-        or_empty(number(record, "given.p", 12, p_given)));
+        or_empty(number(record, "given.p", 12, p_given)),
+        or_empty(number(record, "head_scores.previous_token", 12, previous)),
+        or_empty(number(record, "head_scores.duplicate_token", 12, duplicate)),
+        or_empty(number(record, "head_scores.induction", 12, induction)));
 }

@@ -42,6 +42,11 @@ static const struct config_choice edge_choices[] = {
     {"acdc", CIRCUIT_EDGES_ACDC, false},
     {NULL, 0, false}};
 
+static const struct config_choice when_choices[] = {{"auto", CIRCUIT_WHEN_AUTO, false},
+                                                    {"always", CIRCUIT_WHEN_ALWAYS, false},
+                                                    {"never", CIRCUIT_WHEN_NEVER, false},
+                                                    {NULL, 0, false}};
+
 static const struct config_key task_keys[] = {
     CONFIG_CHOICE(struct circuit_task_spec, generator, generator_choices, "none",
                   "makes the prompts; none: they are in the file 'prompts'"),
@@ -55,6 +60,17 @@ static const struct config_key task_keys[] = {
     CONFIG_COUNT(struct circuit_task_spec, seed, 0, SWEEP_SEED_MAX, "0", NULL, "of a generator"),
     CONFIG_COUNT(struct circuit_task_spec, max_tokens, 2, 4096, "512", "tokens",
                  "a longer prompt is refused"),
+    CONFIG_END};
+
+static const struct config_key head_scores_keys[] = {
+    CONFIG_CHOICE(struct circuit_head_scores_spec, when, when_choices, "auto",
+                  "auto: with the generator induction, where heads are candidates"),
+    CONFIG_COUNT(struct circuit_head_scores_spec, n_sequences, 1, 16384, "64", "sequences",
+                 "[BOS] r1 .. rk r1 .. rk of random words"),
+    CONFIG_COUNT(struct circuit_head_scores_spec, n_words, 0, 2047, "0", "words",
+                 "of one copy, all different; 0: as many as fit in task.n_tokens"),
+    CONFIG_COUNT(struct circuit_head_scores_spec, seed, 0, SWEEP_SEED_MAX, "0", NULL,
+                 "of the words"),
     CONFIG_END};
 
 static const struct config_key ablation_keys[] = {
@@ -134,6 +150,9 @@ static const struct config_key circuit_keys[] = {
     CONFIG_TEXTS(struct sweep_spec, positions, 0, 32,
                  "named positions of the prompts: a component at each of them is a candidate of "
                  "its own; none: at all positions together"),
+    CONFIG_SECTION(struct sweep_spec, head_scores, head_scores_keys,
+                   "previous-token, duplicate-token and induction scores of every head, beside the "
+                   "circuit"),
     CONFIG_SECTION(struct sweep_spec, ablation, ablation_keys, "what takes a component's place"),
     CONFIG_SECTION(struct sweep_spec, prompt_splits, split_keys, "which share no prompt"),
     CONFIG_SECTION(struct sweep_spec, search, search_keys, "how the circuit is looked for"),

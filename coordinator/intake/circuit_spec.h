@@ -30,6 +30,16 @@ enum circuit_candidate_kinds {
 
 enum circuit_edges { CIRCUIT_EDGES_NONE, CIRCUIT_EDGES_PATH_PATCHING, CIRCUIT_EDGES_ACDC };
 
+enum circuit_when { CIRCUIT_WHEN_AUTO, CIRCUIT_WHEN_ALWAYS, CIRCUIT_WHEN_NEVER };
+
+/* What heads attend to on random words said twice: told beside the circuit. */
+struct circuit_head_scores_spec {
+    enum circuit_when when; /* auto: with the generator induction, where heads are candidates */
+    uint32_t n_sequences;
+    uint32_t n_words; /* of one copy; 0: as many as fit in task.n_tokens */
+    uint64_t seed;
+};
+
 struct circuit_task_spec {
     enum circuit_generator generator; /* or: */
     char *prompts;                    /* a file of prompt pairs, a line of JSON each; NULL: none */

@@ -347,6 +347,9 @@ static status_t check_circuit(const struct yaml_tree *tree, const struct sweep_s
         return config_error(tree, "prompt_splits", err, ST_BAD_INPUT,
                             "search %u, reference %u and verdict %u make %u percent, not 100",
                             splits->search, splits->reference, splits->verdict, sum);
+    if (spec->head_scores.n_words == 1)
+        return config_error(tree, "head_scores.n_words", err, ST_BAD_INPUT,
+                            "two words at least are wanted, or 0");
     return check_circuit_search(tree, spec, err);
 }
 

@@ -206,6 +206,7 @@ struct sweep_spec {
     char *layers;        /* whose components: "all", or a list such as 0-3,7 */
     char **positions;    /* [n_positions] named ones of the prompts; none: all together */
     size_t n_positions;
+    struct circuit_head_scores_spec head_scores;
     struct circuit_ablation_spec ablation;
     struct circuit_splits prompt_splits;
     struct circuit_search_spec search;

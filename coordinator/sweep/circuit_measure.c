@@ -1,18 +1,9 @@
 #include "coordinator/sweep/circuit_measure.h"
 
-#include "common/evidence_bytes.h"
-#include "common/file.h"
-#include "common/log.h"
-
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-enum { UNITS_PER_LEASE = 4, NUMBER_BYTES = 8 };
-static const char magic[8] = "icmeas1"; /* then the key, in hex; then the numbers */
-enum { HEAD_BYTES = sizeof magic + HASH_HEX_SIZE - 1 };
+enum { UNITS_PER_LEASE = 4 };
 
 bool circuit_measurement_needs_vocabulary(enum circuit_metric metric)
 {
@@ -64,83 +55,19 @@ static status_t encode_slice(const struct circuit_measurement *measure, size_t i
     return status;
 }
 
-/* --- on disk ------------------------------------------------------------------------------ */
-
-/* The hash of the task's spec and of every variant. */
-static status_t make_key(struct circuit_measurement *measure, const char *spec_json,
-                         struct error *err)
+/* The task's spec and every variant: what the values depend on. */
+static status_t list_asked(const struct circuit_measurement *measure, const char *spec_json,
+                           struct buffer *out, struct error *err)
 {
-    struct buffer all;
-    buffer_init(&all, SIZE_MAX);
-    status_t status = buffer_append_text(&all, spec_json, err);
+    status_t status = buffer_append_text(out, spec_json, err);
     for (size_t i = 0; i < n_units(measure) && status == ST_OK; i++)
-        status = encode_slice(measure, i, &all, err);
-    if (status == ST_OK) hash_sha256_hex(all.bytes, all.n_bytes, measure->key);
-    buffer_fini(&all);
+        status = encode_slice(measure, i, out, err);
     return status;
 }
 
 static size_t n_values(const struct circuit_measurement *measure)
 {
     return measure->asked.n_variants * measure->n_prompts;
-}
-
-static size_t file_bytes(const struct circuit_measurement *measure)
-{
-    return HEAD_BYTES + n_values(measure) * (measure->has_kl ? 2 : 1) * NUMBER_BYTES;
-}
-
-static unsigned char *put_numbers(unsigned char *at, const double *numbers, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        uint64_t bits;
-        memcpy(&bits, &numbers[i], sizeof bits);
-        at = evidence_put_u64(at, bits);
-    }
-    return at;
-}
-
-static status_t save(const struct circuit_measurement *measure, struct error *err)
-{
-    const size_t n_bytes = file_bytes(measure);
-    unsigned char *bytes = malloc(n_bytes), *at = bytes;
-    if (!bytes) return error_set(err, ST_NO_MEMORY, "%s", measure->path);
-    memcpy(at, magic, sizeof magic);
-    memcpy(at + sizeof magic, measure->key, HASH_HEX_SIZE - 1);
-    at = put_numbers(at + HEAD_BYTES, measure->values, n_values(measure));
-    if (measure->has_kl) (void)put_numbers(at, measure->kls, n_values(measure));
-    const status_t status = file_write_atomic(measure->path, bytes, n_bytes, err);
-    free(bytes);
-    return status;
-}
-
-static void take_numbers(double *numbers, size_t n, const unsigned char *at)
-{
-    for (size_t i = 0; i < n; i++, at += NUMBER_BYTES) {
-        uint64_t bits = 0;
-        for (unsigned b = 0; b < NUMBER_BYTES; b++) bits |= (uint64_t)at[b] << (8 * b);
-        memcpy(&numbers[i], &bits, sizeof bits);
-    }
-}
-
-/* Another question's answers, a damaged file: measured again. */
-static void load(struct circuit_measurement *measure)
-{
-    struct error ignored = {0};
-    const size_t n = n_values(measure);
-    size_t n_bytes;
-    char *bytes;
-    if (file_read(measure->path, file_bytes(measure), &bytes, &n_bytes, &ignored) != ST_OK) return;
-    measure->was_kept = n_bytes == file_bytes(measure) && memcmp(bytes, magic, sizeof magic) == 0 &&
-                        memcmp(bytes + sizeof magic, measure->key, HASH_HEX_SIZE - 1) == 0;
-    if (measure->was_kept) {
-        const unsigned char *numbers = (const unsigned char *)bytes + HEAD_BYTES;
-        take_numbers(measure->values, n, numbers);
-        if (measure->has_kl) take_numbers(measure->kls, n, numbers + n * NUMBER_BYTES);
-    } else {
-        log_event(LOG_WARN, "measured_again", LOG_TEXT("file", measure->path));
-    }
-    free(bytes);
 }
 
 /* --- by workers --------------------------------------------------------------------------- */
@@ -185,46 +112,19 @@ static const struct task_ops measure_ops = {.payload = unit_payload, .result = u
 
 /* --- one measurement ---------------------------------------------------------------------- */
 
-static status_t make_room(struct circuit_measurement *measure, struct error *err)
+static status_t check_size(const struct circuit_measurement *measure, struct error *err)
 {
     const size_t n_prompts = measure->n_prompts;
-    if (n_prompts == 0 || measure->asked.n_variants > CIRCUIT_MAX_VALUES / n_prompts)
-        return error_set(err, ST_TOO_LARGE, "%zu variants on %zu prompts",
-                         measure->asked.n_variants, n_prompts);
-    const size_t n = n_values(measure) + 1; /* none at all is fine too */
-    measure->values = calloc(n, sizeof *measure->values);
-    measure->kls = measure->has_kl ? calloc(n, sizeof *measure->kls) : NULL;
-    return measure->values && (measure->kls || !measure->has_kl)
-               ? ST_OK
-               : error_set(err, ST_NO_MEMORY, "%zu measured values", n);
-}
-
-static char *path_of(const struct sweep *sweep, const char *name)
-{
-    char file[64];
-    (void)snprintf(file, sizeof file, "measured-%s.bin", name);
-    return sweep_path(sweep, file);
-}
-
-bool circuit_measurement_exists(const struct sweep *sweep, const char *name)
-{
-    char *path = path_of(sweep, name);
-    const bool exists = path && access(path, F_OK) == 0;
-    free(path);
-    return exists;
+    return n_prompts == 0 || measure->asked.n_variants > CIRCUIT_MAX_VALUES / n_prompts
+               ? error_set(err, ST_TOO_LARGE, "%zu variants on %zu prompts",
+                           measure->asked.n_variants, n_prompts)
+               : ST_OK;
 }
 
 static status_t start(struct circuit_measurement *measure,
                       const struct circuit_measurement_params *params, struct error *err)
 {
-    (void)snprintf(measure->name, sizeof measure->name, "%s", params->name);
-    measure->path = path_of(params->work->sweep, params->name);
-    if (!measure->path) return error_set(err, ST_NO_MEMORY, "measurement");
-    status_t status = make_room(measure, err);
-    if (status == ST_OK) status = make_key(measure, params->spec_json, err);
-    if (status != ST_OK) return status;
-    load(measure);
-    if (measure->was_kept) return ST_OK;
+    const size_t n = n_values(measure);
     const struct sweep_task_params task = {.phase = params->name,
                                            .kind = TASK_ABLATE,
                                            .n_units = n_units(measure),
@@ -233,7 +133,16 @@ static status_t start(struct circuit_measurement *measure,
                                            .owner = measure,
                                            .is_pinned = true,
                                            .max_units_per_lease = UNITS_PER_LEASE};
-    return sweep_task_begin(measure->work, &task, err);
+    struct buffer asked;
+    buffer_init(&asked, SIZE_MAX);
+    const struct kept_answer_params kept = {
+        .work = params->work, .n = measure->has_kl ? 2 * n : n, .asked = &asked, .task = &task};
+    status_t status = list_asked(measure, params->spec_json, &asked, err);
+    if (status == ST_OK) status = kept_answer_begin(&measure->answer, &kept, err);
+    buffer_fini(&asked);
+    measure->values = measure->answer.numbers;
+    measure->kls = measure->has_kl && measure->values ? measure->values + n : NULL;
+    return status;
 }
 
 status_t circuit_measurement_begin(struct circuit_measurement *measure,
@@ -246,7 +155,8 @@ status_t circuit_measurement_begin(struct circuit_measurement *measure,
                                             .has_kl = params->has_kl,
                                             .n_prompts = params->n_prompts,
                                             .n_batch = params->n_batch};
-    const status_t status = start(measure, params, err);
+    status_t status = check_size(measure, err);
+    if (status == ST_OK) status = start(measure, params, err);
     if (status != ST_OK) circuit_measurement_fini(measure);
     return status;
 }
@@ -254,33 +164,12 @@ status_t circuit_measurement_begin(struct circuit_measurement *measure,
 status_t circuit_measurement_poll(struct circuit_measurement *measure, bool *is_over,
                                   struct error *err)
 {
-    struct sweep_task *work = measure->work;
-    char id[TASK_ID_SIZE];
-    status_t status = ST_OK;
-    *is_over = false;
-    if (measure->was_kept) {
-        sweep_task_id(work->sweep, measure->name, id);
-        status = dispatcher_forget_keys(work->sweep->context->dispatcher, id, err);
-        *is_over = status == ST_OK;
-        return status;
-    }
-    if (!measure->is_here) {
-        bool is_measured;
-        status = sweep_task_poll(work, &is_measured, err);
-        if (status != ST_OK || !is_measured) return status;
-        status = save(measure, err);
-        measure->is_here = status == ST_OK;
-    }
-    if (status == ST_OK) status = sweep_task_end(work, err);
-    *is_over = status == ST_OK;
-    return status;
+    return kept_answer_poll(&measure->answer, NULL, NULL, is_over, err);
 }
 
 void circuit_measurement_fini(struct circuit_measurement *measure)
 {
     ablate_unit_fini(&measure->asked);
-    free(measure->values);
-    free(measure->kls);
-    free(measure->path);
+    kept_answer_fini(&measure->answer);
     *measure = (struct circuit_measurement){0};
 }

@@ -2,15 +2,14 @@
  *
  *   variants (changes of activations) -> units of an ablate task -> values [n_variants, n_prompts]
  *
- * The values are kept in DATA/sweeps/ID/measured-NAME.bin, under the hash of all that was asked:
- * measured once, whatever happens to the coordinator. One at a time; loop thread only. */
+ * The values are kept (kept_answer.h): measured once, whatever happens to the coordinator. One at a
+ * time; loop thread only. */
 #ifndef COORDINATOR_SWEEP_CIRCUIT_MEASURE_H
 #define COORDINATOR_SWEEP_CIRCUIT_MEASURE_H
 
 #include "common/ablate.h"
-#include "common/hash.h"
 #include "coordinator/circuit/circuit_metric.h"
-#include "coordinator/sweep/sweep_task.h"
+#include "coordinator/sweep/kept_answer.h"
 
 enum { CIRCUIT_MAX_VALUES = 1 << 27 }; /* of one measurement: 1 GiB */
 
@@ -20,13 +19,9 @@ struct circuit_measurement {
     enum circuit_metric metric;
     size_t n_prompts, n_batch;
     bool has_kl;
-    double *values; /* [asked.n_variants, n_prompts], owned */
+    struct kept_answer answer;
+    double *values; /* [asked.n_variants, n_prompts], of the answer */
     double *kls;    /* the same, KL(clean, variant) in nats; NULL unless has_kl */
-    bool is_here;   /* all of them */
-    bool was_kept;  /* they were on disk: nothing was asked, and what the store has is forgotten */
-    char name[32];
-    char key[HASH_HEX_SIZE];
-    char *path; /* owned */
 };
 
 struct circuit_measurement_params {
@@ -48,9 +43,6 @@ MUST_CHECK status_t circuit_measurement_poll(struct circuit_measurement *measure
                                              struct error *err);
 /* Frees everything; the task is left to its owner. Fine twice. */
 void circuit_measurement_fini(struct circuit_measurement *measure);
-
-/* Is a measurement of that name on disk, whatever was asked? */
-bool circuit_measurement_exists(const struct sweep *sweep, const char *name);
 
 /* Must the task compute whole distributions, or will the answers' logits do? */
 bool circuit_measurement_needs_vocabulary(enum circuit_metric metric);

@@ -67,13 +67,14 @@ static json_t *json_record(const struct circuit_run *run, size_t index)
     const struct circuit_node *node = node_of(run, index);
     char name[COMPONENT_NAME_SIZE], hook[COMPONENT_NAME_SIZE];
     return json_pack(
-        "{s:s s:s s:s s:s s:b s:s? s:s s:b s:o s:o}", "component", component_name(component, name),
-        "type", component_type_name(component->type), "hook_point", component_hook(component, hook),
-        "value", ablate_value_name(run->sweep->spec->search.value), "in_circuit", node != NULL,
-        "class", node && node->role[0] ? node->role : NULL, "reason",
+        "{s:s s:s s:s s:s s:b s:s? s:s s:b s:o s:o s:o}", "component",
+        component_name(component, name), "type", component_type_name(component->type), "hook_point",
+        component_hook(component, hook), "value", ablate_value_name(run->sweep->spec->search.value),
+        "in_circuit", node != NULL, "class", node && node->role[0] ? node->role : NULL, "reason",
         reason_name(found->reason, node && !run->search), "is_measured", (int)found->is_measured,
         "effect", found->is_measured ? json_effect(&found->alone) : json_null(), "given",
-        found->n_context ? json_given(run, found) : json_null());
+        found->n_context ? json_given(run, found) : json_null(), "head_scores",
+        run->heads.has_scores ? head_report_shares(&run->heads.scores, component) : json_null());
 }
 
 static status_t append_json(struct buffer *out, json_t *json, size_t flags, struct error *err)
@@ -162,7 +163,10 @@ static status_t write_circuit(const struct writing *what, struct buffer *out, st
 
 static status_t write_dot(const struct writing *what, struct buffer *out, struct error *err)
 {
-    return circuit_dot_write(&what->run->found.circuit, out, err);
+    const struct circuit_head_answers *heads = &what->run->heads;
+    const struct circuit_notes notes = head_report_notes(&heads->scores);
+    return circuit_dot_write(&what->run->found.circuit, heads->has_scores ? &notes : NULL, out,
+                             err);
 }
 
 static status_t write_measures(const struct writing *what, struct buffer *out, struct error *err)
@@ -178,7 +182,20 @@ static status_t write_verdict(const struct writing *what, struct buffer *out, st
 
 static status_t write_text(const struct writing *what, struct buffer *out, struct error *err)
 {
-    return verdict_text_write(what->verdict, &what->run->found.circuit, out, err);
+    const struct circuit_run *run = what->run;
+    const struct circuit *circuit = &run->found.circuit;
+    const struct head_sequences sequences = circuit_head_sequences(run);
+    const status_t status = verdict_text_write(what->verdict, circuit, out, err);
+    return status == ST_OK && run->heads.has_scores
+               ? head_report_text(&run->heads.scores, &sequences, circuit, out, err)
+               : status;
+}
+
+static status_t write_heads(const struct writing *what, struct buffer *out, struct error *err)
+{
+    const struct head_sequences sequences = circuit_head_sequences(what->run);
+    return append_json(out, head_report_json(&what->run->heads.scores, &sequences), JSON_INDENT(1),
+                       err);
 }
 
 typedef status_t write_fn(const struct writing *what, struct buffer *out, struct error *err);
@@ -187,6 +204,7 @@ typedef status_t write_fn(const struct writing *what, struct buffer *out, struct
 static bool is_wanted(const struct writing *what, write_fn *write)
 {
     if (write == write_edges) return what->run->sweep->spec->search.edges != CIRCUIT_EDGES_NONE;
+    if (write == write_heads) return what->run->heads.has_scores;
     return what->verdict || write == write_records || write == write_summary;
 }
 
@@ -213,10 +231,11 @@ status_t circuit_results_write(const struct circuit_run *run,
     static const struct {
         const char *name;
         write_fn *write;
-    } files[] = {{"circuit.json", write_circuit},  {"circuit.dot", write_dot},
-                 {"edges.jsonl", write_edges},     {"measures.json", write_measures},
-                 {"verdict.json", write_verdict},  {"verdict.txt", write_text},
-                 {"results.jsonl", write_records}, {"summary.json", write_summary}};
+    } files[] = {{"circuit.json", write_circuit},   {"circuit.dot", write_dot},
+                 {"edges.jsonl", write_edges},      {"measures.json", write_measures},
+                 {"verdict.json", write_verdict},   {"verdict.txt", write_text},
+                 {"head_scores.json", write_heads}, {"results.jsonl", write_records},
+                 {"summary.json", write_summary}};
     const struct writing what = {run, measures, verdict};
     status_t status = ST_OK;
     for (size_t i = 0; i < sizeof files / sizeof files[0] && status == ST_OK; i++)
@@ -269,9 +288,10 @@ status_t circuit_results_read(const struct sweep *sweep, json_t **out, struct er
     if (sweep->state != SWEEP_FINISHED)
         return error_set(err, ST_CONFLICT, "%s is %s: a circuit has a verdict once it is finished",
                          sweep->id, sweep_state_name(sweep->state));
-    *out =
-        json_pack("{s:o s:o s:o s:o s:o}", "circuit", read_json(sweep, "circuit.json"), "verdict",
-                  read_json(sweep, "verdict.json"), "summary", read_json(sweep, "summary.json"),
-                  "text", read_text(sweep, "verdict.txt"), "dot", read_text(sweep, "circuit.dot"));
+    *out = json_pack("{s:o s:o s:o s:o s:o s:o}", "circuit", read_json(sweep, "circuit.json"),
+                     "verdict", read_json(sweep, "verdict.json"), "summary",
+                     read_json(sweep, "summary.json"), "text", read_text(sweep, "verdict.txt"),
+                     "dot", read_text(sweep, "circuit.dot"), "head_scores",
+                     read_json(sweep, "head_scores.json"));
     return *out ? ST_OK : error_set(err, ST_NO_MEMORY, "circuit of %s", sweep->id);
 }

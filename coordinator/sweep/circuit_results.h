@@ -10,10 +10,12 @@
  *     {"component", "type", "hook_point", "value", "in_circuit", "class" (text or null),
  *      "reason": "single"|"conditional"|"dropped"|"none"|"brought" (by the user),
  *      "is_measured", "effect": {"mean", "standard_error" (or null), "p"} (null: only in a group),
- *      "given": {"context": [names], "mean", "standard_error", "p"} or null}
+ *      "given": {"context": [names], "mean", "standard_error", "p"} or null,
+ *      "head_scores": {pattern: share of attention} of a head, where they were asked for, or null}
  *   edges.jsonl     where edges were searched, one for each candidate edge:
  *     {"edge", "in_circuit", "effect": {...}, "given": {...} or null}: alone in the whole model,
  *     and given the rest of the classes of its ends
+ *   head_scores.json  where asked for: what every head attends to (head_report.h)
  *   summary.json    {"outcome", "is_brought", "reasons", "n_candidates", "n_nodes", "n_edges",
  *                    "n_variants", "n_rounds", "is_truncated", "prompts": {part: n},
  *                    "stability" (or null)}
@@ -31,7 +33,8 @@ MUST_CHECK status_t circuit_results_describe(const struct sweep *sweep, json_t *
                                              struct error *err);
 
 /* Everything about the circuit of a finished sweep: {"circuit", "verdict", "summary", "text",
- * "dot"}; circuit and verdict are null where nothing was found. Errors: ST_CONFLICT (not a circuit
+ * "dot", "head_scores"}; circuit and verdict are null where nothing was found, head_scores where
+ * they were not asked for. Errors: ST_CONFLICT (not a circuit
  * sweep, or not finished), ST_IO, ST_CORRUPT, ST_NO_MEMORY. */
 MUST_CHECK status_t circuit_results_read(const struct sweep *sweep, json_t **out,
                                          struct error *err);

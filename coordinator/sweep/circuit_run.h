@@ -1,7 +1,8 @@
 /* What the files of the circuit engine share. Private to coordinator/sweep/circuit_*.c.
  *
- *   describe -> prompts -> search -> verdict
+ *   describe -> prompts -> heads -> search -> verdict
  *
+ * `heads` asks what heads attend to, where that is wanted; it is over at once elsewhere.
  * Where the sweep brings its circuit, it is read in the place of the search (circuit_brought.c);
  * `search` is NULL then.
  *
@@ -12,9 +13,11 @@
 #define COORDINATOR_SWEEP_CIRCUIT_RUN_H
 
 #include "common/describe.h"
+#include "common/head_scores.h"
 #include "coordinator/circuit/circuit_search.h"
 #include "coordinator/circuit/circuit_verdict.h"
 #include "coordinator/circuit/circuit_verdict_plan.h"
+#include "coordinator/circuit/head_report.h"
 #include "coordinator/circuit/prompt_split.h"
 #include "coordinator/circuit/search_changes.h"
 #include "coordinator/sweep/circuit_measure.h"
@@ -23,6 +26,7 @@
 enum circuit_phase {
     CIRCUIT_DESCRIBE,
     CIRCUIT_PROMPTS,
+    CIRCUIT_HEAD_SCORES,
     CIRCUIT_SEARCH,
     CIRCUIT_VERDICT,
     CIRCUIT_DONE,
@@ -34,6 +38,14 @@ struct circuit_units {
     struct prompt_units units; /* .unit_of is this one's */
     uint32_t *unit_of;         /* owned */
     bool is_by_template;
+};
+
+/* What heads attend to. */
+struct circuit_head_answers {
+    struct kept_answer answer;
+    struct head_scores_result *answers; /* [units] until all are in; owned */
+    struct head_scores scores;
+    bool has_scores;
 };
 
 struct circuit_run {
@@ -53,6 +65,7 @@ struct circuit_run {
     struct prompt_choice parts[PROMPT_N_PARTS]; /* .prompts are part_prompts */
     uint32_t *part_prompts[PROMPT_N_PARTS];     /* owned */
 
+    struct circuit_head_answers heads;
     struct circuit_measurement measure; /* what is being measured; without work: nothing */
     struct circuit_units units[PROMPT_N_PARTS];
     struct circuit_search *search;
@@ -69,13 +82,17 @@ struct circuit_phase_ops {
     status_t (*poll)(struct circuit_run *run, bool *is_over, struct error *err);
 };
 extern const struct circuit_phase_ops circuit_describe_phase, circuit_prompts_phase,
-    circuit_search_phase, circuit_brought_phase, circuit_verdict_phase;
+    circuit_heads_phase, circuit_search_phase, circuit_brought_phase, circuit_verdict_phase;
 
 #define CIRCUIT_FIRST_TASK "describe"
 
 /* circuit_candidates.c: the components that the sweep asks for, ascending. Errors: ST_BAD_INPUT (a
  * layer that is not there, a position that a prompt has not), ST_TOO_LARGE, ST_NO_MEMORY. */
 status_t circuit_candidates_make(struct circuit_run *run, struct error *err);
+
+/* circuit_heads_phase.c */
+struct head_sequences circuit_head_sequences(const struct circuit_run *run);
+void circuit_heads_phase_fini(struct circuit_run *run);
 
 /* circuit_search_phase.c */
 enum { CIRCUIT_ROUND_NAME_SIZE = 32 };
@@ -91,6 +108,7 @@ status_t circuit_results_write(const struct circuit_run *run,
 /* circuit_task_spec.c: what workers are told; the caller frees it; NULL without memory. */
 char *circuit_describe_spec(const struct circuit_run *run);
 char *circuit_prompts_spec(const struct circuit_run *run);
+char *circuit_head_scores_spec(const struct circuit_run *run);
 /* Of the task that ablates on the prompts of one part. */
 char *circuit_ablate_spec(const struct circuit_run *run, enum prompt_part part,
                           bool needs_vocabulary);

@@ -43,6 +43,17 @@ char *circuit_prompts_spec(const struct circuit_run *run)
     return dump(root);
 }
 
+char *circuit_head_scores_spec(const struct circuit_run *run)
+{
+    const struct head_sequences sequences = circuit_head_sequences(run);
+    json_t *root = json_model(run, TASK_HEAD_SCORES);
+    (void)json_object_set_new(root, "n_ctx", json_integer(2 * (json_int_t)sequences.n_words + 1));
+    (void)json_object_set_new(root, "repeated",
+                              json_pack("{s:I s:I s:s}", "n_words", (json_int_t)sequences.n_words,
+                                        "seed", (json_int_t)sequences.seed, "bos", "auto"));
+    return dump(root);
+}
+
 /* --- ablation ----------------------------------------------------------------------------- */
 
 static json_t *json_ids(const uint32_t *ids, size_t n)

@@ -36,7 +36,7 @@ static void read_circuit(const char *text, size_t n_bytes)
     if (first.n_bytes != second.n_bytes || memcmp(first.bytes, second.bytes, first.n_bytes) != 0)
         abort();
     buffer_init(&dot, CIRCUIT_MAX_BYTES);
-    if (circuit_dot_write(&circuit, &dot, NULL) != ST_OK) abort();
+    if (circuit_dot_write(&circuit, NULL, &dot, NULL) != ST_OK) abort();
     (void)circuit_check(&circuit, &shape, "00", &err);
     buffer_fini(&dot);
     buffer_fini(&first);

@@ -19,7 +19,7 @@ SEED = int(os.environ.get("SEED", "0")) or random.randrange(1, 1 << 30)
 KINDS = ("induction", "negative", "or-gate", "graded-gate", "and-gate", "backup",
          "llama-induction")
 FILES = ("circuit.json", "circuit.dot", "verdict.json", "verdict.txt", "measures.json",
-         "results.jsonl", "summary.json", "prompts.jsonl")
+         "results.jsonl", "summary.json", "prompts.jsonl", "head_scores.json")
 FEW = "verdict: {n_random: 20, n_subsets: 8, n_resamples: 300}"
 folder = tempfile.TemporaryDirectory(prefix="interp-known-")
 
@@ -114,6 +114,39 @@ def edges_are_found(cluster):
         check(drawn.startswith("digraph") and '"k"' in drawn, "the drawing has the edge")
 
 
+def heads_are_scored(cluster):
+    """Head scores stand beside the circuit and decide nothing: the impostor attends to the previous
+    token as well as the true head, and is told apart."""
+    cluster.up(workers=2)
+    model = known("induction")
+    previous, = model.names("previous_token")
+    induction, = model.names("induction")
+    impostor, = model.truth["impostors"]
+    sweep = finish(cluster, model.sweep("heads", "head_scores: {when: always, n_sequences: 40}"))
+    told = cluster.json("circuit", sweep, "-o", "json")
+    heads = {h["component"]: h for h in told["head_scores"]["heads"]}
+    check(told["head_scores"]["sequences"] == {"n": 40, "n_words": 11, "seed": 0}, "as many as fit")
+    check(told["head_scores"]["n_queries"]["induction"] == 40 * 11, "every word of second copies")
+    check(len(heads) == 8, "every head of the model: %d" % len(heads))
+    for name, pattern in ((previous, "previous_token"), (impostor, "previous_token"),
+                          (induction, "induction")):
+        check(heads[name][pattern]["attention"] > 0.98, "%s: %s" % (name, heads[name]))
+    records = {r["component"]: r for r in records_of(cluster, sweep)}
+    for name, head in heads.items():
+        check(records[name]["head_scores"] == {p: head[p] and head[p]["attention"] for p in (
+            "previous_token", "duplicate_token", "induction")}, name + ": the record says the same")
+    check(records["L0MLP"]["head_scores"] is None, "an MLP attends to nothing")
+    check(not records[impostor]["in_circuit"], "the impostor is in no circuit")
+    drawn = cluster.ctl("circuit", sweep, "--dot")
+    check("previous token 1.00" in drawn and "induction 1.00" in drawn, "the drawing says it")
+    report = cluster.ctl("circuit", sweep)
+    check("%-14s not in it" % impostor in report, "the report names the impostor: " + report)
+    none = finish(cluster, model.sweep("no-heads"))
+    check(cluster.json("circuit", none, "-o", "json")["head_scores"] is None, "not asked for")
+    check(not (cluster.data / "sweeps" / none / "head_scores.json").exists(), "nor written")
+    check_store_is_clean(cluster)
+
+
 def mean_of(rows):
     return sum(rows) / len(rows)
 
@@ -148,7 +181,7 @@ def the_verdict_is_computed_again(cluster):
 
 
 reference = {}
-DISTURBED = dict(more="ablation: {n_batch: 4}")
+DISTURBED = dict(more="ablation: {n_batch: 4}\nhead_scores: {when: always}")
 
 
 def expect_same(cluster, sweep, how):
@@ -171,7 +204,7 @@ def the_same_on_two_and_three_workers(cluster):
 
 
 def has_reached(cluster, sweep, phase):
-    order = ("describe", "prompts", "search", "verdict", "done")
+    order = ("describe", "prompts", "heads", "search", "verdict", "done")
     now = cluster.status(sweep)["phase"]
     return order.index(now) >= order.index(phase)
 
@@ -196,5 +229,5 @@ if __name__ == "__main__":
     print("SEED=%d" % SEED)
     with folder:
         run([every_known_circuit_is_found_under_every_value, edges_are_found,
-             the_verdict_is_computed_again, the_same_on_two_and_three_workers,
+             heads_are_scored, the_verdict_is_computed_again, the_same_on_two_and_three_workers,
              workers_and_the_coordinator_are_killed])

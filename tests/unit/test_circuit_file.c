@@ -179,7 +179,7 @@ Test(circuit_dot, text_from_outside_is_escaped)
         "\"x\\\"];\\nevil [\\\\\"}, \"L1H0\"], \"edges\": [\"L0H0->L1H0.k\", \"L1H0->logits\"]}");
     struct buffer out;
     buffer_init(&out, 1 << 20);
-    cr_assert_eq(circuit_dot_write(&circuit, &out, NULL), ST_OK);
+    cr_assert_eq(circuit_dot_write(&circuit, NULL, &out, NULL), ST_OK);
     cr_expect_str_eq(
         buffer_text(&out),
         "digraph \"a \\\"b\\\" \\\\ c\" {\n  rankdir=BT;\n"

@@ -252,6 +252,31 @@ static void check_known(const char *kind, uint64_t seed)
     remove_known(root, directory);
 }
 
+Test(head_scores_task, words_of_a_copy_are_the_tokens_with_bos_or_without)
+{
+    static const char *const bos[] = {"true", "false"};
+    const struct head_scores_unit unit = {.first = 3, .n = 5};
+    for (size_t i = 0; i < 2; i++) {
+        const int n_tokens = i == 0 ? 17 : 16;
+        struct buffer by_words, by_tokens;
+        cr_assert_eq(open_task("config/demo/model", 17,
+                               json_pack("{s:i s:i s:s}", "n_words", 8, "seed", 4, "bos", bos[i])),
+                     ST_OK, "%s", err.text);
+        cr_assert_eq(run(&unit, &by_words), ST_OK, "%s", err.text);
+        close_task();
+        cr_assert_eq(
+            open_task("config/demo/model", 17,
+                      json_pack("{s:i s:i s:s}", "n_tokens", n_tokens, "seed", 4, "bos", bos[i])),
+            ST_OK, "%s", err.text);
+        cr_assert_eq(run(&unit, &by_tokens), ST_OK, "%s", err.text);
+        close_task();
+        cr_assert_eq(by_words.n_bytes, by_tokens.n_bytes);
+        cr_expect_arr_eq(by_words.bytes, by_tokens.bytes, by_words.n_bytes);
+        buffer_fini(&by_words);
+        buffer_fini(&by_tokens);
+    }
+}
+
 Test(head_scores_task, heads_of_the_known_models_do_what_they_are_built_for)
 {
     check_known("induction", 1);
@@ -278,6 +303,8 @@ Test(head_scores_task, what_is_wrong_is_named)
                         json_pack("{s:i s:i s:s}", "n_tokens", 7, "seed", 1, "bos", "false"));
     expect_open_refusal("repeated: task spec: \"n_tokens\" is no number from 4 to 8", 8,
                         json_pack("{s:i s:i s:s}", "n_tokens", 10, "seed", 1, "bos", "false"));
+    expect_open_refusal("repeated: n_words is 4: BOS does not fit in n_ctx, 8", 8,
+                        json_pack("{s:i s:i s:s}", "n_words", 4, "seed", 1, "bos", "true"));
     cr_assert_eq(open_task("config/demo/model", 8, NULL), ST_OK, "%s", err.text);
     cr_expect_eq(run(&unit, &out), ST_BAD_INPUT);
     cr_expect_str_eq(err.text, "sequence 0 has 9 tokens, n_ctx is 8");

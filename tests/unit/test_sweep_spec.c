@@ -390,8 +390,10 @@ Test(sweep_spec, errors_of_circuit_sweeps)
          "s.yaml:5: search.taus[1]: '-1' is no number above 0"},
         {CIRCUIT "task: {generator: ioi}\ntargets: []\n",
          "s.yaml:5: targets: unknown key; allowed: kind, name, priority, durability, model, task, "
-         "circuit, metric, candidates, layers, positions, ablation, prompt_splits, search, "
-         "verdict, compute, backend, seed"},
+         "circuit, metric, candidates, layers, positions, head_scores, ablation, prompt_splits, "
+         "search, verdict, compute, backend, seed"},
+        {CIRCUIT "task: {generator: ioi}\nhead_scores: {n_words: 1}\n",
+         "s.yaml:5: head_scores.n_words: two words at least are wanted, or 0"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct error err = {.status = ST_OK};

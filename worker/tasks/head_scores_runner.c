@@ -48,6 +48,22 @@ static status_t open_model(struct head_scores_runner *self, const json_t *spec,
     return status;
 }
 
+/* "n_tokens" of a sequence, BOS included, or "n_words" of a copy, whether BOS stands before or
+ * not. */
+static status_t read_length(const json_t *repeated, size_t n_ctx, const struct bos_choice *bos,
+                            uint64_t *n_tokens, struct error *err)
+{
+    uint64_t n_words = 0;
+    if (!json_object_get(repeated, "n_words"))
+        return spec_count(repeated, "n_tokens", 4, n_ctx, n_tokens, err);
+    const status_t status = spec_count(repeated, "n_words", 2, n_ctx / 2, &n_words, err);
+    *n_tokens = 2 * n_words + bos->n_bos;
+    return status == ST_OK && *n_tokens > n_ctx
+               ? error_set(err, ST_BAD_INPUT, "n_words is %llu: BOS does not fit in n_ctx, %zu",
+                           (unsigned long long)n_words, n_ctx)
+               : status;
+}
+
 static status_t open_repeated(struct head_scores_runner *self, const json_t *spec,
                               const char *directory, _Atomic uint64_t *ticks, struct error *err)
 {
@@ -57,8 +73,7 @@ static status_t open_repeated(struct head_scores_runner *self, const json_t *spe
     uint64_t n_tokens = 0, seed = 0;
     const char *bos;
     if (!repeated) return ST_OK;
-    status_t status = spec_count(repeated, "n_tokens", 4, self->n_ctx, &n_tokens, err);
-    if (status == ST_OK) status = spec_count(repeated, "seed", 0, INT64_MAX, &seed, err);
+    status_t status = spec_count(repeated, "seed", 0, INT64_MAX, &seed, err);
     if (status == ST_OK) status = spec_text(repeated, "bos", &bos, err);
     if (status == ST_OK) status = tokenizer_open(&opened, directory, err);
     struct prompt_tokenizer tokenizer = {.tokenizer = opened,
@@ -66,6 +81,8 @@ static status_t open_repeated(struct head_scores_runner *self, const json_t *spe
                                          .n_positions = config->n_positions,
                                          .ticks = ticks};
     if (status == ST_OK) status = bos_choose(&tokenizer.bos, opened, bos, directory, err);
+    if (status == ST_OK)
+        status = read_length(repeated, self->n_ctx, &tokenizer.bos, &n_tokens, err);
     if (status == ST_OK)
         status = repeated_tokens_open(&self->repeated, &tokenizer, (size_t)n_tokens, seed, err);
     tokenizer_close(&opened);

@@ -3,7 +3,8 @@
  *
  * Spec: {"kind":"head_scores","model","shuffle_seed" (optional),"fingerprint","compute",
  * "n_ctx": the longest sequence, "repeated": {"n_tokens","seed","bos"} (optional: sequences of
- * random words said twice, worker/prompts/repeated_tokens.h)}. */
+ * random words said twice, worker/prompts/repeated_tokens.h; "n_words" of one copy in the place of
+ * "n_tokens", where the asker does not know whether BOS stands before)}. */
 #include "worker/tasks/task_handler.h"
 
 #include "worker/tasks/head_scores_runner.h"

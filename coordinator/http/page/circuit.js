@@ -7,7 +7,8 @@ import { answer, refusal } from "./store.js";
 import { badge, emptyState, loading, meter, panel, refused } from "./elements.js";
 
 export const CIRCUIT_PHASES = [
-  ["describe", "Describe"], ["prompts", "Prompts"], ["search", "Search"], ["verdict", "Verdict"],
+  ["describe", "Describe"], ["prompts", "Prompts"], ["heads", "Head scores"], ["search", "Search"],
+  ["verdict", "Verdict"],
 ];
 const VALUES = ["zero", "mean", "resample"];
 
@@ -83,6 +84,13 @@ export function verdictPanel(id, isOver) {
 const given = (record) => record.given
   ? `${significant(record.given.mean)} without ${record.given.context.join(", ")}` : "";
 
+/** What a head attends to most on repeated random words: "induction 0.93". */
+function attendsTo(record) {
+  const [name, share] = Object.entries(record.head_scores ?? {})
+    .reduce((best, one) => (one[1] ?? 0) > best[1] ? one : best, ["", 0]);
+  return share >= 0.1 ? `${name.replace("_", " ")} ${significant(share, 2)}` : UNKNOWN;
+}
+
 function row(record, most) {
   const effect = record.effect?.mean ?? null;
   return h("tr", { "data-key": record.component },
@@ -96,7 +104,9 @@ function row(record, most) {
         { label: "effect", tone: effect < 0 ? "is-bad" : "" })),
     h("td", { class: "num", "data-label": "p" }, significant(record.effect?.p ?? null, 2)),
     h("td", { "data-label": "Found" }, record.reason === "none" ? UNKNOWN : record.reason),
-    h("td", { "data-label": "Given" }, given(record)));
+    h("td", { "data-label": "Given" }, given(record)),
+    record.head_scores === undefined ? null
+      : h("td", { "data-label": "Attends to" }, attendsTo(record)));
 }
 
 export function componentTable(results) {
@@ -105,6 +115,7 @@ export function componentTable(results) {
   }
   const most = Math.max(...results.rows.map((record) => Math.abs(record.effect?.mean ?? 0)));
   const columns = ["Component", "Circuit", "Class", "Effect", "", "p", "Found", "Given"];
+  if (results.rows[0].head_scores !== undefined) columns.push("Attends to");
   const numeric = new Set(["Effect", "p"]);
   return h("div", { class: "table-box" }, h("table", { class: "table table-cards results" },
     h("thead", null, h("tr", null, columns.map((name) =>
