@@ -40,6 +40,7 @@ static status_t check_value(const struct value_measures *value, size_t n_members
 {
     const size_t n_subsets = value->n_subsets, n_random = value->n_random;
     const size_t n_minimality = value->n_minimality;
+    const size_t n_points = value->n_curve_candidates > 0 ? CURVE_N_FRACTIONS : 0;
     const struct named_array arrays[] = {
         {"empty", value->empty, 1, true},
         {"circuit", value->circuit, 1, true},
@@ -53,6 +54,8 @@ static status_t check_value(const struct value_measures *value, size_t n_members
         {"minimality_without_both", value->minimality_without_both, n_minimality, true},
         {"random_circuit", value->random_circuit, n_random, true},
         {"random_complement", value->random_complement, n_random, true},
+        {"curve_signed", value->curve[CURVE_SIGNED], n_points, true},
+        {"curve_absolute", value->curve[CURVE_ABSOLUTE], n_points, true},
         {"kl_circuit", value->kl_circuit, 1, false},
         {"kl_empty", value->kl_empty, 1, false}};
     status_t status = check_pairs(value, err);

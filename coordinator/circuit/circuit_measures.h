@@ -12,6 +12,7 @@
 #include "coordinator/circuit/ablation_method.h"
 #include "coordinator/circuit/circuit.h"
 #include "coordinator/circuit/circuit_metric.h"
+#include "coordinator/circuit/faithfulness_curve.h"
 #include "coordinator/circuit/prompt_ratio.h"
 
 /* Under one ablation value. */
@@ -44,6 +45,10 @@ struct value_measures {
     const double *random_circuit;    /* [n_random, n_prompts] */
     const double *random_complement; /* [n_random, n_prompts] M without it */
     bool is_random_exhaustive;       /* these are all that there are */
+
+    /* Circuits of the first candidates in the order of their effects. 0: nothing ordered them. */
+    size_t n_curve_candidates;
+    const double *curve[CURVE_N_ORDERS]; /* [CURVE_N_FRACTIONS, n_prompts], by order */
 
     const double *kl_circuit; /* [n_prompts] KL(M, C), beside another metric */
     const double *kl_empty;   /* [n_prompts] */

@@ -28,7 +28,11 @@ void circuit_verdict_fini(struct circuit_verdict *verdict)
 {
     for (size_t i = 0; i < verdict->n_reasons; i++) free(verdict->reasons[i]);
     free(verdict->reasons);
-    for (int v = 0; v < ABLATE_N_VALUES; v++) free(verdict->values[v].members);
+    for (int v = 0; v < ABLATE_N_VALUES; v++) {
+        free(verdict->values[v].members);
+        for (int order = 0; order < CURVE_N_ORDERS; order++)
+            faithfulness_curve_fini(&verdict->values[v].curves[order]);
+    }
     *verdict = (struct circuit_verdict){.n_reasons = 0};
 }
 

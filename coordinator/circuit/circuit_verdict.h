@@ -67,6 +67,10 @@ struct value_verdict {
     double kl_mean, kl_median, kl_max;    /* of KL(M, C), in nats */
     bool has_drops, has_conditional;
     struct member_verdict *members; /* [n_members], owned */
+    /* Of the first candidates in the order of the search's effects; they decide nothing. */
+    bool has_curves; /* false: nothing was searched, so nothing ordered them */
+    size_t curve_items[CURVE_N_FRACTIONS];
+    struct faithfulness_curve curves[CURVE_N_ORDERS];
 };
 
 struct circuit_verdict {

@@ -5,7 +5,7 @@
 #include "coordinator/circuit/circuit_verdict.h"
 
 /* All numbers of one ablation value, is_flat included; `out` is zeroed before. On an error the
- * caller frees out->members. */
+ * caller frees out->members and the curves. */
 MUST_CHECK status_t value_verdict_estimate(const struct circuit_measures *measures,
                                            const struct value_measures *value,
                                            const struct verdict_thresholds *thresholds,

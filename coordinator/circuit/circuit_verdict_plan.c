@@ -133,9 +133,10 @@ static status_t check_params(const struct verdict_plan_params *params, struct er
         if (component_compare(&candidates->components[i - 1], &candidates->components[i]) >= 0)
             return error_set(err, ST_BAD_INPUT, "verdict plan: candidate %s is out of order",
                              component_name(&candidates->components[i], name));
-    for (size_t m = 0; m < params->circuit->n_nodes; m++)
+    for (size_t m = 0; m < params->circuit->n_nodes && params->circuit->n_edges > 0; m++)
         if (params->circuit->nodes[m].component.position[0])
-            return error_set(err, ST_UNSUPPORTED, "verdict plan: %s is at a named position",
+            return error_set(err, ST_UNSUPPORTED,
+                             "verdict plan: edges are claimed, and %s is at a named position",
                              component_name(&params->circuit->nodes[m].component, name));
     return ST_OK;
 }
@@ -155,6 +156,26 @@ static status_t find_members(struct planning *planning, struct error *err)
     return ST_OK;
 }
 
+/* Random circuits exchange components and leave positions where they are: they are drawn from the
+ * candidates without positions, each once. */
+static status_t draw_random(struct planning *planning, struct error *err)
+{
+    const struct verdict_plan_params *params = planning->params;
+    struct circuit_candidates bases = {.n = 0};
+    struct component *list = malloc((params->candidates.n + 1) * sizeof *list);
+    if (!list) return error_set(err, ST_NO_MEMORY, "verdict plan: %zu nodes", params->candidates.n);
+    for (size_t i = 0; i < params->candidates.n; i++) {
+        list[bases.n] = params->candidates.components[i];
+        memset(list[bases.n].position, 0, sizeof list->position);
+        bases.n += bases.n == 0 || !component_equal(&list[bases.n - 1], &list[bases.n]);
+    }
+    bases.components = list;
+    const status_t status = random_circuits_draw(&planning->random, params->circuit, &bases,
+                                                 params->n_random, params->seed, err);
+    free(list);
+    return status;
+}
+
 static status_t planning_init(struct planning *planning, struct error *err)
 {
     const struct verdict_plan_params *params = planning->params;
@@ -166,9 +187,7 @@ static status_t planning_init(struct planning *planning, struct error *err)
     if (!planning->members || !planning->classes || !planning->off || !planning->nodes)
         return error_set(err, ST_NO_MEMORY, "verdict plan: %zu candidates", n);
     status_t status = find_members(planning, err);
-    if (status == ST_OK)
-        status = random_circuits_draw(&planning->random, params->circuit, &params->candidates,
-                                      params->n_random, params->seed, err);
+    if (status == ST_OK) status = draw_random(planning, err);
     if (status == ST_OK) status = verdict_plan_collect_edges(planning, err);
     if (status == ST_OK) status = choose_subsets(planning, err);
     return status;
@@ -199,6 +218,7 @@ static status_t add_all(struct planning *planning, struct error *err)
     if (status == ST_OK) status = add_subsets(planning, err);
     if (status == ST_OK) status = add_minimality(planning, err);
     if (status == ST_OK) status = verdict_plan_add_random(planning, err);
+    if (status == ST_OK) status = verdict_plan_add_curves(planning, err);
     planning->plan->n_random = planning->random.n;
     planning->plan->is_random_exhaustive = planning->random.is_exhaustive;
     return status;
@@ -281,6 +301,9 @@ static void point_into(const struct circuit_verdict_plan *plan, const double *at
     out->is_random_exhaustive = plan->is_random_exhaustive;
     out->random_circuit = next_rows(&at, plan->n_random, n_prompts);
     out->random_complement = next_rows(&at, plan->n_random, n_prompts);
+    out->n_curve_candidates = plan->has_curves ? plan->n_candidates : 0;
+    for (int order = 0; order < CURVE_N_ORDERS; order++)
+        out->curve[order] = next_rows(&at, plan->has_curves ? CURVE_N_FRACTIONS : 0, n_prompts);
 }
 
 status_t circuit_verdict_plan_fill(const struct circuit_verdict_plan *plan,

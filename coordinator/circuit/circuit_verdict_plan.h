@@ -11,10 +11,14 @@
  *   minimality                each member with K nothing, the rest of its class, and n_minimality
  *                             drawn subsets of the others, inside C
  *   random circuits           n_random, each as `circuit` and as `complement`
+ *   curves                    all but the first int(k n) candidates in the order of `effects`, for
+ *                             every fraction k of faithfulness_curve.h, signed and absolute
  *
  * Where edges are claimed, a circuit is its edges: run alone, all else of edge_candidates() among
  * its nodes is ablated too, and what has it ablated has its edges ablated and no node. Members,
- * classes and subsets stay nodes. Equal parameters, equal plan. Pure; a value belongs to one
+ * classes and subsets stay nodes. Where candidates are at named positions, a node is a component
+ * at one of them, everything else of it is left alone, and random circuits keep the positions of
+ * the circuit. Equal parameters, equal plan. Pure; a value belongs to one
  * thread. */
 #ifndef COORDINATOR_CIRCUIT_CIRCUIT_VERDICT_PLAN_H
 #define COORDINATOR_CIRCUIT_CIRCUIT_VERDICT_PLAN_H
@@ -24,9 +28,10 @@
 #include "coordinator/circuit/search_variant.h"
 
 struct verdict_plan_params {
-    const struct circuit *circuit; /* finished, without named positions; borrowed by create */
+    const struct circuit *circuit;        /* finished; borrowed by create */
     struct circuit_candidates candidates; /* ascending; its nodes are among them; borrowed */
-    bool is_parallel;                     /* model_shape; read where edges are claimed */
+    const double *effects; /* [candidates.n] that order them; NULL: no curves; borrowed */
+    bool is_parallel;      /* model_shape; read where edges are claimed */
     uint64_t seed;
     size_t n_random;     /* RANDOM_CIRCUITS_DEFAULT */
     size_t n_subsets;    /* 16: drawn, beside the classes */
@@ -37,8 +42,8 @@ struct verdict_plan_params verdict_plan_params_default(uint64_t seed);
 struct circuit_verdict_plan;
 
 /* On ST_OK the caller owns *out. Errors: ST_BAD_INPUT (no node, one that is no candidate,
- * candidates that do not ascend), ST_UNSUPPORTED (a named position), those of
- * random_circuits_draw(), ST_NO_MEMORY. */
+ * candidates that do not ascend, an effect that is not finite), ST_UNSUPPORTED (edges between
+ * nodes at named positions), those of random_circuits_draw(), ST_NO_MEMORY. */
 MUST_CHECK status_t circuit_verdict_plan_create(struct circuit_verdict_plan **out,
                                                 const struct verdict_plan_params *params,
                                                 struct error *err);

@@ -159,6 +159,19 @@ size_t verdict_plan_find(const struct planning *planning, const struct component
     return found ? (size_t)(found - candidates->components) : candidates->n;
 }
 
+/* Every component of every one must be a candidate: where candidates are at named positions, one
+ * may have fewer of those than the node that it stands in for. */
+static status_t check_random(const struct planning *planning, struct error *err)
+{
+    const struct random_circuits *random = &planning->random;
+    char name[COMPONENT_NAME_SIZE];
+    for (size_t i = 0; i < random->n * random->n_nodes; i++)
+        if (verdict_plan_find(planning, &random->nodes[i]) == planning->params->candidates.n)
+            return error_set(err, ST_BAD_INPUT, "%s is in a random circuit, and no candidate",
+                             component_name(&random->nodes[i], name));
+    return ST_OK;
+}
+
 /* The r-th of them; its candidates into nodes [n_members]. */
 static struct planned_circuit random_circuit(const struct planning *planning, size_t r,
                                              uint32_t *nodes)
@@ -172,7 +185,8 @@ static struct planned_circuit random_circuit(const struct planning *planning, si
 
 status_t verdict_plan_add_random(struct planning *planning, struct error *err)
 {
-    status_t status = ST_OK;
+    status_t status = check_random(planning, err);
+    if (status != ST_OK) return status;
     uint32_t *nodes = malloc((planning->plan->n_members + 1) * sizeof *nodes);
     if (!nodes) return error_set(err, ST_NO_MEMORY, "verdict plan: random circuits");
     for (int is_complement = 0; is_complement < 2; is_complement++)

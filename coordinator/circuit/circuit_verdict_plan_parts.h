@@ -14,6 +14,7 @@ struct circuit_verdict_plan {
     struct variant_values *sets; /* each set once, in the order of the batch */
     int64_t *places;             /* [n_runs] of n_room; ROW_OF_FULL */
     size_t n_runs, n_room;
+    bool has_curves;
     uint32_t *minimality_member; /* [n_minimality], owned */
     struct circuit_edge *edges;  /* [n_edges], ascending, owned */
     size_t n_edges;
@@ -62,5 +63,8 @@ MUST_CHECK status_t verdict_plan_add_complement(struct planning *planning,
                                                 struct error *err);
 /* Every random circuit, then the complement of each. */
 MUST_CHECK status_t verdict_plan_add_random(struct planning *planning, struct error *err);
+
+/* The growing circuits of both curves, those of CURVE_SIGNED first; nothing without effects. */
+MUST_CHECK status_t verdict_plan_add_curves(struct planning *planning, struct error *err);
 
 #endif

@@ -173,6 +173,31 @@ static status_t estimate_members(const struct estimate *estimate, struct value_v
     return status;
 }
 
+/* --- curves ------------------------------------------------------------------------------- */
+
+static status_t estimate_curves(const struct estimate *estimate, struct value_verdict *out,
+                                struct error *err)
+{
+    const struct value_measures *value = estimate->value;
+    status_t status = ST_OK;
+    out->has_curves = value->n_curve_candidates > 0;
+    for (size_t k = 0; k < CURVE_N_FRACTIONS && out->has_curves; k++)
+        out->curve_items[k] = curve_n_items(CURVE_FRACTIONS[k], value->n_curve_candidates);
+    for (int order = 0; order < CURVE_N_ORDERS && out->has_curves && status == ST_OK; order++) {
+        const struct curve_measures measures = {.order = (enum curve_order)order,
+                                                .fractions = CURVE_FRACTIONS,
+                                                .n_items = out->curve_items,
+                                                .n_points = CURVE_N_FRACTIONS,
+                                                .units = estimate->measures->units,
+                                                .full = estimate->measures->full,
+                                                .empty = value->empty,
+                                                .runs = value->curve[order]};
+        status = faithfulness_curve_make(&out->curves[order], &measures,
+                                         estimate->thresholds->flat_errors, err);
+    }
+    return status;
+}
+
 /* --- all of it ---------------------------------------------------------------------------- */
 
 static status_t estimate_span(const struct estimate *estimate, struct value_verdict *out,
@@ -208,6 +233,7 @@ static status_t estimate_all(const struct estimate *estimate, struct value_verdi
     if (status == ST_OK) status = estimate_kl(estimate, out, err);
     if (status == ST_OK) status = estimate_members(estimate, out, err);
     if (status == ST_OK) estimate_completeness(estimate, out);
+    if (status == ST_OK) status = estimate_curves(estimate, out, err);
     return status;
 }
 

@@ -8,6 +8,9 @@
 
 #include <jansson.h>
 
+/* Why a circuit that nothing searched has no curves. */
+#define CURVE_NOT_ORDERED "no search ordered the candidates"
+
 /* Of a curve and the measures that it was made of. A new reference, or NULL without memory. */
 json_t *curve_json(const struct faithfulness_curve *curve, const struct curve_measures *measures);
 

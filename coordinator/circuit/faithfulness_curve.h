@@ -16,7 +16,7 @@
 #include "coordinator/circuit/prompt_ratio.h"
 
 enum curve_order { CURVE_SIGNED, CURVE_ABSOLUTE };
-enum { CURVE_N_FRACTIONS = 10 };
+enum { CURVE_N_ORDERS = CURVE_ABSOLUTE + 1, CURVE_N_FRACTIONS = 10 };
 /* 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1 */
 extern const double CURVE_FRACTIONS[CURVE_N_FRACTIONS];
 

@@ -32,6 +32,18 @@ static void put_indices(json_t *out, const char *key, const uint32_t *indices, s
     (void)json_object_set_new(out, key, list);
 }
 
+static void put_curves(json_t *out, const struct value_measures *value, size_t n_prompts)
+{
+    uint32_t n_items[CURVE_N_FRACTIONS];
+    for (size_t k = 0; k < CURVE_N_FRACTIONS; k++)
+        n_items[k] = (uint32_t)curve_n_items(CURVE_FRACTIONS[k], value->n_curve_candidates);
+    (void)json_object_set_new(out, "curve_fractions",
+                              json_numbers(CURVE_FRACTIONS, CURVE_N_FRACTIONS));
+    put_indices(out, "curve_n_items", n_items, CURVE_N_FRACTIONS);
+    put_rows(out, "curve_signed", value->curve[CURVE_SIGNED], CURVE_N_FRACTIONS, n_prompts);
+    put_rows(out, "curve_absolute", value->curve[CURVE_ABSOLUTE], CURVE_N_FRACTIONS, n_prompts);
+}
+
 static json_t *value_json(const struct value_measures *value, size_t n_members, size_t n_prompts)
 {
     json_t *out = json_object();
@@ -53,6 +65,7 @@ static json_t *value_json(const struct value_measures *value, size_t n_members, 
     put_rows(out, "random_circuit", value->random_circuit, value->n_random, n_prompts);
     put_rows(out, "random_complement", value->random_complement, value->n_random, n_prompts);
     (void)json_object_set_new(out, "random_exhaustive", json_boolean(value->is_random_exhaustive));
+    if (value->n_curve_candidates > 0) put_curves(out, value, n_prompts);
     put_row(out, "kl_circuit", value->kl_circuit, n_prompts);
     put_row(out, "kl_empty", value->kl_empty, n_prompts);
     return out;

@@ -6,8 +6,8 @@
  *   values{zero|mean|resample: null, or empty[] circuit[] complement[] without_member[][]
  *     without_class_rest[][] without_class[][] circuit_without_subset[][] model_without_subset[][]
  *     minimality_member[] minimality_without_subset[][] minimality_without_both[][]
- *     random_circuit[][] random_complement[][] random_exhaustive kl_circuit[] kl_empty[]; what was
- *     not measured is absent}
+ *     random_circuit[][] random_complement[][] random_exhaustive curve_fractions[] curve_n_items[]
+ *     curve_signed[][] curve_absolute[][] kl_circuit[] kl_empty[]; what was not measured is absent}
  *
  * Field for field struct circuit_measures; rows are runs. Pure; any thread. */
 #ifndef COORDINATOR_CIRCUIT_MEASURES_JSON_H

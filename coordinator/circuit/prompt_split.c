@@ -1,6 +1,7 @@
 #include "coordinator/circuit/prompt_split.h"
 
 #include "common/hash.h"
+#include "coordinator/circuit/prompt_split_parts.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -13,15 +14,8 @@ const char *prompt_part_name(enum prompt_part part)
 
 struct prompt_split_params prompt_split_params_default(uint64_t seed)
 {
-    return (struct prompt_split_params){seed, {0.4, 0.2, 0.4}};
+    return (struct prompt_split_params){seed, {0.4, 0.2, 0.4}, false};
 }
-
-/* A prompt in the order of the split. */
-struct placed {
-    uint64_t place; /* seeded hash of the clean tokens */
-    uint32_t prompt;
-    uint32_t group; /* of equal clean tokens, from 0 in this order */
-};
 
 static int compare_placed(const void *a, const void *b)
 {
@@ -60,8 +54,7 @@ static uint32_t place_prompts(const struct prompt_set *set, uint64_t seed, struc
     return n_groups;
 }
 
-/* Behind `share` of n groups, with at least n_before before and n_behind behind. */
-static uint32_t cut_at(double share, uint32_t n, uint32_t n_before, uint32_t n_behind)
+uint32_t prompt_split_cut(double share, uint32_t n, uint32_t n_before, uint32_t n_behind)
 {
     const uint32_t cut = (uint32_t)floor(share * (double)n + 0.5);
     if (cut < n_before) return n_before;
@@ -78,9 +71,9 @@ static status_t split_by_shares(const struct prompt_set *set, const double *shar
         return error_set(err, ST_BAD_INPUT,
                          "split: %u different prompts; search, reference and verdict need one each",
                          n_groups);
-    const uint32_t first = cut_at(shares[PART_SEARCH], n_groups, 1, 2);
+    const uint32_t first = prompt_split_cut(shares[PART_SEARCH], n_groups, 1, 2);
     const uint32_t second =
-        cut_at(shares[PART_SEARCH] + shares[PART_REFERENCE], n_groups, first + 1, 1);
+        prompt_split_cut(shares[PART_SEARCH] + shares[PART_REFERENCE], n_groups, first + 1, 1);
     for (size_t i = 0; i < set->n_prompts; i++) {
         const uint32_t group = placed[i].group;
         parts[placed[i].prompt] =
@@ -131,7 +124,7 @@ static status_t split_as_said(const struct prompt_set *set, const double *shares
             "and verdict need one each",
             n_search, n_groups[USE_REFERENCE], n_groups[USE_HELD_OUT]);
     const double share = shares[PART_SEARCH] / (shares[PART_SEARCH] + shares[PART_REFERENCE]);
-    const uint32_t cut = has_reference ? n_search : cut_at(share, n_search, 1, 1);
+    const uint32_t cut = has_reference ? n_search : prompt_split_cut(share, n_search, 1, 1);
     for (size_t i = 0; i < set->n_prompts; i++) {
         const enum prompt_use use = set->prompts[placed[i].prompt].use;
         enum prompt_part part = use == USE_HELD_OUT ? PART_VERDICT : PART_REFERENCE;
@@ -144,11 +137,34 @@ static status_t split_as_said(const struct prompt_set *set, const double *shares
     return ST_OK;
 }
 
+/* Without sets, or with search and held-out prompts only: then the rest is this file's to say. */
+static bool is_reference_said(const struct prompt_set *set)
+{
+    for (size_t i = 0; i < set->n_prompts; i++)
+        if (set->prompts[i].use == USE_REFERENCE) return true;
+    return false;
+}
+
 static bool is_any_said(const struct prompt_set *set)
 {
     for (size_t i = 0; i < set->n_prompts; i++)
         if (set->prompts[i].use != USE_UNSAID) return true;
     return false;
+}
+
+static status_t split(const struct prompt_set *set, const struct prompt_split_params *params,
+                      const struct placed *placed, uint32_t n_groups, enum prompt_part *parts,
+                      struct error *err)
+{
+    const bool is_said = is_any_said(set);
+    if (is_said) {
+        const status_t status = check_uses(set, placed, err);
+        if (status != ST_OK) return status;
+    }
+    if (params->is_by_template && !is_reference_said(set))
+        return prompt_split_by_template(set, params->shares, placed, parts, err);
+    return is_said ? split_as_said(set, params->shares, placed, parts, err)
+                   : split_by_shares(set, params->shares, placed, n_groups, parts, err);
 }
 
 status_t prompt_split(const struct prompt_set *set, const struct prompt_split_params *params,
@@ -159,12 +175,7 @@ status_t prompt_split(const struct prompt_set *set, const struct prompt_split_pa
     struct placed *placed = calloc(set->n_prompts + 1, sizeof *placed);
     if (!placed) return error_set(err, ST_NO_MEMORY, "split of %zu prompts", set->n_prompts);
     const uint32_t n_groups = place_prompts(set, params->seed, placed);
-    if (is_any_said(set)) {
-        status = check_uses(set, placed, err);
-        if (status == ST_OK) status = split_as_said(set, params->shares, placed, parts, err);
-    } else {
-        status = split_by_shares(set, params->shares, placed, n_groups, parts, err);
-    }
+    status = split(set, params, placed, n_groups, parts, err);
     free(placed);
     if (status != ST_OK) return status;
     for (int part = 0; part < PROMPT_N_PARTS; part++) n_in_part[part] = 0;

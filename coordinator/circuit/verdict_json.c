@@ -1,5 +1,7 @@
 #include "coordinator/circuit/verdict_json.h"
 
+#include "coordinator/circuit/curve_json.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -108,6 +110,23 @@ static json_t *members_json(const struct value_verdict *value, const struct circ
     return members;
 }
 
+/* --- curves ------------------------------------------------------------------------------- */
+
+static json_t *one_curve_json(const struct value_verdict *value, enum curve_order order)
+{
+    const struct curve_measures measures = {.fractions = CURVE_FRACTIONS,
+                                            .n_items = value->curve_items};
+    return value->has_curves ? curve_json(&value->curves[order], &measures) : json_null();
+}
+
+static json_t *curves_json(const struct value_verdict *value)
+{
+    return json_pack("{s:o, s:o, s:o}", "undefined",
+                     value->has_curves ? json_null() : json_string(CURVE_NOT_ORDERED), "signed",
+                     one_curve_json(value, CURVE_SIGNED), "absolute",
+                     one_curve_json(value, CURVE_ABSOLUTE));
+}
+
 /* --- the whole ---------------------------------------------------------------------------- */
 
 static json_t *value_json(const struct value_verdict *value, const struct circuit *circuit)
@@ -118,7 +137,7 @@ static json_t *value_json(const struct value_verdict *value, const struct circui
         json_decref(random);
         return json_null();
     }
-    return json_pack("{s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+    return json_pack("{s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
                      "method", ablation_method_json(&value->method), "off_distribution",
                      value->method.value == ABLATE_ZERO, "undefined",
                      value->is_flat ? json_string("flat metric") : json_null(), "empty",
@@ -128,7 +147,7 @@ static json_t *value_json(const struct value_verdict *value, const struct circui
                      value->is_flat ? json_null() : ratio_json(&value->sufficiency), "necessity",
                      value->is_flat ? json_null() : ratio_json(&value->necessity), "random", random,
                      "completeness", completeness_json(value), "kl", kl_json(value), "members",
-                     members_json(value, circuit));
+                     members_json(value, circuit), "curves", curves_json(value));
 }
 
 static json_t *values_json(const struct circuit_verdict *verdict, const struct circuit *circuit)

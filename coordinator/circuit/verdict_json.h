@@ -13,7 +13,8 @@
  *     random{n, exhaustive}   completeness{value, share, subset, n_subsets} or null
  *     kl{sufficiency, interval[2], mean, median, max} or null
  *     members[{name, role, drop, conditional {value, interval[2]} or null, conditional_clear,
- *       minimality}]}
+ *       minimality}]
+ *     curves{undefined (CURVE_NOT_ORDERED or null), signed, absolute {...} (curve_json.h) or null}}
  *
  * Nothing of time, worker or cost is in it: equal measures give equal bytes. Pure; any thread. */
 #ifndef COORDINATOR_CIRCUIT_VERDICT_JSON_H

@@ -60,7 +60,8 @@ static const char *plain(const char *text, char out[CIRCUIT_TEXT_SIZE])
 struct cell {
     const struct value_verdict *value;
     bool is_necessity; /* of the two ratios */
-    size_t member;     /* where the row is about one */
+    size_t member;     /* where the row is about one: a node, or a point of a curve */
+    enum curve_order order;
 };
 typedef void cell_function(const struct cell *cell, char out[CELL_SIZE]);
 
@@ -224,38 +225,71 @@ static void cell_conditional_interval(const struct cell *cell, char out[CELL_SIZ
         write_dash(out);
 }
 
+/* Why a value of a curve is not there; false: it is. */
+static bool is_no_curve(const struct value_verdict *value, char out[CELL_SIZE])
+{
+    if (value->has_curves && !value->is_flat) return false;
+    (void)snprintf(out, CELL_SIZE, "undefined: %s",
+                   value->has_curves ? "flat metric" : "no search");
+    return true;
+}
+
+static void cell_cpr(const struct cell *cell, char out[CELL_SIZE])
+{
+    if (!is_no_curve(cell->value, out)) write_value(cell->value->curves[cell->order].cpr, out);
+}
+
+static void cell_cmd(const struct cell *cell, char out[CELL_SIZE])
+{
+    if (!is_no_curve(cell->value, out)) write_value(cell->value->curves[cell->order].cmd, out);
+}
+
+static void cell_point(const struct cell *cell, char out[CELL_SIZE])
+{
+    if (!is_no_curve(cell->value, out))
+        write_value(cell->value->curves[cell->order].f[cell->member], out);
+}
+
 /* --- rows --------------------------------------------------------------------------------- */
 
 struct row {
     const char *label;
     cell_function *write;
     bool is_necessity;
+    enum curve_order order;
 };
 
 static const struct row RUN_ROWS[] = {
-    {"m(empty)", cell_empty, false},
-    {"m(C)", cell_circuit, false},
-    {"m(M without C)", cell_complement, false},
-    {"m(M) - m(empty)", cell_span, false},
-    {"sufficiency", cell_ratio, false},
-    {"  interval", cell_ratio_interval, false},
-    {"  mean of ratios", cell_ratio_mean, false},
-    {"  5, 50, 95 % prompt", cell_ratio_quantiles, false},
-    {"  above random", cell_percentile, false},
-    {"necessity", cell_ratio, true},
-    {"  interval", cell_ratio_interval, true},
-    {"  mean of ratios", cell_ratio_mean, true},
-    {"  5, 50, 95 % prompt", cell_ratio_quantiles, true},
-    {"  above random", cell_percentile, true},
-    {"completeness (0 best)", cell_completeness, false},
-    {"sufficiency by KL", cell_kl, false},
-    {"  mean, median, max", cell_kl_spread, false},
+    {"m(empty)", cell_empty, false, CURVE_SIGNED},
+    {"m(C)", cell_circuit, false, CURVE_SIGNED},
+    {"m(M without C)", cell_complement, false, CURVE_SIGNED},
+    {"m(M) - m(empty)", cell_span, false, CURVE_SIGNED},
+    {"sufficiency", cell_ratio, false, CURVE_SIGNED},
+    {"  interval", cell_ratio_interval, false, CURVE_SIGNED},
+    {"  mean of ratios", cell_ratio_mean, false, CURVE_SIGNED},
+    {"  5, 50, 95 % prompt", cell_ratio_quantiles, false, CURVE_SIGNED},
+    {"  above random", cell_percentile, false, CURVE_SIGNED},
+    {"necessity", cell_ratio, true, CURVE_SIGNED},
+    {"  interval", cell_ratio_interval, true, CURVE_SIGNED},
+    {"  mean of ratios", cell_ratio_mean, true, CURVE_SIGNED},
+    {"  5, 50, 95 % prompt", cell_ratio_quantiles, true, CURVE_SIGNED},
+    {"  above random", cell_percentile, true, CURVE_SIGNED},
+    {"completeness (0 best)", cell_completeness, false, CURVE_SIGNED},
+    {"sufficiency by KL", cell_kl, false, CURVE_SIGNED},
+    {"  mean, median, max", cell_kl_spread, false, CURVE_SIGNED},
 };
 
 static const struct row MEMBER_ROWS[] = {
-    {"  drop", cell_drop, false},
-    {"  given its class", cell_conditional, false},
-    {"    interval", cell_conditional_interval, false},
+    {"  drop", cell_drop, false, CURVE_SIGNED},
+    {"  given its class", cell_conditional, false, CURVE_SIGNED},
+    {"    interval", cell_conditional_interval, false, CURVE_SIGNED},
+};
+
+static const struct row CURVE_ROWS[] = {
+    {"CPR, signed order", cell_cpr, false, CURVE_SIGNED},
+    {"CMD, signed order", cell_cmd, false, CURVE_SIGNED},
+    {"CPR, absolute order", cell_cpr, false, CURVE_ABSOLUTE},
+    {"CMD, absolute order", cell_cmd, false, CURVE_ABSOLUTE},
 };
 
 /* One line without blanks at its end. */
@@ -265,7 +299,7 @@ static void put_row(struct page *page, const struct circuit_verdict *verdict, co
     char line[LABEL_COLUMNS + ABLATE_N_VALUES * CELL_SIZE + 2], text[CELL_SIZE];
     size_t n = (size_t)snprintf(line, sizeof line, "%-*s", LABEL_COLUMNS, row->label);
     for (int v = 0; v < ABLATE_N_VALUES; v++) {
-        const struct cell of = {&verdict->values[v], row->is_necessity, member};
+        const struct cell of = {&verdict->values[v], row->is_necessity, member, row->order};
         if (of.value->is_measured)
             row->write(&of, text);
         else
@@ -308,6 +342,40 @@ static void put_members(struct page *page, const struct circuit_verdict *verdict
         put_wrapped(page, "", line);
         for (size_t i = 0; i < sizeof MEMBER_ROWS / sizeof MEMBER_ROWS[0]; i++)
             put_row(page, verdict, &MEMBER_ROWS[i], m);
+    }
+}
+
+/* --- curves ------------------------------------------------------------------------------- */
+
+/* Measured under some ablation value. */
+static const struct value_verdict *any_curves(const struct circuit_verdict *verdict)
+{
+    for (int v = 0; v < ABLATE_N_VALUES; v++)
+        if (verdict->values[v].has_curves) return &verdict->values[v];
+    return NULL;
+}
+
+/* f of the first n candidates, a line for each n that is another than the one before. */
+static void put_points(struct page *page, const struct circuit_verdict *verdict,
+                       const struct value_verdict *any, enum curve_order order)
+{
+    char label[LABEL_COLUMNS + 1];
+    for (size_t k = 0; k < CURVE_N_FRACTIONS; k++) {
+        const struct row row = {label, cell_point, false, order};
+        const size_t n_items = any->curve_items[k];
+        if (k > 0 && n_items == any->curve_items[k - 1]) continue;
+        (void)snprintf(label, sizeof label, "  f of first %zu", n_items);
+        put_row(page, verdict, &row, k);
+    }
+}
+
+static void put_curves(struct page *page, const struct circuit_verdict *verdict)
+{
+    const struct value_verdict *any = any_curves(verdict);
+    put(page, "\ncurves: circuits of the first candidates in the order of the search's effects\n");
+    for (size_t i = 0; i < sizeof CURVE_ROWS / sizeof CURVE_ROWS[0]; i++) {
+        put_row(page, verdict, &CURVE_ROWS[i], 0);
+        if (any && i % 2 == 1) put_points(page, verdict, any, CURVE_ROWS[i].order);
     }
 }
 
@@ -362,6 +430,7 @@ status_t verdict_text_write(const struct circuit_verdict *verdict, const struct 
     put_head(&page, verdict, circuit);
     put_rows(&page, verdict);
     put_members(&page, verdict, circuit);
+    put_curves(&page, verdict);
     put_end(&page, verdict);
     if (page.status != ST_OK) out->n_bytes = n_before;
     return page.status;

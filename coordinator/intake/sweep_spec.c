@@ -327,6 +327,9 @@ static status_t check_circuit_search(const struct yaml_tree *tree, const struct 
     if (spec->candidates == 0)
         return config_error(tree, "candidates", err, ST_BAD_INPUT,
                             "at least one kind of components is wanted");
+    if (spec->n_positions > 0 && spec->search.edges != CIRCUIT_EDGES_NONE)
+        return config_error(tree, "search.edges", err, ST_UNSUPPORTED,
+                            "edges are not searched between components at named positions");
     const status_t status = check_taus(tree, &spec->search, err);
     return status == ST_OK ? check_layers(tree, spec->layers, err) : status;
 }

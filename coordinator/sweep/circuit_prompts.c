@@ -63,14 +63,19 @@ static status_t check_lengths(const struct circuit_run *run, struct error *err)
 static status_t split(struct circuit_run *run, struct error *err)
 {
     const struct circuit_splits *shares = &run->sweep->spec->prompt_splits;
+    const struct circuit_ablation_spec *ablation = &run->sweep->spec->ablation;
     const struct prompt_split_params params = {
         .seed = run->sweep->spec->seed,
-        .shares = {shares->search / 100.0, shares->reference / 100.0, shares->verdict / 100.0}};
+        .shares = {shares->search / 100.0, shares->reference / 100.0, shares->verdict / 100.0},
+        .is_by_template =
+            ablation->mean_over == MEAN_PER_TEMPLATE && (ablation->values >> ABLATE_MEAN & 1u)};
     const size_t n = run->prompts.n_prompts;
     size_t n_in_part[PROMPT_N_PARTS];
     enum prompt_part *parts = malloc(n * sizeof *parts);
     if (!parts) return error_set(err, ST_NO_MEMORY, "prompts");
     status_t status = prompt_split(&run->prompts, &params, parts, n_in_part, err);
+    if (status != ST_OK && params.is_by_template)
+        status = error_wrap(err, "ablation.mean_over template");
     for (unsigned part = 0; part < PROMPT_N_PARTS && status == ST_OK; part++) {
         uint32_t *chosen = malloc(n_in_part[part] * sizeof *chosen);
         run->parts[part] = (struct prompt_choice){.prompts = chosen};

@@ -17,15 +17,33 @@ static status_t list_runs(const struct circuit_run *run, struct ablate_unit *out
     return status;
 }
 
+/* The effect that the search reports of each candidate: given what it was found given, else alone;
+ * 0 of one in a group without any. NULL: nothing was searched, or no memory. */
+static double *list_effects(const struct circuit_run *run)
+{
+    double *effects = run->search ? calloc(run->n_candidates + 1, sizeof *effects) : NULL;
+    for (size_t i = 0; effects && i < run->n_candidates; i++) {
+        const struct found_node *found = &run->found.nodes[i];
+        if (found->is_measured || found->is_chosen)
+            effects[i] = found->n_context ? found->given.mean : found->alone.mean;
+    }
+    return effects;
+}
+
 static status_t make_plan(struct circuit_run *run, struct error *err)
 {
     const struct sweep_spec *spec = run->sweep->spec;
+    double *effects = list_effects(run);
+    if (run->search && !effects) return error_set(err, ST_NO_MEMORY, "effects");
     struct verdict_plan_params params = verdict_plan_params_default(spec->seed);
     params.circuit = &run->found.circuit;
     params.candidates = (struct circuit_candidates){run->candidates, run->n_candidates};
     params.n_random = spec->verdict.n_random;
     params.n_subsets = spec->verdict.n_subsets;
-    return circuit_verdict_plan_create(&run->plan, &params, err);
+    params.effects = effects;
+    const status_t status = circuit_verdict_plan_create(&run->plan, &params, err);
+    free(effects);
+    return status;
 }
 
 static status_t begin_measuring(struct circuit_run *run, struct error *err)

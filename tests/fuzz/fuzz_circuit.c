@@ -57,7 +57,7 @@ static void check_prompt(const struct circuit_prompt *prompt)
 
 static void read_prompts(const char *text, size_t n_bytes)
 {
-    const struct prompt_split_params params = prompt_split_params_default(1);
+    struct prompt_split_params params = prompt_split_params_default(1);
     struct prompt_set set;
     struct error err = {.status = ST_OK};
     size_t n_in_part[PROMPT_N_PARTS];
@@ -68,9 +68,12 @@ static void read_prompts(const char *text, size_t n_bytes)
     enum prompt_part *parts = calloc(set.n_prompts, sizeof *parts);
     if (!parts) abort();
     for (size_t i = 0; i < set.n_prompts; i++) check_prompt(&set.prompts[i]);
-    if (prompt_split(&set, &params, parts, n_in_part, NULL) == ST_OK)
+    for (int is_by_template = 0; is_by_template < 2; is_by_template++) {
+        params.is_by_template = is_by_template;
+        if (prompt_split(&set, &params, parts, n_in_part, NULL) != ST_OK) continue;
         for (int part = 0; part < PROMPT_N_PARTS; part++)
             if (n_in_part[part] == 0) abort();
+    }
     free(parts);
     prompt_set_fini(&set);
 }

@@ -79,7 +79,7 @@ def every_known_circuit_is_found_under_every_value(cluster):
             for name in model.truth["dead"]:
                 check(records[name]["effect"]["mean"] == 0.0,
                       "%s under %s: the dead %s has an effect" % (kind, value, name))
-            for name in model.names("negative"):
+            for name in model.names("negative_induction"):
                 check(records[name]["effect"]["mean"] < -0.5, "%s: the negative head" % kind)
         check_verdict(cluster, sweep, kind)
     check_store_is_clean(cluster)

@@ -167,10 +167,15 @@ def means_of_no_prompts_are_refused(cluster):
     def alone(pair, index):
         pair["template"] = "t%d" % index
 
-    prompts = write("alone.jsonl", pairs_of(model, alone))
-    refused(cluster, write("mine.json", truth(model)["circuit"]),
-            sweep_file(model, prompts, "ablation: {mean_over: template}\n"), 1, "mean_over",
-            "template", "no reference prompt")
+    def held_out_alone(pair, index):
+        pair["template"] = "t%d" % index if pair["set"] == "held_out" else "many"
+
+    for change, words in ((alone, "template t0 has one search prompt"),
+                          (held_out_alone, "no reference prompt stands for prompt")):
+        prompts = write("alone.jsonl", pairs_of(model, change))
+        refused(cluster, write("mine.json", truth(model)["circuit"]),
+                sweep_file(model, prompts, "ablation: {mean_over: template}\n"), 1, "mean_over",
+                words)
 
 
 def a_flat_metric_is_undefined(cluster):

@@ -38,6 +38,8 @@ static struct value_measures value_of(const json_t *json, enum ablate_value valu
         .n_random = json_array_size(random),
         .random_circuit = numbers_of(json, "random_circuit"),
         .random_complement = numbers_of(json, "random_complement"),
+        .n_curve_candidates = json_object_get(json, "curve_signed") ? 100 : 0,
+        .curve = {numbers_of(json, "curve_signed"), numbers_of(json, "curve_absolute")},
         .kl_circuit = numbers_of(json, "kl_circuit"),
         .kl_empty = numbers_of(json, "kl_empty")};
 }
@@ -140,9 +142,26 @@ static void expect_members(const struct value_verdict *got, const json_t *want)
     }
 }
 
+static void expect_curves(const struct value_verdict *got, const json_t *want)
+{
+    cr_expect_eq(got->has_curves, want != NULL);
+    for (int order = 0; order < CURVE_N_ORDERS && want; order++) {
+        const struct faithfulness_curve *curve = &got->curves[order];
+        const json_t *of = json_object_get(want, curve_order_name((enum curve_order)order));
+        expect_score(curve->cpr, of, "cpr");
+        expect_score(curve->cmd, of, "cmd");
+        cr_expect_eq(curve->order, (enum curve_order)order);
+        for (size_t k = 0; k < CURVE_N_FRACTIONS && !curve->is_flat; k++)
+            cr_expect_float_eq(curve->f[k].value,
+                               json_number_value(json_array_get(json_object_get(of, "f"), k)),
+                               1e-9);
+    }
+}
+
 static void expect_value(const struct value_verdict *got, const json_t *want)
 {
     const json_t *kl = json_object_get(want, "kl");
+    expect_curves(got, json_object_get(want, "curves"));
     expect_number(got->empty, want, "empty");
     expect_number(got->circuit, want, "circuit");
     expect_number(got->complement, want, "complement");

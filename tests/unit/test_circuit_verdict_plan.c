@@ -212,26 +212,158 @@ Test(circuit_verdict_plan, claimed_edges_stay_and_all_others_go)
     circuit_fini(&circuit);
 }
 
+/* --- curves ------------------------------------------------------------------------------- */
+
+static void expect_kept(const struct world *world, const double *row, const uint32_t *kept,
+                        size_t n_kept)
+{
+    uint32_t off[WORLD_MAX_NODES];
+    size_t n = 0;
+    for (uint32_t v = 0; v < world->n; v++) {
+        bool is_kept = false;
+        for (size_t k = 0; k < n_kept; k++) is_kept = is_kept || kept[k] == v;
+        if (!is_kept) off[n++] = v;
+    }
+    expect_row(world, row, off, n);
+}
+
+/* 16 candidates: 1 at 0.1, 3 at 0.2, 8 at 0.5, all at 1, and none below. */
+Test(circuit_verdict_plan, curves_keep_the_first_in_the_order_of_effects)
+{
+    static const uint32_t nodes[] = {2, 8}, in_order[] = {8, 2, 5, 6, 0, 1, 3, 4};
+    static const uint32_t by_size[] = {15, 8, 2, 5, 6, 0, 1, 3};
+    double full[64], effects[16] = {[8] = 4.0, [2] = 3.0, [5] = 2.0, [6] = 1.0, [15] = -5.0};
+    struct circuit circuit;
+    struct value_measures measures = {.is_measured = false};
+    make_circuit(&THREE, nodes, 2, NULL, &circuit);
+    struct verdict_plan_params params = params_of(&THREE, &circuit);
+    params.effects = effects;
+    struct circuit_verdict_plan *plan = plan_of(&params);
+    measure(&THREE, plan, full, &measures);
+    const double *of_signed = measures.curve[CURVE_SIGNED];
+    const double *absolute = measures.curve[CURVE_ABSOLUTE];
+    cr_expect_eq(measures.n_curve_candidates, 16);
+    expect_kept(&THREE, of_signed, NULL, 0);
+    expect_kept(&THREE, of_signed + (size_t)6 * 40, in_order, 1);
+    expect_kept(&THREE, of_signed + (size_t)7 * 40, in_order, 3);
+    expect_kept(&THREE, of_signed + (size_t)8 * 40, in_order, 8);
+    expect_row(&THREE, of_signed + (size_t)9 * 40, NULL, 0);
+    expect_kept(&THREE, absolute + (size_t)6 * 40, by_size, 1);
+    expect_kept(&THREE, absolute + (size_t)7 * 40, by_size, 3);
+    expect_kept(&THREE, absolute + (size_t)8 * 40, by_size, 8);
+    free((double *)(uintptr_t)measures.empty);
+    circuit_verdict_plan_destroy(&plan);
+    effects[3] = NAN;
+    struct error err = {.status = ST_OK};
+    cr_expect_eq(circuit_verdict_plan_create(&plan, &params, &err), ST_BAD_INPUT);
+    cr_expect_str_eq(err.text, "curve: score 3 is not finite");
+    circuit_fini(&circuit);
+}
+
+Test(circuit_verdict_plan, without_effects_has_no_curve)
+{
+    static const uint32_t nodes[] = {2, 8};
+    double full[64];
+    struct circuit circuit;
+    struct value_measures measures = {.is_measured = false};
+    make_circuit(&THREE, nodes, 2, NULL, &circuit);
+    const struct verdict_plan_params params = params_of(&THREE, &circuit);
+    struct circuit_verdict_plan *plan = plan_of(&params);
+    measure(&THREE, plan, full, &measures);
+    cr_expect(measures.n_curve_candidates == 0 && !measures.curve[CURVE_SIGNED] &&
+              !measures.curve[CURVE_ABSOLUTE]);
+    free((double *)(uintptr_t)measures.empty);
+    circuit_verdict_plan_destroy(&plan);
+    circuit_fini(&circuit);
+}
+
+/* --- named positions ---------------------------------------------------------------------- */
+
+enum { N_HEADS = 4, N_PLACED = 2 * N_HEADS };
+
+/* Four heads of layer 0, each at `end` and at `s2`, ascending. */
+static struct circuit_candidates placed_candidates(void)
+{
+    struct component *heads = keep_alloc(N_PLACED, sizeof *heads);
+    for (uint32_t i = 0; i < N_PLACED; i++) {
+        heads[i] = (struct component){.type = COMPONENT_HEAD, .index = i / 2};
+        (void)snprintf(heads[i].position, sizeof heads[i].position, i % 2 ? "s2" : "end");
+    }
+    return (struct circuit_candidates){heads, N_PLACED};
+}
+
+/* Circuit {H1@end, H2@s2}: empty, circuit, complement; random ones are H0, H3 at the same two. */
+Test(circuit_verdict_plan, nodes_at_named_positions_keep_them)
+{
+    static const uint32_t others[] = {0, 1, 3, 4, 6, 7}, own[] = {2, 5};
+    const struct circuit_candidates candidates = placed_candidates();
+    struct circuit circuit;
+    circuit_init(&circuit);
+    cr_assert_eq(circuit_add_node(&circuit, &candidates.components[2], NULL, NULL), ST_OK);
+    cr_assert_eq(circuit_add_node(&circuit, &candidates.components[5], NULL, NULL), ST_OK);
+    cr_assert_eq(circuit_finish(&circuit, NULL), ST_OK);
+    struct verdict_plan_params params = verdict_plan_params_default(3);
+    params.circuit = &circuit;
+    params.candidates = candidates;
+    struct circuit_verdict_plan *plan = plan_of(&params);
+    const struct search_batch batch = circuit_verdict_plan_variants(plan);
+    const struct search_variant *sets = batch.variants;
+    cr_expect_eq(sets[0].n_nodes, N_PLACED);
+    cr_assert_eq(sets[1].n_nodes, 6);
+    cr_expect_arr_eq(sets[1].nodes, others, sizeof others);
+    cr_assert_eq(sets[2].n_nodes, 2);
+    cr_expect_arr_eq(sets[2].nodes, own, sizeof own);
+    size_t n_random =
+        0; /* as complements: two nodes, one at each position, none of the circuit's */
+    for (size_t v = 0; v < batch.n; v++) {
+        const uint32_t *at = sets[v].nodes;
+        if (sets[v].n_nodes != 2 || at[0] == 2 || at[1] == 5) continue;
+        cr_expect(at[0] % 2 != at[1] % 2, "variant %zu: %u and %u", v, at[0], at[1]);
+        n_random++;
+    }
+    cr_expect_eq(n_random, 2); /* H0@end with H3@s2, H3@end with H0@s2 */
+    circuit_verdict_plan_destroy(&plan);
+    circuit_fini(&circuit);
+}
+
+Test(circuit_verdict_plan, a_position_that_a_stand_in_lacks_is_refused)
+{
+    const struct circuit_candidates candidates = placed_candidates();
+    struct circuit_verdict_plan *plan = NULL;
+    struct circuit circuit;
+    struct error err = {.status = ST_OK};
+    circuit_init(&circuit);
+    cr_assert_eq(circuit_add_node(&circuit, &candidates.components[0], NULL, NULL), ST_OK);
+    cr_assert_eq(circuit_finish(&circuit, NULL), ST_OK);
+    struct verdict_plan_params params = verdict_plan_params_default(3);
+    params.circuit = &circuit;
+    struct component few[] = {candidates.components[0], candidates.components[3]};
+    params.candidates = (struct circuit_candidates){few, 2};
+    cr_expect_eq(circuit_verdict_plan_create(&plan, &params, &err), ST_BAD_INPUT);
+    cr_expect_str_eq(err.text, "L0H1@end is in a random circuit, and no candidate");
+    circuit_fini(&circuit);
+}
+
 Test(circuit_verdict_plan, refuses_what_it_cannot_ablate)
 {
     struct circuit circuit;
     struct circuit_verdict_plan *plan = NULL;
     struct error err = {.status = ST_OK};
     const struct component absent = {.type = COMPONENT_HEAD, .layer = 9};
-    const struct component at_end = {.type = COMPONENT_HEAD, .position = "end"};
-    const struct component *wrong[] = {&absent, &at_end};
-    static const status_t want[] = {ST_BAD_INPUT, ST_UNSUPPORTED};
-    static const char *const texts[] = {"L9H0 is in the circuit, and no candidate",
-                                        "verdict plan: L0H0@end is at a named position"};
-    for (int i = 0; i < 2; i++) {
-        error_clear(&err);
-        circuit_init(&circuit);
-        cr_assert_eq(circuit_add_node(&circuit, wrong[i], NULL, NULL), ST_OK);
-        cr_assert_eq(circuit_finish(&circuit, NULL), ST_OK);
-        const struct verdict_plan_params params = params_of(&THREE, &circuit);
-        cr_expect_eq(circuit_verdict_plan_create(&plan, &params, &err), want[i]);
-        cr_expect_str_eq(err.text, texts[i]);
-        cr_expect(plan == NULL);
-        circuit_fini(&circuit);
-    }
+    circuit_init(&circuit);
+    cr_assert_eq(circuit_add_node(&circuit, &absent, NULL, NULL), ST_OK);
+    cr_assert_eq(circuit_finish(&circuit, NULL), ST_OK);
+    const struct verdict_plan_params params = params_of(&THREE, &circuit);
+    cr_expect_eq(circuit_verdict_plan_create(&plan, &params, &err), ST_BAD_INPUT);
+    cr_expect_str_eq(err.text, "L9H0 is in the circuit, and no candidate");
+    circuit_fini(&circuit);
+    error_clear(&err);
+    circuit_init(&circuit);
+    add_edge(&circuit, "L0H2@end->logits");
+    cr_assert_eq(circuit_finish(&circuit, NULL), ST_OK);
+    cr_expect_eq(circuit_verdict_plan_create(&plan, &params, &err), ST_UNSUPPORTED);
+    cr_expect_str_eq(err.text,
+                     "verdict plan: edges are claimed, and L0H2@end is at a named position");
+    cr_expect(plan == NULL);
+    circuit_fini(&circuit);
 }

@@ -9,6 +9,7 @@ enum { N = 8 };
 /* Two heads: no better than random under mean, flat under resample, not measured under zero. */
 struct judged {
     double full[N], empty[N], circuit[N], complement[N], drops[2 * N], kl[N], kl_empty[N];
+    double curve[CURVE_N_FRACTIONS * N]; /* 3 of 4 throughout */
     uint32_t units[N];
     struct circuit circuit_of_two;
     struct circuit_verdict verdict;
@@ -31,6 +32,7 @@ static void judge(struct judged *judged)
         judged->drops[i] = judged->drops[N + i] = 1.0 + wobble;
         judged->kl[i] = 0.125;
         judged->kl_empty[i] = 2.0;
+        for (size_t k = 0; k < CURVE_N_FRACTIONS; k++) judged->curve[k * N + i] = 3.0 + wobble;
         judged->units[i] = i;
     }
     struct circuit_measures measures = {.circuit = &judged->circuit_of_two,
@@ -49,13 +51,18 @@ static void judge(struct judged *judged)
                                 .random_circuit = judged->drops,
                                 .random_complement = judged->empty,
                                 .is_random_exhaustive = true,
+                                .n_curve_candidates = 20,
+                                .curve = {judged->curve, judged->curve},
                                 .kl_circuit = judged->kl,
                                 .kl_empty = judged->kl_empty};
-    measures.values[ABLATE_RESAMPLE] = (struct value_measures){.is_measured = true,
-                                                               .method = {.value = ABLATE_RESAMPLE},
-                                                               .empty = judged->full,
-                                                               .circuit = judged->full,
-                                                               .complement = judged->full};
+    measures.values[ABLATE_RESAMPLE] =
+        (struct value_measures){.is_measured = true,
+                                .method = {.value = ABLATE_RESAMPLE},
+                                .empty = judged->full,
+                                .circuit = judged->full,
+                                .complement = judged->full,
+                                .n_curve_candidates = 20,
+                                .curve = {judged->curve, judged->curve}};
     cr_assert_eq(circuit_verdict_decide(&measures, &rules, &judged->verdict, NULL), ST_OK);
 }
 
@@ -96,6 +103,14 @@ Test(verdict_json, says_all_and_has_null_for_undefined)
     cr_expect_str_eq(json_string_value(at(member, "role", NULL, NULL)), "previous token");
     cr_expect_float_eq(json_number_value(at(member, "drop", "value", NULL)), 3.0, 1e-12);
     cr_expect(json_is_null(at(member, "conditional", NULL, NULL)));
+    const json_t *curve = at(mean, "curves", "signed", NULL);
+    cr_expect_float_eq(json_number_value(at(curve, "cpr", NULL, NULL)), 0.75 * 0.999, 1e-12);
+    cr_expect_float_eq(json_number_value(at(curve, "cmd", NULL, NULL)), 0.25 * 0.999, 1e-12);
+    const json_t *point = json_array_get(at(curve, "points", NULL, NULL), 7);
+    cr_expect_eq(json_integer_value(at(point, "n_items", NULL, NULL)), 4);
+    curve = at(at(json, "values", "resample", "curves"), "absolute", NULL, NULL);
+    cr_expect_str_eq(json_string_value(at(curve, "undefined", NULL, NULL)), "flat metric");
+    cr_expect(json_is_null(at(curve, "cpr", NULL, NULL)));
     cr_expect(strstr(buffer_text(&out), "nan") == NULL);
     json_decref(json);
     buffer_fini(&out);
@@ -143,6 +158,9 @@ Test(verdict_text, fits_the_terminal_and_names_every_reason)
         "zero (off-distribution)",
         "sufficiency           -                         0.7478                    undefined: flat",
         "L0H0  (previous token)\n",
+        "CPR, signed order     -                         0.7492                    undefined: flat",
+        "CMD, absolute order   -                         0.2497                    undefined: flat",
+        "  f of first 4        -                         0.75                      undefined: flat",
         "stability 0.5 over 20 searches\n",
         "verdict: rejected\n",
         "  - mean: sufficiency 0.7478, its lower bound",

@@ -31,6 +31,16 @@ const percentileText = (value, what) => {
     : `${significant(percentile)} % of ${count(value.random.n)}`;
 };
 
+/** An area under a curve of growing circuits: "1.02", or why there is none. */
+function areaText(value, order, what) {
+  const curve = value?.curves?.[order];
+  if (!value) return UNKNOWN;
+  const area = curve?.[what];
+  return area === null || area === undefined
+    ? `undefined: ${curve?.undefined ?? value.curves?.undefined ?? "not measured"}`
+    : significant(area);
+}
+
 const ROWS = [
   ["Everything ablated", (v) => significant(v?.empty)],
   ["The circuit alone", (v) => significant(v?.circuit)],
@@ -40,6 +50,10 @@ const ROWS = [
   ["Necessity", (v) => ratioText(v, "necessity")],
   ["above random circuits ", (v) => percentileText(v, "necessity")],
   ["Completeness, 0 is best", (v) => significant(v?.completeness?.value)],
+  ["CPR, signed order", (v) => areaText(v, "signed", "cpr")],
+  ["CMD, signed order, 0 is best", (v) => areaText(v, "signed", "cmd")],
+  ["CPR, absolute order", (v) => areaText(v, "absolute", "cpr")],
+  ["CMD, absolute order, 0 is best", (v) => areaText(v, "absolute", "cmd")],
 ];
 
 function verdictTable(verdict) {
@@ -52,6 +66,32 @@ function verdictTable(verdict) {
       h("th", { scope: "row" }, name.trim()), VALUES.map((value) =>
         h("td", { class: "num", "data-label": value }, read(verdict.values[value]))))))));
 }
+
+/* --- curves -------------------------------------------------------------------------------- */
+
+/** f of the first n candidates in one order, a line for each n. Nothing where nothing is defined. */
+function curveTable(verdict, order) {
+  const curves = VALUES.map((name) => verdict.values[name]?.curves?.[order]);
+  const points = curves.find((curve) => curve)?.points ?? [];
+  const rows = points.map((point, k) => [point.n_items, k])
+    .filter(([n], k) => k === 0 || n !== points[k - 1].n_items);
+  if (!rows.length) return null;
+  return h("div", { class: "table-box" }, h("table", { class: "table curve" },
+    h("thead", null, h("tr", null, h("th", { scope: "col" }, `First by ${order} effect`),
+      VALUES.map((name) => h("th", { scope: "col", class: "num" }, `f, ${name}`)))),
+    h("tbody", null, rows.map(([n, k]) => h("tr", { "data-key": String(n) },
+      h("th", { scope: "row" }, count(n)), curves.map((curve, v) =>
+        h("td", { class: "num", "data-label": VALUES[v] },
+          curve ? significant(curve.points[k].f) : UNKNOWN)))))));
+}
+
+function curvesBlock(verdict) {
+  const tables = ["signed", "absolute"].map((order) => curveTable(verdict, order));
+  return tables.some(Boolean) ? h("details", { class: "curves" },
+    h("summary", null, "Circuits of growing size"), tables) : null;
+}
+
+/* --- outcome ------------------------------------------------------------------------------- */
 
 function outcome(summary) {
   const reasons = summary.reasons ?? [];
@@ -76,7 +116,7 @@ export function verdictPanel(id, isOver) {
       refusal(circuitPath(id)) ? refused(refusal(circuitPath(id))) : loading());
   }
   return panel({ title: "Verdict", side: "on prompts that the search never saw" },
-    outcome(circuit.summary ?? {}), circuit.verdict && verdictTable(circuit.verdict));
+    outcome(circuit.summary ?? {}), circuit.verdict && [verdictTable(circuit.verdict), curvesBlock(circuit.verdict)]);
 }
 
 /* --- components ---------------------------------------------------------------------------- */

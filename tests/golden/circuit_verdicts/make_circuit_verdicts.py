@@ -94,6 +94,18 @@ def compare_with_random(own, others):
             "above_random": bool(own > limit)}
 
 
+# --- curves -------------------------------------------------------------------------------------
+
+FRACTIONS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0]
+
+
+def curve(full, empty, runs, flat):
+    f = (runs.mean(axis=1) - empty.mean()) / (full.mean() - empty.mean())
+    return {"f": None if flat else f.tolist(),
+            "cpr": None if flat else float(np.trapezoid(f, FRACTIONS)),
+            "cmd": None if flat else float(np.trapezoid(np.abs(1 - f), FRACTIONS))}
+
+
 # --- a verdict ----------------------------------------------------------------------------------
 
 def value_verdict(case, measures):
@@ -128,6 +140,9 @@ def value_verdict(case, measures):
     out["completeness"] = gaps.max()
     out["completeness_subset"] = int(gaps.argmax())
     out["completeness_share"] = None if flat else gaps.max() / abs(span.mean())
+    if "curve_signed" in run:
+        out["curves"] = {order: curve(full, run["empty"], run["curve_" + order], flat)
+                         for order in ["signed", "absolute"]}
     if "kl_circuit" in run:
         out["kl"] = {
             "sufficiency": 1 - run["kl_circuit"].mean() / run["kl_empty"].mean(),
@@ -194,8 +209,17 @@ def measures_of(rng, full, empty, plan):
     return measures
 
 
+def add_curves(measures, full, rng):
+    """Circuits of the first of 100 candidates: the signed order overshoots, and falls back."""
+    empty, n = np.array(measures["empty"]), len(full)
+    for order, shares in [("signed", [0, 0, 0, 0.2, 0.7, 1.3, 1.25, 1.2, 1.1, 1]),
+                          ("absolute", [0, 0, 0, 0.2, 0.1, 0.8, 0.9, 0.95, 1, 1])]:
+        rows = [empty + s * (full - empty) + noise(rng, n, size=0.05) for s in shares]
+        measures["curve_" + order] = np.round(np.stack(rows), 4).tolist()
+
+
 def verdict_case(name, seed, plans, n=16, n_units=None, metric="logit_difference", span=3.0,
-                 sets=None):
+                 sets=None, has_curves=False):
     rng = np.random.default_rng(seed)
     units = [i % (n_units or n) for i in range(n)]
     full = np.zeros(n) if metric == "kl" else np.round(span + noise(rng, n, size=0.5), 4)
@@ -208,6 +232,8 @@ def verdict_case(name, seed, plans, n=16, n_units=None, metric="logit_difference
         if metric == "flat":
             level = full + noise(rng, n, size=1.0)
         case["values"][value] = measures_of(rng, full, np.round(level, 4), plans[value])
+        if has_curves:
+            add_curves(case["values"][value], full, np.random.default_rng(1000 + seed))
     verdicts = {value: value_verdict(case, case["values"][value]) for value in case["values"]}
     failed, rejected = failures(case, verdicts)
     outcome = "rejected" if rejected else "partial" if failed else "verified"
@@ -227,19 +253,19 @@ def verdict_cases():
     shaky = [{0, 1}, {0, 2}, {0, 1, 2}, set(), {0}] * 4
     return [verdict_case("good", 1, same(GOOD)),
             verdict_case("zero_does_not_decide", 2, {"zero": POOR, "mean": GOOD, "resample": GOOD}),
-            verdict_case("weak, templates", 3, same(WEAK), n=30, n_units=6),
+            verdict_case("weak, templates", 3, same(WEAK), n=30, n_units=6, has_curves=True),
             verdict_case("poor under resample", 4, {"zero": GOOD, "mean": GOOD, "resample": POOR}),
-            verdict_case("flat", 5, same(GOOD), metric="flat"),
-            verdict_case("kl", 6, same(GOOD), metric="kl"),
+            verdict_case("flat", 5, same(GOOD), metric="flat", has_curves=True),
+            verdict_case("kl", 6, same(GOOD), metric="kl", has_curves=True),
             verdict_case("unstable", 7, same(GOOD), sets=shaky),
             verdict_case("few searches", 8, same(GOOD), sets=[{0, 1}] * 5)]
 
 
-# --- curves -------------------------------------------------------------------------------------
+# --- a curve alone ------------------------------------------------------------------------------
 
 def curve_case(seed):
     rng = np.random.default_rng(seed)
-    n, fractions = 16, [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0]
+    n, fractions = 16, FRACTIONS
     full, empty = np.round(3 + noise(rng, n), 6), np.round(noise(rng, n), 6)
     shares = [0.0, 0.0, 0.02, 0.1, 0.3, 0.8, 1.2, 1.1, 1.05, 1.0]
     runs = np.round(np.stack([empty + s * (full - empty) + noise(rng, n) for s in shares]), 6)
