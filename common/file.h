@@ -20,7 +20,8 @@ MUST_CHECK status_t file_write_atomic(const char *path, const void *bytes, size_
                                       struct error *err);
 
 /* A new file in `directory`, open for reading and writing and already without a name: nothing is
- * left of it once *fd is closed, however the process ends. The caller closes. Errors: ST_IO, ST_NO_MEMORY. */
+ * left of it once *fd is closed, however the process ends. The caller closes. Errors: ST_IO,
+ * ST_NO_MEMORY. */
 MUST_CHECK status_t file_create_unnamed(const char *directory, int *fd, struct error *err);
 
 /* All n_bytes at `offset` of an open file. A file that ends before is ST_IO, as all else is. */

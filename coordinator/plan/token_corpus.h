@@ -58,7 +58,6 @@ struct evidence_documents token_corpus_keys(const struct token_corpus *corpus);
 /* Copy tokens [offset, offset + n) of a document into out[n]. Errors: ST_CORRUPT (they do not all
  * exist), ST_IO; what out holds then is undefined. */
 MUST_CHECK status_t token_corpus_read(const struct token_corpus *corpus, size_t document_index,
-                                      uint32_t offset, size_t n, uint32_t *out,
-                                      struct error *err);
+                                      uint32_t offset, size_t n, uint32_t *out, struct error *err);
 
 #endif
