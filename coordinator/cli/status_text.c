@@ -5,6 +5,7 @@
 #include "coordinator/cli/json_field.h"
 #include "coordinator/cli/progress.h"
 #include "coordinator/cli/quantity.h"
+#include "coordinator/cli/wrapped_text.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -93,8 +94,11 @@ void status_text_line(const struct cli *cli, const char *name, const char *value
 {
     struct buffer clean;
     buffer_init(&clean, LINE_MAX_BYTES);
-    if (clean_text_append(&clean, value, strlen(value), 0, NULL, NULL) == ST_OK && clean.n_bytes)
-        (void)fprintf(cli->out, "%-11s %s\n", name, buffer_text(&clean));
+    if (clean_text_append(&clean, value, strlen(value), 0, NULL, NULL) == ST_OK && clean.n_bytes) {
+        const int indent = fprintf(cli->out, "%-11s ", name);
+        wrapped_text_continue(cli->out, buffer_text(&clean), indent > 0 ? (size_t)indent : 0,
+                              cli->width);
+    }
     buffer_fini(&clean);
 }
 

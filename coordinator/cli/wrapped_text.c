@@ -21,6 +21,12 @@ static size_t next_cell(const char *at, size_t *columns)
 
 void wrapped_text_print(FILE *out, const char *text, size_t indent, size_t width)
 {
+    if (*text) (void)fprintf(out, "%*s", (int)indent, "");
+    wrapped_text_continue(out, text, indent, width);
+}
+
+void wrapped_text_continue(FILE *out, const char *text, size_t indent, size_t width)
+{
     const size_t room = width > 2 * indent ? width - indent : SIZE_MAX;
     if (!*text) (void)fputc('\n', out);
     while (*text) {
@@ -33,7 +39,8 @@ void wrapped_text_print(FILE *out, const char *text, size_t indent, size_t width
             if (text[n - 1] == ' ') space = n;
         }
         if (text[n] && space) n = space;
-        (void)fprintf(out, "%*s%.*s\n", (int)indent, "", (int)n, text);
+        (void)fprintf(out, "%.*s\n", (int)n, text);
         text += n;
+        if (*text) (void)fprintf(out, "%*s", (int)indent, "");
     }
 }

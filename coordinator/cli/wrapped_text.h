@@ -10,4 +10,8 @@
  * where there is one. Colours (ESC [ ... m) take no column. An empty text is an empty line. */
 void wrapped_text_print(FILE *out, const char *text, size_t indent, size_t width);
 
+/* The same behind something on its line already, `indent` columns of it: the first line goes on
+ * there. */
+void wrapped_text_continue(FILE *out, const char *text, size_t indent, size_t width);
+
 #endif

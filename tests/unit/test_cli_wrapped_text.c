@@ -28,3 +28,15 @@ Test(cli_wrapped_text, breaks_at_spaces_and_counts_columns_not_bytes)
         free(got);
     }
 }
+
+Test(cli_wrapped_text, goes_on_behind_what_stands_on_the_line)
+{
+    char *got = NULL;
+    size_t n = 0;
+    FILE *out = open_memstream(&got, &n);
+    const int indent = fprintf(out, "ab: ");
+    wrapped_text_continue(out, "one two three four", (size_t)indent, 12);
+    (void)fclose(out);
+    cr_expect_str_eq(got, "ab: one two \n    three \n    four\n");
+    free(got);
+}
