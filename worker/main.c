@@ -2,6 +2,7 @@
  * inside models and measure, and need neither coordinator nor Redis. */
 #include "worker/activations_command.h"
 #include "worker/bench_command.h"
+#include "worker/head_scores_command.h"
 #include "worker/inspect_command.h"
 #include "worker/known_model_command.h"
 #include "worker/link/serve.h"
@@ -21,6 +22,8 @@ static const struct subcommand SUBCOMMANDS[] = {
     {"tokenize", "token ids of lines of text, and back", tokenize_command},
     {"activations", "activations of a text at hook points", activations_command},
     {"known-model", "write a model whose circuit is known", known_model_command},
+    {"head-scores", "which heads attend as previous-token, duplicate-token, induction heads do",
+     head_scores_command},
     {"prompts", "a prompt set for circuits, in token ids", prompts_command},
     {"bench", "speed of forward pass and encode on this machine", bench_command},
 };

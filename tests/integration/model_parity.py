@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`interp-worker activations` and `inspect` against the golden files, through the program itself.
+"""`interp-worker activations`, `inspect` and `head-scores` against the golden files, through the program itself.
 
 Every model of tests/golden/models (all recorded hook points and the logits), every dictionary of
 tests/golden/dictionaries from the tokens of its model to its feature activations, every malformed
@@ -184,6 +184,39 @@ def check_bad_commands(worker, folder):
     print(f"bad commands: {len(cases)}")
 
 
+def check_head_scores(worker, folder):
+    """Those of TransformerLens; random words said twice give each head of induction its due."""
+    tokens, n, worst = Path(folder) / "sequences.jsonl", 0, 0.0
+    for golden in sorted((GOLDEN / "head_scores").glob("*.json")):
+        expected = json.loads(golden.read_text())
+        tokens.write_text("".join(json.dumps({"tokens": ids}) + "\n"
+                                  for ids in expected["sequences"]))
+        done = run(worker, "head-scores", GOLDEN / "models" / golden.stem, "--tokens", tokens,
+                   "-o", "json")
+        check(done.returncode == 0, f"head-scores {golden.stem}: {done.stderr.strip()}")
+        got = json.loads(done.stdout or '{"heads": []}')["heads"]
+        for want in expected["scores"]:
+            for how in ("mul", "abs", "attention"):
+                rows = want[how]
+                check(len(got) == sum(map(len, rows)), f"{golden.stem}: {len(got)} heads")
+                for head in got:
+                    value = head[want["pattern"]][how]
+                    error = abs(value - rows[head["layer"]][head["head"]])
+                    worst, n = max(worst, error), n + 1
+    check(n > 0, "no head scores")
+    check(worst < 1e-5, f"head scores: off by {worst:.1e}")
+    known = Path(folder) / "known"
+    check(run(worker, "known-model", "induction", "-o", known).returncode == 0, "known model")
+    truth = {node["role"]: node["name"]
+             for node in json.loads((known / "circuit.json").read_text())["nodes"]}
+    done = run(worker, "head-scores", known, "--words", "8", "-n", "4", "--top", "1")
+    first = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()[1:]}
+    layer, head = re.fullmatch(r"L(\d+)H(\d+)", first["induction"][0]).groups()
+    check(truth["induction"] in (f"a{layer}.h{head}", f"L{layer}H{head}")
+          and float(first["induction"][1]) > 0.99, f"induction head: {first}, {truth}")
+    print(f"head scores: {n}, largest error {worst:.1e}")
+
+
 def check_smollm2(worker, folder):
     places = [os.environ.get("SMOLLM2", ""), ROOT / "models" / "smollm2"]
     model = next((Path(p) for p in places if p and (Path(p) / "model.safetensors").exists()), None)
@@ -216,6 +249,7 @@ def main():
         check_refusals(worker)
         check_malformed(worker)
         check_bad_commands(worker, folder)
+        check_head_scores(worker, folder)
         check_smollm2(worker, folder)
     print("model parity:", "FAILED" if failures else "passed")
     return 1 if failures else 0
