@@ -137,6 +137,8 @@ BUGS_PROGRAMS := $(addprefix $(BUILD)/emu/planted_bugs_,plain asan tsan)
 BUGS_plain := -O1
 BUGS_asan  := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 BUGS_tsan  := -O1 -fsanitize=thread
+# fmaf() in a kernel is one instruction where this machine has it; the bits are the same.
+EMU_ARCH := $(shell grep -qw fma /proc/cpuinfo 2> /dev/null && echo -mfma)
 EMU_DEFINE_asan := -DEMU_ASAN
 EMU_DEFINE_tsan := -DEMU_TSAN
 
@@ -169,7 +171,8 @@ $(BUILD)/emu/plugin/%.c.o: %.c $(BUILD)/flags
 $(BUILD)/emu/plugin/%.cu.o: %.cu $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CXX,$<)
-	$(Q)$(CXX) $(CXX_BASE) $(OPT_$(VARIANT)) -fvisibility=hidden -ffp-contract=off -x c++ -c $< -o $@
+	$(Q)$(CXX) $(CXX_BASE) $(OPT_$(VARIANT)) $(EMU_ARCH) -fvisibility=hidden -ffp-contract=off -x c++ \
+	    -c $< -o $@
 $(BUILD)/emu/plugin/%.cc.o: %.cc $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CXX,$<)

@@ -7,25 +7,11 @@
  * rounded up to whole warps; columns behind the head are zeros. N keeps the shared memory of a
  * block under the 99 KB of the smaller architectures.
  * Oracle: kernels/cpu/attention_body.h, within 1e-5 of the largest value. */
-#include "kernels/cuda/grid.cuh"
+#include "kernels/cuda/tiles.cuh"
 
 #include <float.h>
 
-enum { KEYS = 32 };
-
-/* One tile of rows first .. first + N_ROWS of a head into shared memory [N_ROWS][WIDTH + 1]; rows
- * at or past n_rows and columns behind the head become 0. The odd row length avoids bank
- * conflicts where lanes read down a column. */
-template <int WIDTH, int N_ROWS>
-static __device__ __forceinline__ void load_tile(float *tile, const float *rows, size_t ld,
-                                                 size_t first, size_t n_rows, size_t d_head)
-{
-    for (unsigned i = threadIdx.x; i < N_ROWS * WIDTH; i += BLOCK) {
-        const unsigned r = i / WIDTH, c = i % WIDTH;
-        const bool is_there = first + r < n_rows && c < d_head;
-        tile[r * (WIDTH + 1) + c] = is_there ? rows[(first + r) * ld + c] : 0.0f;
-    }
-}
+enum { KEYS = TILE_ROWS };
 
 template <int WIDTH> struct query_state {
     float top, total;         /* largest score so far; sum of exp(score - top) */

@@ -1,5 +1,6 @@
 /* The CUDA table of operations and the plugin that brings it: libinterp_cuda.so when nvcc and
  * NVIDIA's libraries make it, libinterp_emu.so when g++ and kernels/emu do. */
+#include "kernels/cuda/adjoints.h"
 #include "kernels/cuda/exec.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/matmul.h"
@@ -80,6 +81,12 @@ static const struct backend_ops CUDA_OPS = {
     .rotate = operation_rotate,
     .attend = operation_attend,
     .head_norms = operation_head_norms,
+    .norm_backward = adjoint_norm,
+    .activate_backward = adjoint_activate,
+    .attend_backward = adjoint_attend,
+    .blend = adjoint_blend,
+    .group_dots = adjoint_group_dots,
+    .contract = adjoint_contract,
     .sparse_create = sparse_weights_create,
     .sparse_destroy = sparse_weights_destroy,
     .sparse_bytes = sparse_weights_bytes,
@@ -132,6 +139,8 @@ static status_t open_device(struct backend **out, size_t index, struct error *er
     if (status == ST_OK)
         status = cuda_check(cudaSetDevice(device->index), "choosing the device", err);
     if (status == ST_OK) status = cuda_check(launch_prepare(), "kernels for this device", err);
+    if (status == ST_OK)
+        status = cuda_check(launch_prepare_backward(), "kernels for this device", err);
     if (status != ST_OK) {
         free(backend);
         free(device);

@@ -3,11 +3,11 @@
  * division is needed to find row and column. Oracles: kernels/cpu (norm_body.h,
  * activation_body.h); embed, add, rotate and bf16 parts are equal to the bit, activations within
  * 1e-6. */
-#include "kernels/cuda/grid.cuh"
+#include "kernels/cuda/activation.cuh"
 
 __global__ void __launch_bounds__(BLOCK) embed_kernel(embed_params p, const uint32_t *tokens)
 {
-    const size_t i = static_cast<size_t>(blockIdx.x) * BLOCK + threadIdx.x;
+    const size_t i = column_index();
     if (i >= p.d_model) return;
     for (size_t r = blockIdx.y; r < p.n_rows; r += gridDim.y) {
         float value = p.token_table ? p.token_table[tokens[r] * p.d_model + i] : 0.0f;
@@ -21,13 +21,14 @@ __global__ void __launch_bounds__(BLOCK) embed_kernel(embed_params p, const uint
 
 cudaError_t launch_embed(cudaStream_t stream, const embed_params *p, const uint32_t *tokens)
 {
-    LAUNCH(embed_kernel, grid_of_rows(p->n_rows, p->d_model), BLOCK, 0, stream, *p, tokens);
+    LAUNCH(embed_kernel, grid_of_rows(p->n_rows, p->d_model), block_of_rows(p->d_model), 0, stream,
+           *p, tokens);
     return cudaGetLastError();
 }
 
 __global__ void __launch_bounds__(BLOCK) add_kernel(add_params p)
 {
-    const size_t i = static_cast<size_t>(blockIdx.x) * BLOCK + threadIdx.x;
+    const size_t i = column_index();
     if (i >= p.d) return;
     for (size_t r = blockIdx.y; r < p.n_rows; r += gridDim.y) {
         float sum = p.a[r * p.ld_a + i];
@@ -41,26 +42,14 @@ __global__ void __launch_bounds__(BLOCK) add_kernel(add_params p)
 
 cudaError_t launch_add(cudaStream_t stream, const add_params *p)
 {
-    LAUNCH(add_kernel, grid_of_rows(p->n_rows, p->d), BLOCK, 0, stream, *p);
+    LAUNCH(add_kernel, grid_of_rows(p->n_rows, p->d), block_of_rows(p->d), 0, stream, *p);
     return cudaGetLastError();
-}
-
-/* The formulas of kernels/cpu/activation_body.h. */
-template <activation kind> static __device__ __forceinline__ float activation_of(float x)
-{
-    if (kind == ACTIVATION_GELU_TANH) {
-        const float u = x * fmaf(x * x, 0.044715f, 1.0f) * 0.7978845608f;
-        return x / (expf(-2.0f * u) + 1.0f);
-    }
-    if (kind == ACTIVATION_GELU_ERF) return 0.5f * x * (1.0f + erff(x * 0.70710678f));
-    if (kind == ACTIVATION_SILU) return x / (expf(-x) + 1.0f);
-    return x > 0.0f ? x : 0.0f;
 }
 
 template <activation kind>
 __global__ void __launch_bounds__(BLOCK) activate_kernel(activate_params p)
 {
-    const size_t i = static_cast<size_t>(blockIdx.x) * BLOCK + threadIdx.x;
+    const size_t i = column_index();
     if (i >= p.d) return;
     const float bias = p.bias ? p.bias[i] : 0.0f, up_bias = p.up_bias ? p.up_bias[i] : 0.0f;
     for (size_t r = blockIdx.y; r < p.n_rows; r += gridDim.y) {
@@ -69,21 +58,20 @@ __global__ void __launch_bounds__(BLOCK) activate_kernel(activate_params p)
     }
 }
 
+template <activation kind> static void launch_kind(cudaStream_t stream, const activate_params *p)
+{
+    LAUNCH(activate_kernel<kind>, grid_of_rows(p->n_rows, p->d), block_of_rows(p->d), 0, stream,
+           *p);
+}
+
 cudaError_t launch_activate(cudaStream_t stream, const activate_params *p)
 {
-    const dim3 grid = grid_of_rows(p->n_rows, p->d);
     switch (p->kind) {
-    case ACTIVATION_GELU_TANH:
-        LAUNCH(activate_kernel<ACTIVATION_GELU_TANH>, grid, BLOCK, 0, stream, *p);
-        break;
-    case ACTIVATION_GELU_ERF:
-        LAUNCH(activate_kernel<ACTIVATION_GELU_ERF>, grid, BLOCK, 0, stream, *p);
-        break;
-    case ACTIVATION_SILU:
-        LAUNCH(activate_kernel<ACTIVATION_SILU>, grid, BLOCK, 0, stream, *p);
-        break;
+    case ACTIVATION_GELU_TANH: launch_kind<ACTIVATION_GELU_TANH>(stream, p); break;
+    case ACTIVATION_GELU_ERF: launch_kind<ACTIVATION_GELU_ERF>(stream, p); break;
+    case ACTIVATION_SILU: launch_kind<ACTIVATION_SILU>(stream, p); break;
     case ACTIVATION_RELU:
-    case ACTIVATION_N: LAUNCH(activate_kernel<ACTIVATION_RELU>, grid, BLOCK, 0, stream, *p); break;
+    case ACTIVATION_N: launch_kind<ACTIVATION_RELU>(stream, p); break;
     }
     return cudaGetLastError();
 }
@@ -92,7 +80,7 @@ cudaError_t launch_activate(cudaStream_t stream, const activate_params *p)
 __global__ void __launch_bounds__(BLOCK) rotate_kernel(rotate_params p)
 {
     const size_t half = p.d_head / 2;
-    const size_t pair = static_cast<size_t>(blockIdx.x) * BLOCK + threadIdx.x;
+    const size_t pair = column_index();
     if (pair >= p.n_heads * half) return;
     const size_t head = pair / half, i = pair % half;
     for (size_t r = blockIdx.y; r < p.n_rows; r += gridDim.y) {
@@ -106,8 +94,8 @@ __global__ void __launch_bounds__(BLOCK) rotate_kernel(rotate_params p)
 
 cudaError_t launch_rotate(cudaStream_t stream, const rotate_params *p)
 {
-    LAUNCH(rotate_kernel, grid_of_rows(p->n_rows, p->n_heads * (p->d_head / 2)), BLOCK, 0, stream,
-           *p);
+    const size_t n_pairs = p->n_heads * (p->d_head / 2);
+    LAUNCH(rotate_kernel, grid_of_rows(p->n_rows, n_pairs), block_of_rows(n_pairs), 0, stream, *p);
     return cudaGetLastError();
 }
 
@@ -115,7 +103,7 @@ __global__ void __launch_bounds__(BLOCK)
     split_bf16_kernel(const float *x, size_t ld_x, size_t n_rows, size_t d, __nv_bfloat16 *hi,
                       __nv_bfloat16 *lo)
 {
-    const size_t i = static_cast<size_t>(blockIdx.x) * BLOCK + threadIdx.x;
+    const size_t i = column_index();
     if (i >= d) return;
     for (size_t r = blockIdx.y; r < n_rows; r += gridDim.y) {
         const float value = x[r * ld_x + i];
@@ -128,7 +116,7 @@ __global__ void __launch_bounds__(BLOCK)
 cudaError_t launch_split_bf16(cudaStream_t stream, const float *x, size_t ld_x, size_t n_rows,
                               size_t d, uint16_t *hi, uint16_t *lo)
 {
-    LAUNCH(split_bf16_kernel, grid_of_rows(n_rows, d), BLOCK, 0, stream, x, ld_x, n_rows, d,
-           reinterpret_cast<__nv_bfloat16 *>(hi), reinterpret_cast<__nv_bfloat16 *>(lo));
+    LAUNCH(split_bf16_kernel, grid_of_rows(n_rows, d), block_of_rows(d), 0, stream, x, ld_x, n_rows,
+           d, reinterpret_cast<__nv_bfloat16 *>(hi), reinterpret_cast<__nv_bfloat16 *>(lo));
     return cudaGetLastError();
 }

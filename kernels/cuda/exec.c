@@ -57,6 +57,7 @@ void exec_close(struct exec *exec)
     scratch_release(&exec->tokens);
     scratch_release(&exec->hi);
     scratch_release(&exec->lo);
+    scratch_release(&exec->sums);
     device_free(exec->workspace);
     if (exec->stream) (void)cudaStreamDestroy(exec->stream);
     free(exec);

@@ -33,6 +33,7 @@ struct exec {
     unsigned next_pinned;
     struct scratch tokens; /* u32: of embed and attend */
     struct scratch hi, lo; /* bf16 parts of a matmul's rows */
+    struct scratch sums;   /* of attend_backward and contract */
 };
 
 MUST_CHECK status_t exec_open(struct exec **out, struct backend *backend,

@@ -53,6 +53,24 @@ static __device__ __forceinline__ float warp_max(float value)
     return value;
 }
 
+/* Sum of x - mean, or of its squares, over a row; every lane gets it. */
+static __device__ __forceinline__ float row_moment(const float *x, size_t d, float mean,
+                                                   bool is_squared)
+{
+    float sum = 0.0f;
+    for (size_t i = lane_index(); i < d; i += WARP) {
+        const float rest = x[i] - mean;
+        sum = is_squared ? fmaf(rest, rest, sum) : sum + rest;
+    }
+    return warp_sum(sum);
+}
+
+/* This thread's column of a grid of rows. */
+static __device__ __forceinline__ size_t column_index()
+{
+    return static_cast<size_t>(blockIdx.x) * BLOCK + threadIdx.x;
+}
+
 /* Blocks for n items, `per_block` each. */
 static inline unsigned blocks_for(size_t n, size_t per_block)
 {
@@ -64,6 +82,13 @@ static inline unsigned blocks_for(size_t n, size_t per_block)
 static inline dim3 grid_of_rows(size_t n_rows, size_t d)
 {
     return dim3(blocks_for(d, BLOCK), blocks_for(n_rows, 1));
+}
+
+/* Threads for it: no more warps than a short row has columns for. */
+static inline unsigned block_of_rows(size_t d)
+{
+    const size_t n_threads = (d + WARP - 1) / WARP * WARP;
+    return static_cast<unsigned>(n_threads < BLOCK ? n_threads : static_cast<size_t>(BLOCK));
 }
 
 #endif

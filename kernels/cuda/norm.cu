@@ -2,18 +2,6 @@
  * fixed order, whatever the row's place. Oracle: kernels/cpu/norm_body.h, other order of sums. */
 #include "kernels/cuda/grid.cuh"
 
-/* Sum of x - mean, or of its squares, over a row; every lane gets it. */
-static __device__ __forceinline__ float row_moment(const float *x, size_t d, float mean,
-                                                   bool is_squared)
-{
-    float sum = 0.0f;
-    for (size_t i = lane_index(); i < d; i += WARP) {
-        const float rest = x[i] - mean;
-        sum = is_squared ? fmaf(rest, rest, sum) : sum + rest;
-    }
-    return warp_sum(sum);
-}
-
 __global__ void __launch_bounds__(BLOCK) norm_kernel(norm_params p)
 {
     const float n = static_cast<float>(p.d);

@@ -2,8 +2,8 @@
 
 #include "kernels/cuda/launch.h"
 
-/* Host numbers of an operation onto the device, behind what still reads the last ones. */
-static status_t put_numbers(struct exec *exec, const uint32_t *numbers, size_t n, struct error *err)
+status_t operation_put_numbers(struct exec *exec, const uint32_t *numbers, size_t n,
+                               struct error *err)
 {
     const status_t status = scratch_reserve(&exec->tokens, n * sizeof *numbers, err);
     if (status != ST_OK) return status;
@@ -16,7 +16,7 @@ status_t operation_embed(struct exec *exec, const struct embed_params *p, struct
         return error_set(err, ST_BAD_INPUT, "embed without tables or context");
     status_t status = exec_enter(exec, err);
     if (status != ST_OK || !p->n_rows || !p->d_model) return status;
-    if (p->token_table) status = put_numbers(exec, p->tokens, p->n_rows, err);
+    if (p->token_table) status = operation_put_numbers(exec, p->tokens, p->n_rows, err);
     if (status != ST_OK) return status;
     return cuda_check(launch_embed(exec->stream, p, exec->tokens.memory), "embed", err);
 }
@@ -56,7 +56,7 @@ status_t operation_rotate(struct exec *exec, const struct rotate_params *p, stru
     return cuda_check(launch_rotate(exec->stream, p), "rotate", err);
 }
 
-static status_t check_attend(const struct attend_params *p, struct error *err)
+status_t operation_check_attend(const struct attend_params *p, struct error *err)
 {
     if (!p->n_kv_heads || p->n_heads % p->n_kv_heads || !p->d_head || !p->n_ctx)
         return error_set(err, ST_BAD_INPUT, "attend: %zu heads over %zu key/value heads",
@@ -74,10 +74,10 @@ static status_t check_attend(const struct attend_params *p, struct error *err)
 
 status_t operation_attend(struct exec *exec, const struct attend_params *p, struct error *err)
 {
-    status_t status = check_attend(p, err);
+    status_t status = operation_check_attend(p, err);
     if (status == ST_OK) status = exec_enter(exec, err);
     if (status != ST_OK || !p->n_sequences || !p->n_heads) return status;
-    status = put_numbers(exec, p->lengths, p->n_sequences, err);
+    status = operation_put_numbers(exec, p->lengths, p->n_sequences, err);
     if (status != ST_OK) return status;
     return cuda_check(launch_attend(exec->stream, p, exec->tokens.memory), "attend", err);
 }

@@ -1,9 +1,10 @@
-/* Products of cuBLAS on plain loops: operands checked against their allocations, then C column by
- * column, the sums over k in ascending order in f32. */
+/* Products of cuBLAS on plain loops: operands checked against their allocations, then C in tiles,
+ * the sums over k in ascending order in f32. */
 #include "kernels/emu/emu.h"
 #include "kernels/emu/include/cublas_v2.h"
 #include "kernels/emu/include/cuda_bf16.h"
 
+#include <algorithm>
 #include <vector>
 
 struct cublasContext {
@@ -36,10 +37,8 @@ static void check_operand(const char *name, const operand &x, int rows, int colu
         fail(NOWHERE, "cuBLAS: %s reaches outside its device memory", name);
 }
 
-static float value_at(const operand &x, size_t row, size_t column)
+static float value_at(const operand &x, size_t at)
 {
-    const size_t ld = static_cast<size_t>(x.ld);
-    const size_t at = x.op == CUBLAS_OP_N ? column * ld + row : row * ld + column;
     if (x.type == CUDA_R_32F) return static_cast<const float *>(x.values)[at];
     return __bfloat162float(static_cast<const __nv_bfloat16 *>(x.values)[at]);
 }
@@ -52,23 +51,77 @@ struct product {
     int ld_c;
 };
 
+enum { TILE_ROWS = 64, TILE_COLUMNS = 4 };
+
+/* Rows first .. first + TILE_ROWS of op(A), a column after the other, zeros below the last. */
+static void pack_rows(const operand &a, size_t first, size_t n_rows, size_t k, float *to)
+{
+    const size_t ld = static_cast<size_t>(a.ld), n = std::min<size_t>(TILE_ROWS, n_rows - first);
+    const size_t of_row = a.op == CUBLAS_OP_N ? 1 : ld, of_column = a.op == CUBLAS_OP_N ? ld : 1;
+    for (size_t l = 0; l < k; l++)
+        for (size_t i = 0; i < TILE_ROWS; i++)
+            to[l * TILE_ROWS + i] =
+                i < n ? value_at(a, (first + i) * of_row + l * of_column) : 0.0f;
+}
+
+/* op(B), TILE_COLUMNS columns at a time and a row of them after the other. */
+static void pack_columns(const operand &b, size_t n, size_t k, float *to)
+{
+    const size_t ld = static_cast<size_t>(b.ld);
+    const size_t of_row = b.op == CUBLAS_OP_N ? 1 : ld, of_column = b.op == CUBLAS_OP_N ? ld : 1;
+    for (size_t first = 0; first < n; first += TILE_COLUMNS)
+        for (size_t l = 0; l < k; l++)
+            for (size_t j = first; j < first + TILE_COLUMNS; j++)
+                *to++ = j < n ? value_at(b, l * of_row + j * of_column) : 0.0f;
+}
+
+/* sums = the products of a packed tile of rows and one of columns: each over k in ascending order,
+ * multiplied and then added, so the same bits whatever the width of the vectors. */
+#if defined(__x86_64__)
+__attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
+static void
+multiply_tiles(const float *a, const float *b, size_t k, float sums[TILE_COLUMNS][TILE_ROWS])
+{
+    for (size_t j = 0; j < TILE_COLUMNS; j++)
+        for (size_t i = 0; i < TILE_ROWS; i++) sums[j][i] = 0.0f;
+    for (size_t l = 0; l < k; l++)
+        for (size_t j = 0; j < TILE_COLUMNS; j++)
+            for (size_t i = 0; i < TILE_ROWS; i++)
+                sums[j][i] += a[l * TILE_ROWS + i] * b[l * TILE_COLUMNS + j];
+}
+
+static void store_tile(const product &p, const float sums[TILE_COLUMNS][TILE_ROWS], size_t row,
+                       size_t column)
+{
+    const size_t m = static_cast<size_t>(p.m), n = static_cast<size_t>(p.n);
+    for (size_t j = column; j < std::min(n, column + TILE_COLUMNS); j++) {
+        float *c = p.c + j * static_cast<size_t>(p.ld_c);
+        for (size_t i = row; i < std::min(m, row + TILE_ROWS); i++) {
+            const float sum = p.alpha * sums[j - column][i - row];
+            c[i] = p.beta != 0 ? sum + p.beta * c[i] : sum;
+        }
+    }
+}
+
+/* Packed operands, kept from one product to the next. */
+static std::vector<float> packed_rows, packed_columns;
+
 static void multiply(const product &p)
 {
     const size_t m = static_cast<size_t>(p.m), n = static_cast<size_t>(p.n),
                  k = static_cast<size_t>(p.k);
-    std::vector<float> a(m * k), column(m);
-    for (size_t l = 0; l < k; l++)
-        for (size_t i = 0; i < m; i++) a[l * m + i] = value_at(p.a, i, l);
-    for (size_t j = 0; j < n; j++) {
-        float *c = p.c + j * static_cast<size_t>(p.ld_c);
-        column.assign(m, 0.0f);
-        for (size_t l = 0; l < k; l++) {
-            const float b = value_at(p.b, l, j);
-            const float *from = &a[l * m];
-            for (size_t i = 0; i < m; i++) column[i] += from[i] * b;
+    const size_t n_columns = (n + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS;
+    float sums[TILE_COLUMNS][TILE_ROWS];
+    packed_rows.resize(std::max(packed_rows.size(), k * TILE_ROWS));
+    packed_columns.resize(std::max(packed_columns.size(), k * n_columns));
+    pack_columns(p.b, n, k, packed_columns.data());
+    for (size_t row = 0; row < m; row += TILE_ROWS) {
+        pack_rows(p.a, row, m, k, packed_rows.data());
+        for (size_t column = 0; column < n; column += TILE_COLUMNS) {
+            multiply_tiles(packed_rows.data(), &packed_columns[column * k], k, sums);
+            store_tile(p, sums, row, column);
         }
-        for (size_t i = 0; i < m; i++)
-            c[i] = p.alpha * column[i] + (p.beta != 0 ? p.beta * c[i] : 0.0f);
     }
 }
 

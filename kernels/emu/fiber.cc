@@ -23,6 +23,8 @@ enum { SWITCH_WITHOUT_SYNC = 1 };
 namespace emu
 {
 enum { STACK_BYTES = 128 << 10, PAGE_BYTES = 4096 };
+enum { N_COLOURS = 61, COLOUR_BYTES = 192 };
+enum { LEAST_STACK_BYTES = STACK_BYTES - N_COLOURS * COLOUR_BYTES };
 
 #if defined(__x86_64__) && !defined(EMU_UCONTEXT)
 /* A suspended stack is its stack pointer: the callee-saved registers lie on top of it. */
@@ -43,9 +45,9 @@ static void context_swap(context *save, context *to)
     emu_swap(save, to);
 }
 
-static void context_make(context *out, char *stack, void (*entry)())
+static void context_make(context *out, char *end, void (*entry)())
 {
-    void **top = reinterpret_cast<void **>(stack + STACK_BYTES);
+    void **top = reinterpret_cast<void **>(end);
     *--top = nullptr; /* entry never returns; keeps the stack aligned as after a call */
     *--top = reinterpret_cast<void *>(entry);
     for (int i = 0; i < 6; i++) *--top = nullptr;
@@ -59,11 +61,11 @@ static void context_swap(context *save, context *to)
     (void)swapcontext(save, to);
 }
 
-static void context_make(context *out, char *stack, void (*entry)())
+static void context_make(context *out, char *end, void (*entry)())
 {
     (void)getcontext(out);
-    out->uc_stack.ss_sp = stack;
-    out->uc_stack.ss_size = STACK_BYTES;
+    out->uc_stack.ss_sp = end - LEAST_STACK_BYTES;
+    out->uc_stack.ss_size = LEAST_STACK_BYTES;
     out->uc_link = nullptr;
     makecontext(out, entry, 0);
 }
@@ -72,70 +74,70 @@ static void context_make(context *out, char *stack, void (*entry)())
 struct fiber {
     context at;
     char *stack; /* lowest address; a guard page lies below */
+    size_t n_bytes;
     void *fake_stack, *tsan;
 };
 
-/* The scheduler's own side, while a fiber runs. */
-static context scheduler_at;
-#ifdef EMU_ASAN
-static void *scheduler_fake_stack;
-static const void *scheduler_stack;
-static size_t scheduler_stack_bytes;
-#endif
-#ifdef EMU_TSAN
-static void *scheduler_tsan;
-#endif
+static fiber host;      /* the stack that runs the scheduler */
+static fiber *previous; /* whom the last switch left */
 
 fiber *fiber_create(void (*entry)())
 {
+    static size_t n_created;
     void *memory = mmap(nullptr, STACK_BYTES + PAGE_BYTES, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED || mprotect(memory, PAGE_BYTES, PROT_NONE) != 0)
         fail(NOWHERE, "no memory for the stack of a thread");
     fiber *f = new fiber();
     f->stack = static_cast<char *>(memory) + PAGE_BYTES;
-    context_make(&f->at, f->stack, entry);
+    /* tops at different places of a page: else all of them compete for a few lines of the cache */
+    f->n_bytes = STACK_BYTES - n_created++ % N_COLOURS * COLOUR_BYTES;
+    context_make(&f->at, f->stack + f->n_bytes, entry);
 #ifdef EMU_TSAN
     f->tsan = __tsan_create_fiber(0);
 #endif
     return f;
 }
 
-void fiber_enter(fiber *to)
+fiber *fiber_host()
 {
 #ifdef EMU_TSAN
-    scheduler_tsan = __tsan_get_current_fiber();
+    host.tsan = __tsan_get_current_fiber();
+#endif
+    return &host;
+}
+
+/* On the new stack: what it left is known to ASan, and the host's bounds to us. */
+static void arrive(fiber *self)
+{
+#ifdef EMU_ASAN
+    const void *stack;
+    size_t n_bytes;
+    __sanitizer_finish_switch_fiber(self ? self->fake_stack : nullptr, &stack, &n_bytes);
+    if (previous != &host) return;
+    host.stack = const_cast<char *>(static_cast<const char *>(stack));
+    host.n_bytes = n_bytes;
+#else
+    (void)self;
+#endif
+}
+
+void fiber_switch(fiber *from, fiber *to)
+{
+    previous = from;
+#ifdef EMU_TSAN
     __tsan_switch_to_fiber(to->tsan, SWITCH_WITHOUT_SYNC);
 #endif
 #ifdef EMU_ASAN
-    __sanitizer_start_switch_fiber(&scheduler_fake_stack, to->stack, STACK_BYTES);
+    __sanitizer_start_switch_fiber(&from->fake_stack, to->stack, to->n_bytes);
 #endif
-    context_swap(&scheduler_at, &to->at);
-#ifdef EMU_ASAN
-    __sanitizer_finish_switch_fiber(scheduler_fake_stack, nullptr, nullptr);
-#endif
+    context_swap(&from->at, &to->at);
+    arrive(from);
 }
 
 void fiber_started()
 {
-#ifdef EMU_ASAN
-    __sanitizer_finish_switch_fiber(nullptr, &scheduler_stack, &scheduler_stack_bytes);
-#endif
-}
-
-void fiber_leave(fiber *from)
-{
-#ifdef EMU_TSAN
-    __tsan_switch_to_fiber(scheduler_tsan, SWITCH_WITHOUT_SYNC);
-#endif
-#ifdef EMU_ASAN
-    __sanitizer_start_switch_fiber(&from->fake_stack, scheduler_stack, scheduler_stack_bytes);
-#endif
-    context_swap(&from->at, &scheduler_at);
-#ifdef EMU_ASAN
-    /* the scheduler may be another host thread's stack by now */
-    __sanitizer_finish_switch_fiber(from->fake_stack, &scheduler_stack, &scheduler_stack_bytes);
-#endif
+    arrive(nullptr);
 }
 
 void sync_release(void *tag)

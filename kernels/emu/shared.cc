@@ -35,6 +35,7 @@ static struct {
 static unsigned n_arrays;
 static char *arena;
 static size_t n_arena_used, n_bytes_used, n_bytes_allowed;
+static size_t n_arena_unknown; /* from the start: NaN, where no array is */
 /* Under TSan each block has an arena of its own, so that blocks share no history of accesses. */
 static std::vector<char *> spent_arenas;
 static std::map<const void *, size_t> limits; /* by kernel, where raised */
@@ -61,16 +62,32 @@ static char *take(size_t n_bytes)
     return memory;
 }
 
+/* n bytes that nobody may touch yet, and that hold nothing. */
+static void make_unknown(char *memory, size_t n_bytes)
+{
+    __asan_unpoison_memory_region(memory, n_bytes);
+    memset(memory, POISON, n_bytes);
+    __asan_poison_memory_region(memory, n_bytes);
+}
+
+static void make_arena()
+{
+    arena = static_cast<char *>(aligned_alloc(256, ARENA_BYTES));
+    if (!arena) fail(NOWHERE, "no memory for shared memory");
+    __asan_poison_memory_region(arena, ARENA_BYTES);
+    n_arena_unknown = 0;
+}
+
 void shared_begin(const launch_shape &shape)
 {
-    if (!arena) arena = static_cast<char *>(aligned_alloc(256, ARENA_BYTES));
-    if (!arena) fail(NOWHERE, "no memory for shared memory");
+    if (!arena) make_arena();
     n_arrays = 0;
     n_arena_used = n_bytes_used = 0;
     n_bytes_allowed = shared_limit(shape.kernel);
-    __asan_unpoison_memory_region(arena, ARENA_BYTES);
-    memset(arena, POISON, n_bytes_allowed + GAPS_BYTES);
-    __asan_poison_memory_region(arena, ARENA_BYTES);
+    if (n_bytes_allowed + GAPS_BYTES > n_arena_unknown) {
+        make_unknown(arena + n_arena_unknown, n_bytes_allowed + GAPS_BYTES - n_arena_unknown);
+        n_arena_unknown = n_bytes_allowed + GAPS_BYTES;
+    }
     (void)take(shape.n_dynamic);
 }
 
@@ -79,6 +96,8 @@ void shared_end_block()
 #ifdef EMU_TSAN
     spent_arenas.push_back(arena);
     arena = nullptr;
+#else
+    make_unknown(arena, n_arena_used);
 #endif
 }
 

@@ -46,7 +46,7 @@ static meeting &meeting_of(warp &w, unsigned mask)
 static void check_same_place(const thread &leader, const thread &t)
 {
     if (leader.operation == t.operation && leader.where.line == t.where.line &&
-        strcmp(leader.where.file, t.where.file) == 0)
+        (leader.where.file == t.where.file || strcmp(leader.where.file, t.where.file) == 0))
         return;
     fail(t.where, "lanes of one mask meet at different places, lines %d and %d", leader.where.line,
          t.where.line);

@@ -5,6 +5,7 @@
 
 #include "common/attribute.h"
 #include "common/file.h"
+#include "kernels/plugin.h"
 #include "worker/known/known_model.h"
 #include "worker/tasks/model_cache.h"
 
@@ -20,11 +21,21 @@ static struct model_cache *models;
 static struct error err;
 static atomic_uint_fast64_t ticks;
 
-static void set_up(void)
+static void set_up_on(const char *name)
 {
     error_clear(&err);
-    cr_assert_eq(backend_open_cpu(&backend, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(backend_open(name, &backend, &err), ST_OK, "%s", err.text);
     cr_assert_eq(model_cache_create(&models, backend, &err), ST_OK);
+}
+
+static void set_up(void)
+{
+    set_up_on("cpu");
+}
+
+static void set_up_emulated(void)
+{
+    set_up_on("emu");
 }
 
 static void tear_down(void)
@@ -34,6 +45,8 @@ static void tear_down(void)
 }
 
 TestSuite(attribute_task, .init = set_up, .fini = tear_down, .timeout = 60);
+/* The CUDA backend, on the host emulator. */
+TestSuite(attribute_task_emulated, .init = set_up_emulated, .fini = tear_down, .timeout = 60);
 
 static json_t *golden(const char *name)
 {
@@ -130,12 +143,28 @@ Test(attribute_task, gpt2_agrees_with_autograd)
     check_golden("gpt2-untied-gelu");
 }
 
-Test(attribute_task, llama_agrees_with_autograd)
+static void check_llamas(void)
 {
     check_golden("llama-gqa-tied");
     check_golden("llama-head-dim");
     check_golden("llama-biases");
     check_golden("llama-rope-llama3");
+}
+
+Test(attribute_task, llama_agrees_with_autograd)
+{
+    check_llamas();
+}
+
+Test(attribute_task_emulated, gpt2_agrees_with_autograd)
+{
+    check_golden("gpt2-tied");
+    check_golden("gpt2-untied-gelu");
+}
+
+Test(attribute_task_emulated, llama_agrees_with_autograd)
+{
+    check_llamas();
 }
 
 static void with_known(const char *kind, const char *rope, void (*check)(const char *directory))
@@ -186,6 +215,12 @@ Test(attribute_task, known_circuits_agree_with_autograd)
     with_known("llama-induction", "half", check_half);
 }
 
+Test(attribute_task_emulated, known_circuits_agree_with_autograd)
+{
+    with_known("induction", NULL, check_induction);
+    with_known("llama-induction", "half", check_half);
+}
+
 Test(attribute_task, rotary_pairs_of_the_other_layout_carry_nothing)
 {
     with_known("llama-induction", "interleaved", check_interleaved);
@@ -206,7 +241,7 @@ Test(attribute_task, atp_has_the_nodes_of_eap_and_no_edges)
 }
 
 /* Sums of units add up to those of all prompts, and a unit is the same bits every time. */
-Test(attribute_task, units_add_up)
+static void check_units(void)
 {
     json_t *study = golden("gpt2-tied");
     json_t *spec = make_spec(study, "tests/golden/models/gpt2-tied", "eap_ig", "logit_difference");
@@ -228,6 +263,16 @@ Test(attribute_task, units_add_up)
     attribute_task_handler.close(task);
     json_decref(spec);
     json_decref(study);
+}
+
+Test(attribute_task, units_add_up)
+{
+    check_units();
+}
+
+Test(attribute_task_emulated, units_add_up)
+{
+    check_units();
 }
 
 Test(attribute_task, what_makes_no_sense_is_refused_by_name)
