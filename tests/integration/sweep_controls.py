@@ -42,7 +42,7 @@ def n_supported(rows, score):
 
 def finish(cluster, yaml):
     sweep = cluster.submit(yaml)
-    cluster.wait(sweep, seconds=240)
+    cluster.wait(sweep, seconds=900 if "LONG" in os.environ else 240)
     return sweep
 
 
