@@ -85,6 +85,11 @@ def judges_and_correlations_have_their_numbers(module):
                  "n_tokens": 320, "null": None, "verdict": None}
     check(module("scores", f"m.valueOf({json.dumps(simulated)})") == 0.25, "a correlation")
     check(module("scores", "m.valueOf({balanced_accuracy: 0.75})") == 0.75, "an accuracy")
+    counts = {"true_firing": 6, "missed": 4, "true_silent": 9, "false_alarm": 1, "failed_firing": 2,
+              "failed_silent": 1}
+    judged = {"balanced_accuracy": 0.75, "interval": None, "counts": counts}
+    text = module("scores", "m.scoreTable({detection: {random: %s}}).textContent" % json.dumps(judged))
+    check("6 of 10 firing, 9 of 10 silent, 3 unreadable" in text, text)
     table = module("scores", "m.scoreTable({simulation: {random: %s}})" % json.dumps(simulated) +
                    ".textContent")
     check("320 tokens of 10 windows, 2 unreadable" in table and "0.25" in table, table)

@@ -46,13 +46,14 @@ function plot(summary, label) {
   return svg("svg", { class: "score-plot", role: "img", "aria-label": label }, parts);
 }
 
+/** Answers that could not be read are among those missed and those called firing. */
 function tally({ counts, n_windows: nWindows, n_failed: nFailed, n_tokens: nTokens }) {
   if (!counts) {
     return `correlation over ${count(nTokens)} tokens of ${count(nWindows)} windows` +
       (nFailed ? `, ${count(nFailed)} unreadable` : "");
   }
-  const firing = counts.true_firing + counts.missed + counts.failed_firing;
-  const silent = counts.true_silent + counts.false_alarm + counts.failed_silent;
+  const firing = counts.true_firing + counts.missed;
+  const silent = counts.true_silent + counts.false_alarm;
   const failed = counts.failed_firing + counts.failed_silent;
   return `${count(counts.true_firing)} of ${count(firing)} firing, ` +
     `${count(counts.true_silent)} of ${count(silent)} silent` +
