@@ -42,7 +42,9 @@ static status_t sweep_with(struct sweep_spec *spec, const char *sweep_file, cons
     char *path = realpath(circuit, NULL);
     if (!path) return error_set(err, ST_NOT_FOUND, "%s: its path cannot be found", circuit);
     free(spec->circuit);
+    free(spec->circuit_sha256);
     spec->circuit = path;
+    spec->circuit_sha256 = NULL;
     *out = sweep_spec_to_json(spec);
     return *out ? ST_OK : error_set(err, ST_NO_MEMORY, "%s", sweep_file);
 }

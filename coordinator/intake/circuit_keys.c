@@ -141,6 +141,9 @@ static const struct config_key circuit_keys[] = {
     CONFIG_SECTION(struct sweep_spec, task, task_keys, "prompts: a generator, or a file"),
     CONFIG_TEXT(struct sweep_spec, circuit, NULL,
                 "a file with a circuit: nothing is searched, the verdict is on this one"),
+    CONFIG_TEXT(struct sweep_spec, circuit_sha256, NULL,
+                "of that file: another one is refused; set when the sweep is accepted, from when "
+                "on a copy counts"),
     CONFIG_CHOICE(struct sweep_spec, metric, metric_choices, "logit_difference",
                   "what is measured at the answer position"),
     CONFIG_FLAGS(struct sweep_spec, candidates, candidate_choices, "heads,mlps",

@@ -334,6 +334,19 @@ static status_t check_circuit_search(const struct yaml_tree *tree, const struct 
     return status == ST_OK ? check_layers(tree, spec->layers, err) : status;
 }
 
+static status_t check_circuit_hash(const struct yaml_tree *tree, const struct sweep_spec *spec,
+                                   struct error *err)
+{
+    const char *hash = spec->circuit_sha256;
+    if (!hash) return ST_OK;
+    if (!spec->circuit)
+        return config_error(tree, "circuit_sha256", err, ST_BAD_INPUT, "of no 'circuit'");
+    if (strlen(hash) != HASH_HEX_SIZE - 1 || strspn(hash, "0123456789abcdef") != HASH_HEX_SIZE - 1)
+        return config_error(tree, "circuit_sha256", err, ST_BAD_INPUT,
+                            "64 hexadecimal digits in lower case are wanted");
+    return ST_OK;
+}
+
 static status_t check_circuit(const struct yaml_tree *tree, const struct sweep_spec *spec,
                               struct error *err)
 {
@@ -353,7 +366,8 @@ static status_t check_circuit(const struct yaml_tree *tree, const struct sweep_s
     if (spec->head_scores.n_words == 1)
         return config_error(tree, "head_scores.n_words", err, ST_BAD_INPUT,
                             "two words at least are wanted, or 0");
-    return check_circuit_search(tree, spec, err);
+    const status_t status = check_circuit_hash(tree, spec, err);
+    return status == ST_OK ? check_circuit_search(tree, spec, err) : status;
 }
 
 /* --- paths ------------------------------------------------------------------------------ */

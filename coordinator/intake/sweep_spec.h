@@ -200,7 +200,8 @@ struct sweep_spec {
 
     /* circuit; model, compute, backend and seed are those above */
     struct circuit_task_spec task;
-    char *circuit; /* a file: judged in place of one that is searched; NULL: none */
+    char *circuit;        /* a file: judged in place of one that is searched; NULL: none */
+    char *circuit_sha256; /* of that file as it was accepted; NULL: not accepted yet */
     enum circuit_metric metric;
     unsigned candidates; /* enum circuit_candidate_kinds bits, never 0 */
     char *layers;        /* whose components: "all", or a list such as 0-3,7 */

@@ -1,23 +1,11 @@
-/* Phase 3 of a sweep that brings its circuit: it is read and held against the model, in the place
- * of a search. No search found it, so nothing says whether a search would find it again: the
+/* Phase 3 of a sweep that brings its circuit: it is read as it was when the sweep was accepted
+ * (circuit_kept.h) and held against the model, in the place of a search. No search found it, so nothing says whether a search would find it again: the
  * verdict's stability is not measured, and `partial` is the best that it can be. */
-#include "common/file.h"
-#include "coordinator/circuit/circuit_file.h"
+#include "coordinator/sweep/circuit_kept.h"
 #include "coordinator/sweep/circuit_run.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static status_t read_circuit(const char *path, struct circuit *out, struct error *err)
-{
-    char *text;
-    size_t n_bytes;
-    status_t status = file_read(path, CIRCUIT_MAX_BYTES, &text, &n_bytes, err);
-    if (status != ST_OK) return status;
-    status = circuit_file_parse(out, path, text, n_bytes, err);
-    free(text);
-    return status;
-}
 
 /* The verdict ablates candidates, so every node must be one. */
 static status_t check_candidates(const struct circuit_run *run, const struct circuit *circuit,
@@ -64,7 +52,8 @@ static void merge_embeddings(struct circuit *circuit)
 static status_t brought_begin(struct circuit_run *run, struct error *err)
 {
     struct circuit circuit;
-    status_t status = read_circuit(run->sweep->spec->circuit, &circuit, err);
+    const struct sweep *sweep = run->sweep;
+    status_t status = circuit_kept_read(sweep->spec, sweep->context->data_directory, &circuit, err);
     if (status != ST_OK) return status;
     status = check(run, &circuit, err);
     if (status != ST_OK) {

@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "coordinator/sweep/captures.h"
+#include "coordinator/sweep/circuit_kept.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,6 +150,7 @@ status_t registry_submit(struct registry *registry, struct sweep_spec *spec, con
                          struct sweep **out, bool *is_new, struct error *err)
 {
     status_t status = make_room(registry, err);
+    if (status == ST_OK) status = circuit_kept_take(spec, registry->context.data_directory, err);
     if (status != ST_OK) return status;
     struct sweep *sweep = new_sweep(registry, spec);
     if (!sweep) return error_set(err, ST_NO_MEMORY, "sweep");

@@ -2,6 +2,7 @@
 # timeout: 600
 """interpctl verify-circuit: a circuit that the user brings is judged as one that was searched; and
 what is wrong with circuits and prompts is said in a line, never as a NaN."""
+import hashlib
 import json
 import os
 import pathlib
@@ -88,6 +89,68 @@ def the_true_circuit_holds_in_every_notation(cluster):
             check(verdict[value][what] == told["verdict"]["values"][value][what],
                   "%s under %s: %s and %s" % (what, value, verdict[value][what],
                                               told["verdict"]["values"][value][what]))
+
+
+def gates_and_backups_are_judged_by_their_classes(cluster):
+    """Both ends of an AND count alone; a backup counts given the head that it stands in for."""
+    cluster.up(workers=2)
+    for kind in ("and-gate", "backup"):
+        model = known(kind)
+        routes = truth(model)["gate"]["routes"]
+        rest = [name for name in truth(model)["circuit"] if name not in routes]
+        listed = {"rest": rest, "route": routes} if kind == "backup" else {
+            name: [name] for name in truth(model)["circuit"]}
+        roles = {role: [[int(n[1]), int(n[3:])] for n in names] for role, names in listed.items()}
+        told, _ = judge(cluster, write(kind + ".json", {"roles": roles}), sweep_file(model), 0)
+        check(told["summary"]["reasons"] == [NOT_SEARCHED], "%s: %s" % (kind, told["summary"]))
+        for value in ("mean", "resample"):
+            verdict = told["verdict"]["values"][value]
+            check(abs(verdict["sufficiency"]["ratio"] - 1) < 0.03, verdict["sufficiency"])
+            check(abs(verdict["necessity"]["ratio"] - 1) < 0.03, verdict["necessity"])
+            drops = {m["name"]: m["drop"]["value"] for m in verdict["members"]}
+            for name in routes:  # silent routes show alone in an AND, and never in a backup's class
+                check((drops[name] > 1) == (kind == "and-gate"), "%s: %s" % (kind, drops))
+            check(all(m["conditional_clear"] for m in verdict["members"]), verdict["members"])
+    # Each a class of its own: then nothing says that the backup is needed, nor the head it backs.
+    alone, _ = judge(cluster, write("alone.json", truth(known("backup"))["circuit"]),
+                     sweep_file(known("backup")), 1)
+    check(alone["summary"]["outcome"] == "partial", alone["summary"])
+    reasons = " ".join(alone["summary"]["reasons"])
+    check(all(name in reasons for name in truth(known("backup"))["gate"]["routes"]), reasons)
+
+
+def what_was_accepted_is_judged(cluster):
+    """The file is changed and lost before anybody reads it, and the coordinator dies: nothing."""
+    cluster.up(workers=0)
+    model = known("induction")
+    mine = write("mine.json", truth(model)["circuit"])
+    kept = hashlib.sha256(mine.read_bytes()).hexdigest()
+    other = json.dumps(truth(model)["impostors"])
+    for name, change in (("changed", lambda: mine.write_text(other)), ("lost", mine.unlink)):
+        mine.write_text(json.dumps(truth(model)["circuit"]))
+        sweep = cluster.ctl("verify-circuit", mine, sweep_file(model), "-q").strip()
+        check(cluster.status(sweep)["spec"]["circuit_sha256"] == kept, "it says what it accepted")
+        change()
+        cluster.kill("coordinator")
+        cluster.start_coordinator()
+        cluster.start_worker("w-" + name)
+        cluster.wait(sweep)
+        told = cluster.json("circuit", sweep)
+        names = [n["name"] for n in told["circuit"]["nodes"]]
+        check(names == truth(model)["circuit"], "%s: %s" % (name, names))
+        check(told["summary"]["reasons"] == [NOT_SEARCHED], told["summary"])
+        cluster.kill("w-" + name)
+    check([path.name for path in (cluster.data / "circuits").iterdir()] == [kept], "one file")
+    # The spec as it was accepted needs the file no more; another file under its name is refused.
+    spec = cluster.status(sweep)["spec"]
+    cluster.start_worker("w-again")
+    again = cluster.submit(json.dumps(spec))
+    cluster.wait(again)
+    check(cluster.json("circuit", again)["verdict"] == told["verdict"], "the same verdict")
+    (cluster.data / "circuits" / kept).unlink()
+    mine.write_text(other)
+    _, err = cluster.ctl_both("submit", "-", "--quiet", stdin=json.dumps(spec), code=None)
+    check("circuit_sha256 says " + kept in err and err.count("\n") == 1, err)
 
 
 def a_wrong_circuit_is_rejected(cluster):
@@ -201,6 +264,7 @@ def a_flat_metric_is_undefined(cluster):
 
 if __name__ == "__main__":
     with folder:
-        run([the_true_circuit_holds_in_every_notation, a_wrong_circuit_is_rejected,
-             what_does_not_fit_is_refused, prompts_that_measure_nothing_are_refused,
+        run([the_true_circuit_holds_in_every_notation,
+             gates_and_backups_are_judged_by_their_classes, what_was_accepted_is_judged,
+             a_wrong_circuit_is_rejected, what_does_not_fit_is_refused, prompts_that_measure_nothing_are_refused,
              means_of_no_prompts_are_refused, a_flat_metric_is_undefined])
