@@ -43,7 +43,7 @@ COORD_LIBS  := -lmicrohttpd -lcurl
 
 # --- sources by folder ---------------------------------------------------------------
 COMMON  := $(wildcard common/*.c)
-KERNELS := $(wildcard kernels/*.c kernels/cpu/*.c)
+KERNELS := $(wildcard kernels/*.c kernels/cpu/*.c kernels/selftest/*.c)
 WORKER  := $(filter-out worker/main.c,$(wildcard worker/*.c worker/*/*.c))
 MAINS   := worker/main.c coordinator/main.c coordinator/cli/main.c coordinator/gateway/main.c
 COORD   := $(filter-out $(MAINS),$(wildcard coordinator/*.c coordinator/*/*.c))
@@ -55,6 +55,7 @@ FUZZ    := $(wildcard tests/fuzz/fuzz_*.c)
 EMBED_COMMON := $(wildcard common/*.lua)
 EMBED_COORD  := $(wildcard coordinator/*/*.lua coordinator/http/page/*)
 
+comma := ,
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 embed_obj = $(patsubst %,$(BUILD)/embed/%.o,$(1))
 LIB_COMMON  := $(BUILD)/libcommon.a
@@ -182,6 +183,14 @@ $(EMU_PLUGIN): $(call emu_obj,$(CUDA_C) $(CUDA_CU) $(EMU_SOURCES)) $(LIB_COMMON)
 	$(Q)$(CXX) -shared -Wl,--exclude-libs,ALL $(filter -fsanitize=%,$(OPT_$(VARIANT))) \
 	    $(filter %.o,$^) $(LIB_COMMON) -o $@
 
+# A plugin that computes wrongly, for tests: the CPU's backend under the emulator's name.
+PLANTED_PLUGIN := $(BUILD)/planted/libinterp_emu.so
+$(PLANTED_PLUGIN): $(call obj,tests/emu/planted_plugin.c tests/support/planted_backend.c) \
+    $(LIB_KERNELS) $(LIB_COMMON)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(call link,-shared -Wl$(comma)--exclude-libs$(comma)ALL -ldnnl -lgomp -lm)
+
 # --- the CUDA backend itself: nvcc, only where it is asked for --------------------------------
 # Plain arithmetic (-fmad=false), so that kernels round as they do on the emulator.
 CUDA_HOME ?= $(or $(shell scripts/cuda-home),$(error no nvcc that knows sm_100: scripts/bootstrap --cuda))
@@ -235,7 +244,7 @@ demo: ## install what is missing, build, label the demo dictionary, show the res
 	@$(MAKE) all
 	@BUILD=$(BUILD) scripts/demo
 
-emulator: $(EMU_PLUGIN) $(if $(filter release,$(VARIANT)),$(BUGS_PROGRAMS)) ## the CUDA backend for a host without CUDA
+emulator: $(EMU_PLUGIN) $(PLANTED_PLUGIN) $(if $(filter release,$(VARIANT)),$(BUGS_PROGRAMS)) ## the CUDA backend for a host without CUDA
 tests: all emulator $(BUILD)/unit-tests
 
 check: ## install what is missing, build, pass every test

@@ -1,5 +1,7 @@
 #include "kernels/plugin.h"
 
+#include "kernels/selftest/op_selftest.h"
+
 #include <dlfcn.h>
 #include <limits.h>
 #include <stdio.h>
@@ -98,7 +100,7 @@ const char *backend_default_name(void)
     return name && *name ? name : "cpu";
 }
 
-status_t backend_open(const char *name, struct backend **out, struct error *err)
+status_t backend_open_untested(const char *name, struct backend **out, struct error *err)
 {
     char library[NAME_SIZE];
     size_t device;
@@ -107,4 +109,17 @@ status_t backend_open(const char *name, struct backend **out, struct error *err)
         return open_device("cuda", 0, out, NULL) == ST_OK ? ST_OK : backend_open_cpu(out, err);
     const status_t status = parse_name(name, library, &device, err);
     return status == ST_OK ? open_device(library, device, out, err) : status;
+}
+
+status_t backend_open(const char *name, struct backend **out, struct error *err)
+{
+    struct backend *backend = NULL;
+    status_t status = backend_open_untested(name, &backend, err);
+    if (status == ST_OK && strcmp(backend->ops->name, "cpu") != 0)
+        status = op_selftest_short(backend, err);
+    if (status == ST_OK)
+        *out = backend;
+    else
+        backend_close(&backend);
+    return status;
 }

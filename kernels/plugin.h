@@ -32,9 +32,15 @@ struct backend_plugin {
 /* $INTERP_BACKEND, or "cpu". */
 const char *backend_default_name(void);
 
-/* The caller closes *out by backend_close(). Errors: ST_BAD_INPUT (a name that is none of the
- * above, a device that is not there), ST_NOT_FOUND (no library), ST_UNSUPPORTED (a library of
- * another version; no usable device, and why). */
+/* Open, and let a library's backend compute every operation once, beside the CPU (a fraction of a
+ * second; kernels/selftest). The caller closes *out by backend_close(). Errors: ST_BAD_INPUT (a
+ * name that is none of the above, a device that is not there), ST_NOT_FOUND (no library),
+ * ST_UNSUPPORTED (a library of another version; no usable device, and why; one that computes
+ * wrongly, which "auto" does not hide: the operation and its error). */
 MUST_CHECK status_t backend_open(const char *name, struct backend **out, struct error *err);
+
+/* The same without a look at what it computes: for the self-test, which says more. */
+MUST_CHECK status_t backend_open_untested(const char *name, struct backend **out,
+                                          struct error *err);
 
 #endif

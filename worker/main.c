@@ -7,6 +7,7 @@
 #include "worker/known_model_command.h"
 #include "worker/link/serve.h"
 #include "worker/prompts_command.h"
+#include "worker/selftest/selftest_command.h"
 #include "worker/tokenize_command.h"
 
 #include <stdio.h>
@@ -26,7 +27,14 @@ static const struct subcommand SUBCOMMANDS[] = {
      head_scores_command},
     {"prompts", "a prompt set for circuits, in token ids", prompts_command},
     {"bench", "speed of forward pass and encode on this machine", bench_command},
+    {"selftest", "every operation of a backend against the CPU, with its speed", selftest_command},
 };
+
+/* "--selftest" as the name of a subcommand, for who has only a worker at hand. */
+static const char *name_of(const char *argument)
+{
+    return strcmp(argument, "--selftest") == 0 ? argument + 2 : argument;
+}
 
 /* What runs without a subcommand: the serving worker. */
 static int (*const SERVE)(int argc, char **argv) = worker_serve_command;
@@ -45,10 +53,10 @@ int main(int argc, char **argv)
         print_help();
         return 0;
     }
-    if (argc < 2 || argv[1][0] == '-') return SERVE(argc, argv);
+    const char *name = argc > 1 ? name_of(argv[1]) : "-";
+    if (name[0] == '-') return SERVE(argc, argv);
     for (size_t i = 0; i < sizeof SUBCOMMANDS / sizeof SUBCOMMANDS[0]; i++) {
-        if (strcmp(argv[1], SUBCOMMANDS[i].name) == 0)
-            return SUBCOMMANDS[i].run(argc - 1, argv + 1);
+        if (strcmp(name, SUBCOMMANDS[i].name) == 0) return SUBCOMMANDS[i].run(argc - 1, argv + 1);
     }
     (void)fprintf(stderr, "interp-worker: unknown subcommand '%s' (interp-worker help)\n", argv[1]);
     return 2;

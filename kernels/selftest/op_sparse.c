@@ -1,0 +1,158 @@
+/* The sparse encode of each type of dictionary: the rows must be the oracle's, bit for bit. */
+#include "kernels/selftest/op_trial.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum kind { PLAIN, JUMPRELU, TOPK, GATED, SELECTED, N_KINDS };
+enum { N_SELECTED = 50 };
+
+/* A dictionary's arrays on the host, all in `floats`. */
+struct problem {
+    enum kind kind;
+    struct sparse_params params;
+    float *weights, *vectors;
+    uint32_t features[N_SELECTED]; /* those of SELECTED */
+    size_t n_tokens;
+};
+
+/* Biases so far below 0 that about one pair in twenty fires. */
+static void make_problem(struct op_trial *t, enum kind kind, struct problem *out)
+{
+    const size_t n_in = op_pick(t, 35, 65, 768, 2048), n = op_pick(t, 70, 300, 1024, 16384);
+    const float deviation = sqrtf((float)n_in) / 3; /* of the product of two uniform vectors */
+    *out = (struct problem){.kind = kind,
+                            .n_tokens = op_pick(t, 3, 9, 33, 2048),
+                            .weights = op_host_floats(t, n * n_in, 0, 1),
+                            .vectors = op_host_floats(t, 4 * n, 1, 0.5f)};
+    for (size_t i = 0; i < N_SELECTED; i++) out->features[i] = (uint32_t)(i * n / N_SELECTED);
+    if (t->status != ST_OK) return;
+    float *bias = out->vectors, *mag_bias = bias + n;
+    for (size_t f = 0; f < n; f++) {
+        bias[f] *= -1.6f * deviation;
+        mag_bias[f] -= 1;
+    }
+    out->params = (struct sparse_params){
+        .n_in = n_in, .n_features = n, .weights = out->weights, .bias = bias};
+    if (kind == JUMPRELU) out->params.floor = bias + 2 * n;
+    if (kind == TOPK) {
+        out->params.k = 5;
+        out->params.scale = bias + 3 * n;
+    }
+    if (kind == GATED) {
+        out->params.mag_scale = bias + 2 * n;
+        out->params.mag_bias = mag_bias;
+    }
+}
+
+/* One side's encoder, and the rows of its last run. */
+struct encoding {
+    const struct op_side *side;
+    struct sparse *sparse;
+    struct sparse_encoder *encoder;
+    const float *x;
+    size_t n_tokens;
+    struct sparse_rows rows;
+};
+
+static status_t encode(void *context, struct error *err)
+{
+    struct encoding *e = context;
+    return e->side->backend->ops->sparse_encode(e->encoder, e->x, e->n_tokens, &e->rows, err);
+}
+
+static status_t open_encoding(struct encoding *e, const struct problem *p, struct error *err)
+{
+    const struct backend_ops *ops = e->side->backend->ops;
+    status_t status = ops->sparse_create(&e->sparse, e->side->backend, &p->params, err);
+    const struct sparse_encoder_params params = {
+        .sparse = e->sparse,
+        .screen = SCREEN_AUTO,
+        .features = p->kind == SELECTED ? p->features : NULL,
+        .n_selected = p->kind == SELECTED ? N_SELECTED : 0};
+    if (status == ST_OK)
+        status = ops->sparse_encoder_create(&e->encoder, e->side->exec, &params, err);
+    return status == ST_OK ? encode(e, err) : status;
+}
+
+static void close_encoding(struct encoding *e)
+{
+    const struct backend_ops *ops = e->side->backend->ops;
+    if (e->encoder) ops->sparse_encoder_destroy(e->encoder);
+    if (e->sparse) ops->sparse_destroy(e->sparse);
+}
+
+/* Bit for bit. */
+static bool is_same(float a, float b)
+{
+    uint32_t bits[2];
+    memcpy(&bits[0], &a, sizeof a);
+    memcpy(&bits[1], &b, sizeof b);
+    return bits[0] == bits[1];
+}
+
+/* Says in row->why where two encodings part, if they do. */
+static void compare_rows(const struct sparse_rows *tested, const struct sparse_rows *oracle,
+                         struct op_row *row)
+{
+    for (size_t r = 0; r < oracle->n_rows; r++) {
+        const size_t n = oracle->row_start[r + 1] - oracle->row_start[r];
+        const size_t got = tested->row_start[r + 1] - tested->row_start[r];
+        const size_t at = oracle->row_start[r];
+        if (got != n || tested->row_start[r] != at) {
+            (void)snprintf(row->why, sizeof row->why, "row %zu has %zu features, not %zu", r, got,
+                           n);
+            return;
+        }
+        for (size_t i = at; i < at + n; i++) {
+            if (tested->feature[i] == oracle->feature[i] &&
+                is_same(tested->value[i], oracle->value[i]))
+                continue;
+            (void)snprintf(row->why, sizeof row->why, "row %zu has feature %u %.9g, not %u %.9g", r,
+                           (unsigned)tested->feature[i], (double)tested->value[i],
+                           (unsigned)oracle->feature[i], (double)oracle->value[i]);
+            return;
+        }
+    }
+}
+
+static void check_problem(struct op_trial *t, enum kind kind)
+{
+    static const char *const KINDS[N_KINDS] = {"plain", "jumprelu", "topk, scaled", "gated",
+                                               "50 features"};
+    struct problem p;
+    struct op_row row = {.compute = COMPUTE_F32};
+    struct error err = {0};
+    make_problem(t, kind, &p);
+    const struct op_array x = op_floats(t, p.n_tokens * p.params.n_in, 0, 1);
+    struct encoding e[OP_SIDES];
+    for (size_t i = 0; i < OP_SIDES; i++)
+        e[i] = (struct encoding){.side = &t->sides[i], .x = x.on[i], .n_tokens = p.n_tokens};
+    (void)snprintf(row.variant, sizeof row.variant, "%s", KINDS[kind]);
+    (void)snprintf(row.shape, sizeof row.shape, "%zux%zu->%zu", p.n_tokens, p.params.n_in,
+                   p.params.n_features);
+    if (t->status == ST_OK) t->status = open_encoding(&e[OP_ORACLE], &p, t->err);
+    if (t->status == ST_OK && !e[OP_ORACLE].rows.row_start[p.n_tokens])
+        t->status = error_set(t->err, ST_INTERNAL, "self-test: nothing fires");
+    if (t->status == ST_OK) {
+        if (open_encoding(&e[OP_TESTED], &p, &err) == ST_OK) {
+            compare_rows(&e[OP_TESTED].rows, &e[OP_ORACLE].rows, &row);
+            row.seconds = op_time(t, encode, &e[OP_TESTED]);
+        } else {
+            (void)snprintf(row.why, sizeof row.why, "%.*s", OP_WHY_SIZE - 1, err.text);
+        }
+        op_note(t, &row);
+    }
+    for (size_t i = 0; i < OP_SIDES; i++) close_encoding(&e[i]);
+    free(p.weights);
+    free(p.vectors);
+}
+
+void op_case_sparse_encode(struct op_trial *t)
+{
+    const bool is_short = t->size == OP_SHORT;
+    for (unsigned kind = 0; kind < N_KINDS && t->status == ST_OK; kind++)
+        if (!is_short || kind == PLAIN || kind == TOPK) check_problem(t, (enum kind)kind);
+}

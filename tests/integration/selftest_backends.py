@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""`interp-worker --selftest` on the CPU and on the emulated CUDA backend, and what a plugin that
+computes wrongly meets: a report that names the operation, and a worker that refuses it.
+
+Standard library only. Run: BUILD=build/release tests/integration/selftest_backends.py
+"""
+# timeout: 300
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from cluster import BUILD, check, run
+
+WORKER = str(BUILD / "interp-worker")
+MODEL = pathlib.Path(__file__).resolve().parents[1] / "golden/models/gpt2-tied"
+OPERATIONS = ("copy", "matmul", "embed", "norm", "add", "activate", "rotate", "attend",
+              "head_norms", "sparse_encode", "pass to a hook", "logits", "encode and top 5",
+              "ablation of heads")
+
+
+def selftest(*arguments, **environment):
+    return subprocess.run([WORKER, "--selftest", *arguments], env=os.environ | environment,
+                          capture_output=True, text=True, timeout=250, check=False)
+
+
+def planted(operation):
+    return {"INTERP_PLUGIN_DIR": str(BUILD / "planted"), "INTERP_PLANTED_OP": operation}
+
+
+def every_backend_passes(_cluster):
+    for backend in ("cpu", "emu"):
+        done = selftest("--backend", backend, "-o", "json")
+        report = json.loads(done.stdout)
+        bad = [row for row in report["rows"] if row["verdict"] == "fail"]
+        check(done.returncode == 0 and report["passed"] and not bad, f"{backend}: {bad}")
+        tested = {row["op"] for row in report["rows"] if row["verdict"] == "pass"}
+        check(tested >= set(OPERATIONS), f"{backend}: not tested: {set(OPERATIONS) - tested}")
+        check(report["n_passed"] + report["n_absent"] == len(report["rows"]), "counts")
+        for row in report["rows"]:
+            check(row["verdict"] == "absent" or row["error"] <= row["tolerance"], str(row))
+        check(any(row["seconds"] for row in report["rows"]), f"{backend}: nothing was timed")
+
+
+def text_says_the_same(_cluster):
+    done = selftest("--short")
+    lines = done.stdout.splitlines()
+    check(done.returncode == 0 and lines[0].startswith("tested   cpu"), done.stdout[:300])
+    check(any(line.startswith("pass    attend: grouped heads") for line in lines), done.stdout)
+    check(any("0 failed" in line for line in lines[-2:]), done.stdout[-300:])
+
+
+def a_wrong_operation_is_in_the_report(_cluster):
+    done = selftest("--backend", "emu", "-o", "json", **planted("attend"))
+    report = json.loads(done.stdout)
+    failed = {row["op"] for row in report["rows"] if row["verdict"] == "fail"}
+    check(done.returncode == 1 and not report["passed"], f"exit {done.returncode}")
+    check("attend" in failed and "pass to a hook" in failed, str(failed))
+    check(not failed & {"norm", "matmul", "sparse_encode"}, str(failed))
+    done = selftest("--backend", "emu", "--short", **planted("norm"))
+    wrong = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
+    check(done.returncode == 1 and len(wrong) == 3 and all("norm" in line for line in wrong),
+          done.stdout)
+
+
+def a_worker_refuses_it_in_one_line(_cluster):
+    command = [WORKER, "activations", MODEL, "--tokens", MODEL / "tokens.jsonl", "--hook",
+               "logits", "-o", "/dev/null", "--backend", "emu"]
+    for operation, words in (("rotate", "computes wrongly: rotate"),
+                             ("sparse_encode", "computes wrongly: sparse_encode (plain, f32)")):
+        done = subprocess.run(command, env=os.environ | planted(operation), capture_output=True,
+                              text=True, timeout=60, check=False)
+        lines = done.stderr.splitlines()
+        check(done.returncode != 0 and len(lines) == 1 and words in lines[0],
+              f"{operation}: exit {done.returncode}: {done.stderr}")
+    done = subprocess.run(command, env=os.environ | planted("none"), capture_output=True, text=True,
+                          timeout=60, check=False)
+    check(done.returncode == 0, done.stderr)
+
+
+def a_serving_worker_refuses_it_too(_cluster):
+    done = subprocess.run([WORKER, "--connect", "tcp://127.0.0.1:1", "--backend", "emu"],
+                          env=os.environ | planted("matmul"), capture_output=True, text=True,
+                          timeout=60, check=False)
+    check(done.returncode != 0 and "computes wrongly: matmul" in done.stderr, done.stderr)
+
+
+def bad_options_are_one_line(_cluster):
+    for arguments, words in ((("-o", "yaml"), "-o 'yaml' is not text or json"),
+                             (("--backend", "gpu"), "backend 'gpu' is not"),
+                             (("--fast",), "unknown argument --fast")):
+        done = selftest(*arguments)
+        check(done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1,
+              f"{arguments}: {done.returncode}: {done.stderr}")
+
+
+if __name__ == "__main__":
+    run([bad_options_are_one_line, text_says_the_same, every_backend_passes,
+         a_wrong_operation_is_in_the_report, a_worker_refuses_it_in_one_line,
+         a_serving_worker_refuses_it_too])
