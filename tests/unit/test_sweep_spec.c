@@ -390,8 +390,14 @@ Test(sweep_spec, errors_of_circuit_sweeps)
          "s.yaml:5: search.taus[1]: '-1' is no number above 0"},
         {CIRCUIT "task: {generator: ioi}\ntargets: []\n",
          "s.yaml:5: targets: unknown key; allowed: kind, name, priority, durability, model, task, "
-         "circuit, metric, candidates, layers, positions, head_scores, ablation, prompt_splits, "
-         "search, verdict, compute, backend, seed"},
+         "circuit, circuit_sha256, metric, candidates, layers, positions, head_scores, ablation, "
+         "prompt_splits, search, verdict, compute, backend, seed"},
+        {CIRCUIT "task: {generator: ioi}\ncircuit_sha256: abc\n",
+         "s.yaml:5: circuit_sha256: of no 'circuit'"},
+        {CIRCUIT "task: {generator: ioi}\ncircuit: c.json\ncircuit_sha256: abc\n",
+         "s.yaml:6: circuit_sha256: 64 hexadecimal digits in lower case are wanted"},
+        {CIRCUIT "task: {generator: ioi}\npositions: [end]\nsearch: {edges: acdc}\n",
+         "s.yaml:6: search.edges: edges are not searched between components at named positions"},
         {CIRCUIT "task: {generator: ioi}\nhead_scores: {n_words: 1}\n",
          "s.yaml:5: head_scores.n_words: two words at least are wanted, or 0"},
     };
