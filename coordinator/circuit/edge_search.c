@@ -1,5 +1,7 @@
 #include "coordinator/circuit/edge_search.h"
 
+#include "coordinator/circuit/order_quality.h"
+
 #include "coordinator/circuit/group_split.h"
 #include "coordinator/circuit/test_family.h"
 
@@ -45,18 +47,39 @@ status_t edge_search_check(const struct edge_search_params *params, struct error
 static size_t place_of(const struct circuit_edge *edges, size_t n, const struct circuit_edge *edge)
 {
     const struct circuit_edge *found =
-        n > 0 ? bsearch(edge, edges, n, sizeof *edges, circuit_edge_compare_items) : NULL;
+        n > 0 && edges ? bsearch(edge, edges, n, sizeof *edges, circuit_edge_compare_items) : NULL;
     return found ? (size_t)(found - edges) : n;
+}
+
+/* Those without a score first, from the logits down, then the smallest, the largest last. */
+static status_t order_by_score(const struct edge_search_params *params,
+                               const struct circuit_edge *edges, size_t n, uint32_t *order,
+                               struct error *err)
+{
+    size_t n_named;
+    struct score_value *scores = calloc(n + 1, sizeof *scores);
+    if (!scores) return error_set(err, ST_NO_MEMORY, "edge search: %zu edges", n);
+    for (size_t e = 0; e < n; e++) scores[e] = params->score(params->score_context, &edges[e]);
+    const status_t status = order_by_size(scores, n, order, &n_named, err);
+    for (size_t i = 0; status == ST_OK && i < n / 2; i++) {
+        const uint32_t kept = order[i];
+        order[i] = order[n - 1 - i];
+        order[n - 1 - i] = kept;
+    }
+    free(scores);
+    return status;
 }
 
 status_t edge_search_order(const struct edge_search_params *params,
                            const struct circuit_edge *edges, size_t n, uint32_t *order,
                            struct error *err)
 {
+    const size_t n_order = params->order ? params->n_order : 0;
     size_t n_last = 0, n_first = 0;
+    if (!params->order && params->score) return order_by_score(params, edges, n, order, err);
     bool *is_listed = calloc(n + 1, sizeof *is_listed);
     if (!is_listed) return error_set(err, ST_NO_MEMORY, "edge search: %zu edges", n);
-    for (size_t i = 0; i < params->n_order; i++) {
+    for (size_t i = 0; i < n_order; i++) {
         const size_t at = place_of(edges, n, &params->order[i]);
         if (at == n || is_listed[at]) continue;
         is_listed[at] = true;

@@ -29,6 +29,10 @@ struct edge_search_params {
     size_t n_given;
     const struct circuit_edge *order; /* [n_order] most promising first; NULL. Borrowed */
     size_t n_order;
+    /* Where `order` is NULL: the most promising is the largest, whatever its sign; undefined is
+     * not listed. NULL: none. */
+    struct score_value (*score)(const void *context, const struct circuit_edge *edge);
+    const void *score_context;         /* borrowed */
     double taus[EDGE_SEARCH_MAX_TAUS]; /* [n_taus], at least one for acdc */
     size_t n_taus;
     bool is_absolute, is_grouped; /* acdc.h */

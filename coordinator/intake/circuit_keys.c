@@ -42,6 +42,14 @@ static const struct config_choice edge_choices[] = {
     {"acdc", CIRCUIT_EDGES_ACDC, false},
     {NULL, 0, false}};
 
+static const struct config_choice order_choices[] = {
+    {"listed", CIRCUIT_ORDER_LISTED, false},
+    {"attribution", CIRCUIT_ORDER_ATTRIBUTION, false},
+    {NULL, 0, false}};
+static const struct config_choice method_choices[] = {{"atp", ATTRIBUTE_ATP, false},
+                                                      {"eap", ATTRIBUTE_EAP, false},
+                                                      {"eap_ig", ATTRIBUTE_EAP_IG, false},
+                                                      {NULL, 0, false}};
 static const struct config_choice when_choices[] = {{"auto", CIRCUIT_WHEN_AUTO, false},
                                                     {"always", CIRCUIT_WHEN_ALWAYS, false},
                                                     {"never", CIRCUIT_WHEN_NEVER, false},
@@ -95,6 +103,13 @@ static const struct config_key split_keys[] = {
 static const struct config_key search_keys[] = {
     CONFIG_CHOICE(struct circuit_search_spec, value, value_choices, "resample",
                   "the ablation that effects are taken under"),
+    CONFIG_CHOICE(struct circuit_search_spec, order, order_choices, "listed",
+                  "what is tried first: as listed, or the largest by attribution; exact ablation "
+                  "decides"),
+    CONFIG_CHOICE(struct circuit_search_spec, method, method_choices, "eap_ig",
+                  "of the attribution: atp (components), eap, eap_ig (edges too)"),
+    CONFIG_COUNT(struct circuit_search_spec, steps, 1, ATTRIBUTE_MAX_STEPS, "5", "steps",
+                 "of eap_ig, from corrupted to clean"),
     CONFIG_NUMBER(struct circuit_search_spec, fdr_q, 1e-9, 0.5, "0.05", "share",
                   "false discoveries allowed among the chosen components"),
     CONFIG_NUMBER(struct circuit_search_spec, share_min, 0.0, 1.0, "0.02", "share",

@@ -3,6 +3,7 @@
 #ifndef COORDINATOR_INTAKE_CIRCUIT_SPEC_H
 #define COORDINATOR_INTAKE_CIRCUIT_SPEC_H
 
+#include "common/attribute.h"
 #include "coordinator/circuit/ablation_method.h"
 #include "coordinator/circuit/circuit_metric.h"
 
@@ -59,8 +60,14 @@ struct circuit_splits {
     uint32_t search, reference, verdict; /* percent of prompts, 100 together */
 };
 
+/* What is tried first; exact ablation decides. */
+enum circuit_order { CIRCUIT_ORDER_LISTED, CIRCUIT_ORDER_ATTRIBUTION };
+
 struct circuit_search_spec {
     enum ablate_value value; /* that effects are taken under; one of ablation.values */
+    enum circuit_order order;
+    enum attribute_method method; /* of CIRCUIT_ORDER_ATTRIBUTION */
+    uint32_t steps;               /* of eap_ig */
     double fdr_q, share_min;
     bool is_signed;
     uint32_t max_nodes; /* 0: no limit */

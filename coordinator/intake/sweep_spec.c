@@ -314,6 +314,25 @@ static status_t check_taus(const struct yaml_tree *tree, const struct circuit_se
     return ST_OK;
 }
 
+/* What has no slope cannot order. */
+static status_t check_order(const struct yaml_tree *tree, const struct sweep_spec *spec,
+                            struct error *err)
+{
+    const struct circuit_search_spec *search = &spec->search;
+    if (search->order != CIRCUIT_ORDER_ATTRIBUTION) return ST_OK;
+    if (spec->metric == METRIC_ACCURACY)
+        return config_error(tree, "search.order", err, ST_BAD_INPUT,
+                            "attribution follows slopes, and metric accuracy has none");
+    if (spec->metric == METRIC_KL && search->method != ATTRIBUTE_EAP_IG)
+        return config_error(tree, "search.method", err, ST_BAD_INPUT,
+                            "metric kl has slope 0 at the clean run, where %s takes it: use eap_ig",
+                            attribute_method_name(search->method));
+    if (search->edges != CIRCUIT_EDGES_NONE && search->method == ATTRIBUTE_ATP)
+        return config_error(tree, "search.method", err, ST_BAD_INPUT,
+                            "atp orders no edges: use eap or eap_ig");
+    return ST_OK;
+}
+
 static status_t check_circuit_search(const struct yaml_tree *tree, const struct sweep_spec *spec,
                                      struct error *err)
 {
@@ -330,7 +349,8 @@ static status_t check_circuit_search(const struct yaml_tree *tree, const struct 
     if (spec->n_positions > 0 && spec->search.edges != CIRCUIT_EDGES_NONE)
         return config_error(tree, "search.edges", err, ST_UNSUPPORTED,
                             "edges are not searched between components at named positions");
-    const status_t status = check_taus(tree, &spec->search, err);
+    status_t status = check_order(tree, spec, err);
+    if (status == ST_OK) status = check_taus(tree, &spec->search, err);
     return status == ST_OK ? check_layers(tree, spec->layers, err) : status;
 }
 

@@ -9,12 +9,16 @@
 #include <stdlib.h>
 
 static const struct circuit_phase_ops *const phases[CIRCUIT_N_PHASES] = {
-    [CIRCUIT_DESCRIBE] = &circuit_describe_phase, [CIRCUIT_PROMPTS] = &circuit_prompts_phase,
-    [CIRCUIT_HEAD_SCORES] = &circuit_heads_phase, [CIRCUIT_SEARCH] = &circuit_search_phase,
+    [CIRCUIT_DESCRIBE] = &circuit_describe_phase,
+    [CIRCUIT_PROMPTS] = &circuit_prompts_phase,
+    [CIRCUIT_HEAD_SCORES] = &circuit_heads_phase,
+    [CIRCUIT_ATTRIBUTION] = &circuit_attribution_phase,
+    [CIRCUIT_SEARCH] = &circuit_search_phase,
     [CIRCUIT_VERDICT] = &circuit_verdict_phase,
 };
 /* About how much of a sweep's time each phase takes, for the one progress bar. */
-static const double phase_starts[CIRCUIT_N_PHASES + 1] = {0.0, 0.02, 0.05, 0.08, 0.45, 1.0, 1.0};
+static const double phase_starts[CIRCUIT_N_PHASES + 1] = {0.0, 0.02, 0.05, 0.07,
+                                                          0.1, 0.45, 1.0,  1.0};
 
 static const struct circuit_phase_ops *phase_of(const struct circuit_run *run)
 {
@@ -74,6 +78,7 @@ static void circuit_stop(struct sweep *sweep)
     struct circuit_run *run = sweep->engine;
     sweep_task_leave(&run->work);
     circuit_heads_phase_fini(run);
+    circuit_attribution_phase_fini(run);
     circuit_measurement_fini(&run->measure);
     circuit_verdict_plan_destroy(&run->plan);
     for (unsigned v = 0; v < ABLATE_N_VALUES; v++) {
@@ -104,6 +109,7 @@ static status_t circuit_forget(const struct sweep *sweep, struct error *err)
     status_t status = forget_task(sweep, circuit_describe_phase.name, err);
     if (status == ST_OK) status = forget_task(sweep, circuit_prompts_phase.name, err);
     if (status == ST_OK) status = forget_task(sweep, circuit_heads_phase.name, err);
+    if (status == ST_OK) status = forget_task(sweep, circuit_attribution_phase.name, err);
     if (status == ST_OK) status = forget_task(sweep, circuit_verdict_phase.name, err);
     bool was_measured = true;
     for (size_t round = 0; status == ST_OK && was_measured; round++) {

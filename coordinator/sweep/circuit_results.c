@@ -67,14 +67,15 @@ static json_t *json_record(const struct circuit_run *run, size_t index)
     const struct circuit_node *node = node_of(run, index);
     char name[COMPONENT_NAME_SIZE], hook[COMPONENT_NAME_SIZE];
     return json_pack(
-        "{s:s s:s s:s s:s s:b s:s? s:s s:b s:o s:o s:o}", "component",
+        "{s:s s:s s:s s:s s:b s:s? s:s s:b s:o s:o s:o s:o}", "component",
         component_name(component, name), "type", component_type_name(component->type), "hook_point",
         component_hook(component, hook), "value", ablate_value_name(run->sweep->spec->search.value),
         "in_circuit", node != NULL, "class", node && node->role[0] ? node->role : NULL, "reason",
         reason_name(found->reason, node && !run->search), "is_measured", (int)found->is_measured,
         "effect", found->is_measured ? json_effect(&found->alone) : json_null(), "given",
         found->n_context ? json_given(run, found) : json_null(), "head_scores",
-        run->heads.has_scores ? head_report_shares(&run->heads.scores, component) : json_null());
+        run->heads.has_scores ? head_report_shares(&run->heads.scores, component) : json_null(),
+        "attribution", json_score(circuit_attribution_of(run, component)));
 }
 
 static status_t append_json(struct buffer *out, json_t *json, size_t flags, struct error *err)
@@ -117,9 +118,10 @@ static status_t write_edges(const struct writing *what, struct buffer *out, stru
         char name[EDGE_NAME_SIZE];
         status = append_json(
             out,
-            json_pack("{s:s s:b s:o s:o}", "edge", circuit_edge_name(&edges[i], name), "in_circuit",
-                      (int)edge->is_kept, "effect", json_effect(&edge->alone), "given",
-                      edge->has_given ? json_effect(&edge->given) : json_null()),
+            json_pack("{s:s s:b s:o s:o s:o}", "edge", circuit_edge_name(&edges[i], name),
+                      "in_circuit", (int)edge->is_kept, "effect", json_effect(&edge->alone),
+                      "given", edge->has_given ? json_effect(&edge->given) : json_null(),
+                      "attribution", json_score(circuit_attribution_of_edge(what->run, &edges[i]))),
             JSON_COMPACT, err);
     }
     return status;
@@ -144,15 +146,21 @@ static status_t write_summary(const struct writing *what, struct buffer *out, st
         (void)json_object_set_new(prompts, prompt_part_name((enum prompt_part)part),
                                   json_integer((json_int_t)run->parts[part].n));
     const enum circuit_outcome outcome = what->verdict ? what->verdict->outcome : CIRCUIT_REJECTED;
+    json_t *order;
+    const status_t status = circuit_order_json(run, &order, err);
+    if (status != ST_OK) {
+        json_decref(prompts);
+        return status;
+    }
     return append_json(
         out,
-        json_pack("{s:s s:b s:o s:I s:I s:I s:I s:I s:b s:o s:o}", "outcome",
+        json_pack("{s:s s:b s:o s:I s:I s:I s:I s:I s:b s:o s:o s:o}", "outcome",
                   circuit_outcome_name(outcome), "is_brought", run->search == NULL, "reasons",
                   json_reasons(what), "n_candidates", (json_int_t)run->n_candidates, "n_nodes",
                   (json_int_t)found->circuit.n_nodes, "n_edges", (json_int_t)found->circuit.n_edges,
                   "n_variants", (json_int_t)found->n_variants, "n_rounds",
                   (json_int_t)found->n_rounds, "is_truncated", (int)found->is_truncated, "prompts",
-                  prompts, "stability", json_score(found->stability)),
+                  prompts, "stability", json_score(found->stability), "order", order),
         JSON_INDENT(1), err);
 }
 
@@ -185,7 +193,8 @@ static status_t write_text(const struct writing *what, struct buffer *out, struc
     const struct circuit_run *run = what->run;
     const struct circuit *circuit = &run->found.circuit;
     const struct head_sequences sequences = circuit_head_sequences(run);
-    const status_t status = verdict_text_write(what->verdict, circuit, out, err);
+    status_t status = verdict_text_write(what->verdict, circuit, out, err);
+    if (status == ST_OK) status = circuit_order_text(run, out, err);
     return status == ST_OK && run->heads.has_scores
                ? head_report_text(&run->heads.scores, &sequences, circuit, out, err)
                : status;

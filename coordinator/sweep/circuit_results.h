@@ -11,14 +11,17 @@
  *      "reason": "single"|"conditional"|"dropped"|"none"|"brought" (by the user),
  *      "is_measured", "effect": {"mean", "standard_error" (or null), "p"} (null: only in a group),
  *      "given": {"context": [names], "mean", "standard_error", "p"} or null,
- *      "head_scores": {pattern: share of attention} of a head, where they were asked for, or null}
+ *      "head_scores": {pattern: share of attention} of a head, where they were asked for, or null,
+ *      "attribution": the drop that attribution estimates, where it ordered the search, or null}
  *   edges.jsonl     where edges were searched, one for each candidate edge:
- *     {"edge", "in_circuit", "effect": {...}, "given": {...} or null}: alone in the whole model,
- *     and given the rest of the classes of its ends
+ *     {"edge", "in_circuit", "effect": {...}, "given": {...} or null, "attribution"}: alone in the
+ *     whole model, and given the rest of the classes of its ends
  *   head_scores.json  where asked for: what every head attends to (head_report.h)
  *   summary.json    {"outcome", "is_brought", "reasons", "n_candidates", "n_nodes", "n_edges",
  *                    "n_variants", "n_rounds", "is_truncated", "prompts": {part: n},
- *                    "stability" (or null)}
+ *                    "stability" (or null), "order" (null: as listed)}
+ *   "order": {"by": "attribution", "method", "steps" (of eap_ig), "components", "edges" (or null)},
+ *     each as order_quality.h: how good the order was; the verdict knows nothing of it
  *   measured-*.bin  what workers answered (circuit_measure.h)
  *
  * No time, worker, retry or cost is in any of them: equal sweeps leave equal bytes. Loop thread

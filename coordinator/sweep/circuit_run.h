@@ -1,8 +1,9 @@
 /* What the files of the circuit engine share. Private to coordinator/sweep/circuit_*.c.
  *
- *   describe -> prompts -> heads -> search -> verdict
+ *   describe -> prompts -> heads -> attribution -> search -> verdict
  *
- * `heads` asks what heads attend to, where that is wanted; it is over at once elsewhere.
+ * `heads` asks what heads attend to, `attribution` what to try first, where that is wanted; they
+ * are over at once elsewhere.
  * Where the sweep brings its circuit, it is read in the place of the search (circuit_brought.c);
  * `search` is NULL then.
  *
@@ -14,6 +15,7 @@
 
 #include "common/describe.h"
 #include "common/head_scores.h"
+#include "coordinator/circuit/attribution_scores.h"
 #include "coordinator/circuit/circuit_search.h"
 #include "coordinator/circuit/circuit_verdict.h"
 #include "coordinator/circuit/circuit_verdict_plan.h"
@@ -27,6 +29,7 @@ enum circuit_phase {
     CIRCUIT_DESCRIBE,
     CIRCUIT_PROMPTS,
     CIRCUIT_HEAD_SCORES,
+    CIRCUIT_ATTRIBUTION,
     CIRCUIT_SEARCH,
     CIRCUIT_VERDICT,
     CIRCUIT_DONE,
@@ -48,6 +51,16 @@ struct circuit_head_answers {
     bool has_scores;
 };
 
+/* What attribution estimates, and the order that it makes. */
+struct circuit_attribution {
+    struct kept_answer answer;
+    struct attribute_result *answers; /* [units] that wait for one before them; owned */
+    size_t n_added;                   /* units in the answer's numbers */
+    struct attribution_scores scores; /* of the answer */
+    uint32_t *order;                  /* [n_candidates] owned; NULL: there is none */
+    size_t n_ordered;                 /* candidates that attribution says something about */
+};
+
 struct circuit_run {
     struct sweep *sweep;
     enum circuit_phase phase;
@@ -66,6 +79,7 @@ struct circuit_run {
     uint32_t *part_prompts[PROMPT_N_PARTS];     /* owned */
 
     struct circuit_head_answers heads;
+    struct circuit_attribution attribution;
     struct circuit_measurement measure; /* what is being measured; without work: nothing */
     struct circuit_units units[PROMPT_N_PARTS];
     struct circuit_search *search;
@@ -82,7 +96,8 @@ struct circuit_phase_ops {
     status_t (*poll)(struct circuit_run *run, bool *is_over, struct error *err);
 };
 extern const struct circuit_phase_ops circuit_describe_phase, circuit_prompts_phase,
-    circuit_heads_phase, circuit_search_phase, circuit_brought_phase, circuit_verdict_phase;
+    circuit_heads_phase, circuit_attribution_phase, circuit_search_phase, circuit_brought_phase,
+    circuit_verdict_phase;
 
 #define CIRCUIT_FIRST_TASK "describe"
 
@@ -93,6 +108,19 @@ status_t circuit_candidates_make(struct circuit_run *run, struct error *err);
 /* circuit_heads_phase.c */
 struct head_sequences circuit_head_sequences(const struct circuit_run *run);
 void circuit_heads_phase_fini(struct circuit_run *run);
+
+/* circuit_attribution_phase.c: the estimated drop; undefined: nothing is known. */
+struct score_value circuit_attribution_of(const struct circuit_run *run,
+                                          const struct component *component);
+struct score_value circuit_attribution_of_edge(const struct circuit_run *run,
+                                               const struct circuit_edge *edge);
+void circuit_attribution_phase_fini(struct circuit_run *run);
+
+/* circuit_order_report.c: how good the order of the search was. *out is the caller's, null where it
+ * had none. Errors: ST_NO_MEMORY. */
+status_t circuit_order_json(const struct circuit_run *run, json_t **out, struct error *err);
+/* Append the same for a terminal, nothing where there was none. */
+status_t circuit_order_text(const struct circuit_run *run, struct buffer *out, struct error *err);
 
 /* circuit_search_phase.c */
 enum { CIRCUIT_ROUND_NAME_SIZE = 32 };
@@ -109,6 +137,7 @@ status_t circuit_results_write(const struct circuit_run *run,
 char *circuit_describe_spec(const struct circuit_run *run);
 char *circuit_prompts_spec(const struct circuit_run *run);
 char *circuit_head_scores_spec(const struct circuit_run *run);
+char *circuit_attribute_spec(const struct circuit_run *run); /* on the search prompts */
 /* Of the task that ablates on the prompts of one part. */
 char *circuit_ablate_spec(const struct circuit_run *run, enum prompt_part part,
                           bool needs_vocabulary);

@@ -20,12 +20,21 @@ void circuit_search_phase_fini(struct circuit_run *run)
 
 /* --- asking ------------------------------------------------------------------------------- */
 
+static struct score_value edge_score(const void *context, const struct circuit_edge *edge)
+{
+    return circuit_attribution_of_edge(context, edge);
+}
+
 static struct edge_search_params edge_params_of(const struct circuit_run *run)
 {
     const struct circuit_search_spec *asked = &run->sweep->spec->search;
     struct edge_search_params params = edge_search_params_default();
     params.is_acdc = asked->edges == CIRCUIT_EDGES_ACDC;
     params.sufficiency_min = asked->edge_sufficiency_min;
+    if (run->attribution.order) {
+        params.score = edge_score;
+        params.score_context = run;
+    }
     if (asked->n_taus) params.n_taus = asked->n_taus;
     for (size_t i = 0; i < asked->n_taus; i++) /* numbers: the intake saw to it */
         (void)circuit_tau_read(asked->taus[i], &params.taus[i]);
@@ -46,6 +55,7 @@ static status_t search_begin(struct circuit_run *run, struct error *err)
     struct circuit_search_params params = circuit_search_params_default(spec->seed);
     params.candidates = run->candidates;
     params.nodes.n = run->n_candidates;
+    params.nodes.order = run->attribution.order;
     params.nodes.is_conditional = asked->conditional;
     params.nodes.selection.fdr_q = asked->fdr_q;
     params.nodes.selection.share_min = asked->share_min;

@@ -82,6 +82,20 @@ static json_t *json_prompts(const struct circuit_run *run, enum prompt_part part
     return list;
 }
 
+char *circuit_attribute_spec(const struct circuit_run *run)
+{
+    const struct sweep_spec *spec = run->sweep->spec;
+    uint32_t n_ctx = 1;
+    json_t *root = json_model(run, TASK_ATTRIBUTE);
+    (void)json_object_set_new(root, "prompts", json_prompts(run, PART_SEARCH, &n_ctx));
+    (void)json_object_set_new(root, "n_ctx", json_integer(n_ctx));
+    (void)json_object_set_new(root, "method",
+                              json_string(attribute_method_name(spec->search.method)));
+    (void)json_object_set_new(root, "metric", json_string(circuit_metric_name(spec->metric)));
+    (void)json_object_set_new(root, "steps", json_integer(spec->search.steps));
+    return dump(root);
+}
+
 static json_t *json_reference(const struct circuit_run *run, uint32_t *n_ctx)
 {
     const struct prompt_choice *choice = &run->parts[PART_REFERENCE];

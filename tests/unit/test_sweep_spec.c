@@ -398,6 +398,13 @@ Test(sweep_spec, errors_of_circuit_sweeps)
          "s.yaml:6: circuit_sha256: 64 hexadecimal digits in lower case are wanted"},
         {CIRCUIT "task: {generator: ioi}\npositions: [end]\nsearch: {edges: acdc}\n",
          "s.yaml:6: search.edges: edges are not searched between components at named positions"},
+        {CIRCUIT "task: {generator: ioi}\nmetric: accuracy\nsearch: {order: attribution}\n",
+         "s.yaml:6: search.order: attribution follows slopes, and metric accuracy has none"},
+        {CIRCUIT "task: {generator: ioi}\nmetric: kl\nsearch: {order: attribution, method: eap}\n",
+         "s.yaml:6: search.method: metric kl has slope 0 at the clean run, where eap takes it: use "
+         "eap_ig"},
+        {CIRCUIT "task: {generator: ioi}\nsearch: {order: attribution, method: atp, edges: acdc}\n",
+         "s.yaml:5: search.method: atp orders no edges: use eap or eap_ig"},
         {CIRCUIT "task: {generator: ioi}\nhead_scores: {n_words: 1}\n",
          "s.yaml:5: head_scores.n_words: two words at least are wanted, or 0"},
     };

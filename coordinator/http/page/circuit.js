@@ -7,8 +7,8 @@ import { answer, refusal } from "./store.js";
 import { badge, emptyState, loading, meter, panel, refused } from "./elements.js";
 
 export const CIRCUIT_PHASES = [
-  ["describe", "Describe"], ["prompts", "Prompts"], ["heads", "Head scores"], ["search", "Search"],
-  ["verdict", "Verdict"],
+  ["describe", "Describe"], ["prompts", "Prompts"], ["heads", "Head scores"],
+  ["attribution", "Attribution"], ["search", "Search"], ["verdict", "Verdict"],
 ];
 const VALUES = ["zero", "mean", "resample"];
 
@@ -93,6 +93,17 @@ function curvesBlock(verdict) {
 
 /* --- outcome ------------------------------------------------------------------------------- */
 
+/** How good the order of the search was: no part of the verdict. */
+function orderLine(order) {
+  if (!order) return null;
+  const told = (what, name) => what ? `${name}: rank correlation ${
+    significant(what.rank_correlation, 2)}, ${significant(100 * what.precision, 3)} % of its first ` +
+    `${count(what.n_found)} in the circuit` : null;
+  const parts = [told(order.components, "components"), told(order.edges, "edges")];
+  return h("p", { class: "muted" }, `Ordered by ${order.by} (${order.method}), which has no say in ` +
+    `the verdict. ${parts.filter(Boolean).join("; ")}`);
+}
+
 function outcome(summary) {
   const reasons = summary.reasons ?? [];
   return [
@@ -102,6 +113,7 @@ function outcome(summary) {
         `${count(summary.n_rounds)} rounds; stability ${significant(summary.stability)}`)),
     reasons.length ? h("ul", { class: "problems" }, reasons.map((text, i) =>
       h("li", { "data-key": String(i) }, h("bdi", null, text)))) : null,
+    orderLine(summary.order),
   ];
 }
 
