@@ -99,17 +99,23 @@ def check_verdict(cluster, sweep, kind):
 
 def edges_are_found(cluster):
     cluster.up(workers=2)
-    model = known("induction")
-    previous, = model.names("previous_token")
-    induction, = model.names("induction")
-    for method in ("path_patching", "acdc"):
-        sweep = finish(cluster, model.sweep("edges-" + method.replace("_", "-"),
-                                            "search: {edges: %s}" % method))
+    for kind, method in (("induction", "path_patching"), ("induction", "acdc"),
+                         ("llama-induction", "path_patching")):
+        model = known(kind)
+        previous, = model.names("previous_token")
+        induction, = model.names("induction")
+        name = "edges-%s-%s" % (kind, method.replace("_", "-"))
+        sweep = finish(cluster, model.sweep(name, "search: {edges: %s}" % method))
         edges = {r["edge"]: r for r in records_of(cluster, sweep, "edges.jsonl")}
-        check(edges["%s->%s.k" % (previous, induction)]["in_circuit"], method + ": the K edge")
-        for channel in "qv":
-            check(not edges["%s->%s.%s" % (previous, induction, channel)]["in_circuit"],
-                  "%s: the %s edge is rejected" % (method, channel))
+        # Under grouped queries heads share keys: the edge is into the key of the group.
+        inputs = {channel: [e for e in edges if e.startswith(previous + "->") and
+                            e.endswith("." + channel)] for channel in "qkv"}
+        kept = [e for e in edges if edges[e]["in_circuit"] and e.startswith(previous + "->")]
+        check(inputs["k"] and kept == inputs["k"][:1], "%s: the K edge alone is kept: %s of %s"
+              % (name, kept, inputs))
+        if kind == "induction":
+            check(kept == ["%s->%s.k" % (previous, induction)], "%s: %s" % (name, kept))
+        check(inputs["q"] and inputs["v"], "%s: Q and V edges were tried: %s" % (name, inputs))
         drawn = cluster.ctl("circuit", sweep, "--dot")
         check(drawn.startswith("digraph") and '"k"' in drawn, "the drawing has the edge")
 

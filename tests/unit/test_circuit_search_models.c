@@ -184,11 +184,13 @@ static struct variant_change change_of(const struct component *component)
 static struct variant_edge edge_of(const struct circuit_edge *edge)
 {
     const size_t d_head = world.config->d_head, last = world.config->n_layers - 1;
+    const size_t n_shared = world.config->n_heads / world.config->n_kv_heads;
     static const enum hook_kind inputs[] = {HOOK_Q, HOOK_K, HOOK_V};
     struct variant_edge out = {.sender = change_of(&edge->sender)};
     if (edge->receiver.type == COMPONENT_HEAD) {
         out.receiver = (struct hook_point){inputs[edge->input], edge->receiver.layer};
-        out.column = edge->receiver.index * d_head;
+        /* A head's key and value are its group's. */
+        out.column = edge->receiver.index / (edge->input == EDGE_Q ? 1 : n_shared) * d_head;
         out.n_columns = d_head;
     } else {
         const bool is_mlp = edge->receiver.type == COMPONENT_MLP;
@@ -403,6 +405,6 @@ Test(circuit_search_models, backup)
 
 Test(circuit_search_models, llama_induction)
 {
-    expect_found("llama-induction", 1, 16, false);
+    expect_found("llama-induction", 1, 16, true);
     expect_found("llama-induction", 3, 32, false);
 }

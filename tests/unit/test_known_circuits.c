@@ -325,38 +325,45 @@ Test(known_circuits, either_route_of_an_and_gate_is_all_of_it)
 
 /* --- edges --------------------------------------------------------------------------------- */
 
-/* From every head of layer 0 into each of q, k and v of the induction head, under each value. */
-Test(known_circuits, the_edge_of_induction_is_the_key_alone)
+/* From every head of layer 0 into each of q, k and v of the induction head, under each value. Keys
+ * and values are its group's. */
+static void check_key_edge(double clean)
 {
     static const enum ablate_place inputs[] = {ABLATE_Q, ABLATE_K, ABLATE_V};
-    open_known("induction", 2, NULL);
-    const char *const sender =
-        json_string_value(json_array_get(json_object_get(world.truth, "circuit"), 0));
-    const struct ablate_site induction =
-        site_of(json_string_value(json_array_get(json_object_get(world.truth, "circuit"), 1)));
-    cr_assert(induction.layer == 1);
+    const json_t *circuit = json_object_get(world.truth, "circuit");
+    const char *const sender = json_string_value(json_array_get(circuit, 0));
+    const struct ablate_site head = site_of(json_string_value(json_array_get(circuit, 1)));
+    const uint32_t d = (uint32_t)world.d_head,
+                   n_shared = (uint32_t)(world.n_heads / shape("n_kv_heads"));
+    cr_assert(head.layer == 1);
     for (unsigned value = 0; value < ABLATE_N_VALUES; value++) {
         begin();
-        for (uint32_t head = 0; head < world.n_heads; head++)
-            for (size_t k = 0; k < 3; k++) {
-                next_variant();
-                add((struct ablate_change){
-                    .at = {inputs[k], 1, induction.column, induction.n_columns},
-                    .value = value,
-                    .sender = {ABLATE_Z, 0, (uint32_t)(head * world.d_head),
-                               (uint32_t)world.d_head}});
-            }
+        for (uint32_t i = 0; i < 3 * world.n_heads; i++) {
+            const uint32_t column = i % 3 ? head.column / d / n_shared * d : head.column;
+            next_variant();
+            add((struct ablate_change){.at = {inputs[i % 3], 1, column, d},
+                                       .value = value,
+                                       .sender = {ABLATE_Z, 0, i / 3 * d, d}});
+        }
         run();
-        for (uint32_t head = 0; head < world.n_heads; head++)
-            for (size_t k = 0; k < 3; k++) {
-                char name[16];
-                (void)snprintf(name, sizeof name, "L0H%u", (unsigned)head);
-                const bool is_edge = strcmp(name, sender) == 0 && inputs[k] == ABLATE_K;
-                const double effect = differences[0] - differences[1 + head * 3 + k];
-                cr_expect_float_eq(effect, is_edge ? 3.9725 : 0, 0.03, "%s -> %c, %s: %g", name,
-                                   "qkv"[k], ablate_value_name((enum ablate_value)value), effect);
-            }
+        for (uint32_t i = 0; i < 3 * world.n_heads; i++) {
+            char name[16];
+            (void)snprintf(name, sizeof name, "L0H%u", (unsigned)(i / 3));
+            const bool is_edge = strcmp(name, sender) == 0 && inputs[i % 3] == ABLATE_K;
+            const double effect = differences[0] - differences[1 + i];
+            cr_expect_float_eq(effect, is_edge ? clean : 0, 0.03, "%s -> %c, %s: %g", name,
+                               "qkv"[i % 3], ablate_value_name((enum ablate_value)value), effect);
+        }
     }
+}
+
+Test(known_circuits, the_edge_of_induction_is_the_key_alone)
+{
+    open_known("induction", 2, NULL);
+    check_key_edge(3.9725);
+    close_known();
+    open_known("llama-induction", 3, "half");
+    check_key_edge(3.38);
     close_known();
 }
 

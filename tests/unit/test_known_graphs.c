@@ -1,5 +1,6 @@
-/* Graphs of edges of models whose circuit is known by construction, through the ablate handler,
- * against an independent evaluation in float64 (tests/golden/circuits, records "graph"). */
+/* Graphs of edges, single edges and sets of nodes of models whose circuit is known by construction,
+ * through the ablate handler, against an independent evaluation in float64 (tests/golden/circuits):
+ * every prompt's logit difference, not only the mean. */
 #define _XOPEN_SOURCE 700 /* mkdtemp */
 #include "worker/tasks/task_handler.h"
 
@@ -425,4 +426,124 @@ Test(known_graphs, of_gates_backups_and_negative_heads)
     check_model("and-gate-24-2", false);
     check_model("backup-24-2", false);
     check_model("negative-24-2", false);
+}
+
+/* --- nodes and single edges, value by value ------------------------------------------------- */
+
+enum { N_VALUE_RECORDS_LEAST = 50 };
+
+/* "L0H3", "L1MLP": as senders are listed. */
+static struct ablate_site site_of(const char *name)
+{
+    unsigned layer, head;
+    if (sscanf(name, "L%uH%u", &layer, &head) == 2)
+        return (struct ablate_site){ABLATE_Z, layer, (uint32_t)(head * world.d_head),
+                                    (uint32_t)world.d_head};
+    cr_assert_eq(sscanf(name, "L%uMLP", &layer), 1, "%s", name);
+    return (struct ablate_site){ABLATE_MLP_OUT, layer, 0, (uint32_t)world.d_model};
+}
+
+/* The edge of a record. Golden keys and values are named by their head, here by the first head of
+ * the group. NULL: one that has no sender of ours (the embedding is one sender here, tokens and
+ * positions together). */
+static const struct edge *edge_of(const json_t *record)
+{
+    const char *from = json_string_value(json_object_get(record, "from"));
+    const char *to = json_string_value(json_object_get(record, "to"));
+    const char *input = json_string_value(json_object_get(record, "input"));
+    const size_t n_shared = world.n_heads / world.n_kv_heads;
+    char receiver[16];
+    unsigned layer, head;
+    (void)snprintf(receiver, sizeof receiver, "%s", to);
+    if (input && input[0] != 'q' && sscanf(to, "L%uH%u", &layer, &head) == 2)
+        (void)snprintf(receiver, sizeof receiver, "L%uH%u", layer,
+                       (unsigned)(head / n_shared * n_shared));
+    for (size_t i = 0; i < world.n_edges; i++)
+        if (strcmp(world.edges[i].from, from) == 0 && strcmp(world.edges[i].to, receiver) == 0 &&
+            world.edges[i].input == (input ? input[0] : '\0'))
+            return strcmp(from, "embed") == 0 ? NULL : &world.edges[i];
+    return NULL;
+}
+
+/* False: not of this test (graphs have their own, means over other sets, the embedding). */
+static bool add_values(const json_t *record)
+{
+    const char *what = json_string_value(json_object_get(record, "what"));
+    const char *named = json_string_value(json_object_get(record, "value"));
+    const json_t *ablated = json_object_get(record, "ablated");
+    const enum ablate_value value = value_of(named);
+    uint32_t end = ends[unit.n_variants - 1];
+    if (strcmp(what, "graph") == 0 || strcmp(named, "mean_overall") == 0 ||
+        strcmp(named, "mean_template") == 0)
+        return false;
+    if (strcmp(what, "edge") == 0) {
+        const struct edge *edge = edge_of(record);
+        if (!edge) return false;
+        changes[end++] =
+            (struct ablate_change){.at = edge->receiver, .value = value, .sender = edge->sender};
+    }
+    for (size_t i = 0; i < json_array_size(ablated); i++)
+        changes[end++] = (struct ablate_change){
+            .at = site_of(json_string_value(json_array_get(ablated, i))), .value = value};
+    wanted[unit.n_variants] = record;
+    ends[unit.n_variants++] = end;
+    return true;
+}
+
+/* Those of the unit against numpy's, prompt by prompt. */
+static void check_values(const char *model)
+{
+    struct ablate_result result;
+    run(&result);
+    for (size_t i = 1; i < unit.n_variants; i++) {
+        const struct comparison c =
+            compare(result.outcomes + i * world.n_prompts, json_object_get(wanted[i], "metric"));
+        char *record = json_dumps(wanted[i], JSON_COMPACT);
+        cr_expect(c.worst <= 1e-3, "%s differs by %g: %.120s", model, c.worst, record);
+        free(record);
+    }
+    ablate_result_fini(&result);
+}
+
+static void begin_values(void)
+{
+    unit = (struct ablate_unit){.n_variants = 1, .ends = ends, .changes = changes};
+    ends[0] = 0;
+}
+
+static void check_model_values(const char *name)
+{
+    size_t n_records = 0;
+    open_known(name);
+    const json_t *records = json_object_get(world.golden, "records");
+    begin_values();
+    for (size_t i = 0; i < json_array_size(records); i++) {
+        n_records += add_values(json_array_get(records, i));
+        if (unit.n_variants < MOST_VARIANTS && i + 1 < json_array_size(records)) continue;
+        check_values(name);
+        begin_values();
+    }
+    cr_expect(n_records >= N_VALUE_RECORDS_LEAST, "%s: only %zu records", name, n_records);
+    close_known();
+}
+
+Test(known_graphs, values_of_induction)
+{
+    check_model_values("induction-32-1");
+    check_model_values("induction-64-4");
+    check_model_values("negative-32-1");
+}
+
+Test(known_graphs, values_of_induction_under_grouped_queries)
+{
+    check_model_values("llama-induction-32-2");
+    check_model_values("llama-induction-16-1");
+}
+
+Test(known_graphs, values_of_gates_and_backups)
+{
+    check_model_values("or-gate-32-1");
+    check_model_values("graded-gate-32-1");
+    check_model_values("and-gate-32-1");
+    check_model_values("backup-32-1");
 }
