@@ -1,6 +1,8 @@
 /* Batched runs of variants against whole passes, on the golden models of both families. */
 #include "worker/model/variants.h"
 
+#include "worker/model/variants_parts.h"
+
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -216,6 +218,76 @@ Test(variants, of_no_effect_have_the_clean_bits)
         free(taken);
     }
     close_all();
+}
+
+/* Where a variant's rows may begin: behind all that is clean, before any answer. */
+Test(variants, begin_at_the_first_position_that_they_change)
+{
+    open_model("llama-gqa-tied");
+    open_variants(2, N_ANSWERS);
+    uint8_t last[N_ROWS] = {0}, nowhere[N_ROWS] = {0}, ragged[N_ROWS] = {0};
+    for (size_t p = 0; p < N_PROMPTS; p++) last[p * N_CTX + N_CTX - 1] = 1;
+    ragged[1 * N_CTX + 4] = ragged[2 * N_CTX + 3] = 1;
+    const struct variant_change change = {.hook = {HOOK_Z, 0}, .n_columns = 1};
+    struct variant_change all = change, late = change, end = change, none = change, from = change,
+                          early = change, both = change;
+    late.is_row = late_rows;
+    end.is_row = last;
+    none.is_row = nowhere;
+    from.first_position = 5;
+    early.first_position = 2;
+    both.is_row = ragged;
+    both.first_position = 4;
+    const struct {
+        struct variant_change changes[2];
+        size_t n, want;
+    } cases[] = {{{all}, 1, 0},         {{late}, 1, 4},      {{end}, 1, 5},  {{none}, 1, 5},
+                 {{from}, 1, 5},        {{early}, 1, 0},     {{both}, 1, 4}, {{late, from}, 2, 4},
+                 {{from, early}, 2, 0}, {{late, all}, 2, 0}, {{all}, 0, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct variant variant = {.changes = cases[i].changes, .n_changes = cases[i].n};
+        cr_expect_eq(variant_first_position(world.variants, &variant), cases[i].want, "case %zu",
+                     i);
+    }
+    const struct variant_hook hook = {.hook = {HOOK_Z, 0}};
+    const struct variant hooked = {.changes = &late, .n_changes = 1, .hooks = &hook, .n_hooks = 1};
+    cr_expect_eq(variant_first_position(world.variants, &hooked), 0, "hooks may do anything");
+    close_all();
+}
+
+/* The same rows, said by a mask and by a first position: the bits of a whole pass either way. */
+Test(variants, of_late_positions_have_the_bits_of_whole_passes)
+{
+    static const enum hook_kind kinds[] = {HOOK_RESID_PRE, HOOK_K, HOOK_Z, HOOK_MLP_OUT};
+    static const char *const names[] = {"gpt2-tied", "llama-gqa-tied", "llama-head-dim"};
+    enum { N_KINDS = sizeof kinds / sizeof kinds[0] };
+    for (size_t m = 0; m < sizeof names / sizeof names[0]; m++) {
+        struct variant_change changes[2 * N_KINDS];
+        struct variant list[2 * N_KINDS];
+        open_model(names[m]);
+        open_variants(3, 0);
+        const size_t n_vocab = world.config->n_vocab;
+        for (size_t i = 0; i < 2 * N_KINDS; i++) {
+            changes[i] = (struct variant_change){.hook = {kinds[i / 2], 0},
+                                                 .n_columns = 8,
+                                                 .values = values,
+                                                 .ld = WIDTH_MAX,
+                                                 .is_row = i % 2 ? late_rows : NULL,
+                                                 .first_position = i % 2 ? 0 : 4};
+            list[i] = (struct variant){.changes = &changes[i], .n_changes = 1};
+        }
+        struct taken *naive = run(list, 2 * N_KINDS, n_vocab, true);
+        struct taken *fast = run(list, 2 * N_KINDS, n_vocab, false);
+        for (size_t i = 0; i < 2 * N_KINDS; i++) {
+            const size_t n_bytes = N_PROMPTS * n_vocab * sizeof(float);
+            cr_expect_arr_eq(fast->logits[i], naive->logits[i], n_bytes, "%s, %zu", names[m], i);
+            cr_expect_arr_eq(fast->logits[i], fast->logits[i ^ 1], n_bytes, "%s, %zu", names[m], i);
+            cr_expect(memcmp(fast->logits[i], fast->clean[i], n_bytes) != 0);
+        }
+        free(naive);
+        free(fast);
+        close_all();
+    }
 }
 
 /* Prompts may be loaded again: the values of another batch are what resampling sets. */

@@ -82,8 +82,8 @@ static status_t run_rotary(struct forward *f, struct error *err)
 {
     const struct model_config *c = f->config;
     struct rotate_params p = {.x = f->qkv,
-                              .cos = f->rope_cos,
-                              .sin = f->rope_sin,
+                              .cos = f->rope_cos + f->first_position * (c->d_head / 2),
+                              .sin = f->rope_sin + f->first_position * (c->d_head / 2),
                               .n_rows = f->n_tokens,
                               .n_ctx = f->n_ctx,
                               .n_heads = c->n_heads + c->n_kv_heads, /* q and k lie together */
@@ -152,9 +152,9 @@ static status_t run_residual(struct forward *f, const float *bias, struct error 
     return f->ops->add(f->exec, &p, err);
 }
 
-/* From the normed stream to z. */
-static status_t run_heads(struct forward *f, const struct layer_weights *w, size_t layer,
-                          struct error *err)
+/* From the normed stream to what attention reads. */
+static status_t run_qkv(struct forward *f, const struct layer_weights *w, size_t layer,
+                        struct error *err)
 {
     const struct model_config *c = f->config;
     const size_t width = forward_width_qkv(c);
@@ -171,11 +171,10 @@ static status_t run_heads(struct forward *f, const struct layer_weights *w, size
     }
     if (status == ST_OK) status = settle_qkv(f, layer, err);
     if (status != ST_OK || forward_is_complete(f)) return status;
-    if (c->family->has_rotary) status = run_rotary(f, err);
-    return status == ST_OK ? run_attend(f, layer, err) : status;
+    return c->family->has_rotary ? run_rotary(f, err) : ST_OK;
 }
 
-status_t forward_to_heads(struct forward *f, size_t layer, struct error *err)
+status_t forward_to_qkv(struct forward *f, size_t layer, struct error *err)
 {
     const struct layer_weights *w = &f->weights->layers[layer];
     const size_t d = f->config->d_model;
@@ -183,7 +182,13 @@ status_t forward_to_heads(struct forward *f, size_t layer, struct error *err)
     if (status != ST_OK || forward_is_complete(f)) return status;
     status = run_norm(f, &w->norm_1, HOOK_LN1_NORMALIZED, layer, err);
     if (status != ST_OK || forward_is_complete(f)) return status;
-    return run_heads(f, w, layer, err);
+    return run_qkv(f, w, layer, err);
+}
+
+status_t forward_to_heads(struct forward *f, size_t layer, struct error *err)
+{
+    const status_t status = forward_to_qkv(f, layer, err);
+    return status != ST_OK || forward_is_complete(f) ? status : run_attend(f, layer, err);
 }
 
 status_t forward_settle_heads(struct forward *f, size_t layer, struct error *err)

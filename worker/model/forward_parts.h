@@ -21,6 +21,7 @@ struct forward {
     atomic_uint_fast64_t *progress;
     size_t n_rows, n_ctx, n_tokens, n_padded; /* n_padded: n_tokens up to whole row blocks */
     size_t row_block, n_logits;               /* n_logits: rows that `logits` has room for */
+    size_t first_position; /* of every row of tokens, 0 but for variants that change late ones */
     /* device, [n_padded, ...]; rows past n_tokens stay finite */
     float *residual, *normed, *qkv, *z, *delta, *mlp_pre, *mlp_post, *logits;
     float *rope_cos, *rope_sin; /* device [n_ctx, d_head / 2] */
@@ -84,7 +85,8 @@ MUST_CHECK status_t forward_embed(struct forward *f, struct error *err);
 
 /* The stages of a layer, each over the first n_tokens rows of the buffers:
  *
- *   forward_to_heads      residual (pre) -> z      RESID_PRE, Q, K and V are edited on the way
+ *   forward_to_qkv        residual (pre) -> qkv    RESID_PRE, Q, K and V are edited on the way
+ *   forward_to_heads      the same and attention: residual (pre) -> z
  *   forward_settle_heads  z, edited
  *   forward_to_mid        z -> residual (mid)      ATTN_OUT is edited on the way
  *   forward_to_mlp        residual (mid), edited -> delta: the MLP's output without its bias
@@ -92,8 +94,8 @@ MUST_CHECK status_t forward_embed(struct forward *f, struct error *err);
  *
  * A stage stops early once every hook of the run is served. */
 typedef status_t forward_stage_fn(struct forward *f, size_t layer, struct error *err);
-forward_stage_fn forward_to_heads, forward_settle_heads, forward_to_mid, forward_to_mlp,
-    forward_to_post;
+forward_stage_fn forward_to_qkv, forward_to_heads, forward_settle_heads, forward_to_mid,
+    forward_to_mlp, forward_to_post;
 
 /* The attention of a layer over the buffers as forward_to_heads() leaves them. */
 struct attend_params forward_attend_params(const struct forward *f, size_t layer);

@@ -12,11 +12,13 @@ void variants_destroy(struct variants **pointer)
     if (!v) return;
     struct forward *f = v->forward;
     for (size_t i = 0; v->clean && i < f->config->n_layers; i++) {
-        float *const kept[] = {v->clean[i].pre, v->clean[i].z, v->clean[i].mid, v->clean[i].delta};
+        float *const kept[] = {v->clean[i].pre, v->clean[i].qkv, v->clean[i].z, v->clean[i].mid,
+                               v->clean[i].delta};
         for (size_t k = 0; k < sizeof kept / sizeof kept[0]; k++)
             f->ops->release(f->backend, kept[k]);
     }
     variants_edges_destroy(v);
+    variants_late_destroy(v);
     if (v->columns) f->ops->packed_destroy(v->columns);
     if (f && v->logits_host != v->logits) free(v->logits_host);
     if (f) f->ops->release(f->backend, v->logits);
@@ -46,6 +48,8 @@ static status_t make_clean(struct variants *v, struct error *err)
     for (size_t i = 0; i < c->n_layers && status == ST_OK; i++) {
         struct clean_layer *clean = &v->clean[i];
         status = forward_floats(f, n_rows, c->d_model, &clean->pre, err);
+        if (status == ST_OK)
+            status = forward_floats(f, n_rows, forward_width_qkv(c), &clean->qkv, err);
         if (status == ST_OK)
             status = forward_floats(f, n_rows, c->n_heads * c->d_head, &clean->z, err);
         if (status == ST_OK) status = forward_floats(f, n_rows, c->d_model, &clean->mid, err);

@@ -4,7 +4,9 @@
  *   variant = what is set or added at hook points
  *
  * A variant starts where its first change is, from the clean pass. Variants join one growing batch,
- * layer by layer, so the weights of a layer are read once for all of them. The last layer, the
+ * layer by layer, so the weights of a layer are read once for all of them. What a variant leaves
+ * alone in front of its first changed position is not computed again: attention reads the clean
+ * keys and values there, so a change at the end costs a token and not a prompt. The last layer, the
  * final norm and the logits are computed at the answer positions alone, the logits for the asked
  * tokens alone (reference: circuits.md 6). variants_run_naive() does the same work by one whole
  * forward pass per variant, and is what this is compared with.
@@ -62,6 +64,7 @@ struct variant_change {
     const float *values;   /* host, n_columns floats a row; NULL: zeros */
     size_t ld;             /* floats between the rows of values, or 0 */
     const uint8_t *is_row; /* [n_prompts * n_ctx], or NULL: all rows */
+    size_t first_position; /* positions before it are left alone, beside what is_row says */
 };
 
 /* One ablated edge: `receiver` reads the stream of this run with what `sender` would write under

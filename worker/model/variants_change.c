@@ -84,7 +84,8 @@ void variant_make_change(const struct variants *v, const struct variant_change *
 {
     for (size_t r = 0; r < variants_rows_each(v); r++) {
         const size_t row = variants_row(v, r);
-        if (!c->is_row || c->is_row[row]) change_row(c, row, values + r * ld);
+        if (row % v->n_ctx < c->first_position || (c->is_row && !c->is_row[row])) continue;
+        change_row(c, row, values + r * ld);
     }
 }
 

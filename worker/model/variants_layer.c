@@ -1,14 +1,21 @@
 /* One layer of the growing batch: stages of the forward pass, between which variants join. */
 #include "worker/model/variants_parts.h"
 
+/* Rows of one prompt. */
+static size_t n_late(const struct variants *v)
+{
+    return v->n_ctx - v->first_position;
+}
+
 size_t variants_rows_each(const struct variants *v)
 {
-    return v->is_at_answers ? v->n_prompts : v->n_prompts * v->n_ctx;
+    return v->is_at_answers ? v->n_prompts : v->n_prompts * n_late(v);
 }
 
 size_t variants_row(const struct variants *v, size_t r)
 {
-    return v->is_at_answers ? v->answer_rows[r] : r;
+    if (v->is_at_answers) return v->answer_rows[r];
+    return v->first_position ? r / n_late(v) * v->n_ctx + v->first_position + r % n_late(v) : r;
 }
 
 void variants_use_rows(struct variants *v)
@@ -16,7 +23,7 @@ void variants_use_rows(struct variants *v)
     struct forward *f = v->forward;
     const size_t block = f->row_block;
     f->n_rows = v->n_inside * v->n_prompts;
-    f->n_ctx = v->is_at_answers ? 1 : v->n_ctx;
+    f->n_ctx = v->is_at_answers ? 1 : n_late(v);
     f->n_tokens = f->n_rows * f->n_ctx;
     f->n_padded = (f->n_tokens + block - 1) / block * block;
 }
@@ -31,12 +38,13 @@ static status_t copy_rows(struct variants *v, float *to, const float *from, size
 static status_t append(struct variants *v, float *buffer, const float *from, size_t width,
                        struct error *err)
 {
-    float *to = buffer + v->n_inside * variants_rows_each(v) * width;
-    if (!v->is_at_answers) return copy_rows(v, to, from, width, variants_rows_each(v), err);
+    const size_t n_each = variants_rows_each(v), n_rows = n_each / v->n_prompts;
+    float *to = buffer + v->n_inside * n_each * width;
     status_t status = ST_OK;
+    if (n_rows == v->n_ctx) return copy_rows(v, to, from, width, n_each, err);
     for (size_t p = 0; p < v->n_prompts && status == ST_OK; p++)
-        status = copy_rows(v, to + p * width, from + (p * v->n_ctx + v->answers[p]) * width, width,
-                           1, err);
+        status = copy_rows(v, to + p * n_rows * width, from + variants_row(v, p * n_rows) * width,
+                           width, n_rows, err);
     return status;
 }
 
@@ -70,7 +78,7 @@ static status_t gather(struct variants *v, float *buffer, size_t width, struct e
 {
     status_t status = ST_OK;
     for (size_t i = 0; i < v->n_inside * v->n_prompts && status == ST_OK; i++) {
-        const size_t from = i * v->n_ctx + v->answers[i % v->n_prompts];
+        const size_t from = i * n_late(v) + v->answers[i % v->n_prompts] - v->first_position;
         if (from != i)
             status = copy_rows(v, buffer + i * width, buffer + from * width, width, 1, err);
     }
@@ -96,7 +104,10 @@ status_t variants_layer(struct variants *v, size_t layer, struct error *err)
 {
     variants_edit_layer(v, layer);
     status_t status = join(v, layer, ENTRY_PRE, err);
-    if (status == ST_OK) status = stage(v, forward_to_heads, layer, err);
+    if (status == ST_OK && v->first_position && v->n_inside)
+        status = variants_late_heads(v, layer, err);
+    else if (status == ST_OK)
+        status = stage(v, forward_to_heads, layer, err);
     if (status == ST_OK) status = join(v, layer, ENTRY_Z, err);
     if (status == ST_OK) status = stage(v, forward_settle_heads, layer, err);
     if (status == ST_OK && layer + 1 == v->forward->config->n_layers)
@@ -117,6 +128,8 @@ status_t variants_keep_layer(struct variants *v, size_t layer, struct error *err
     variants_edit_layer(v, layer);
     status_t status = copy_rows(v, clean->pre, f->residual, d, n_rows, err);
     if (status == ST_OK) status = forward_to_heads(f, layer, err);
+    if (status == ST_OK)
+        status = copy_rows(v, clean->qkv, f->qkv, forward_width_qkv(f->config), n_rows, err);
     if (status == ST_OK) status = copy_rows(v, clean->z, f->z, d_z, n_rows, err);
     if (status == ST_OK) status = forward_to_mid(f, layer, err);
     if (status == ST_OK) status = copy_rows(v, clean->mid, f->residual, d, n_rows, err);

@@ -19,7 +19,8 @@ enum variant_entry {
 
 /* The clean pass through one layer, device, [n_prompts * n_ctx, ...]. */
 struct clean_layer {
-    float *pre, *z, *mid, *delta; /* delta: the MLP's output without its bias */
+    float *pre, *qkv, *z, *mid, *delta; /* qkv: as attention reads it; delta: the MLP's output
+                                         * without its bias */
 };
 
 /* A variant of the batch. Number i of those inside has rows [i * n, (i + 1) * n) of the pass, n
@@ -28,6 +29,7 @@ struct placed_variant {
     const struct variant *variant;
     size_t index;            /* in the caller's list */
     size_t order;            /* layer * ENTRY_N + enum variant_entry */
+    size_t first_position;   /* nothing differs from the clean pass in front of it */
     struct edge_plan *edges; /* owned while it is in a batch; NULL without edges */
 };
 
@@ -35,6 +37,12 @@ struct placed_variant {
 struct variants_edit {
     struct variants *variants;
     struct hook_point hook;
+};
+
+/* What attention reads and writes where the rows of the pass are late positions alone; device,
+ * all positions of the batch. NULL until a batch has some. */
+struct late_heads {
+    float *qkv, *z;
 };
 
 struct variants {
@@ -50,6 +58,8 @@ struct variants {
     float *logits, *logits_host;  /* [rows at answer positions, n_columns] */
     struct placed_variant *batch; /* [n_batch + 1]; the first is clean */
     size_t n_placed, n_inside;
+    size_t first_position; /* of those in the batch: rows are the positions from there on */
+    struct late_heads late;
     size_t *rows, *answer_rows;   /* [n_prompts * n_ctx], 0 and up; [n_prompts] */
     bool is_at_answers;           /* the rows of the pass are the prompts' answer positions */
     float *path_rows;             /* host [n_prompts * n_ctx, widest]: a sender's values */
@@ -73,6 +83,15 @@ size_t variant_order_of(struct hook_point hook);
 size_t variant_order(const struct variant *variant);
 /* The edits of the pass that make the changes of whoever is inside, at this layer. */
 void variants_edit_layer(struct variants *variants, size_t layer);
+
+/* --- variants_late.c --- */
+
+/* In front of it nothing of the variant differs from the clean pass, in any prompt; 0 where that
+ * is not known, or too early to be worth anything. At most the first answer position. */
+size_t variant_first_position(const struct variants *variants, const struct variant *variant);
+/* forward_to_heads() for rows that are late positions: the rest of the keys and values is clean. */
+status_t variants_late_heads(struct variants *variants, size_t layer, struct error *err);
+void variants_late_destroy(struct variants *variants);
 
 /* --- variants_run.c --- */
 

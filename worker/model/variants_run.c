@@ -13,6 +13,7 @@ void variants_begin(struct variants *v)
     v->input = (struct forward_input){.tokens = v->tokens, .row_lengths = v->lengths};
     v->is_at_answers = false;
     v->n_inside = 0;
+    v->first_position = f->first_position = 0;
     f->input = &v->input;
     f->hooks = &at_the_end;
     f->n_hooks = 1;
@@ -62,6 +63,7 @@ static status_t run_batch(struct variants *v, struct error *err)
     const size_t n_layers = v->forward->config->n_layers;
     status_t status = ST_OK;
     variants_begin(v);
+    v->first_position = v->forward->first_position = v->batch[0].first_position;
     for (size_t i = v->batch[0].order / ENTRY_N; i < n_layers && status == ST_OK; i++)
         status = variants_layer(v, i, err);
     return status == ST_OK ? read_logits(v, err) : status;
@@ -80,6 +82,8 @@ static status_t hand_out(const struct variants *v, variants_take_fn *take, void 
 static int compare_order(const void *a, const void *b)
 {
     const struct placed_variant *x = a, *y = b;
+    if (x->first_position != y->first_position)
+        return x->first_position < y->first_position ? -1 : 1;
     if (x->order != y->order) return x->order < y->order ? -1 : 1;
     return x->index < y->index ? -1 : x->index > y->index;
 }
@@ -95,6 +99,7 @@ static status_t place_all(const struct variants *v, const struct variant *list, 
         const size_t order = variant_order(&list[i]);
         all[i] = (struct placed_variant){
             .variant = &list[i], .index = i, .order = order < last ? order : last};
+        all[i].first_position = variant_first_position(v, &list[i]);
         status = variant_check(v, &list[i], i, err);
     }
     if (status != ST_OK) {
@@ -106,14 +111,16 @@ static status_t place_all(const struct variants *v, const struct variant *list, 
     return ST_OK;
 }
 
-/* As many as fit into a batch, behind the clean one. */
+/* As many as fit into a batch and begin where the first does, behind the clean one. */
 static status_t fill_batch(struct variants *v, const struct placed_variant *from, size_t n,
                            struct error *err)
 {
     status_t status = ST_OK;
     variants_place_clean(v);
     v->batch[0].order = from->order;
+    v->batch[0].first_position = from->first_position;
     for (size_t i = 0; i < n && i < v->n_batch && status == ST_OK; i++) {
+        if (from[i].first_position != from->first_position) break;
         if (i && variants_edges_are_many(v)) break;
         v->batch[v->n_placed++] = from[i];
         status = variants_edges_place(v, &v->batch[i + 1], err);
@@ -135,6 +142,7 @@ status_t variants_run(struct variants *v, const struct variant *list, size_t n,
         for (size_t i = 0; i < v->n_placed; i++) variants_edges_leave(v, &v->batch[i]);
     }
     variants_edges_forget(v);
+    v->first_position = v->forward->first_position = 0;
     free(all);
     return status;
 }

@@ -22,10 +22,24 @@ struct ablate_changes {
     struct ablate_changes_params with;
     const struct model_config *config;
     size_t n_rows;
+    size_t n_shared; /* positions at which every corrupted prompt begins as the clean one does */
     struct last_path last;
     struct edge_rows *edges;
     size_t n_edge_bytes;
 };
+
+static size_t count_shared(const struct ablate_prompts *prompts)
+{
+    size_t n_shared = prompts->n_ctx;
+    for (size_t i = 0; i < prompts->clean.n; i++) {
+        const uint32_t *clean = prompts->clean.tokens + i * prompts->n_ctx;
+        const uint32_t *corrupted = prompts->corrupted.tokens + i * prompts->n_ctx;
+        size_t n = 0;
+        while (n < n_shared && clean[n] == corrupted[n]) n++;
+        n_shared = n;
+    }
+    return n_shared;
+}
 
 status_t ablate_changes_create(struct ablate_changes **out,
                                const struct ablate_changes_params *params, struct error *err)
@@ -35,6 +49,7 @@ status_t ablate_changes_create(struct ablate_changes **out,
     self->with = *params;
     self->config = model_config(params->model);
     self->n_rows = params->prompts->clean.n * params->prompts->n_ctx;
+    self->n_shared = count_shared(params->prompts);
     *out = self;
     return ST_OK;
 }
@@ -205,6 +220,14 @@ static status_t make_edge(struct ablate_changes *self, const struct ablate_chang
     if (status != ST_OK) return status;
     out->is_added = receiver == PATH_LOGITS;
     return keep_columns(self, variants_path_width(self->with.variants, receiver), out, err);
+}
+
+size_t ablate_changes_first_position(const struct ablate_changes *self,
+                                     const struct ablate_change *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i].value != ABLATE_RESAMPLE) return 0;
+    return n ? self->n_shared : 0;
 }
 
 status_t ablate_changes_make(struct ablate_changes *self, const struct ablate_change *change,

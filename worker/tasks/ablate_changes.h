@@ -28,6 +28,10 @@ void ablate_changes_destroy(struct ablate_changes **changes); /* NULL-safe */
 MUST_CHECK status_t ablate_changes_make(struct ablate_changes *changes,
                                         const struct ablate_change *change,
                                         struct variant_change *out, struct error *err);
+/* Positions before it are left alone by these changes together: where all are resampled and the
+ * corrupted prompts begin as the clean ones, they would put there what is there. */
+size_t ablate_changes_first_position(const struct ablate_changes *changes,
+                                     const struct ablate_change *list, size_t n);
 /* An edge among other changes of its variant (struct variant_edge). Errors: as above. */
 MUST_CHECK status_t ablate_changes_make_edge(struct ablate_changes *changes,
                                              const struct ablate_change *change,

@@ -97,6 +97,9 @@ static status_t make_plain(const struct making *m, const struct feature_changes 
         run->n_edges += is_edge;
         run->n_changes += !is_edge;
     }
+    const size_t first = ablate_changes_first_position(m->with->changes, list->changes, list->n);
+    for (size_t i = 0; i < run->n_changes; i++)
+        out->changes[out->n_changes + i].first_position = first;
     out->n_changes += run->n_changes;
     out->n_edges += run->n_edges;
     return status;
