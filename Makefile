@@ -43,7 +43,7 @@ COORD_LIBS  := -lmicrohttpd -lcurl
 
 # --- sources by folder ---------------------------------------------------------------
 COMMON  := $(wildcard common/*.c)
-KERNELS := $(wildcard kernels/*.c kernels/cpu/*.c kernels/selftest/*.c)
+KERNELS := $(wildcard kernels/*.c kernels/cpu/*.c kernels/selftest/*.c kernels/cuda/accounting*.c)
 WORKER  := $(filter-out worker/main.c,$(wildcard worker/*.c worker/*/*.c))
 MAINS   := worker/main.c coordinator/main.c coordinator/cli/main.c coordinator/gateway/main.c
 COORD   := $(filter-out $(MAINS),$(wildcard coordinator/*.c coordinator/*/*.c))

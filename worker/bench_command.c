@@ -1,10 +1,9 @@
 #include "worker/bench_command.h"
 
-#include "common/clock.h"
-#include "kernels/cpu/vector.h"
 #include "kernels/plugin.h"
 #include "worker/bench.h"
 #include "worker/bench_clock.h"
+#include "worker/bench_peak.h"
 #include "worker/bench_synthetic.h"
 
 #include <stdio.h>
@@ -126,23 +125,6 @@ status_t bench_each_threads(struct bench *b, bench_threads_fn *report, struct er
     return status;
 }
 
-/* Best of some 1 ms bursts: what one core could do at most. */
-static double measure_peak(void)
-{
-    const struct vector_kernels *kernels = vector_kernels_of(cpu_isa_detect(CPU_ISA_AVX512));
-    const size_t n_rounds = 200000;
-    double best = 0;
-    volatile float sink = 0;
-    for (int i = 0; i < 40; i++) {
-        const int64_t begin = clock_monotonic_ns(clock_system());
-        sink = sink + kernels->fma_burst(n_rounds);
-        const double ns = (double)(clock_monotonic_ns(clock_system()) - begin);
-        const double flops = (double)n_rounds * (double)kernels->fma_round_flops / ns * 1e9;
-        best = flops > best ? flops : best;
-    }
-    return best;
-}
-
 static status_t make_files(const char *directory, size_t n_vocab, struct error *err)
 {
     char path[4096];
@@ -163,7 +145,7 @@ static status_t run_all(struct bench *b, struct error *err)
     status_t status =
         backend_open(o->backend ? o->backend : backend_default_name(), &b->backend, err);
     if (status != ST_OK) return status;
-    b->peak_flops = measure_peak();
+    b->peak_flops = bench_peak_flops();
     bench_print_line(json_pack("{s:s, s:s, s:f}", "what", "machine", "backend",
                                b->backend->ops->describe(b->backend), "fma_peak_gflops",
                                b->peak_flops / 1e9));

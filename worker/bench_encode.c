@@ -1,29 +1,18 @@
 #include "worker/bench.h"
 #include "worker/bench_clock.h"
+#include "worker/bench_top.h"
 #include "worker/model/safetensors.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOP_K = 20, EQUALITY_TOKENS = 1024 };
+enum { EQUALITY_TOKENS = 1024 };
 
 struct encode_lane {
     const struct bench *bench;
     struct encoder *encoder;
-    float *top;    /* [n_features, TOP_K], NULL: encode alone */
-    float *lowest; /* [n_features] the least of the top */
+    struct bench_top top; /* none: encode alone */
 };
-
-/* Insert into a feature's top if it beats the least of them. */
-static void offer_top(struct encode_lane *lane, uint32_t feature, float value)
-{
-    float *top = lane->top + (size_t)feature * TOP_K;
-    size_t least = 0;
-    for (size_t i = 1; i < TOP_K; i++) least = top[i] < top[least] ? i : least;
-    top[least] = value;
-    for (size_t i = 0; i < TOP_K; i++) least = top[i] < top[least] ? i : least;
-    lane->lowest[feature] = top[least];
-}
 
 static status_t encode_step(void *state, size_t *n_tokens, struct error *err)
 {
@@ -33,19 +22,14 @@ static status_t encode_step(void *state, size_t *n_tokens, struct error *err)
     const status_t status = encoder_run(lane->encoder, b->acts, b->n_acts, &rows, err);
     if (status != ST_OK) return status;
     *n_tokens += b->n_acts;
-    const size_t n = rows.row_start[rows.n_rows];
-    for (size_t i = 0; lane->top && i < n; i++) {
-        if (rows.value[i] > lane->lowest[rows.feature[i]])
-            offer_top(lane, rows.feature[i], rows.value[i]);
-    }
+    bench_top_take(&lane->top, &rows);
     return ST_OK;
 }
 
 static void lane_fini(struct encode_lane *lane)
 {
     encoder_destroy(&lane->encoder);
-    free(lane->top);
-    free(lane->lowest);
+    bench_top_fini(&lane->top);
 }
 
 static status_t lane_init(struct encode_lane *lane, const struct bench *b, enum screen screen,
@@ -54,11 +38,8 @@ static status_t lane_init(struct encode_lane *lane, const struct bench *b, enum 
     const size_t n = dictionary_config(b->dictionary)->n_features;
     const struct encoder_params params = {.dictionary = b->dictionary, .screen = screen};
     lane->bench = b;
-    if (has_top) {
-        lane->top = calloc(n * TOP_K, sizeof *lane->top);
-        lane->lowest = calloc(n, sizeof *lane->lowest);
-        if (!lane->top || !lane->lowest) return error_set(err, ST_NO_MEMORY, "top %d", TOP_K);
-    }
+    const status_t status = has_top ? bench_top_init(&lane->top, n, err) : ST_OK;
+    if (status != ST_OK) return status;
     return encoder_create(&lane->encoder, &params, err);
 }
 
@@ -66,7 +47,7 @@ static status_t measure_encode(struct bench *b, enum screen screen, bool has_top
                                struct bench_rate *rate, struct sparse_stats *stats,
                                struct error *err)
 {
-    struct encode_lane lanes[BENCH_MAX_THREADS] = {{NULL, NULL, NULL, NULL}};
+    struct encode_lane lanes[BENCH_MAX_THREADS] = {{.bench = NULL}};
     struct bench_work work = {.step = encode_step,
                               .n_threads = n_threads,
                               .seconds = b->options.seconds,
@@ -95,7 +76,7 @@ static bool rows_equal(const struct sparse_rows *a, const struct sparse_rows *b)
 /* Are the screened rows those of the dense product in the same fixed order, bit for bit? */
 static status_t check_equal(struct bench *b, enum screen screen, bool *is_equal, struct error *err)
 {
-    struct encode_lane screened = {NULL, NULL, NULL, NULL}, dense = {NULL, NULL, NULL, NULL};
+    struct encode_lane screened = {.bench = NULL}, dense = {.bench = NULL};
     struct sparse_rows got, want;
     const size_t n = b->n_acts < EQUALITY_TOKENS ? b->n_acts : EQUALITY_TOKENS;
     status_t status = lane_init(&screened, b, screen, false, err);

@@ -6,6 +6,7 @@
 #include "worker/inspect_command.h"
 #include "worker/known_model_command.h"
 #include "worker/link/serve.h"
+#include "worker/paper/paper_command.h"
 #include "worker/prompts_command.h"
 #include "worker/selftest/selftest_command.h"
 #include "worker/tokenize_command.h"
@@ -27,13 +28,15 @@ static const struct subcommand SUBCOMMANDS[] = {
      head_scores_command},
     {"prompts", "a prompt set for circuits, in token ids", prompts_command},
     {"bench", "speed of forward pass and encode on this machine", bench_command},
+    {"paper", "what a device's data sheet allows a capture, kernel by kernel", paper_command},
     {"selftest", "every operation of a backend against the CPU, with its speed", selftest_command},
 };
 
-/* "--selftest" as the name of a subcommand, for who has only a worker at hand. */
+/* "--selftest" and "--bench" stand for subcommands: a GPU's owner knows them by these names. */
 static const char *name_of(const char *argument)
 {
-    return strcmp(argument, "--selftest") == 0 ? argument + 2 : argument;
+    if (strcmp(argument, "--selftest") == 0) return "selftest";
+    return strcmp(argument, "--bench") == 0 ? "paper" : argument;
 }
 
 /* What runs without a subcommand: the serving worker. */

@@ -1,9 +1,11 @@
 #include "worker/selftest/selftest_command.h"
 
 #include "common/clock.h"
+#include "kernels/device_peaks.h"
 #include "kernels/plugin.h"
 #include "kernels/selftest/op_selftest.h"
 #include "worker/arguments.h"
+#include "worker/bench_peak.h"
 #include "worker/selftest/selftest_passes.h"
 #include "worker/selftest/selftest_report.h"
 
@@ -51,6 +53,22 @@ static status_t show(const struct options *o, const struct op_report *report,
     return ST_OK;
 }
 
+/* What the rows are shares of. */
+static void set_peaks(struct op_report *report, const struct backend *backend)
+{
+    const struct device_peaks *peaks = device_peaks_match(backend->ops->describe(backend));
+    if (strcmp(backend->ops->name, "cpu") == 0) {
+        report->flops_per_s[COMPUTE_F32] = bench_peak_flops();
+        report->peaks_source = "f32: multiply-adds in registers of one core, measured now; "
+                               "memory: unknown";
+    }
+    if (!peaks) return;
+    report->peaks_source = peaks->source;
+    report->bytes_per_s = peaks->bytes_per_s;
+    for (unsigned compute = 0; compute < COMPUTE_N; compute++)
+        report->flops_per_s[compute] = peaks->flops_per_s[math_unit_of((enum compute)compute)];
+}
+
 static status_t run(const struct options *o, struct op_report *report, struct error *err)
 {
     const int64_t begin = clock_monotonic_ns(clock_system());
@@ -58,6 +76,7 @@ static status_t run(const struct options *o, struct op_report *report, struct er
     status_t status =
         backend_open_untested(o->backend ? o->backend : backend_default_name(), &backend, err);
     if (status == ST_OK) status = op_selftest_oracle(backend, &oracle, err);
+    if (status == ST_OK && !o->is_short) set_peaks(report, backend);
     if (status == ST_OK) {
         const enum op_size size = o->is_short ? OP_SHORT : op_selftest_size(backend);
         status = op_selftest_run(backend, oracle, size, report, err);

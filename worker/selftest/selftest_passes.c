@@ -1,10 +1,13 @@
 #include "worker/selftest/selftest_passes.h"
 
-#include "worker/selftest/selftest_models.h"
+#include "common/file.h"
+#include "worker/known/known_model.h"
 #include "worker/selftest/selftest_pass.h"
+#include "worker/temporary_directory.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* One row per part of a pass. */
 enum part { PART_STREAM, PART_LOGITS, PART_TOP_TOKENS, PART_ABLATION, N_PARTS };
@@ -125,16 +128,19 @@ static status_t run_comparison(const char *directory, struct comparison *c, stru
     return status;
 }
 
-static status_t run_model(const char *kind, struct backend *backend, struct backend *oracle,
-                          struct op_report *report, struct error *err)
+/* The kind's smallest model, written into `home`, in every number type. */
+static status_t run_model(const char *kind, const char *home, struct backend *backend,
+                          struct backend *oracle, struct op_report *report, struct error *err)
 {
-    struct selftest_model model;
-    status_t status = selftest_model_make(&model, kind, err);
+    const struct known_params params = {.kind = kind, .seed = 1, .size = KNOWN_MIN_SIZE};
+    char *directory = file_join(home, kind);
+    status_t status = directory ? known_model_write(&params, 1, directory, err)
+                                : error_set(err, ST_NO_MEMORY, "%s", kind);
     for (unsigned compute = 0; compute < COMPUTE_N && status == ST_OK; compute++) {
         struct comparison c = {.kind = kind, .compute = (enum compute)compute};
-        status = run_comparison(model.directory, &c, backend, oracle, report, err);
+        status = run_comparison(directory, &c, backend, oracle, report, err);
     }
-    selftest_model_remove(&model);
+    free(directory);
     return status;
 }
 
@@ -142,12 +148,14 @@ status_t selftest_passes(struct backend *backend, struct backend *oracle, struct
                          struct error *err)
 {
     static const char *const KINDS[] = {"induction", "llama-induction"}; /* one of each family */
-    status_t status = ST_OK;
+    struct temporary_directory home = {""};
     if (!backend_supports(backend, BACKEND_FORWARD)) {
         const struct op_row row = {.op = OP_N, .name = "pass to a hook", .verdict = OP_ABSENT};
         return op_report_append(report, &row, err);
     }
+    status_t status = temporary_directory_make(&home, err);
     for (size_t i = 0; i < sizeof KINDS / sizeof KINDS[0] && status == ST_OK; i++)
-        status = run_model(KINDS[i], backend, oracle, report, err);
+        status = run_model(KINDS[i], home.path, backend, oracle, report, err);
+    temporary_directory_remove(&home);
     return status;
 }

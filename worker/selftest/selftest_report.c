@@ -72,7 +72,8 @@ void selftest_print_table(const struct op_report *report, const struct selftest_
                  "shape", "error", "allowed", "us a call", "GB/s", "of peak", "GFLOP/s", "of peak");
     for (size_t i = 0; i < report->n_rows; i++) print_row(report, &report->rows[i]);
     (void)printf("\n%zu passed, %zu failed, %zu absent, %.1f s\n"
-                 "error: largest difference, as a share of the largest value; 0: the same bits\n",
+                 "error: largest difference, as a share of the largest value; 0: the same bits\n"
+                 "GB, GFLOP: as kernels/cuda/accounting.h counts the CUDA kernels\n",
                  count(report, OP_PASSED), count(report, OP_FAILED), count(report, OP_ABSENT),
                  summary->seconds);
 }

@@ -1,0 +1,92 @@
+/* What the launches of kernels/cuda move and compute, as they are implemented: one function for
+ * each operation, one row for each kind of launch. Plain arithmetic on the same parameter structs
+ * that the launches get; knows no CUDA, so that figures can be had without a device.
+ *
+ *   n_bytes  of device memory: every byte that a launch reads, once, and every byte that it writes,
+ *            once. What it reads again is expected in a cache, what the next launch reads is not.
+ *            Transfers: bytes over the link to the host.
+ *   flops    additions and multiplications that are executed, those on padding and behind the
+ *            diagonal included; exp and erf count as one.
+ *
+ * Who changes a kernel changes its function here; tests/unit/test_paper.c has counts by hand, and
+ * holds the order of a pass against what a real one asks for. Pure; any thread. */
+#ifndef KERNELS_CUDA_ACCOUNTING_H
+#define KERNELS_CUDA_ACCOUNTING_H
+
+#include "kernels/backend.h"
+#include "kernels/device_peaks.h"
+
+enum launch_kind {
+    LAUNCH_UPLOAD,
+    LAUNCH_DOWNLOAD,
+    LAUNCH_COPY,
+    LAUNCH_EMBED,
+    LAUNCH_NORM,
+    LAUNCH_ADD,
+    LAUNCH_ACTIVATE,
+    LAUNCH_ROTATE,
+    LAUNCH_ATTEND,
+    LAUNCH_HEAD_NORMS,
+    LAUNCH_SPLIT_BF16,
+    LAUNCH_PRODUCT_F32,
+    LAUNCH_PRODUCT_BF16,
+    LAUNCH_SPARSE_PREPARE,
+    LAUNCH_SPARSE_LEAST,
+    LAUNCH_SPARSE_SCAN,
+    LAUNCH_SPARSE_FILL,
+    LAUNCH_SPARSE_REFINE,
+    LAUNCH_SPARSE_KEEP,
+    LAUNCH_N
+};
+
+struct launch_info {
+    const char *name; /* of the kernel, or what it is */
+    enum math_unit unit;
+    bool is_link;          /* bytes go between host and device */
+    const char *why_below; /* why it stays below the roofline by design, or NULL */
+};
+const struct launch_info *launch_info(enum launch_kind kind);
+
+/* Sums over launches of a kind. */
+struct launch_cost {
+    size_t n_launches;
+    double n_bytes, flops;
+};
+struct launch_costs {
+    struct launch_cost of[LAUNCH_N];
+};
+
+/* Each adds what one call of the operation starts. */
+void account_transfer(struct launch_costs *to, enum launch_kind kind, size_t n_bytes);
+void account_embed(struct launch_costs *to, const struct embed_params *p);
+void account_norm(struct launch_costs *to, const struct norm_params *p);
+void account_add(struct launch_costs *to, const struct add_params *p);
+void account_activate(struct launch_costs *to, const struct activate_params *p);
+void account_rotate(struct launch_costs *to, const struct rotate_params *p);
+void account_attend(struct launch_costs *to, const struct attend_params *p);
+void account_head_norms(struct launch_costs *to, const struct head_norms_params *p);
+
+struct account_product {
+    size_t n_in, n_out, n_rows, row_block;
+    enum compute compute;
+};
+void account_matmul(struct launch_costs *to, const struct account_product *p);
+
+struct account_encode {
+    const struct sparse_params *sparse; /* its arrays are not read */
+    size_t n_tokens;
+    enum screen screen;          /* bf16, f32 or none */
+    double candidates_per_token; /* that the screen lets through */
+};
+void account_encode(struct launch_costs *to, const struct account_encode *p);
+
+/* The least time that launches can take one after the other, and of which limit it is made. */
+enum launch_bound { BOUND_MEMORY, BOUND_MATH, BOUND_LINK };
+struct launch_time {
+    double seconds;
+    enum launch_bound bound;
+};
+struct launch_time launch_cost_time(enum launch_kind kind, const struct launch_cost *cost,
+                                    const struct device_peaks *peaks);
+
+#endif

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""`interp-worker --bench`: what a data sheet allows, without a device; and beside it what is measured.
+
+Standard library only. Run: BUILD=build/release tests/integration/paper_limits.py
+"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from cluster import BUILD, check, run
+
+WORKER = str(BUILD / "interp-worker")
+GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden"
+H100 = {"memory": 3.35e12, "link": 64e9, "f32": 67e12, "bf16": 989.5e12}
+
+
+def bench(*arguments):
+    return subprocess.run([WORKER, "--bench", *arguments], env=os.environ, capture_output=True,
+                          text=True, timeout=250, check=False)
+
+
+def lines(*arguments):
+    done = bench(*arguments, "-o", "json")
+    check(done.returncode == 0, f"{arguments}: {done.returncode}: {done.stderr}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def three_models_on_an_h100(_cluster):
+    found = lines("--dry-run", "--device", "h100")
+    check({(r["model"], r["compute"]) for r in found} ==
+          {(m, c) for m in ("gpt2", "gpt2-xl", "llama-2-70b") for c in ("f32", "bf16x3", "bf16")},
+          "models and types")
+    for r in found:
+        least = sum(k["least_seconds"] for k in r["kernels"])
+        if r["weight_bytes"] > 80e9:
+            least = max(least, r["weight_bytes"] / H100["link"])
+        tokens = r["rows"] * r["ctx"]
+        check(abs(r["limit_tokens_per_s"] * least / tokens - 1) < 1e-9, f"{r['model']}: limit")
+        check(r["products_limit_tokens_per_s"] >= r["limit_tokens_per_s"], f"{r['model']}")
+        check("data sheet" in r["source"], r["source"])
+
+
+def every_kernel_is_on_its_roof(_cluster):
+    """Recomputed from the figures of the data sheet."""
+    for kernel in lines("gpt2", "--dry-run", "--compute", "bf16")[0]["kernels"]:
+        is_link = kernel["kernel"] in ("upload", "download")
+        memory = kernel["bytes"] / H100["link" if is_link else "memory"]
+        math = kernel["flops"] / H100["bf16" if "bf16" in kernel["kernel"] and
+                                      "cuBLAS" in kernel["kernel"] else "f32"]
+        bound = "link" if is_link else "math" if math > memory else "memory"
+        if kernel["kernel"] == "sparse_prepare_kernel":
+            continue  # double
+        check(kernel["bound"] == bound, str(kernel))
+        check(abs(kernel["least_seconds"] / max(memory, math) - 1) < 1e-9, str(kernel))
+
+
+def products_are_the_models(_cluster):
+    """Two operations a weight and token, of GPT-2 XL and of Llama-2-70B, by their shapes."""
+    weights = {"gpt2-xl": 48 * 12 * 1600**2,
+               "llama-2-70b": 80 * (2 * 8192**2 + 2 * 8192 * 1024 + 3 * 8192 * 28672)}
+    for r in lines("gpt2-xl", "llama-2-70b", "--dry-run", "--compute", "f32"):
+        products = sum(k["flops"] for k in r["kernels"] if k["kernel"] == "cuBLAS f32")
+        check(products == 2 * weights[r["model"]] * r["rows"] * r["ctx"], f"{r['model']}")
+        screen = [k["flops"] for k in r["kernels"] if k["kernel"] == "cuBLAS bf16"]
+        width = {"gpt2-xl": 1600, "llama-2-70b": 8192}[r["model"]]
+        check(screen == [2 * width * 16384 * r["rows"] * r["ctx"]], "the encode's screen")
+
+
+def measured_beside_the_limit(_cluster):
+    small = ("--rows", "2", "--ctx", "16", "--seconds", "0.05", "--windows", "1", "--compute", "f32")
+    with_encode = lines(GOLDEN / "models/gpt2-bare-names", "--dictionary",
+                        GOLDEN / "dictionaries/topk", *small)[0]
+    check(with_encode["measured_tokens_per_s"] > 0 and with_encode["n_features"] > 0 and
+          with_encode["k"] > 0 and with_encode["candidates_per_token"] > 0, str(with_encode))
+    check(with_encode["limit_tokens_per_s"] is None and with_encode["device"] is None,
+          "a CPU's peaks are unknown")
+    emulated = lines(GOLDEN / "models/llama-gqa-tied", "--backend", "emu", *small)[0]
+    check(emulated["measured_tokens_per_s"] > 0 and emulated["n_features"] == 0, str(emulated))
+
+
+def bad_input_is_one_line(_cluster):
+    for arguments, code, words in (
+            (("--dry-run", "--device", "h1"), 3, "device 'h1' is none of h100, "),
+            (("gpt3", "--dry-run"), 3, "'gpt3' is neither gpt2, gpt2-xl, llama-2-70b nor"),
+            (("gpt2", "--dry-run", "--ctx", "4096"), 2, "--ctx 4096 is over the model's 1024"),
+            (("gpt2", "--dry-run", "--hook", "logits"), 2, "hook_resid_pre and hook_resid_post"),
+            (("gpt2", "--dry-run", "--compute", "fp8"), 2, "fp8"),
+            (("gpt2-xl",), 2, "gpt2-xl is a shape without weights")):
+        done = bench(*arguments)
+        text = done.stderr
+        check(done.returncode == code and words in text and text.count("\n") == 1,
+              f"{arguments}: {done.returncode}: {text}")
+
+
+if __name__ == "__main__":
+    run([bad_input_is_one_line, three_models_on_an_h100, every_kernel_is_on_its_roof,
+         products_are_the_models, measured_beside_the_limit])

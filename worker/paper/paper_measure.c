@@ -1,0 +1,111 @@
+#include "worker/paper/paper_measure.h"
+
+#include "common/draw.h"
+#include "worker/bench_clock.h"
+#include "worker/bench_top.h"
+#include "worker/model/encoder.h"
+#include "worker/model/forward.h"
+
+#include <stdlib.h>
+
+struct lane {
+    const struct paper_plan *plan;
+    struct model *model;
+    struct dictionary *dictionary; /* NULL: no encode */
+    struct forward *forward;
+    struct encoder *encoder;
+    struct bench_top top;
+    uint32_t *tokens, *lengths;
+};
+
+static status_t step(void *state, size_t *n_tokens, struct error *err)
+{
+    struct lane *lane = state;
+    const size_t n = lane->plan->n_rows * lane->plan->n_ctx;
+    const struct forward_input input = {.tokens = lane->tokens, .row_lengths = lane->lengths};
+    struct sparse_rows rows;
+    const float *acts;
+    status_t status = forward_run(lane->forward, &input, &lane->plan->hook, 1, &acts, err);
+    *n_tokens += n;
+    if (status != ST_OK || !lane->encoder) return status;
+    status = encoder_run(lane->encoder, acts, n, &rows, err);
+    if (status == ST_OK) bench_top_take(&lane->top, &rows);
+    return status;
+}
+
+static status_t make_tokens(struct lane *lane, struct error *err)
+{
+    const size_t n = lane->plan->n_rows * lane->plan->n_ctx;
+    struct draw draw = draw_open(1, 1, 1);
+    lane->tokens = calloc(n, sizeof *lane->tokens);
+    lane->lengths = calloc(lane->plan->n_rows, sizeof *lane->lengths);
+    if (!lane->tokens || !lane->lengths) return error_set(err, ST_NO_MEMORY, "%zu tokens", n);
+    for (size_t i = 0; i < n; i++)
+        lane->tokens[i] = draw_below(&draw, (uint32_t)model_config(lane->model)->n_vocab);
+    for (size_t r = 0; r < lane->plan->n_rows; r++) lane->lengths[r] = (uint32_t)lane->plan->n_ctx;
+    return ST_OK;
+}
+
+static status_t open_dictionary(struct lane *lane, const struct paper_measure *m,
+                                struct paper_plan *plan, struct error *err)
+{
+    const struct dictionary_params params = {.directory = m->dictionary, .backend = m->backend};
+    status_t status = dictionary_open(&lane->dictionary, &params, err);
+    if (status != ST_OK) return status;
+    const struct dictionary_config *c = dictionary_config(lane->dictionary);
+    if (c->d_in != plan->config->d_model)
+        return error_set(err, ST_BAD_INPUT, "dictionary %s is for %zu columns, the model has %zu",
+                         m->dictionary, c->d_in, plan->config->d_model);
+    plan->n_features = c->n_features;
+    plan->k = c->k;
+    const struct encoder_params encoder = {.dictionary = lane->dictionary, .screen = SCREEN_AUTO};
+    status = encoder_create(&lane->encoder, &encoder, err);
+    return status == ST_OK ? bench_top_init(&lane->top, c->n_features, err) : status;
+}
+
+static status_t open_lane(struct lane *lane, const struct paper_measure *m, struct paper_plan *plan,
+                          struct error *err)
+{
+    const struct model_params model = {
+        .directory = m->model, .backend = m->backend, .compute = plan->compute};
+    status_t status = model_open(&lane->model, &model, err);
+    const struct forward_params forward = {
+        .model = lane->model, .n_rows = plan->n_rows, .n_ctx = plan->n_ctx};
+    if (status == ST_OK) status = forward_create(&lane->forward, &forward, err);
+    if (status == ST_OK) status = make_tokens(lane, err);
+    plan->n_features = plan->k = 0;
+    if (status == ST_OK && m->dictionary) status = open_dictionary(lane, m, plan, err);
+    return status;
+}
+
+static void close_lane(struct lane *lane)
+{
+    bench_top_fini(&lane->top);
+    encoder_destroy(&lane->encoder);
+    dictionary_close(&lane->dictionary);
+    forward_destroy(&lane->forward);
+    model_close(&lane->model);
+    free(lane->tokens);
+    free(lane->lengths);
+}
+
+status_t paper_measure_run(const struct paper_measure *m, struct paper_plan *plan,
+                           double *tokens_per_s, struct error *err)
+{
+    struct lane lane = {.plan = plan};
+    struct bench_work work = {.step = step,
+                              .state = {&lane},
+                              .n_threads = 1,
+                              .seconds = m->seconds,
+                              .n_windows = m->n_windows};
+    struct bench_rate rate = {.best = 0};
+    status_t status = open_lane(&lane, m, plan, err);
+    if (status == ST_OK) status = bench_measure(&work, &rate, err);
+    if (status == ST_OK && lane.encoder) {
+        const struct sparse_stats stats = encoder_stats(lane.encoder);
+        plan->candidates_per_token = (double)stats.n_candidates / (double)stats.n_tokens;
+    }
+    *tokens_per_s = rate.best;
+    close_lane(&lane);
+    return status;
+}
