@@ -18,14 +18,15 @@ status_t circuit_report_ask(struct client *client, const char *sweep, json_t **a
 static void print_text(const struct cli *cli, const json_t *answer)
 {
     const char *text = json_string_value(json_field(answer, "text"));
+    const char *agent = json_string_value(json_field(answer, "agent_text"));
     const json_t *reasons = json_field(answer, "summary.reasons");
-    if (text) {
+    if (text)
         (void)fputs(text, cli->out);
-        return;
-    }
-    (void)fprintf(cli->out, "%s\n", json_field_text(answer, "summary.outcome", "no verdict"));
-    for (size_t i = 0; i < json_array_size(reasons); i++)
+    else
+        (void)fprintf(cli->out, "%s\n", json_field_text(answer, "summary.outcome", "no verdict"));
+    for (size_t i = 0; !text && i < json_array_size(reasons); i++)
         (void)fprintf(cli->out, "  %s\n", json_string_value(json_array_get(reasons, i)));
+    if (agent) (void)fputs(agent, cli->out);
 }
 
 status_t circuit_report_print(const struct cli *cli, const struct cli_arguments *arguments,
@@ -35,6 +36,7 @@ status_t circuit_report_print(const struct cli *cli, const struct cli_arguments 
     if (arguments->format == CLI_FORMAT_JSON) {
         (void)json_object_del(answer, "text"); /* what it says is in `verdict` */
         (void)json_object_del(answer, "dot");
+        (void)json_object_del(answer, "agent_text"); /* what it says is in `agent` */
         return document_print(cli->out, "Circuit", answer, err);
     }
     if (!arguments->dot) {

@@ -83,7 +83,10 @@ static void print_circuit(FILE *out, const struct sweep_spec *spec)
                    "the prompts",
                    spec->verdict.n_random, spec->prompt_splits.verdict);
     line(out, "verdict", text);
-    line(out, "cost", "no call to a language model");
+    if (sweep_spec_asks_agent(spec))
+        (void)snprintf(text, sizeof text, "one call to %s, which orders the search",
+                       spec->search.agent.provider);
+    line(out, "cost", sweep_spec_asks_agent(spec) ? text : "no call to a language model");
 }
 
 /* --- estimate ------------------------------------------------------------------------------ */

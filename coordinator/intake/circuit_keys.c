@@ -100,7 +100,19 @@ static const struct config_key split_keys[] = {
                  "held-out prompts that the verdict is measured on"),
     CONFIG_END};
 
+static const struct config_key agent_keys[] = {
+    CONFIG_TEXT(
+        struct circuit_agent_spec, provider, NULL,
+        "a provider's name; it is asked once, and orders the search: what it names goes first"),
+    CONFIG_TEXT(struct circuit_agent_spec, labels, NULL,
+                "the id of a finished label sweep: its labels of candidates are shown"),
+    CONFIG_COUNT(struct circuit_agent_spec, max_tokens, 64, 65536, "4000", "tokens",
+                 "of the answer"),
+    CONFIG_END};
+
 static const struct config_key search_keys[] = {
+    CONFIG_SECTION(struct circuit_search_spec, agent, agent_keys,
+                   "a language model that proposes candidates; no say in the verdict"),
     CONFIG_CHOICE(struct circuit_search_spec, value, value_choices, "resample",
                   "the ablation that effects are taken under"),
     CONFIG_CHOICE(struct circuit_search_spec, order, order_choices, "listed",
@@ -175,6 +187,8 @@ static const struct config_key circuit_keys[] = {
     CONFIG_SECTION(struct sweep_spec, prompt_splits, split_keys, "which share no prompt"),
     CONFIG_SECTION(struct sweep_spec, search, search_keys, "how the circuit is looked for"),
     CONFIG_SECTION(struct sweep_spec, verdict, verdict_keys, "when it is believed"),
+    CONFIG_NUMBER(struct sweep_spec, budget_dollars, 0.0, 1e6, "10", "USD",
+                  "of search.agent; the sweep pauses when it is spent"),
     CONFIG_CHOICE(struct sweep_spec, compute, sweep_compute_choices, "f32",
                   "number format of the products; part of the result's identity"),
     CONFIG_CHOICE(struct sweep_spec, backend, sweep_backend_choices, "cpu", "where the model runs"),

@@ -63,7 +63,15 @@ struct circuit_splits {
 /* What is tried first; exact ablation decides. */
 enum circuit_order { CIRCUIT_ORDER_LISTED, CIRCUIT_ORDER_ATTRIBUTION };
 
+/* A language model that is asked once, which candidates look promising: it orders the search. */
+struct circuit_agent_spec {
+    char *provider;      /* NULL: nobody is asked */
+    char *labels;        /* a finished label sweep whose labels it is shown; NULL: none */
+    uint32_t max_tokens; /* of its answer */
+};
+
 struct circuit_search_spec {
+    struct circuit_agent_spec agent;
     enum ablate_value value; /* that effects are taken under; one of ablation.values */
     enum circuit_order order;
     enum attribute_method method; /* of CIRCUIT_ORDER_ATTRIBUTION */

@@ -550,8 +550,14 @@ static bool asks_any_judge(const struct sweep_spec *spec)
     return false;
 }
 
+bool sweep_spec_asks_agent(const struct sweep_spec *spec)
+{
+    return spec->kind == SWEEP_KIND_CIRCUIT && !spec->circuit && spec->search.agent.provider;
+}
+
 bool sweep_spec_uses_provider(const struct sweep_spec *spec)
 {
+    if (sweep_spec_asks_agent(spec)) return true;
     return spec->kind == SWEEP_KIND_LABEL &&
            (strcmp(spec->explainer, "lexical") != 0 || asks_any_judge(spec));
 }

@@ -244,8 +244,10 @@ MUST_CHECK bool sweep_spec_key(const struct sweep_spec *spec, char out[HASH_HEX_
 /* The table of keys of every kind. */
 MUST_CHECK status_t sweep_spec_help(struct buffer *out, struct error *err);
 
-/* Does explainer or judge ask a provider (so that calls and dollars arise)? */
+/* Does explainer, judge or agent ask a provider (so that calls and dollars arise)? */
 bool sweep_spec_uses_provider(const struct sweep_spec *spec);
+/* Does a search ask an agent? Not where the circuit is brought: there is no search. */
+bool sweep_spec_asks_agent(const struct sweep_spec *spec);
 bool sweep_spec_asks_judge(const struct sweep_spec *spec); /* `judge` is a provider */
 /* Judge `index` of 1 + n_judges: "lexical" or a provider's name; the first one decides. */
 const char *sweep_spec_judge(const struct sweep_spec *spec, size_t index);

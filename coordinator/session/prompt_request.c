@@ -45,11 +45,21 @@ static json_t *choice_schema(size_t n_choices)
                      "required", "answer", "additionalProperties", 0);
 }
 
+static json_t *proposals_schema(void)
+{
+    return json_pack("{s:s, s:{s:{s:s, s:{s:s, s:{s:{s:s}, s:{s:s}}, s:[s,s], s:b}}}, s:[s], s:b}",
+                     "type", "object", "properties", "proposals", "type", "array", "items", "type",
+                     "object", "properties", "component", "type", "string", "role", "type",
+                     "string", "required", "component", "role", "additionalProperties", 0,
+                     "required", "proposals", "additionalProperties", 0);
+}
+
 static json_t *schema_of(const struct prompt_request *request)
 {
     if (request->wanted == PROMPT_WANTS_ANSWERS) return answers_schema(request->n_answers);
     if (request->wanted == PROMPT_WANTS_EXPERIMENTS) return experiments_schema(request->n_answers);
     if (request->wanted == PROMPT_WANTS_CHOICE) return choice_schema(request->n_answers);
+    if (request->wanted == PROMPT_WANTS_PROPOSALS) return proposals_schema();
     return label_schema();
 }
 
@@ -60,7 +70,8 @@ static json_t *response_format(const struct prompt_request *request)
     static const char *const names[] = {[PROMPT_WANTS_LABEL] = "label",
                                         [PROMPT_WANTS_ANSWERS] = "answers",
                                         [PROMPT_WANTS_EXPERIMENTS] = "experiments",
-                                        [PROMPT_WANTS_CHOICE] = "choice"};
+                                        [PROMPT_WANTS_CHOICE] = "choice",
+                                        [PROMPT_WANTS_PROPOSALS] = "proposals"};
     return json_pack("{s:s, s:{s:s, s:b, s:o}}", "type", "json_schema", "json_schema", "name",
                      names[request->wanted], "strict", 1, "schema", schema_of(request));
 }

@@ -20,7 +20,8 @@ enum prompt_wanted {
     PROMPT_WANTS_LABEL,
     PROMPT_WANTS_ANSWERS,
     PROMPT_WANTS_EXPERIMENTS,
-    PROMPT_WANTS_CHOICE
+    PROMPT_WANTS_CHOICE,
+    PROMPT_WANTS_PROPOSALS /* of components of a circuit */
 };
 
 struct prompt_request {

@@ -13,12 +13,13 @@ static const struct circuit_phase_ops *const phases[CIRCUIT_N_PHASES] = {
     [CIRCUIT_PROMPTS] = &circuit_prompts_phase,
     [CIRCUIT_HEAD_SCORES] = &circuit_heads_phase,
     [CIRCUIT_ATTRIBUTION] = &circuit_attribution_phase,
+    [CIRCUIT_AGENT] = &circuit_agent_phase,
     [CIRCUIT_SEARCH] = &circuit_search_phase,
     [CIRCUIT_VERDICT] = &circuit_verdict_phase,
 };
 /* About how much of a sweep's time each phase takes, for the one progress bar. */
-static const double phase_starts[CIRCUIT_N_PHASES + 1] = {0.0, 0.02, 0.05, 0.07,
-                                                          0.1, 0.45, 1.0,  1.0};
+static const double phase_starts[CIRCUIT_N_PHASES + 1] = {0.0,  0.02, 0.05, 0.07, 0.1,
+                                                          0.12, 0.45, 1.0,  1.0};
 
 static const struct circuit_phase_ops *phase_of(const struct circuit_run *run)
 {
@@ -45,7 +46,7 @@ static status_t circuit_start(struct sweep *sweep, struct error *err)
     sweep->engine = run;
     const status_t status = file_make_directories(directory, err);
     free(directory);
-    return status;
+    return status == ST_OK ? circuit_agent_start(run, err) : status;
 }
 
 static status_t enter(struct circuit_run *run, struct error *err)
@@ -86,6 +87,7 @@ static void circuit_stop(struct sweep *sweep)
         free(run->kl_rows[v]);
     }
     circuit_search_phase_fini(run);
+    circuit_agent_fini(run);
     for (unsigned part = 0; part < PROMPT_N_PARTS; part++) {
         free(run->part_prompts[part]);
         free(run->units[part].unit_of);
@@ -118,7 +120,14 @@ static status_t circuit_forget(const struct sweep *sweep, struct error *err)
         was_measured = kept_answer_exists(sweep, name);
         status = forget_task(sweep, name, err);
     }
-    return status;
+    return status == ST_OK && sweep_spec_asks_agent(sweep->spec)
+               ? call_forget_sweep(sweep->context->calls, sweep->id, err)
+               : status;
+}
+
+static status_t circuit_recheck(struct sweep *sweep, bool *may_go_on, struct error *err)
+{
+    return circuit_agent_recheck(sweep->engine, may_go_on, err);
 }
 
 static double task_fraction(const struct circuit_run *run)
@@ -169,6 +178,7 @@ const struct sweep_engine_ops circuit_engine = {.first_task = CIRCUIT_FIRST_TASK
                                                 .step = circuit_step,
                                                 .stop = circuit_stop,
                                                 .forget = circuit_forget,
+                                                .recheck = circuit_recheck,
                                                 .progress = circuit_progress,
                                                 .describe = circuit_describe,
                                                 .n_records = finished_records_count,

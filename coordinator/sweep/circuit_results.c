@@ -207,6 +207,18 @@ static status_t write_heads(const struct writing *what, struct buffer *out, stru
                        err);
 }
 
+static status_t write_agent(const struct writing *what, struct buffer *out, struct error *err)
+{
+    json_t *json = NULL;
+    const status_t status = circuit_agent_json(what->run, &json, err);
+    return status == ST_OK ? append_json(out, json, JSON_INDENT(1), err) : status;
+}
+
+static status_t write_agent_text(const struct writing *what, struct buffer *out, struct error *err)
+{
+    return circuit_agent_text(what->run, out, err);
+}
+
 typedef status_t write_fn(const struct writing *what, struct buffer *out, struct error *err);
 
 /* Is there something to say in it? */
@@ -214,6 +226,8 @@ static bool is_wanted(const struct writing *what, write_fn *write)
 {
     if (write == write_edges) return what->run->sweep->spec->search.edges != CIRCUIT_EDGES_NONE;
     if (write == write_heads) return what->run->heads.has_scores;
+    if (write == write_agent || write == write_agent_text)
+        return sweep_spec_asks_agent(what->run->sweep->spec);
     return what->verdict || write == write_records || write == write_summary;
 }
 
@@ -243,7 +257,8 @@ status_t circuit_results_write(const struct circuit_run *run,
     } files[] = {{"circuit.json", write_circuit},   {"circuit.dot", write_dot},
                  {"edges.jsonl", write_edges},      {"measures.json", write_measures},
                  {"verdict.json", write_verdict},   {"verdict.txt", write_text},
-                 {"head_scores.json", write_heads}, {"results.jsonl", write_records},
+                 {"head_scores.json", write_heads}, {"agent.json", write_agent},
+                 {"agent.txt", write_agent_text},   {"results.jsonl", write_records},
                  {"summary.json", write_summary}};
     const struct writing what = {run, measures, verdict};
     status_t status = ST_OK;
@@ -297,10 +312,11 @@ status_t circuit_results_read(const struct sweep *sweep, json_t **out, struct er
     if (sweep->state != SWEEP_FINISHED)
         return error_set(err, ST_CONFLICT, "%s is %s: a circuit has a verdict once it is finished",
                          sweep->id, sweep_state_name(sweep->state));
-    *out = json_pack("{s:o s:o s:o s:o s:o s:o}", "circuit", read_json(sweep, "circuit.json"),
-                     "verdict", read_json(sweep, "verdict.json"), "summary",
-                     read_json(sweep, "summary.json"), "text", read_text(sweep, "verdict.txt"),
-                     "dot", read_text(sweep, "circuit.dot"), "head_scores",
-                     read_json(sweep, "head_scores.json"));
+    *out = json_pack("{s:o s:o s:o s:o s:o s:o s:o s:o}", "circuit",
+                     read_json(sweep, "circuit.json"), "verdict", read_json(sweep, "verdict.json"),
+                     "summary", read_json(sweep, "summary.json"), "text",
+                     read_text(sweep, "verdict.txt"), "dot", read_text(sweep, "circuit.dot"),
+                     "head_scores", read_json(sweep, "head_scores.json"), "agent",
+                     read_json(sweep, "agent.json"), "agent_text", read_text(sweep, "agent.txt"));
     return *out ? ST_OK : error_set(err, ST_NO_MEMORY, "circuit of %s", sweep->id);
 }

@@ -1,9 +1,9 @@
 /* What the files of the circuit engine share. Private to coordinator/sweep/circuit_*.c.
  *
- *   describe -> prompts -> heads -> attribution -> search -> verdict
+ *   describe -> prompts -> heads -> attribution -> agent -> search -> verdict
  *
- * `heads` asks what heads attend to, `attribution` what to try first, where that is wanted; they
- * are over at once elsewhere.
+ * `heads` asks what heads attend to; `attribution`, and `agent` of a language model, what to try
+ * first; each where that is wanted, over at once elsewhere.
  * Where the sweep brings its circuit, it is read in the place of the search (circuit_brought.c);
  * `search` is NULL then.
  *
@@ -22,6 +22,7 @@
 #include "coordinator/circuit/head_report.h"
 #include "coordinator/circuit/prompt_split.h"
 #include "coordinator/circuit/search_changes.h"
+#include "coordinator/sweep/circuit_agent.h"
 #include "coordinator/sweep/circuit_measure.h"
 #include "coordinator/sweep/sweep_task.h"
 
@@ -30,6 +31,7 @@ enum circuit_phase {
     CIRCUIT_PROMPTS,
     CIRCUIT_HEAD_SCORES,
     CIRCUIT_ATTRIBUTION,
+    CIRCUIT_AGENT,
     CIRCUIT_SEARCH,
     CIRCUIT_VERDICT,
     CIRCUIT_DONE,
@@ -80,6 +82,7 @@ struct circuit_run {
 
     struct circuit_head_answers heads;
     struct circuit_attribution attribution;
+    struct circuit_agent agent;
     struct circuit_measurement measure; /* what is being measured; without work: nothing */
     struct circuit_units units[PROMPT_N_PARTS];
     struct circuit_search *search;
@@ -96,8 +99,8 @@ struct circuit_phase_ops {
     status_t (*poll)(struct circuit_run *run, bool *is_over, struct error *err);
 };
 extern const struct circuit_phase_ops circuit_describe_phase, circuit_prompts_phase,
-    circuit_heads_phase, circuit_attribution_phase, circuit_search_phase, circuit_brought_phase,
-    circuit_verdict_phase;
+    circuit_heads_phase, circuit_attribution_phase, circuit_agent_phase, circuit_search_phase,
+    circuit_brought_phase, circuit_verdict_phase;
 
 #define CIRCUIT_FIRST_TASK "describe"
 

@@ -55,7 +55,7 @@ static status_t search_begin(struct circuit_run *run, struct error *err)
     struct circuit_search_params params = circuit_search_params_default(spec->seed);
     params.candidates = run->candidates;
     params.nodes.n = run->n_candidates;
-    params.nodes.order = run->attribution.order;
+    params.nodes.order = run->agent.order.order ? run->agent.order.order : run->attribution.order;
     params.nodes.is_conditional = asked->conditional;
     params.nodes.selection.fdr_q = asked->fdr_q;
     params.nodes.selection.share_min = asked->share_min;

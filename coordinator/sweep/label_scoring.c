@@ -8,6 +8,7 @@
 #include "coordinator/session/prompt_explainer.h"
 #include "coordinator/session/session_prompts.h"
 #include "coordinator/sweep/label_job.h"
+#include "coordinator/sweep/provider_format.h"
 #include "coordinator/sweep/token_ratio.h"
 
 #include <stdio.h>
@@ -19,11 +20,6 @@
 static status_t find_provider(const struct label_run *run, const char *role, const char *name,
                               struct session_provider *out, struct error *err)
 {
-    static const enum prompt_format formats[] = {
-        [STRUCTURED_NONE] = PROMPT_FORMAT_TEXT,
-        [STRUCTURED_JSON_OBJECT] = PROMPT_FORMAT_JSON_OBJECT,
-        [STRUCTURED_JSON_SCHEMA] = PROMPT_FORMAT_JSON_SCHEMA,
-    };
     *out = (struct session_provider){0};
     if (strcmp(name, "lexical") == 0) return ST_OK;
     const struct provider_config *config = run->sweep->context->providers;
@@ -32,7 +28,7 @@ static status_t find_provider(const struct label_run *run, const char *role, con
         return error_set(err, ST_NOT_FOUND, "%s: no provider \"%s\" in the providers file", role,
                          name);
     *out = (struct session_provider){provider->name, provider->model,
-                                     formats[provider->structured_output], provider->logprobs};
+                                     provider_prompt_format(provider), provider->logprobs};
     return ST_OK;
 }
 

@@ -270,7 +270,7 @@ def the_same_on_two_and_three_workers(cluster):
 
 
 def has_reached(cluster, sweep, phase):
-    order = ("describe", "prompts", "heads", "attribution", "search", "verdict",
+    order = ("describe", "prompts", "heads", "attribution", "agent", "search", "verdict",
              "done")
     now = cluster.status(sweep)["phase"]
     return order.index(now) >= order.index(phase)

@@ -391,7 +391,7 @@ Test(sweep_spec, errors_of_circuit_sweeps)
         {CIRCUIT "task: {generator: ioi}\ntargets: []\n",
          "s.yaml:5: targets: unknown key; allowed: kind, name, priority, durability, model, task, "
          "circuit, circuit_sha256, metric, candidates, layers, positions, head_scores, ablation, "
-         "prompt_splits, search, verdict, compute, backend, seed"},
+         "prompt_splits, search, verdict, budget_dollars, compute, backend, seed"},
         {CIRCUIT "task: {generator: ioi}\ncircuit_sha256: abc\n",
          "s.yaml:5: circuit_sha256: of no 'circuit'"},
         {CIRCUIT "task: {generator: ioi}\ncircuit: c.json\ncircuit_sha256: abc\n",

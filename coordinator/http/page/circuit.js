@@ -8,7 +8,8 @@ import { badge, emptyState, loading, meter, panel, refused } from "./elements.js
 
 export const CIRCUIT_PHASES = [
   ["describe", "Describe"], ["prompts", "Prompts"], ["heads", "Head scores"],
-  ["attribution", "Attribution"], ["search", "Search"], ["verdict", "Verdict"],
+  ["attribution", "Attribution"], ["agent", "Agent"], ["search", "Search"],
+  ["verdict", "Verdict"],
 ];
 const VALUES = ["zero", "mean", "resample"];
 

@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+# timeout: 600
+"""The agent of a circuit sweep: it is asked once, its proposals order the search and are scored;
+whatever it answers, or when it answers nothing, circuit and verdict are those without it."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from cluster import ROOT, Cluster, check, check_store_is_clean, run, wait_until
+
+WORKER = pathlib.Path(os.environ["BUILD"]) / "interp-worker"
+FEW = "verdict: {n_random: 20, n_subsets: 4, n_resamples: 300}"
+RESPONDER = ROOT / "tests/support/circuit_responder.py"
+folder = tempfile.TemporaryDirectory(prefix="interp-agent-")
+HOME = pathlib.Path(folder.name)
+
+
+def known(kind):
+    path = HOME / kind
+    if not path.exists():
+        subprocess.run([WORKER, "known-model", kind, "--seed", "7", "--size", "24", "--prompts",
+                        "40", "-o", path], check=True, stdout=subprocess.DEVNULL)
+    return path
+
+
+def truth(model):
+    return json.loads((model / "circuit.json").read_text())
+
+
+def sweep_of(model, name, agent="{provider: stand-in}", more=""):
+    search = "search: {agent: %s}\n" % agent if agent else ""
+    return ("kind: circuit\nname: %s\nmodel: %s\ntask: {prompts: %s/prompts.jsonl}\n%s\n"
+            "head_scores: {when: always, n_words: 10}\n%s%s\n"
+            % (name, model, model, FEW, search, more))
+
+
+def up(cluster, faults=None):
+    cluster.start_llm("--responder", RESPONDER, "--log-bodies", faults=faults)
+    cluster.up(workers=2, gateways=1)
+
+
+def finish(cluster, yaml):
+    sweep = cluster.submit(yaml)
+    cluster.wait(sweep, seconds=120)
+    told = cluster.json("circuit", sweep)
+    check("nan" not in json.dumps(told).lower(), "no NaN in a report")
+    return sweep, told
+
+
+def without_names(told):
+    """Circuit and verdict but for the name of the sweep."""
+    circuit, verdict = dict(told["circuit"], name=""), dict(told["verdict"])
+    verdict["circuit"] = dict(verdict["circuit"], name="")
+    return json.dumps([circuit, verdict], sort_keys=True)
+
+
+ANSWERS = ("scores", "all", "backwards", "prose", "half", "fenced", "unknown", "many", "same",
+           "hostile", "types", "object", "empty", "refused")
+
+
+def no_answer_changes_the_verdict(cluster):
+    up(cluster, faults=[{"when": {"match": "agent-refused"}, "do": "status", "status": 400}])
+    for kind, answers in (("induction", ANSWERS), ("backup", ("backwards", "unknown"))):
+        model = known(kind)
+        sweep, plain = finish(cluster, sweep_of(model, "plain", agent=None))
+        check(plain["agent"] is None, "nobody was asked")
+        text = cluster.ctl("circuit", sweep).replace("plain", "")
+        for answer in answers:
+            name = "agent-" + answer
+            sweep, told = finish(cluster, sweep_of(model, name))
+            check(without_names(told) == without_names(plain), "%s, %s: another verdict"
+                  % (kind, answer))
+            mine = cluster.ctl("circuit", sweep)
+            check("\x1b" not in mine and "\u202e" not in mine, "nothing that a terminal obeys")
+            check(mine.split("\nWhat the agent")[0].replace(name, "").strip() ==
+                  text.split("\nWhat the agent")[0].strip(), answer + ": the same report")
+            check_told(answer, told["agent"], model)
+    both = sweep_of(known("induction"), "agent-scores").replace("{agent", "{order: attribution, agent")
+    _, told = finish(cluster, both)
+    _, plain = finish(cluster, sweep_of(known("induction"), "plain", agent=None))
+    check(without_names(told) == without_names(plain), "ordered by both: the same verdict")
+    check_store_is_clean(cluster)
+
+
+def check_told(answer, agent, model):
+    counts = {key: agent[key] for key in ("n_proposed", "n_named", "n_unknown", "n_unreadable",
+                                          "n_repeated", "n_beyond")}
+    n_candidates = len(truth(model)["nodes"])
+    check(agent["provider"] == "stand-in" and agent["model"] == "explainer-1", "who was asked")
+    check(len(agent["prompt_sha256"]) == 64 and len(agent["call"]) == 64, "with what")
+    check(len(agent["proposals"]) == counts["n_proposed"] <= 2000, "what was proposed")
+    check(all(len(p["role"] or "") < 64 for p in agent["proposals"]), "roles are short")
+    if answer in ("prose", "half", "object", "empty", "refused"):
+        check(agent["problem"] and counts["n_proposed"] == 0, "%s: %s" % (answer, agent))
+        check(agent["score"]["auroc"] == 0.5, "all tied: half")
+    else:
+        check(agent["problem"] is None, "%s: %s" % (answer, agent["problem"]))
+    if answer in ("all", "backwards"):
+        check(counts["n_named"] == n_candidates, "%s: %s" % (answer, counts))
+        check(agent["score"]["recall"] == 1, "all of the circuit is among all")
+    if answer == "unknown":
+        check(counts["n_named"] == 0 and counts["n_unreadable"] == 3, counts)
+        check(agent["score"]["precision"] is None, "undefined without proposals")
+    if answer == "many":
+        check(counts["n_beyond"] == 8000 and counts["n_proposed"] == 2000, counts)
+    if answer == "same":
+        check(counts["n_proposed"] == 1 and counts["n_repeated"] == 500, counts)
+    if answer == "types":
+        check(counts["n_unreadable"] == 5 and counts["n_proposed"] == 2, counts)
+    if answer == "fenced":
+        check(agent["is_repaired"] and counts["n_proposed"] == 3, counts)
+
+
+def what_heads_attend_to_is_shown_and_scored(cluster):
+    """An agent that trusts attention patterns names the impostor as well: the score says so."""
+    up(cluster)
+    model = known("induction")
+    sweep, told = finish(cluster, sweep_of(model, "agent-scores"))
+    agent = told["agent"]
+    named = {p["component"]: p for p in agent["proposals"]}
+    for component in truth(model)["circuit"]:
+        check(named[component]["in_circuit"] and named[component]["role"] == "copies the answer",
+              named)
+    impostor, = truth(model)["impostors"]
+    check(impostor in named and not named[impostor]["in_circuit"], "the impostor looks right")
+    right = len(truth(model)["circuit"])
+    check(agent["score"]["precision"] == right / 4 and agent["score"]["recall"] == 1, agent)
+    check(agent["score"]["auroc"] > 0.8, agent["score"])
+    text = cluster.ctl("circuit", sweep)
+    check("precision 0.5, recall 1" in text and "copies the answer" in text, text)
+    shown = [json.loads(entry["body"]) if isinstance(entry["body"], str) else entry["body"]
+             for entry in cluster.llm_log() if entry.get("body")]
+    prompt = shown[0]["messages"][-1]["content"]
+    held_out = [json.loads(line) for line in (model / "prompts.jsonl").read_text().splitlines()]
+    check(any(p["clean_text"] in prompt for p in held_out if p["set"] == "search"), "some prompts")
+    check(not any(p["clean_text"] in prompt for p in held_out if p["set"] == "held_out"),
+          "no prompt of the verdict is shown")
+
+
+def it_is_asked_and_paid_once(cluster):
+    cluster.start_llm("--responder", RESPONDER, "--latency", "2")
+    cluster.up(workers=1, gateways=1)
+    model = known("induction")
+    sweep = cluster.submit(sweep_of(model, "agent-all"))
+    cluster.wait_phase(sweep, "agent")
+    cluster.kill("coordinator")
+    cluster.start_coordinator()
+    cluster.wait(sweep, seconds=120)
+    check(len([e for e in cluster.llm_log() if e["event"] == "received"]) == 1, "sent once")
+    cost = cluster.json("cost", sweep)
+    check(cost["together"]["calls"] == 1 and cost["together"]["dollars"] > 0, cost)
+    first = cluster.json("circuit", sweep)
+    again, told = finish(cluster, sweep_of(model, "agent-all"))  # the stored reply
+    check(cluster.json("cost", again)["together"]["calls"] == 0, "nothing is paid twice")
+    check(without_names(told) == without_names(first), "the same")
+    check_store_is_clean(cluster)
+
+
+def a_spent_budget_pauses_it(cluster):
+    up(cluster)
+    sweep = cluster.submit(sweep_of(known("induction"), "agent-all",
+                                    more="budget_dollars: 0.000001"))
+    reason = cluster.wait(sweep, "paused")["reason"]
+    check("budget spent" in reason, reason)
+    cluster.ctl("resume", sweep, "--budget", "1")
+    cluster.wait(sweep, seconds=60)
+    check(cluster.json("circuit", sweep)["agent"]["problem"] is None, "then it was asked")
+
+
+def what_cannot_be_asked_is_said(cluster):
+    up(cluster)
+    model = known("induction")
+    for agent, words in (("{provider: nobody}", "search.agent.provider: no provider \"nobody\""),
+                         ("{provider: stand-in, labels: none-7}",
+                          "search.agent.labels: no finished label sweep \"none-7\"")):
+        sweep = cluster.submit(sweep_of(model, "agent-all", agent))
+        reason = cluster.wait(sweep, "failed")["reason"]
+        check(words in reason, reason)
+    plan = cluster.ctl("submit", "-", "--dry-run", "--providers", cluster.providers,
+                       stdin=sweep_of(model, "agent-all"))
+    check("one call" in plan, plan)
+
+
+if __name__ == "__main__":
+    with folder:
+        run([no_answer_changes_the_verdict, what_heads_attend_to_is_shown_and_scored,
+             it_is_asked_and_paid_once, a_spent_budget_pauses_it, what_cannot_be_asked_is_said])
