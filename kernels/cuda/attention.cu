@@ -28,10 +28,11 @@ static __device__ __forceinline__ void score_tile(query_state<WIDTH> *states, co
     const unsigned lane = lane_index();
 #pragma unroll
     for (int q = 0; q < N; q++) {
-        float dot = 0.0f;
-        for (int c = 0; c < WIDTH; c++)
-            dot = fmaf(queries[q * (WIDTH + 1) + c], keys[lane * (WIDTH + 1) + c], dot);
         const bool is_seen = first_key + lane <= first_query + q;
+        float dot = 0.0f;
+        if (is_seen)
+            for (int c = 0; c < WIDTH; c++)
+                dot = fmaf(queries[q * (WIDTH + 1) + c], keys[lane * (WIDTH + 1) + c], dot);
         const float score = is_seen ? dot * scale : -FLT_MAX;
         const float top = fmaxf(states[q].top, warp_max(score));
         const float weight = is_seen ? expf(score - top) : 0.0f;
@@ -46,9 +47,9 @@ static __device__ __forceinline__ void score_tile(query_state<WIDTH> *states, co
 
 template <int WIDTH, int N>
 static __device__ __forceinline__ void sum_values(query_state<WIDTH> *states, const float *values,
-                                                  const float *weights)
+                                                  const float *weights, size_t n_keys)
 {
-    for (int key = 0; key < KEYS; key++) {
+    for (size_t key = 0; key < KEYS && key < n_keys; key++) {
 #pragma unroll
         for (int i = 0; i < WIDTH / WARP; i++) {
             const float value = values[key * (WIDTH + 1) + i * WARP + lane_index()];
@@ -109,9 +110,14 @@ __global__ void __launch_bounds__(BLOCK, 1) attend_kernel(attend_params p, const
             load_tile<WIDTH, KEYS>(values, p.v + row * p.ld + kv * p.d_head, p.ld, key, length,
                                    p.d_head);
             __syncthreads();
-            score_tile<WIDTH, N>(states, own, keys, weights, first_own, key, p.scale);
-            __syncwarp();
-            sum_values<WIDTH, N>(states, values, weights);
+            /* keys that this warp's queries see, if it has any */
+            const size_t n_keys =
+                first_own < length && key < first_own + N ? first_own + N - key : 0;
+            if (n_keys > 0) {
+                score_tile<WIDTH, N>(states, own, keys, weights, first_own, key, p.scale);
+                __syncwarp();
+                sum_values<WIDTH, N>(states, values, weights, n_keys);
+            }
             __syncthreads(); /* before the next tile, and the next sequence's queries */
         }
         write_queries<WIDTH, N>(states, p, p.z + row * p.n_heads * p.d_head + head * p.d_head,

@@ -84,18 +84,18 @@ void launch(const launch_shape &shape, std::function<void()> body);
 extern const char *kernel_name; /* of the kernel that runs, or NULL */
 
 /* --- block.cc ---------------------------------------------------------------------------- */
-enum class state { runnable, at_barrier, at_collective, finished };
-enum class collective { sync, shuffle, ballot };
+enum class state : unsigned char { runnable, at_barrier, at_collective, finished };
+enum class collective : unsigned char { sync, shuffle, ballot };
 struct fiber;
-struct thread {
+struct alignas(64) thread {
     fiber *stack;
-    enum state state;
     site where;
     uint3 index;
+    enum state state;
     /* its collective, while it waits in one: */
     collective operation;
+    unsigned char source_lane;
     unsigned mask;
-    int source_lane;
     uint64_t value, result;
 };
 struct block {

@@ -52,21 +52,20 @@ static void check_same_place(const thread &leader, const thread &t)
          t.where.line);
 }
 
-/* All have come: results for all, who may run again. */
-static void conclude(unsigned first, unsigned mask, collective operation)
+/* All have come: results for all, who may run again. A lane outside the mask has no value to give:
+ * NaN, as undefined as on a GPU. */
+static void conclude(thread *lanes, unsigned mask, collective operation)
 {
     uint64_t ballot = 0;
-    for (unsigned lane = 0; lane < WARP_SIZE; lane++)
-        if (mask >> lane & 1 && running.threads[first + lane].value) ballot |= 1u << lane;
-    for (unsigned lane = 0; lane < WARP_SIZE; lane++) {
-        if (!(mask >> lane & 1)) continue;
-        thread &t = running.threads[first + lane];
+    for (unsigned lane = 0; operation == collective::ballot && lane < WARP_SIZE; lane++)
+        if (mask >> lane & 1 && lanes[lane].value) ballot |= 1u << lane;
+    for (unsigned left = mask; left; left &= left - 1) {
+        thread &t = lanes[__builtin_ctz(left)];
         t.state = state::runnable;
-        t.result = ballot;
-        if (operation != collective::shuffle) continue;
-        /* a lane outside the mask has no value to give: NaN, as undefined as on a GPU */
-        const unsigned source = static_cast<unsigned>(t.source_lane) % WARP_SIZE;
-        t.result = mask >> source & 1 ? running.threads[first + source].value : UINT64_MAX;
+        if (operation == collective::shuffle)
+            t.result = mask >> t.source_lane & 1 ? lanes[t.source_lane].value : UINT64_MAX;
+        else
+            t.result = ballot;
     }
 }
 
@@ -76,7 +75,7 @@ uint64_t warp_collective(collective operation, unsigned mask, uint64_t value, in
     const unsigned lane = running.current % WARP_SIZE, first = running.current - lane;
     const unsigned n_lanes = running.n_threads - first;
     warp &w = warps[first / WARP_SIZE];
-    thread &t = running.threads[running.current];
+    thread &t = running.threads[first + lane];
     if (!(mask >> lane & 1))
         fail(where, "lane %u calls with mask %08x, without itself", lane, mask);
     if (n_lanes < WARP_SIZE) mask &= (1u << n_lanes) - 1;
@@ -85,14 +84,14 @@ uint64_t warp_collective(collective operation, unsigned mask, uint64_t value, in
     t.operation = operation;
     t.mask = mask;
     t.value = value;
-    t.source_lane = source_lane;
+    t.source_lane = static_cast<unsigned char>(static_cast<unsigned>(source_lane) % WARP_SIZE);
     char *tag = &sync_tags[first / WARP_SIZE][w.phase];
     if (operation == collective::sync) sync_release(tag);
     meeting &m = meeting_of(w, mask);
     check_same_place(running.threads[m.leader], t);
     m.arrived |= 1u << lane;
     if (m.arrived == mask) {
-        conclude(first, mask, operation);
+        conclude(&running.threads[first], mask, operation);
         m = w.meetings[--w.n_meetings];
         w.phase ^= 1;
     } else {
@@ -100,6 +99,6 @@ uint64_t warp_collective(collective operation, unsigned mask, uint64_t value, in
         leave_thread();
     }
     if (operation == collective::sync) sync_acquire(tag);
-    return running.threads[running.current].result;
+    return t.result;
 }
 } // namespace emu
