@@ -290,7 +290,7 @@ install: all ## programs, configuration, prompts, completion, licence below DEST
 	install -m 755 $(PROGRAMS) $(wildcard $(CUDA_PLUGIN)) $(BIN)
 	install -m 644 config/cluster.yaml config/providers.yaml $(SHARE)/interp
 	install -m 644 config/prompts/* $(SHARE)/interp/prompts
-	install -m 644 config/sweeps/*.yaml $(SHARE)/interp/sweeps
+	install -m 644 config/sweeps/*.yaml config/sweeps/*.jsonl $(SHARE)/interp/sweeps
 	cp -R config/demo $(SHARE)/interp
 	install -m 644 README.md LICENSE $(SHARE)/doc/interp
 	$(BUILD)/interpctl completion bash > $(SHARE)/bash-completion/completions/interpctl

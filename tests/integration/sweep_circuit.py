@@ -13,6 +13,7 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from cluster import Cluster, check, check_store_is_clean, run, say, wait_until
+from recompute_verdict import differences
 
 WORKER = pathlib.Path(os.environ["BUILD"]) / "interp-worker"
 SEED = int(os.environ.get("SEED", "0")) or random.randrange(1, 1 << 30)
@@ -212,37 +213,23 @@ def attribution_orders_and_decides_nothing(cluster):
     check_store_is_clean(cluster)
 
 
-def mean_of(rows):
-    return sum(rows) / len(rows)
-
-
 def the_verdict_is_computed_again(cluster):
+    """Every number of it, from the per-prompt values that the sweep exports."""
     cluster.up(workers=2)
     sweep = finish(cluster, known("graded-gate").sweep("again"))
     where = cluster.data / "sweeps" / sweep
     measures = json.loads((where / "measures.json").read_text())
     verdict = json.loads((where / "verdict.json").read_text())
-    full = measures["full"]
-    for name, value in measures["values"].items():
-        told = verdict["values"][name]
-        span = mean_of(full) - mean_of(value["empty"])
-        expect = {"sufficiency": (mean_of(value["circuit"]) - mean_of(value["empty"])) / span,
-                  "necessity": (mean_of(full) - mean_of(value["complement"])) / span}
-        for what, ratio in expect.items():
-            check(abs(told[what]["ratio"] - ratio) < 1e-9, "%s %s: %r, computed again %r"
-                  % (name, what, told[what]["ratio"], ratio))
-            rows = value["random_circuit" if what == "sufficiency" else "random_complement"]
-            ratios = [(mean_of(r) - mean_of(value["empty"])) / span if what == "sufficiency"
-                      else (mean_of(full) - mean_of(r)) / span for r in rows]
-            below = sum(r < ratio for r in ratios) + 0.5 * sum(r == ratio for r in ratios)
-            check(abs(told[what]["percentile"] - 100 * below / len(ratios)) < 1e-9,
-                  "%s %s: percentile" % (name, what))
-        worst = max(abs(mean_of(c) - mean_of(m)) for c, m in
-                    zip(value["circuit_without_subset"], value["model_without_subset"]))
-        check(abs(told["completeness"]["value"] - worst) < 1e-9, name + ": completeness")
-        for member, without in zip(told["members"], value["without_member"]):
-            drop = mean_of(full) - mean_of(without)
-            check(abs(member["drop"]["value"] - drop) < 1e-9, name + ": drop of a member")
+    paths = set()
+    for path, told, again in differences(measures, verdict):
+        check(abs(told - again) < 1e-9 * max(1, abs(again)), "%s: %r, computed again %r"
+              % (path, told, again))
+        paths.add(path)
+    for value in ("zero", "mean", "resample"):
+        for what in ("sufficiency/ratio", "necessity/quantiles/0.95", "kl/median",
+                     "sufficiency/percentile", "members/0/conditional/value",
+                     "members/0/minimality", "completeness/value", "curves/signed/cpr"):
+            check(value + "/" + what in paths, "%s %s was compared" % (value, what))
 
 
 reference = {}
