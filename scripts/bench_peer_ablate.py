@@ -2,14 +2,15 @@
 """The peer of `interp-worker bench --what ablate`: the same node sweep in TransformerLens.
 
 Reads one JSON request a line on stdin and answers with one JSON line:
-  {"what": "open", "model": DIR, "prompts": 8, "ctx": 16, "threads": 1}   the checkpoint, as
-      TransformerLens converts it from transformers' GPT-2 (nothing folded, nothing centred)
-  {"what": "hooks", "seconds": S}      every head and MLP set to zero, one after the other, by
-      run_with_hooks(), in an order that spreads them over the layers, for S seconds; answers with
+  {"what": "open", "model": DIR, "threads": 1}   the checkpoint, as TransformerLens converts it
+      from transformers' GPT-2 (nothing folded, nothing centred)
+  {"what": "hooks", "seconds": S, "prompts": 8, "ctx": 16}   every head and MLP set to zero, one
+      after the other, by run_with_hooks(), in an order that spreads them over the layers, for S
+      seconds; answers with
       variant-tokens a second of processor time, and the effect of each node that it got to: by its
       number (layer by layer, heads first), the change of logit 1 less logit 2 at the end, mean over
       prompts
-  {"what": "patching", "seconds": S}   the same of heads by the loop of transformer_lens.patching
+  {"what": "patching", ...}   the same of heads by the loop of transformer_lens.patching
       (generic_activation_patch), from a cache of zeros
 Run by scripts/bench-ablate; needs torch, transformers, transformer-lens (scripts/oracles-env).
 """
@@ -68,15 +69,19 @@ class Sweep:
     def __init__(self, request):
         torch.set_num_threads(request["threads"])
         self.model = open_model(request["model"])
-        self.tokens = tokens_of(request["prompts"], request["ctx"], self.model.cfg.d_vocab)
         layers, heads = self.model.cfg.n_layers, self.model.cfg.n_heads
         self.nodes = [(f"blocks.{i}.attn.hook_z", zero_head(h)) if h < heads else
                       (f"blocks.{i}.hook_mlp_out", zero_all)
                       for i in range(layers) for h in range(heads + 1)]
-        self.clean = self.difference(self.model(self.tokens))
-        shape = (*self.tokens.shape, heads, self.model.cfg.d_head)
-        self.zeros = {f"blocks.{i}.attn.hook_z": torch.zeros(shape) for i in range(layers)}
         self.order = random.Random(1).sample(range(len(self.nodes)), len(self.nodes))
+
+    def load(self, request):
+        """The prompts of one length."""
+        self.tokens = tokens_of(request["prompts"], request["ctx"], self.model.cfg.d_vocab)
+        self.clean = self.difference(self.model(self.tokens))
+        shape = (*self.tokens.shape, self.model.cfg.n_heads, self.model.cfg.d_head)
+        self.zeros = {f"blocks.{i}.attn.hook_z": torch.zeros(shape)
+                      for i in range(self.model.cfg.n_layers)}
         self.at, self.effects = 0, {}
 
     def difference(self, logits):
@@ -124,6 +129,7 @@ def main():
                 sweep = Sweep(request)
                 answer = {"nodes": len(sweep.nodes)}
             else:
+                sweep.load(request)
                 answer = sweep.measure(request["what"], request["seconds"])
         print(json.dumps(answer), flush=True)
 
