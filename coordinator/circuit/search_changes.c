@@ -38,10 +38,33 @@ static status_t positions_of(const struct component *component, const struct sea
                             component->position);
 }
 
+/* The number of the dictionary at the component's hook point. */
+static status_t feature_site(const struct component *component, const struct search_things *things,
+                             struct ablate_site *out, struct error *err)
+{
+    const bool is_error = component->type == COMPONENT_ERROR;
+    char name[COMPONENT_NAME_SIZE];
+    for (size_t d = 0; d < things->n_dictionaries; d++) {
+        const struct component *dictionary = &things->dictionaries[d];
+        if (dictionary->site != component->site || dictionary->layer != component->layer) continue;
+        *out = (struct ablate_site){.place = is_error ? ABLATE_ERROR : ABLATE_FEATURE,
+                                    .layer = (uint32_t)d,
+                                    .column = is_error ? 0 : component->index,
+                                    .n_columns = 1};
+        return ST_OK;
+    }
+    return error_set(err, ST_BAD_INPUT, "%s: the sweep has no dictionary there",
+                     component_name(component, name));
+}
+
 static status_t node_change(const struct component *component, const struct search_things *things,
                             struct ablate_change *out, struct error *err)
 {
-    const status_t status = component_site(component, things->shape, &out->at, err);
+    const bool is_of_dictionary =
+        component->type == COMPONENT_FEATURE || component->type == COMPONENT_ERROR;
+    const status_t status = is_of_dictionary
+                                ? feature_site(component, things, &out->at, err)
+                                : component_site(component, things->shape, &out->at, err);
     return status == ST_OK ? positions_of(component, things, &out->positions, err) : status;
 }
 

@@ -14,6 +14,9 @@ struct search_things {
     size_t n_nodes;
     const struct circuit_edge *edges; /* [n_edges] */
     size_t n_edges;
+    /* [n_dictionaries] where each of the task's stands, as its error term */
+    const struct component *dictionaries;
+    size_t n_dictionaries;
     char *const *positions; /* [n_positions] set k + 1 of the task is where position k is */
     size_t n_positions;
 };

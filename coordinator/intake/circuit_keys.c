@@ -3,6 +3,7 @@
 #include "coordinator/intake/sweep_spec.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static const struct config_choice generator_choices[] = {
@@ -162,6 +163,18 @@ static const struct config_key verdict_keys[] = {
                   "mean over pairs of searches, that must be reached"),
     CONFIG_END};
 
+static const struct config_key dictionary_keys[] = {
+    CONFIG_REQUIRED_TEXT(struct circuit_dictionary_spec, hook,
+                         "hook point, as blocks.6.hook_resid_pre; one dictionary at each"),
+    CONFIG_REQUIRED_TEXT(struct circuit_dictionary_spec, dictionary, "directory of an SAE"),
+    CONFIG_TEXT(struct circuit_dictionary_spec, features, "all",
+                "that are candidates: all, or a list such as 0-99,105,200-300"),
+    CONFIG_NUMBER(struct circuit_dictionary_spec, norm_scaling_factor, 0.0, 1e6, "0", "factor",
+                  "on what an expected_average_only_in dictionary reads, if not folded; 0: none"),
+    CONFIG_BOOL(struct circuit_dictionary_spec, error_term, "false",
+                "what the dictionary does not explain is a candidate too; else it stays as it is"),
+    CONFIG_END};
+
 static const struct config_key circuit_keys[] = {
     SWEEP_COMMON_KEYS,
     CONFIG_REQUIRED_TEXT(struct sweep_spec, model, "directory of the checkpoint"),
@@ -177,6 +190,12 @@ static const struct config_key circuit_keys[] = {
                  "what is searched through; everything else stays as it is"),
     CONFIG_TEXT(struct sweep_spec, layers, "all",
                 "of the candidates: all, or a list such as 0-3,7"),
+    CONFIG_TEXT(struct sweep_spec, neurons, "all",
+                "of each layer, where neurons are candidates: all, or a list such as 0-99"),
+    CONFIG_TEXT(struct sweep_spec, dimensions, "all",
+                "of each stream, where residual dimensions are candidates"),
+    CONFIG_LIST(struct sweep_spec, dictionaries, dictionary_keys, 0, CIRCUIT_MAX_DICTIONARIES,
+                "whose features are candidates too, whatever `layers` says"),
     CONFIG_TEXTS(struct sweep_spec, positions, 0, 32,
                  "named positions of the prompts: a component at each of them is a candidate of "
                  "its own; none: at all positions together"),
@@ -207,6 +226,16 @@ static const char *name_in(const struct config_choice *choices, int value)
 const char *circuit_generator_name(enum circuit_generator generator)
 {
     return generator == CIRCUIT_GENERATOR_NONE ? NULL : name_in(generator_choices, (int)generator);
+}
+
+bool circuit_hook_read(const char *hook, struct component *out)
+{
+    char name[COMPONENT_NAME_SIZE];
+    struct error ignored = {.status = ST_OK};
+    const int n = snprintf(name, sizeof name, "%s.error", hook);
+    return n > 0 && (size_t)n < sizeof name &&
+           component_parse(name, (size_t)n, out, &ignored) == ST_OK &&
+           out->type == COMPONENT_ERROR && !out->position[0];
 }
 
 bool circuit_tau_read(const char *text, double *out)

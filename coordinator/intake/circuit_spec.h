@@ -6,6 +6,7 @@
 #include "common/attribute.h"
 #include "coordinator/circuit/ablation_method.h"
 #include "coordinator/circuit/circuit_metric.h"
+#include "coordinator/circuit/component.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,6 +50,17 @@ struct circuit_task_spec {
     uint64_t seed;
     uint32_t max_tokens; /* of a prompt: a longer one is refused */
 };
+
+/* Features as components, beside `candidates`. What the dictionary does not explain stays as it is,
+ * unless the error term is a component too. */
+struct circuit_dictionary_spec {
+    char *hook; /* hook point, TransformerLens name */
+    char *dictionary;
+    char *features; /* "all" or "0-99,105" */
+    double norm_scaling_factor;
+    bool error_term; /* the error term is a candidate */
+};
+enum { CIRCUIT_MAX_DICTIONARIES = 16 };
 
 struct circuit_ablation_spec {
     unsigned values; /* bits 1 << enum ablate_value, never 0 */
@@ -97,6 +109,8 @@ struct circuit_verdict_spec {
 
 /* "induction", ...; NULL of CIRCUIT_GENERATOR_NONE. */
 const char *circuit_generator_name(enum circuit_generator generator);
+/* Where a dictionary at `hook` stands: its error term. False: no such hook point. */
+bool circuit_hook_read(const char *hook, struct component *out);
 /* False: it is no number above 0. */
 bool circuit_tau_read(const char *text, double *out);
 const char *circuit_mean_name(enum ablation_mean mean); /* "overall", "position", "template" */

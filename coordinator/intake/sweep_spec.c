@@ -293,11 +293,64 @@ static status_t check_label(const struct yaml_tree *tree, const struct sweep_spe
 
 /* --- circuits --------------------------------------------------------------------------- */
 
-static status_t check_layers(const struct yaml_tree *tree, const char *layers, struct error *err)
+static status_t check_list(const struct yaml_tree *tree, const char *key, const char *list,
+                           struct error *err)
 {
     struct error cause = {.status = ST_OK};
-    if (feature_set_check(layers, &cause) == ST_OK) return ST_OK;
-    return config_error(tree, "layers", err, cause.status, "%s", cause.text);
+    if (feature_set_check(list, &cause) == ST_OK) return ST_OK;
+    return config_error(tree, key, err, cause.status, "%s", cause.text);
+}
+
+/* One dictionary at each hook point: features are named by it. */
+static status_t check_dictionary(const struct yaml_tree *tree, const struct sweep_spec *spec,
+                                 size_t index, struct error *err)
+{
+    const struct circuit_dictionary_spec *dictionary = &spec->dictionaries[index];
+    struct component place, other;
+    char key[PATH_KEY_SIZE];
+    (void)snprintf(key, sizeof key, "dictionaries[%zu].hook", index);
+    if (!circuit_hook_read(dictionary->hook, &place))
+        return config_error(tree, key, err, ST_BAD_INPUT,
+                            "'%.60s' is no hook point of a dictionary, as blocks.6.hook_resid_pre",
+                            dictionary->hook);
+    for (size_t i = 0; i < index; i++)
+        if (circuit_hook_read(spec->dictionaries[i].hook, &other) &&
+            component_equal(&place, &other))
+            return config_error(tree, key, err, ST_UNSUPPORTED,
+                                "a second dictionary at %.60s: features are named by their hook "
+                                "point",
+                                dictionary->hook);
+    (void)snprintf(key, sizeof key, "dictionaries[%zu].features", index);
+    return check_list(tree, key, dictionary->features, err);
+}
+
+/* Edges are between heads and MLPs: what has none is refused by name. */
+static status_t check_edge_ends(const struct yaml_tree *tree, const struct sweep_spec *spec,
+                                struct error *err)
+{
+    const char *what = spec->n_dictionaries                  ? "features of dictionaries"
+                       : spec->candidates & CIRCUIT_NEURONS  ? "neurons"
+                       : spec->candidates & CIRCUIT_RESIDUAL ? "residual dimensions"
+                                                             : NULL;
+    if (spec->search.edges == CIRCUIT_EDGES_NONE || !what) return ST_OK;
+    return config_error(tree, "search.edges", err, ST_UNSUPPORTED,
+                        "edges are searched between heads and MLPs; %s have none: leave them out",
+                        what);
+}
+
+static status_t check_components(const struct yaml_tree *tree, const struct sweep_spec *spec,
+                                 struct error *err)
+{
+    status_t status = ST_OK;
+    if (spec->candidates == 0 && spec->n_dictionaries == 0)
+        return config_error(tree, "candidates", err, ST_BAD_INPUT,
+                            "at least one kind of components is wanted");
+    for (size_t i = 0; i < spec->n_dictionaries && status == ST_OK; i++)
+        status = check_dictionary(tree, spec, i, err);
+    if (status == ST_OK) status = check_edge_ends(tree, spec, err);
+    if (status == ST_OK) status = check_list(tree, "neurons", spec->neurons, err);
+    if (status == ST_OK) status = check_list(tree, "dimensions", spec->dimensions, err);
+    return status == ST_OK ? check_list(tree, "layers", spec->layers, err) : status;
 }
 
 static status_t check_taus(const struct yaml_tree *tree, const struct circuit_search_spec *search,
@@ -343,15 +396,12 @@ static status_t check_circuit_search(const struct yaml_tree *tree, const struct 
         return config_error(tree, "ablation.values", err, ST_BAD_INPUT,
                             "search.value, '%s', is not among them",
                             ablate_value_name(spec->search.value));
-    if (spec->candidates == 0)
-        return config_error(tree, "candidates", err, ST_BAD_INPUT,
-                            "at least one kind of components is wanted");
     if (spec->n_positions > 0 && spec->search.edges != CIRCUIT_EDGES_NONE)
         return config_error(tree, "search.edges", err, ST_UNSUPPORTED,
                             "edges are not searched between components at named positions");
     status_t status = check_order(tree, spec, err);
     if (status == ST_OK) status = check_taus(tree, &spec->search, err);
-    return status == ST_OK ? check_layers(tree, spec->layers, err) : status;
+    return status == ST_OK ? check_components(tree, spec, err) : status;
 }
 
 static status_t check_circuit_hash(const struct yaml_tree *tree, const struct sweep_spec *spec,
@@ -426,6 +476,8 @@ static status_t resolve_paths(struct sweep_spec *spec, const char *directory, st
         is_ok = resolve_path(&spec->ood[i].path, directory);
     for (size_t i = 0; is_ok && i < spec->n_targets; i++)
         is_ok = resolve_path(&spec->targets[i].dictionary, directory);
+    for (size_t i = 0; is_ok && i < spec->n_dictionaries; i++)
+        is_ok = resolve_path(&spec->dictionaries[i].dictionary, directory);
     return is_ok ? ST_OK : error_set(err, ST_NO_MEMORY, "paths of sweep %s", spec->name);
 }
 

@@ -203,9 +203,13 @@ struct sweep_spec {
     char *circuit;        /* a file: judged in place of one that is searched; NULL: none */
     char *circuit_sha256; /* of that file as it was accepted; NULL: not accepted yet */
     enum circuit_metric metric;
-    unsigned candidates; /* enum circuit_candidate_kinds bits, never 0 */
+    unsigned candidates; /* enum circuit_candidate_kinds bits; 0 only with dictionaries */
     char *layers;        /* whose components: "all", or a list such as 0-3,7 */
-    char **positions;    /* [n_positions] named ones of the prompts; none: all together */
+    char *neurons;       /* of a layer, where neurons are candidates: the same */
+    char *dimensions;    /* of a stream, where residual dimensions are */
+    struct circuit_dictionary_spec *dictionaries; /* [n_dictionaries] */
+    size_t n_dictionaries;
+    char **positions; /* [n_positions] named ones of the prompts; none: all together */
     size_t n_positions;
     struct circuit_head_scores_spec head_scores;
     struct circuit_ablation_spec ablation;

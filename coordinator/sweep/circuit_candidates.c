@@ -8,6 +8,7 @@
 /* A list under way; add() leaves it alone once something failed. */
 struct listing {
     struct circuit_run *run;
+    struct feature_set neurons, dimensions; /* of each layer, of each stream */
     size_t capacity;
     const char *position;
     status_t status;
@@ -46,6 +47,12 @@ static void add_many(struct listing *list, enum component_type type, enum compon
     for (uint32_t i = 0; i < n; i++) add(list, type, site, layer, i);
 }
 
+static void add_set(struct listing *list, enum component_type type, enum component_site site,
+                    uint32_t layer, const struct feature_set *set)
+{
+    for (size_t i = 0; i < set->n; i++) add(list, type, site, layer, set->features[i]);
+}
+
 static void add_layer(struct listing *list, uint32_t layer)
 {
     const struct model_shape *shape = &list->run->shape;
@@ -56,9 +63,9 @@ static void add_layer(struct listing *list, uint32_t layer)
         add_many(list, COMPONENT_VALUE_GROUP, SITE_NONE, layer, shape->n_kv_heads);
     }
     if (kinds & CIRCUIT_MLPS) add(list, COMPONENT_MLP, SITE_NONE, layer, 0);
-    if (kinds & CIRCUIT_NEURONS) add_many(list, COMPONENT_NEURON, SITE_NONE, layer, shape->d_mlp);
+    if (kinds & CIRCUIT_NEURONS) add_set(list, COMPONENT_NEURON, SITE_NONE, layer, &list->neurons);
     if (kinds & CIRCUIT_RESIDUAL)
-        add_many(list, COMPONENT_RESIDUAL, SITE_RESID_PRE, layer, shape->d_model);
+        add_set(list, COMPONENT_RESIDUAL, SITE_RESID_PRE, layer, &list->dimensions);
 }
 
 /* Every prompt must have the position. */
@@ -74,10 +81,52 @@ static status_t check_position(const struct circuit_run *run, const char *positi
     return ST_OK;
 }
 
-static void add_layers(struct listing *list, const struct feature_set *layers, const char *position)
+/* Features of every dictionary, and its error term where it is asked for. */
+static status_t add_dictionaries(struct listing *list, struct error *err)
+{
+    const struct circuit_run *run = list->run;
+    const struct sweep_spec *spec = run->sweep->spec;
+    status_t status = ST_OK;
+    for (size_t d = 0; d < spec->n_dictionaries && status == ST_OK; d++) {
+        const struct circuit_dictionary_spec *from = &spec->dictionaries[d];
+        const struct component *place = &run->dictionaries.places[d];
+        struct feature_set features = {0};
+        status =
+            feature_set_init(&features, from->features, run->dictionaries.n_features[d], 0, 0, err);
+        if (status != ST_OK) return error_wrap(err, "dictionaries[%zu].features", d);
+        add_set(list, COMPONENT_FEATURE, place->site, place->layer, &features);
+        if (from->error_term) add(list, COMPONENT_ERROR, place->site, place->layer, 0);
+        feature_set_fini(&features);
+    }
+    return status;
+}
+
+static status_t add_all(struct listing *list, const struct feature_set *layers,
+                        const char *position, struct error *err)
 {
     list->position = position;
     for (size_t i = 0; i < layers->n; i++) add_layer(list, layers->features[i]);
+    return add_dictionaries(list, err);
+}
+
+static status_t choose(struct feature_set *out, const char *key, const char *list, uint32_t n,
+                       struct error *err)
+{
+    const status_t status = feature_set_init(out, list, n, 0, 0, err);
+    return status == ST_OK ? ST_OK : error_wrap(err, "%s", key);
+}
+
+static status_t add_everywhere(struct listing *list, const struct feature_set *layers,
+                               struct error *err)
+{
+    const struct sweep_spec *spec = list->run->sweep->spec;
+    status_t status = ST_OK;
+    for (size_t k = 0; k < spec->n_positions && status == ST_OK; k++) {
+        status = check_position(list->run, spec->positions[k], err);
+        if (status == ST_OK) status = add_all(list, layers, spec->positions[k], err);
+    }
+    if (spec->n_positions == 0) status = add_all(list, layers, "", err);
+    return status == ST_OK ? list->status : status;
 }
 
 status_t circuit_candidates_make(struct circuit_run *run, struct error *err)
@@ -85,15 +134,16 @@ status_t circuit_candidates_make(struct circuit_run *run, struct error *err)
     const struct sweep_spec *spec = run->sweep->spec;
     struct listing list = {.run = run, .status = ST_OK, .err = err};
     struct feature_set layers = {0};
-    status_t status = feature_set_init(&layers, spec->layers, run->shape.n_layers, 0, 0, err);
-    if (status != ST_OK) return error_wrap(err, "layers");
-    for (size_t k = 0; k < spec->n_positions && status == ST_OK; k++) {
-        status = check_position(run, spec->positions[k], err);
-        if (status == ST_OK) add_layers(&list, &layers, spec->positions[k]);
-    }
-    if (spec->n_positions == 0) add_layers(&list, &layers, "");
+    status_t status = choose(&layers, "layers", spec->layers, run->shape.n_layers, err);
+    if (status == ST_OK)
+        status = choose(&list.neurons, "neurons", spec->neurons, run->shape.d_mlp, err);
+    if (status == ST_OK)
+        status = choose(&list.dimensions, "dimensions", spec->dimensions, run->shape.d_model, err);
+    if (status == ST_OK) status = add_everywhere(&list, &layers, err);
     feature_set_fini(&layers);
-    if (status == ST_OK) status = list.status;
-    qsort(run->candidates, run->n_candidates, sizeof *run->candidates, component_compare_items);
+    feature_set_fini(&list.neurons);
+    feature_set_fini(&list.dimensions);
+    if (status == ST_OK)
+        qsort(run->candidates, run->n_candidates, sizeof *run->candidates, component_compare_items);
     return status;
 }

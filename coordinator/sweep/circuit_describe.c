@@ -4,14 +4,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+static status_t take_dictionaries(struct circuit_run *run, const struct description *description,
+                                  struct error *err)
+{
+    const struct sweep_spec *spec = run->sweep->spec;
+    struct circuit_dictionaries *out = &run->dictionaries;
+    if (description->n_targets != spec->n_dictionaries)
+        return error_set(err, ST_CORRUPT, "%zu dictionaries were described, not %zu",
+                         description->n_targets, spec->n_dictionaries);
+    for (size_t i = 0; i < spec->n_dictionaries; i++) {
+        const struct describe_target *target = &description->targets[i];
+        (void)circuit_hook_read(spec->dictionaries[i].hook, &out->places[i]); /* the intake did */
+        out->n_features[i] = target->n_features;
+        memcpy(out->fingerprints[i], target->fingerprint, sizeof out->fingerprints[i]);
+    }
+    return ST_OK;
+}
+
 static status_t take_description(struct task *task, size_t unit, const void *bytes, size_t n_bytes,
                                  struct error *err)
 {
     (void)unit;
     struct circuit_run *run = task->owner;
     struct description description;
-    const status_t status = description_decode(bytes, n_bytes, &description, err);
+    status_t status = description_decode(bytes, n_bytes, &description, err);
     if (status != ST_OK) return status;
+    status = take_dictionaries(run, &description, err);
     memcpy(run->fingerprint, description.fingerprint, sizeof run->fingerprint);
     run->n_vocab = (uint32_t)description.n_vocab;
     run->shape = (struct model_shape){.n_layers = (uint32_t)description.n_layers,
@@ -21,7 +39,7 @@ static status_t take_description(struct task *task, size_t unit, const void *byt
                                       .d_model = (uint32_t)description.d_model,
                                       .d_head = (uint32_t)description.d_head};
     description_fini(&description);
-    return ST_OK;
+    return status;
 }
 
 static const struct task_ops describe_ops = {.result = take_description};

@@ -45,6 +45,13 @@ struct circuit_units {
     bool is_by_template;
 };
 
+/* The dictionaries of the sweep, once they were described. */
+struct circuit_dictionaries {
+    struct component places[CIRCUIT_MAX_DICTIONARIES]; /* [spec's], as their error terms */
+    uint32_t n_features[CIRCUIT_MAX_DICTIONARIES];
+    char fingerprints[CIRCUIT_MAX_DICTIONARIES][HASH_HEX_SIZE];
+};
+
 /* What heads attend to. */
 struct circuit_head_answers {
     struct kept_answer answer;
@@ -72,6 +79,7 @@ struct circuit_run {
     char fingerprint[HASH_HEX_SIZE]; /* of the model */
     uint32_t n_vocab;
     struct model_shape shape;
+    struct circuit_dictionaries dictionaries;
     struct component *candidates; /* [n_candidates], ascending; owned */
     size_t n_candidates;
 

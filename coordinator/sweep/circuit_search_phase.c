@@ -75,6 +75,8 @@ struct search_things circuit_things(const struct circuit_run *run)
     struct search_things things = {.shape = &run->shape,
                                    .nodes = run->candidates,
                                    .n_nodes = run->n_candidates,
+                                   .dictionaries = run->dictionaries.places,
+                                   .n_dictionaries = run->sweep->spec->n_dictionaries,
                                    .positions = run->sweep->spec->positions,
                                    .n_positions = run->sweep->spec->n_positions};
     if (run->search) things.edges = circuit_search_edges(run->search, &things.n_edges);

@@ -18,10 +18,30 @@ static char *dump(json_t *root)
     return text;
 }
 
+/* As targets of a capture: what reads a dictionary reads these. */
+static json_t *json_dictionaries(const struct circuit_run *run, bool is_described)
+{
+    const struct sweep_spec *spec = run->sweep->spec;
+    json_t *list = json_array();
+    for (size_t i = 0; i < spec->n_dictionaries; i++) {
+        const struct circuit_dictionary_spec *from = &spec->dictionaries[i];
+        json_t *json = json_pack("{s:s s:s s:s}", "hook", from->hook, "units", "dictionary",
+                                 "dictionary", from->dictionary);
+        if (from->norm_scaling_factor > 0)
+            (void)json_object_set_new(json, "norm_scaling_factor",
+                                      json_real(from->norm_scaling_factor));
+        if (is_described)
+            (void)json_object_set_new(json, "fingerprint",
+                                      json_string(run->dictionaries.fingerprints[i]));
+        (void)json_array_append_new(list, json);
+    }
+    return list;
+}
+
 char *circuit_describe_spec(const struct circuit_run *run)
 {
     json_t *root = json_model(run, TASK_DESCRIBE);
-    (void)json_object_set_new(root, "targets", json_array());
+    (void)json_object_set_new(root, "targets", json_dictionaries(run, false));
     return dump(root);
 }
 
@@ -142,5 +162,7 @@ char *circuit_ablate_spec(const struct circuit_run *run, enum prompt_part part,
     (void)json_object_set_new(root, "mean",
                               json_string(circuit_mean_name(run->sweep->spec->ablation.mean_over)));
     (void)json_object_set_new(root, "vocabulary", json_boolean(needs_vocabulary));
+    if (run->sweep->spec->n_dictionaries)
+        (void)json_object_set_new(root, "dictionaries", json_dictionaries(run, true));
     return dump(root);
 }

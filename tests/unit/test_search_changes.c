@@ -68,3 +68,30 @@ Test(search_changes, variants_follow_one_another)
     cr_expect_eq(search_changes_append(&unit, &none, ABLATE_ZERO, &things, &err), ST_BAD_INPUT);
     ablate_unit_fini(&unit);
 }
+
+Test(search_changes, features_are_of_the_dictionary_at_their_hook_point)
+{
+    struct component dictionaries[] = {component_of("blocks.1.hook_resid_pre.error"),
+                                       component_of("blocks.0.hook_mlp_out.error")};
+    struct component nodes[] = {component_of("blocks.0.hook_mlp_out.f7"),
+                                component_of("blocks.1.hook_resid_pre.error"),
+                                component_of("blocks.1.hook_mlp_out.f7")};
+    const struct search_things things = {.shape = &shape,
+                                         .nodes = nodes,
+                                         .n_nodes = 3,
+                                         .dictionaries = dictionaries,
+                                         .n_dictionaries = 2};
+    const uint32_t known[] = {0, 1}, elsewhere[] = {2};
+    const struct search_variant both = {.nodes = known, .n_nodes = 2};
+    const struct search_variant wrong = {.nodes = elsewhere, .n_nodes = 1};
+    const struct search_batch batch = {&both, 1}, none = {&wrong, 1};
+    const struct ablate_site want[] = {{ABLATE_FEATURE, 1, 7, 1}, {ABLATE_ERROR, 0, 0, 1}};
+    struct ablate_unit unit = {0};
+    cr_assert_eq(search_changes_append(&unit, &batch, ABLATE_MEAN, &things, &err), ST_OK, "%s",
+                 err.text);
+    for (size_t i = 0; i < 2; i++)
+        cr_expect(memcmp(&unit.changes[i].at, &want[i], sizeof want[i]) == 0, "change %zu", i);
+    cr_expect_eq(search_changes_append(&unit, &none, ABLATE_MEAN, &things, &err), ST_BAD_INPUT);
+    cr_expect_str_eq(err.text, "blocks.1.hook_mlp_out.f7: the sweep has no dictionary there");
+    ablate_unit_fini(&unit);
+}

@@ -390,8 +390,22 @@ Test(sweep_spec, errors_of_circuit_sweeps)
          "s.yaml:5: search.taus[1]: '-1' is no number above 0"},
         {CIRCUIT "task: {generator: ioi}\ntargets: []\n",
          "s.yaml:5: targets: unknown key; allowed: kind, name, priority, durability, model, task, "
-         "circuit, circuit_sha256, metric, candidates, layers, positions, head_scores, ablation, "
-         "prompt_splits, search, verdict, budget_dollars, compute, backend, seed"},
+         "circuit, circuit_sha256, metric, candidates, layers, neurons, dimensions, dictionaries, "
+         "positions, head_scores, ablation, prompt_splits, search, verdict, budget_dollars, "
+         "compute, backend, seed"},
+        {CIRCUIT "task: {generator: ioi}\ndictionaries: [{hook: h, dictionary: d}]\n",
+         "s.yaml:5: dictionaries[0].hook: 'h' is no hook point of a dictionary, as "
+         "blocks.6.hook_resid_pre"},
+        {CIRCUIT "task: {generator: ioi}\ndictionaries:\n"
+                 " - {hook: blocks.1.hook_mlp_out, dictionary: d}\n"
+                 " - {hook: blocks.1.hook_mlp_out, dictionary: e}\n",
+         "s.yaml:7: dictionaries[1].hook: a second dictionary at blocks.1.hook_mlp_out: features "
+         "are named by their hook point"},
+        {CIRCUIT "task: {generator: ioi}\nneurons: 3-1\n",
+         "s.yaml:5: neurons: range 3-1 runs backwards"},
+        {CIRCUIT "task: {generator: ioi}\ncandidates: [neurons]\nsearch: {edges: acdc}\n",
+         "s.yaml:6: search.edges: edges are searched between heads and MLPs; neurons have none: "
+         "leave them out"},
         {CIRCUIT "task: {generator: ioi}\ncircuit_sha256: abc\n",
          "s.yaml:5: circuit_sha256: of no 'circuit'"},
         {CIRCUIT "task: {generator: ioi}\ncircuit: c.json\ncircuit_sha256: abc\n",
