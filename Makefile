@@ -183,6 +183,18 @@ $(EMU_PLUGIN): $(call emu_obj,$(CUDA_C) $(CUDA_CU) $(EMU_SOURCES)) $(LIB_COMMON)
 	$(Q)$(CXX) -shared -Wl,--exclude-libs,ALL $(filter -fsanitize=%,$(OPT_$(VARIANT))) \
 	    $(filter %.o,$^) $(LIB_COMMON) -o $@
 
+# What the kernels touch: compiled for the thread sanitizer, linked with hooks of the test's own.
+TOUCHED_PROGRAM := $(BUILD)/emu/touched_bytes
+$(BUILD)/emu/touched/%.o: % $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CXX,$<)
+	$(Q)$(CXX) $(CXX_BASE) -O1 $(if $(filter %.cu,$<),-fsanitize=thread) $(EMU_ARCH) \
+	    -ffp-contract=off -x c++ -c $< -o $@
+$(TOUCHED_PROGRAM): $(patsubst %,$(BUILD)/emu/touched/%.o,$(CUDA_CU) tests/emu/touched_bytes.cc) \
+    $(call emu_obj,$(CUDA_C) $(EMU_SOURCES)) $(LIB_KERNELS) $(LIB_COMMON)
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(filter %.o,$^) $(LIB_KERNELS) $(LIB_COMMON) -ldl -lm -o $@
+
 # A plugin that computes wrongly, for tests: the CPU's backend under the emulator's name.
 PLANTED_PLUGIN := $(BUILD)/planted/libinterp_emu.so
 $(PLANTED_PLUGIN): $(call obj,tests/emu/planted_plugin.c tests/support/planted_backend.c) \
@@ -244,7 +256,7 @@ demo: ## install what is missing, build, label the demo dictionary, show the res
 	@$(MAKE) all
 	@BUILD=$(BUILD) scripts/demo
 
-emulator: $(EMU_PLUGIN) $(PLANTED_PLUGIN) $(if $(filter release,$(VARIANT)),$(BUGS_PROGRAMS)) ## the CUDA backend for a host without CUDA
+emulator: $(EMU_PLUGIN) $(PLANTED_PLUGIN) $(if $(filter release,$(VARIANT)),$(BUGS_PROGRAMS) $(TOUCHED_PROGRAM)) ## the CUDA backend for a host without CUDA
 tests: all emulator $(BUILD)/unit-tests
 
 check: ## install what is missing, build, pass every test

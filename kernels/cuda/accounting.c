@@ -41,12 +41,12 @@ static const struct launch_info INFO[LAUNCH_N] = {
     [LAUNCH_SPARSE_REFINE] =
         {"sparse_refine_kernel", MATH_F32, false,
          "half a warp to a candidate, sums in one fixed order; rows of weights "
-         "that several candidates share are counted for each"},
+         "that several candidates share are read again by each"},
     [LAUNCH_SPARSE_KEEP] = {"sparse_keep_kernel", MATH_F32, false,
                             "a block to a token, eight passes over its candidates"},
 };
 
-const struct launch_info *launch_info(enum launch_kind kind)
+const struct launch_info *launch_info_of(enum launch_kind kind)
 {
     return &INFO[kind];
 }
@@ -164,7 +164,7 @@ void account_head_norms(struct launch_costs *to, const struct head_norms_params 
 }
 
 /* One call of cuBLAS: each operand once, y once more where it is added to. */
-static void account_call(struct launch_costs *to, const struct account_product *p, bool is_added)
+static void account_call(struct launch_costs *to, const struct accounted_product *p, bool is_added)
 {
     const double rows = (double)p->row_block, in = (double)p->n_in, out = (double)p->n_out;
     const double item = p->compute == COMPUTE_F32 ? 4 : 2;
@@ -172,7 +172,7 @@ static void account_call(struct launch_costs *to, const struct account_product *
              (rows * in + in * out) * item + rows * out * (is_added ? 8 : 4), 2 * rows * in * out);
 }
 
-void account_matmul(struct launch_costs *to, const struct account_product *p)
+void account_matmul(struct launch_costs *to, const struct accounted_product *p)
 {
     const bool has_low = p->compute == COMPUTE_BF16X3;
     const double values = (double)p->row_block * (double)p->n_in;

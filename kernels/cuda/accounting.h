@@ -8,8 +8,9 @@
  *   flops    additions and multiplications that are executed, those on padding and behind the
  *            diagonal included; exp and erf count as one.
  *
- * Who changes a kernel changes its function here; tests/unit/test_paper.c has counts by hand, and
- * holds the order of a pass against what a real one asks for. Pure; any thread. */
+ * Who changes a kernel changes its function here: tests/emu/touched_bytes.cc holds the bytes
+ * against those that the kernels touch on the emulator, and tests/unit/test_paper.c the order of a
+ * pass against what a real one asks for. Pure; any thread. */
 #ifndef KERNELS_CUDA_ACCOUNTING_H
 #define KERNELS_CUDA_ACCOUNTING_H
 
@@ -45,7 +46,7 @@ struct launch_info {
     bool is_link;          /* bytes go between host and device */
     const char *why_below; /* why it stays below the roofline by design, or NULL */
 };
-const struct launch_info *launch_info(enum launch_kind kind);
+const struct launch_info *launch_info_of(enum launch_kind kind);
 
 /* Sums over launches of a kind. */
 struct launch_cost {
@@ -66,19 +67,19 @@ void account_rotate(struct launch_costs *to, const struct rotate_params *p);
 void account_attend(struct launch_costs *to, const struct attend_params *p);
 void account_head_norms(struct launch_costs *to, const struct head_norms_params *p);
 
-struct account_product {
+struct accounted_product {
     size_t n_in, n_out, n_rows, row_block;
     enum compute compute;
 };
-void account_matmul(struct launch_costs *to, const struct account_product *p);
+void account_matmul(struct launch_costs *to, const struct accounted_product *p);
 
-struct account_encode {
+struct accounted_encode {
     const struct sparse_params *sparse; /* its arrays are not read */
     size_t n_tokens;
     enum screen screen;          /* bf16, f32 or none */
     double candidates_per_token; /* that the screen lets through */
 };
-void account_encode(struct launch_costs *to, const struct account_encode *p);
+void account_encode(struct launch_costs *to, const struct accounted_encode *p);
 
 /* The least time that launches can take one after the other, and of which limit it is made. */
 enum launch_bound { BOUND_MEMORY, BOUND_MATH, BOUND_LINK };

@@ -27,7 +27,7 @@ static void account_prepare(struct launch_costs *to, const struct shape *s)
 }
 
 static void account_screen(struct launch_costs *to, const struct shape *s,
-                           const struct account_encode *p)
+                           const struct accounted_encode *p)
 {
     const bool has_product = p->screen != SCREEN_NONE;
     const bool is_bf16 = p->screen == SCREEN_BF16;
@@ -51,18 +51,19 @@ static void account_refine(struct launch_costs *to, const struct shape *s,
                            const struct sparse_params *p)
 {
     const double c = s->n_candidates;
+    const double rows = c < s->n_features ? c : s->n_features; /* of weights: all different */
     const double vectors = 1 + (p->scale ? 1 : 0) + (p->floor ? 1 : 0) + (p->mag_scale ? 2 : 0);
     account_transfer(to, LAUNCH_UPLOAD, ((size_t)s->n + 1) * sizeof(uint32_t)); /* starts */
     add_cost(to, LAUNCH_SPARSE_FILL, s->n * (s->n_words + 1) * 4 + c * 8, 0);
     add_cost(to, LAUNCH_SPARSE_REFINE,
-             s->n * s->n_row * 4 + c * (s->n_row * 4 + 8 + vectors * 4 + 4), c * 2 * s->n_row);
+             s->n * s->n_row * 4 + rows * (s->n_row + vectors) * 4 + c * 12, c * 2 * s->n_row);
     if (p->k) add_cost(to, LAUNCH_SPARSE_KEEP, (s->n + 1) * 4 + c * 12, KEEP_PASSES * c);
     account_transfer(to, LAUNCH_DOWNLOAD, (size_t)(c * 4));  /* features */
     account_transfer(to, LAUNCH_DOWNLOAD, (size_t)(c * 4));  /* values */
     account_transfer(to, LAUNCH_DOWNLOAD, sizeof(uint64_t)); /* the first bad pair */
 }
 
-void account_encode(struct launch_costs *to, const struct account_encode *p)
+void account_encode(struct launch_costs *to, const struct accounted_encode *p)
 {
     const struct sparse_params *sparse = p->sparse;
     const size_t fitting = MOST_PRODUCT / sparse->n_features;

@@ -10,7 +10,7 @@
 static void set_cost(struct op_call *call, const struct launch_costs *costs)
 {
     for (unsigned kind = 0; kind < LAUNCH_N; kind++) {
-        if (launch_info((enum launch_kind)kind)->is_link) continue;
+        if (launch_info_of((enum launch_kind)kind)->is_link) continue;
         call->n_bytes += costs->of[kind].n_bytes;
         call->flops += costs->of[kind].flops;
     }
@@ -94,11 +94,11 @@ static void check_product(struct op_trial *t, const struct product_shape *s, enu
                                       .ld_y = ld_y,
                                       .n_rows = s->n_rows};
     }
-    const struct account_product product = {.n_in = s->n_in,
-                                            .n_out = s->n_out,
-                                            .n_rows = s->n_rows,
-                                            .row_block = t->row_block,
-                                            .compute = compute};
+    const struct accounted_product product = {.n_in = s->n_in,
+                                              .n_out = s->n_out,
+                                              .n_rows = s->n_rows,
+                                              .row_block = t->row_block,
+                                              .compute = compute};
     SET_COST(&call, matmul, &product);
     op_check(t, &call);
     for (size_t i = 0; i < OP_SIDES; i++)

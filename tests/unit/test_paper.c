@@ -17,7 +17,7 @@ static size_t row_block;
 enum { MOST_PACKED = 64 };
 static struct {
     const struct packed *packed;
-    struct account_product shape;
+    struct accounted_product shape;
 } products[MOST_PACKED];
 static size_t n_products;
 
@@ -42,7 +42,7 @@ static status_t record_pack(struct packed **out, struct backend *backend,
     cr_assert_lt(n_products, MOST_PACKED);
     products[n_products].packed = *out;
     products[n_products++].shape =
-        (struct account_product){.n_in = p->n_in, .n_out = p->n_out, .compute = p->compute};
+        (struct accounted_product){.n_in = p->n_in, .n_out = p->n_out, .compute = p->compute};
     return status;
 }
 
@@ -58,7 +58,7 @@ static status_t record_matmul(struct exec *exec, const struct matmul_params *p, 
     size_t i = 0;
     while (i < n_products && products[i].packed != p->weights) i++;
     cr_assert_lt(i, n_products, "a product with unknown weights");
-    struct account_product shape = products[i].shape;
+    struct accounted_product shape = products[i].shape;
     shape.n_rows = p->n_rows;
     shape.row_block = row_block;
     account_matmul(&recorded, &shape);
@@ -117,7 +117,7 @@ static void run_pass(struct model *model, struct hook_point hook, size_t n_rows,
 static void expect_recorded(const struct launch_costs *plan, const char *what)
 {
     for (unsigned k = 0; k < LAUNCH_N; k++) {
-        const char *name = launch_info((enum launch_kind)k)->name;
+        const char *name = launch_info_of((enum launch_kind)k)->name;
         cr_expect_eq(plan->of[k].n_launches, recorded.of[k].n_launches, "%s, %s: %zu, not %zu",
                      what, name, plan->of[k].n_launches, recorded.of[k].n_launches);
         cr_expect(fabs(plan->of[k].n_bytes - recorded.of[k].n_bytes) < 0.5, "%s, %s: %g, not %g",
@@ -201,7 +201,7 @@ Test(paper, products_of_gpt2_small_are_those_of_its_shape)
 Test(paper, encode_is_counted_by_hand)
 {
     const struct sparse_params sparse = {.n_in = 20, .n_features = 70};
-    const struct account_encode p = {
+    const struct accounted_encode p = {
         .sparse = &sparse, .n_tokens = 1030, .screen = SCREEN_BF16, .candidates_per_token = 3};
     struct launch_costs costs = {0};
     account_encode(&costs, &p); /* blocks of 1,024 and 6 tokens; rows of 32; 3 mask words */

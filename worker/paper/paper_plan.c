@@ -17,11 +17,11 @@ struct walk {
 
 static void walk_linear(const struct walk *w, size_t n_in, size_t n_out)
 {
-    const struct account_product p = {.n_in = n_in,
-                                      .n_out = n_out,
-                                      .n_rows = w->n_padded,
-                                      .row_block = w->row_block,
-                                      .compute = w->plan->compute};
+    const struct accounted_product p = {.n_in = n_in,
+                                        .n_out = n_out,
+                                        .n_rows = w->n_padded,
+                                        .row_block = w->row_block,
+                                        .compute = w->plan->compute};
     account_matmul(w->to, &p);
 }
 
@@ -133,10 +133,10 @@ void paper_plan_encode(const struct paper_plan *plan, struct launch_costs *to)
 {
     const size_t n_tokens = plan->n_rows * plan->n_ctx, d = plan->config->d_model;
     const struct sparse_params sparse = {.n_in = d, .n_features = plan->n_features, .k = plan->k};
-    const struct account_encode p = {.sparse = &sparse,
-                                     .n_tokens = n_tokens,
-                                     .screen = SCREEN_BF16,
-                                     .candidates_per_token = plan->candidates_per_token};
+    const struct accounted_encode p = {.sparse = &sparse,
+                                       .n_tokens = n_tokens,
+                                       .screen = SCREEN_BF16,
+                                       .candidates_per_token = plan->candidates_per_token};
     if (!plan->n_features) return;
     account_transfer(to, LAUNCH_UPLOAD, n_tokens * d * sizeof(float));
     account_encode(to, &p);

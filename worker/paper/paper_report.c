@@ -45,7 +45,7 @@ static double products_limit(const struct paper_report *r)
 {
     double seconds = 0;
     for (unsigned k = LAUNCH_PRODUCT_F32; k <= LAUNCH_PRODUCT_BF16; k++)
-        seconds += r->costs->of[k].flops / r->peaks->flops_per_s[launch_info(k)->unit];
+        seconds += r->costs->of[k].flops / r->peaks->flops_per_s[launch_info_of(k)->unit];
     return n_tokens_of(r) / seconds;
 }
 
@@ -73,7 +73,7 @@ static void print_launch(const struct paper_report *r, enum launch_kind kind, do
 {
     const struct launch_cost *cost = &r->costs->of[kind];
     if (!cost->n_launches) return;
-    (void)printf("  %-22s %9zu %11.4g %11.4g", launch_info(kind)->name, cost->n_launches,
+    (void)printf("  %-22s %9zu %11.4g %11.4g", launch_info_of(kind)->name, cost->n_launches,
                  cost->n_bytes * 1e-9, cost->flops * 1e-9);
     if (r->peaks) {
         const struct launch_time time = launch_cost_time(kind, cost, r->peaks);
@@ -116,7 +116,7 @@ void paper_report_print_table(const struct paper_report *r)
     print_limits(r);
     (void)puts("  below the roofline by design:");
     for (unsigned k = 0; k < LAUNCH_N; k++) {
-        const struct launch_info *info = launch_info((enum launch_kind)k);
+        const struct launch_info *info = launch_info_of((enum launch_kind)k);
         if (r->costs->of[k].n_launches && info->why_below)
             (void)printf("    %s: %s\n", info->name, info->why_below);
     }
@@ -126,7 +126,7 @@ void paper_report_print_table(const struct paper_report *r)
 static json_t *launch_json(const struct paper_report *r, enum launch_kind kind)
 {
     const struct launch_cost *cost = &r->costs->of[kind];
-    const struct launch_info *info = launch_info(kind);
+    const struct launch_info *info = launch_info_of(kind);
     json_t *out = json_pack("{s:s, s:I, s:f, s:f, s:s?}", "kernel", info->name, "launches",
                             (json_int_t)cost->n_launches, "bytes", cost->n_bytes, "flops",
                             cost->flops, "below_roofline_because", info->why_below);
