@@ -44,6 +44,17 @@ static const struct launch_info INFO[LAUNCH_N] = {
          "that several candidates share are read again by each"},
     [LAUNCH_SPARSE_KEEP] = {"sparse_keep_kernel", MATH_F32, false,
                             "a block to a token, eight passes over its candidates"},
+    [LAUNCH_NORM_BACKWARD] = {"norm_backward_kernel", MATH_F32, false, NULL},
+    [LAUNCH_ACTIVATE_BACKWARD] = {"activate_backward_kernel", MATH_F32, false, NULL},
+    [LAUNCH_ATTEND_QUERIES] = {"queries_kernel", MATH_F32, false,
+                               "as attend_kernel; scores are computed twice and not kept"},
+    [LAUNCH_ATTEND_KEYS] = {"keys_kernel", MATH_F32, false,
+                            "as attend_kernel; scores are computed once more"},
+    [LAUNCH_BLEND] = {"blend_kernel", MATH_F32, false, NULL},
+    [LAUNCH_GROUP_DOTS] = {"group_dots_kernel", MATH_F32, false, NULL},
+    [LAUNCH_CONTRACT] = {"contract_kernel", MATH_F32, false,
+                         "f32 on CUDA cores, sums of stretches in f64: one order on every device"},
+    [LAUNCH_ADD_PARTS] = {"add_parts_kernel", MATH_F64, false, NULL},
 };
 
 const struct launch_info *launch_info_of(enum launch_kind kind)
@@ -118,28 +129,31 @@ void account_rotate(struct launch_costs *to, const struct rotate_params *p)
 
 /* As launch_attend() of attention.cu chooses them. */
 struct attend_tiles {
-    size_t width, n_queries; /* columns computed, queries of a block */
+    size_t width, n_own; /* columns computed, queries of a warp */
 };
 
 static struct attend_tiles tiles_of(size_t d_head)
 {
-    if (d_head <= 32) return (struct attend_tiles){32, 32};
-    if (d_head <= 64) return (struct attend_tiles){64, 32};
-    if (d_head <= 128) return (struct attend_tiles){128, 32};
-    return (struct attend_tiles){256, 16};
+    if (d_head <= 32) return (struct attend_tiles){32, 4};
+    if (d_head <= 64) return (struct attend_tiles){64, 4};
+    if (d_head <= 128) return (struct attend_tiles){128, 4};
+    return (struct attend_tiles){256, 2};
 }
 
 enum { KEYS_OF_TILE = 32 };
 
-/* Pairs of query and key of one head that blocks compute, padding and what lies ahead included. */
-static double attended_pairs(const struct attend_tiles *tiles, size_t n_ctx, size_t length)
+/* Pairs of query and key of one head that warps score, and whose values they sum: a warp scores
+ * whole tiles up to its last query's, and sums the keys at or before that query. */
+static double attended_pairs(const struct attend_tiles *tiles, size_t length)
 {
-    size_t n_tiles = 0;
-    for (size_t first = 0; first < n_ctx; first += tiles->n_queries) {
-        const size_t last = first + tiles->n_queries < length ? first + tiles->n_queries : length;
-        n_tiles += (last + KEYS_OF_TILE - 1) / KEYS_OF_TILE;
+    size_t n_pairs = 0;
+    for (size_t first = 0; first < length; first += tiles->n_own) {
+        const size_t n_seen = first + tiles->n_own;
+        const size_t last_tile = (n_seen < length ? n_seen : length) - 1;
+        const size_t n_scored = (last_tile / KEYS_OF_TILE + 1) * KEYS_OF_TILE;
+        n_pairs += (n_scored + (n_seen < n_scored ? n_seen : n_scored)) * tiles->n_own;
     }
-    return (double)n_tiles * KEYS_OF_TILE * (double)tiles->n_queries;
+    return (double)n_pairs;
 }
 
 void account_attend(struct launch_costs *to, const struct attend_params *p)
@@ -148,9 +162,9 @@ void account_attend(struct launch_costs *to, const struct attend_params *p)
     const double d_q = (double)(p->n_heads * p->d_head), d_kv = (double)(p->n_kv_heads * p->d_head);
     double n_bytes = (double)p->n_sequences * 4, flops = 0;
     for (size_t s = 0; s < p->n_sequences; s++) {
-        const double pairs = attended_pairs(&tiles, p->n_ctx, p->lengths[s]);
+        const double pairs = attended_pairs(&tiles, p->lengths[s]);
         n_bytes += ((double)p->lengths[s] * (d_q + 2 * d_kv) + (double)p->n_ctx * d_q) * 4;
-        flops += pairs * (double)p->n_heads * 4 * (double)tiles.width;
+        flops += pairs * (double)p->n_heads * 2 * (double)tiles.width;
     }
     account_transfer(to, LAUNCH_UPLOAD, p->n_sequences * sizeof *p->lengths);
     add_cost(to, LAUNCH_ATTEND, n_bytes, flops);

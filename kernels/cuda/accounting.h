@@ -37,6 +37,14 @@ enum launch_kind {
     LAUNCH_SPARSE_FILL,
     LAUNCH_SPARSE_REFINE,
     LAUNCH_SPARSE_KEEP,
+    LAUNCH_NORM_BACKWARD,
+    LAUNCH_ACTIVATE_BACKWARD,
+    LAUNCH_ATTEND_QUERIES,
+    LAUNCH_ATTEND_KEYS,
+    LAUNCH_BLEND,
+    LAUNCH_GROUP_DOTS,
+    LAUNCH_CONTRACT,
+    LAUNCH_ADD_PARTS,
     LAUNCH_N
 };
 
@@ -66,6 +74,13 @@ void account_activate(struct launch_costs *to, const struct activate_params *p);
 void account_rotate(struct launch_costs *to, const struct rotate_params *p);
 void account_attend(struct launch_costs *to, const struct attend_params *p);
 void account_head_norms(struct launch_costs *to, const struct head_norms_params *p);
+
+void account_norm_backward(struct launch_costs *to, const struct norm_backward_params *p);
+void account_activate_backward(struct launch_costs *to, const struct activate_backward_params *p);
+void account_attend_backward(struct launch_costs *to, const struct attend_backward_params *p);
+void account_blend(struct launch_costs *to, const struct blend_params *p);
+void account_group_dots(struct launch_costs *to, const struct group_dots_params *p);
+void account_contract(struct launch_costs *to, const struct contract_params *p);
 
 struct accounted_product {
     size_t n_in, n_out, n_rows, row_block;

@@ -46,6 +46,7 @@ void op_case_norm_backward(struct op_trial *t)
                                .params = {&p[0], &p[1]},
                                .out = {d_x}};
         name_shape(&call, n, d);
+        OP_COST(&call, norm_backward, &p[0]);
         op_check(t, &call);
     }
 }
@@ -80,6 +81,7 @@ void op_case_activate_backward(struct op_trial *t)
                                .params = {&p[0], &p[1]},
                                .out = {d_pre}};
         name_shape(&call, n, d);
+        OP_COST(&call, activate_backward, &p[0]);
         op_check(t, &call);
     }
 }
@@ -118,6 +120,7 @@ void op_case_attend_backward(struct op_trial *t)
                            .out = {d_qkv}};
     (void)snprintf(call.shape, sizeof call.shape, "%zux%zu, %zu/%zu heads of %zu", n_sequences,
                    n_ctx, n_heads, n_kv_heads, d);
+    OP_COST(&call, attend_backward, &p[0]);
     op_check(t, &call);
 }
 
@@ -132,6 +135,7 @@ void op_case_blend(struct op_trial *t)
             .a = a.on[i], .b = b.on[i], .out = out.on[i], .factor = 0.37f, .n = n};
     struct op_call call = {.variant = "", .run = run_blend, .params = {&p[0], &p[1]}, .out = {out}};
     (void)snprintf(call.shape, sizeof call.shape, "%zu", n);
+    OP_COST(&call, blend, &p[0]);
     op_check(t, &call);
 }
 
@@ -155,6 +159,7 @@ void op_case_group_dots(struct op_trial *t)
     struct op_call call = {
         .variant = "", .run = run_group_dots, .params = {&p[0], &p[1]}, .out = {out}};
     (void)snprintf(call.shape, sizeof call.shape, "%zu, %zu groups of %zu", n, n_groups, d);
+    OP_COST(&call, group_dots, &p[0]);
     op_check(t, &call);
 }
 
@@ -184,5 +189,6 @@ void op_case_contract(struct op_trial *t)
                            .is_double = true};
     (void)snprintf(call.shape, sizeof call.shape, "%zu by %zu, %zu terms of %zu", n_a, n_b, n_terms,
                    d);
+    OP_COST(&call, contract, &p[0]);
     op_check(t, &call);
 }

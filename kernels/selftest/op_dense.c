@@ -1,26 +1,9 @@
 /* Cases of the forward operations. Sizes: a few odd numbers before a plugin is used, where one
  * wrong row or column shows; a real width (768) for the CPU; enough to keep a device busy. */
-#include "kernels/cuda/accounting.h"
 #include "kernels/selftest/op_trial.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-/* Bytes and operations of one call, as kernels/cuda does it. */
-static void set_cost(struct op_call *call, const struct launch_costs *costs)
-{
-    for (unsigned kind = 0; kind < LAUNCH_N; kind++) {
-        if (launch_info_of((enum launch_kind)kind)->is_link) continue;
-        call->n_bytes += costs->of[kind].n_bytes;
-        call->flops += costs->of[kind].flops;
-    }
-}
-#define SET_COST(call, slot, params)                                                               \
-    do {                                                                                           \
-        struct launch_costs costs = {0};                                                           \
-        account_##slot(&costs, params);                                                            \
-        set_cost(call, &costs);                                                                    \
-    } while (0)
 
 OP_RUN(matmul)
 OP_RUN(embed)
@@ -99,7 +82,7 @@ static void check_product(struct op_trial *t, const struct product_shape *s, enu
                                               .n_rows = s->n_rows,
                                               .row_block = t->row_block,
                                               .compute = compute};
-    SET_COST(&call, matmul, &product);
+    OP_COST(&call, matmul, &product);
     op_check(t, &call);
     for (size_t i = 0; i < OP_SIDES; i++)
         if (packed[i]) t->sides[i].backend->ops->packed_destroy(packed[i]);
@@ -159,7 +142,7 @@ void op_case_embed(struct op_trial *t)
         struct op_call call = {
             .variant = FORMS[form], .run = run_embed, .params = {&p[0], &p[1]}, .out = {out}};
         name_shape(&call, n, d);
-        SET_COST(&call, embed, &p[0]);
+        OP_COST(&call, embed, &p[0]);
         op_check(t, &call);
     }
     free(tokens);
@@ -185,7 +168,7 @@ void op_case_norm(struct op_trial *t)
         struct op_call call = {
             .variant = FORMS[form], .run = run_norm, .params = {&p[0], &p[1]}, .out = {y}};
         name_shape(&call, n, d);
-        SET_COST(&call, norm, &p[0]);
+        OP_COST(&call, norm, &p[0]);
         op_check(t, &call);
     }
 }
@@ -210,7 +193,7 @@ void op_case_add(struct op_trial *t)
         struct op_call call = {
             .variant = FORMS[form], .run = run_add, .params = {&p[0], &p[1]}, .out = {out}};
         name_shape(&call, n, d);
-        SET_COST(&call, add, &p[0]);
+        OP_COST(&call, add, &p[0]);
         op_check(t, &call);
     }
 }
@@ -243,7 +226,7 @@ void op_case_activate(struct op_trial *t)
         struct op_call call = {
             .variant = variant, .run = run_activate, .params = {&p[0], &p[1]}, .out = {out}};
         name_shape(&call, n, d);
-        SET_COST(&call, activate, &p[0]);
+        OP_COST(&call, activate, &p[0]);
         op_check(t, &call);
     }
 }
@@ -267,7 +250,7 @@ void op_case_rotate(struct op_trial *t)
                                       .ld = ld};
     struct op_call call = {.variant = "", .run = run_rotate, .params = {&p[0], &p[1]}, .out = {x}};
     name_shape(&call, n, n_heads * d);
-    SET_COST(&call, rotate, &p[0]);
+    OP_COST(&call, rotate, &p[0]);
     op_check(t, &call);
 }
 
@@ -300,7 +283,7 @@ static void check_attend(struct op_trial *t, const struct heads_shape *s)
         .variant = s->name, .run = run_attend, .params = {&p[0], &p[1]}, .out = {z}};
     (void)snprintf(call.shape, sizeof call.shape, "%zux%zu, %zu/%zu heads of %zu", s->n_sequences,
                    s->n_ctx, s->n_heads, s->n_kv_heads, s->d_head);
-    SET_COST(&call, attend, &p[0]);
+    OP_COST(&call, attend, &p[0]);
     op_check(t, &call);
 }
 
@@ -343,6 +326,6 @@ void op_case_head_norms(struct op_trial *t)
     struct op_call call = {
         .variant = "", .run = run_head_norms, .params = {&p[0], &p[1]}, .out = {out}};
     (void)snprintf(call.shape, sizeof call.shape, "%zu, %zu heads of %zu", n, n_heads, d);
-    SET_COST(&call, head_norms, &p[0]);
+    OP_COST(&call, head_norms, &p[0]);
     op_check(t, &call);
 }

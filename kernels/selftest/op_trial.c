@@ -161,6 +161,15 @@ static void free_host(void *host[OP_SIDES][OP_MAX_OUT])
     }
 }
 
+void op_set_cost(struct op_call *call, const struct launch_costs *costs)
+{
+    for (unsigned kind = 0; kind < LAUNCH_N; kind++) {
+        if (launch_info_of((enum launch_kind)kind)->is_link) continue;
+        call->n_bytes += costs->of[kind].n_bytes;
+        call->flops += costs->of[kind].flops;
+    }
+}
+
 void op_check(struct op_trial *t, const struct op_call *call)
 {
     struct op_row row = {.compute = call->compute, .n_bytes = call->n_bytes, .flops = call->flops};

@@ -10,6 +10,7 @@
 #ifndef KERNELS_SELFTEST_OP_TRIAL_H
 #define KERNELS_SELFTEST_OP_TRIAL_H
 
+#include "kernels/cuda/accounting.h"
 #include "kernels/selftest/op_report.h"
 
 /* How much is computed: before a plugin is used, on the emulator, where the oracle is plain loops,
@@ -76,6 +77,15 @@ struct op_call {
     bool is_double;                  /* out[0] holds doubles, two floats each */
     double n_bytes, flops;           /* of one call, 0: unknown */
 };
+
+/* Bytes and operations of the call, as kernels/cuda does it: OP_COST(&call, norm, &params). */
+void op_set_cost(struct op_call *call, const struct launch_costs *costs);
+#define OP_COST(call, slot, params)                                                                \
+    do {                                                                                           \
+        struct launch_costs costs = {0};                                                           \
+        account_##slot(&costs, params);                                                            \
+        op_set_cost(call, &costs);                                                                 \
+    } while (0)
 
 /* Run on both sides, compare and time: a row. */
 void op_check(struct op_trial *trial, const struct op_call *call);

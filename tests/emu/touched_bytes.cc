@@ -220,6 +220,75 @@ static void check_heads()
     RUN(head_norms, LAUNCH_HEAD_NORMS, "heads of 10", norms);
 }
 
+static void check_backward()
+{
+    float *x = floats(ROWS * 2 * WIDTH), *y = floats(ROWS * 2 * WIDTH), *vector = floats(2 * WIDTH);
+    struct norm_backward_params norm = {};
+    norm.forward = {NORM_LAYER, x, vector, nullptr, nullptr, 1e-5f, ROWS, WIDTH};
+    norm.d_y = y;
+    norm.d_x = floats(ROWS * WIDTH);
+    RUN(norm_backward, LAUNCH_NORM_BACKWARD, "layer", norm);
+    struct activate_backward_params activate = {};
+    activate.forward = {ACTIVATION_SILU, x,    vector, x + WIDTH, vector + WIDTH,
+                        nullptr,         ROWS, WIDTH,  2 * WIDTH, WIDTH};
+    activate.d_out = y;
+    activate.d_pre = floats(ROWS * WIDTH);
+    activate.d_up = floats(ROWS * WIDTH);
+    activate.ld_d_out = activate.ld_d = WIDTH;
+    RUN(activate_backward, LAUNCH_ACTIVATE_BACKWARD, "gated", activate);
+    const struct blend_params blend = {x, y, norm.d_x, 0.5f, ROWS * WIDTH};
+    RUN(blend, LAUNCH_BLEND, "", blend);
+    const struct group_dots_params dots = {x, y, norm.d_x, ROWS, 3, 7, WIDTH, WIDTH};
+    RUN(group_dots, LAUNCH_GROUP_DOTS, "3 groups of 7", dots);
+}
+
+static void check_contract()
+{
+    enum { A = 5, B = 3, TERMS = 20, D = 9, LD_A = TERMS * D, LD_OUT = 4 };
+    struct contract_params contract = {};
+    void *out = nullptr;
+    must(backend->ops->alloc(backend, A * LD_OUT * sizeof(double), &out, &err));
+    contract = {floats(A * LD_A),
+                floats(B * LD_A),
+                static_cast<double *>(out),
+                A,
+                B,
+                TERMS,
+                D,
+                LD_A,
+                LD_A,
+                LD_OUT};
+    struct launch_costs costs = {};
+    kernels.clear();
+    account_contract(&costs, &contract);
+    must(backend->ops->contract(exec, &contract, &err));
+    expect(costs, LAUNCH_CONTRACT, "20 terms");
+    expect(costs, LAUNCH_ADD_PARTS, "20 terms");
+}
+
+static void check_attend_backward()
+{
+    enum { SEQUENCES = 2, N = 40, HEADS = 4, KV = 2, HEAD = 10, Q = HEADS * HEAD, K = KV * HEAD };
+    enum { LD_QKV = Q + 2 * K };
+    const uint32_t lengths[SEQUENCES] = {N, 7};
+    const float *qkv = floats(SEQUENCES * N * LD_QKV);
+    float *d_qkv = floats(SEQUENCES * N * LD_QKV);
+    struct attend_backward_params p = {};
+    p.forward = {qkv, qkv + Q, qkv + Q + K, nullptr, lengths, SEQUENCES,
+                 N,   HEADS,   KV,          HEAD,    LD_QKV,  0.3f};
+    p.d_z = floats(SEQUENCES * N * Q);
+    p.d_q = d_qkv;
+    p.d_k = d_qkv + Q;
+    p.d_v = d_qkv + Q + K;
+    p.ld_d = LD_QKV;
+    struct launch_costs costs = {};
+    kernels.clear();
+    account_attend_backward(&costs, &p);
+    must(backend->ops->attend_backward(exec, &p, &err));
+    expect(costs, LAUNCH_ATTEND_QUERIES, "grouped heads of 10");
+    expect(costs, LAUNCH_ATTEND_KEYS, "grouped heads of 10");
+}
+
 /* Only the rounding is a kernel of ours. */
 static void check_split(enum compute compute)
 {
@@ -283,6 +352,9 @@ int main()
     must(backend->ops->exec_create(&exec, backend, &params, &err));
     check_rows();
     check_heads();
+    check_backward();
+    check_contract();
+    check_attend_backward();
     check_split(COMPUTE_BF16);
     check_split(COMPUTE_BF16X3);
     check_encode(SCREEN_F32, 0);

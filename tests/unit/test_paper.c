@@ -193,9 +193,12 @@ Test(paper, products_of_gpt2_small_are_those_of_its_shape)
     /* q, k, v and z once, lengths of 8 rows */
     const double attend = 12 * (8192.0 * 4 * 768 * 4 + 8 * 4);
     cr_expect(fabs(costs.of[LAUNCH_ATTEND].n_bytes - attend) < 0.5);
-    /* tiles of 32 x 32: 32 * 33 / 2 of them a head and row, 4 * 64 operations a pair */
-    const double tiles = 12.0 * 8 * 12 * (32 * 33 / 2) * 32 * 32 * 4 * 64;
-    cr_expect(fabs(costs.of[LAUNCH_ATTEND].flops - tiles) < 0.5);
+    /* Tiles of 32 x 32, 32 on the diagonal and 32 * 31 / 2 before it, 64 columns, two operations
+     * to score a pair and two to add its value. On the diagonal the eight warps score all 32 keys
+     * and add 4, 8, .. 32 of them for 4 queries each. */
+    const double scored = 32 * 33 / 2 * 1024, added = 32 * 31 / 2 * 1024 + 32 * 4 * 144;
+    const double flops_of_attend = 12.0 * 8 * 12 * (scored + added) * 2 * 64;
+    cr_expect(fabs(costs.of[LAUNCH_ATTEND].flops - flops_of_attend) < 0.5);
 }
 
 Test(paper, encode_is_counted_by_hand)

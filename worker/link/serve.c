@@ -35,7 +35,9 @@ static const char usage[] =
     "                      host emulator: slow, for tests)\n"
     "  --threads N         units computed at once (default 1; one worker per core or GPU is\n"
     "                      the usual choice)\n"
-    "  --log LEVEL         debug | info | warn | error (default info)\n";
+    "  --log LEVEL         debug | info | warn | error (default info)\n"
+    "Without a coordinator: interp-worker help; --selftest [--backend NAME]: does this device\n"
+    "compute right?  --bench [--dry-run]: what is it allowed?\n";
 
 struct serve_options {
     const char *endpoint, *backend;
