@@ -59,6 +59,42 @@ static void print_label(FILE *out, const struct sweep_spec *spec)
     print_waivers(out, spec);
 }
 
+static void print_components(FILE *out, const struct sweep_spec *spec)
+{
+    static const struct {
+        unsigned kind;
+        const char *name;
+    } kinds[] = {{CIRCUIT_HEADS, "heads"},
+                 {CIRCUIT_MLPS, "MLPs"},
+                 {CIRCUIT_KV_GROUPS, "K/V groups"},
+                 {CIRCUIT_NEURONS, "neurons"},
+                 {CIRCUIT_RESIDUAL, "residual dimensions"}};
+    char text[512] = "";
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (spec->candidates & kinds[i].kind)
+            n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", n ? ", " : "", kinds[i].name);
+    if (n) line(out, "components", text);
+    for (size_t i = 0; i < spec->n_dictionaries; i++) {
+        const struct circuit_dictionary_spec *from = &spec->dictionaries[i];
+        (void)snprintf(text, sizeof text, "features %.40s%s at %.60s of %.300s", from->features,
+                       from->error_term ? " and the error term" : "", from->hook, from->dictionary);
+        line(out, n || i ? "and" : "components", text);
+    }
+}
+
+static void print_search(FILE *out, const struct circuit_search_spec *search)
+{
+    const bool is_ordered = search->order == CIRCUIT_ORDER_ATTRIBUTION;
+    char text[256];
+    (void)snprintf(
+        text, sizeof text, "under %s%s, at most %u variants%s%s%s",
+        ablate_value_name(search->value), search->conditional ? ", backups and gates too" : "",
+        search->max_variants, search->edges == CIRCUIT_EDGES_NONE ? "" : ", then edges",
+        is_ordered ? "; ordered by " : "", is_ordered ? attribute_method_name(search->method) : "");
+    line(out, "search", text);
+}
+
 static void print_circuit(FILE *out, const struct sweep_spec *spec)
 {
     const struct circuit_task_spec *task = &spec->task;
@@ -72,12 +108,8 @@ static void print_circuit(FILE *out, const struct sweep_spec *spec)
         (void)snprintf(text, sizeof text, "%s", task->prompts);
     line(out, "prompts", text);
     line(out, "metric", circuit_metric_name(spec->metric));
-    (void)snprintf(text, sizeof text, "under %s%s, at most %u variants%s",
-                   ablate_value_name(spec->search.value),
-                   spec->search.conditional ? ", backups and gates too" : "",
-                   spec->search.max_variants,
-                   spec->search.edges == CIRCUIT_EDGES_NONE ? "" : ", then edges");
-    line(out, "search", text);
+    print_components(out, spec);
+    print_search(out, &spec->search);
     (void)snprintf(text, sizeof text,
                    "beside %u random circuits of the same size, on %u %% of "
                    "the prompts",

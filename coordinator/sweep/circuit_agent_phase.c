@@ -1,7 +1,7 @@
-/* Phase 5, where the sweep names an agent: one call that proposes candidates. What it answers is an
- * order of the candidates for the search, and a report; without an answer that can be read the
- * search goes in the order of the list. Submitting is idempotent, so a restarted coordinator asks
- * again and finds what is stored. */
+/* Phase `agent`, where the sweep names an agent: one call that proposes candidates. What it
+ * answers is an order of the candidates for the search, and a report; without an answer that can
+ * be read the search goes in the order of the list. Submitting is idempotent, so a restarted
+ * coordinator asks again and finds what is stored. */
 #include "common/file.h"
 #include "coordinator/circuit/proposal_prompt.h"
 #include "coordinator/gateway/provider_config.h"

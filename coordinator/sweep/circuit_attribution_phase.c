@@ -1,5 +1,5 @@
-/* Phase 4, where the search is to be ordered so: what attribution estimates of every node and edge
- * on the search prompts. It orders what is ablated first; exact ablation decides. */
+/* Phase `attribution`, where the search is to be ordered so: what attribution estimates of every
+ * node and edge on the search prompts. It orders what is ablated first; exact ablation decides. */
 #include "coordinator/circuit/order_quality.h"
 #include "coordinator/sweep/circuit_run.h"
 

@@ -1,6 +1,7 @@
-/* Phase 3 of a sweep that brings its circuit: it is read as it was when the sweep was accepted
- * (circuit_kept.h) and held against the model, in the place of a search. No search found it, so nothing says whether a search would find it again: the
- * verdict's stability is not measured, and `partial` is the best that it can be. */
+/* Phase of a sweep that brings its circuit: it is read as it was when the sweep was accepted
+ * (circuit_kept.h) and held against the model, in the place of a search. No search found it, so
+ * nothing says whether a search would find it again: the verdict's stability is not measured, and
+ * `partial` is the best that it can be. */
 #include "coordinator/sweep/circuit_kept.h"
 #include "coordinator/sweep/circuit_run.h"
 

@@ -1,4 +1,4 @@
-/* Phase 1: a worker tells what the model is. */
+/* Phase `describe`: a worker tells what the model is. */
 #include "coordinator/sweep/circuit_run.h"
 
 #include <stdlib.h>

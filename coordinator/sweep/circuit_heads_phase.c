@@ -1,5 +1,5 @@
-/* Phase 3, where it is wanted: what every head attends to on repeated random words. Nothing of it
- * has a say in search or verdict: it is for readers. */
+/* Phase `heads`, where it is wanted: what every head attends to on repeated random words. Nothing
+ * of it has a say in search or verdict: it is for readers. */
 #include "coordinator/sweep/circuit_run.h"
 
 #include <stdlib.h>

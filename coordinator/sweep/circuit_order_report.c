@@ -100,7 +100,7 @@ static status_t put_quality(struct buffer *out, const char *what,
                             const struct order_quality *quality, struct error *err)
 {
     const struct proposal_score *found = &quality->found;
-    status_t status = buffer_printf(out, err, "  %-11s", what);
+    status_t status = buffer_printf(out, err, "  %s: ", what);
     if (status == ST_OK && quality->rank_correlation.is_defined)
         status = buffer_printf(out, err, "rank correlation with %zu exact effects %.3f",
                                quality->n_compared, quality->rank_correlation.value);
@@ -117,7 +117,7 @@ status_t circuit_order_text(const struct circuit_run *run, struct buffer *out, s
     struct order_quality quality;
     if (!was_ordered(run)) return ST_OK;
     status_t status = buffer_printf(
-        out, err, "\nOrder of the search by attribution (%s), which has no say in the verdict\n",
+        out, err, "\nAttribution (%s) as an order of the search: it has no say in the verdict\n",
         attribute_method_name(run->sweep->spec->search.method));
     if (status == ST_OK) status = measure_nodes(run, &quality, err);
     if (status == ST_OK) status = put_quality(out, "components", &quality, err);

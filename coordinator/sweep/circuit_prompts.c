@@ -1,5 +1,5 @@
-/* Phase 2: a worker makes the prompts, or tokenizes the user's; here they are checked, split and
- * kept for readers. */
+/* Phase `prompts`: a worker makes the prompts, or tokenizes the user's; here they are checked,
+ * split and kept for readers. */
 #include "common/file.h"
 #include "common/prompts.h"
 #include "coordinator/sweep/circuit_run.h"

@@ -1,4 +1,4 @@
-/* Phase 3: what the search asks is measured on the search prompts, round by round. */
+/* Phase `search`: what the search asks is measured on the search prompts, round by round. */
 #include "coordinator/sweep/circuit_run.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* Phase 4: every run that the verdict needs is measured on the held-out prompts, then it is
+/* Phase `verdict`: every run that the verdict needs is measured on the held-out prompts, then it is
  * decided and written down. */
 #include "coordinator/sweep/circuit_run.h"
 

@@ -150,6 +150,15 @@ def the_same_on_one_and_two_workers(cluster):
             check(kept[0][name] == kept[1][name], name + " differs between 1 and 2 workers")
 
 
+def the_plan_names_the_components(cluster):
+    cluster.up(workers=1)
+    said = cluster.ctl("submit", "-", "--dry-run", stdin=sweep_of(
+        "plan", "candidates: [heads, neurons]", ", error_term: true", "order: attribution"))
+    for text in ("heads, neurons", "features all and the error term at " + HOOK,
+                 "; ordered by eap_ig"):
+        check(text in said, "%r does not say %r" % (said, text))
+
+
 def what_cannot_be_combined_is_refused_by_name(cluster):
     cluster.up(workers=1)
     second = "  - {hook: %s, dictionary: %s}\n" % (HOOK, dictionary)
@@ -176,4 +185,4 @@ if __name__ == "__main__":
         run([features_are_found_and_decoys_rejected, heads_and_features_make_one_circuit,
              what_is_not_explained_is_a_component_where_asked, a_list_names_the_features,
              neurons_and_dimensions_are_searched_by_list, the_same_on_one_and_two_workers,
-             what_cannot_be_combined_is_refused_by_name])
+             the_plan_names_the_components, what_cannot_be_combined_is_refused_by_name])

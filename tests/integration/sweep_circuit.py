@@ -148,6 +148,10 @@ def heads_are_scored(cluster):
     check("previous token 1.00" in drawn and "induction 1.00" in drawn, "the drawing says it")
     report = cluster.ctl("circuit", sweep)
     check("%-14s not in it" % impostor in report, "the report names the impostor: " + report)
+    rows = [row.split(",") for row in cluster.ctl("results", sweep, "-o", "csv").split()]
+    head = dict(zip(rows[0], next(row for row in rows if row[0] == induction)))
+    check(abs(float(head["induction"]) - heads[induction]["induction"]["attention"]) < 1e-9,
+          "the table for other programs has them: %s" % head)
     none = finish(cluster, model.sweep("no-heads"))
     check(cluster.json("circuit", none, "-o", "json")["head_scores"] is None, "not asked for")
     check(not (cluster.data / "sweeps" / none / "head_scores.json").exists(), "nor written")

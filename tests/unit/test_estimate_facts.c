@@ -27,8 +27,9 @@ static struct sweep_spec *load(const char *name)
 
 Test(estimate_facts, every_example_sweep_parses)
 {
-    static const char *const names[] = {"demo.yaml", "smollm2.yaml",   "gpt2-res-jb.yaml",
-                                        "noop.yaml", "induction.yaml", "circuit_agent.yaml"};
+    static const char *const names[] = {"demo.yaml",    "smollm2.yaml",   "gpt2-res-jb.yaml",
+                                        "noop.yaml",    "induction.yaml", "circuit_agent.yaml",
+                                        "features.yaml"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         struct sweep_spec *spec = load(names[i]);
         cr_expect_not_null(spec);
