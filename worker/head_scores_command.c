@@ -105,12 +105,13 @@ static json_t *make_spec(const struct scoring *s)
 {
     const struct options *o = &s->options;
     const size_t n_ctx = o->tokens ? s->rows.n_ctx : 2 * o->n_words + 1;
-    json_t *repeated = o->tokens ? NULL
-                                 : json_pack("{s:I s:I s:s}", "n_words", (json_int_t)o->n_words,
-                                             "seed", (json_int_t)o->seed, "bos", o->bos);
+    json_t *repeated = o->tokens
+                           ? NULL
+                           : json_pack("{s:I s:I s:s}", "n_words", (json_int_t)o->n_words, "seed",
+                                       (json_int_t)o->seed, "bos", o->bos ? o->bos : "auto");
     return json_pack("{s:s s:s s:s s:I s:o*}", "model", o->directory, "fingerprint", "", "compute",
-                     o->compute, "n_ctx", (json_int_t)(n_ctx < 2 ? 2 : n_ctx), "repeated",
-                     repeated);
+                     o->compute ? o->compute : "f32", "n_ctx", (json_int_t)(n_ctx < 2 ? 2 : n_ctx),
+                     "repeated", repeated);
 }
 
 /* The sequences as one unit; ids are the caller's to free. */
@@ -251,12 +252,7 @@ int head_scores_command(int argc, char **argv)
 {
     bool is_help = false;
     struct error err = {0};
-    struct scoring s = {.options = {.bos = "auto",
-                                    .compute = "f32",
-                                    .n_words = 25,
-                                    .n_sequences = 20,
-                                    .seed = 1,
-                                    .n_top = 5}};
+    struct scoring s = {.options = {.n_words = 25, .n_sequences = 20, .seed = 1, .n_top = 5}};
     status_t status = read_options(&s.options, argc, argv, &is_help, &err);
     if (status == ST_OK && !is_help) {
         status = score(&s, &err);

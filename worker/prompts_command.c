@@ -89,7 +89,7 @@ static status_t run(const struct options *o, struct error *err)
     if (status == ST_OK) {
         tokenizer.n_vocab = config.n_vocab;
         tokenizer.n_positions = config.n_positions;
-        status = bos_choose(&tokenizer.bos, opened, o->bos, o->model, err);
+        status = bos_choose(&tokenizer.bos, opened, o->bos ? o->bos : "auto", o->model, err);
     }
     if (status == ST_OK)
         status = o->file ? read_file(o, &tokenizer, &out, err) : generate(o, &tokenizer, &out, err);
@@ -105,7 +105,7 @@ int prompts_command(int argc, char **argv)
 {
     bool is_help = false;
     struct error err = {0};
-    struct options o = {.bos = "auto", .n_prompts = 100, .n_tokens = 24, .seed = 1};
+    struct options o = {.n_prompts = 100, .n_tokens = 24, .seed = 1};
     status_t status = read_options(&o, argc, argv, &is_help, &err);
     if (status == ST_OK && !is_help) status = run(&o, &err);
     if (status != ST_OK) (void)fprintf(stderr, "interp-worker prompts: %s\n", err.text);

@@ -209,7 +209,8 @@ def check_head_scores(worker, folder):
     check(run(worker, "known-model", "induction", "-o", known).returncode == 0, "known model")
     truth = {node["role"]: node["name"]
              for node in json.loads((known / "circuit.json").read_text())["nodes"]}
-    done = run(worker, "head-scores", known, "--words", "8", "-n", "4", "--top", "1")
+    done = run(worker, "head-scores", known, "--words", "8", "-n", "4", "--top", "1", "--bos",
+               "true", "--compute", "bf16x3", "--backend", "cpu", "--seed", "3")
     first = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()[1:]}
     layer, head = re.fullmatch(r"L(\d+)H(\d+)", first["induction"][0]).groups()
     check(truth["induction"] in (f"a{layer}.h{head}", f"L{layer}H{head}")
