@@ -4,6 +4,7 @@
 #include "worker/tasks/task_handler.h"
 
 #include "common/ablate.h"
+#include "tests/unit/any_backend.h"
 #include "worker/tasks/model_cache.h"
 
 #include <criterion/criterion.h>
@@ -22,7 +23,7 @@ static json_t *golden;
 static void set_up(void)
 {
     error_clear(&err);
-    cr_assert_eq(backend_open_cpu(&backend, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(any_backend_open(&backend, &err), ST_OK, "%s", err.text);
     cr_assert_eq(model_cache_create(&models, backend, &err), ST_OK);
     golden = json_load_file("tests/golden/feature_ablations.json", 0, NULL);
     cr_assert(golden);

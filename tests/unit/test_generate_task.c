@@ -3,6 +3,7 @@
 #include "worker/tasks/task_handler.h"
 
 #include "common/generate.h"
+#include "tests/unit/any_backend.h"
 #include "worker/tasks/model_cache.h"
 
 #include <criterion/criterion.h>
@@ -19,7 +20,7 @@ static void *task;
 static void set_up(void)
 {
     error_clear(&err);
-    cr_assert_eq(backend_open_cpu(&backend, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(any_backend_open(&backend, &err), ST_OK, "%s", err.text);
     cr_assert_eq(model_cache_create(&models, backend, &err), ST_OK);
     const struct task_environment environment = {models, &ticks};
     json_t *spec =

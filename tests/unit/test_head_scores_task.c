@@ -5,6 +5,7 @@
 
 #include "common/file.h"
 #include "common/head_scores.h"
+#include "tests/unit/any_backend.h"
 #include "worker/known/known_model.h"
 #include "worker/tasks/model_cache.h"
 
@@ -24,7 +25,7 @@ static void *task;
 static void set_up(void)
 {
     error_clear(&err);
-    cr_assert_eq(backend_open_cpu(&backend, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(any_backend_open(&backend, &err), ST_OK, "%s", err.text);
     cr_assert_eq(model_cache_create(&models, backend, &err), ST_OK);
     task = NULL;
 }

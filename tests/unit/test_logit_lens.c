@@ -1,5 +1,6 @@
 /* The logit lens against TransformerLens (tests/golden/make_logit_lens.py), and on its own
  * terms. */
+#include "tests/unit/any_backend.h"
 #include "worker/model/logit_lens.h"
 
 #include <criterion/criterion.h>
@@ -21,7 +22,7 @@ static void open_model(struct bench *bench, const char *name)
     struct error err = {.status = ST_OK};
     (void)snprintf(path, sizeof path, "tests/golden/models/%s", name);
     *bench = (struct bench){.lens = NULL};
-    cr_assert_eq(backend_open_cpu(&bench->backend, NULL), ST_OK);
+    cr_assert_eq(any_backend_open(&bench->backend, NULL), ST_OK);
     const struct model_params params = {
         .directory = path, .backend = bench->backend, .compute = COMPUTE_BF16};
     cr_assert_eq(model_open(&bench->model, &params, &err), ST_OK, "%s", err.text);

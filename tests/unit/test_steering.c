@@ -2,6 +2,7 @@
  * (tests/golden/steering, made by make_steering.py), and what must hold besides. */
 #include "worker/tasks/steering.h"
 
+#include "tests/unit/any_backend.h"
 #include "worker/model/safetensors.h"
 #include "worker/tasks/logits.h"
 #include "worker/tasks/model_cache.h"
@@ -24,7 +25,7 @@ static struct error err;
 static void set_up(void)
 {
     error_clear(&err);
-    cr_assert_eq(backend_open_cpu(&backend, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(any_backend_open(&backend, &err), ST_OK, "%s", err.text);
     cr_assert_eq(model_cache_create(&models, backend, &err), ST_OK);
 }
 

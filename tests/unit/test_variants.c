@@ -1,6 +1,7 @@
 /* Batched runs of variants against whole passes, on the golden models of both families. */
 #include "worker/model/variants.h"
 
+#include "tests/unit/any_backend.h"
 #include "worker/model/variants_parts.h"
 
 #include <criterion/criterion.h>
@@ -29,7 +30,7 @@ static void open_model(const char *name)
     char path[256];
     world = (struct world){.backend = NULL};
     (void)snprintf(path, sizeof path, "tests/golden/models/%s", name);
-    cr_assert_eq(backend_open_cpu(&world.backend, &world.err), ST_OK, "%s", world.err.text);
+    cr_assert_eq(any_backend_open(&world.backend, &world.err), ST_OK, "%s", world.err.text);
     const struct model_params params = {.directory = path, .backend = world.backend};
     cr_assert_eq(model_open(&world.model, &params, &world.err), ST_OK, "%s", world.err.text);
     world.config = model_config(world.model);

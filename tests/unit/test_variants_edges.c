@@ -1,5 +1,6 @@
 /* Graphs of edges (struct variant_edge) against a plain evaluation of the same graph: one forward
  * pass for every receiver, sums in double, nothing cached. */
+#include "tests/unit/any_backend.h"
 #include "worker/model/variants.h"
 
 #include <criterion/criterion.h>
@@ -61,7 +62,7 @@ static void open_world(const char *name)
     char path[256];
     world = (struct world){.random = 11};
     (void)snprintf(path, sizeof path, "tests/golden/models/%s", name);
-    cr_assert_eq(backend_open_cpu(&world.backend, &world.err), ST_OK, "%s", world.err.text);
+    cr_assert_eq(any_backend_open(&world.backend, &world.err), ST_OK, "%s", world.err.text);
     const struct model_params model = {.directory = path, .backend = world.backend};
     cr_assert_eq(model_open(&world.model, &model, &world.err), ST_OK, "%s", world.err.text);
     world.config = model_config(world.model);

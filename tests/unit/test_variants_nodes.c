@@ -1,6 +1,7 @@
 /* Nodes of every granularity, at all positions and at named ones, against a plain forward pass in
  * which an edit of the test's own does the same: heads' q, groups' k and v under grouped queries,
  * heads, single neurons, residual dimensions, MLPs. */
+#include "tests/unit/any_backend.h"
 #include "worker/model/variants.h"
 
 #include <criterion/criterion.h>
@@ -34,7 +35,7 @@ static void open_world(const char *name)
     char path[256];
     world = (struct world){.n = 0};
     (void)snprintf(path, sizeof path, "tests/golden/models/%s", name);
-    cr_assert_eq(backend_open_cpu(&world.backend, &world.err), ST_OK, "%s", world.err.text);
+    cr_assert_eq(any_backend_open(&world.backend, &world.err), ST_OK, "%s", world.err.text);
     const struct model_params model = {.directory = path, .backend = world.backend};
     cr_assert_eq(model_open(&world.model, &model, &world.err), ST_OK, "%s", world.err.text);
     world.config = model_config(world.model);
