@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""scripts/repeated-words: prompts that say a sequence again. Each is read by `interp-worker prompts`
-as token ids, and what the script promises of texts holds of ids; equal seeds, equal bytes. The
-prompts of config/sweeps/induction_smollm2.jsonl are of the same make."""
+"""scripts/repeated-words: prompts that say a sequence again. `interp-worker prompts` reads each as
+token ids, and what the script promises of texts holds of ids; equal seeds, equal bytes. The prompts
+of config/sweeps/induction_smollm2.jsonl are of the same make."""
 import json
 import pathlib
 import subprocess
@@ -15,17 +15,17 @@ N, WORDS, AGAIN = 20, 6, 3
 
 
 def script(*arguments):
-    return subprocess.run([ROOT / "scripts" / "repeated-words", DEMO / "model", *map(str, arguments)],
-                          capture_output=True, text=True, check=False)
+    command = [ROOT / "scripts" / "repeated-words", DEMO / "model", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def ids_of(text):
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
         file.write(text)
         file.flush()
-        done = subprocess.run([BUILD / "interp-worker", "prompts", "--model", DEMO / "model", "--bos",
-                               "false", "--file", file.name], capture_output=True, text=True,
-                              check=False)
+        done = subprocess.run([BUILD / "interp-worker", "prompts", "--model", DEMO / "model",
+                               "--bos", "false", "--file", file.name], capture_output=True,
+                              text=True, check=False)
     check(done.returncode == 0, done.stderr)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -66,7 +66,8 @@ def the_example_is_of_this_make(_cluster):
     for p in map(json.loads, lines):
         bos, *clean = p["clean"].split(" ")
         check(bos == "<|endoftext|>" and len(clean) == 10, "BOS and ten words: %s" % p)
-        check_ids(clean, p["corrupted"].split(" ")[1:], p["answer"].strip(), p["distractor"].strip())
+        check_ids(clean, p["corrupted"].split(" ")[1:], p["answer"].strip(),
+                  p["distractor"].strip())
 
 
 if __name__ == "__main__":
