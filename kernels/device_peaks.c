@@ -49,12 +49,6 @@ static const struct device_peaks PEAKS[] = {
 };
 enum { N_PEAKS = sizeof PEAKS / sizeof PEAKS[0], KEYS_SIZE = 128 };
 
-const struct device_peaks *device_peaks_all(size_t *n)
-{
-    *n = N_PEAKS;
-    return PEAKS;
-}
-
 status_t device_peaks_find(const char *key, const struct device_peaks **out, struct error *err)
 {
     char keys[KEYS_SIZE] = "";

@@ -18,9 +18,6 @@ struct device_peaks {
     double flops_per_s[MATH_N];
 };
 
-/* The devices [*n]. */
-const struct device_peaks *device_peaks_all(size_t *n);
-
 /* Errors: ST_NOT_FOUND names the keys that there are. */
 MUST_CHECK status_t device_peaks_find(const char *key, const struct device_peaks **out,
                                       struct error *err);

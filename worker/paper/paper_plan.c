@@ -152,8 +152,3 @@ double paper_plan_weight_bytes(const struct paper_plan *plan)
     return (double)n_layers_of(plan) * layer * (plan->compute == COMPUTE_BF16 ? 2 : 4) +
            ((double)c->n_vocab + positions) * d * 4;
 }
-
-double paper_plan_product_flops(const struct launch_costs *costs)
-{
-    return costs->of[LAUNCH_PRODUCT_F32].flops + costs->of[LAUNCH_PRODUCT_BF16].flops;
-}

@@ -26,7 +26,4 @@ void paper_plan_encode(const struct paper_plan *plan, struct launch_costs *to);
 /* Bytes of the weights up to the hook point, as they lie on the device; embeddings too. */
 double paper_plan_weight_bytes(const struct paper_plan *plan);
 
-/* Of the products alone: what any implementation multiplies and adds for a batch. */
-double paper_plan_product_flops(const struct launch_costs *costs);
-
 #endif
