@@ -97,7 +97,7 @@ function curvesBlock(verdict) {
 /** How good the order of the search was: no part of the verdict. */
 function orderLine(order) {
   if (!order) return null;
-  const told = (what, name) => what ? `${name}: rank correlation ${
+  const told = (what, name) => what && what.n_found ? `${name}: rank correlation ${
     significant(what.rank_correlation, 2)}, ${significant(100 * what.precision, 3)} % of its first ` +
     `${count(what.n_found)} in the circuit` : null;
   const parts = [told(order.components, "components"), told(order.edges, "edges")];
