@@ -1,5 +1,5 @@
-/* What a circuit sweep asks, beyond what its table of keys can say: lists that read, choices that go
- * together. Whether hooks, features and files exist is not known here. Pure; any thread. */
+/* What a circuit sweep asks, beyond what its table of keys can say: lists that read, choices that
+ * go together. Whether hooks, features and files exist is not known here. Pure; any thread. */
 #ifndef COORDINATOR_INTAKE_CIRCUIT_CHECK_H
 #define COORDINATOR_INTAKE_CIRCUIT_CHECK_H
 
