@@ -12,7 +12,7 @@
 enum cluster_durability { CLUSTER_MEMORY, CLUSTER_EVERYSEC, CLUSTER_FSYNC };
 
 struct cluster_config {
-    uint32_t workers;                   /* 0: one per core */
+    uint32_t workers;                   /* 0: one per GPU or core */
     uint32_t gateways;                  /* 0: one if there are providers */
     uint32_t port;                      /* of the page on 127.0.0.1; 0: one that is free */
     enum cluster_durability durability; /* when Redis' log reaches the disk */

@@ -29,12 +29,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BACKEND_ABI_VERSION = 2 };
+enum { BACKEND_ABI_VERSION = 3 };
 
 struct backend;
 struct packed;
 struct sparse;
 struct exec;
+struct window;
 
 /* How products are computed. Accumulation is f32 in all of them.
  *   f32     plain
@@ -53,6 +54,38 @@ struct pack_params {
     const float *weights; /* host, [n_in, n_out], or [n_out, n_in] if is_transposed */
     bool is_transposed;
     enum compute compute;
+    bool is_shelved; /* kept in the host's pinned memory, for a window (BACKEND_STREAMING) */
+};
+
+/* --- a model larger than the device -------------------------------------------------------
+ * Shelved weights lie in the host's memory as the device wants them. A window is room on the device
+ * for two layers of them: while one is computed with, the next one is copied, on a stream of its
+ * own. Events hold the copy back until nothing reads what it overwrites, and the products until it
+ * is there. */
+struct window_params {
+    const struct packed *const *weights; /* [n_layers, n_weights], shelved; number i of a layer has
+                                          * the same shape in all. Borrowed for the window's life */
+    size_t n_layers, n_weights;
+};
+enum { WINDOW_N_LAYERS = 2, WINDOW_MAX_WEIGHTS = 8 };
+
+/* Of a device, for whoever plans or pins. Texts are "" where unknown. */
+struct backend_place {
+    size_t index;
+    char name[96];  /* "NVIDIA H100 80GB HBM3" */
+    char uuid[48];  /* "GPU-5d1e..." */
+    char pci[24];   /* "0000:3b:00.0", as sysfs writes it */
+    size_t n_total; /* bytes */
+};
+
+/* Bytes that the caller may still have, of how many; zeros: unknown. */
+struct backend_memory {
+    size_t n_free, n_total;
+};
+
+/* Bytes on the device of a dictionary's weights and of one encoder's scratch, at most. */
+struct sparse_cost {
+    size_t n_weights, n_encoder;
 };
 
 struct exec_params {
@@ -261,11 +294,20 @@ struct backend_ops {
 
     /* One line about device and instruction set in use, e.g. "cpu: avx512 vnni bf16". */
     const char *(*describe)(const struct backend *backend);
-    /* Bytes free for the caller, 0 if unknown. */
-    size_t (*memory_free)(const struct backend *backend);
+    /* Which device; NULL: the host itself. */
+    const struct backend_place *(*place)(const struct backend *backend);
+    struct backend_memory (*memory)(const struct backend *backend);
+    /* From now on the device is one of n_bytes: what would need more fails as on a full device.
+     * Once, before anything is allocated. */
+    void (*limit_memory)(struct backend *backend, size_t n_bytes);
+    /* True once the device has failed in a way that this process cannot mend (an illegal
+     * access, a device that fell off its bus): whatever is asked of it fails from then on.
+     * Waits for its work; for the way of failure alone. */
+    bool (*is_lost)(struct backend *backend);
     void (*close)(struct backend *backend);
 
-    /* 64-byte aligned, zeroed. Errors: ST_NO_MEMORY. release(NULL) does nothing. */
+    /* 64-byte aligned, zeroed. Errors: ST_NO_MEMORY with what was asked for, what is free and
+     * of how much. release(NULL) does nothing. */
     status_t (*alloc)(struct backend *backend, size_t n_bytes, void **out, struct error *err);
     void (*release)(struct backend *backend, void *memory);
 
@@ -273,7 +315,11 @@ struct backend_ops {
                               const struct pack_params *params, struct error *err);
     void (*packed_destroy)(struct packed *packed);
     size_t (*packed_bytes)(const struct packed *packed);
+    /* What packed_bytes() would be; params->weights is not read. 0: no such product. */
+    size_t (*packed_estimate)(const struct backend *backend, const struct pack_params *params);
 
+    /* Bytes on the device that an exec has before its first operation. */
+    size_t (*exec_bytes)(const struct backend *backend);
     status_t (*exec_create)(struct exec **out, struct backend *backend,
                             const struct exec_params *params, struct error *err);
     void (*exec_destroy)(struct exec *exec);
@@ -308,6 +354,8 @@ struct backend_ops {
                               const struct sparse_params *params, struct error *err);
     void (*sparse_destroy)(struct sparse *sparse);
     size_t (*sparse_bytes)(const struct sparse *sparse);
+    struct sparse_cost (*sparse_estimate)(const struct backend *backend, size_t n_in,
+                                          size_t n_features);
     status_t (*sparse_encoder_create)(struct sparse_encoder **out, struct exec *exec,
                                       const struct sparse_encoder_params *params,
                                       struct error *err);
@@ -317,6 +365,14 @@ struct backend_ops {
     status_t (*sparse_encode)(struct sparse_encoder *encoder, const float *x, size_t n_tokens,
                               struct sparse_rows *out, struct error *err);
     struct sparse_stats (*sparse_stats)(const struct sparse_encoder *encoder);
+
+    status_t (*window_create)(struct window **out, struct exec *exec,
+                              const struct window_params *params, struct error *err);
+    void (*window_destroy)(struct window *window); /* NULL-safe; waits for the work */
+    /* *out [n_weights]: the weights of a layer, for products on the window's exec until the next
+     * take. Begins to bring the layer behind it (behind the last, the first). Asynchronous. */
+    status_t (*window_take)(struct window *window, size_t layer, const struct packed *const **out,
+                            struct error *err);
 };
 
 struct backend {
@@ -335,7 +391,8 @@ enum backend_feature {
     BACKEND_FORWARD,
     BACKEND_SPARSE_ENCODE,
     BACKEND_HEAD_NORMS,
-    BACKEND_BACKWARD
+    BACKEND_BACKWARD,
+    BACKEND_STREAMING
 };
 bool backend_supports(const struct backend *backend, enum backend_feature feature);
 

@@ -9,29 +9,31 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { NAME_SIZE = 16, MAX_DEVICES = 64 };
+enum { NAME_SIZE = 16, MAX_DEVICES = 64, MAX_INDEX_DIGITS = 3 };
 
-/* "cuda:1" -> "cuda", 1 */
-static status_t parse_name(const char *text, char name[NAME_SIZE], size_t *device,
+/* An index, or the beginning of a UUID: "GPU-5d1e2f..." or "5d1e2f...". */
+static bool is_device_name(const char *text)
+{
+    if (strncmp(text, "GPU-", 4) == 0) text += 4;
+    return *text && strspn(text, "0123456789abcdefABCDEF-") == strlen(text);
+}
+
+/* "cuda:1" -> "cuda", "1"; which is "" for "cuda". */
+static status_t parse_name(const char *text, char name[NAME_SIZE], const char **which,
                            struct error *err)
 {
     const size_t n = strcspn(text, ":");
-    char *end = NULL;
-    *device = 0;
     if (n < NAME_SIZE) {
         memcpy(name, text, n);
         name[n] = '\0';
-        if (strcmp(name, "cuda") == 0 || strcmp(name, "emu") == 0) {
-            if (!text[n]) return ST_OK;
-            const unsigned long index = strtoul(text + n + 1, &end, 10);
-            *device = index;
-            if (text[n + 1] >= '0' && text[n + 1] <= '9' && !*end && index < MAX_DEVICES)
-                return ST_OK;
-        }
+        *which = text + n + (text[n] ? 1 : 0);
+        if ((!text[n] || is_device_name(*which)) &&
+            (strcmp(name, "cuda") == 0 || strcmp(name, "emu") == 0))
+            return ST_OK;
     }
     return error_set(err, ST_BAD_INPUT,
-                     "backend '%s' is not auto, cpu, cuda, cuda:N (N below %d) or emu", text,
-                     MAX_DEVICES);
+                     "backend '%s' is not auto, cpu, cuda, cuda:N (N below %d), cuda:UUID or emu",
+                     text, MAX_DEVICES);
 }
 
 static status_t library_path(const char *name, char path[PATH_MAX], struct error *err)
@@ -80,18 +82,51 @@ static status_t load_plugin(const char *name, const struct backend_plugin **out,
     return status;
 }
 
-static status_t open_device(const char *name, size_t device, struct backend **out,
+/* The device whose UUID begins with `prefix`, "GPU-" or not. */
+static status_t find_uuid(const struct backend_plugin *plugin, const char *prefix, size_t n_devices,
+                          size_t *out, struct error *err)
+{
+    size_t n_found = 0;
+    for (size_t i = 0; i < n_devices; i++) {
+        struct backend_place place;
+        const status_t status = plugin->identify(i, &place, err);
+        if (status != ST_OK) return status;
+        const char *uuid = place.uuid;
+        if (strncmp(prefix, "GPU-", 4) != 0 && strncmp(uuid, "GPU-", 4) == 0) uuid += 4;
+        if (strncmp(uuid, prefix, strlen(prefix)) != 0) continue;
+        *out = i;
+        n_found++;
+    }
+    if (n_found == 1) return ST_OK;
+    return error_set(err, ST_NOT_FOUND, "backend %s:%s: %zu of the %zu devices here have that UUID",
+                     plugin->name, prefix, n_found, n_devices);
+}
+
+static status_t find_device(const struct backend_plugin *plugin, const char *which,
+                            size_t n_devices, size_t *out, struct error *err)
+{
+    char *end = NULL;
+    *out = 0;
+    if (!*which) return ST_OK;
+    const unsigned long index = strtoul(which, &end, 10);
+    if (which[0] < '0' || which[0] > '9' || *end || strlen(which) > MAX_INDEX_DIGITS)
+        return find_uuid(plugin, which, n_devices, out, err);
+    if (index >= n_devices)
+        return error_set(err, ST_BAD_INPUT, "backend %s:%s: this machine has %zu", plugin->name,
+                         which, n_devices);
+    *out = index;
+    return ST_OK;
+}
+
+static status_t open_device(const char *name, const char *which, struct backend **out,
                             struct error *err)
 {
     const struct backend_plugin *plugin = NULL;
-    size_t n_devices = 0;
+    size_t n_devices = 0, device = 0;
     status_t status = load_plugin(name, &plugin, err);
     if (status == ST_OK) status = plugin->probe(&n_devices, err);
-    if (status != ST_OK) return status;
-    if (device >= n_devices)
-        return error_set(err, ST_BAD_INPUT, "backend %s:%zu: this machine has %zu", name, device,
-                         n_devices);
-    return plugin->open(out, device, err);
+    if (status == ST_OK) status = find_device(plugin, which, n_devices, &device, err);
+    return status == ST_OK ? plugin->open(out, device, err) : status;
 }
 
 const char *backend_default_name(void)
@@ -100,21 +135,44 @@ const char *backend_default_name(void)
     return name && *name ? name : "cpu";
 }
 
-status_t backend_open_untested(const char *name, struct backend **out, struct error *err)
+static status_t open_named(const char *name, struct backend **out, struct error *why,
+                           struct error *err)
 {
     char library[NAME_SIZE];
-    size_t device;
+    const char *which;
+    error_clear(why);
     if (strcmp(name, "cpu") == 0) return backend_open_cpu(out, err);
     if (strcmp(name, "auto") == 0)
-        return open_device("cuda", 0, out, NULL) == ST_OK ? ST_OK : backend_open_cpu(out, err);
-    const status_t status = parse_name(name, library, &device, err);
-    return status == ST_OK ? open_device(library, device, out, err) : status;
+        return open_device("cuda", "", out, why) == ST_OK ? ST_OK : backend_open_cpu(out, err);
+    const status_t status = parse_name(name, library, &which, err);
+    return status == ST_OK ? open_device(library, which, out, err) : status;
 }
 
-status_t backend_open(const char *name, struct backend **out, struct error *err)
+status_t backend_open_untested(const char *name, struct backend **out, struct error *err)
+{
+    struct error why = {0};
+    return open_named(name, out, &why, err);
+}
+
+status_t backend_devices(const char *name, struct backend_place *out, size_t cap, size_t *n,
+                         struct error *err)
+{
+    const struct backend_plugin *plugin = NULL;
+    char library[NAME_SIZE];
+    const char *which;
+    status_t status = parse_name(name, library, &which, err);
+    if (status == ST_OK) status = load_plugin(library, &plugin, err);
+    if (status == ST_OK) status = plugin->probe(n, err);
+    for (size_t i = 0; status == ST_OK && i < *n && i < cap; i++)
+        status = plugin->identify(i, &out[i], err);
+    return status;
+}
+
+status_t backend_open_saying(const char *name, struct backend **out, struct error *why,
+                             struct error *err)
 {
     struct backend *backend = NULL;
-    status_t status = backend_open_untested(name, &backend, err);
+    status_t status = open_named(name, &backend, why, err);
     if (status == ST_OK && strcmp(backend->ops->name, "cpu") != 0)
         status = op_selftest_short(backend, err);
     if (status == ST_OK)
@@ -122,4 +180,10 @@ status_t backend_open(const char *name, struct backend **out, struct error *err)
     else
         backend_close(&backend);
     return status;
+}
+
+status_t backend_open(const char *name, struct backend **out, struct error *err)
+{
+    struct error why = {0};
+    return backend_open_saying(name, out, &why, err);
 }

@@ -1,8 +1,10 @@
 /* Backends by name, and the line between the worker and a backend of its own library.
  *
  *   "cpu"          built in
- *   "cuda"         libinterp_cuda.so, device 0; "cuda:1" the second device
- *   "emu"          libinterp_emu.so: the CUDA backend on the host emulator, for tests
+ *   "cuda"         libinterp_cuda.so, device 0; "cuda:1" the second device, "cuda:GPU-5d1e..."
+ *                  the one whose UUID begins so
+ *   "emu"          libinterp_emu.so: the CUDA backend on the host emulator, for tests; "emu:1"
+ *                  likewise
  *   "auto"         cuda if its library is there and finds a device, else cpu
  *
  * The CPU is the default while the CUDA backend has not run on hardware; INTERP_BACKEND names
@@ -25,6 +27,8 @@ struct backend_plugin {
     /* ST_OK and the number of devices (at least 1), or why there is none. */
     status_t (*probe)(size_t *n_devices, struct error *err);
     status_t (*open)(struct backend **out, size_t device_index, struct error *err);
+    /* Which device that is, without opening it. */
+    status_t (*identify)(size_t device_index, struct backend_place *out, struct error *err);
 };
 
 #define BACKEND_PLUGIN_SYMBOL "interp_backend_plugin"
@@ -38,6 +42,15 @@ const char *backend_default_name(void);
  * ST_UNSUPPORTED (a library of another version; no usable device, and why; one that computes
  * wrongly, which "auto" does not hide: the operation and its error). */
 MUST_CHECK status_t backend_open(const char *name, struct backend **out, struct error *err);
+
+/* The same; where "auto" takes the CPU, *why says in one line why no device was taken (else it is
+ * empty). */
+MUST_CHECK status_t backend_open_saying(const char *name, struct backend **out, struct error *why,
+                                        struct error *err);
+
+/* The devices of "cuda" or "emu": the first `cap` of *n into `out`. Errors: as backend_open(). */
+MUST_CHECK status_t backend_devices(const char *name, struct backend_place *out, size_t cap,
+                                    size_t *n, struct error *err);
 
 /* The same without a look at what it computes: for the self-test, which says more. */
 MUST_CHECK status_t backend_open_untested(const char *name, struct backend **out,

@@ -1,8 +1,8 @@
 #include "worker/activations_command.h"
 
 #include "common/size.h"
-#include "kernels/plugin.h"
 #include "worker/arguments.h"
+#include "worker/device.h"
 #include "worker/model/encoder.h"
 #include "worker/model/forward.h"
 #include "worker/model/safetensors_writer.h"
@@ -16,7 +16,8 @@
 enum { BATCH_TOKENS = 2048, MAX_OUTPUTS = ARGUMENTS_MAX_LIST + 3 };
 
 struct options {
-    const char *directory, *dictionary, *text, *tokens, *out, *compute, *backend;
+    const char *directory, *dictionary, *text, *tokens, *out, *compute;
+    struct device_options device;
     struct argument_list hooks;
     size_t max_ctx;
     double norm_scaling_factor;
@@ -72,8 +73,12 @@ static status_t read_options(struct options *o, int argc, char **argv, bool *is_
          .text = &o->compute},
         {.name = "--backend",
          .value = "NAME",
-         .help = "cpu (default), cuda, cuda:N, auto or emu",
-         .text = &o->backend},
+         .help = "cpu (default), cuda, cuda:N, cuda:UUID, auto or emu",
+         .text = &o->device.backend},
+        {.name = "--device-memory",
+         .value = "SIZE",
+         .help = "as if the device had no more: bytes, or 6GiB, 512MiB",
+         .text = &o->device.memory},
         {.name = "-o",
          .value = "FILE",
          .help = "the safetensors file to write",
@@ -95,9 +100,9 @@ static status_t open_model(struct run *run, struct error *err)
 {
     const struct options *o = &run->options;
     enum compute compute = COMPUTE_F32;
+    struct device_notes notes;
     status_t status = o->compute ? compute_parse(o->compute, &compute, err) : ST_OK;
-    if (status == ST_OK)
-        status = backend_open(o->backend ? o->backend : backend_default_name(), &run->backend, err);
+    if (status == ST_OK) status = device_open(&run->backend, &o->device, &notes, err);
     const struct model_params model = {
         .directory = o->directory, .backend = run->backend, .compute = compute};
     if (status == ST_OK) status = model_open(&run->model, &model, err);

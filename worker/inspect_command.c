@@ -1,8 +1,10 @@
 #include "worker/inspect_command.h"
 
 #include "worker/arguments.h"
+#include "worker/device.h"
 #include "worker/model/dictionary.h"
 #include "worker/model/hook_point.h"
+#include "worker/model/memory_plan.h"
 #include "worker/model/model.h"
 
 #include <jansson.h>
@@ -12,9 +14,12 @@
 
 struct inspection {
     const char *directory, *dictionary_directory, *format, *compute_text;
+    struct device_options device;
     double norm_scaling_factor;
+    size_t n_ctx;
     bool is_json;
     struct backend *backend;
+    struct memory_plan plan;
     struct model *model;
     struct dictionary *dictionary; /* NULL unless asked for */
 };
@@ -38,6 +43,18 @@ static status_t read_options(struct inspection *in, int argc, char **argv, bool 
          .value = "NAME",
          .help = "f32 (default), bf16x3 or bf16",
          .text = &in->compute_text},
+        {.name = "--backend",
+         .value = "NAME",
+         .help = "the device it is planned for: cpu (default), cuda, cuda:N, cuda:UUID, auto, emu",
+         .text = &in->device.backend},
+        {.name = "--device-memory",
+         .value = "SIZE",
+         .help = "as if the device had no more: bytes, or 6GiB, 512MiB",
+         .text = &in->device.memory},
+        {.name = "--ctx",
+         .value = "N",
+         .help = "tokens of a sequence that is planned for (128)",
+         .count = &in->n_ctx},
         {.name = "-o", .value = "FORMAT", .help = "table (default) or json", .text = &in->format},
     };
     const size_t n = sizeof table / sizeof table[0];
@@ -50,12 +67,50 @@ static status_t read_options(struct inspection *in, int argc, char **argv, bool 
     return ST_OK;
 }
 
+static status_t make_plan(struct inspection *in, enum compute compute, struct error *err)
+{
+    struct model_config config;
+    struct dictionary_config dictionary = {.d_in = 0};
+    status_t status = model_config_read(&config, in->directory, err);
+    if (status == ST_OK && in->dictionary_directory)
+        status = dictionary_config_read(&dictionary, in->dictionary_directory, err);
+    const struct memory_plan_params params = {.config = &config,
+                                              .backend = in->backend,
+                                              .compute = compute,
+                                              .n_ctx = in->n_ctx,
+                                              .d_in = dictionary.d_in,
+                                              .n_features = dictionary.n_features};
+    return status == ST_OK ? memory_plan_make(&in->plan, &params, err) : status;
+}
+
+/* The device, and the CPU instead where "auto" allows it and the model does not fit. */
+static status_t open_device(struct inspection *in, enum compute compute, struct error *err)
+{
+    struct device_notes notes;
+    struct error too_small = {0};
+    status_t status = device_open(&in->backend, &in->device, &notes, err);
+    if (status != ST_OK) return status;
+    if (notes.why_cpu.status != ST_OK)
+        (void)fprintf(stderr, "interp-worker inspect: on the CPU: %s\n", notes.why_cpu.text);
+    status = make_plan(in, compute, err);
+    if (status != ST_OK || memory_plan_check(&in->plan, in->backend, &too_small) == ST_OK)
+        return status;
+    (void)error_wrap(&too_small, "model %s", in->directory);
+    const bool is_auto = in->device.backend && strcmp(in->device.backend, "auto") == 0;
+    if (!is_auto || strcmp(in->backend->ops->name, "cpu") == 0)
+        return error_set(err, too_small.status, "%s", too_small.text);
+    (void)fprintf(stderr, "interp-worker inspect: on the CPU: %s\n", too_small.text);
+    backend_close(&in->backend);
+    status = backend_open_cpu(&in->backend, err);
+    return status == ST_OK ? make_plan(in, compute, err) : status;
+}
+
 static status_t open_all(struct inspection *in, struct error *err)
 {
     enum compute compute = COMPUTE_F32;
     status_t status = ST_OK;
     if (in->compute_text) status = compute_parse(in->compute_text, &compute, err);
-    if (status == ST_OK) status = backend_open_cpu(&in->backend, err);
+    if (status == ST_OK) status = open_device(in, compute, err);
     const struct model_params model = {
         .directory = in->directory, .backend = in->backend, .compute = compute};
     if (status == ST_OK) status = model_open(&in->model, &model, err);
@@ -64,6 +119,32 @@ static status_t open_all(struct inspection *in, struct error *err)
                                              .backend = in->backend,
                                              .norm_scaling_factor = in->norm_scaling_factor};
     return dictionary_open(&in->dictionary, &params, err);
+}
+
+static json_t *describe_plan(const struct memory_plan *p)
+{
+    const struct {
+        const char *key;
+        size_t n;
+    } NUMBERS[] = {{"free_bytes", p->memory.n_free},
+                   {"total_bytes", p->memory.n_total},
+                   {"table_bytes", p->n_tables},
+                   {"head_bytes", p->n_head},
+                   {"n_layers", p->n_layers},
+                   {"layer_bytes", p->n_layer},
+                   {"dictionary_bytes", p->n_dictionary},
+                   {"scratch_bytes", p->n_scratch},
+                   {"resident_bytes", p->n_resident},
+                   {"host_bytes", p->n_host},
+                   {"sequence_tokens", p->n_ctx},
+                   {"sequence_bytes", p->n_sequence},
+                   {"smallest_pass_bytes", p->n_smallest},
+                   {"prompt_cache_bytes", p->n_cache},
+                   {"n_sequences", p->n_fitting}};
+    json_t *out = json_pack("{s:b}", "is_streamed", p->is_streamed);
+    for (size_t i = 0; out && i < sizeof NUMBERS / sizeof NUMBERS[0]; i++)
+        (void)json_object_set_new(out, NUMBERS[i].key, json_integer((json_int_t)NUMBERS[i].n));
+    return out;
 }
 
 static json_t *describe_shape(const struct model_config *c)
@@ -110,11 +191,11 @@ static json_t *describe_dictionary(const struct dictionary *d)
 static status_t print_json(const struct inspection *in, struct error *err)
 {
     const struct model_config *c = model_config(in->model);
-    json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "family", c->family->name,
+    json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o}", "family", c->family->name,
                              "dtype", c->dtype, "backend", in->backend->ops->describe(in->backend),
                              "compute", compute_name(model_compute(in->model)), "device_bytes",
                              (json_int_t)model_device_bytes(in->model), "shape", describe_shape(c),
-                             "hook_points", describe_hooks(c));
+                             "hook_points", describe_hooks(c), "plan", describe_plan(&in->plan));
     if (root && in->dictionary)
         (void)json_object_set_new(root, "dictionary", describe_dictionary(in->dictionary));
     const int failed = !root || json_dumpf(root, stdout, JSON_INDENT(2) | JSON_SORT_KEYS) != 0;
@@ -134,6 +215,25 @@ static void print_dictionary(const struct dictionary *d)
     (void)printf("  %-12s %.1f MB\n", "memory", (double)dictionary_device_bytes(d) / 1e6);
 }
 
+static void print_plan(const struct memory_plan *p)
+{
+    const double mb = 1e6;
+    (void)printf("  %-12s %.1f of %.1f MB free\n", "device", (double)p->memory.n_free / mb,
+                 (double)p->memory.n_total / mb);
+    (void)printf("  %-12s %s: tables %.1f MB, head %.1f MB, %zu layers of %.1f MB\n", "plan",
+                 p->is_streamed ? "layers streamed" : "all layers there", (double)p->n_tables / mb,
+                 (double)p->n_head / mb, p->n_layers, (double)p->n_layer / mb);
+    (void)printf(
+        "  %-12s dictionary %.1f MB, scratch %.1f MB, %.2f MB for a sequence of %zu tokens\n", "",
+        (double)p->n_dictionary / mb, (double)p->n_scratch / mb, (double)p->n_sequence / mb,
+        p->n_ctx);
+    (void)printf("  %-12s %zu sequences at once; an ablation keeps %.2f MB of each prompt\n", "",
+                 p->n_fitting, (double)p->n_cache / mb);
+    if (p->is_streamed)
+        (void)printf("  %-12s %.1f MB of weights in the host's pinned memory\n", "",
+                     (double)p->n_host / mb);
+}
+
 static void print_table(const struct inspection *in)
 {
     const struct model_config *c = model_config(in->model);
@@ -147,6 +247,7 @@ static void print_table(const struct inspection *in)
     (void)printf("  %-12s %s, compute %s, %.1f MB\n", "memory",
                  in->backend->ops->describe(in->backend), compute_name(model_compute(in->model)),
                  (double)model_device_bytes(in->model) / 1e6);
+    print_plan(&in->plan);
     (void)printf("  hook points  (L = 0..%zu)\n", c->n_layers - 1);
     for (unsigned kind = 0; kind < HOOK_N_KINDS; kind++) {
         const struct hook_point hook = {.kind = (enum hook_kind)kind, .layer = 0};

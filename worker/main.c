@@ -2,6 +2,7 @@
  * inside models and measure, and need neither coordinator nor Redis. */
 #include "worker/activations_command.h"
 #include "worker/bench_command.h"
+#include "worker/devices_command.h"
 #include "worker/head_scores_command.h"
 #include "worker/inspect_command.h"
 #include "worker/known_model_command.h"
@@ -21,6 +22,7 @@ struct subcommand {
 
 static const struct subcommand SUBCOMMANDS[] = {
     {"inspect", "family, shapes, hook points and memory of a model", inspect_command},
+    {"devices", "the devices of a backend, a line each", devices_command},
     {"tokenize", "token ids of lines of text, and back", tokenize_command},
     {"activations", "activations of a text at hook points", activations_command},
     {"known-model", "write a model whose circuit is known", known_model_command},

@@ -94,7 +94,7 @@ static const struct definition definitions[CLI_N_OPTIONS] = {
                    INT64_C(1) << 40},
     [CLI_TARGET] = {"target", 0, COUNT, AT(target), "N",
                     "which target of the sweep, counted from 0", NULL, 0, 65535},
-    [CLI_WORKERS] = {"workers", 0, COUNT, AT(workers), "N", "workers (default: one per core)", NULL,
+    [CLI_WORKERS] = {"workers", 0, COUNT, AT(workers), "N", "workers (default: one per GPU or core)", NULL,
                      0, 256},
     [CLI_GATEWAYS] = {"gateways", 0, COUNT, AT(gateways), "N",
                       "gateways (default: 1 with --providers, else 0)", NULL, 0, 64},

@@ -147,7 +147,10 @@ status_t cluster_options_init(struct cluster_options *out, const struct cli_argu
         out, arguments->providers ? arguments->providers : config->providers, paths, err);
     if (status == ST_OK) status = find_listen(out, arguments, config, err);
     if (status != ST_OK) return status;
-    out->n_workers = choose_count(arguments->workers, config->workers, count_cores());
+    status = cluster_find_devices(getenv("INTERP_BACKEND"), out->backend, &out->n_devices, err);
+    if (status != ST_OK) return status;
+    out->n_workers = choose_count(arguments->workers, config->workers,
+                                  out->n_devices ? out->n_devices : count_cores());
     out->n_gateways =
         choose_count(arguments->gateways, config->gateways, out->providers[0] ? 1 : 0);
     if (out->n_gateways && !out->providers[0])
@@ -160,6 +163,7 @@ static void name_process(struct cluster_process *process, enum cluster_stage sta
     static const char *const names[CLUSTER_N_STAGES] = {"redis", "coordinator", "gateway",
                                                         "worker"};
     process->stage = stage;
+    process->number = number;
     if (number)
         (void)snprintf(process->name, sizeof process->name, "%s-%zu", names[stage], number);
     else
@@ -246,8 +250,14 @@ static void add_gateway(struct cluster_command *command, const struct cluster_pr
 static void add_worker(struct cluster_command *command, const struct cluster_process *process,
                        const struct cluster_options *options, const struct cluster_paths *paths)
 {
+    char device[CLUSTER_BACKEND_SIZE + 24];
     add_pair(command, "--connect", paths->coordinator_endpoint);
     add_pair(command, "--name", process->name);
+    if (options->n_devices) {
+        (void)snprintf(device, sizeof device, "%s:%zu", options->backend,
+                       (process->number - 1) % options->n_devices);
+        add_pair(command, "--backend", device);
+    }
     add_pair(command, "--threads", "1");
     add_pair(command, "--log", options->log);
 }

@@ -5,6 +5,7 @@
 #include "common/cluster_config.h"
 #include "common/error.h"
 #include "coordinator/cli/arguments.h"
+#include "coordinator/cli/cluster_devices.h"
 #include "coordinator/cli/cluster_paths.h"
 
 #include <stdbool.h>
@@ -24,6 +25,8 @@ enum cluster_stage {
 /* What `up` was told, with the defaults filled in. */
 struct cluster_options {
     size_t n_workers, n_gateways;
+    char backend[CLUSTER_BACKEND_SIZE]; /* whose devices the workers get in turn; "": none */
+    size_t n_devices;
     char providers[CLUSTER_PATH_SIZE];                            /* absolute; "": none */
     unsigned port;                                                /* 0: one that is free */
     char listen[CLUSTER_PATH_SIZE];                               /* further endpoint; "": none */
@@ -35,6 +38,7 @@ struct cluster_options {
 struct cluster_process {
     char name[24]; /* "redis", "coordinator", "gateway-1", "worker-1" */
     enum cluster_stage stage;
+    size_t number; /* from 1; 0: there is one */
 };
 
 struct cluster_command {
@@ -44,7 +48,8 @@ struct cluster_command {
     size_t n_text;
 };
 
-/* The arguments win over `config` (NULL: none), both over the defaults: a worker per core, a
+/* The arguments win over `config` (NULL: none), both over the defaults: a worker per
+ * device where INTERP_BACKEND names a backend that has some (cluster_devices.h), else one per core; a
  * gateway if there are providers. Errors: ST_BAD_INPUT, ST_NOT_FOUND (a file). */
 MUST_CHECK status_t cluster_options_init(struct cluster_options *out,
                                          const struct cli_arguments *arguments,

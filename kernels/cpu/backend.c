@@ -5,6 +5,7 @@
 #include "kernels/backend.h"
 
 #include "common/size.h"
+#include "kernels/cpu/host_memory.h"
 #include "kernels/cpu/matmul.h"
 #include "kernels/cpu/sparse.h"
 #include "kernels/cpu/vector.h"
@@ -12,13 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { CPU_ALIGNMENT = 64, CPU_TEXT_SIZE = 64 };
 
 struct cpu_device {
     const struct vector_kernels *kernels;
     enum cpu_isa isa;
+    struct memory_ledger ledger;
     char text[CPU_TEXT_SIZE];
 };
 
@@ -41,11 +42,26 @@ static const char *cpu_describe(const struct backend *backend)
     return cpu_of(backend)->text;
 }
 
-static size_t cpu_memory_free(const struct backend *backend)
+static struct backend_memory cpu_memory(const struct backend *backend)
+{
+    return host_memory(&cpu_of(backend)->ledger);
+}
+
+static void cpu_limit_memory(struct backend *backend, size_t n_bytes)
+{
+    cpu_of(backend)->ledger.limit = n_bytes;
+}
+
+static bool cpu_is_lost(struct backend *backend)
 {
     (void)backend;
-    const long n_pages = sysconf(_SC_AVPHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    return n_pages > 0 && page > 0 ? (size_t)n_pages * (size_t)page : 0;
+    return false;
+}
+
+static size_t cpu_exec_bytes(const struct backend *backend)
+{
+    (void)backend;
+    return 0;
 }
 
 static void cpu_close(struct backend *backend)
@@ -54,37 +70,61 @@ static void cpu_close(struct backend *backend)
     free(backend);
 }
 
+/* In front of every array, so that release() knows its size. */
+union array_head {
+    size_t n_bytes; /* head included */
+    char room[CPU_ALIGNMENT];
+};
+
 static status_t cpu_alloc(struct backend *backend, size_t n_bytes, void **out, struct error *err)
 {
-    (void)backend;
+    struct memory_ledger *ledger = &cpu_of(backend)->ledger;
     size_t rounded;
-    if (!size_add(n_bytes, CPU_ALIGNMENT, &rounded))
+    if (!size_add(n_bytes, CPU_ALIGNMENT - 1 + sizeof(union array_head), &rounded))
         return error_set(err, ST_TOO_LARGE, "allocation of %zu bytes", n_bytes);
     rounded = rounded / CPU_ALIGNMENT * CPU_ALIGNMENT;
-    void *memory = aligned_alloc(CPU_ALIGNMENT, rounded);
-    if (!memory) return error_set(err, ST_NO_MEMORY, "%zu bytes", n_bytes);
-    memset(memory, 0, rounded);
-    *out = memory;
+    const status_t status = memory_ledger_take(ledger, rounded, err);
+    if (status != ST_OK) return status;
+    union array_head *head = aligned_alloc(CPU_ALIGNMENT, rounded);
+    if (!head) {
+        const struct backend_memory memory = host_memory(ledger);
+        memory_ledger_give(ledger, rounded);
+        return error_set(err, ST_NO_MEMORY, "%zu bytes on the device, %zu of %zu are free", n_bytes,
+                         memory.n_free, memory.n_total);
+    }
+    memset(head, 0, rounded);
+    head->n_bytes = rounded;
+    *out = head + 1;
     return ST_OK;
 }
 
 static void cpu_release(struct backend *backend, void *memory)
 {
-    (void)backend;
-    free(memory);
+    if (!memory) return;
+    union array_head *head = (union array_head *)memory - 1;
+    memory_ledger_give(&cpu_of(backend)->ledger, head->n_bytes);
+    free(head);
 }
 
 static status_t cpu_packed_create(struct packed **out, struct backend *backend,
                                   const struct pack_params *params, struct error *err)
 {
-    return matmul_packed_create(out, params, cpu_of(backend)->kernels, err);
+    if (params->is_shelved)
+        return error_set(err, ST_UNSUPPORTED, "the CPU's weights are on the host as it is");
+    return matmul_packed_create(out, params, cpu_of(backend)->kernels, &cpu_of(backend)->ledger,
+                                err);
+}
+
+static size_t cpu_packed_estimate(const struct backend *backend, const struct pack_params *params)
+{
+    return matmul_packed_estimate(params, cpu_of(backend)->kernels);
 }
 
 static void cpu_exec_destroy(struct exec *exec)
 {
     if (!exec) return;
     matmul_cache_destroy(exec->matmul);
-    free(exec->scratch);
+    cpu_release(exec->backend, exec->scratch);
     free(exec);
 }
 
@@ -199,7 +239,7 @@ static status_t reserve_scratch(struct exec *exec, size_t n_floats, struct error
     if (n_floats <= exec->n_scratch) return ST_OK;
     const status_t status = cpu_alloc(exec->backend, n_floats * sizeof *exec->scratch, &grown, err);
     if (status != ST_OK) return status;
-    free(exec->scratch);
+    cpu_release(exec->backend, exec->scratch);
     exec->scratch = grown;
     exec->n_scratch = n_floats;
     return ST_OK;
@@ -280,9 +320,18 @@ static status_t cpu_head_norms(struct exec *exec, const struct head_norms_params
 static status_t cpu_sparse_create(struct sparse **out, struct backend *backend,
                                   const struct sparse_params *params, struct error *err)
 {
+    struct cpu_device *cpu = cpu_of(backend);
+    const bool has_vnni = cpu->isa == CPU_ISA_AVX512 && cpu_has_vnni();
+    const struct sparse_machine machine = {cpu->kernels, &cpu->ledger, has_vnni};
+    return sparse_weights_create(out, params, &machine, err);
+}
+
+static struct sparse_cost cpu_sparse_estimate(const struct backend *backend, size_t n_in,
+                                              size_t n_features)
+{
     const struct cpu_device *cpu = cpu_of(backend);
     const bool has_vnni = cpu->isa == CPU_ISA_AVX512 && cpu_has_vnni();
-    return sparse_weights_create(out, params, cpu->kernels, has_vnni, err);
+    return (struct sparse_cost){.n_weights = sparse_weights_estimate(n_in, n_features, has_vnni)};
 }
 
 static status_t cpu_sparse_encoder_create(struct sparse_encoder **out, struct exec *exec,
@@ -297,13 +346,17 @@ static const struct backend_ops CPU_OPS = {
     .name = "cpu",
     .memory_is_host = true,
     .describe = cpu_describe,
-    .memory_free = cpu_memory_free,
+    .memory = cpu_memory,
+    .limit_memory = cpu_limit_memory,
+    .is_lost = cpu_is_lost,
     .close = cpu_close,
     .alloc = cpu_alloc,
     .release = cpu_release,
     .packed_create = cpu_packed_create,
     .packed_destroy = matmul_packed_destroy,
     .packed_bytes = matmul_packed_bytes,
+    .packed_estimate = cpu_packed_estimate,
+    .exec_bytes = cpu_exec_bytes,
     .exec_create = cpu_exec_create,
     .exec_destroy = cpu_exec_destroy,
     .upload = cpu_copy,
@@ -327,6 +380,7 @@ static const struct backend_ops CPU_OPS = {
     .sparse_create = cpu_sparse_create,
     .sparse_destroy = sparse_weights_destroy,
     .sparse_bytes = sparse_weights_bytes,
+    .sparse_estimate = cpu_sparse_estimate,
     .sparse_encoder_create = cpu_sparse_encoder_create,
     .sparse_encoder_destroy = sparse_encoder_close,
     .sparse_encode = sparse_encoder_run,

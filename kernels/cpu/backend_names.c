@@ -62,6 +62,7 @@ bool backend_supports(const struct backend *backend, enum backend_feature featur
     case BACKEND_BACKWARD:
         return ops->norm_backward && ops->activate_backward && ops->attend_backward && ops->blend &&
                ops->group_dots && ops->contract;
+    case BACKEND_STREAMING: return ops->window_create && ops->window_take;
     }
     return false;
 }

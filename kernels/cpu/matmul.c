@@ -20,6 +20,8 @@ struct packed {
     enum form form;
     dnnl_memory_desc_t layout;
     dnnl_memory_t parts[2]; /* [1] only for bf16x3 */
+    struct memory_ledger *ledger;
+    size_t n_bytes; /* taken from it */
 };
 
 /* One compiled product: row_block x n_in x n_out with these row distances. */
@@ -234,48 +236,68 @@ done:
     return status;
 }
 
-static status_t packed_fill(struct packed *packed, const struct pack_params *p,
-                            const struct vector_kernels *kernels, struct error *err)
+/* The layout that the weights of these params get, for a packed of its form. */
+static status_t packed_layout(struct packed *packed, const struct pack_params *p, struct error *err)
 {
-    status_t status = ST_OK;
+    dnnl_primitive_desc_t desc = NULL;
     const struct product like = {.n_in = p->n_in,
                                  .n_out = p->n_out,
                                  .ld_x = p->n_in,
                                  .ld_y = p->n_out,
                                  .type = type_of(packed->form)};
-    dnnl_primitive_desc_t desc = NULL;
-    dnnl_memory_desc_t plain;
-
-    status = product_describe(&desc, &like, PACK_ROW_BLOCK, NULL, err);
-    if (status != ST_OK) goto done;
-    packed->layout = *dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0);
-    if (packed->form != FORM_F32) {
-        status = packed->form == FORM_ROUNDED ? pack_rounded(packed, p, kernels, err)
-                                              : pack_bf16(packed, p, kernels, err);
-        goto done;
-    }
-    DNN(describe_plain(&plain, p, dnnl_f32));
-    status = pack_part(packed, 0, p->weights, &plain, err);
-done:
-    if (desc) (void)dnnl_primitive_desc_destroy(desc);
-    return status;
-}
-
-status_t matmul_packed_create(struct packed **out, const struct pack_params *p,
-                              const struct vector_kernels *kernels, struct error *err)
-{
     size_t n_bytes;
     if (!p->n_in || !p->n_out || p->n_in > MATMUL_MAX_DIM || p->n_out > MATMUL_MAX_DIM ||
         !size_tensor(p->n_in, p->n_out, sizeof(float), &n_bytes))
         return error_set(err, ST_TOO_LARGE, "weights %zu x %zu", p->n_in, p->n_out);
     status_t status = engine_ready(err);
-    if (status != ST_OK) return status;
-    struct packed *packed = calloc(1, sizeof *packed);
-    if (!packed) return error_set(err, ST_NO_MEMORY, "packed weights");
+    if (status == ST_OK) status = product_describe(&desc, &like, PACK_ROW_BLOCK, NULL, err);
+    if (status == ST_OK)
+        packed->layout = *dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0);
+    if (desc) (void)dnnl_primitive_desc_destroy(desc);
     packed->n_in = p->n_in;
     packed->n_out = p->n_out;
+    return status;
+}
+
+static size_t layout_bytes(const struct packed *packed)
+{
+    const size_t n_parts = packed->form == FORM_BF16X3 ? 2 : 1;
+    return dnnl_memory_desc_get_size(&packed->layout) * n_parts;
+}
+
+static status_t packed_fill(struct packed *packed, const struct pack_params *p,
+                            const struct vector_kernels *kernels, struct error *err)
+{
+    status_t status = ST_OK;
+    dnnl_memory_desc_t plain;
+    if (packed->form == FORM_ROUNDED) return pack_rounded(packed, p, kernels, err);
+    if (packed->form != FORM_F32) return pack_bf16(packed, p, kernels, err);
+    DNN(describe_plain(&plain, p, dnnl_f32));
+    status = pack_part(packed, 0, p->weights, &plain, err);
+done:
+    return status;
+}
+
+static status_t packed_make(struct packed *packed, const struct pack_params *p,
+                            const struct vector_kernels *kernels, struct error *err)
+{
+    status_t status = packed_layout(packed, p, err);
+    if (status != ST_OK) return status;
+    status = memory_ledger_take(packed->ledger, layout_bytes(packed), err);
+    if (status != ST_OK) return status;
+    packed->n_bytes = layout_bytes(packed);
+    return packed_fill(packed, p, kernels, err);
+}
+
+status_t matmul_packed_create(struct packed **out, const struct pack_params *p,
+                              const struct vector_kernels *kernels, struct memory_ledger *ledger,
+                              struct error *err)
+{
+    struct packed *packed = calloc(1, sizeof *packed);
+    if (!packed) return error_set(err, ST_NO_MEMORY, "packed weights");
     packed->form = form_of(p->compute, kernels);
-    status = packed_fill(packed, p, kernels, err);
+    packed->ledger = ledger;
+    const status_t status = packed_make(packed, p, kernels, err);
     if (status != ST_OK) {
         matmul_packed_destroy(packed);
         return error_wrap(err, "packing weights %zu x %zu", p->n_in, p->n_out);
@@ -284,18 +306,25 @@ status_t matmul_packed_create(struct packed **out, const struct pack_params *p,
     return ST_OK;
 }
 
+size_t matmul_packed_estimate(const struct pack_params *p, const struct vector_kernels *kernels)
+{
+    struct packed packed = {.form = form_of(p->compute, kernels)};
+    return packed_layout(&packed, p, NULL) == ST_OK ? layout_bytes(&packed) : 0;
+}
+
 void matmul_packed_destroy(struct packed *packed)
 {
     if (!packed) return;
     for (size_t i = 0; i < 2; i++) {
         if (packed->parts[i]) (void)dnnl_memory_destroy(packed->parts[i]);
     }
+    memory_ledger_give(packed->ledger, packed->n_bytes);
     free(packed);
 }
 
 size_t matmul_packed_bytes(const struct packed *packed)
 {
-    return dnnl_memory_desc_get_size(&packed->layout) * (packed->parts[1] ? 2 : 1);
+    return packed->n_bytes;
 }
 
 size_t matmul_packed_n_in(const struct packed *packed)

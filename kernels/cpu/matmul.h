@@ -11,6 +11,7 @@
 #define KERNELS_CPU_MATMUL_H
 
 #include "kernels/backend.h"
+#include "kernels/cpu/host_memory.h"
 #include "kernels/cpu/vector.h"
 
 struct matmul_cache;
@@ -18,9 +19,14 @@ struct matmul_cache;
 /* Limit oneDNN to `isa`. Once per process, before its first product; later calls do nothing. */
 void matmul_limit_isa(enum cpu_isa isa);
 
+/* Its bytes are the ledger's until it goes. */
 MUST_CHECK status_t matmul_packed_create(struct packed **out, const struct pack_params *params,
-                                         const struct vector_kernels *kernels, struct error *err);
+                                         const struct vector_kernels *kernels,
+                                         struct memory_ledger *ledger, struct error *err);
 void matmul_packed_destroy(struct packed *packed); /* NULL-safe */
+/* What matmul_packed_bytes() would be; 0 if there is no such product. */
+size_t matmul_packed_estimate(const struct pack_params *params,
+                              const struct vector_kernels *kernels);
 size_t matmul_packed_bytes(const struct packed *packed);
 size_t matmul_packed_n_in(const struct packed *packed);
 size_t matmul_packed_n_out(const struct packed *packed);

@@ -24,9 +24,17 @@
 #include "kernels/cpu/matmul.h"
 #include "kernels/cpu/vector.h"
 
+/* What encoder weights are made for and of; both borrowed for their life. */
+struct sparse_machine {
+    const struct vector_kernels *kernels;
+    struct memory_ledger *ledger;
+    bool has_vnni;
+};
+
 MUST_CHECK status_t sparse_weights_create(struct sparse **out, const struct sparse_params *params,
-                                          const struct vector_kernels *kernels, bool has_vnni,
-                                          struct error *err);
+                                          const struct sparse_machine *machine, struct error *err);
+/* What sparse_weights_bytes() would be. */
+size_t sparse_weights_estimate(size_t n_in, size_t n_features, bool has_vnni);
 void sparse_weights_destroy(struct sparse *sparse); /* NULL-safe */
 size_t sparse_weights_bytes(const struct sparse *sparse);
 

@@ -16,6 +16,11 @@ static size_t up_to(size_t n, size_t step)
     return (n + step - 1) / step * step;
 }
 
+static size_t padded_features(size_t n_features)
+{
+    return up_to(n_features, n_features > SPARSE_TILE ? SPARSE_TILE : SPARSE_PANEL);
+}
+
 /* [rows, columns] zeroed items, 64-byte aligned. */
 static status_t aligned_zeros(size_t rows, size_t columns, size_t item, void **out,
                               struct error *err)
@@ -164,8 +169,13 @@ static status_t copy_params(struct sparse *s, const struct sparse_params *p, str
 static status_t fill(struct sparse *s, const struct sparse_params *p, bool has_vnni,
                      struct error *err)
 {
+    const size_t n_bytes = sparse_weights_estimate(p->n_in, p->n_features, has_vnni);
+    status_t status = memory_ledger_take(s->ledger, n_bytes, err);
+    if (status != ST_OK)
+        return error_wrap(err, "encoder weights %zu x %zu", p->n_features, p->n_in);
+    s->n_bytes = n_bytes;
     uint16_t *hi = malloc(s->n_row * sizeof *hi);
-    status_t status = hi ? copy_params(s, p, err) : error_set(err, ST_NO_MEMORY, "encoder");
+    status = hi ? copy_params(s, p, err) : error_set(err, ST_NO_MEMORY, "encoder");
     if (status == ST_OK) status = bounds_alloc(&s->bf16, s->n_padded, err);
     if (status == ST_OK) status = bounds_alloc(&s->f32, s->n_padded, err);
     if (status == ST_OK) float_bounds(s, hi);
@@ -175,8 +185,7 @@ static status_t fill(struct sparse *s, const struct sparse_params *p, bool has_v
 }
 
 status_t sparse_weights_create(struct sparse **out, const struct sparse_params *p,
-                               const struct vector_kernels *kernels, bool has_vnni,
-                               struct error *err)
+                               const struct sparse_machine *machine, struct error *err)
 {
     status_t status = sparse_params_check(p, err);
     if (status != ST_OK) return status;
@@ -185,15 +194,16 @@ status_t sparse_weights_create(struct sparse **out, const struct sparse_params *
         free(s);
         return error_set(err, ST_NO_MEMORY, "encoder weights");
     }
-    s->kernels = kernels;
+    s->kernels = machine->kernels;
+    s->ledger = machine->ledger;
     s->n_in = p->n_in;
     s->n_row = up_to(p->n_in, DOT_LANES);
     s->n_groups = (p->n_in + 3) / 4;
     s->n_features = p->n_features;
-    s->n_padded = up_to(p->n_features, p->n_features > SPARSE_TILE ? SPARSE_TILE : SPARSE_PANEL);
+    s->n_padded = padded_features(p->n_features);
     s->k = p->k;
     s->rounding = (float)(p->n_in + 64) * 0x1p-23f;
-    status = fill(s, p, has_vnni, err);
+    status = fill(s, p, machine->has_vnni, err);
     if (status != ST_OK) {
         sparse_weights_destroy(s);
         return status;
@@ -222,14 +232,21 @@ void sparse_weights_destroy(struct sparse *s)
     tiles_free(&s->bf16_tiles);
     tiles_free(&s->f32_tiles);
     (void)pthread_mutex_destroy(&s->lock);
+    memory_ledger_give(s->ledger, s->n_bytes);
     free(s);
 }
 
 size_t sparse_weights_bytes(const struct sparse *s)
 {
-    const size_t bounds = 12 * s->n_padded * sizeof(float);
-    const size_t int8 = s->panels ? s->n_padded * s->n_groups * 4 : 0;
-    return s->n_features * s->n_row * sizeof(float) + bounds + int8;
+    return s->n_bytes;
+}
+
+size_t sparse_weights_estimate(size_t n_in, size_t n_features, bool has_vnni)
+{
+    const size_t n_padded = padded_features(n_features);
+    const size_t bounds = 12 * n_padded * sizeof(float);
+    const size_t int8 = has_vnni ? n_padded * up_to(n_in, 4) : 0;
+    return n_features * up_to(n_in, DOT_LANES) * sizeof(float) + bounds + int8;
 }
 
 /* Rows first..first+SPARSE_TILE as one packed product, zero rows behind the last feature. */
@@ -247,7 +264,7 @@ static status_t make_tile(const struct sparse *s, size_t first, enum compute com
                                        .weights = rows,
                                        .is_transposed = true,
                                        .compute = compute};
-    status = matmul_packed_create(out, &params, s->kernels, err);
+    status = matmul_packed_create(out, &params, s->kernels, s->ledger, err);
     free(rows);
     return status;
 }

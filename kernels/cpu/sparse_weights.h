@@ -40,6 +40,8 @@ struct sparse {
     int32_t *panel_start; /* [n_padded]: -128 times the sum of a feature's int8 weights */
     size_t n_groups;      /* n_in / 4, rounded up */
     const struct vector_kernels *kernels;
+    struct memory_ledger *ledger;
+    size_t n_bytes;       /* taken from it */
     pthread_mutex_t lock; /* guards the two: */
     struct screen_tiles bf16_tiles, f32_tiles;
 };

@@ -1,5 +1,9 @@
 #include "kernels/cuda/device.h"
 
+#include <stdatomic.h>
+
+enum { DEVICE_MAX = 64 };
+
 status_t cuda_check(cudaError_t code, const char *what, struct error *err)
 {
     if (code == cudaSuccess) return ST_OK;
@@ -14,16 +18,74 @@ status_t cublas_check(cublasStatus_t code, const char *what, struct error *err)
     return error_set(err, ST_INTERNAL, "cublas: %s: %s", what, cublasGetStatusString(code));
 }
 
+status_t device_choose(const struct backend *backend, struct error *err)
+{
+    const struct cuda_device *device = backend->device;
+    return cuda_check(cudaSetDevice(device->index), "choosing the device", err);
+}
+
+/* By device: what device_limit() was told, and what was free then. The runtime's devices are the
+ * process's, and so is this. */
+static struct {
+    atomic_size_t n_bytes, n_free; /* n_bytes 0: no limit */
+} limits[DEVICE_MAX];
+
+static bool runtime_memory(struct backend_memory *out, int *device)
+{
+    return cudaGetDevice(device) == cudaSuccess && *device >= 0 && *device < DEVICE_MAX &&
+           cudaMemGetInfo(&out->n_free, &out->n_total) == cudaSuccess;
+}
+
+void device_limit(size_t n_bytes)
+{
+    struct backend_memory memory;
+    int device;
+    if (!runtime_memory(&memory, &device)) return;
+    atomic_store(&limits[device].n_free, memory.n_free);
+    atomic_store(&limits[device].n_bytes, n_bytes);
+}
+
+struct backend_memory device_memory(void)
+{
+    struct backend_memory memory = {0};
+    int device;
+    if (!runtime_memory(&memory, &device)) return (struct backend_memory){0};
+    const size_t limit = atomic_load(&limits[device].n_bytes);
+    const size_t n_before = atomic_load(&limits[device].n_free);
+    if (!limit) return memory;
+    const size_t n_used = n_before > memory.n_free ? n_before - memory.n_free : 0;
+    const size_t n_left = limit > n_used ? limit - n_used : 0;
+    return (struct backend_memory){.n_free = n_left < memory.n_free ? n_left : memory.n_free,
+                                   .n_total = limit < memory.n_total ? limit : memory.n_total};
+}
+
+bool device_is_lost(struct backend *backend)
+{
+    (void)cudaGetLastError(); /* forget what does not stick */
+    if (device_choose(backend, NULL) != ST_OK) return true;
+    if (cudaDeviceSynchronize() == cudaSuccess) return false;
+    (void)cudaGetLastError();
+    return cudaDeviceSynchronize() != cudaSuccess;
+}
+
+static status_t is_full(size_t n_bytes, struct error *err)
+{
+    const struct backend_memory memory = device_memory();
+    return error_set(err, ST_NO_MEMORY, "%zu bytes on the device, %zu of %zu are free", n_bytes,
+                     memory.n_free, memory.n_total);
+}
+
 /* Device memory with nothing in it yet. */
 static status_t device_reserve(size_t n_bytes, void **out, struct error *err)
 {
-    size_t n_free = 0, n_total = 0;
+    int device = 0;
+    if (cudaGetDevice(&device) == cudaSuccess && device >= 0 && device < DEVICE_MAX &&
+        atomic_load(&limits[device].n_bytes) && n_bytes > device_memory().n_free)
+        return is_full(n_bytes, err);
     const cudaError_t code = cudaMalloc(out, n_bytes ? n_bytes : 1);
     if (code != cudaErrorMemoryAllocation) return cuda_check(code, "cudaMalloc", err);
     (void)cudaGetLastError();
-    if (cudaMemGetInfo(&n_free, &n_total) != cudaSuccess) n_free = n_total = 0;
-    return error_set(err, ST_NO_MEMORY, "%zu bytes on the device, %zu of %zu are free", n_bytes,
-                     n_free, n_total);
+    return is_full(n_bytes, err);
 }
 
 status_t device_alloc(size_t n_bytes, void **out, struct error *err)

@@ -12,12 +12,25 @@ enum { DEVICE_TEXT_SIZE = 320 };
 
 struct cuda_device {
     int index, major; /* major: of the compute capability */
+    struct backend_place place;
     char text[DEVICE_TEXT_SIZE];
 };
 
 /* ST_OK, or what `what` met: ST_NO_MEMORY if the device is full, else ST_INTERNAL. */
 MUST_CHECK status_t cuda_check(cudaError_t code, const char *what, struct error *err);
 MUST_CHECK status_t cublas_check(cublasStatus_t code, const char *what, struct error *err);
+
+/* Make the backend's device the calling thread's. */
+MUST_CHECK status_t device_choose(const struct backend *backend, struct error *err);
+
+/* Free and total of the current device, within its limit; zeros if it does not say. */
+struct backend_memory device_memory(void);
+/* Whatever this process has on the current device from now on is at most n_bytes. What other
+ * processes take counts too: the runtime knows only what is left. */
+void device_limit(size_t n_bytes);
+
+/* Has the backend's device failed for good? Waits for its work. */
+bool device_is_lost(struct backend *backend);
 
 /* n_bytes of the current device, zeroed (behind all work so far); NULL of 0 bytes is not given.
  * Errors: ST_NO_MEMORY with what is free. */

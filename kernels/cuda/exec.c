@@ -31,10 +31,15 @@ static status_t pinned_open(struct pinned_buffer *b, struct error *err)
     return cuda_check(cudaEventCreateWithFlags(&b->free, cudaEventDisableTiming), "event", err);
 }
 
+size_t exec_bytes(const struct backend *backend)
+{
+    const struct cuda_device *device = backend->device;
+    return device->major < HOPPER_MAJOR ? SMALL_WORKSPACE_BYTES : WORKSPACE_BYTES;
+}
+
 static status_t cublas_open(struct exec *exec, struct error *err)
 {
-    const struct cuda_device *device = exec->backend->device;
-    const size_t n_bytes = device->major < HOPPER_MAJOR ? SMALL_WORKSPACE_BYTES : WORKSPACE_BYTES;
+    const size_t n_bytes = exec_bytes(exec->backend);
     status_t status = device_alloc(n_bytes, &exec->workspace, err);
     if (status == ST_OK) status = cublas_check(cublasCreate(&exec->cublas), "create", err);
     if (status == ST_OK)
@@ -90,8 +95,7 @@ status_t exec_open(struct exec **out, struct backend *backend, const struct exec
 
 status_t exec_enter(struct exec *exec, struct error *err)
 {
-    const struct cuda_device *device = exec->backend->device;
-    return cuda_check(cudaSetDevice(device->index), "choosing the device", err);
+    return device_choose(exec->backend, err);
 }
 
 /* The next pinned buffer, once nothing uses it any more. */

@@ -38,6 +38,8 @@ struct exec {
 
 MUST_CHECK status_t exec_open(struct exec **out, struct backend *backend,
                               const struct exec_params *params, struct error *err);
+/* On the device, before its first operation. */
+size_t exec_bytes(const struct backend *backend);
 void exec_close(struct exec *exec); /* NULL-safe; waits for the work */
 
 /* Make the exec's device the calling thread's. First thing in every operation. */

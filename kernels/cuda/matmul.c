@@ -8,14 +8,6 @@
 
 enum { MATMUL_MAX_DIM = 1 << 28 };
 
-/* Weights in one or two parts: f32, or bf16 high (and low, for bf16x3). */
-struct packed {
-    size_t n_in, n_out;
-    bool is_transposed; /* [n_out, n_in] */
-    enum compute compute;
-    void *parts[2]; /* device; [1] only for bf16x3 */
-};
-
 /* One product of n_rows rows with one part of the weights. */
 struct product {
     const struct packed *weights;
@@ -40,46 +32,76 @@ static float from_bf16(uint16_t half)
     return value;
 }
 
+size_t packed_part_bytes(const struct packed *packed)
+{
+    const size_t item = packed->compute == COMPUTE_F32 ? sizeof(float) : sizeof(uint16_t);
+    return packed->n_in * packed->n_out * item;
+}
+
+size_t packed_n_parts(const struct packed *packed)
+{
+    return packed->compute == COMPUTE_BF16X3 ? 2 : 1;
+}
+
+/* A part onto the device, or into pinned memory. */
+static status_t put_part(struct packed *packed, size_t part, const void *values, struct error *err)
+{
+    const size_t n_bytes = packed_part_bytes(packed);
+    if (!packed->is_shelved) return device_copy_of(values, n_bytes, &packed->parts[part], err);
+    const cudaError_t code = cudaMallocHost(&packed->parts[part], n_bytes);
+    if (code == cudaErrorMemoryAllocation) {
+        (void)cudaGetLastError();
+        return error_set(err, ST_NO_MEMORY, "%zu bytes of pinned memory", n_bytes);
+    }
+    const status_t status = cuda_check(code, "pinned memory", err);
+    if (status == ST_OK) memcpy(packed->parts[part], values, n_bytes);
+    return status;
+}
+
 /* A part of the weights as bf16: the rounded values, or the rounded rest. */
-static status_t pack_part(const float *weights, size_t n, bool is_rest, void **out,
+static status_t pack_part(struct packed *packed, size_t part, const float *weights,
                           struct error *err)
 {
+    const size_t n = packed->n_in * packed->n_out;
     uint16_t *rounded = malloc(n * sizeof *rounded);
     if (!rounded) return error_set(err, ST_NO_MEMORY, "%zu weights", n);
     for (size_t i = 0; i < n; i++) {
         const uint16_t high = to_bf16(weights[i]);
-        rounded[i] = is_rest ? to_bf16(weights[i] - from_bf16(high)) : high;
+        rounded[i] = part ? to_bf16(weights[i] - from_bf16(high)) : high;
     }
-    const status_t status = device_copy_of(rounded, n * sizeof *rounded, out, err);
+    const status_t status = put_part(packed, part, rounded, err);
     free(rounded);
     return status;
 }
 
 static status_t packed_fill(struct packed *packed, const struct pack_params *p, struct error *err)
 {
-    const size_t n = p->n_in * p->n_out;
-    if (p->compute == COMPUTE_F32)
-        return device_copy_of(p->weights, n * sizeof(float), &packed->parts[0], err);
-    const status_t status = pack_part(p->weights, n, false, &packed->parts[0], err);
-    if (status != ST_OK || p->compute != COMPUTE_BF16X3) return status;
-    return pack_part(p->weights, n, true, &packed->parts[1], err);
+    status_t status = ST_OK;
+    if (p->compute == COMPUTE_F32) return put_part(packed, 0, p->weights, err);
+    for (size_t i = 0; i < packed_n_parts(packed) && status == ST_OK; i++)
+        status = pack_part(packed, i, p->weights, err);
+    return status;
+}
+
+static bool is_product(const struct pack_params *p)
+{
+    size_t n_bytes;
+    return p->n_in && p->n_out && p->n_in <= MATMUL_MAX_DIM && p->n_out <= MATMUL_MAX_DIM &&
+           size_tensor(p->n_in, p->n_out, sizeof(float), &n_bytes);
 }
 
 status_t matmul_packed_create(struct packed **out, struct backend *backend,
                               const struct pack_params *p, struct error *err)
 {
-    const struct cuda_device *device = backend->device;
-    size_t n_bytes;
-    if (!p->n_in || !p->n_out || p->n_in > MATMUL_MAX_DIM || p->n_out > MATMUL_MAX_DIM ||
-        !size_tensor(p->n_in, p->n_out, sizeof(float), &n_bytes))
-        return error_set(err, ST_TOO_LARGE, "weights %zu x %zu", p->n_in, p->n_out);
-    status_t status = cuda_check(cudaSetDevice(device->index), "choosing the device", err);
+    if (!is_product(p)) return error_set(err, ST_TOO_LARGE, "weights %zu x %zu", p->n_in, p->n_out);
+    status_t status = device_choose(backend, err);
     if (status != ST_OK) return status;
     struct packed *packed = calloc(1, sizeof *packed);
     if (!packed) return error_set(err, ST_NO_MEMORY, "packed weights");
     packed->n_in = p->n_in;
     packed->n_out = p->n_out;
     packed->is_transposed = p->is_transposed;
+    packed->is_shelved = p->is_shelved;
     packed->compute = p->compute;
     status = packed_fill(packed, p, err);
     if (status != ST_OK) {
@@ -93,15 +115,26 @@ status_t matmul_packed_create(struct packed **out, struct backend *backend,
 void matmul_packed_destroy(struct packed *packed)
 {
     if (!packed) return;
-    for (size_t i = 0; i < 2; i++) device_free(packed->parts[i]);
+    for (size_t i = 0; i < PACKED_MAX_PARTS; i++) {
+        if (!packed->parts[i] || packed->is_borrowed) continue;
+        if (packed->is_shelved)
+            (void)cudaFreeHost(packed->parts[i]);
+        else
+            device_free(packed->parts[i]);
+    }
     free(packed);
 }
 
 size_t matmul_packed_bytes(const struct packed *packed)
 {
-    const size_t n = packed->n_in * packed->n_out;
-    if (packed->compute == COMPUTE_F32) return n * sizeof(float);
-    return n * sizeof(uint16_t) * (packed->parts[1] ? 2 : 1);
+    return packed_part_bytes(packed) * packed_n_parts(packed);
+}
+
+size_t matmul_packed_estimate(const struct backend *backend, const struct pack_params *p)
+{
+    const struct packed packed = {.n_in = p->n_in, .n_out = p->n_out, .compute = p->compute};
+    (void)backend;
+    return is_product(p) ? matmul_packed_bytes(&packed) : 0;
 }
 
 /* Row-major y [rows, n_out] = x [rows, n_in] W is column-major y' [n_out, rows] = W' x'. */
@@ -150,6 +183,7 @@ status_t matmul_run(struct exec *exec, const struct matmul_params *p, struct err
         p->ld_x > MATMUL_MAX_DIM || p->ld_y > MATMUL_MAX_DIM)
         return error_set(err, ST_BAD_INPUT, "product of %zu rows in blocks of %zu, %zu -> %zu",
                          p->n_rows, exec->row_block, w->n_in, w->n_out);
+    if (w->is_shelved) return error_set(err, ST_INTERNAL, "product with weights on their shelf");
     status_t status = exec_enter(exec, err);
     for (size_t r = 0; r < p->n_rows && status == ST_OK; r += exec->row_block) {
         struct product product = {.weights = w,

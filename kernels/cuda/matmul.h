@@ -8,10 +8,27 @@
 
 #include "kernels/cuda/exec.h"
 
+enum { PACKED_MAX_PARTS = 2 };
+
+/* Weights in one or two parts: f32, or bf16 high (and low, for bf16x3). */
+struct packed {
+    size_t n_in, n_out;
+    bool is_transposed; /* [n_out, n_in] */
+    bool is_shelved;    /* the parts are pinned memory of the host, for a window */
+    bool is_borrowed;   /* the parts are a window's */
+    enum compute compute;
+    void *parts[PACKED_MAX_PARTS]; /* device; [1] only for bf16x3 */
+};
+
+/* Of one part, and how many of them there are. */
+size_t packed_part_bytes(const struct packed *packed);
+size_t packed_n_parts(const struct packed *packed);
+
 MUST_CHECK status_t matmul_packed_create(struct packed **out, struct backend *backend,
                                          const struct pack_params *params, struct error *err);
 void matmul_packed_destroy(struct packed *packed); /* NULL-safe */
 size_t matmul_packed_bytes(const struct packed *packed);
+size_t matmul_packed_estimate(const struct backend *backend, const struct pack_params *params);
 
 /* y = x W over n_rows (a multiple of row_block) rows. Errors: ST_BAD_INPUT (shape),
  * ST_NO_MEMORY, ST_INTERNAL (the device refused). */

@@ -85,15 +85,20 @@ static status_t select_features(struct sparse_encoder *e, const struct sparse_en
     return status;
 }
 
+size_t sparse_encoder_block(size_t n_features)
+{
+    const size_t fitting = MOST_PRODUCT / n_features;
+    if (!fitting) return 1;
+    return fitting < SPARSE_BLOCK ? fitting : SPARSE_BLOCK;
+}
+
 static status_t encoder_init(struct sparse_encoder *e, const struct sparse_encoder_params *p,
                              struct error *err)
 {
     if ((unsigned)p->screen >= SCREEN_N) return error_set(err, ST_BAD_INPUT, "no such screen");
     if (p->screen == SCREEN_INT8)
         return error_set(err, ST_UNSUPPORTED, "screen int8 is the CPU's; here: bf16, f32, none");
-    const size_t fitting = MOST_PRODUCT / p->sparse->device.n_features;
-    e->n_block = fitting < SPARSE_BLOCK ? fitting : SPARSE_BLOCK;
-    if (!e->n_block) e->n_block = 1;
+    e->n_block = sparse_encoder_block(p->sparse->device.n_features);
     e->wanted = p->screen;
     e->screen = p->screen == SCREEN_AUTO ? SCREEN_BF16 : p->screen;
     status_t status = exec_enter(e->exec, err);

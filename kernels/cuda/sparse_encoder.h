@@ -31,6 +31,9 @@ struct sparse_encoder {
     uint64_t window_tokens, window_candidates, window_fired; /* since the screen was judged */
 };
 
+/* Tokens of a block of an encoder of that many features. */
+size_t sparse_encoder_block(size_t n_features);
+
 /* Begin a run of n_tokens: rows empty. */
 MUST_CHECK status_t sparse_rows_begin(struct sparse_encoder *e, size_t n_tokens, struct error *err);
 /* The block's candidates (masks and host_counts are there) by the exact dot, appended as rows.

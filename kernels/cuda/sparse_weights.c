@@ -1,4 +1,5 @@
 #include "kernels/cuda/sparse.h"
+#include "kernels/cuda/sparse_encoder.h"
 
 #include "common/size.h"
 #include "kernels/sparse_params.h"
@@ -161,4 +162,19 @@ void sparse_weights_destroy(struct sparse *s)
 size_t sparse_weights_bytes(const struct sparse *s)
 {
     return s->n_bytes;
+}
+
+struct sparse_cost sparse_weights_estimate(const struct backend *backend, size_t n_in,
+                                           size_t n_features)
+{
+    enum { N_VECTORS = 10, N_TOKEN_VECTORS = 5 };
+    const size_t n_row = (n_in + ROW_STEP - 1) / ROW_STEP * ROW_STEP;
+    const size_t n_words = (n_features + SPARSE_WORD - 1) / SPARSE_WORD;
+    const size_t per_row = n_row * (sizeof(float) + sizeof(uint16_t));
+    const size_t per_token = per_row + n_features * sizeof(float) + n_words * sizeof(uint32_t) +
+                             N_TOKEN_VECTORS * sizeof(float);
+    (void)backend;
+    if (!n_features) return (struct sparse_cost){0};
+    return (struct sparse_cost){.n_weights = n_features * (per_row + N_VECTORS * sizeof(float)),
+                                .n_encoder = sparse_encoder_block(n_features) * per_token};
 }

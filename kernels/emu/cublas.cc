@@ -141,6 +141,8 @@ typedef std::lock_guard<std::recursive_mutex> locked;
 
 const char *cublasGetStatusString(cublasStatus_t status)
 {
+    if (status == CUBLAS_STATUS_EXECUTION_FAILED)
+        return "the GPU program failed to execute"; /* a lost device, seen by cuBLAS */
     return status == CUBLAS_STATUS_SUCCESS ? "success" : "not initialized";
 }
 
@@ -197,7 +199,8 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation
                                 ld_c};
         emu::check_and_submit(handle, p);
     }
-    return CUBLAS_STATUS_SUCCESS;
+    return emu::device_state() == cudaSuccess ? CUBLAS_STATUS_SUCCESS
+                                              : CUBLAS_STATUS_EXECUTION_FAILED;
 }
 
 cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b,

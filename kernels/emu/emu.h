@@ -20,7 +20,15 @@
  *   INTERP_EMU_SEED=N                         of random and of deferred
  *   INTERP_EMU_DEFERRED=1   work on a stream runs as late as it may, streams in random legal order
  *   INTERP_EMU_GUARD=1      device memory ends at a guard page and is out of the host's reach
- *   INTERP_EMU_MEMORY_MIB=N size of the device (default 4096)
+ *   INTERP_EMU_MEMORY_MIB=N size of each device (default 4096)
+ * and what a machine may be like:
+ *   INTERP_EMU_DEVICES=N    devices, 1 to 16 (default 1): each with memory of its own
+ *   INTERP_EMU_DRIVER=N     the CUDA version that the driver knows, 1000 * major + 10 * minor;
+ *                           0: there is no driver
+ *   INTERP_EMU_ARCH=NN      compute capability (default 80)
+ *   INTERP_EMU_NO_IMAGE=1   no kernel has an image for the device
+ *   INTERP_EMU_FAULT=KERNEL:N   the Nth launch of a kernel whose name contains KERNEL makes an
+ *                           illegal access: the device is lost, as a GPU's context is
  * Fresh device, pinned and shared memory is always filled with NaN. */
 #ifndef KERNELS_EMU_EMU_H
 #define KERNELS_EMU_EMU_H
@@ -56,6 +64,9 @@ struct modes {
     enum order order;
     bool is_deferred, has_guards;
     size_t memory_bytes;
+    int n_devices, driver, arch;
+    bool has_image;
+    const char *fault; /* KERNEL:N, or NULL */
 };
 const modes &current_modes();
 uint32_t random_bits();
@@ -70,6 +81,13 @@ inline constexpr site NOWHERE = {nullptr, 0};
 
 /* Held by every call from the host. */
 std::recursive_mutex &big_lock();
+
+/* --- device.cc --------------------------------------------------------------------------- */
+enum { MAX_DEVICES = 16 };
+int current_device(); /* of the calling thread */
+/* After an illegal access nothing works any more: what calls then return, cudaSuccess before. */
+cudaError_t device_state();
+void device_lose();
 
 /* --- launch.cc --------------------------------------------------------------------------- */
 struct launch_shape {
@@ -126,6 +144,7 @@ size_t shared_limit(const void *kernel);
 
 /* --- memory.cc --------------------------------------------------------------------------- */
 bool is_device(const void *memory, size_t n_bytes);
+int device_of(const void *memory); /* that it lies on, or -1 */
 void host_locked_out(bool is_out); /* guard mode: device memory out of reach while host code runs */
 
 /* --- stream.cc --------------------------------------------------------------------------- */

@@ -13,25 +13,45 @@ enum { PAGE_BYTES = 4096, DEVICE_ALIGNMENT = 256, GUARDED_ALIGNMENT = 16, POISON
 
 struct allocation {
     size_t n_bytes;
+    int device;
     void *mapping; /* guard mode: pages that hold it; NULL from malloc */
     size_t mapped_bytes;
 };
 
 static std::map<uintptr_t, allocation> allocations; /* by address */
-static size_t n_bytes_in_use;
+static size_t n_bytes_in_use[MAX_DEVICES];
 
 static uintptr_t address_of(const void *memory)
 {
     return reinterpret_cast<uintptr_t>(memory);
 }
 
-bool is_device(const void *memory, size_t n_bytes)
+/* The allocation that holds these bytes, or NULL. */
+static const allocation *find(const void *memory, size_t n_bytes)
 {
     auto next = allocations.upper_bound(address_of(memory));
-    if (next == allocations.begin()) return false;
+    if (next == allocations.begin()) return nullptr;
     --next;
     const size_t offset = address_of(memory) - next->first;
-    return offset <= next->second.n_bytes && n_bytes <= next->second.n_bytes - offset;
+    const bool is_inside =
+        offset <= next->second.n_bytes && n_bytes <= next->second.n_bytes - offset;
+    return is_inside ? &next->second : nullptr;
+}
+
+bool is_device(const void *memory, size_t n_bytes)
+{
+    return find(memory, n_bytes) != nullptr;
+}
+
+int device_of(const void *memory)
+{
+    const allocation *a = find(memory, 1);
+    return a ? a->device : -1;
+}
+
+static size_t memory_left()
+{
+    return current_modes().memory_bytes - n_bytes_in_use[current_device()];
 }
 
 void host_locked_out(bool is_out)
@@ -93,16 +113,17 @@ typedef std::lock_guard<std::recursive_mutex> locked;
 cudaError_t cudaMalloc(void **out, size_t n_bytes)
 {
     const locked guard(big_lock());
-    emu::allocation a = {n_bytes ? n_bytes : 1, nullptr, 0};
-    if (a.n_bytes > emu::current_modes().memory_bytes - emu::n_bytes_in_use)
-        return cudaErrorMemoryAllocation;
+    const int device = emu::current_device();
+    emu::allocation a = {n_bytes ? n_bytes : 1, device, nullptr, 0};
+    if (emu::device_state() != cudaSuccess) return emu::device_state();
+    if (a.n_bytes > emu::memory_left()) return cudaErrorMemoryAllocation;
     emu::host_locked_out(false);
     void *memory =
         emu::current_modes().has_guards ? emu::guarded(a.n_bytes, &a) : emu::unguarded(a.n_bytes);
     if (memory) {
         memset(memory, emu::POISON, a.n_bytes);
         emu::allocations[emu::address_of(memory)] = a;
-        emu::n_bytes_in_use += a.n_bytes;
+        emu::n_bytes_in_use[device] += a.n_bytes;
         *out = memory;
     }
     emu::host_locked_out(true);
@@ -116,10 +137,10 @@ cudaError_t cudaFree(void *memory)
     emu::streams_drain();
     const auto found = emu::allocations.find(emu::address_of(memory));
     if (found == emu::allocations.end()) emu::fail(emu::NOWHERE, "cudaFree of %p", memory);
-    emu::n_bytes_in_use -= found->second.n_bytes;
+    emu::n_bytes_in_use[found->second.device] -= found->second.n_bytes;
     emu::release(memory, found->second);
     emu::allocations.erase(found);
-    return cudaSuccess;
+    return emu::device_state();
 }
 
 cudaError_t cudaMallocHost(void **out, size_t n_bytes)
@@ -148,7 +169,7 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n_bytes, cudaMemc
     if (emu::current_modes().is_deferred && kind == cudaMemcpyDeviceToHost)
         memset(to, emu::POISON, n_bytes);
     emu::stream_submit(stream, [=] { memmove(to, from, n_bytes); });
-    return cudaSuccess;
+    return emu::device_state();
 }
 
 cudaError_t cudaMemsetAsync(void *to, int value, size_t n_bytes, cudaStream_t stream)
@@ -157,21 +178,22 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t n_bytes, cudaStream_t st
     if (!emu::is_device(to, n_bytes))
         emu::fail(emu::NOWHERE, "fill of %zu bytes that are not all device memory", n_bytes);
     emu::stream_submit(stream, [=] { memset(to, value, n_bytes); });
-    return cudaSuccess;
+    return emu::device_state();
 }
 
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
 {
     const locked guard(big_lock());
     *total_bytes = emu::current_modes().memory_bytes;
-    *free_bytes = *total_bytes - emu::n_bytes_in_use;
-    return cudaSuccess;
+    *free_bytes = emu::memory_left();
+    return emu::device_state();
 }
 
 cudaError_t cudaFuncSetAttribute(const void *kernel, cudaFuncAttribute, int value)
 {
     const locked guard(big_lock());
     if (value < 0) return cudaErrorInvalidValue;
+    if (!emu::current_modes().has_image) return cudaErrorNoKernelImageForDevice;
     emu::shared_allow(kernel, static_cast<size_t>(value));
     return cudaSuccess;
 }

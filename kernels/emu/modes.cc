@@ -8,7 +8,7 @@
 
 namespace emu
 {
-enum { EXIT_FAILED_CHECK = 97, DEFAULT_MEMORY_MIB = 4096 };
+enum { EXIT_FAILED_CHECK = 97, DEFAULT_MEMORY_MIB = 4096, DEFAULT_ARCH = 80, NEWEST = 99990 };
 
 static uint64_t random_state;
 
@@ -39,6 +39,13 @@ static modes read_modes()
     m.is_deferred = is_set("INTERP_EMU_DEFERRED");
     m.has_guards = is_set("INTERP_EMU_GUARD");
     m.memory_bytes = number_of("INTERP_EMU_MEMORY_MIB", DEFAULT_MEMORY_MIB) << 20;
+    m.n_devices = static_cast<int>(number_of("INTERP_EMU_DEVICES", 1));
+    if (m.n_devices < 1 || m.n_devices > MAX_DEVICES)
+        fail(NOWHERE, "INTERP_EMU_DEVICES is not 1 to %d", MAX_DEVICES);
+    m.driver = static_cast<int>(number_of("INTERP_EMU_DRIVER", NEWEST));
+    m.arch = static_cast<int>(number_of("INTERP_EMU_ARCH", DEFAULT_ARCH));
+    m.has_image = !is_set("INTERP_EMU_NO_IMAGE");
+    m.fault = is_set("INTERP_EMU_FAULT") ? getenv("INTERP_EMU_FAULT") : nullptr;
     random_state = 88172645463325252u ^ (number_of("INTERP_EMU_SEED", 1) * 0x9E3779B97F4A7C15u);
     for (int i = 0; i < 8; i++) (void)random_bits();
     return m;

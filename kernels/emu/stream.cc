@@ -37,8 +37,10 @@ static bool is_ready(const CUstream_st *s)
     return !next.awaited || next.awaited->n_reached >= next.reach;
 }
 
+/* On a lost device work is dropped. */
 static void run_now(const std::function<void()> &work)
 {
+    if (device_state() != cudaSuccess) return;
     host_locked_out(false);
     work();
     host_locked_out(true);
@@ -59,7 +61,7 @@ static void step()
 
 static void drain(const CUstream_st *s)
 {
-    while (!s->queue.empty()) step();
+    while (!s->queue.empty() && device_state() == cudaSuccess) step();
 }
 
 void streams_drain()
@@ -86,7 +88,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, unsigned)
     const locked guard(big_lock());
     *out = new CUstream_st();
     emu::streams.push_back(*out);
-    return cudaSuccess;
+    return emu::device_state();
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream)
@@ -109,14 +111,14 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
         emu::drain(stream);
     else
         emu::streams_drain();
-    return cudaSuccess;
+    return emu::device_state();
 }
 
 cudaError_t cudaDeviceSynchronize(void)
 {
     const locked guard(big_lock());
     emu::streams_drain();
-    return cudaSuccess;
+    return emu::device_state();
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned)
@@ -145,12 +147,12 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
     const locked guard(big_lock());
     const uint64_t reach = ++event->n_recorded;
     emu::stream_submit(stream, [event, reach] { event->n_reached = reach; });
-    return cudaSuccess;
+    return emu::device_state();
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
     const locked guard(big_lock());
-    while (event->n_reached < event->n_recorded) emu::step();
-    return cudaSuccess;
+    while (event->n_reached < event->n_recorded && emu::device_state() == cudaSuccess) emu::step();
+    return emu::device_state();
 }

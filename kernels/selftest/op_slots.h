@@ -29,13 +29,18 @@
 
 #define OP_OTHER_SLOTS(X)                                                                          \
     X(describe)                                                                                    \
-    X(memory_free)                                                                                 \
+    X(place)                                                                                       \
+    X(memory)                                                                                      \
+    X(limit_memory)                                                                                \
+    X(is_lost)                                                                                     \
     X(close)                                                                                       \
     X(alloc)                                                                                       \
     X(release)                                                                                     \
     X(packed_create)                                                                               \
     X(packed_destroy)                                                                              \
     X(packed_bytes)                                                                                \
+    X(packed_estimate)                                                                             \
+    X(exec_bytes)                                                                                  \
     X(exec_create)                                                                                 \
     X(exec_destroy)                                                                                \
     X(upload)                                                                                      \
@@ -44,9 +49,13 @@
     X(sparse_create)                                                                               \
     X(sparse_destroy)                                                                              \
     X(sparse_bytes)                                                                                \
+    X(sparse_estimate)                                                                             \
     X(sparse_encoder_create)                                                                       \
     X(sparse_encoder_destroy)                                                                      \
-    X(sparse_stats)
+    X(sparse_stats)                                                                                \
+    X(window_create)                                                                               \
+    X(window_destroy)                                                                              \
+    X(window_take)
 
 #define OP_SLOT_ENUM(name) OP_##name,
 enum op { OP_SLOTS(OP_SLOT_ENUM) OP_N };

@@ -23,10 +23,16 @@ static const char *describe(const struct backend *backend)
     return "reference: plain loops in double";
 }
 
-static size_t memory_free(const struct backend *backend)
+static struct backend_memory memory(const struct backend *backend)
 {
     (void)backend;
-    return 0;
+    return (struct backend_memory){0};
+}
+
+static bool is_lost(struct backend *backend)
+{
+    (void)backend;
+    return false;
 }
 
 static void close_backend(struct backend *backend)
@@ -41,17 +47,17 @@ static status_t alloc(struct backend *backend, size_t n_bytes, void **out, struc
     if (!size_add(n_bytes, ALIGNMENT, &rounded))
         return error_set(err, ST_TOO_LARGE, "allocation of %zu bytes", n_bytes);
     rounded = rounded / ALIGNMENT * ALIGNMENT;
-    void *memory = aligned_alloc(ALIGNMENT, rounded);
-    if (!memory) return error_set(err, ST_NO_MEMORY, "%zu bytes", n_bytes);
-    memset(memory, 0, rounded);
-    *out = memory;
+    void *array = aligned_alloc(ALIGNMENT, rounded);
+    if (!array) return error_set(err, ST_NO_MEMORY, "%zu bytes", n_bytes);
+    memset(array, 0, rounded);
+    *out = array;
     return ST_OK;
 }
 
-static void release(struct backend *backend, void *memory)
+static void release(struct backend *backend, void *array)
 {
     (void)backend;
-    free(memory);
+    free(array);
 }
 
 /* To the nearest bf16, ties to even. */
@@ -97,6 +103,18 @@ static void packed_destroy(struct packed *packed)
 static size_t packed_bytes(const struct packed *packed)
 {
     return packed->n_in * packed->n_out * sizeof(float);
+}
+
+static size_t packed_estimate(const struct backend *backend, const struct pack_params *p)
+{
+    (void)backend;
+    return p->n_in * p->n_out * sizeof(float);
+}
+
+static size_t exec_bytes(const struct backend *backend)
+{
+    (void)backend;
+    return 0;
 }
 
 static status_t exec_create(struct exec **out, struct backend *backend,
@@ -158,13 +176,16 @@ static const struct backend_ops REFERENCE_OPS = {
     .name = "reference",
     .memory_is_host = true,
     .describe = describe,
-    .memory_free = memory_free,
+    .memory = memory,
+    .is_lost = is_lost,
     .close = close_backend,
     .alloc = alloc,
     .release = release,
     .packed_create = packed_create,
     .packed_destroy = packed_destroy,
     .packed_bytes = packed_bytes,
+    .packed_estimate = packed_estimate,
+    .exec_bytes = exec_bytes,
     .exec_create = exec_create,
     .exec_destroy = exec_destroy,
     .upload = copy,

@@ -294,7 +294,7 @@ static void check_split(enum compute compute)
 {
     enum { IN = 21, OUT = 9, N = 16 };
     const std::vector<float> weights(IN * OUT, 0.5f);
-    const struct pack_params pack = {IN, OUT, weights.data(), false, compute};
+    const struct pack_params pack = {IN, OUT, weights.data(), false, compute, false};
     const struct accounted_product shape = {IN, OUT, N, N, compute};
     struct packed *packed = nullptr;
     struct launch_costs costs = {};

@@ -42,7 +42,7 @@ def refusals_are_one_line(_cluster):
     cases = (({}, "cuda:x", 2, "backend 'cuda:x' is not auto, cpu, cuda"),
              ({}, "emu:3", 2, "backend emu:3: this machine has 1"),
              ({"INTERP_PLUGIN_DIR": "/nonexistent"}, "cuda", 3, "there is no /nonexistent/"),
-             ({"INTERP_EMU_MEMORY_MIB": "1"}, "emu", 1, "bytes on the device"))
+             ({"INTERP_EMU_MEMORY_MIB": "1"}, "emu", 1, "bytes on the device, "))
     for environment, backend, code, words in cases:
         done = subprocess.run([WORKER, "activations", model, "--tokens", model / "tokens.jsonl",
                                "--hook", "logits", "-o", "/dev/null", "--backend", backend],

@@ -202,7 +202,7 @@ Test(cli_cluster_process, the_coordinator_is_told_how_much_evidence_may_stay)
 {
     static struct cluster_command command;
     struct cluster_options options = {.durability = "everysec", .log = "info"};
-    const struct cluster_process coordinator = {"coordinator", CLUSTER_COORDINATOR};
+    const struct cluster_process coordinator = {"coordinator", CLUSTER_COORDINATOR, 0};
     struct cluster_paths paths;
     struct error err = {0};
     cr_assert_eq(cluster_paths_init(&paths, "/tmp/interp-none", &err), ST_OK);

@@ -359,7 +359,8 @@ Test(kernels_plugin, names_what_it_cannot_open)
                  {"cuda:x", ST_BAD_INPUT, "backend 'cuda:x'"},
                  {"cuda:", ST_BAD_INPUT, "backend 'cuda:'"},
                  {"cpu:0", ST_BAD_INPUT, "backend 'cpu:0'"},
-                 {"emu:1", ST_BAD_INPUT, "backend emu:1: this machine has 1"}};
+                 {"emu:1", ST_BAD_INPUT, "backend emu:1: this machine has 1"},
+                 {"cpu:GPU-1", ST_BAD_INPUT, "backend 'cpu:GPU-1'"}};
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
         struct backend *backend = NULL;
         struct error err = {0};

@@ -41,7 +41,11 @@ static void open_product(struct product *p, size_t n_in, size_t n_out, enum comp
     p->x = random_floats(p->n_rows * n_in);
     p->y = random_floats(p->n_rows * n_out);
     cr_assert_eq(backend_open_cpu(&p->backend, &p->err), ST_OK, "%s", p->err.text);
-    const struct pack_params pack = {n_in, n_out, p->weights, is_transposed, compute};
+    const struct pack_params pack = {.n_in = n_in,
+                                     .n_out = n_out,
+                                     .weights = p->weights,
+                                     .is_transposed = is_transposed,
+                                     .compute = compute};
     cr_assert_eq(p->backend->ops->packed_create(&p->packed, p->backend, &pack, &p->err), ST_OK,
                  "%s", p->err.text);
     const struct exec_params exec = {.row_block = row_block};

@@ -137,6 +137,7 @@ static size_t expect_equal(const struct problem *p, const struct sparse_rows *ro
 }
 
 struct encoder {
+    struct memory_ledger ledger;
     struct sparse *sparse;
     struct matmul_cache *matmul;
     struct sparse_encoder *encoder;
@@ -150,9 +151,10 @@ static void open_selecting(struct encoder *e, const struct sparse_params *params
                            enum screen screen, bool select)
 {
     const struct vector_kernels *kernels = vector_kernels_of(isa);
-    const bool has_vnni = isa == CPU_ISA_AVX512 && cpu_has_vnni();
     *e = (struct encoder){.sparse = NULL};
-    cr_assert_eq(sparse_weights_create(&e->sparse, params, kernels, has_vnni, &e->err), ST_OK, "%s",
+    const struct sparse_machine machine = {kernels, &e->ledger,
+                                           isa == CPU_ISA_AVX512 && cpu_has_vnni()};
+    cr_assert_eq(sparse_weights_create(&e->sparse, params, &machine, &e->err), ST_OK, "%s",
                  e->err.text);
     const struct sparse_encoder_params encoder = {.sparse = e->sparse,
                                                   .screen = screen,
@@ -454,17 +456,18 @@ Test(kernels_sparse, refuses_parameters_that_contradict)
     struct problem p = make_problem(PLAIN, 4, 8, 1);
     struct sparse *sparse = NULL;
     struct error err = {0};
-    const struct vector_kernels *kernels = vector_kernels_of(CPU_ISA_PLAIN);
+    struct memory_ledger ledger = {0};
+    const struct sparse_machine machine = {vector_kernels_of(CPU_ISA_PLAIN), &ledger, false};
     p.params.k = 9;
-    cr_expect_eq(sparse_weights_create(&sparse, &p.params, kernels, false, &err), ST_BAD_INPUT);
+    cr_expect_eq(sparse_weights_create(&sparse, &p.params, &machine, &err), ST_BAD_INPUT);
     p.params.k = 2;
     p.params.floor = p.params.bias;
-    cr_expect_eq(sparse_weights_create(&sparse, &p.params, kernels, false, NULL), ST_BAD_INPUT);
+    cr_expect_eq(sparse_weights_create(&sparse, &p.params, &machine, NULL), ST_BAD_INPUT);
     p.params.floor = NULL;
     p.params.scale = (const float[8]){-1};
-    cr_expect_eq(sparse_weights_create(&sparse, &p.params, kernels, false, NULL), ST_BAD_INPUT);
+    cr_expect_eq(sparse_weights_create(&sparse, &p.params, &machine, NULL), ST_BAD_INPUT);
     p.params.n_in = 0;
-    cr_expect_eq(sparse_weights_create(&sparse, &p.params, kernels, false, NULL), ST_TOO_LARGE);
+    cr_expect_eq(sparse_weights_create(&sparse, &p.params, &machine, NULL), ST_TOO_LARGE);
     cr_expect_null(sparse);
     free(p.memory);
 }

@@ -28,7 +28,8 @@ void job_destroy(struct job *job); /* NULL-safe */
 enum report_kind {
     REPORT_SETTLED,
     REPORT_FAILED, /* `unit` failed */
-    REPORT_DONE    /* the job itself comes back to be destroyed */
+    REPORT_LEAVE, /* the device is of no use any more: this worker must leave, because of `error` */
+    REPORT_DONE   /* the job itself comes back to be destroyed */
 };
 struct report {
     enum report_kind kind;

@@ -285,6 +285,10 @@ static void carry(struct link *link, const struct report *report)
         report->job->n_reported++;
         (void)say(link, &failed);
         break;
+    case REPORT_LEAVE:
+        atomic_store(&link->stop, true);
+        (void)error_set(&link->refusal, report->error.status, "%s", report->error.text);
+        break;
     case REPORT_DONE:
         link->running[report->thread_index] = NULL;
         job_destroy(report->job);
@@ -322,6 +326,7 @@ static status_t start_threads(struct link *link, const char *store_url, struct e
             .store_url = store_url,
             .thread_index = i,
             .environment = {link->params->models, &link->ticks},
+            .may_leave_device = link->params->may_leave_device,
             .stop = &link->stop,
         };
         status = run_thread_start(&link->threads[i], &params, err);

@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "worker/link/job.h"
 #include "worker/link/result_batch.h"
+#include "worker/tasks/model_cache.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -26,6 +27,7 @@ struct run_thread {
     char task_id[TASK_ID_SIZE];
     uint64_t spec_hash; /* a sweep that was retried may come with another spec */
     int64_t unsettled_since_ns;
+    bool is_leaving; /* the device is of no use: nothing more is run */
 };
 
 static int64_t now_ns(void)
@@ -148,28 +150,93 @@ static status_t flush(struct run_thread *self, struct job *job, struct error *er
     return status;
 }
 
+static bool should_stop(const struct run_thread *self, const struct job *job)
+{
+    return self->is_leaving || atomic_load(&job->is_revoked) || atomic_load(self->params.stop);
+}
+
+static struct backend *backend_of(const struct run_thread *self)
+{
+    return model_cache_backend(self->params.environment.models);
+}
+
+static void leave(struct run_thread *self, struct job *job, const struct error *err)
+{
+    const struct report report = {.kind = REPORT_LEAVE, .job = job, .error = *err};
+    self->is_leaving = true;
+    send_report(self, &report);
+}
+
+/* A failure that is the device's: lost for good, or too small for the model while another one (the
+ * CPU) may be taken. What had been computed on it before is settled by the caller. */
+static void judge_device(struct run_thread *self, struct job *job, const struct error *err)
+{
+    struct backend *backend = backend_of(self);
+    struct error why = {0};
+    if (self->is_leaving) return;
+    if (backend->ops->is_lost(backend)) {
+        (void)error_set(&why, ST_INTERNAL, "%s is lost, this worker retires: %s",
+                        backend->ops->describe(backend), err->text);
+        leave(self, job, &why);
+    } else if (err->status == ST_NO_MEMORY && !self->task && self->params.may_leave_device) {
+        leave(self, job, err);
+    }
+}
+
+/* The device was full: take less, by smaller batches, and open the task again. False if there is
+ * nothing to give, or what was wrong is something else. *err is then the end of it. */
+static bool take_less(struct run_thread *self, struct job *job, unsigned *n_halvings,
+                      struct error *err)
+{
+    if (err->status != ST_NO_MEMORY || should_stop(self, job)) return false;
+    struct model_cache *models = self->params.environment.models;
+    if (!model_cache_relieve(models, *n_halvings == 0)) {
+        if (*n_halvings)
+            (void)error_wrap(err, "device full after taking less %u times", *n_halvings);
+        return false;
+    }
+    ++*n_halvings;
+    log_event(LOG_WARN, "batch_halved", LOG_TEXT("task_id", job->task),
+              LOG_NUMBER("n_halvings", *n_halvings), LOG_TEXT("error", err->text));
+    close_task(self);
+    error_clear(err);
+    return true;
+}
+
+static status_t open_fitting(struct run_thread *self, struct job *job, unsigned *n_halvings,
+                             struct error *err)
+{
+    status_t status = open_task(self, job, err);
+    while (status != ST_OK && take_less(self, job, n_halvings, err))
+        status = open_task(self, job, err);
+    return status;
+}
+
 static void run_unit(struct run_thread *self, struct job *job, uint64_t unit)
 {
     struct error err = {0};
+    unsigned n_halvings = 0;
     struct buffer *room = result_batch_room(&self->batch);
     const size_t n_before = room->n_bytes;
     const struct wire_text none = {"", 0};
     const size_t part = (size_t)(unit - job->low) + 1;
     const struct wire_text payload = part < job->parts.n ? wire_part(&job->parts, part) : none;
     const struct wire_text shared = job->parts.n ? wire_part(&job->parts, 0) : none;
-    const status_t status = self->handler->run(self->task, unit, payload, shared, room, &err);
+    status_t status = self->handler->run(self->task, unit, payload, shared, room, &err);
     atomic_fetch_add(self->params.environment.ticks, 1);
+    while (status != ST_OK && take_less(self, job, &n_halvings, &err)) {
+        room->n_bytes = n_before;
+        status = open_fitting(self, job, &n_halvings, &err);
+        if (status == ST_OK)
+            status = self->handler->run(self->task, unit, payload, shared, room, &err);
+    }
     if (status == ST_OK) {
         result_batch_add(&self->batch, unit, now_ns() / 1000000);
         return;
     }
     room->n_bytes = n_before;
     fail_unit(self, job, unit, &err);
-}
-
-static bool should_stop(const struct run_thread *self, const struct job *job)
-{
-    return atomic_load(&job->is_revoked) || atomic_load(self->params.stop);
+    judge_device(self, job, &err);
 }
 
 static void run_job(struct run_thread *self, struct job *job)
@@ -177,7 +244,9 @@ static void run_job(struct run_thread *self, struct job *job)
     struct error err = {0};
     atomic_store(&job->running_unit, job->low);
     status_t status = open_store(self, &err);
-    if (status == ST_OK) status = open_task(self, job, &err);
+    unsigned n_halvings = 0;
+    if (status == ST_OK) status = open_fitting(self, job, &n_halvings, &err);
+    if (status != ST_OK && self->has_store) judge_device(self, job, &err);
     self->unsettled_since_ns = now_ns(); /* opening is not the units' time */
     for (uint64_t unit = job->low; unit < job->high && !should_stop(self, job); unit++) {
         atomic_store(&job->running_unit, unit);

@@ -8,6 +8,7 @@
 #include "worker/tasks/task_handler.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct run_thread;
@@ -19,6 +20,7 @@ struct run_thread_params {
     const char *store_url;
     size_t thread_index;
     struct task_environment environment;
+    bool may_leave_device; /* "auto": a model that does not fit ends this device's use */
     const atomic_bool *stop;
 };
 

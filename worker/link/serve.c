@@ -4,7 +4,9 @@
 #include "common/error.h"
 #include "common/log.h"
 #include "kernels/plugin.h"
+#include "worker/device.h"
 #include "worker/link/link.h"
+#include "worker/numa_place.h"
 #include "worker/tasks/model_cache.h"
 
 #include <getopt.h>
@@ -31,8 +33,10 @@ static const char usage[] =
     "  --server-key FILE   that coordinator's public key (INTERP_SERVER_KEY)\n"
     "  --name NAME         unique in the cluster (default: host-pid)\n"
     "  --backend NAME      cpu (default, or INTERP_BACKEND), cuda, cuda:N (the Nth device),\n"
-    "                      auto (cuda if a device is there), emu (the CUDA backend on the\n"
-    "                      host emulator: slow, for tests)\n"
+    "                      cuda:UUID, auto (cuda if a device is there and the model fits on it),\n"
+    "                      emu (the CUDA backend on the host emulator: slow, for tests)\n"
+    "  --device-memory N   use no more than N bytes of it, or NKiB, NMiB, NGiB\n"
+    "                      (INTERP_DEVICE_MEMORY; default: what is free)\n"
     "  --threads N         units computed at once (default 1; one worker per core or GPU is\n"
     "                      the usual choice)\n"
     "  --log LEVEL         debug | info | warn | error (default info)\n"
@@ -40,7 +44,8 @@ static const char usage[] =
     "compute right?  --bench [--dry-run]: what is it allowed?\n";
 
 struct serve_options {
-    const char *endpoint, *backend;
+    const char *endpoint;
+    struct device_options device;
     struct curve_files keys;
     char name[WORKER_NAME_SIZE];
     size_t n_threads;
@@ -69,7 +74,8 @@ static status_t apply_option(int option, const char *value, struct serve_options
         if ((size_t)snprintf(out->name, sizeof out->name, "%s", value) >= sizeof out->name)
             return error_set(err, ST_BAD_INPUT, "--name: at most %zu bytes", sizeof out->name - 1);
         return ST_OK;
-    case 'b': out->backend = value; return ST_OK;
+    case 'b': out->device.backend = value; return ST_OK;
+    case 'm': out->device.memory = value; return ST_OK;
     case 't': return parse_threads(value, &out->n_threads, err);
     case 'l':
         out->log_level = log_level_parse(value);
@@ -82,15 +88,19 @@ static status_t apply_option(int option, const char *value, struct serve_options
 
 static status_t parse_options(int argc, char **argv, struct serve_options *out, struct error *err)
 {
-    static const struct option options[] = {
-        {"connect", required_argument, NULL, 'c'},    {"key", required_argument, NULL, 'k'},
-        {"server-key", required_argument, NULL, 's'}, {"name", required_argument, NULL, 'n'},
-        {"backend", required_argument, NULL, 'b'},    {"threads", required_argument, NULL, 't'},
-        {"log", required_argument, NULL, 'l'},        {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"connect", required_argument, NULL, 'c'},
+                                            {"key", required_argument, NULL, 'k'},
+                                            {"server-key", required_argument, NULL, 's'},
+                                            {"name", required_argument, NULL, 'n'},
+                                            {"backend", required_argument, NULL, 'b'},
+                                            {"threads", required_argument, NULL, 't'},
+                                            {"log", required_argument, NULL, 'l'},
+                                            {"device-memory", required_argument, NULL, 'm'},
+                                            {NULL, 0, NULL, 0}};
     char host[32] = "worker";
     (void)gethostname(host, sizeof host - 1);
     *out = (struct serve_options){
-        .backend = backend_default_name(), .n_threads = 1, .log_level = LOG_INFO};
+        .device.backend = backend_default_name(), .n_threads = 1, .log_level = LOG_INFO};
     (void)snprintf(out->name, sizeof out->name, "%s-%ld", host, (long)getpid());
     int option;
     optind = 1;
@@ -112,30 +122,62 @@ static status_t catch_signals(struct error *err)
     return ST_OK;
 }
 
-static status_t serve(const struct serve_options *options, struct error *err)
+static void log_device(const struct backend *backend, const struct device_notes *notes)
+{
+    const struct backend_memory memory = backend->ops->memory(backend);
+    const struct backend_place *place = backend->ops->place ? backend->ops->place(backend) : NULL;
+    if (notes->why_cpu.status != ST_OK)
+        log_event(LOG_INFO, "no_device", LOG_TEXT("error", notes->why_cpu.text));
+    log_event(LOG_INFO, "device", LOG_TEXT("isa", backend->ops->describe(backend)),
+              LOG_NUMBER("index", place ? place->index : 0),
+              LOG_TEXT("uuid", place ? place->uuid : ""), LOG_TEXT("pci", place ? place->pci : ""),
+              LOG_NUMBER("numa_node", notes->numa_node), LOG_NUMBER("free_bytes", memory.n_free),
+              LOG_NUMBER("total_bytes", memory.n_total));
+}
+
+/* As long as the device is of use. */
+static status_t serve_on(const struct serve_options *options, const struct curve_client *curve,
+                         struct error *err)
 {
     struct backend *backend = NULL;
     struct model_cache *models = NULL;
-    struct curve_client curve;
-    bool is_curve = false;
-    status_t status = curve_client_load(&curve, &is_curve, &options->keys, options->endpoint, err);
-    if (status == ST_OK) status = catch_signals(err);
-    if (status == ST_OK) status = backend_open(options->backend, &backend, err);
+    struct device_notes notes = {.numa_node = NUMA_UNKNOWN};
+    status_t status = device_open(&backend, &options->device, &notes, err);
+    if (status == ST_OK) log_device(backend, &notes);
     if (status == ST_OK) status = model_cache_create(&models, backend, err);
     if (status == ST_OK) {
+        const bool is_auto = strcmp(options->device.backend, "auto") == 0;
         const struct link_params params = {.endpoint = options->endpoint,
-                                           .curve = is_curve ? &curve : NULL,
+                                           .curve = curve,
                                            .name = options->name,
                                            .backend = backend->ops->name,
                                            .isa = backend->ops->describe(backend),
                                            .n_threads = options->n_threads,
                                            .models = models,
+                                           .may_leave_device =
+                                               is_auto && strcmp(backend->ops->name, "cpu") != 0,
                                            .stop_signal = &stop_signal};
         status = link_run(&params, err);
     }
     model_cache_destroy(&models);
     backend_close(&backend);
     return status;
+}
+
+static status_t serve(const struct serve_options *options, struct error *err)
+{
+    struct serve_options on_cpu = *options;
+    struct curve_client curve;
+    bool is_curve = false;
+    on_cpu.device = (struct device_options){.backend = "cpu", .memory = ""}; /* no limit */
+    status_t status = curve_client_load(&curve, &is_curve, &options->keys, options->endpoint, err);
+    if (status == ST_OK) status = catch_signals(err);
+    if (status == ST_OK) status = serve_on(options, is_curve ? &curve : NULL, err);
+    if (status != ST_NO_MEMORY || strcmp(options->device.backend, "auto") != 0) return status;
+    log_event(LOG_WARN, "device_too_small", LOG_TEXT("error", err->text),
+              LOG_TEXT("instead", "cpu"));
+    error_clear(err);
+    return serve_on(&on_cpu, is_curve ? &curve : NULL, err);
 }
 
 int worker_serve_command(int argc, char **argv)

@@ -181,6 +181,7 @@ status_t attribution_create(struct attribution **out, const struct attribution_p
                                            .n_rows = p->n_prompts,
                                            .n_ctx = p->n_ctx,
                                            .row_block = choose_row_block(p),
+                                           .is_whole = true,
                                            .progress = p->progress};
     status_t status = forward_create(&a->forward, &forward, err);
     if (status == ST_OK) status = model_adjoint(p->model, p->has_edges, &a->weights, err);

@@ -12,8 +12,9 @@ void forward_destroy(struct forward **pointer)
 {
     struct forward *f = *pointer;
     if (!f) return;
-    float *const device[] = {f->residual, f->normed,   f->qkv,    f->z,        f->delta,
-                             f->mlp_pre,  f->mlp_post, f->logits, f->rope_cos, f->rope_sin};
+    float *const device[] = {f->stream,  f->normed,   f->qkv,    f->z,        f->delta,
+                             f->mlp_pre, f->mlp_post, f->logits, f->rope_cos, f->rope_sin};
+    if (f->window) f->ops->window_destroy(f->window);
     for (size_t i = 0; i < sizeof device / sizeof device[0]; i++)
         f->ops->release(f->backend, device[i]);
     for (size_t i = 0; i < FORWARD_MAX_HOOKS; i++) {
@@ -49,22 +50,84 @@ size_t forward_width_mlp_in(const struct model_config *c)
     return c->family->tensors.mlp_gate ? 2 * c->d_mlp : c->d_mlp;
 }
 
+static size_t up_to_blocks(size_t n_tokens, size_t block)
+{
+    return (n_tokens + block - 1) / block * block;
+}
+
+/* Sequences of a part: as many as there is room for, halved as often as the device was found
+ * full, and no fewer than a row block has room for: fewer would take as much. */
+static size_t choose_part(const struct forward *f, bool is_whole)
+{
+    const size_t n_fit =
+        is_whole ? 0 : memory_plan_tokens(f->backend, memory_plan_token_bytes(f->config));
+    const size_t least = f->row_block / f->n_ctx ? f->row_block / f->n_ctx : 1;
+    size_t n_rows = f->batch_rows;
+    if (n_fit && n_fit / f->n_ctx < n_rows) n_rows = n_fit / f->n_ctx;
+    for (unsigned i = 0; !is_whole && i < model_n_halvings(f->model); i++) n_rows /= 2;
+    if (n_rows < least) n_rows = least;
+    return n_rows < f->batch_rows ? n_rows : f->batch_rows;
+}
+
+static void take_part(struct forward *f, size_t first_row)
+{
+    const size_t n_left = f->batch_rows - first_row;
+    f->first_row = first_row;
+    f->n_rows = n_left < f->part_rows ? n_left : f->part_rows;
+    f->n_tokens = f->n_rows * f->n_ctx;
+    f->n_padded = up_to_blocks(f->n_tokens, f->row_block);
+    f->residual = f->stream + first_row * f->n_ctx * f->config->d_model;
+}
+
 static status_t make_buffers(struct forward *f, struct error *err)
 {
     const struct model_config *c = f->config;
+    const size_t n_batch = f->batch_rows * f->n_ctx;
     const struct {
         float **buffer;
         size_t width;
-    } PLAN[] = {{&f->residual, c->d_model},      {&f->normed, c->d_model},
-                {&f->qkv, forward_width_qkv(c)}, {&f->z, c->n_heads * c->d_head},
-                {&f->delta, c->d_model},         {&f->mlp_pre, forward_width_mlp_in(c)},
+    } PLAN[] = {{&f->normed, c->d_model},
+                {&f->qkv, forward_width_qkv(c)},
+                {&f->z, c->n_heads * c->d_head},
+                {&f->delta, c->d_model},
+                {&f->mlp_pre, forward_width_mlp_in(c)},
                 {&f->mlp_post, c->d_mlp}};
-    status_t status = ST_OK;
+    status_t status =
+        forward_floats(f, up_to_blocks(n_batch, f->row_block), c->d_model, &f->stream, err);
+    f->n_room = up_to_blocks(f->part_rows * f->n_ctx, f->row_block);
     for (size_t i = 0; i < sizeof PLAN / sizeof PLAN[0] && status == ST_OK; i++)
-        status = forward_floats(f, f->n_padded, PLAN[i].width, PLAN[i].buffer, err);
-    if (status != ST_OK) return status;
-    f->tokens = calloc(f->n_tokens, sizeof *f->tokens);
-    return f->tokens ? ST_OK : error_set(err, ST_NO_MEMORY, "%zu tokens", f->n_tokens);
+        status = forward_floats(f, f->n_room, PLAN[i].width, PLAN[i].buffer, err);
+    if (status != ST_OK)
+        return error_wrap(err, "a batch of %zu of %zu sequences of %zu tokens", f->part_rows,
+                          f->batch_rows, f->n_ctx);
+    take_part(f, 0);
+    f->tokens = calloc(n_batch, sizeof *f->tokens);
+    return f->tokens ? ST_OK : error_set(err, ST_NO_MEMORY, "%zu tokens", n_batch);
+}
+
+static status_t make_window(struct forward *f, struct error *err)
+{
+    const struct window_params params = {f->weights->shelf, f->config->n_layers, LAYER_N_MAPS};
+    f->window_layer = SIZE_MAX;
+    return f->weights->shelf ? f->ops->window_create(&f->window, f->exec, &params, err) : ST_OK;
+}
+
+status_t forward_map(struct forward *f, size_t layer, enum layer_map map, const struct packed **out,
+                     struct error *err)
+{
+    const struct layer_weights *w = &f->weights->layers[layer];
+    const struct packed *const resident[LAYER_N_MAPS] = {[LAYER_QKV] = w->qkv.weights,
+                                                         [LAYER_ATTN_OUT] = w->attn_out.weights,
+                                                         [LAYER_MLP_IN] = w->mlp_in.weights,
+                                                         [LAYER_MLP_OUT] = w->mlp_out.weights};
+    status_t status = ST_OK;
+    if (f->window && f->window_layer != layer) {
+        f->window_layer = SIZE_MAX;
+        status = f->ops->window_take(f->window, layer, &f->maps, err);
+        if (status == ST_OK) f->window_layer = layer;
+    }
+    if (status == ST_OK) *out = f->window ? f->maps[map] : resident[map];
+    return status;
 }
 
 static status_t make_rope(struct forward *f, struct error *err)
@@ -119,14 +182,14 @@ status_t forward_create(struct forward **out, const struct forward_params *p, st
     f->backend = model_backend(p->model);
     f->ops = f->backend->ops;
     f->progress = p->progress;
-    f->n_rows = p->n_rows;
+    f->batch_rows = p->n_rows;
     f->n_ctx = p->n_ctx;
-    f->n_tokens = p->n_rows * p->n_ctx;
-    const size_t block = p->row_block ? p->row_block : forward_row_block(f->n_tokens);
-    f->row_block = block;
-    f->n_padded = (f->n_tokens + block - 1) / block * block;
-    const struct exec_params exec = {.row_block = block};
+    f->row_block = p->row_block ? p->row_block : forward_row_block(p->n_rows * p->n_ctx);
+    const struct exec_params exec = {.row_block = f->row_block};
     status = f->ops->exec_create(&f->exec, f->backend, &exec, err);
+    if (status == ST_OK) status = make_window(f, err);
+    f->part_rows = choose_part(f, p->is_whole);
+    if (!p->is_whole) model_note_pass(f->model, f->part_rows / 2 * f->n_ctx >= f->row_block);
     if (status == ST_OK) status = make_buffers(f, err);
     if (status == ST_OK && f->config->family->has_rotary) status = make_rope(f, err);
     if (status != ST_OK) {
@@ -142,9 +205,14 @@ struct exec *forward_exec(struct forward *forward)
     return forward->exec;
 }
 
+size_t forward_part_rows(const struct forward *forward)
+{
+    return forward->part_rows;
+}
+
 static status_t take_tokens(struct forward *f, const struct forward_input *input, struct error *err)
 {
-    for (size_t r = 0; r < f->n_rows; r++) {
+    for (size_t r = 0; r < f->batch_rows; r++) {
         const uint32_t *from = input->tokens + r * f->n_ctx;
         uint32_t *to = f->tokens + r * f->n_ctx;
         const size_t length = input->row_lengths[r];
@@ -189,14 +257,15 @@ static status_t check_hooks(const struct forward *f, const struct forward_input 
 static status_t check_head_rows(const struct forward *f, const struct forward_input *input,
                                 struct error *err)
 {
+    const size_t n_tokens = f->batch_rows * f->n_ctx;
     if (!input->head_rows) return ST_OK;
-    if (!input->n_head_rows || input->n_head_rows > f->n_tokens)
+    if (!input->n_head_rows || input->n_head_rows > n_tokens)
         return error_set(err, ST_BAD_INPUT, "%zu head rows of %zu tokens", input->n_head_rows,
-                         f->n_tokens);
+                         n_tokens);
     for (size_t i = 0; i < input->n_head_rows; i++)
-        if (input->head_rows[i] >= f->n_tokens)
+        if (input->head_rows[i] >= n_tokens)
             return error_set(err, ST_BAD_INPUT, "head row %zu: token %u of %zu", i,
-                             (unsigned)input->head_rows[i], f->n_tokens);
+                             (unsigned)input->head_rows[i], n_tokens);
     return ST_OK;
 }
 
@@ -218,6 +287,52 @@ static status_t check_edits(const struct forward *f, const struct forward_input 
     return ST_OK;
 }
 
+/* A step of the pass, over one part of the batch. */
+typedef status_t part_fn(struct forward *f, size_t layer, struct error *err);
+
+static status_t embed_part(struct forward *f, size_t layer, struct error *err)
+{
+    (void)layer;
+    return forward_embed(f, err);
+}
+
+static status_t head_part(struct forward *f, size_t layer, struct error *err)
+{
+    (void)layer;
+    const status_t status = forward_final_norm(f, err);
+    if (status != ST_OK || forward_is_complete(f) || f->input->head_rows) return status;
+    return forward_part_logits(f, err);
+}
+
+/* The step over all parts: each of them serves the same hooks. */
+static status_t run_parts(struct forward *f, part_fn *run, size_t layer, struct error *err)
+{
+    const size_t n_seen = f->n_seen;
+    status_t status = ST_OK;
+    for (size_t row = 0; row < f->batch_rows && status == ST_OK; row += f->part_rows) {
+        take_part(f, row);
+        f->n_seen = n_seen;
+        status = run(f, layer, err);
+    }
+    return status;
+}
+
+static status_t run_pass(struct forward *f, const struct forward_input *input, struct error *err)
+{
+    status_t status;
+    if (input->residual)
+        status = f->ops->upload(f->exec, f->stream, input->residual,
+                                f->batch_rows * f->n_ctx * f->config->d_model * sizeof(float), err);
+    else
+        status = run_parts(f, embed_part, 0, err);
+    for (size_t i = input->first_layer;
+         i < f->config->n_layers && status == ST_OK && !forward_is_complete(f); i++)
+        status = run_parts(f, forward_layer, i, err);
+    if (status == ST_OK && !forward_is_complete(f)) status = run_parts(f, head_part, 0, err);
+    if (status == ST_OK && !forward_is_complete(f)) status = forward_head_rows(f, err);
+    return status == ST_OK ? f->ops->synchronize(f->exec, err) : status;
+}
+
 status_t forward_run(struct forward *f, const struct forward_input *input,
                      const struct hook_point *hooks, size_t n_hooks, const float **out_acts,
                      struct error *err)
@@ -232,40 +347,39 @@ status_t forward_run(struct forward *f, const struct forward_input *input,
     f->n_hooks = n_hooks;
     f->n_seen = 0;
     f->out_acts = out_acts;
-    if (input->residual)
-        status = f->ops->upload(f->exec, f->residual, input->residual,
-                                f->n_tokens * f->config->d_model * sizeof(float), err);
-    else
-        status = forward_embed(f, err);
-    for (size_t i = input->first_layer;
-         i < f->config->n_layers && status == ST_OK && !forward_is_complete(f); i++)
-        status = forward_layer(f, i, err);
-    if (status == ST_OK && !forward_is_complete(f)) status = forward_head(f, err);
-    if (status == ST_OK) status = f->ops->synchronize(f->exec, err);
+    status = run_pass(f, input, err);
+    if (status == ST_NO_MEMORY)
+        return error_wrap(err, "a batch of %zu of %zu sequences of %zu tokens", f->part_rows,
+                          f->batch_rows, f->n_ctx);
     return status;
+}
+
+/* z, and delta for the norms, have room for n_room tokens. */
+static status_t head_norms_block(struct forward *f, struct head_norms_params *p, const float *z,
+                                 float *out, struct error *err)
+{
+    const size_t n_values = p->n_rows * p->n_heads;
+    status_t status = f->ops->upload(f->exec, f->z, z, n_values * p->d_head * sizeof *z, err);
+    if (status == ST_OK) status = f->ops->head_norms(f->exec, p, err);
+    return status == ST_OK ? f->ops->download(f->exec, out, f->delta, n_values * sizeof *out, err)
+                           : status;
 }
 
 status_t forward_head_norms(struct forward *f, size_t layer, const float *z, size_t n_tokens,
                             float *out, struct error *err)
 {
     const struct model_config *c = f->config;
-    const float *factors;
+    struct head_norms_params p = {
+        .z = f->z, .out = f->delta, .n_heads = c->n_heads, .d_head = c->d_head};
     /* delta, d_model wide, receives the norms */
-    if (n_tokens > f->n_tokens || c->n_heads > c->d_model ||
+    if (n_tokens > f->batch_rows * f->n_ctx || c->n_heads > c->d_model ||
         !backend_supports(f->backend, BACKEND_HEAD_NORMS))
         return error_set(err, ST_BAD_INPUT, "head norms of %zu tokens", n_tokens);
-    status_t status = model_head_factors(f->model, layer, &factors, err);
-    if (status == ST_OK)
-        status =
-            f->ops->upload(f->exec, f->z, z, n_tokens * c->n_heads * c->d_head * sizeof *z, err);
-    const struct head_norms_params p = {.z = f->z,
-                                        .factors = factors,
-                                        .out = f->delta,
-                                        .n_rows = n_tokens,
-                                        .n_heads = c->n_heads,
-                                        .d_head = c->d_head};
-    if (status == ST_OK) status = f->ops->head_norms(f->exec, &p, err);
-    if (status == ST_OK)
-        status = f->ops->download(f->exec, out, f->delta, n_tokens * c->n_heads * sizeof *out, err);
+    status_t status = model_head_factors(f->model, layer, &p.factors, err);
+    for (size_t first = 0; first < n_tokens && status == ST_OK; first += f->n_room) {
+        p.n_rows = n_tokens - first < f->n_room ? n_tokens - first : f->n_room;
+        status = head_norms_block(f, &p, z + first * c->n_heads * c->d_head,
+                                  out + first * c->n_heads, err);
+    }
     return status;
 }

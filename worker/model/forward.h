@@ -8,6 +8,12 @@
  * from residual stream to residual stream, so a run may also start at a layer from a given
  * residual stream (prefix caching, ablation).
  *
+ * A device that has no room for the buffers of a whole batch gets it in parts, a few sequences at a
+ * time, layer by layer: the residual stream of the batch stays, and a layer is run over all parts
+ * before the next one. So the weights of a layer are read once for all of them, which is what makes
+ * streaming them (a model larger than the device) bearable. How large a part is depends on what is
+ * free, and changes no bit of a result.
+ *
  * What lies at a hook point may be changed on its way (forward_edit): steering and ablation are
  * made of that.
  *
@@ -28,6 +34,7 @@ struct forward_params {
     struct model *model; /* borrowed */
     size_t n_rows, n_ctx;
     size_t row_block; /* rows of one product; 0: 256, or less if the batch is smaller */
+    bool is_whole;    /* never in parts: for who works on the buffers (variants, attributions) */
     atomic_uint_fast64_t *progress; /* one tick per layer; borrowed; may be NULL */
 };
 
@@ -36,22 +43,23 @@ struct forward_params {
 size_t forward_row_block(size_t n_tokens);
 
 /* On ST_OK the caller owns *out. Errors: ST_BAD_INPUT (n_ctx over the model's positions, no
- * rows), ST_TOO_LARGE, ST_NO_MEMORY. */
+ * rows), ST_TOO_LARGE, ST_NO_MEMORY with the sequences that it was for. */
 MUST_CHECK status_t forward_create(struct forward **out, const struct forward_params *params,
                                    struct error *err);
 void forward_destroy(struct forward **forward); /* NULL-safe; sets *forward = NULL */
 
 /* The values at a hook point while they may be changed: host [n_rows * n_ctx, width], rows ld
- * apart. Rows of padding are finite and meaningless, and may be changed without effect. */
+ * apart, of sequences first_row and on of the batch. Rows of padding are finite and
+ * meaningless, and may be changed without effect. */
 struct forward_values {
     float *values;
-    size_t n_rows, n_ctx, width, ld;
+    size_t first_row, n_rows, n_ctx, width, ld;
 };
 
-/* A change of the values at one hook point, made as soon as the pass has them and before anything
- * reads them: hooks of the run see the changed values, and so does the rest of the pass. Edits of
- * one hook point are made in the order in which they are given. Must not use the forward pass that
- * calls it. An error ends the run with it. */
+/* A change of the values at one hook point, made (once for each part of the batch) as soon as
+ * the pass has them and before anything reads them: hooks of the run see the changed values,
+ * and so does the rest of the pass. Edits of one hook point are made in the order in which they
+ * are given. Must not use the forward pass that calls it. An error ends the run with it. */
 typedef status_t forward_edit_fn(void *context, const struct forward_values *values,
                                  struct error *err);
 struct forward_edit {
@@ -94,5 +102,8 @@ MUST_CHECK status_t forward_head_norms(struct forward *forward, size_t layer, co
  * mlp.hook_post, residual dimensions hook_resid_*, heads forward_head_norms(). */
 
 struct exec *forward_exec(struct forward *forward);
+
+/* Sequences of the largest part; n_rows where the batch is one. */
+size_t forward_part_rows(const struct forward *forward);
 
 #endif

@@ -57,6 +57,7 @@ static status_t edit_apart(struct forward *f, enum hook_kind kind, size_t layer,
     if (status == ST_OK)
         status = f->ops->download(f->exec, f->edited.host, source->values, n_bytes, err);
     const struct forward_values values = {.values = f->edited.host,
+                                          .first_row = f->first_row,
                                           .n_rows = f->n_rows,
                                           .n_ctx = f->n_ctx,
                                           .width = source->width,
@@ -73,6 +74,7 @@ static status_t apply_edits(struct forward *f, enum hook_kind kind, size_t layer
     if (!forward_is_edited(f, kind, layer)) return ST_OK;
     if (!f->ops->memory_is_host) return edit_apart(f, kind, layer, &source, err);
     const struct forward_values values = {.values = source.values,
+                                          .first_row = f->first_row,
                                           .n_rows = f->n_rows,
                                           .n_ctx = f->n_ctx,
                                           .width = source.width,

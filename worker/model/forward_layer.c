@@ -10,12 +10,20 @@ static struct edit_source writable(float *values, size_t width)
     return (struct edit_source){.values = values, .width = width, .ld = width};
 }
 
-static status_t run_linear(struct forward *f, const struct packed *weights, const float *x,
-                           size_t n_in, float *y, size_t n_out, struct error *err)
+/* y = x W over the part, W a map of the layer. */
+struct linear_run {
+    enum layer_map map;
+    size_t layer, n_in, n_out;
+    const float *x;
+    float *y;
+};
+
+static status_t run_linear(struct forward *f, const struct linear_run *run, struct error *err)
 {
-    const struct matmul_params p = {
-        .weights = weights, .x = x, .y = y, .ld_x = n_in, .ld_y = n_out, .n_rows = f->n_padded};
-    return f->ops->matmul(f->exec, &p, err);
+    struct matmul_params p = {
+        .x = run->x, .y = run->y, .ld_x = run->n_in, .ld_y = run->n_out, .n_rows = f->n_padded};
+    const status_t status = forward_map(f, run->layer, run->map, &p.weights, err);
+    return status == ST_OK ? f->ops->matmul(f->exec, &p, err) : status;
 }
 
 /* normed = norm(residual); offers the value before weight and bias to `hook` if it is asked. */
@@ -43,7 +51,7 @@ status_t forward_embed(struct forward *f, struct error *err)
 {
     const struct model_config *c = f->config;
     const struct hook_source out = rows_of(f->residual, c->d_model);
-    struct embed_params p = {.tokens = f->tokens,
+    struct embed_params p = {.tokens = f->tokens + f->first_row * f->n_ctx,
                              .token_table = f->weights->token_embed,
                              .out = f->residual,
                              .n_rows = f->n_tokens,
@@ -100,7 +108,7 @@ struct attend_params forward_attend_params(const struct forward *f, size_t layer
                                   .k = f->qkv + d_q,
                                   .v = f->qkv + d_q + d_kv,
                                   .z = f->z,
-                                  .lengths = f->input->row_lengths,
+                                  .lengths = f->input->row_lengths + f->first_row,
                                   .n_sequences = f->n_rows,
                                   .n_ctx = f->n_ctx,
                                   .n_heads = c->n_heads,
@@ -158,7 +166,8 @@ static status_t run_qkv(struct forward *f, const struct layer_weights *w, size_t
 {
     const struct model_config *c = f->config;
     const size_t width = forward_width_qkv(c);
-    status_t status = run_linear(f, w->qkv.weights, f->normed, c->d_model, f->qkv, width, err);
+    const struct linear_run run = {LAYER_QKV, layer, c->d_model, width, f->normed, f->qkv};
+    status_t status = run_linear(f, &run, err);
     if (status == ST_OK && w->qkv.bias) {
         const struct add_params bias = {.a = f->qkv,
                                         .bias = w->qkv.bias,
@@ -202,7 +211,8 @@ status_t forward_to_mid(struct forward *f, size_t layer, struct error *err)
     const struct layer_weights *w = &f->weights->layers[layer];
     const float *bias = w->attn_out.bias;
     const size_t d = f->config->d_model;
-    status_t status = run_linear(f, w->attn_out.weights, f->z, w->attn_out.n_in, f->delta, d, err);
+    const struct linear_run run = {LAYER_ATTN_OUT, layer, w->attn_out.n_in, d, f->z, f->delta};
+    status_t status = run_linear(f, &run, err);
     if (status == ST_OK) status = settle_delta(f, HOOK_ATTN_OUT, layer, &bias, err);
     return status == ST_OK ? run_residual(f, bias, err) : status;
 }
@@ -231,7 +241,8 @@ static status_t run_neurons(struct forward *f, const struct layer_weights *w, si
                                       .d = c->d_mlp,
                                       .ld_pre = ld,
                                       .ld_out = c->d_mlp};
-    status_t status = run_linear(f, w->mlp_in.weights, f->normed, c->d_model, f->mlp_pre, ld, err);
+    const struct linear_run run = {LAYER_MLP_IN, layer, c->d_model, ld, f->normed, f->mlp_pre};
+    status_t status = run_linear(f, &run, err);
     if (status == ST_OK) status = forward_offer(f, HOOK_MLP_PRE, layer, pre, err);
     if (status == ST_OK && is_gated)
         status = forward_offer(f, HOOK_MLP_PRE_LINEAR, layer, linear, err);
@@ -253,7 +264,9 @@ status_t forward_to_mlp(struct forward *f, size_t layer, struct error *err)
     if (status != ST_OK || forward_is_complete(f)) return status;
     status = run_neurons(f, w, layer, err);
     if (status != ST_OK || forward_is_complete(f)) return status;
-    return run_linear(f, w->mlp_out.weights, f->mlp_post, c->d_mlp, f->delta, c->d_model, err);
+    const struct linear_run run = {LAYER_MLP_OUT, layer,       c->d_mlp,
+                                   c->d_model,    f->mlp_post, f->delta};
+    return run_linear(f, &run, err);
 }
 
 status_t forward_to_post(struct forward *f, size_t layer, struct error *err)
@@ -280,25 +293,6 @@ status_t forward_layer(struct forward *f, size_t layer, struct error *err)
     return ST_OK;
 }
 
-/* normed = the final norm of the head rows alone, in their order. */
-static status_t gather_head_rows(struct forward *f, struct error *err)
-{
-    const size_t d = f->config->d_model;
-    status_t status = ST_OK;
-    for (size_t i = 0; i < f->input->n_head_rows && status == ST_OK; i++)
-        status = f->ops->copy(f->exec, f->delta + i * d, f->residual + f->input->head_rows[i] * d,
-                              d * sizeof(float), err);
-    const struct norm_params norm = {.kind = f->config->family->norm,
-                                     .x = f->delta,
-                                     .weight = f->weights->norm_final.weight,
-                                     .bias = f->weights->norm_final.bias,
-                                     .y = f->normed,
-                                     .eps = f->config->norm_eps,
-                                     .n_rows = f->input->n_head_rows,
-                                     .d = d};
-    return status == ST_OK ? f->ops->norm(f->exec, &norm, err) : status;
-}
-
 static status_t reserve_logits(struct forward *f, size_t n_rows, struct error *err)
 {
     if (n_rows <= f->n_logits) return ST_OK;
@@ -310,26 +304,75 @@ static status_t reserve_logits(struct forward *f, size_t n_rows, struct error *e
     return status;
 }
 
-status_t forward_head(struct forward *f, struct error *err)
+/* Logits of n_rows rows of `normed`, offered as rows first and on of n_all (0: those of the
+ * part). */
+static status_t run_logits(struct forward *f, size_t n_rows, size_t first, size_t n_all,
+                           struct error *err)
 {
     const struct model_config *c = f->config;
-    const struct packed *head;
-    const size_t n_rows = f->input->head_rows ? f->input->n_head_rows : f->n_tokens;
     const size_t n_padded = (n_rows + f->row_block - 1) / f->row_block * f->row_block;
-    status_t status = run_norm(f, &f->weights->norm_final, HOOK_LN_FINAL_NORMALIZED, 0, err);
-    if (status != ST_OK || forward_is_complete(f)) return status;
-    if (f->input->head_rows) status = gather_head_rows(f, err);
-    if (status == ST_OK) status = model_head(f->model, &head, err);
+    struct hook_source out = {.width = c->n_vocab,
+                              .ld = c->n_vocab,
+                              .n_rows = n_rows,
+                              .first_row_out = first,
+                              .n_rows_out = n_all};
+    struct matmul_params product = {
+        .x = f->normed, .ld_x = c->d_model, .ld_y = c->n_vocab, .n_rows = n_padded};
+    status_t status = model_head(f->model, &product.weights, err);
     if (status == ST_OK) status = reserve_logits(f, n_padded, err);
     if (status != ST_OK) return status;
-    const struct matmul_params product = {.weights = head,
-                                          .x = f->normed,
-                                          .y = f->logits,
-                                          .ld_x = c->d_model,
-                                          .ld_y = c->n_vocab,
-                                          .n_rows = n_padded};
-    struct hook_source out = rows_of(f->logits, c->n_vocab);
-    out.n_rows = n_rows;
+    product.y = f->logits;
+    out.values = f->logits;
     status = f->ops->matmul(f->exec, &product, err);
     return status == ST_OK ? forward_offer(f, HOOK_LOGITS, 0, out, err) : status;
+}
+
+/* normed = the final norm of n head rows from `first` on, in their order. */
+static status_t gather_head_rows(struct forward *f, size_t first, size_t n, struct error *err)
+{
+    const size_t d = f->config->d_model;
+    const uint32_t *rows = f->input->head_rows + first;
+    status_t status = ST_OK;
+    for (size_t i = 0; i < n && status == ST_OK; i++)
+        status = f->ops->copy(f->exec, f->delta + i * d, f->stream + rows[i] * d, d * sizeof(float),
+                              err);
+    const struct norm_params norm = {.kind = f->config->family->norm,
+                                     .x = f->delta,
+                                     .weight = f->weights->norm_final.weight,
+                                     .bias = f->weights->norm_final.bias,
+                                     .y = f->normed,
+                                     .eps = f->config->norm_eps,
+                                     .n_rows = n,
+                                     .d = d};
+    return status == ST_OK ? f->ops->norm(f->exec, &norm, err) : status;
+}
+
+status_t forward_head_rows(struct forward *f, struct error *err)
+{
+    const size_t n_all = f->input->n_head_rows, n_seen = f->n_seen;
+    status_t status = ST_OK;
+    for (size_t first = 0; first < n_all && status == ST_OK; first += f->n_room) {
+        const size_t n = n_all - first < f->n_room ? n_all - first : f->n_room;
+        f->n_seen = n_seen;
+        status = gather_head_rows(f, first, n, err);
+        if (status == ST_OK) status = run_logits(f, n, first, n_all, err);
+    }
+    return status;
+}
+
+status_t forward_final_norm(struct forward *f, struct error *err)
+{
+    return run_norm(f, &f->weights->norm_final, HOOK_LN_FINAL_NORMALIZED, 0, err);
+}
+
+status_t forward_part_logits(struct forward *f, struct error *err)
+{
+    return run_logits(f, f->n_tokens, 0, 0, err);
+}
+
+status_t forward_head(struct forward *f, struct error *err)
+{
+    const status_t status = forward_final_norm(f, err);
+    if (status != ST_OK || forward_is_complete(f)) return status;
+    return f->input->head_rows ? forward_head_rows(f, err) : forward_part_logits(f, err);
 }

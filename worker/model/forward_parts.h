@@ -1,4 +1,4 @@
-/* The parts of one forward pass: buffers, hooks, edits, layers. Private to
+/* What one forward pass is made of: buffers, hooks, edits, layers. Private to
  * worker/model/forward*.c; one thread, as struct forward itself. */
 #ifndef WORKER_MODEL_FORWARD_PARTS_H
 #define WORKER_MODEL_FORWARD_PARTS_H
@@ -6,9 +6,9 @@
 #include "worker/model/forward.h"
 
 struct hook_buffer {
-    float *device; /* [n_tokens, width] */
-    float *host;   /* the same array where device memory is host memory */
-    size_t n_floats;
+    float *device; /* [n_device]: of a part of the batch; the host's where memory is shared */
+    float *host;   /* [n_floats]: of the batch */
+    size_t n_floats, n_device;
 };
 
 struct forward {
@@ -19,13 +19,21 @@ struct forward {
     struct backend *backend;
     struct exec *exec;
     atomic_uint_fast64_t *progress;
-    size_t n_rows, n_ctx, n_tokens, n_padded; /* n_padded: n_tokens up to whole row blocks */
-    size_t row_block, n_logits;               /* n_logits: rows that `logits` has room for */
+    /* the part of the batch that is worked on; n_padded: n_tokens up to whole row blocks */
+    size_t first_row, n_rows, n_ctx, n_tokens, n_padded;
+    size_t batch_rows, part_rows; /* sequences of the batch, and of its largest part */
+    size_t n_room;                /* tokens that the buffers have room for: whole row blocks */
+    size_t row_block, n_logits;   /* n_logits: rows that `logits` has room for */
     size_t first_position; /* of every row of tokens, 0 but for variants that change late ones */
-    /* device, [n_padded, ...]; rows past n_tokens stay finite */
-    float *residual, *normed, *qkv, *z, *delta, *mlp_pre, *mlp_post, *logits;
-    float *rope_cos, *rope_sin; /* device [n_ctx, d_head / 2] */
-    uint32_t *tokens;           /* host [n_tokens], padding 0 */
+    /* device, [n_room, ...]; rows past n_tokens stay finite */
+    float *normed, *qkv, *z, *delta, *mlp_pre, *mlp_post, *logits;
+    float *stream;                    /* device [batch, padded]: the residual stream of all parts */
+    float *residual;                  /* of the part, inside `stream` */
+    float *rope_cos, *rope_sin;       /* device [n_ctx, d_head / 2] */
+    uint32_t *tokens;                 /* host, of the batch, padding 0 */
+    struct window *window;            /* of a streamed model, else NULL */
+    size_t window_layer;              /* that `maps` are of; SIZE_MAX: none */
+    const struct packed *const *maps; /* [LAYER_N_MAPS], the window's */
     struct hook_buffer buffers[FORWARD_MAX_HOOKS];
     struct hook_buffer edited; /* host only: rows of an edit, where device memory is apart */
     /* of the run under way: */
@@ -52,6 +60,8 @@ struct hook_source {
     const float *bias;   /* device [width] or NULL */
     size_t width, ld;
     size_t n_rows; /* 0: n_tokens */
+    /* of rows that are not the part's, where the first goes and how many there will be: */
+    size_t first_row_out, n_rows_out;
 };
 
 /* True if the run under way asks for that hook point. */
@@ -79,6 +89,12 @@ struct edit_source {
 MUST_CHECK status_t forward_settle(struct forward *f, enum hook_kind kind, size_t layer,
                                    struct edit_source source, struct error *err);
 
+/* --- forward.c --- */
+
+/* The weights of one map of a layer: where they are, or where the window has them. */
+MUST_CHECK status_t forward_map(struct forward *f, size_t layer, enum layer_map map,
+                                const struct packed **out, struct error *err);
+
 /* --- forward_layer.c --- */
 
 MUST_CHECK status_t forward_embed(struct forward *f, struct error *err);
@@ -103,7 +119,11 @@ struct attend_params forward_attend_params(const struct forward *f, size_t layer
 /* All of them, in place on the residual stream. */
 MUST_CHECK status_t forward_layer(struct forward *f, size_t layer, struct error *err);
 
-/* Final norm and logits. */
+/* The final norm of the part; its logits; those of the input's head rows, of any part. */
+MUST_CHECK status_t forward_final_norm(struct forward *f, struct error *err);
+MUST_CHECK status_t forward_part_logits(struct forward *f, struct error *err);
+MUST_CHECK status_t forward_head_rows(struct forward *f, struct error *err);
+/* Final norm and logits of a batch of one part. */
 MUST_CHECK status_t forward_head(struct forward *f, struct error *err);
 
 #endif

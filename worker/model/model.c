@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,9 @@ struct model {
     struct packed *head;
     float **head_factors; /* [n_layers], device, NULL until made */
     struct adjoint_weights adjoint;
+    struct memory_plan plan;
+    atomic_uint n_halvings;
+    atomic_bool can_halve; /* as the pass that was made last has it */
 };
 
 void model_close(struct model **pointer)
@@ -46,6 +50,12 @@ static status_t open_files(struct model *m, const struct model_params *params, s
                                         .backend = m->backend,
                                         .compute = params->compute,
                                         .shuffle_seed = params->shuffle_seed};
+    const struct memory_plan_params plan = {
+        .config = &m->config, .backend = m->backend, .compute = params->compute};
+    status = memory_plan_make(&m->plan, &plan, err);
+    if (status == ST_OK) status = memory_plan_check(&m->plan, m->backend, err);
+    if (status != ST_OK) return error_wrap(err, "model %s", params->directory);
+    m->source.is_streamed = m->plan.is_streamed;
     m->head_factors = calloc(m->config.n_layers, sizeof *m->head_factors);
     if (!m->head_factors) return error_set(err, ST_NO_MEMORY, "model");
     status = weights_load(&m->weights, &m->source, err);
@@ -108,6 +118,28 @@ const struct weights_source *model_source(const struct model *model)
 uint64_t model_shuffle_seed(const struct model *model)
 {
     return model->source.shuffle_seed;
+}
+
+const struct memory_plan *model_plan(const struct model *model)
+{
+    return &model->plan;
+}
+
+unsigned model_n_halvings(const struct model *model)
+{
+    return atomic_load(&model->n_halvings);
+}
+
+bool model_halve(struct model *model)
+{
+    if (!atomic_load(&model->can_halve)) return false;
+    (void)atomic_fetch_add(&model->n_halvings, 1);
+    return true;
+}
+
+void model_note_pass(struct model *model, bool can_shrink)
+{
+    atomic_store(&model->can_halve, can_shrink);
 }
 
 size_t model_device_bytes(struct model *model)

@@ -7,6 +7,7 @@
 
 #include "kernels/backend.h"
 #include "worker/model/adjoint_weights.h"
+#include "worker/model/memory_plan.h"
 #include "worker/model/model_config.h"
 #include "worker/model/weights.h"
 
@@ -19,8 +20,10 @@ struct model_params {
     uint64_t shuffle_seed; /* random weights: weight_shuffle.h; 0: those of the checkpoint */
 };
 
-/* On ST_OK the caller owns *out. Errors: as model_config_read(), safetensors_open() and
- * weights_load(), preceded by the directory's name. */
+/* A model that the device has no room for is streamed through it, layer by layer, where the
+ * backend can. On ST_OK the caller owns *out. Errors: as model_config_read(),
+ * safetensors_open() and weights_load(), preceded by the directory's name; ST_NO_MEMORY if it
+ * does not fit even streamed. */
 MUST_CHECK status_t model_open(struct model **out, const struct model_params *params,
                                struct error *err);
 void model_close(struct model **model); /* NULL-safe; sets *model = NULL */
@@ -33,6 +36,16 @@ const char *model_directory(const struct model *model);
 /* What its weights are read from, for whoever needs a tensor on the host. Borrowed. */
 const struct weights_source *model_source(const struct model *model);
 uint64_t model_shuffle_seed(const struct model *model); /* 0: not shuffled */
+
+/* What was found to fit when it was opened. */
+const struct memory_plan *model_plan(const struct model *model);
+
+/* How often the batches of passes over this model are halved, and once more: after a device was
+ * found full. False if no pass has been seen that would be smaller then. Thread-safe. */
+unsigned model_n_halvings(const struct model *model);
+bool model_halve(struct model *model);
+/* A pass tells whether half of its batch would take less. */
+void model_note_pass(struct model *model, bool can_shrink);
 
 /* Bytes on the device, the head included once it is loaded. Thread-safe. */
 size_t model_device_bytes(struct model *model);

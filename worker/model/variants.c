@@ -78,25 +78,42 @@ static status_t make_arrays(struct variants *v, struct error *err)
     return ST_OK;
 }
 
+/* Variants at once: as many as the device has room for beside the clean pass, halved as often
+ * as it was found full. Their size changes no bit. */
+static size_t choose_batch(const struct variants_params *p)
+{
+    const struct model_config *c = model_config(p->model);
+    const size_t n_each = memory_plan_token_bytes(c) + memory_plan_kept_bytes(c);
+    const size_t n_tokens = memory_plan_tokens(model_backend(p->model), n_each);
+    size_t n_copies = p->n_batch + 1;
+    if (n_tokens && n_tokens / p->n_prompts / p->n_ctx < n_copies)
+        n_copies = n_tokens / p->n_prompts / p->n_ctx;
+    for (unsigned i = 0; i < model_n_halvings(p->model); i++) n_copies /= 2;
+    return n_copies > 2 ? n_copies - 1 : 1;
+}
+
 status_t variants_create(struct variants **out, const struct variants_params *p, struct error *err)
 {
     size_t n_copies, n_rows;
-    if (!p->n_batch || !p->n_prompts)
+    if (!p->n_batch || !p->n_prompts || !p->n_ctx)
         return error_set(err, ST_BAD_INPUT, "a batch of %zu variants of %zu prompts", p->n_batch,
                          p->n_prompts);
-    if (!size_add(p->n_batch, 1, &n_copies) || !size_mul(n_copies, p->n_prompts, &n_rows))
+    if (!size_add(p->n_batch, 1, &n_copies) || !size_mul(n_copies, p->n_prompts, &n_rows) ||
+        !size_mul(n_rows, p->n_ctx, &n_rows))
         return error_set(err, ST_TOO_LARGE, "a batch of %zu variants of %zu prompts", p->n_batch,
                          p->n_prompts);
     struct variants *v = calloc(1, sizeof *v);
     if (!v) return error_set(err, ST_NO_MEMORY, "variants");
     v->n_prompts = p->n_prompts;
     v->n_ctx = p->n_ctx;
-    v->n_batch = p->n_batch;
+    v->n_batch = choose_batch(p);
+    model_note_pass(p->model, v->n_batch > 1);
     /* One block whatever the batch: a row's bits depend on it. */
     const struct forward_params forward = {.model = p->model,
-                                           .n_rows = n_rows,
+                                           .n_rows = (v->n_batch + 1) * p->n_prompts,
                                            .n_ctx = p->n_ctx,
                                            .row_block = forward_row_block(p->n_prompts * p->n_ctx),
+                                           .is_whole = true,
                                            .progress = p->progress};
     status_t status = forward_create(&v->forward, &forward, err);
     if (status == ST_OK) status = make_clean(v, err);

@@ -26,7 +26,7 @@ struct variants;
 struct variants_params {
     struct model *model; /* borrowed */
     size_t n_prompts, n_ctx;
-    size_t n_batch;                 /* variants at once, >= 1 */
+    size_t n_batch;                 /* variants at once, >= 1; fewer on a device with less room */
     atomic_uint_fast64_t *progress; /* one tick per layer; borrowed; may be NULL */
 };
 

@@ -61,12 +61,12 @@ static status_t difference_in_stream(struct variants *v, const struct variant_pa
     if (status == ST_OK)
         status = f->ops->upload(f->exec, is_head ? f->z : f->delta, v->path_rows, n * sizeof(float),
                                 err);
-    const struct matmul_params product = {.weights = out->weights,
-                                          .x = f->z,
-                                          .y = f->delta,
-                                          .ld_x = out->n_in,
-                                          .ld_y = f->config->d_model,
-                                          .n_rows = f->n_padded};
+    struct matmul_params product = {.x = f->z,
+                                    .y = f->delta,
+                                    .ld_x = out->n_in,
+                                    .ld_y = f->config->d_model,
+                                    .n_rows = f->n_padded};
+    if (status == ST_OK) status = forward_map(f, from.layer, LAYER_ATTN_OUT, &product.weights, err);
     return status == ST_OK && is_head ? f->ops->matmul(f->exec, &product, err) : status;
 }
 

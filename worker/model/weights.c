@@ -71,10 +71,13 @@ static status_t load_linear(struct weights_loader *l, const struct linear_plan *
                                            .n_out = n_out,
                                            .weights = weights,
                                            .is_transposed = !l->source->config->family->is_conv1d,
-                                           .compute = l->source->compute};
+                                           .compute = l->source->compute,
+                                           .is_shelved = l->source->is_streamed};
         status = l->ops->packed_create(&out->weights, l->source->backend, &params, err);
     }
-    if (status == ST_OK && l->weights) l->weights->n_bytes += l->ops->packed_bytes(out->weights);
+    if (status == ST_OK && l->weights)
+        *(l->source->is_streamed ? &l->weights->n_shelf_bytes : &l->weights->n_bytes) +=
+            l->ops->packed_bytes(out->weights);
     if (status == ST_OK && plan->has_bias)
         status = weights_to_device(l, bias, n_out, &out->bias, err);
     out->n_in = plan->n_in;
@@ -154,6 +157,17 @@ static status_t load_layer(struct weights_loader *l, size_t layer, struct layer_
     return status;
 }
 
+static void fill_shelf(struct weights *w)
+{
+    for (size_t i = 0; i < w->n_layers; i++) {
+        const struct packed **row = w->shelf + i * LAYER_N_MAPS;
+        row[LAYER_QKV] = w->layers[i].qkv.weights;
+        row[LAYER_ATTN_OUT] = w->layers[i].attn_out.weights;
+        row[LAYER_MLP_IN] = w->layers[i].mlp_in.weights;
+        row[LAYER_MLP_OUT] = w->layers[i].mlp_out.weights;
+    }
+}
+
 /* The head is packed on first use; here it is only looked for. */
 static status_t note_head(struct weights_loader *l, struct error *err)
 {
@@ -191,8 +205,12 @@ status_t weights_load(struct weights *out, const struct weights_source *source, 
     l.weights = out;
     l.used = calloc(safetensors_count(source->checkpoint) + 1, sizeof(void *));
     out->layers = calloc(out->n_layers, sizeof *out->layers);
-    if (!out->layers || !l.used) status = error_set(err, ST_NO_MEMORY, "%zu layers", out->n_layers);
+    if (source->is_streamed) /* cppcheck-suppress pointerSize ; an array of pointers */
+        out->shelf = calloc(out->n_layers * LAYER_N_MAPS, sizeof(const struct packed *));
+    if (!out->layers || !l.used || (source->is_streamed && !out->shelf))
+        status = error_set(err, ST_NO_MEMORY, "%zu layers", out->n_layers);
     if (status == ST_OK) status = load_all(&l, out, err);
+    if (status == ST_OK && out->shelf) fill_shelf(out);
     weights_loader_fini(&l);
     if (status != ST_OK) weights_unload(out);
     return status;
@@ -225,6 +243,7 @@ void weights_unload(struct weights *w)
         linear_fini(ops, w->backend, &layer->mlp_out);
     }
     free(w->layers);
+    free(w->shelf);
     norm_fini(ops, w->backend, &w->norm_final);
     ops->release(w->backend, w->token_embed);
     ops->release(w->backend, w->position_embed);

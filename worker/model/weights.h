@@ -23,6 +23,7 @@ struct norm_weights {
 
 struct layer_weights {
     struct norm_weights norm_1, norm_2;
+    /* on their shelf if layers are streamed: a pass takes them from its window */
     struct linear qkv; /* columns [q | k | v], heads contiguous */
     struct linear attn_out;
     struct linear mlp_in; /* columns [gate | up] where gated */
@@ -36,8 +37,13 @@ struct weights {
     struct layer_weights *layers; /* [n_layers] */
     size_t n_layers;
     struct norm_weights norm_final;
-    size_t n_bytes; /* on the device */
+    size_t n_bytes;              /* on the device */
+    const struct packed **shelf; /* [n_layers, LAYER_N_MAPS] if layers are streamed, else NULL */
+    size_t n_shelf_bytes;        /* of the host's pinned memory */
 };
+
+/* The maps of a layer, in the order in which a window has them. */
+enum layer_map { LAYER_QKV, LAYER_ATTN_OUT, LAYER_MLP_IN, LAYER_MLP_OUT, LAYER_N_MAPS };
 
 /* What a load needs to know; all borrowed. */
 struct weights_source {
@@ -46,6 +52,7 @@ struct weights_source {
     struct backend *backend;
     enum compute compute;
     uint64_t shuffle_seed; /* weight_shuffle.h; 0: the weights as they are */
+    bool is_streamed;      /* the layers' maps stay on the host, for windows */
 };
 
 /* Fill *out (zeroed by the callee). On failure nothing is left allocated.

@@ -88,7 +88,10 @@ status_t weights_to_device(struct weights_loader *l, const float *host, size_t n
 {
     void *device;
     struct backend *backend = l->source->backend;
-    status_t status = l->ops->alloc(backend, n * sizeof *host, &device, err);
+    const struct exec_params params = {.row_block = 1};
+    status_t status = l->exec ? ST_OK : l->ops->exec_create(&l->exec, backend, &params, err);
+    if (status != ST_OK) return status;
+    status = l->ops->alloc(backend, n * sizeof *host, &device, err);
     if (status != ST_OK) return status;
     status = l->ops->upload(l->exec, device, host, n * sizeof *host, err);
     if (status == ST_OK) status = l->ops->synchronize(l->exec, err);
@@ -179,10 +182,7 @@ status_t weights_loader_init(struct weights_loader *l, const struct weights_sour
                              struct error *err)
 {
     *l = (struct weights_loader){.source = source, .ops = source->backend->ops};
-    const struct exec_params params = {.row_block = 1};
-    const status_t status = find_prefix(l, err);
-    if (status != ST_OK) return status;
-    return l->ops->exec_create(&l->exec, source->backend, &params, err);
+    return find_prefix(l, err);
 }
 
 void weights_loader_fini(struct weights_loader *l)

@@ -11,7 +11,7 @@ enum { TENSOR_NAME_SIZE = 256 };
 struct weights_loader {
     const struct weights_source *source;
     const struct backend_ops *ops;
-    struct exec *exec;
+    struct exec *exec; /* from the first upload on: it takes room on the device */
     const char *prefix;
     struct weights *weights;         /* its byte count grows; NULL if nobody counts */
     const struct tensor_view **used; /* [n_used] of [safetensors_count()], NULL: not kept */

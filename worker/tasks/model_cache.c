@@ -1,5 +1,7 @@
 #include "worker/tasks/model_cache.h"
 
+#include "common/log.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +69,37 @@ struct backend *model_cache_backend(struct model_cache *cache)
     return cache->backend;
 }
 
+/* Idle entries, but for the model that was used last: it is about to be used again. */
+static bool close_idle(struct model_cache *cache)
+{
+    const struct entry *last = NULL;
+    bool is_any = false;
+    for (size_t i = 0; i < CACHE_SLOTS; i++) {
+        const struct entry *entry = &cache->entries[i];
+        if (entry->model && (!last || entry->last_used > last->last_used)) last = entry;
+    }
+    for (size_t i = 0; i < CACHE_SLOTS; i++) {
+        struct entry *entry = &cache->entries[i];
+        if (entry == last || entry->n_users || (!entry->model && !entry->dictionary)) continue;
+        empty(entry);
+        is_any = true;
+    }
+    return is_any;
+}
+
+bool model_cache_relieve(struct model_cache *cache, bool is_first)
+{
+    (void)pthread_mutex_lock(&cache->lock);
+    bool has_given = is_first && close_idle(cache);
+    const bool is_closed = has_given;
+    for (size_t i = 0; i < CACHE_SLOTS && !is_closed; i++) {
+        struct model *model = cache->entries[i].model;
+        if (model && model_halve(model)) has_given = true;
+    }
+    (void)pthread_mutex_unlock(&cache->lock);
+    return has_given;
+}
+
 /* An empty entry; if need be the one that nobody uses for longest. NULL: all are in use. */
 static struct entry *find_room(struct model_cache *cache)
 {
@@ -121,6 +154,13 @@ static uint64_t read_stamp(const char *directory)
     return fingerprint_stamp(directory, &stamp, NULL) == ST_OK ? stamp : 0;
 }
 
+static void log_plan(const struct model *model)
+{
+    char text[MEMORY_PLAN_TEXT_SIZE];
+    log_event(LOG_INFO, "memory_plan", LOG_TEXT("model", model_directory(model)),
+              LOG_TEXT("plan", memory_plan_text(model_plan(model), text)));
+}
+
 /* Each opening function below runs with the lock held. */
 static status_t open_model(struct model_cache *cache, const struct model_wanted *wanted,
                            struct model **out, struct error *err)
@@ -136,6 +176,7 @@ static status_t open_model(struct model_cache *cache, const struct model_wanted 
         if (!entry) return error_set(err, ST_BUSY, "%d models are in use", CACHE_SLOTS);
         const status_t status = model_open(&entry->model, &params, err);
         if (status != ST_OK) return status;
+        log_plan(entry->model);
         entry->stamp = stamp;
     }
     use(cache, entry);

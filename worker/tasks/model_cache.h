@@ -20,6 +20,12 @@ void model_cache_destroy(struct model_cache **cache); /* nothing may be in use; 
 
 struct backend *model_cache_backend(struct model_cache *cache);
 
+/* A device was found full. The first time (of a unit) close what nobody uses, but for the model
+ * that was used last; then, or if there is nothing to close, halve the batches of passes over
+ * the open models (model.h). False if neither gives anything back. What is open must be opened
+ * anew to take less. */
+bool model_cache_relieve(struct model_cache *cache, bool is_first);
+
 /* Which model. */
 struct model_wanted {
     const char *directory; /* borrowed */

@@ -168,9 +168,9 @@ const struct forward_edit *steering_edits(const struct steering *steering, size_
 
 static size_t count_tokens(const struct steering *self, const struct forward_values *values)
 {
+    const struct steering_span *spans = self->spans + values->first_row;
     size_t n = 0;
-    for (size_t r = 0; r < values->n_rows; r++)
-        n += (size_t)(self->spans[r].end - self->spans[r].begin);
+    for (size_t r = 0; r < values->n_rows; r++) n += (size_t)(spans[r].end - spans[r].begin);
     return n;
 }
 
@@ -233,9 +233,10 @@ static void change_token(const struct target_steering *at, const struct sparse_r
 
 static void pack_tokens(const struct target_steering *at, const struct forward_values *values)
 {
+    const struct steering_span *spans = at->all->spans + values->first_row;
     float *to = at->all->acts;
     for (size_t r = 0; r < values->n_rows; r++)
-        for (size_t t = at->all->spans[r].begin; t < at->all->spans[r].end; t++) {
+        for (size_t t = spans[r].begin; t < spans[r].end; t++) {
             memcpy(to, values->values + (r * values->n_ctx + t) * values->ld,
                    at->width * sizeof *to);
             to += at->width;
@@ -245,6 +246,7 @@ static void pack_tokens(const struct target_steering *at, const struct forward_v
 static status_t steer_target(void *context, const struct forward_values *values, struct error *err)
 {
     const struct target_steering *at = context;
+    const struct steering_span *spans = at->all->spans + values->first_row;
     struct sparse_rows rows = {0};
     const size_t n_tokens = count_tokens(at->all, values);
     if (n_tokens == 0) return ST_OK;
@@ -254,7 +256,7 @@ static status_t steer_target(void *context, const struct forward_values *values,
     if (at->changes[0].unit.dictionary && at->has_set)
         status = capture_target_read(at->target, NULL, at->all->acts, n_tokens, &rows, err);
     for (size_t r = 0, token = 0; r < values->n_rows && status == ST_OK; r++)
-        for (size_t t = at->all->spans[r].begin; t < at->all->spans[r].end; t++)
+        for (size_t t = spans[r].begin; t < spans[r].end; t++)
             change_token(at, &rows, token++, values->values + (r * values->n_ctx + t) * values->ld);
     return status;
 }

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Devices that are full, too small or fail under a worker (the host emulator's): batches are
+halved, the worker retires, the CPU takes over where it may; and whatever a sweep then finds is byte
+for byte what it finds on a device that has room.
+
+Run: BUILD=build/release tests/integration/emulated_devices.py
+"""
+# asan: no
+# ubsan: no
+# timeout: 900
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from cluster import BUILD, SLOWDOWN, check, label_sweep, run
+
+WANT = {}  # the sweep on a device with room: filled by the first test
+
+
+def start_worker(cluster, name, *options, **environment):
+    cluster.start(name, [BUILD / "interp-worker", "--connect", cluster.endpoint, "--name", name,
+                         *options], env=os.environ | environment)
+
+
+def begin(cluster):
+    cluster.start_redis()
+    cluster.start_coordinator()
+
+
+def sweep_of(cluster):
+    return cluster.submit(label_sweep("devices", 1600, 12, "scoring: {null_pairs: 0}"))
+
+
+def finish(cluster, sweep):
+    cluster.wait(sweep, seconds=300)
+    return cluster.canonical(sweep)
+
+
+def a_device_with_room_halves_nothing(cluster):
+    begin(cluster)
+    start_worker(cluster, "w1", "--backend", "emu")
+    WANT.update(finish(cluster, sweep_of(cluster)))
+    log = cluster.log("w1")
+    check(" device isa=" in log and "total_bytes=4294967296" in log, "the device is named")
+    check(" memory_plan model=" in log and "all layers there" in log, "the plan is shown")
+    check("batch_halved" not in log, "there was room")
+
+
+def a_full_device_halves_the_batch_and_finds_the_same(cluster):
+    begin(cluster)
+    start_worker(cluster, "w1", "--backend", "emu", "--device-memory", "26MiB")
+    got = finish(cluster, sweep_of(cluster))
+    log = cluster.log("w1")
+    check("batch_halved" in log, "the batch was halved: " + log[-2000:])
+    check(" bytes on the device, " in log, "with the numbers")
+    check(got == WANT, "the same bytes")
+
+
+def a_lost_device_retires_its_worker_and_the_sweep_goes_on(cluster):
+    begin(cluster)
+    start_worker(cluster, "w1", "--backend", "emu", INTERP_EMU_FAULT="embed_kernel:5")
+    sweep = sweep_of(cluster)
+    code = cluster.processes["w1"].wait(timeout=200 * SLOWDOWN)
+    log = cluster.log("w1")
+    lines = [line for line in log.splitlines() if "this worker retires" in line]
+    check(code == 1 and len(lines) == 1, "exit %d: %s" % (code, log[-1500:]))
+    check("illegal memory access" in lines[0], lines[0])
+    start_worker(cluster, "w2", "--backend", "emu")
+    check(finish(cluster, sweep) == WANT, "another worker finds the same bytes")
+
+
+def auto_takes_the_cpu_for_a_model_that_does_not_fit(cluster):
+    begin(cluster)
+    (cluster.home / "plugins").mkdir()
+    (cluster.home / "plugins/libinterp_cuda.so").symlink_to(BUILD / "libinterp_emu.so")
+    start_worker(cluster, "w1", "--backend", "auto", "--device-memory", "8MiB",
+                 INTERP_PLUGIN_DIR=str(cluster.home / "plugins"))
+    sweep = sweep_of(cluster)
+    cluster.wait(sweep, seconds=200)
+    log = cluster.log("w1")
+    check("device_too_small" in log and "even streamed" in log and "instead=cpu" in log, log[-2000:])
+    check(cluster.status(sweep)["backend"] == "cpu", "the CPU computed it")
+    check(cluster.is_running("w1"), "by the same process")
+
+
+def up_starts_a_worker_on_each_device(cluster):
+    environment = os.environ | {"INTERP_STATE": str(cluster.home / "state"), "INTERP_BACKEND": "emu",
+                                "INTERP_EMU_DEVICES": "2", "INTERP_EMU_MEMORY_MIB": "64"}
+
+    def ctl(*words):
+        done = subprocess.run([BUILD / "interpctl", *words], env=environment, capture_output=True,
+                              text=True, timeout=100 * SLOWDOWN, check=False)
+        check(done.returncode == 0, "%s: %s" % (words[0], done.stderr))
+        return done.stdout
+
+    try:
+        ctl("up", "--timeout", "60")
+        check(len(json.loads(ctl("workers", "-o", "json"))["workers"]) == 2, "a worker a device")
+        logs = [(cluster.home / "state/logs" / ("worker-%d.log" % i)).read_text() for i in (1, 2)]
+        for index, log in enumerate(logs):
+            check(" index=%d uuid=GPU-" % index in log and "total_bytes=67108864" in log, log[-900:])
+        check(" pci=0000:01:00.0 " in logs[0] and " pci=0000:02:00.0 " in logs[1], "each its own")
+    finally:
+        ctl("down")
+    environment["INTERP_EMU_DRIVER"] = "11040"
+    done = subprocess.run([BUILD / "interpctl", "up"], env=environment, capture_output=True,
+                          text=True, timeout=100, check=False)
+    check(done.returncode == 2 and "driver is too old: it knows CUDA 11.4" in done.stderr and
+          len(done.stderr.splitlines()) == 1, "%d: %s" % (done.returncode, done.stderr))
+
+
+if __name__ == "__main__":
+    run([a_device_with_room_halves_nothing, a_full_device_halves_the_batch_and_finds_the_same,
+         a_lost_device_retires_its_worker_and_the_sweep_goes_on,
+         auto_takes_the_cpu_for_a_model_that_does_not_fit, up_starts_a_worker_on_each_device])

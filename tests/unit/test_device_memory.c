@@ -1,0 +1,313 @@
+/* What a device's memory is planned by and how it behaves when it is short, on the CPU and on the
+ * CUDA backend under the host emulator. */
+#include "tests/unit/emulated.h"
+
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void open_emulated(struct backend **out)
+{
+    struct error err = {0};
+    cr_assert_eq(backend_open("emu", out, &err), ST_OK, "%s", err.text);
+}
+
+static void expect_estimate(struct backend *backend, size_t n_in, size_t n_out,
+                            enum compute compute)
+{
+    struct error err = {0};
+    struct packed *packed = NULL;
+    float *weights = calloc(n_in * n_out, sizeof *weights);
+    const struct pack_params params = {
+        .n_in = n_in, .n_out = n_out, .weights = weights, .compute = compute};
+    cr_assert(weights);
+    cr_assert_eq(backend->ops->packed_create(&packed, backend, &params, &err), ST_OK, "%s",
+                 err.text);
+    cr_expect_eq(backend->ops->packed_estimate(backend, &params),
+                 backend->ops->packed_bytes(packed), "%s, %s, %zu x %zu", backend->ops->name,
+                 compute_name(compute), n_in, n_out);
+    cr_expect_geq(backend->ops->packed_bytes(packed), n_in * n_out * sizeof(uint16_t));
+    backend->ops->packed_destroy(packed);
+    free(weights);
+}
+
+Test(device_memory, weights_take_what_was_estimated)
+{
+    static const size_t SHAPES[][2] = {{1, 1}, {31, 257}, {257, 31}, {64, 192}};
+    struct backend *backends[2];
+    struct error err = {0};
+    cr_assert_eq(backend_open_cpu(&backends[0], &err), ST_OK);
+    open_emulated(&backends[1]);
+    for (size_t b = 0; b < 2; b++) {
+        for (size_t i = 0; i < sizeof SHAPES / sizeof SHAPES[0]; i++)
+            for (unsigned c = 0; c < COMPUTE_N; c++)
+                expect_estimate(backends[b], SHAPES[i][0], SHAPES[i][1], (enum compute)c);
+        backend_close(&backends[b]);
+    }
+}
+
+static void expect_dictionary_estimate(struct backend *backend, size_t n_in, size_t n_features)
+{
+    struct error err = {0};
+    struct sparse *sparse = NULL;
+    float *zeros = calloc(n_in * n_features + n_features, sizeof *zeros);
+    const struct sparse_params params = {
+        .n_in = n_in, .n_features = n_features, .weights = zeros, .bias = zeros};
+    cr_assert(zeros);
+    const struct sparse_cost cost = backend->ops->sparse_estimate(backend, n_in, n_features);
+    cr_assert_eq(backend->ops->sparse_create(&sparse, backend, &params, &err), ST_OK, "%s",
+                 err.text);
+    const size_t n_bytes = backend->ops->sparse_bytes(sparse);
+    cr_expect(n_bytes <= cost.n_weights && cost.n_weights - n_bytes <= 5 * 4 * n_features,
+              "%s: %zu bytes, estimated %zu", backend->ops->name, n_bytes, cost.n_weights);
+    backend->ops->sparse_destroy(sparse);
+    free(zeros);
+}
+
+Test(device_memory, dictionaries_take_at_most_what_was_estimated)
+{
+    struct backend *backends[2];
+    struct error err = {0};
+    cr_assert_eq(backend_open_cpu(&backends[0], &err), ST_OK);
+    open_emulated(&backends[1]);
+    for (size_t b = 0; b < 2; b++) {
+        expect_dictionary_estimate(backends[b], 31, 257);
+        expect_dictionary_estimate(backends[b], 64, 2100);
+        backend_close(&backends[b]);
+    }
+}
+
+static void expect_limit(struct backend *backend)
+{
+    struct error err = {0};
+    void *first, *second;
+    backend->ops->limit_memory(backend, 1 << 20);
+    cr_expect_eq(backend->ops->memory(backend).n_total, 1 << 20);
+    cr_assert_eq(backend->ops->alloc(backend, 700000, &first, &err), ST_OK, "%s", err.text);
+    cr_expect_eq(backend->ops->alloc(backend, 700000, &second, &err), ST_NO_MEMORY);
+    cr_expect(strstr(err.text, "bytes on the device, ") && strstr(err.text, " of 1048576 are free"),
+              "%s: %s", backend->ops->name, err.text);
+    backend->ops->release(backend, first);
+    cr_expect_eq(backend->ops->memory(backend).n_free, 1 << 20);
+    cr_assert_eq(backend->ops->alloc(backend, 700000, &second, NULL), ST_OK);
+    backend->ops->release(backend, second);
+}
+
+Test(device_memory, a_limit_is_a_smaller_device)
+{
+    struct backend *backend;
+    struct error err = {0};
+    cr_assert_eq(backend_open_cpu(&backend, &err), ST_OK);
+    expect_limit(backend);
+    backend_close(&backend);
+    open_emulated(&backend);
+    expect_limit(backend);
+    backend_close(&backend);
+}
+
+/* --- windows ------------------------------------------------------------------------------- */
+
+enum { N_LAYERS = 5, N_WEIGHTS = 2, N_IN = 33, N_OUT = 48, N_ROWS = 32 };
+enum { N_MAPS = N_LAYERS * N_WEIGHTS };
+
+struct shelf {
+    struct packed *resident[N_MAPS], *shelved[N_MAPS];
+};
+
+static void shelf_fill(struct shelf *shelf, struct emulated *e, enum compute compute)
+{
+    float weights[N_IN * N_OUT];
+    const struct backend_ops *ops = e->emu->ops;
+    for (size_t i = 0; i < N_MAPS; i++) {
+        struct pack_params params = {
+            .n_in = N_IN, .n_out = N_OUT, .weights = weights, .compute = compute};
+        for (size_t k = 0; k < sizeof weights / sizeof weights[0]; k++)
+            weights[k] = (float)emulated_random() * 0x1p-31F - 1;
+        cr_assert_eq(ops->packed_create(&shelf->resident[i], e->emu, &params, &e->err), ST_OK);
+        params.is_shelved = true;
+        cr_assert_eq(ops->packed_create(&shelf->shelved[i], e->emu, &params, &e->err), ST_OK, "%s",
+                     e->err.text);
+    }
+}
+
+static void shelf_empty(struct shelf *shelf, struct emulated *e)
+{
+    for (size_t i = 0; i < N_MAPS; i++) {
+        e->emu->ops->packed_destroy(shelf->resident[i]);
+        e->emu->ops->packed_destroy(shelf->shelved[i]);
+    }
+}
+
+/* y of every product of a pass over `layers`, one behind the other in *y. */
+static void run_products(struct emulated *e, const struct shelf *shelf, struct window *window,
+                         const float *x, float *y)
+{
+    static const size_t LAYERS[] = {0, 1, 2, 3, 4, 0, 1, 1, 3, 0};
+    const struct backend_ops *ops = e->emu->ops;
+    for (size_t i = 0; i < sizeof LAYERS / sizeof LAYERS[0]; i++) {
+        const struct packed *const *weights = NULL;
+        if (window)
+            cr_assert_eq(ops->window_take(window, LAYERS[i], &weights, &e->err), ST_OK, "%s: %s",
+                         e->mode, e->err.text);
+        for (size_t k = 0; k < N_WEIGHTS; k++, y += N_ROWS * N_OUT) {
+            const struct matmul_params p = {
+                .weights = weights ? weights[k] : shelf->resident[LAYERS[i] * N_WEIGHTS + k],
+                .x = x,
+                .y = y,
+                .ld_x = N_IN,
+                .ld_y = N_OUT,
+                .n_rows = N_ROWS};
+            cr_assert_eq(ops->matmul(e->emu_exec, &p, &e->err), ST_OK, "%s: %s", e->mode,
+                         e->err.text);
+        }
+    }
+}
+
+static void expect_same_products(struct emulated *e, enum compute compute)
+{
+    enum { N_TAKES = 10, N_FLOATS = N_TAKES * N_WEIGHTS * N_ROWS * N_OUT };
+    const struct backend_ops *ops = e->emu->ops;
+    struct shelf shelf;
+    struct window *window = NULL;
+    struct pair x = pair_of(e, N_ROWS * N_IN, 1), y = pair_of(e, N_FLOATS, 0);
+    shelf_fill(&shelf, e, compute);
+    run_products(e, &shelf, NULL, x.on[1], y.on[1]);
+    cr_assert_eq(ops->download(e->emu_exec, y.on[0], y.on[1], N_FLOATS * sizeof(float), &e->err),
+                 ST_OK);
+    const struct window_params params = {(const struct packed *const *)shelf.shelved, N_LAYERS,
+                                         N_WEIGHTS};
+    cr_assert_eq(ops->window_create(&window, e->emu_exec, &params, &e->err), ST_OK, "%s",
+                 e->err.text);
+    run_products(e, &shelf, window, x.on[1], y.on[1]);
+    pair_expect_same(e, &y, 0, compute_name(compute));
+    ops->window_destroy(window);
+    shelf_empty(&shelf, e);
+    pair_free(e, &x);
+    pair_free(e, &y);
+}
+
+ParameterizedTestParameters(device_memory, a_window_computes_as_if_all_were_there)
+{
+    return cr_make_param_array(struct emulated_mode, EMULATED_MODES, EMULATED_N_MODES);
+}
+
+ParameterizedTest(struct emulated_mode *mode, device_memory, a_window_computes_as_if_all_were_there)
+{
+    struct emulated e;
+    emulated_open(&e, mode, 16);
+    cr_assert(backend_supports(e.emu, BACKEND_STREAMING));
+    for (unsigned c = 0; c < COMPUTE_N; c++) expect_same_products(&e, (enum compute)c);
+    emulated_close(&e);
+}
+
+Test(device_memory, shelved_weights_need_a_window_and_a_window_needs_equal_layers)
+{
+    struct emulated e;
+    struct shelf shelf;
+    struct window *window = NULL;
+    emulated_open(&e, &EMULATED_MODES[0], 16);
+    shelf_fill(&shelf, &e, COMPUTE_F32);
+    struct pair x = pair_of(&e, 16 * N_IN, 1), y = pair_of(&e, 16 * N_OUT, 1);
+    const struct matmul_params p = {.weights = shelf.shelved[0],
+                                    .x = x.on[1],
+                                    .y = y.on[1],
+                                    .ld_x = N_IN,
+                                    .ld_y = N_OUT,
+                                    .n_rows = 16};
+    cr_expect_eq(e.emu->ops->matmul(e.emu_exec, &p, &e.err), ST_INTERNAL);
+    const struct window_params params = {(const struct packed *const *)shelf.resident, N_LAYERS,
+                                         N_WEIGHTS};
+    cr_expect_eq(e.emu->ops->window_create(&window, e.emu_exec, &params, NULL), ST_BAD_INPUT);
+    cr_expect_null(window);
+    pair_free(&e, &x);
+    pair_free(&e, &y);
+    shelf_empty(&shelf, &e);
+    emulated_close(&e);
+}
+
+/* --- devices that fail --------------------------------------------------------------------- */
+
+Test(device_memory, an_illegal_access_loses_the_device_for_good)
+{
+    const struct exec_params params = {.row_block = 16};
+    struct backend *backend = NULL;
+    struct error err = {0};
+    struct exec *exec;
+    void *x, *more;
+    cr_assert_eq(setenv("INTERP_EMU_FAULT", "add_kernel:2", 1), 0);
+    cr_assert_eq(backend_open_untested("emu", &backend, &err), ST_OK, "%s", err.text);
+    const struct backend_ops *ops = backend->ops;
+    cr_assert_eq(ops->exec_create(&exec, backend, &params, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(ops->alloc(backend, 64, &x, &err), ST_OK);
+    const struct add_params add = {
+        .a = x, .b = x, .out = x, .n_rows = 1, .d = 16, .ld_a = 16, .ld_out = 16};
+    cr_assert_eq(ops->add(exec, &add, &err), ST_OK, "%s", err.text);
+    cr_expect(!ops->is_lost(backend));
+    cr_expect_eq(ops->add(exec, &add, &err), ST_INTERNAL);
+    cr_expect(strstr(err.text, "illegal memory access"), "%s", err.text);
+    cr_expect(ops->is_lost(backend));
+    cr_expect_neq(ops->alloc(backend, 16, &more, NULL), ST_OK);
+    ops->release(backend, x);
+    ops->exec_destroy(exec);
+    backend_close(&backend);
+}
+
+/* A machine as the emulator's environment says, and what opening its device says. */
+struct machine_case {
+    char variable[24], value[8], backend[24], says[120];
+};
+static struct machine_case MACHINES[] = {
+    {"INTERP_EMU_DRIVER", "0", "emu", "backend emu: this machine has no NVIDIA driver"},
+    {"INTERP_EMU_DRIVER", "11040", "emu",
+     "the NVIDIA driver is too old: it knows CUDA 11.4, this build needs 13.0"},
+    {"INTERP_EMU_ARCH", "75", "emu", "has compute capability 7.5; 8.0 is the oldest"},
+    {"INTERP_EMU_NO_IMAGE", "1", "emu", "this build has no image for emu host emulator sm_80"},
+    {"INTERP_EMU_MEMORY_MIB", "0", "emu", "device 0: 1 bytes on the device, 0 of 0 are free"},
+    {"INTERP_EMU_DEVICES", "2", "emu:2", "backend emu:2: this machine has 2"},
+    {"INTERP_EMU_DEVICES", "2", "emu:GPU-abcd", "0 of the 2 devices here have that UUID"},
+    {"INTERP_EMU_DEVICES", "2", "emu:GPU-656d", "2 of the 2 devices here have that UUID"},
+};
+
+ParameterizedTestParameters(device_memory, a_device_that_cannot_be_used_says_why)
+{
+    return cr_make_param_array(struct machine_case, MACHINES, sizeof MACHINES / sizeof MACHINES[0]);
+}
+
+ParameterizedTest(struct machine_case *c, device_memory, a_device_that_cannot_be_used_says_why)
+{
+    struct backend *backend = NULL;
+    struct error err = {0};
+    cr_assert_eq(setenv(c->variable, c->value, 1), 0);
+    cr_expect_neq(backend_open(c->backend, &backend, &err), ST_OK, "%s=%s", c->variable, c->value);
+    cr_expect(strstr(err.text, c->says), "%s=%s: %s", c->variable, c->value, err.text);
+    cr_expect_null(backend);
+}
+
+Test(device_memory, devices_are_told_apart_by_index_and_uuid)
+{
+    struct backend_place places[4];
+    struct backend *backend = NULL;
+    struct error err = {0};
+    char name[64] = "emu:";
+    size_t n = 0;
+    void *memory;
+    cr_assert_eq(setenv("INTERP_EMU_DEVICES", "3", 1), 0);
+    cr_assert_eq(setenv("INTERP_EMU_MEMORY_MIB", "8", 1), 0);
+    cr_assert_eq(backend_devices("emu", places, 4, &n, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(n, 3);
+    cr_expect_str_neq(places[0].uuid, places[1].uuid);
+    cr_expect_str_eq(places[2].pci, "0000:03:00.0");
+    strncat(name, places[2].uuid, sizeof name - strlen(name) - 1);
+    cr_assert_eq(backend_open(name, &backend, &err), ST_OK, "%s", err.text);
+    cr_expect_eq(backend->ops->place(backend)->index, 2);
+    cr_assert_eq(backend->ops->alloc(backend, 4 << 20, &memory, &err), ST_OK, "%s", err.text);
+    cr_expect_eq(backend->ops->memory(backend).n_free, 4 << 20);
+    struct backend *other = NULL;
+    cr_assert_eq(backend_open("emu:1", &other, &err), ST_OK, "%s", err.text);
+    cr_expect_eq(other->ops->memory(other).n_free, 8 << 20, "each has memory of its own");
+    cr_expect_str_eq(other->ops->describe(other), backend->ops->describe(backend));
+    backend->ops->release(backend, memory);
+    backend_close(&backend);
+    backend_close(&other);
+}

@@ -1,0 +1,257 @@
+/* Plans against what is then taken, and passes over a batch in parts or with streamed layers
+ * against the pass over all of it with all of them there: the same bits. */
+#include "tests/unit/emulated.h"
+#include "worker/model/forward.h"
+#include "worker/model/memory_plan.h"
+
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { N_ROWS = 5, N_CTX = 12, N_EDITED = 4 };
+static const char GPT2[] = "tests/golden/models/gpt2-bare-names"; /* three layers */
+static const char LLAMA[] = "tests/golden/models/llama-gqa-tied";
+
+/* Names of backends that stay open under one test. */
+static struct backend *open_backend(const char *name, size_t limit)
+{
+    struct backend *backend = NULL;
+    struct error err = {0};
+    cr_assert_eq(backend_open(name, &backend, &err), ST_OK, "%s", err.text);
+    if (limit) backend->ops->limit_memory(backend, limit);
+    return backend;
+}
+
+static struct model *open_model(struct backend *backend, const char *directory)
+{
+    struct model *model = NULL;
+    struct error err = {0};
+    const struct model_params params = {.directory = directory, .backend = backend};
+    cr_assert_eq(model_open(&model, &params, &err), ST_OK, "%s", err.text);
+    return model;
+}
+
+static void make_plan(struct memory_plan *plan, struct backend *backend, const char *directory)
+{
+    struct model_config config;
+    struct error err = {0};
+    cr_assert_eq(model_config_read(&config, directory, &err), ST_OK, "%s", err.text);
+    const struct memory_plan_params params = {.config = &config, .backend = backend};
+    cr_assert_eq(memory_plan_make(plan, &params, &err), ST_OK, "%s", err.text);
+}
+
+/* What has to be free so that `n_bytes` are usable (memory_plan.c leaves a margin of 1/32). */
+static size_t free_for(size_t n_bytes)
+{
+    return n_bytes + n_bytes / 31 + 1;
+}
+
+Test(memory_plan, says_what_a_model_then_takes)
+{
+    static const char *const BACKENDS[] = {"cpu", "emu"}, *const MODELS[] = {GPT2, LLAMA};
+    for (size_t i = 0; i < 4; i++) {
+        struct memory_plan plan;
+        struct error err = {0};
+        const struct packed *head;
+        struct backend *backend = open_backend(BACKENDS[i / 2], 0);
+        make_plan(&plan, backend, MODELS[i % 2]);
+        struct model *model = open_model(backend, MODELS[i % 2]);
+        cr_expect(!plan.is_streamed && plan.n_fitting > 0);
+        cr_expect_eq(model_device_bytes(model), plan.n_tables + plan.n_layers * plan.n_layer,
+                     "%s, %s", BACKENDS[i / 2], MODELS[i % 2]);
+        cr_assert_eq(model_head(model, &head, &err), ST_OK, "%s", err.text);
+        cr_expect_eq(model_device_bytes(model),
+                     plan.n_tables + plan.n_layers * plan.n_layer + plan.n_head);
+        model_close(&model);
+        backend_close(&backend);
+    }
+}
+
+Test(memory_plan, a_model_that_cannot_fit_is_refused_with_the_numbers)
+{
+    static const struct {
+        const char *backend, *says;
+    } CASES[] = {{"cpu", "does not fit on cpu"}, {"emu", "host emulator sm_80, even streamed"}};
+    for (size_t i = 0; i < 2; i++) {
+        struct error err = {0};
+        struct model *model = NULL;
+        struct backend *backend = open_backend(CASES[i].backend, 100000);
+        const struct model_params params = {.directory = GPT2, .backend = backend};
+        cr_expect_eq(model_open(&model, &params, &err), ST_NO_MEMORY);
+        cr_expect(strstr(err.text, CASES[i].says) &&
+                      strstr(err.text, "100000 of 100000 bytes are free"),
+                  "%s", err.text);
+        cr_expect_null(model);
+        backend_close(&backend);
+    }
+}
+
+Test(memory_plan, a_little_less_than_all_layers_is_streamed)
+{
+    struct memory_plan all, plan;
+    struct backend *backend = open_backend("emu", 0);
+    make_plan(&all, backend, GPT2);
+    backend_close(&backend);
+    const size_t n_needed = all.n_resident + all.n_smallest;
+    backend = open_backend("emu", free_for(n_needed));
+    make_plan(&plan, backend, GPT2);
+    cr_expect(!plan.is_streamed && plan.n_fitting > 0);
+    backend_close(&backend);
+    backend = open_backend("emu", free_for(n_needed) - 64);
+    make_plan(&plan, backend, GPT2);
+    cr_expect(plan.is_streamed && plan.n_fitting > 0);
+    cr_expect_eq(plan.n_host, 3 * plan.n_layer);
+    backend_close(&backend);
+}
+
+/* --- the same bits ------------------------------------------------------------------------- */
+
+static const struct hook_point HOOKS[] = {
+    {HOOK_EMBED, 0},    {HOOK_RESID_PRE, 1},  {HOOK_Q, 1},
+    {HOOK_Z, 1},        {HOOK_ATTN_OUT, 1},   {HOOK_MLP_PRE, 1},
+    {HOOK_MLP_POST, 1}, {HOOK_RESID_POST, 1}, {HOOK_LN_FINAL_NORMALIZED, 0},
+    {HOOK_LOGITS, 0}};
+enum { N_HOOKS = sizeof HOOKS / sizeof HOOKS[0] };
+
+/* Adds its row's number to a value: wrong rows would show. */
+static status_t edit_rows(void *context, const struct forward_values *at, struct error *err)
+{
+    (void)context;
+    (void)err;
+    for (size_t r = 0; r < at->n_rows; r++)
+        at->values[(r * at->n_ctx + N_EDITED) * at->ld] += (float)(at->first_row + r);
+    return ST_OK;
+}
+
+struct outcome {
+    float *acts[N_HOOKS]; /* owned */
+    size_t n_bytes[N_HOOKS];
+    float *norms;
+};
+
+static void keep(struct outcome *out, const float *const *acts, const struct model_config *config,
+                 size_t n_head_rows)
+{
+    for (size_t i = 0; i < N_HOOKS; i++) {
+        const size_t n_rows =
+            HOOKS[i].kind == HOOK_LOGITS && n_head_rows ? n_head_rows : N_ROWS * N_CTX;
+        out->n_bytes[i] = n_rows * hook_point_width(HOOKS[i], config) * sizeof(float);
+        out->acts[i] = malloc(out->n_bytes[i]);
+        cr_assert(out->acts[i]);
+        memcpy(out->acts[i], acts[i], out->n_bytes[i]);
+    }
+}
+
+/* One pass with everything that a pass can be asked for. n_halvings: of its parts. */
+static void run_pass(struct model *model, unsigned n_halvings, bool has_head_rows,
+                     struct outcome *out, size_t *n_part)
+{
+    static const uint32_t LENGTHS[N_ROWS] = {12, 7, 12, 1, 9}, HEAD_ROWS[] = {59, 3, 20, 21, 0, 44};
+    const struct forward_edit edit = {{HOOK_RESID_MID, 1}, edit_rows, NULL};
+    const struct model_config *config = model_config(model);
+    const float *acts[N_HOOKS];
+    uint32_t tokens[N_ROWS * N_CTX];
+    struct forward *forward = NULL;
+    struct error err = {0};
+    for (size_t i = 0; i < N_ROWS * N_CTX; i++) tokens[i] = (uint32_t)(i * 7 % config->n_vocab);
+    const struct forward_input input = {.tokens = tokens,
+                                        .row_lengths = LENGTHS,
+                                        .edits = &edit,
+                                        .n_edits = 1,
+                                        .head_rows = has_head_rows ? HEAD_ROWS : NULL,
+                                        .n_head_rows = has_head_rows ? 6 : 0};
+    const struct forward_params params = {
+        .model = model, .n_rows = N_ROWS, .n_ctx = N_CTX, .row_block = 16};
+    model_note_pass(model, true);
+    while (model_n_halvings(model) < n_halvings) cr_assert(model_halve(model));
+    cr_assert_eq(forward_create(&forward, &params, &err), ST_OK, "%s", err.text);
+    *n_part = forward_part_rows(forward);
+    cr_assert_eq(forward_run(forward, &input, HOOKS, N_HOOKS, acts, &err), ST_OK, "%s", err.text);
+    keep(out, acts, config, has_head_rows ? 6 : 0);
+    out->norms = calloc(N_ROWS * N_CTX, config->n_heads * sizeof *out->norms);
+    cr_assert(out->norms);
+    cr_assert_eq(forward_head_norms(forward, 1, acts[3], N_ROWS * N_CTX, out->norms, &err), ST_OK,
+                 "%s", err.text);
+    forward_destroy(&forward);
+}
+
+static void expect_same(const struct outcome *a, const struct outcome *b, const char *what,
+                        const struct model_config *config)
+{
+    char name[HOOK_NAME_SIZE];
+    for (size_t i = 0; i < N_HOOKS; i++) {
+        cr_assert_eq(a->n_bytes[i], b->n_bytes[i]);
+        cr_expect_eq(memcmp(a->acts[i], b->acts[i], a->n_bytes[i]), 0, "%s: other bits at %s", what,
+                     hook_point_name(HOOKS[i], name));
+    }
+    cr_expect_eq(memcmp(a->norms, b->norms, N_ROWS * N_CTX * config->n_heads * sizeof(float)), 0,
+                 "%s: other head norms", what);
+}
+
+static void outcome_fini(struct outcome *out)
+{
+    for (size_t i = 0; i < N_HOOKS; i++) free(out->acts[i]);
+    free(out->norms);
+}
+
+static void expect_parts_change_nothing(const char *backend_name, const char *directory)
+{
+    struct backend *backend = open_backend(backend_name, 0);
+    for (int has_head_rows = 0; has_head_rows < 2; has_head_rows++) {
+        struct outcome whole, parts;
+        size_t n_whole, n_part;
+        struct model *model = open_model(backend, directory);
+        run_pass(model, 0, has_head_rows, &whole, &n_whole);
+        cr_expect_eq(n_whole, N_ROWS);
+        for (unsigned n = 1; n <= 2; n++) {
+            run_pass(model, n, has_head_rows, &parts, &n_part);
+            cr_expect_eq(n_part, n == 1 ? 2 : 1, "%zu sequences", n_part);
+            expect_same(&whole, &parts, directory, model_config(model));
+            outcome_fini(&parts);
+        }
+        outcome_fini(&whole);
+        model_close(&model);
+    }
+    backend_close(&backend);
+}
+
+Test(memory_plan, a_batch_in_parts_has_the_bits_of_the_whole)
+{
+    expect_parts_change_nothing("cpu", GPT2);
+    expect_parts_change_nothing("cpu", LLAMA);
+    expect_parts_change_nothing("emu", GPT2);
+}
+
+ParameterizedTestParameters(memory_plan, streamed_layers_give_the_bits_of_resident_ones)
+{
+    return cr_make_param_array(struct emulated_mode, EMULATED_MODES, EMULATED_N_MODES);
+}
+
+ParameterizedTest(struct emulated_mode *mode, memory_plan,
+                  streamed_layers_give_the_bits_of_resident_ones)
+{
+    struct memory_plan plan;
+    struct outcome resident, streamed;
+    struct emulated e;
+    size_t n_part;
+    emulated_open(&e, mode, 16); /* sets the mode for the process */
+    emulated_close(&e);
+    struct backend *backend = open_backend("emu", 0);
+    make_plan(&plan, backend, GPT2);
+    struct model *model = open_model(backend, GPT2);
+    run_pass(model, 0, false, &resident, &n_part);
+    model_close(&model);
+    backend->ops->limit_memory(backend, free_for(plan.n_resident + plan.n_smallest) - 64);
+    model = open_model(backend, GPT2);
+    cr_assert(model_plan(model)->is_streamed);
+    cr_expect_eq(model_device_bytes(model), plan.n_tables);
+    for (unsigned n_halvings = 0; n_halvings < 2; n_halvings++) {
+        run_pass(model, n_halvings, false, &streamed, &n_part);
+        expect_same(&resident, &streamed, mode->name, model_config(model));
+        outcome_fini(&streamed);
+    }
+    outcome_fini(&resident);
+    model_close(&model);
+    backend_close(&backend);
+}

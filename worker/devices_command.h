@@ -1,0 +1,7 @@
+/* `interp-worker devices [--backend cuda]`: the devices of a backend, a line each. */
+#ifndef WORKER_DEVICES_COMMAND_H
+#define WORKER_DEVICES_COMMAND_H
+
+int devices_command(int argc, char **argv);
+
+#endif

@@ -1,0 +1,64 @@
+/* What a model needs on a device, made before any of it is there: is there room for all layers,
+ * or for two at a time that are streamed through it (backend.h, "a model larger than the
+ * device"), and for how many sequences at once. Nothing here changes a result: a row's values
+ * depend on that row alone.
+ *
+ *   tables (embeddings, norms, biases) + head + layers + dictionaries + scratch of the thread
+ *     + sequences x what a pass needs for one           against what is free
+ *
+ * Any thread; no state. */
+#ifndef WORKER_MODEL_MEMORY_PLAN_H
+#define WORKER_MODEL_MEMORY_PLAN_H
+
+#include "kernels/backend.h"
+#include "worker/model/model_config.h"
+
+enum { MEMORY_PLAN_TEXT_SIZE = 400 };
+
+struct memory_plan_params {
+    const struct model_config *config;
+    const struct backend *backend;
+    enum compute compute;
+    size_t n_ctx; /* tokens of a sequence; 0: as many as the context, at most 128 */
+    /* a dictionary, or zeros: */
+    size_t d_in, n_features;
+};
+
+/* Bytes unless said otherwise. */
+struct memory_plan {
+    struct backend_memory memory; /* when the plan was made */
+    size_t n_tables, n_head;
+    size_t n_layers, n_layer; /* how many, and of one */
+    size_t n_dictionary;      /* its weights */
+    size_t n_scratch;         /* of one thread: products, the dictionary's encoder */
+    size_t n_ctx;             /* tokens of a sequence */
+    size_t n_sequence;        /* of a pass, for each sequence */
+    size_t n_smallest;        /* of the smallest pass: a block of rows */
+    size_t n_cache;           /* kept for each prompt of n_ctx tokens by an ablation */
+    bool is_streamed;
+    size_t n_resident; /* all but the sequences, as planned */
+    size_t n_host;     /* pinned memory of the host, when it is streamed */
+    size_t n_fitting;  /* sequences of a pass; 0: it does not fit */
+};
+
+/* Errors: ST_UNSUPPORTED if the backend has no such products. A model that does not fit is none. */
+MUST_CHECK status_t memory_plan_make(struct memory_plan *out,
+                                     const struct memory_plan_params *params, struct error *err);
+
+/* ST_NO_MEMORY with the numbers if not even one sequence fits. */
+MUST_CHECK status_t memory_plan_check(const struct memory_plan *plan, const struct backend *backend,
+                                      struct error *err);
+
+/* One line for logs. Returns `out`. */
+const char *memory_plan_text(const struct memory_plan *plan, char out[MEMORY_PLAN_TEXT_SIZE]);
+
+/* Bytes that a pass's buffers take for one token, and of the part that whole batches keep. */
+size_t memory_plan_token_bytes(const struct model_config *config);
+size_t memory_plan_kept_bytes(const struct model_config *config);
+
+/* Tokens of n_bytes_each that a pass may have in its buffers at once: with half of what is free
+ * now, the other half being left to whoever comes (encoders, copies of hook points, other
+ * threads). 0: as many as one likes. */
+size_t memory_plan_tokens(const struct backend *backend, size_t n_bytes_each);
+
+#endif
