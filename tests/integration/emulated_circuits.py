@@ -2,7 +2,8 @@
 """Circuits that are known by construction are found and verified by workers whose backend is the
 CUDA one on the host emulator, as on the CPU: the same components after as many variants, the same
 verdict (circuit.json, circuit.dot and summary.json to the byte), and every number of the verdict
-and the effect of every component within TOLERANCE.
+and the effect of every component within TOLERANCE; likewise the scores of attribution patching
+where they order the search.
 
 Three kinds; LONG=1 takes all of them.
 
@@ -39,27 +40,27 @@ def known_model(kind):
     return path
 
 
-def sweep_of(kind):
+def sweep_of(kind, more):
     model = known_model(kind)
     return ("kind: circuit\nname: %s\nmodel: %s\ntask: {prompts: %s/prompts.jsonl}\n"
-            "verdict: {n_random: 20, n_subsets: %d, n_resamples: 300}\n"
-            % (kind, model, model, SUBSETS))
+            "verdict: {n_random: 20, n_subsets: %d, n_resamples: 300}\n%s"
+            % (kind, model, model, SUBSETS, more))
 
 
-def search_all(cluster, backend):
-    """kind -> file -> what it holds, of every kind searched at once."""
+def search_all(cluster, backend, kinds, more=""):
+    """kind -> file -> what it holds, of every kind searched at once; `more` is further YAML."""
     cluster.start_redis()
     cluster.start_coordinator()
     for name in ("w1", "w2"):
         cluster.start_worker(name, "--backend", backend)
-    sweeps = {kind: cluster.submit(sweep_of(kind)) for kind in KINDS}
+    sweeps = {kind: cluster.submit(sweep_of(kind, more)) for kind in kinds}
     found = {}
     for kind, sweep in sweeps.items():
         cluster.wait(sweep, seconds=600)
         check(cluster.status(sweep)["backend"].startswith(backend), "the record says who computed")
         folder = cluster.data / "sweeps" / sweep
         found[kind] = {path.name: path.read_bytes() for path in folder.iterdir()}
-    say("%s has searched %s" % (backend, ", ".join(KINDS)))
+    say("%s has searched %s" % (backend, ", ".join(kinds)))
     return found
 
 
@@ -88,8 +89,8 @@ def records(text):
 
 def circuits_are_those_of_the_cpu(cluster):
     with type(cluster)() as other:
-        want = search_all(other, "cpu")
-    got = search_all(cluster, "emu")
+        want = search_all(other, "cpu", KINDS)
+    got = search_all(cluster, "emu", KINDS)
     for kind in KINDS:
         truth = json.loads((known_model(kind) / "circuit.json").read_text())["circuit"]
         nodes = [node["name"] for node in json.loads(got[kind]["circuit.json"])["nodes"]]
@@ -104,5 +105,17 @@ def circuits_are_those_of_the_cpu(cluster):
                     theirs["full"], kind + ": effects")
 
 
+def attribution_scores_are_those_of_the_cpu(cluster):
+    more = "search: {order: attribution}\n"
+    with type(cluster)() as other:
+        want = search_all(other, "cpu", KINDS[:1], more)[KINDS[0]]
+    got = search_all(cluster, "emu", KINDS[:1], more)[KINDS[0]]
+    check(got["circuit.json"] == want["circuit.json"], "another circuit")
+    mine, theirs = (records(side["results.jsonl"]) for side in (got, want))
+    largest = max(record["attribution"] for record in theirs)
+    check(largest > 1, "scores of at most %g" % largest)
+    check_close(mine, theirs, largest, "components")
+
+
 if __name__ == "__main__":
-    run([circuits_are_those_of_the_cpu])
+    run([circuits_are_those_of_the_cpu, attribution_scores_are_those_of_the_cpu])
