@@ -2,7 +2,8 @@
  * what is known of them (scores of heads, labels of features). Never a prompt of the verdict, never
  * an effect.
  *
- * Texts of prompts and labels are data and stay on their lines (prompt_data.h). Pure; any thread. */
+ * Texts of prompts and labels are data and stay on their lines (prompt_data.h). Pure; any
+ * thread. */
 #ifndef COORDINATOR_CIRCUIT_PROPOSAL_PROMPT_H
 #define COORDINATOR_CIRCUIT_PROPOSAL_PROMPT_H
 

@@ -2,10 +2,10 @@
  *   {"proposals": [{"component": "L5H1", "role": "copies B"}, "L0MLP", ...]}
  * the most promising first.
  *
- * Untrusted bytes: the object is looked for as prompt_reply.h does, an entry that names no component
- * is counted and skipped, names that a component has twice count once, at most PROPOSALS_MAX are
- * taken. Whatever the reply, the outcome is a list that may order a search, or nothing. Pure; any
- * thread. */
+ * Untrusted bytes: the object is looked for as prompt_reply.h does, an entry that names no
+ * component is counted and skipped, a component named twice counts once, at most PROPOSALS_MAX
+ * entries are read. Whatever the reply, the outcome is a list that may order a search, or nothing.
+ * Pure; any thread. */
 #ifndef COORDINATOR_CIRCUIT_PROPOSAL_REPLY_H
 #define COORDINATOR_CIRCUIT_PROPOSAL_REPLY_H
 

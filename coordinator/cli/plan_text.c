@@ -5,6 +5,7 @@
 #include "coordinator/cli/document.h"
 #include "coordinator/cli/quantity.h"
 
+#include "coordinator/plan/circuit_estimate.h"
 #include "coordinator/plan/circularity.h"
 #include "coordinator/plan/estimate.h"
 #include "coordinator/plan/estimate_facts.h"
@@ -116,8 +117,8 @@ static void print_circuit(FILE *out, const struct sweep_spec *spec)
                    spec->verdict.n_random, spec->prompt_splits.verdict);
     line(out, "verdict", text);
     if (sweep_spec_asks_agent(spec))
-        (void)snprintf(text, sizeof text, "one call to %s, which orders the search",
-                       spec->search.agent.provider);
+        (void)snprintf(text, sizeof text, "one call to %s, within %.2f dollars",
+                       spec->search.agent.provider, spec->budget_dollars);
     line(out, "cost", sweep_spec_asks_agent(spec) ? text : "no call to a language model");
 }
 
@@ -154,8 +155,23 @@ static status_t load_providers(struct provider_config **out, const struct cli_ar
 
 struct plan {
     struct estimate estimate;
-    bool is_priced; /* dollars are known (0 when nothing is paid for) */
+    struct circuit_estimate circuit; /* of a circuit sweep, in the place of that */
+    bool is_priced;                  /* dollars are known (0 when nothing is paid for) */
 };
+
+/* With the rates that the local cluster's coordinator noted, if there is one. */
+static status_t make_circuit_plan(struct plan *out, const struct sweep_spec *spec,
+                                  const struct cli_arguments *arguments, struct error *err)
+{
+    struct cluster_paths paths;
+    char path[CLUSTER_PATH_SIZE];
+    struct circuit_estimate_input input;
+    const bool has_paths = cluster_paths_init(&paths, arguments->state, NULL) == ST_OK;
+    const status_t status = circuit_estimate_read(
+        &input, spec, has_paths ? cluster_path(&paths, "data", path) : NULL, err);
+    if (status == ST_OK) circuit_estimate_make(&input, &out->circuit);
+    return status;
+}
 
 static status_t make_plan(struct plan *out, const struct sweep_spec *spec,
                           const struct cli_arguments *arguments, struct error *err)
@@ -170,6 +186,8 @@ static status_t make_plan(struct plan *out, const struct sweep_spec *spec,
     if (status == ST_OK)
         status = estimate_facts_read(&input, spec, providers ? providers : &unpriced.config, err);
     if (status == ST_OK) estimate_make(&input, &out->estimate);
+    if (status == ST_OK && spec->kind == SWEEP_KIND_CIRCUIT)
+        status = make_circuit_plan(out, spec, arguments, err);
     out->is_priced = providers || !asks_provider;
     provider_config_destroy(&providers);
     return status;
@@ -185,8 +203,10 @@ static status_t print_json(FILE *out, const struct sweep_spec *spec, const struc
     if (text && sweep_spec_key(spec, key))
         document =
             json_pack("{s:s, s:s, s:b, s:o, s:o}", "name", spec->name, "key", key, "is_priced",
-                      (int)plan->is_priced, "estimate", estimate_to_json(&plan->estimate), "spec",
-                      json_loads(text, JSON_ALLOW_NUL, NULL));
+                      (int)plan->is_priced, "estimate",
+                      spec->kind == SWEEP_KIND_CIRCUIT ? circuit_estimate_json(&plan->circuit)
+                                                       : estimate_to_json(&plan->estimate),
+                      "spec", json_loads(text, JSON_ALLOW_NUL, NULL));
     free(text);
     if (!document) return error_set(err, ST_NO_MEMORY, "plan as JSON");
     status = document_print(out, "Plan", document, err);
@@ -199,11 +219,14 @@ static status_t print_estimate(FILE *out, const struct sweep_spec *spec, const s
 {
     struct buffer text;
     buffer_init(&text, PLAN_MAX_BYTES);
-    const status_t status = estimate_print(&plan->estimate, spec->budget_dollars, &text, err);
+    const bool is_circuit = spec->kind == SWEEP_KIND_CIRCUIT;
+    const status_t status = is_circuit
+                                ? circuit_estimate_print(&plan->circuit, &text, err)
+                                : estimate_print(&plan->estimate, spec->budget_dollars, &text, err);
     if (status == ST_OK) (void)fwrite(text.bytes, 1, text.n_bytes, out);
     if (status == ST_OK && !plan->is_priced)
         (void)fprintf(out, "Dollars are not known here: --providers FILE gives the prices.\n");
-    if (status == ST_OK && sweep_spec_uses_provider(spec))
+    if (status == ST_OK && !is_circuit && sweep_spec_uses_provider(spec))
         (void)fprintf(out, "Not counted: features of several meanings, a label and detection for "
                            "each of them.\n");
     buffer_fini(&text);
@@ -222,9 +245,9 @@ status_t plan_text_print(const struct cli_arguments *arguments, FILE *out,
         if (spec->kind == SWEEP_KIND_LABEL) print_label(out, spec);
         (void)fflush(out); /* reading a large corpus takes its time */
     }
-    const bool is_label = spec->kind == SWEEP_KIND_LABEL;
-    status_t status = is_label || is_json ? make_plan(&plan, spec, arguments, err) : ST_OK;
+    const bool is_estimated = spec->kind != SWEEP_KIND_NOOP;
+    status_t status = is_estimated || is_json ? make_plan(&plan, spec, arguments, err) : ST_OK;
     if (status != ST_OK) return status;
     if (is_json) return print_json(out, spec, &plan, err);
-    return is_label ? print_estimate(out, spec, &plan, err) : ST_OK;
+    return is_estimated ? print_estimate(out, spec, &plan, err) : ST_OK;
 }

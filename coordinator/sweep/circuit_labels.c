@@ -10,7 +10,8 @@
 
 void circuit_labels_fini(struct circuit_labels *labels)
 {
-    for (size_t i = 0; i < labels->n; i++) free((char *)(uintptr_t)labels->items[i].text);
+    for (size_t i = 0; labels->items && i < labels->n; i++)
+        free((char *)(uintptr_t)labels->items[i].text);
     free(labels->items);
     *labels = (struct circuit_labels){.n = 0};
 }
@@ -63,9 +64,12 @@ static status_t take_record(struct circuit_labels *out, const struct circuit_run
     const char *label = json_string_value(json_object_get(record, "label"));
     status_t status = ST_OK;
     if (label && component_of(record, &component) && is_candidate(run, &component)) {
-        char *text = strdup(label);
-        if (!text) status = error_set(err, ST_NO_MEMORY, "labels");
-        if (text) out->items[out->n++] = (struct proposal_label){component, text};
+        struct proposal_label *next = &out->items[out->n];
+        *next = (struct proposal_label){component, strdup(label)};
+        if (next->text)
+            out->n++;
+        else
+            status = error_set(err, ST_NO_MEMORY, "labels");
     }
     json_decref(record);
     return status;
@@ -81,7 +85,10 @@ status_t circuit_labels_read(struct circuit_labels *out, const struct circuit_ru
     if (status != ST_OK) return status;
     const size_t n = results_file_n_records(file);
     out->items = calloc(n + 1, sizeof *out->items);
-    if (!out->items) status = error_set(err, ST_NO_MEMORY, "labels");
+    if (!out->items) {
+        results_file_close(&file);
+        return error_set(err, ST_NO_MEMORY, "labels");
+    }
     for (size_t i = 0; i < n && status == ST_OK; i++)
         status = take_record(out, run, results_file_record(file, i), err);
     results_file_close(&file);

@@ -1,5 +1,7 @@
 /* Phase `verdict`: every run that the verdict needs is measured on the held-out prompts, then it is
  * decided and written down. */
+#include "common/log.h"
+#include "coordinator/plan/ablate_rates.h"
 #include "coordinator/sweep/circuit_run.h"
 
 #include <stdlib.h>
@@ -71,9 +73,27 @@ static status_t begin_measuring(struct circuit_run *run, struct error *err)
     return status;
 }
 
+/* For estimates of later sweeps: nothing of this one depends on it. */
+static void note_rate(const struct circuit_run *run)
+{
+    const struct sweep_context *context = run->sweep->context;
+    const struct prompt_choice *choice = &run->parts[PART_VERDICT];
+    const double seconds =
+        (double)(clock_monotonic_ms(context->clock) - run->verdict_began_ms) * 1e-3;
+    double n_tokens = 0;
+    struct error problem = {.status = ST_OK};
+    for (size_t i = 0; i < choice->n; i++)
+        n_tokens += run->prompts.prompts[choice->prompts[i]].n_tokens;
+    if (run->measure.answer.was_kept || seconds <= 0) return;
+    const double rate = n_tokens * (double)run->measure.asked.n_variants / seconds;
+    if (ablate_rate_note(context->data_directory, run->sweep->spec, rate, &problem) != ST_OK)
+        log_event(LOG_WARN, "rate_not_noted", LOG_TEXT("error", problem.text));
+}
+
 static status_t verdict_begin(struct circuit_run *run, struct error *err)
 {
     if (!run->found.is_found) return ST_OK; /* there is nothing to judge */
+    run->verdict_began_ms = clock_monotonic_ms(run->sweep->context->clock);
     const status_t status = make_plan(run, err);
     return status == ST_OK ? begin_measuring(run, err) : status;
 }
@@ -184,6 +204,7 @@ static status_t verdict_poll(struct circuit_run *run, bool *is_over, struct erro
     if (*is_over) return circuit_results_write(run, NULL, NULL, err);
     status_t status = circuit_measurement_poll(&run->measure, &is_measured, err);
     if (status != ST_OK || !is_measured) return status;
+    note_rate(run);
     status = decide(run, err);
     *is_over = status == ST_OK;
     return status;

@@ -1,0 +1,158 @@
+/* Estimates of circuit sweeps, against what is really listed. */
+#define _XOPEN_SOURCE 700 /* mkdtemp */
+#include "coordinator/plan/ablate_rates.h"
+#include "coordinator/plan/circuit_estimate.h"
+
+#include "common/file.h"
+#include "coordinator/circuit/circuit_verdict_plan.h"
+#include "tests/unit/search_world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct sweep_spec circuit_spec(void)
+{
+    return (struct sweep_spec){.kind = SWEEP_KIND_CIRCUIT,
+                               .ablation = {.values = 7, .n_batch = 32},
+                               .search = {.conditional = true, .max_variants = 200000},
+                               .verdict = {.n_random = 20, .n_subsets = 8}};
+}
+
+static struct circuit_estimate estimate_of(const struct sweep_spec *spec, uint64_t n)
+{
+    const struct circuit_estimate_input input = {.spec = spec,
+                                                 .n_candidates = n,
+                                                 .n_search = 10,
+                                                 .n_verdict = 20,
+                                                 .n_prompt_tokens = 5,
+                                                 .tokens_per_second = 1000};
+    struct circuit_estimate estimate;
+    circuit_estimate_make(&input, &estimate);
+    return estimate;
+}
+
+Test(circuit_estimate, single_components_are_counted_exactly)
+{
+    struct sweep_spec spec = circuit_spec();
+    spec.search.conditional = false;
+    struct circuit_estimate estimate = estimate_of(&spec, 156);
+    cr_expect(estimate.search.least == 157 && estimate.search.most == 157);
+    spec.search.max_variants = 100;
+    estimate = estimate_of(&spec, 156);
+    cr_expect(estimate.search.least == 100 && estimate.search.most == 100);
+    cr_expect_eq(estimate.n_tokens_most, 100 * 10 * 5 + estimate.verdict.most * 20 * 5);
+    cr_expect_float_eq(estimate.seconds_most, (double)estimate.n_tokens_most / 1000, 1e-9);
+}
+
+/* What every kind of world really asks, in search and verdict, lies between the bounds. */
+Test(circuit_estimate, bounds_what_is_really_listed)
+{
+    for (int kind = 0; kind < WORLD_N_KINDS; kind++) {
+        const struct world world = {(enum world_kind)kind, 24, 30, false, 5, 8};
+        const struct circuit_search_params search_params = world_params(&world);
+        struct sweep_spec spec = circuit_spec();
+        spec.search.max_variants = (uint32_t)search_params.max_variants;
+        const struct circuit_estimate estimate = estimate_of(&spec, world.n);
+        struct circuit_search_result found;
+        struct circuit_search *search = world_search(&world, &search_params, &found);
+        cr_expect(found.n_variants >= estimate.search.least &&
+                      found.n_variants <= estimate.search.usual &&
+                      estimate.search.usual <= estimate.search.most,
+                  "kind %d: %zu variants", kind, found.n_variants);
+        double effects[24];
+        for (uint32_t i = 0; i < world.n; i++) effects[i] = found.nodes[i].alone.mean;
+        struct verdict_plan_params params = verdict_plan_params_default(5);
+        params.circuit = &found.circuit;
+        params.candidates = (struct circuit_candidates){world_candidates(&world), world.n};
+        params.n_random = spec.verdict.n_random;
+        params.n_subsets = spec.verdict.n_subsets;
+        params.effects = effects;
+        struct circuit_verdict_plan *plan = NULL;
+        cr_assert_eq(circuit_verdict_plan_create(&plan, &params, NULL), ST_OK);
+        const size_t n = circuit_verdict_plan_variants(plan).n;
+        cr_expect(3 * n <= estimate.verdict.usual && estimate.verdict.usual < estimate.verdict.most,
+                  "kind %d: %zu sets of %llu", kind, 3 * n,
+                  (unsigned long long)estimate.verdict.most);
+        spec.search.max_nodes = (uint32_t)found.circuit.n_nodes; /* as if that had been known */
+        const struct circuit_estimate close = estimate_of(&spec, world.n);
+        cr_expect(3 * n <= close.verdict.most && close.verdict.most < 9 * n, "kind %d: %zu, %llu",
+                  kind, 3 * n, (unsigned long long)close.verdict.most);
+        circuit_verdict_plan_destroy(&plan);
+        circuit_search_result_fini(&found);
+        circuit_search_destroy(&search);
+    }
+}
+
+Test(circuit_estimate, few_components_have_few_sets)
+{
+    struct sweep_spec spec = circuit_spec();
+    const struct circuit_estimate estimate = estimate_of(&spec, 4);
+    cr_expect(estimate.search.least == 5 && estimate.search.most == 15);
+    cr_expect_eq(estimate.verdict.most, 3 * 15);
+    spec.search.edges = CIRCUIT_EDGES_ACDC;
+    cr_expect_eq(estimate_of(&spec, 4).search.most, 200000);
+}
+
+Test(circuit_estimate, a_brought_circuit_is_not_searched_and_unknown_is_said)
+{
+    struct sweep_spec spec = circuit_spec();
+    char brought[] = "mine.json";
+    struct circuit_estimate estimate = estimate_of(&spec, 0);
+    cr_expect(estimate.n_tokens_most == 0 && estimate.verdict.most == 0);
+    json_t *json = circuit_estimate_json(&estimate);
+    cr_expect(json_is_null(json_object_get(json, "candidates")) &&
+              json_is_null(json_object_get(json, "variant_tokens_most")) &&
+              json_is_null(json_object_get(json, "seconds_most")));
+    json_decref(json);
+    spec.circuit = brought;
+    const struct circuit_estimate_input input = {
+        .spec = &spec, .n_candidates = 156, .n_brought = 2};
+    circuit_estimate_make(&input, &estimate);
+    cr_expect(estimate.search.most == 0 && estimate.units.least == 1);
+    cr_expect_eq(estimate.verdict.most, 3 * (3 + 6 + 2 * 3 + 2 * 2 * 6 + 2 * 20));
+}
+
+/* --- files -------------------------------------------------------------------------------- */
+
+Test(circuit_estimate, the_example_is_counted_from_its_files)
+{
+    char directory[512], *text = NULL;
+    struct error err = {.status = ST_OK};
+    struct sweep_spec *spec = NULL;
+    struct circuit_estimate_input input;
+    size_t n_bytes;
+    cr_assert_not_null(getcwd(directory, sizeof directory - 32));
+    (void)strcat(directory, "/config/sweeps");
+    cr_assert_eq(file_read("config/sweeps/induction.yaml", 1 << 20, &text, &n_bytes, &err), ST_OK);
+    const struct sweep_text source = {text, n_bytes, "induction.yaml", directory};
+    cr_assert_eq(sweep_spec_parse(&spec, &source, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(circuit_estimate_read(&input, spec, NULL, &err), ST_OK, "%s", err.text);
+    cr_expect_eq(input.n_candidates, 4 * (4 + 1), "%llu", (unsigned long long)input.n_candidates);
+    cr_expect(input.n_search == 81 && input.n_verdict == 81 && input.n_prompt_tokens == 24);
+    cr_expect_eq(input.tokens_per_second, 0.0);
+    sweep_spec_free(&spec);
+    free(text);
+}
+
+Test(ablate_rates, are_noted_by_model_and_format)
+{
+    char directory[] = "/tmp/interp-rates-XXXXXX", path[64], model[] = "/models/a";
+    struct sweep_spec spec = {.model = model};
+    cr_assert_not_null(mkdtemp(directory));
+    (void)snprintf(path, sizeof path, "%s/ablate-rates.json", directory);
+    cr_expect_eq(ablate_rate_read(directory, &spec), 0.0);
+    cr_expect_eq(ablate_rate_note(directory, &spec, 0.0, NULL), ST_BAD_INPUT);
+    cr_assert_eq(ablate_rate_note(directory, &spec, 1234.5, NULL), ST_OK);
+    cr_expect_float_eq(ablate_rate_read(directory, &spec), 1234.5, 1e-9);
+    spec.compute = SWEEP_COMPUTE_BF16X3;
+    cr_expect_eq(ablate_rate_read(directory, &spec), 0.0);
+    cr_assert_eq(file_write_atomic(path, "[broken", 7, NULL), ST_OK);
+    spec.compute = SWEEP_COMPUTE_F32;
+    cr_expect_eq(ablate_rate_read(directory, &spec), 0.0);
+    cr_assert_eq(ablate_rate_note(directory, &spec, 2.0, NULL), ST_OK);
+    cr_expect_eq(ablate_rate_read(directory, &spec), 2.0);
+    (void)unlink(path);
+    (void)rmdir(directory);
+}
