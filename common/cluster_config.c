@@ -15,7 +15,8 @@ static const struct config_choice log_choices[] = {{"debug", LOG_DEBUG, false},
                                                    {"error", LOG_ERROR, false},
                                                    {NULL, 0, false}};
 static const struct config_key cluster_keys[] = {
-    CONFIG_COUNT(struct cluster_config, workers, 0, 256, "0", "processes", "0: one per GPU or core"),
+    CONFIG_COUNT(struct cluster_config, workers, 0, 256, "0", "processes",
+                 "0: one per GPU or core"),
     CONFIG_COUNT(struct cluster_config, gateways, 0, 64, "0", "processes",
                  "0: one if there are providers, else none"),
     CONFIG_COUNT(struct cluster_config, port, 0, 65535, "0", NULL,

@@ -13,36 +13,46 @@ enum { SAID_SIZE = 16384 };
 
 extern char **environ;
 
+/* What comes out of `end` until it is closed. */
+static void read_all(int end, char said[SAID_SIZE])
+{
+    size_t n = 0;
+    while (n + 1 < SAID_SIZE) {
+        const ssize_t got = read(end, said + n, SAID_SIZE - 1 - n);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) break;
+        n += (size_t)got;
+    }
+    said[n] = '\0';
+}
+
+/* The program, its outputs at the pipe's end for writing. */
+static bool start(char *const argv[], const int ends[2], pid_t *pid)
+{
+    posix_spawn_file_actions_t actions;
+    if (posix_spawn_file_actions_init(&actions) != 0) return false;
+    const bool is_started =
+        posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO) == 0 &&
+        posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO) == 0 &&
+        posix_spawn_file_actions_addclose(&actions, ends[0]) == 0 &&
+        posix_spawn(pid, argv[0], &actions, NULL, argv, environ) == 0;
+    (void)posix_spawn_file_actions_destroy(&actions);
+    return is_started;
+}
+
 /* Both outputs of the program, to its end; its exit code, or -1. */
 static int read_output(char *const argv[], char said[SAID_SIZE])
 {
-    posix_spawn_file_actions_t actions;
-    int ends[2], code = -1;
-    size_t n = 0;
-    ssize_t got = 1;
+    int ends[2], code = 0;
     pid_t pid;
     said[0] = '\0';
     if (pipe(ends) != 0) return -1;
-    if (posix_spawn_file_actions_init(&actions) == 0) {
-        const int failed = posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO) ||
-                           posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO) ||
-                           posix_spawn_file_actions_addclose(&actions, ends[0]) ||
-                           posix_spawn(&pid, argv[0], &actions, NULL, argv, environ);
-        (void)posix_spawn_file_actions_destroy(&actions);
-        (void)close(ends[1]);
-        ends[1] = -1;
-        while (!failed && got > 0 && n + 1 < SAID_SIZE) {
-            got = read(ends[0], said + n, SAID_SIZE - 1 - n);
-            if (got > 0) n += (size_t)got;
-            if (got < 0 && errno == EINTR) got = 1;
-        }
-        said[n] = '\0';
-        if (!failed && waitpid(pid, &code, 0) == pid)
-            code = WIFEXITED(code) ? WEXITSTATUS(code) : -1;
-    }
+    const bool is_started = start(argv, ends, &pid);
+    (void)close(ends[1]);
+    if (is_started) read_all(ends[0], said);
     (void)close(ends[0]);
-    if (ends[1] >= 0) (void)close(ends[1]);
-    return code;
+    if (!is_started || waitpid(pid, &code, 0) != pid) return -1;
+    return WIFEXITED(code) ? WEXITSTATUS(code) : -1;
 }
 
 static status_t count(char *backend, size_t *n, struct error *err)

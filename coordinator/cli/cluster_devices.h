@@ -9,9 +9,9 @@
 
 enum { CLUSTER_BACKEND_SIZE = 8 };
 
-/* `wanted` is INTERP_BACKEND or NULL. "cuda" and "emu": *n devices, backend their name. "auto": those
- * of "cuda", or none. Anything else: none, *n 0 and backend "". Errors: ST_UNSUPPORTED with what
- * `interp-worker devices` said, ST_NOT_FOUND (the program). */
+/* `wanted` is INTERP_BACKEND or NULL. "cuda" and "emu": *n devices, backend their name. "auto":
+ * those of "cuda", or none. Anything else: none, *n 0 and backend "". Errors: ST_UNSUPPORTED
+ * with what `interp-worker devices` said, ST_NOT_FOUND (the program). */
 MUST_CHECK status_t cluster_find_devices(const char *wanted, char backend[CLUSTER_BACKEND_SIZE],
                                          size_t *n, struct error *err);
 

@@ -48,8 +48,8 @@ struct cluster_command {
     size_t n_text;
 };
 
-/* The arguments win over `config` (NULL: none), both over the defaults: a worker per
- * device where INTERP_BACKEND names a backend that has some (cluster_devices.h), else one per core; a
+/* The arguments win over `config` (NULL: none), both over the defaults: a worker per device
+ * where INTERP_BACKEND names a backend that has some (cluster_devices.h), else one per core; a
  * gateway if there are providers. Errors: ST_BAD_INPUT, ST_NOT_FOUND (a file). */
 MUST_CHECK status_t cluster_options_init(struct cluster_options *out,
                                          const struct cli_arguments *arguments,
