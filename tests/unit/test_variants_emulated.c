@@ -1,6 +1,6 @@
 /* Variants that change late positions alone, on the CUDA backend on the host emulator: keys and
- * values of the clean pass on the device, rotated from their position on. Against whole passes there
- * and against the CPU. */
+ * values of the clean pass on the device, rotated from their position on. Against whole passes
+ * there and against the CPU. */
 #include "tests/unit/emulated.h"
 #include "worker/model/variants.h"
 
