@@ -10,6 +10,7 @@
  *             after creation, shared by all threads
  *   sparse    encoder weights of one dictionary, likewise
  *   exec      one thread's stream of work: scratch memory, primitives; one thread at a time
+ *   recording operations of one exec, noted once to be run again as a whole (CUDA graphs)
  *
  * Memory: `float *` arguments marked "device" come from ops->alloc() and are touched by
  * operations, upload() and download() alone, unless `memory_is_host` is set. Arrays are
@@ -36,14 +37,16 @@ struct packed;
 struct sparse;
 struct exec;
 struct window;
+struct recording;
 
 /* How products are computed. Accumulation is f32 in all of them.
  *   f32     plain
  *   bf16x3  x_hi w_hi + x_lo w_hi + x_hi w_lo, hi and lo the bf16 parts: about 1e-6 of |x||w|
- *   bf16    both operands rounded to bf16 */
-enum compute { COMPUTE_F32, COMPUTE_BF16X3, COMPUTE_BF16, COMPUTE_N };
+ *   bf16    both operands rounded to bf16
+ *   tf32    both operands cut to 10 bits of mantissa by tensor cores; f32 where there are none */
+enum compute { COMPUTE_F32, COMPUTE_BF16X3, COMPUTE_BF16, COMPUTE_TF32, COMPUTE_N };
 
-/* "f32" | "bf16x3" | "bf16"; "?" outside the enum. */
+/* "f32" | "bf16x3" | "bf16" | "tf32"; "?" outside the enum. */
 const char *compute_name(enum compute compute);
 /* Errors: ST_BAD_INPUT names the text and the choices. */
 MUST_CHECK status_t compute_parse(const char *name, enum compute *out, struct error *err);
@@ -153,18 +156,22 @@ struct activate_params {
     size_t n_rows, d, ld_pre, ld_out;
 };
 
-/* Rotate pairs (i, i + d_head/2) of every head in place: x_i c - x_j s, x_j c + x_i s, with the
- * angle of position r % n_ctx (rotary embedding in the rotate-half layout). */
+/* Rotate pairs i < d_head/2 of every head in place: x_a c - x_b s, x_b c + x_a s, with angle i of
+ * position r % n_ctx. a, b = i, i + d_head/2 (rotate-half: Llama and GPT-NeoX as HF stores them),
+ * or 2i, 2i + 1 where is_interleaved (as the rotation was published: GPT-J). */
 struct rotate_params {
     float *x;         /* device [n_rows, n_heads * d_head], rows ld apart, in place */
     const float *cos; /* device [>= n_ctx, d_head / 2] */
     const float *sin; /* device [>= n_ctx, d_head / 2] */
     size_t n_rows, n_ctx, n_heads, d_head, ld;
+    bool is_interleaved;
 };
 
-/* Causal attention inside each sequence of n_ctx rows: z = softmax(scale q k^T) v over the keys
- * at or before the query. Head h reads key and value head h / (n_heads / n_kv_heads). Positions
- * at or past lengths[sequence] are padding: their z is 0 and nobody attends to them. */
+/* Causal attention inside each sequence of n_ctx rows: z = softmax(f(scale q k^T)) v over the keys
+ * at or before the query, the last `window` of them where window is not 0. f(s) = s, or
+ * cap tanh(s / cap) where soft_cap is over 0 (Gemma 2). Head h reads key and value head
+ * h / (n_heads / n_kv_heads). Positions at or past lengths[sequence] are padding: their z is 0 and
+ * nobody attends to them. */
 struct attend_params {
     const float *q;          /* device [n_sequences * n_ctx, n_heads * d_head], rows ld apart */
     const float *k;          /* device [.., n_kv_heads * d_head], rows ld apart */
@@ -172,7 +179,8 @@ struct attend_params {
     float *z;                /* device [.., n_heads * d_head], packed */
     const uint32_t *lengths; /* host [n_sequences], each at most n_ctx */
     size_t n_sequences, n_ctx, n_heads, n_kv_heads, d_head, ld;
-    float scale;
+    size_t window;
+    float scale, soft_cap;
 };
 
 /* out[r, h] = |z_h F_h|, the Euclidean norm of a head's output, with F_h [d_head, d_head] such
@@ -235,6 +243,24 @@ struct contract_params {
     const float *b; /* device [n_b], likewise */
     double *out;    /* device [n_a, n_b], rows ld_out apart */
     size_t n_a, n_b, n_terms, d, ld_a, ld_b, ld_out;
+};
+
+/* --- rows for a dictionary -----------------------------------------------------------------
+ * What SAELens does with activations before it encodes them, row by row: x less its mean if
+ * is_centred; then
+ *   PREPARE_NONE       nothing
+ *   PREPARE_LAYER      x less its mean, over std + 1e-5 (std with d - 1)
+ *   PREPARE_CONSTANT   x sqrt(d) / |x|
+ * and then less the bias. Means and squares are summed in f64 in ascending order, all else is f32
+ * in the order of kernels/prepare_row.c: the same bits on every device. */
+enum prepare_kind { PREPARE_NONE, PREPARE_LAYER, PREPARE_CONSTANT };
+struct prepare_params {
+    const float *x;    /* device [n_rows, d] */
+    const float *bias; /* device [d] or NULL */
+    float *out;        /* device [n_rows, d], may be x */
+    size_t n_rows, d;
+    enum prepare_kind kind;
+    bool is_centred;
 };
 
 /* --- sparse encode ------------------------------------------------------------------------
@@ -350,6 +376,21 @@ struct backend_ops {
     status_t (*group_dots)(struct exec *exec, const struct group_dots_params *p, struct error *err);
     status_t (*contract)(struct exec *exec, const struct contract_params *p, struct error *err);
 
+    /* Operations between begin and end are noted and not run; replay() runs them as if they had
+     * been asked for again: same device pointers, whose contents may be others, and `lengths` in
+     * place of those of every attend, which are the same array of n_sequences numbers throughout.
+     * Each must have run on the exec before, in the same shapes: nothing may be allocated while
+     * they are noted. upload, download, embed, synchronize and the encode cannot be noted.
+     * record_end() ends it in any case; out NULL throws it away. A recording goes before its
+     * exec. Errors: ST_INTERNAL. */
+    status_t (*record_begin)(struct exec *exec, const uint32_t *lengths, size_t n_sequences,
+                             struct error *err);
+    status_t (*record_end)(struct exec *exec, struct recording **out, struct error *err);
+    status_t (*replay)(struct recording *recording, const uint32_t *lengths, size_t n_sequences,
+                       struct error *err);
+    void (*recording_destroy)(struct recording *recording); /* NULL-safe */
+
+    status_t (*prepare)(struct exec *exec, const struct prepare_params *p, struct error *err);
     status_t (*sparse_create)(struct sparse **out, struct backend *backend,
                               const struct sparse_params *params, struct error *err);
     void (*sparse_destroy)(struct sparse *sparse);
@@ -392,7 +433,8 @@ enum backend_feature {
     BACKEND_SPARSE_ENCODE,
     BACKEND_HEAD_NORMS,
     BACKEND_BACKWARD,
-    BACKEND_STREAMING
+    BACKEND_STREAMING,
+    BACKEND_REPLAY
 };
 bool backend_supports(const struct backend *backend, enum backend_feature feature);
 

@@ -72,5 +72,6 @@ const struct device_peaks *device_peaks_match(const char *description)
 
 enum math_unit math_unit_of(enum compute compute)
 {
+    if (compute == COMPUTE_TF32) return MATH_TF32_TENSOR;
     return compute == COMPUTE_F32 ? MATH_F32 : MATH_BF16_TENSOR;
 }

@@ -69,7 +69,7 @@ static status_t read_options(struct options *o, int argc, char **argv, bool *is_
          .count = &o->max_ctx},
         {.name = "--compute",
          .value = "NAME",
-         .help = "f32 (default), bf16x3 or bf16",
+         .help = "f32 (default), bf16x3, bf16 or tf32",
          .text = &o->compute},
         {.name = "--backend",
          .value = "NAME",

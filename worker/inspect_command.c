@@ -41,7 +41,7 @@ static status_t read_options(struct inspection *in, int argc, char **argv, bool 
          .number = &in->norm_scaling_factor},
         {.name = "--compute",
          .value = "NAME",
-         .help = "f32 (default), bf16x3 or bf16",
+         .help = "f32 (default), bf16x3, bf16 or tf32",
          .text = &in->compute_text},
         {.name = "--backend",
          .value = "NAME",

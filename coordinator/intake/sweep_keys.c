@@ -56,6 +56,7 @@ const struct config_choice sweep_control_choices[] = {
 const struct config_choice sweep_compute_choices[] = {{"f32", SWEEP_COMPUTE_F32, false},
                                                       {"bf16x3", SWEEP_COMPUTE_BF16X3, false},
                                                       {"bf16", SWEEP_COMPUTE_BF16, false},
+                                                      {"tf32", SWEEP_COMPUTE_TF32, false},
                                                       {NULL, 0, false}};
 const struct config_choice sweep_backend_choices[] = {
     {"cpu", SWEEP_BACKEND_CPU, false}, {"cuda", -1, true}, {"emu", -2, true}, {NULL, 0, false}};

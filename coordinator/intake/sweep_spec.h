@@ -61,7 +61,12 @@ enum sweep_control {
     SWEEP_CONTROL_RANDOM_JUDGE,  /* every answer of the judge is a coin */
     SWEEP_CONTROL_RANDOM_WEIGHTS /* the model's weights are shuffled within each tensor */
 };
-enum sweep_compute { SWEEP_COMPUTE_F32, SWEEP_COMPUTE_BF16X3, SWEEP_COMPUTE_BF16 };
+enum sweep_compute {
+    SWEEP_COMPUTE_F32,
+    SWEEP_COMPUTE_BF16X3,
+    SWEEP_COMPUTE_BF16,
+    SWEEP_COMPUTE_TF32
+};
 enum sweep_backend { SWEEP_BACKEND_CPU };
 enum sweep_durability {
     SWEEP_DURABILITY_MEMORY,

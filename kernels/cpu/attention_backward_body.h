@@ -1,8 +1,9 @@
 /* The adjoint of causal attention, one query at a time (part of vector_body.h).
  *
- * Of query i with probabilities p_t over the keys t <= i:
+ * Of query i with probabilities p_t over the keys t <= i that it sees:
  *   w_t  = d_z_i . v_t            d_v_t += p_t d_z_i
- *   s_t  = scale p_t (w_t - sum_u p_u w_u)
+ *   s_t  = scale p_t (w_t - sum_u p_u w_u) f'_t
+ * with f'_t = 1 - (capped score / cap)^2 where scores are capped, else 1.
  *   d_q_i = sum_t s_t k_t         d_k_t += s_t q_i
  * The probabilities are computed again: storing them would cost more than that. Sums over keys run
  * in ascending order, those over queries and heads likewise. */
@@ -12,8 +13,9 @@ struct attend_adjoint {
     const float *q, *k, *v, *d_z; /* rows ld, ld, ld, ld_z apart */
     float *d_q, *d_k, *d_v;       /* rows ld_d apart */
     float *probabilities, *s;     /* [n_ctx, rounded up] */
-    size_t ld, ld_z, ld_d, d_head;
-    float scale;
+    float *slopes;                /* likewise: f' */
+    size_t ld, ld_z, ld_d, d_head, window;
+    float scale, soft_cap;
 };
 
 static inline float short_dot(const float *a, const float *b, size_t n)
@@ -39,19 +41,32 @@ static inline void accumulate(float *to, const float *from, float factor, size_t
             n - i);
 }
 
+/* Probabilities of the keys low .. i, and the slopes of their scores. */
+static void weigh_query(const struct attend_adjoint *h, const float *q, size_t low, size_t i)
+{
+    const float cap = h->soft_cap;
+    for (size_t t = low; t <= i; t++)
+        h->probabilities[t] = h->scale * short_dot(q, h->k + t * h->ld, h->d_head);
+    if (cap > 0.0f) cap_scores(h->probabilities + low, i + 1 - low, cap);
+    for (size_t t = low; t <= i; t++) {
+        const float share = cap > 0.0f ? h->probabilities[t] / cap : 0.0f;
+        h->slopes[t] = 1.0f - share * share;
+    }
+    softmax_row(h->probabilities + low, i + 1 - low, i + 1 - low);
+}
+
 static void attend_backward_query(const struct attend_adjoint *h, size_t i)
 {
     const float *q = h->q + i * h->ld, *d_z = h->d_z + i * h->ld_z;
+    const size_t low = first_key_of(i, h->window);
     float mean = 0.0f;
-    for (size_t t = 0; t <= i; t++)
-        h->probabilities[t] = h->scale * short_dot(q, h->k + t * h->ld, h->d_head);
-    softmax_row(h->probabilities, i + 1, i + 1);
-    for (size_t t = 0; t <= i; t++) {
+    weigh_query(h, q, low, i);
+    for (size_t t = low; t <= i; t++) {
         h->s[t] = short_dot(d_z, h->v + t * h->ld, h->d_head);
         mean += h->probabilities[t] * h->s[t];
     }
-    for (size_t t = 0; t <= i; t++) {
-        const float s = h->scale * h->probabilities[t] * (h->s[t] - mean);
+    for (size_t t = low; t <= i; t++) {
+        const float s = h->scale * h->probabilities[t] * (h->s[t] - mean) * h->slopes[t];
         accumulate(h->d_v + t * h->ld_d, d_z, h->probabilities[t], h->d_head);
         accumulate(h->d_q + i * h->ld_d, h->k + t * h->ld, s, h->d_head);
         accumulate(h->d_k + t * h->ld_d, q, s, h->d_head);
@@ -68,6 +83,7 @@ static void attend_backward(const struct attend_backward_params *p, float *scrat
     const struct attend_params *f = &p->forward;
     const size_t n_rows = f->n_sequences * f->n_ctx, group = f->n_heads / f->n_kv_heads;
     const size_t d_z = f->n_heads * f->d_head, d_kv = f->n_kv_heads * f->d_head;
+    const size_t n_padded = round_up(f->n_ctx, ATTEND_STEP);
     clear_columns(p->d_q, n_rows, d_z, p->ld_d);
     clear_columns(p->d_k, n_rows, d_kv, p->ld_d);
     clear_columns(p->d_v, n_rows, d_kv, p->ld_d);
@@ -83,12 +99,15 @@ static void attend_backward(const struct attend_backward_params *p, float *scrat
                                              .d_k = p->d_k + row * p->ld_d + at_kv,
                                              .d_v = p->d_v + row * p->ld_d + at_kv,
                                              .probabilities = scratch,
-                                             .s = scratch + round_up(f->n_ctx, ATTEND_STEP),
+                                             .s = scratch + n_padded,
+                                             .slopes = scratch + 2 * n_padded,
                                              .ld = f->ld,
                                              .ld_z = d_z,
                                              .ld_d = p->ld_d,
                                              .d_head = f->d_head,
-                                             .scale = f->scale};
+                                             .window = f->window,
+                                             .scale = f->scale,
+                                             .soft_cap = f->soft_cap};
             for (size_t i = 0; i < f->lengths[s]; i++) attend_backward_query(&h, i);
         }
     }

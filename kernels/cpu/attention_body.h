@@ -14,8 +14,8 @@ struct attend_head {
     const float *values; /* [length, d_pad] */
     float *scores;       /* [ATTEND_QUERIES, n_pad] */
     float *z;            /* rows ld_z apart */
-    size_t ld, ld_z, n_pad, d_pad, d_head, length;
-    float scale;
+    size_t ld, ld_z, n_pad, d_pad, d_head, length, window;
+    float scale, soft_cap;
 };
 
 static inline size_t round_up(size_t n, size_t step)
@@ -61,6 +61,22 @@ static void attend_scores(const struct attend_head *h, size_t first, size_t n_ke
     }
 }
 
+/* The first key that query `query` sees. */
+static inline size_t first_key_of(size_t query, size_t window)
+{
+    return window && query + 1 > window ? query + 1 - window : 0;
+}
+
+/* In place: cap tanh(score / cap) = cap (1 - 2 / (exp(2 score / cap) + 1)). */
+static void cap_scores(float *scores, size_t n, float cap)
+{
+    for (size_t t = 0; t < n; t += VEC_WIDTH) {
+        const size_t left = n - t < VEC_WIDTH ? n - t : VEC_WIDTH;
+        const vec power = vec_exp(vec_load_part(scores + t, left) * (2.0f / cap));
+        vec_store_part(scores + t, cap * (1.0f - 2.0f / (power + 1.0f)), left);
+    }
+}
+
 /* In place: scores[0..n_seen) become probabilities, the rest up to n_keys 0. */
 static void softmax_row(float *scores, size_t n_seen, size_t n_keys)
 {
@@ -84,13 +100,22 @@ static void softmax_row(float *scores, size_t n_seen, size_t n_keys)
     memset(scores + n_seen, 0, (n_keys - n_seen) * sizeof *scores);
 }
 
+/* In place, for query `query`: those of the keys it sees become probabilities, the others 0. */
+static void weigh_row(const struct attend_head *h, float *scores, size_t query, size_t n_keys)
+{
+    const size_t low = first_key_of(query, h->window), n_seen = query + 1 - low;
+    if (h->soft_cap > 0.0f) cap_scores(scores + low, n_seen, h->soft_cap);
+    memset(scores, 0, low * sizeof *scores);
+    softmax_row(scores + low, n_seen, n_keys - low);
+}
+
 static void attend_values(const struct attend_head *h, size_t first, size_t n_queries)
 {
-    const size_t n_seen = first + n_queries;
+    const size_t n_seen = first + n_queries, low = first_key_of(first, h->window);
     for (size_t i = 0; i < h->d_pad; i += ATTEND_STEP) {
         vec sums[ATTEND_QUERIES][ATTEND_VECS];
         memset(sums, 0, sizeof sums);
-        for (size_t t = 0; t < n_seen; t++) {
+        for (size_t t = low; t < n_seen; t++) {
             for (size_t c = 0; c < ATTEND_VECS; c++) {
                 const vec value = vec_load(h->values + t * h->d_pad + i + c * VEC_WIDTH);
                 for (size_t j = 0; j < ATTEND_QUERIES; j++)
@@ -110,8 +135,8 @@ static void attend_one_head(const struct attend_head *h)
         const size_t n_queries = left < ATTEND_QUERIES ? left : ATTEND_QUERIES;
         const size_t n_keys = round_up(first + n_queries, ATTEND_STEP);
         attend_scores(h, first, n_keys);
-        for (size_t j = 0; j < ATTEND_QUERIES; j++)
-            softmax_row(h->scores + j * h->n_pad, j < n_queries ? first + j + 1 : 1, n_keys);
+        for (size_t j = 0; j < n_queries; j++)
+            weigh_row(h, h->scores + j * h->n_pad, first + j, n_keys);
         attend_values(h, first, n_queries);
     }
 }
@@ -126,7 +151,9 @@ static void attend_sequence(const struct attend_params *p, size_t first_row, siz
                             .d_pad = round_up(p->d_head, ATTEND_STEP),
                             .d_head = p->d_head,
                             .length = length,
-                            .scale = p->scale};
+                            .window = p->window,
+                            .scale = p->scale,
+                            .soft_cap = p->soft_cap};
     float *keys = scratch, *values = keys + h.d_head * h.n_pad;
     h.scores = values + p->n_ctx * h.d_pad;
     const size_t group = p->n_heads / p->n_kv_heads;

@@ -9,6 +9,7 @@
 #include "kernels/cpu/matmul.h"
 #include "kernels/cpu/sparse.h"
 #include "kernels/cpu/vector.h"
+#include "kernels/prepare_row.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -317,6 +318,18 @@ static status_t cpu_head_norms(struct exec *exec, const struct head_norms_params
     return ST_OK;
 }
 
+static status_t cpu_prepare(struct exec *exec, const struct prepare_params *p, struct error *err)
+{
+    (void)exec;
+    (void)err;
+    for (size_t r = 0; r < p->n_rows; r++) {
+        float *out = p->out + r * p->d;
+        (void)prepare_row(p->kind, p->is_centred, p->x + r * p->d, out, p->d);
+        for (size_t i = 0; p->bias && i < p->d; i++) out[i] -= p->bias[i];
+    }
+    return ST_OK;
+}
+
 static status_t cpu_sparse_create(struct sparse **out, struct backend *backend,
                                   const struct sparse_params *params, struct error *err)
 {
@@ -377,6 +390,7 @@ static const struct backend_ops CPU_OPS = {
     .blend = cpu_blend,
     .group_dots = cpu_group_dots,
     .contract = cpu_contract,
+    .prepare = cpu_prepare,
     .sparse_create = cpu_sparse_create,
     .sparse_destroy = sparse_weights_destroy,
     .sparse_bytes = sparse_weights_bytes,

@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const COMPUTE_NAMES[COMPUTE_N] = {
-    [COMPUTE_F32] = "f32", [COMPUTE_BF16X3] = "bf16x3", [COMPUTE_BF16] = "bf16"};
+static const char *const COMPUTE_NAMES[COMPUTE_N] = {[COMPUTE_F32] = "f32",
+                                                     [COMPUTE_BF16X3] = "bf16x3",
+                                                     [COMPUTE_BF16] = "bf16",
+                                                     [COMPUTE_TF32] = "tf32"};
 static const char *const SCREEN_NAMES[SCREEN_N] = {[SCREEN_AUTO] = "auto",
                                                    [SCREEN_INT8] = "int8",
                                                    [SCREEN_BF16] = "bf16",
@@ -23,7 +25,7 @@ status_t compute_parse(const char *name, enum compute *out, struct error *err)
         *out = (enum compute)i;
         return ST_OK;
     }
-    return error_set(err, ST_BAD_INPUT, "compute '%s' is not one of f32, bf16x3, bf16", name);
+    return error_set(err, ST_BAD_INPUT, "compute '%s' is not one of f32, bf16x3, bf16, tf32", name);
 }
 
 const char *screen_name(enum screen screen)
@@ -57,12 +59,14 @@ bool backend_supports(const struct backend *backend, enum backend_feature featur
         return ops->matmul && ops->embed && ops->norm && ops->add && ops->activate && ops->rotate &&
                ops->attend;
     case BACKEND_SPARSE_ENCODE:
-        return ops->sparse_create && ops->sparse_encoder_create && ops->sparse_encode;
+        return ops->prepare && ops->sparse_create && ops->sparse_encoder_create &&
+               ops->sparse_encode;
     case BACKEND_HEAD_NORMS: return ops->head_norms != NULL;
     case BACKEND_BACKWARD:
         return ops->norm_backward && ops->activate_backward && ops->attend_backward && ops->blend &&
                ops->group_dots && ops->contract;
     case BACKEND_STREAMING: return ops->window_create && ops->window_take;
+    case BACKEND_REPLAY: return ops->record_begin && ops->record_end && ops->replay;
     }
     return false;
 }

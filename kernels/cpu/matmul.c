@@ -11,7 +11,8 @@
 enum { MATMUL_MAX_DIM = 1 << 28, PACK_ROW_BLOCK = 256 };
 
 /* How a product is really done. oneDNN multiplies bf16 from AVX-512 on; below it, bf16 is f32
- * products of rounded values, and bf16x3 is f32, which is more accurate and no slower there. */
+ * products of rounded values, and bf16x3 is f32, which is more accurate and no slower there. So is
+ * tf32: it is there for tensor cores. */
 enum form { FORM_F32, FORM_BF16X3, FORM_BF16, FORM_ROUNDED };
 
 /* Weights in one or two parts: f32, or bf16 high (and low, for bf16x3). */

@@ -58,14 +58,15 @@ static void add(const struct add_params *p)
 static void rotate(const struct rotate_params *p)
 {
     const size_t half = p->d_head / 2;
+    const size_t step = p->is_interleaved ? 2 : 1, apart = p->is_interleaved ? 1 : half;
     for (size_t r = 0; r < p->n_rows; r++) {
         const float *c = p->cos + r % p->n_ctx * half, *s = p->sin + r % p->n_ctx * half;
         for (size_t head = 0; head < p->n_heads; head++) {
-            float *low = p->x + r * p->ld + head * p->d_head, *high = low + half;
+            float *low = p->x + r * p->ld + head * p->d_head, *high = low + apart;
             for (size_t i = 0; i < half; i++) {
-                const float a = low[i], b = high[i];
-                low[i] = a * c[i] - b * s[i];
-                high[i] = b * c[i] + a * s[i];
+                const float a = low[i * step], b = high[i * step];
+                low[i * step] = a * c[i] - b * s[i];
+                high[i * step] = b * c[i] + a * s[i];
             }
         }
     }

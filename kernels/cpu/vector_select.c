@@ -11,7 +11,7 @@ size_t attend_scratch_floats(size_t n_ctx, size_t d_head)
 
 size_t attend_backward_scratch_floats(size_t n_ctx)
 {
-    return 2 * (n_ctx / ATTEND_WIDEST_STEP + 1) * ATTEND_WIDEST_STEP;
+    return 3 * (n_ctx / ATTEND_WIDEST_STEP + 1) * ATTEND_WIDEST_STEP;
 }
 
 enum cpu_isa cpu_isa_detect(enum cpu_isa limit)

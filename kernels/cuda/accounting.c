@@ -3,11 +3,9 @@
 #include <assert.h>
 
 static const struct launch_info INFO[LAUNCH_N] = {
-    [LAUNCH_UPLOAD] = {"upload", MATH_F32, true,
-                       "activations come back from the host, where a dictionary's norm is taken in "
-                       "double"},
+    [LAUNCH_UPLOAD] = {"upload", MATH_F32, true, NULL},
     [LAUNCH_DOWNLOAD] = {"download", MATH_F32, true,
-                         "activations pass through the host on their way to the encoder"},
+                         "every candidate comes down, those that stay silent included"},
     [LAUNCH_COPY] = {"copy", MATH_F32, false, NULL},
     [LAUNCH_EMBED] = {"embed_kernel", MATH_F32, false, NULL},
     [LAUNCH_NORM] = {"norm_kernel", MATH_F32, false,
@@ -30,6 +28,13 @@ static const struct launch_info INFO[LAUNCH_N] = {
     [LAUNCH_PRODUCT_BF16] = {"cuBLAS bf16", MATH_BF16_TENSOR, false,
                              "one call for each block of rows, so that a row depends on itself "
                              "alone: weights are read again for every block"},
+    [LAUNCH_PRODUCT_TF32] = {"cuBLAS tf32", MATH_TF32_TENSOR, false,
+                             "one call for each block of rows, so that a row depends on itself "
+                             "alone: weights are read again for every block"},
+    [LAUNCH_PREPARE_SUMS] = {"norm_rows_kernel", MATH_F64, false,
+                             "a thread to a row, sums in double in the order of the host's"},
+    [LAUNCH_PREPARE_BIAS] = {"subtract_bias_kernel", MATH_F32, false,
+                             "a launch of its own, not a part of the encoder's prepare"},
     [LAUNCH_SPARSE_PREPARE] = {"sparse_prepare_kernel", MATH_F64, false,
                                "norms in double, so that bounds hold for every width"},
     [LAUNCH_SPARSE_LEAST] = {"sparse_least_kernel", MATH_F32, false,
@@ -140,18 +145,22 @@ static struct attend_tiles tiles_of(size_t d_head)
     return (struct attend_tiles){256, 2};
 }
 
-enum { KEYS_OF_TILE = 32 };
+enum { KEYS_OF_TILE = 32, WARPS_OF_ATTEND = 8 };
 
 /* Pairs of query and key of one head that warps score, and whose values they sum: a warp scores
- * whole tiles up to its last query's, and sums the keys at or before that query. */
-static double attended_pairs(const struct attend_tiles *tiles, size_t length)
+ * whole tiles from the first that a query of its block sees up to its last query's, and sums the
+ * keys at or before that query. */
+static double attended_pairs(const struct attend_tiles *tiles, size_t window, size_t length)
 {
+    const size_t n_block = tiles->n_own * WARPS_OF_ATTEND;
     size_t n_pairs = 0;
     for (size_t first = 0; first < length; first += tiles->n_own) {
-        const size_t n_seen = first + tiles->n_own;
+        const size_t n_seen = first + tiles->n_own, block = first / n_block * n_block;
+        const size_t low = window && block >= window ? (block + 1 - window) / KEYS_OF_TILE : 0;
         const size_t last_tile = (n_seen < length ? n_seen : length) - 1;
         const size_t n_scored = (last_tile / KEYS_OF_TILE + 1) * KEYS_OF_TILE;
-        n_pairs += (n_scored + (n_seen < n_scored ? n_seen : n_scored)) * tiles->n_own;
+        const size_t n_summed = n_seen < n_scored ? n_seen : n_scored;
+        n_pairs += (n_scored + n_summed - 2 * low * KEYS_OF_TILE) * tiles->n_own;
     }
     return (double)n_pairs;
 }
@@ -160,14 +169,28 @@ void account_attend(struct launch_costs *to, const struct attend_params *p)
 {
     const struct attend_tiles tiles = tiles_of(p->d_head);
     const double d_q = (double)(p->n_heads * p->d_head), d_kv = (double)(p->n_kv_heads * p->d_head);
-    double n_bytes = (double)p->n_sequences * 4, flops = 0;
+    double n_bytes = (double)p->n_sequences * 4, flops = 0; /* lengths: uploaded when they change */
     for (size_t s = 0; s < p->n_sequences; s++) {
-        const double pairs = attended_pairs(&tiles, p->lengths[s]);
+        const double pairs = attended_pairs(&tiles, p->window, p->lengths[s]);
         n_bytes += ((double)p->lengths[s] * (d_q + 2 * d_kv) + (double)p->n_ctx * d_q) * 4;
         flops += pairs * (double)p->n_heads * 2 * (double)tiles.width;
     }
-    account_transfer(to, LAUNCH_UPLOAD, p->n_sequences * sizeof *p->lengths);
     add_cost(to, LAUNCH_ATTEND, n_bytes, flops);
+}
+
+/* Without its mean a row is written, and read again for what follows. */
+void account_prepare(struct launch_costs *to, const struct prepare_params *p)
+{
+    const double values = (double)p->n_rows * (double)p->d;
+    const bool has_sums = p->is_centred || p->kind != PREPARE_NONE;
+    const double a_value = (p->is_centred ? 2 : 0) + (p->kind == PREPARE_LAYER      ? 6
+                                                      : p->kind == PREPARE_CONSTANT ? 3
+                                                                                    : 0);
+    const double n_passed = p->is_centred || p->kind == PREPARE_LAYER ? 3 : 2;
+    if (has_sums) add_cost(to, LAUNCH_PREPARE_SUMS, values * 4 * n_passed, values * a_value);
+    if (p->bias || !has_sums)
+        add_cost(to, LAUNCH_PREPARE_BIAS, values * 8 + (p->bias ? (double)p->d * 4 : 0),
+                 p->bias ? values : 0);
 }
 
 void account_head_norms(struct launch_costs *to, const struct head_norms_params *p)
@@ -180,18 +203,23 @@ void account_head_norms(struct launch_costs *to, const struct head_norms_params 
 /* One call of cuBLAS: each operand once, y once more where it is added to. */
 static void account_call(struct launch_costs *to, const struct accounted_product *p, bool is_added)
 {
+    static const enum launch_kind KINDS[COMPUTE_N] = {[COMPUTE_F32] = LAUNCH_PRODUCT_F32,
+                                                      [COMPUTE_BF16X3] = LAUNCH_PRODUCT_BF16,
+                                                      [COMPUTE_BF16] = LAUNCH_PRODUCT_BF16,
+                                                      [COMPUTE_TF32] = LAUNCH_PRODUCT_TF32};
     const double rows = (double)p->row_block, in = (double)p->n_in, out = (double)p->n_out;
-    const double item = p->compute == COMPUTE_F32 ? 4 : 2;
-    add_cost(to, p->compute == COMPUTE_F32 ? LAUNCH_PRODUCT_F32 : LAUNCH_PRODUCT_BF16,
-             (rows * in + in * out) * item + rows * out * (is_added ? 8 : 4), 2 * rows * in * out);
+    const double item = KINDS[p->compute] == LAUNCH_PRODUCT_BF16 ? 2 : 4;
+    add_cost(to, KINDS[p->compute], (rows * in + in * out) * item + rows * out * (is_added ? 8 : 4),
+             2 * rows * in * out);
 }
 
 void account_matmul(struct launch_costs *to, const struct accounted_product *p)
 {
-    const bool has_low = p->compute == COMPUTE_BF16X3;
+    const bool has_low = p->compute == COMPUTE_BF16X3,
+               is_split = has_low || p->compute == COMPUTE_BF16;
     const double values = (double)p->row_block * (double)p->n_in;
     for (size_t r = 0; r < p->n_rows; r += p->row_block) {
-        if (p->compute != COMPUTE_F32)
+        if (is_split)
             add_cost(to, LAUNCH_SPLIT_BF16, values * (has_low ? 8 : 6), has_low ? values : 0);
         account_call(to, p, false);
         for (int i = 0; i < 2 && has_low; i++) account_call(to, p, true);

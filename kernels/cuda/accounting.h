@@ -31,6 +31,9 @@ enum launch_kind {
     LAUNCH_SPLIT_BF16,
     LAUNCH_PRODUCT_F32,
     LAUNCH_PRODUCT_BF16,
+    LAUNCH_PRODUCT_TF32,
+    LAUNCH_PREPARE_SUMS,
+    LAUNCH_PREPARE_BIAS,
     LAUNCH_SPARSE_PREPARE,
     LAUNCH_SPARSE_LEAST,
     LAUNCH_SPARSE_SCAN,
@@ -73,6 +76,7 @@ void account_add(struct launch_costs *to, const struct add_params *p);
 void account_activate(struct launch_costs *to, const struct activate_params *p);
 void account_rotate(struct launch_costs *to, const struct rotate_params *p);
 void account_attend(struct launch_costs *to, const struct attend_params *p);
+void account_prepare(struct launch_costs *to, const struct prepare_params *p);
 void account_head_norms(struct launch_costs *to, const struct head_norms_params *p);
 
 void account_norm_backward(struct launch_costs *to, const struct norm_backward_params *p);

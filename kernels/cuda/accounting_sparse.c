@@ -19,7 +19,7 @@ static void add_cost(struct launch_costs *to, enum launch_kind kind, double n_by
     cost->flops += flops;
 }
 
-static void account_prepare(struct launch_costs *to, const struct shape *s)
+static void account_block(struct launch_costs *to, const struct shape *s)
 {
     add_cost(to, LAUNCH_SPARSE_PREPARE, s->n * (s->n_in * 4 + s->n_row * 6 + 3 * 4),
              s->n * s->n_row * 7);
@@ -78,7 +78,7 @@ void account_encode(struct launch_costs *to, const struct accounted_encode *p)
                           .n_features = (double)sparse->n_features,
                           .n_words = (double)n_words};
         s.n_candidates = s.n * p->candidates_per_token;
-        account_prepare(to, &s);
+        account_block(to, &s);
         account_screen(to, &s, p);
         if (s.n_candidates > 0) account_refine(to, &s, sparse);
     }

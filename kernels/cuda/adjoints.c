@@ -37,11 +37,11 @@ status_t adjoint_attend(struct exec *exec, const struct attend_backward_params *
         !size_tensor(n_states, ATTEND_BACKWARD_STATES, sizeof(float), &n_bytes))
         return error_set(err, ST_TOO_LARGE, "attend backward: %zu sequences of %zu", f->n_sequences,
                          f->n_ctx);
-    status = operation_put_numbers(exec, f->lengths, f->n_sequences, err);
-    if (status == ST_OK) status = scratch_reserve(&exec->sums, n_bytes, err);
+    status = exec_put_lengths(exec, f->lengths, f->n_sequences, err);
+    if (status == ST_OK) status = exec_reserve(exec, &exec->sums, n_bytes, err);
     if (status != ST_OK) return status;
     return cuda_check(
-        launch_attend_backward(exec->stream, p, exec->tokens.memory, exec->sums.memory),
+        launch_attend_backward(exec->stream, p, exec->lengths.device.memory, exec->sums.memory),
         "attend backward", err);
 }
 
@@ -72,7 +72,7 @@ status_t adjoint_contract(struct exec *exec, const struct contract_params *p, st
     if (!size_mul(p->n_a, p->n_b, &n_sums) ||
         !size_tensor(n_sums, contract_n_parts(p), sizeof(double), &n_bytes))
         return error_set(err, ST_TOO_LARGE, "contract: %zu x %zu sums", p->n_a, p->n_b);
-    status = scratch_reserve(&exec->sums, n_bytes, err);
+    status = exec_reserve(exec, &exec->sums, n_bytes, err);
     if (status != ST_OK) return status;
     return cuda_check(launch_contract(exec->stream, p, exec->sums.memory), "contract", err);
 }

@@ -23,19 +23,21 @@ template <int WIDTH> struct query_state {
 template <int WIDTH, int N>
 static __device__ __forceinline__ void score_tile(query_state<WIDTH> *states, const float *queries,
                                                   const float *keys, float *weights,
-                                                  size_t first_query, size_t first_key, float scale)
+                                                  size_t first_query, size_t first_key,
+                                                  score_rule rule)
 {
     const unsigned lane = lane_index();
+    const size_t key = first_key + lane;
 #pragma unroll
     for (int q = 0; q < N; q++) {
-        const bool is_seen = first_key + lane <= first_query + q;
+        const bool counts = is_seen(rule, first_query + q, key);
         float dot = 0.0f;
-        if (is_seen)
+        if (counts)
             for (int c = 0; c < WIDTH; c++)
                 dot = fmaf(queries[q * (WIDTH + 1) + c], keys[lane * (WIDTH + 1) + c], dot);
-        const float score = is_seen ? dot * scale : -FLT_MAX;
+        const float score = counts ? score_of(rule, dot) : -FLT_MAX;
         const float top = fmaxf(states[q].top, warp_max(score));
-        const float weight = is_seen ? expf(score - top) : 0.0f;
+        const float weight = counts ? expf(score - top) : 0.0f;
         const float shrink = expf(states[q].top - top);
         states[q].top = top;
         states[q].total = fmaf(states[q].total, shrink, warp_sum(weight));
@@ -92,6 +94,9 @@ __global__ void __launch_bounds__(BLOCK, 1) attend_kernel(attend_params p, const
     const size_t head = blockIdx.y, kv = head / (p.n_heads / p.n_kv_heads);
     const size_t first = static_cast<size_t>(blockIdx.x) * QUERIES;
     const size_t first_own = first + warp * N;
+    const score_rule rule = {p.window, p.scale, p.soft_cap};
+    /* tiles before it are seen by no query of the block */
+    const size_t first_seen = p.window && first >= p.window ? first + 1 - p.window : 0;
     for (size_t s = blockIdx.z; s < p.n_sequences; s += gridDim.z) {
         const size_t row = s * p.n_ctx, length = lengths[s];
         query_state<WIDTH> states[N];
@@ -104,7 +109,8 @@ __global__ void __launch_bounds__(BLOCK, 1) attend_kernel(attend_params p, const
         }
         load_tile<WIDTH, QUERIES>(queries, p.q + row * p.ld + head * p.d_head, p.ld, first, length,
                                   p.d_head);
-        for (size_t key = 0; key < first + QUERIES && key < length; key += KEYS) {
+        for (size_t key = first_seen / KEYS * KEYS; key < first + QUERIES && key < length;
+             key += KEYS) {
             load_tile<WIDTH, KEYS>(keys, p.k + row * p.ld + kv * p.d_head, p.ld, key, length,
                                    p.d_head);
             load_tile<WIDTH, KEYS>(values, p.v + row * p.ld + kv * p.d_head, p.ld, key, length,
@@ -114,7 +120,7 @@ __global__ void __launch_bounds__(BLOCK, 1) attend_kernel(attend_params p, const
             const size_t n_keys =
                 first_own < length && key < first_own + N ? first_own + N - key : 0;
             if (n_keys > 0) {
-                score_tile<WIDTH, N>(states, own, keys, weights, first_own, key, p.scale);
+                score_tile<WIDTH, N>(states, own, keys, weights, first_own, key, rule);
                 __syncwarp();
                 sum_values<WIDTH, N>(states, values, weights, n_keys);
             }

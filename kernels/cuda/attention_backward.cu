@@ -3,7 +3,7 @@
  *   queries_kernel   a tile of queries against all keys before them, twice: first the softmax's
  *                    top and total and the mean weight  m = sum_u p_u (d_z . v_u),  which are kept
  *                    for the other kernel; then  d_q = sum_t s_t k_t,
- *                    s_t = scale p_t (d_z . v_t - m)
+ *                    s_t = scale p_t (d_z . v_t - m), times the slope of a capped score
  *   keys_kernel      a tile of keys against all queries after them, head by head of the group:
  *                    d_k = sum_i s_i q_i,  d_v = sum_i p_i d_z_i
  *
@@ -119,25 +119,26 @@ template <int N> struct own_queries {
 
 /* Score and weight (d_z . v) of the tile's key `lane`, for query n of this warp. */
 template <int WIDTH, int N>
-static __device__ __forceinline__ void score_key(const pair_tiles<WIDTH, N> &t, int n, float scale,
-                                                 float *score, float *weight)
+static __device__ __forceinline__ void score_key(const pair_tiles<WIDTH, N> &t, int n,
+                                                 const score_rule &rule, float *score,
+                                                 float *weight)
 {
-    *score = tile_dot<WIDTH>(t.own_row(0, n), t.tile[0]) * scale;
+    *score = score_of(rule, tile_dot<WIDTH>(t.own_row(0, n), t.tile[0]));
     *weight = tile_dot<WIDTH>(t.own_row(1, n), t.tile[1]);
 }
 
 /* Folds a tile of keys into top, total and the sum of exp(score - top) weight (in `mean`). */
 template <int WIDTH, int N>
 static __device__ __forceinline__ void fold_keys(const pair_tiles<WIDTH, N> &t, own_queries<N> &q,
-                                                 size_t first_key, float scale)
+                                                 size_t first_key, const score_rule &rule)
 {
 #pragma unroll
     for (int n = 0; n < N; n++) {
-        const bool is_seen = first_key + lane_index() <= q.first + n;
+        const bool counts = is_seen(rule, q.first + n, first_key + lane_index());
         float score = -FLT_MAX, weight = 0.0f;
-        if (is_seen) score_key(t, n, scale, &score, &weight);
+        if (counts) score_key(t, n, rule, &score, &weight);
         const float top = fmaxf(q.top[n], warp_max(score));
-        const float e = is_seen ? expf(score - top) : 0.0f, shrink = expf(q.top[n] - top);
+        const float e = counts ? expf(score - top) : 0.0f, shrink = expf(q.top[n] - top);
         q.top[n] = top;
         q.total[n] = fmaf(q.total[n], shrink, warp_sum(e));
         q.mean[n] = fmaf(q.mean[n], shrink, warp_sum(e * weight));
@@ -148,14 +149,16 @@ static __device__ __forceinline__ void fold_keys(const pair_tiles<WIDTH, N> &t, 
 template <int WIDTH, int N>
 static __device__ __forceinline__ void add_keys(const pair_tiles<WIDTH, N> &t,
                                                 const own_queries<N> &q, size_t first_key,
-                                                float scale, float (&sums)[N][WIDTH / WARP])
+                                                const score_rule &rule,
+                                                float (&sums)[N][WIDTH / WARP])
 {
 #pragma unroll
     for (int n = 0; n < N; n++) {
         float score, weight, s = 0.0f;
-        if (first_key + lane_index() <= q.first + n) {
-            score_key(t, n, scale, &score, &weight);
-            s = scale * (expf(score - q.top[n]) / q.total[n]) * (weight - q.mean[n]);
+        if (is_seen(rule, q.first + n, first_key + lane_index())) {
+            score_key(t, n, rule, &score, &weight);
+            s = rule.scale * (expf(score - q.top[n]) / q.total[n]) * (weight - q.mean[n]) *
+                slope_of(rule, score);
         }
         t.factors[0][n * TILE_ROWS + lane_index()] = s;
     }
@@ -186,6 +189,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
     DYNAMIC_SHARED(float, memory);
     const pair_tiles<WIDTH, N> t(memory);
     const attend_params &f = p.forward;
+    const score_rule rule = {f.window, f.scale, f.soft_cap};
     const size_t head = blockIdx.y, at = head * f.d_head, d_z = f.n_heads * f.d_head;
     const size_t at_kv = head / (f.n_heads / f.n_kv_heads) * f.d_head;
     const size_t first = static_cast<size_t>(blockIdx.x) * OWN;
@@ -210,9 +214,9 @@ __global__ void __launch_bounds__(BLOCK, 1)
                     load_tile<WIDTH, TILE_ROWS>(t.tile[i], passing[i], f.ld, key, length, f.d_head);
                 __syncthreads();
                 if (pass == 0)
-                    fold_keys<WIDTH, N>(t, q, key, f.scale);
+                    fold_keys<WIDTH, N>(t, q, key, rule);
                 else
-                    add_keys<WIDTH, N>(t, q, key, f.scale, sums);
+                    add_keys<WIDTH, N>(t, q, key, rule, sums);
                 __syncthreads(); /* before the next tile */
             }
             if (pass == 0) finish_states<N>(q, out, head * f.n_sequences * f.n_ctx + row, length);
@@ -230,7 +234,7 @@ template <int WIDTH, int N>
 static __device__ __forceinline__ void add_queries(const pair_tiles<WIDTH, N> &t,
                                                    const query_states &states, size_t row,
                                                    size_t first_query, size_t first_key,
-                                                   size_t length, float scale,
+                                                   size_t length, const score_rule &rule,
                                                    float (&d_k)[N][WIDTH / WARP],
                                                    float (&d_v)[N][WIDTH / WARP])
 {
@@ -242,11 +246,11 @@ static __device__ __forceinline__ void add_queries(const pair_tiles<WIDTH, N> &t
 #pragma unroll
     for (int n = 0; n < N; n++) {
         float probability = 0.0f, s = 0.0f;
-        if (is_there && first_key + n <= query) {
-            const float score = tile_dot<WIDTH>(t.own_row(0, n), t.tile[0]) * scale;
+        if (is_there && is_seen(rule, query, first_key + n)) {
+            const float score = score_of(rule, tile_dot<WIDTH>(t.own_row(0, n), t.tile[0]));
             const float weight = tile_dot<WIDTH>(t.own_row(1, n), t.tile[1]);
             probability = expf(score - top) / total;
-            s = scale * probability * (weight - mean);
+            s = rule.scale * probability * (weight - mean) * slope_of(rule, score);
         }
         t.factors[0][n * TILE_ROWS + lane_index()] = s;
         t.factors[1][n * TILE_ROWS + lane_index()] = probability;
@@ -265,6 +269,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
     DYNAMIC_SHARED(float, memory);
     const pair_tiles<WIDTH, N> t(memory);
     const attend_params &f = p.forward;
+    const score_rule rule = {f.window, f.scale, f.soft_cap};
     const size_t kv = blockIdx.y, at_kv = kv * f.d_head, d_z = f.n_heads * f.d_head;
     const size_t group = f.n_heads / f.n_kv_heads;
     const size_t first = static_cast<size_t>(blockIdx.x) * OWN;
@@ -285,7 +290,7 @@ __global__ void __launch_bounds__(BLOCK, 1)
                                             f.d_head);
                 __syncthreads();
                 add_queries<WIDTH, N>(t, states, head * f.n_sequences * f.n_ctx + row + query,
-                                      query, first_own, length, f.scale, d_k, d_v);
+                                      query, first_own, length, rule, d_k, d_v);
                 __syncthreads(); /* before the next tile */
             }
         }

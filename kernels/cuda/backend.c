@@ -5,6 +5,7 @@
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/matmul.h"
 #include "kernels/cuda/operations.h"
+#include "kernels/cuda/recording.h"
 #include "kernels/cuda/sparse.h"
 #include "kernels/cuda/window.h"
 #include "kernels/plugin.h"
@@ -96,6 +97,11 @@ static const struct backend_ops CUDA_OPS = {
     .blend = adjoint_blend,
     .group_dots = adjoint_group_dots,
     .contract = adjoint_contract,
+    .record_begin = recording_begin,
+    .record_end = recording_end,
+    .replay = recording_replay,
+    .recording_destroy = recording_destroy,
+    .prepare = operation_prepare,
     .sparse_create = sparse_weights_create,
     .sparse_destroy = sparse_weights_destroy,
     .sparse_bytes = sparse_weights_bytes,

@@ -83,8 +83,9 @@ __global__ void __launch_bounds__(BLOCK) rotate_kernel(rotate_params p)
     const size_t pair = column_index();
     if (pair >= p.n_heads * half) return;
     const size_t head = pair / half, i = pair % half;
+    const size_t first = head * p.d_head + (p.is_interleaved ? 2 * i : i);
     for (size_t r = blockIdx.y; r < p.n_rows; r += gridDim.y) {
-        float *low = p.x + r * p.ld + head * p.d_head + i, *high = low + half;
+        float *low = p.x + r * p.ld + first, *high = low + (p.is_interleaved ? 1 : half);
         const float c = p.cos[r % p.n_ctx * half + i], s = p.sin[r % p.n_ctx * half + i];
         const float a = *low, b = *high;
         *low = __fadd_rn(__fmul_rn(a, c), -__fmul_rn(b, s));

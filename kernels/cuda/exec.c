@@ -23,6 +23,41 @@ void scratch_release(struct scratch *scratch)
     *scratch = (struct scratch){0};
 }
 
+status_t exec_reserve(struct exec *exec, struct scratch *scratch, size_t n_bytes, struct error *err)
+{
+    if (n_bytes <= scratch->n_bytes) return ST_OK;
+    if (exec->is_recording)
+        return error_set(err, ST_INTERNAL, "%zu bytes of scratch while operations are recorded",
+                         n_bytes);
+    const size_t more = scratch->n_bytes + scratch->n_bytes / 2;
+    if (exec->n_recordings && scratch->memory) {
+        if (exec->n_retired == EXEC_MAX_RETIRED)
+            return error_set(err, ST_INTERNAL, "scratch has grown %d times", EXEC_MAX_RETIRED);
+        exec->retired[exec->n_retired++] = *scratch;
+        *scratch = (struct scratch){0};
+    }
+    return scratch_reserve(scratch, n_bytes > more ? n_bytes : more, err);
+}
+
+status_t exec_put_lengths(struct exec *exec, const uint32_t *lengths, size_t n, struct error *err)
+{
+    struct exec_lengths *l = &exec->lengths;
+    if (n == l->n && memcmp(lengths, l->host, n * sizeof *lengths) == 0) return ST_OK;
+    if (exec->is_recording)
+        return error_set(err, ST_INTERNAL, "other lengths while operations are recorded");
+    l->n = 0;
+    uint32_t *grown = realloc(l->host, n * sizeof *grown);
+    if (!grown) return error_set(err, ST_NO_MEMORY, "lengths of %zu sequences", n);
+    l->host = grown;
+    status_t status = exec_reserve(exec, &l->device, n * sizeof *lengths, err);
+    if (status == ST_OK)
+        status = exec_upload(exec, l->device.memory, lengths, n * sizeof *lengths, err);
+    if (status != ST_OK) return status;
+    memcpy(l->host, lengths, n * sizeof *lengths);
+    l->n = n;
+    return ST_OK;
+}
+
 static status_t pinned_open(struct pinned_buffer *b, struct error *err)
 {
     const status_t status =
@@ -59,6 +94,9 @@ void exec_close(struct exec *exec)
         if (exec->pinned[i].free) (void)cudaEventDestroy(exec->pinned[i].free);
         if (exec->pinned[i].memory) (void)cudaFreeHost(exec->pinned[i].memory);
     }
+    for (size_t i = 0; i < exec->n_retired; i++) scratch_release(&exec->retired[i]);
+    scratch_release(&exec->lengths.device);
+    free(exec->lengths.host);
     scratch_release(&exec->tokens);
     scratch_release(&exec->hi);
     scratch_release(&exec->lo);

@@ -23,6 +23,17 @@ struct scratch {
     size_t n_bytes;
 };
 
+/* Lengths of sequences that lie on the device, so that the layers of a pass upload them once. */
+struct exec_lengths {
+    struct scratch device;
+    uint32_t *host; /* [n] what the device has */
+    size_t n;
+};
+
+/* Scratch that a recording may point into stays until the exec goes. Each growth is to half as much
+ * again at least, so these are few. */
+enum { EXEC_MAX_RETIRED = 64 };
+
 struct exec {
     struct backend *backend;
     cudaStream_t stream;
@@ -31,9 +42,14 @@ struct exec {
     size_t row_block;
     struct pinned_buffer pinned[EXEC_N_PINNED];
     unsigned next_pinned;
-    struct scratch tokens; /* u32: of embed and attend */
+    struct scratch tokens; /* u32: of embed */
     struct scratch hi, lo; /* bf16 parts of a matmul's rows */
     struct scratch sums;   /* of attend_backward and contract */
+    struct exec_lengths lengths;
+    bool is_recording;
+    size_t n_recordings; /* that were made */
+    struct scratch retired[EXEC_MAX_RETIRED];
+    size_t n_retired;
 };
 
 MUST_CHECK status_t exec_open(struct exec **out, struct backend *backend,
@@ -53,6 +69,14 @@ MUST_CHECK status_t exec_download(struct exec *exec, void *host, const void *dev
 MUST_CHECK status_t exec_copy(struct exec *exec, void *to, const void *from, size_t n_bytes,
                               struct error *err);
 MUST_CHECK status_t exec_synchronize(struct exec *exec, struct error *err);
+
+/* `lengths` [n] on the device, in exec->lengths.device; uploads only what is not there yet. */
+MUST_CHECK status_t exec_put_lengths(struct exec *exec, const uint32_t *lengths, size_t n,
+                                     struct error *err);
+
+/* scratch_reserve() for one of the exec's own, which recordings may point into. */
+MUST_CHECK status_t exec_reserve(struct exec *exec, struct scratch *scratch, size_t n_bytes,
+                                 struct error *err);
 
 /* At least n_bytes in `scratch`; what it held is lost when it grows. */
 MUST_CHECK status_t scratch_reserve(struct scratch *scratch, size_t n_bytes, struct error *err);

@@ -39,6 +39,7 @@ cudaError_t launch_group_dots(cudaStream_t stream, const struct group_dots_param
 /* parts: device [contract_n_parts, n_a, n_b]. */
 cudaError_t launch_contract(cudaStream_t stream, const struct contract_params *p, double *parts);
 size_t contract_n_parts(const struct contract_params *p);
+cudaError_t launch_prepare_rows(cudaStream_t stream, const struct prepare_params *p);
 
 /* hi = bf16(x), lo = bf16(x - hi), both to nearest even, as their bits; lo may be NULL.
  *   x [n_rows, d] rows ld_x apart; hi, lo [n_rows, d] */

@@ -32,9 +32,15 @@ static float from_bf16(uint16_t half)
     return value;
 }
 
+/* Operands stay f32; tensor cores read less of them for tf32. */
+static bool is_single(enum compute compute)
+{
+    return compute == COMPUTE_F32 || compute == COMPUTE_TF32;
+}
+
 size_t packed_part_bytes(const struct packed *packed)
 {
-    const size_t item = packed->compute == COMPUTE_F32 ? sizeof(float) : sizeof(uint16_t);
+    const size_t item = is_single(packed->compute) ? sizeof(float) : sizeof(uint16_t);
     return packed->n_in * packed->n_out * item;
 }
 
@@ -77,7 +83,7 @@ static status_t pack_part(struct packed *packed, size_t part, const float *weigh
 static status_t packed_fill(struct packed *packed, const struct pack_params *p, struct error *err)
 {
     status_t status = ST_OK;
-    if (p->compute == COMPUTE_F32) return put_part(packed, 0, p->weights, err);
+    if (is_single(p->compute)) return put_part(packed, 0, p->weights, err);
     for (size_t i = 0; i < packed_n_parts(packed) && status == ST_OK; i++)
         status = pack_part(packed, i, p->weights, err);
     return status;
@@ -141,13 +147,15 @@ size_t matmul_packed_estimate(const struct backend *backend, const struct pack_p
 static status_t multiply(struct exec *exec, const struct product *p, struct error *err)
 {
     const struct packed *w = p->weights;
-    const cudaDataType type = w->compute == COMPUTE_F32 ? CUDA_R_32F : CUDA_R_16BF;
+    const cudaDataType type = is_single(w->compute) ? CUDA_R_32F : CUDA_R_16BF;
+    const cublasComputeType_t how =
+        w->compute == COMPUTE_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
     const float one = 1.0f, kept = p->is_added ? 1.0f : 0.0f;
     return cublas_check(cublasGemmEx(exec->cublas, w->is_transposed ? CUBLAS_OP_T : CUBLAS_OP_N,
                                      CUBLAS_OP_N, (int)w->n_out, (int)p->n_rows, (int)w->n_in, &one,
                                      p->part, type, (int)(w->is_transposed ? w->n_in : w->n_out),
                                      p->x, type, (int)p->ld_x, &kept, p->y, CUDA_R_32F,
-                                     (int)p->ld_y, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+                                     (int)p->ld_y, how, CUBLAS_GEMM_DEFAULT),
                         "product", err);
 }
 
@@ -157,8 +165,8 @@ static status_t run_split(struct exec *exec, struct product *product, struct err
     const struct packed *w = product->weights;
     const bool has_low = w->compute == COMPUTE_BF16X3;
     const size_t n_bytes = product->n_rows * w->n_in * sizeof(uint16_t);
-    status_t status = scratch_reserve(&exec->hi, n_bytes, err);
-    if (status == ST_OK && has_low) status = scratch_reserve(&exec->lo, n_bytes, err);
+    status_t status = exec_reserve(exec, &exec->hi, n_bytes, err);
+    if (status == ST_OK && has_low) status = exec_reserve(exec, &exec->lo, n_bytes, err);
     if (status == ST_OK)
         status = cuda_check(launch_split_bf16(exec->stream, product->x, product->ld_x,
                                               product->n_rows, w->n_in, exec->hi.memory,
@@ -193,8 +201,8 @@ status_t matmul_run(struct exec *exec, const struct matmul_params *p, struct err
                                   .ld_x = p->ld_x,
                                   .ld_y = p->ld_y,
                                   .n_rows = exec->row_block};
-        status = w->compute == COMPUTE_F32 ? multiply(exec, &product, err)
-                                           : run_split(exec, &product, err);
+        status =
+            is_single(w->compute) ? multiply(exec, &product, err) : run_split(exec, &product, err);
     }
     return status;
 }

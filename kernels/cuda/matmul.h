@@ -1,4 +1,4 @@
-/* Dense products by cuBLAS: f32, bf16 inputs with f32 sums, or three of those (bf16x3).
+/* Dense products by cuBLAS: f32, tf32, bf16 inputs with f32 sums, or three of those (bf16x3).
  *
  * Weights stay in their row-major order [n_in, n_out] (or transposed), which cuBLAS reads as a
  * column-major matrix of the other shape, so nothing is packed. Every call multiplies exactly

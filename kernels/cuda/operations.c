@@ -2,12 +2,11 @@
 
 #include "kernels/cuda/launch.h"
 
-status_t operation_put_numbers(struct exec *exec, const uint32_t *numbers, size_t n,
-                               struct error *err)
+static status_t put_tokens(struct exec *exec, const uint32_t *tokens, size_t n, struct error *err)
 {
-    const status_t status = scratch_reserve(&exec->tokens, n * sizeof *numbers, err);
+    const status_t status = scratch_reserve(&exec->tokens, n * sizeof *tokens, err);
     if (status != ST_OK) return status;
-    return exec_upload(exec, exec->tokens.memory, numbers, n * sizeof *numbers, err);
+    return exec_upload(exec, exec->tokens.memory, tokens, n * sizeof *tokens, err);
 }
 
 status_t operation_embed(struct exec *exec, const struct embed_params *p, struct error *err)
@@ -16,7 +15,7 @@ status_t operation_embed(struct exec *exec, const struct embed_params *p, struct
         return error_set(err, ST_BAD_INPUT, "embed without tables or context");
     status_t status = exec_enter(exec, err);
     if (status != ST_OK || !p->n_rows || !p->d_model) return status;
-    if (p->token_table) status = operation_put_numbers(exec, p->tokens, p->n_rows, err);
+    if (p->token_table) status = put_tokens(exec, p->tokens, p->n_rows, err);
     if (status != ST_OK) return status;
     return cuda_check(launch_embed(exec->stream, p, exec->tokens.memory), "embed", err);
 }
@@ -77,9 +76,9 @@ status_t operation_attend(struct exec *exec, const struct attend_params *p, stru
     status_t status = operation_check_attend(p, err);
     if (status == ST_OK) status = exec_enter(exec, err);
     if (status != ST_OK || !p->n_sequences || !p->n_heads) return status;
-    status = operation_put_numbers(exec, p->lengths, p->n_sequences, err);
+    status = exec_put_lengths(exec, p->lengths, p->n_sequences, err);
     if (status != ST_OK) return status;
-    return cuda_check(launch_attend(exec->stream, p, exec->tokens.memory), "attend", err);
+    return cuda_check(launch_attend(exec->stream, p, exec->lengths.device.memory), "attend", err);
 }
 
 status_t operation_head_norms(struct exec *exec, const struct head_norms_params *p,
@@ -88,4 +87,11 @@ status_t operation_head_norms(struct exec *exec, const struct head_norms_params 
     const status_t status = exec_enter(exec, err);
     if (status != ST_OK || !p->n_rows || !p->n_heads || !p->d_head) return status;
     return cuda_check(launch_head_norms(exec->stream, p), "head norms", err);
+}
+
+status_t operation_prepare(struct exec *exec, const struct prepare_params *p, struct error *err)
+{
+    const status_t status = exec_enter(exec, err);
+    if (status != ST_OK || !p->n_rows || !p->d) return status;
+    return cuda_check(launch_prepare_rows(exec->stream, p), "rows for a dictionary", err);
 }

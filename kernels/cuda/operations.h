@@ -18,11 +18,10 @@ MUST_CHECK status_t operation_attend(struct exec *exec, const struct attend_para
                                      struct error *err);
 MUST_CHECK status_t operation_head_norms(struct exec *exec, const struct head_norms_params *p,
                                          struct error *err);
+MUST_CHECK status_t operation_prepare(struct exec *exec, const struct prepare_params *p,
+                                      struct error *err);
 
-/* What the adjoint of attention shares with it: the checks, and the host's numbers (lengths,
- * tokens) in exec->tokens, behind what still reads the last ones. */
+/* What the adjoint of attention checks as well. */
 MUST_CHECK status_t operation_check_attend(const struct attend_params *p, struct error *err);
-MUST_CHECK status_t operation_put_numbers(struct exec *exec, const uint32_t *numbers, size_t n,
-                                          struct error *err);
 
 #endif

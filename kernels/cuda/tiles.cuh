@@ -1,4 +1,5 @@
-/* Rows of attention heads in shared memory, for attention.cu and attention_backward.cu. */
+/* What attention.cu and attention_backward.cu share: rows of heads in shared memory, and which
+ * scores count. */
 #ifndef KERNELS_CUDA_TILES_CUH
 #define KERNELS_CUDA_TILES_CUH
 
@@ -18,6 +19,30 @@ static __device__ __forceinline__ void load_tile(float *tile, const float *rows,
         const bool is_there = first + r < n_rows && c < d_head;
         tile[r * (WIDTH + 1) + c] = is_there ? rows[(first + r) * ld + c] : 0.0f;
     }
+}
+
+/* Which keys a query sees, and what becomes of a score. */
+struct score_rule {
+    size_t window; /* keys up to the query's own; 0: all */
+    float scale, soft_cap;
+};
+
+static __device__ __forceinline__ bool is_seen(const score_rule &rule, size_t query, size_t key)
+{
+    return key <= query && (!rule.window || query - key < rule.window);
+}
+
+static __device__ __forceinline__ float score_of(const score_rule &rule, float dot)
+{
+    const float score = dot * rule.scale;
+    return rule.soft_cap > 0.0f ? rule.soft_cap * tanhf(score / rule.soft_cap) : score;
+}
+
+/* The derivative of score_of by the score before its cap, from what it gave. */
+static __device__ __forceinline__ float slope_of(const score_rule &rule, float score)
+{
+    const float share = rule.soft_cap > 0.0f ? score / rule.soft_cap : 0.0f;
+    return 1.0f - share * share;
 }
 
 #endif

@@ -5,6 +5,7 @@
 #include "kernels/emu/include/cuda_bf16.h"
 
 #include <algorithm>
+#include <string.h>
 #include <vector>
 
 struct cublasContext {
@@ -18,7 +19,17 @@ struct operand {
     cudaDataType type;
     cublasOperation_t op;
     int ld;
+    bool is_tf32; /* tensor cores take 10 bits of the mantissa, rounded to nearest */
 };
+
+static float cut_to_tf32(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if ((bits & 0x7f800000u) != 0x7f800000u) bits = (bits + 0x1000u) & ~0x1fffu;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
 
 static size_t size_of(cudaDataType type)
 {
@@ -39,7 +50,10 @@ static void check_operand(const char *name, const operand &x, int rows, int colu
 
 static float value_at(const operand &x, size_t at)
 {
-    if (x.type == CUDA_R_32F) return static_cast<const float *>(x.values)[at];
+    if (x.type == CUDA_R_32F) {
+        const float value = static_cast<const float *>(x.values)[at];
+        return x.is_tf32 ? cut_to_tf32(value) : value;
+    }
     return __bfloat162float(static_cast<const __nv_bfloat16 *>(x.values)[at]);
 }
 
@@ -131,7 +145,7 @@ static void check_and_submit(cublasHandle_t handle, const product &p)
         fail(NOWHERE, "cuBLAS: a product of %d x %d x %d", p.m, p.n, p.k);
     check_operand("A", p.a, p.m, p.k);
     check_operand("B", p.b, p.k, p.n);
-    check_operand("C", {p.c, CUDA_R_32F, CUBLAS_OP_N, p.ld_c}, p.m, p.n);
+    check_operand("C", {p.c, CUDA_R_32F, CUBLAS_OP_N, p.ld_c, false}, p.m, p.n);
     stream_submit(handle->stream, [p] { multiply(p); });
 }
 } // namespace emu
@@ -178,10 +192,11 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation
                                           int ld_a, long long stride_a, const void *b,
                                           cudaDataType type_b, int ld_b, long long stride_b,
                                           const void *beta, void *c, cudaDataType type_c, int ld_c,
-                                          long long stride_c, int n_products, cublasComputeType_t,
-                                          cublasGemmAlgo_t)
+                                          long long stride_c, int n_products,
+                                          cublasComputeType_t compute, cublasGemmAlgo_t)
 {
     const locked guard(big_lock());
+    const bool is_tf32 = compute == CUBLAS_COMPUTE_32F_FAST_TF32;
     if (type_c != CUDA_R_32F) emu::fail(emu::NOWHERE, "cuBLAS: C is not f32");
     for (long long i = 0; i < n_products; i++) {
         const char *a_at = static_cast<const char *>(a) +
@@ -193,8 +208,8 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation
                                 k,
                                 *static_cast<const float *>(alpha),
                                 *static_cast<const float *>(beta),
-                                {a_at, type_a, op_a, ld_a},
-                                {b_at, type_b, op_b, ld_b},
+                                {a_at, type_a, op_a, ld_a, is_tf32},
+                                {b_at, type_b, op_b, ld_b, is_tf32},
                                 static_cast<float *>(c) + i * stride_c,
                                 ld_c};
         emu::check_and_submit(handle, p);

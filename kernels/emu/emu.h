@@ -150,6 +150,15 @@ void host_locked_out(bool is_out); /* guard mode: device memory out of reach whi
 /* --- stream.cc --------------------------------------------------------------------------- */
 void stream_submit(cudaStream_t stream, std::function<void()> work);
 void streams_drain();
+void check_not_captured(const char *call); /* this thread captures no stream, or the end */
+
+/* --- graph.cc ---------------------------------------------------------------------------- */
+/* True if the stream is captured: then `work` is in its graph. */
+bool graph_takes(cudaStream_t stream, const std::function<void()> &work);
 } // namespace emu
+
+/* How often device or pinned memory was asked for so far; exported, so that a test can see that a
+ * steady state asks for none. */
+extern "C" __attribute__((visibility("default"))) uint64_t emu_n_allocations(void);
 
 #endif

@@ -20,6 +20,7 @@ struct allocation {
 
 static std::map<uintptr_t, allocation> allocations; /* by address */
 static size_t n_bytes_in_use[MAX_DEVICES];
+static uint64_t n_allocations; /* of device and pinned memory, ever */
 
 static uintptr_t address_of(const void *memory)
 {
@@ -113,6 +114,8 @@ typedef std::lock_guard<std::recursive_mutex> locked;
 cudaError_t cudaMalloc(void **out, size_t n_bytes)
 {
     const locked guard(big_lock());
+    emu::check_not_captured("cudaMalloc");
+    emu::n_allocations++;
     const int device = emu::current_device();
     emu::allocation a = {n_bytes ? n_bytes : 1, device, nullptr, 0};
     if (emu::device_state() != cudaSuccess) return emu::device_state();
@@ -134,6 +137,7 @@ cudaError_t cudaFree(void *memory)
 {
     const locked guard(big_lock());
     if (!memory) return cudaSuccess;
+    emu::check_not_captured("cudaFree");
     emu::streams_drain();
     const auto found = emu::allocations.find(emu::address_of(memory));
     if (found == emu::allocations.end()) emu::fail(emu::NOWHERE, "cudaFree of %p", memory);
@@ -143,8 +147,17 @@ cudaError_t cudaFree(void *memory)
     return emu::device_state();
 }
 
+/* For tests (emu.h). */
+uint64_t emu_n_allocations(void)
+{
+    const locked guard(big_lock());
+    return emu::n_allocations;
+}
+
 cudaError_t cudaMallocHost(void **out, size_t n_bytes)
 {
+    const locked guard(big_lock());
+    emu::n_allocations++;
     *out = malloc(n_bytes ? n_bytes : 1);
     if (!*out) return cudaErrorMemoryAllocation;
     memset(*out, emu::POISON, n_bytes);

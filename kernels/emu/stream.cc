@@ -71,6 +71,8 @@ void streams_drain()
 
 void stream_submit(cudaStream_t stream, std::function<void()> work)
 {
+    if (graph_takes(stream, work)) return;
+    if (!stream) check_not_captured("work on the default stream");
     if (current_modes().is_deferred && stream) {
         stream->queue.push_back({std::move(work), nullptr, 0});
         return;
@@ -107,6 +109,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
     const locked guard(big_lock());
+    emu::check_not_captured("cudaStreamSynchronize");
     if (stream)
         emu::drain(stream);
     else
@@ -145,6 +148,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
     const locked guard(big_lock());
+    emu::check_not_captured("cudaEventRecord");
     const uint64_t reach = ++event->n_recorded;
     emu::stream_submit(stream, [event, reach] { event->n_reached = reach; });
     return emu::device_state();
@@ -153,6 +157,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
     const locked guard(big_lock());
+    emu::check_not_captured("cudaEventSynchronize");
     while (event->n_reached < event->n_recorded && emu::device_state() == cudaSuccess) emu::step();
     return emu::device_state();
 }

@@ -86,7 +86,7 @@ void op_case_activate_backward(struct op_trial *t)
     }
 }
 
-void op_case_attend_backward(struct op_trial *t)
+static void check_attend(struct op_trial *t, const char *variant, size_t window, float soft_cap)
 {
     const size_t n_sequences = 3, n_ctx = op_pick(t, 9, 33, 128, 512),
                  n_heads = op_pick(t, 2, 2, 12, 12), n_kv_heads = op_pick(t, 1, 1, 4, 4),
@@ -108,20 +108,26 @@ void op_case_attend_backward(struct op_trial *t)
                                                            .n_kv_heads = n_kv_heads,
                                                            .d_head = d,
                                                            .ld = ld,
-                                                           .scale = 0.3f},
+                                                           .window = window,
+                                                           .scale = 0.3f,
+                                                           .soft_cap = soft_cap},
                                                .d_z = d_z.on[i],
                                                .d_q = d_qkv.on[i],
                                                .d_k = d_qkv.on[i] + d_q,
                                                .d_v = d_qkv.on[i] + d_q + d_kv,
                                                .ld_d = ld};
-    struct op_call call = {.variant = "grouped heads",
-                           .run = run_attend_backward,
-                           .params = {&p[0], &p[1]},
-                           .out = {d_qkv}};
+    struct op_call call = {
+        .variant = variant, .run = run_attend_backward, .params = {&p[0], &p[1]}, .out = {d_qkv}};
     (void)snprintf(call.shape, sizeof call.shape, "%zux%zu, %zu/%zu heads of %zu", n_sequences,
                    n_ctx, n_heads, n_kv_heads, d);
     OP_COST(&call, attend_backward, &p[0]);
     op_check(t, &call);
+}
+
+void op_case_attend_backward(struct op_trial *t)
+{
+    check_attend(t, "grouped heads", 0, 0);
+    if (t->size != OP_SHORT) check_attend(t, "window, capped", 7, 0.5f);
 }
 
 void op_case_blend(struct op_trial *t)

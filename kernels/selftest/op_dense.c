@@ -173,13 +173,33 @@ void op_case_norm(struct op_trial *t)
     }
 }
 
+/* Recorded and replayed, where the backend can. */
+static status_t run_add_again(const struct op_side *side, const void *params, struct error *err)
+{
+    const struct backend_ops *ops = side->backend->ops;
+    const uint32_t lengths[] = {1};
+    struct recording *recording = NULL;
+    if (!ops->replay) return ops->add(side->exec, params, err);
+    status_t status = ops->record_begin(side->exec, lengths, 1, err);
+    if (status != ST_OK) return status;
+    status = ops->add(side->exec, params, err);
+    if (status == ST_OK)
+        status = ops->record_end(side->exec, &recording, err);
+    else
+        (void)ops->record_end(side->exec, NULL, NULL);
+    if (status == ST_OK) status = ops->replay(recording, lengths, 1, err);
+    ops->recording_destroy(recording);
+    return status;
+}
+
 void op_case_add(struct op_trial *t)
 {
     const size_t n = rows_of(t), d = width_of(t), ld = d + 3;
     const struct op_array a = op_floats(t, n * ld, 0, 1), b = op_floats(t, n * d, 0, 1),
                           bias = op_floats(t, d, 0, 1), out = op_floats(t, n * ld, 0, 1);
-    for (int form = 0; form < 3; form++) {
-        static const char *const FORMS[] = {"rows and bias", "rows", "bias"};
+    for (int form = 0; form < 4; form++) {
+        static const char *const FORMS[] = {"rows and bias", "rows", "bias", "replayed"};
+        if (form == 3 && !t->sides[OP_TESTED].backend->ops->replay) break;
         struct add_params p[OP_SIDES];
         for (size_t i = 0; i < OP_SIDES; i++)
             p[i] = (struct add_params){.a = a.on[i],
@@ -190,8 +210,10 @@ void op_case_add(struct op_trial *t)
                                        .d = d,
                                        .ld_a = ld,
                                        .ld_out = ld};
-        struct op_call call = {
-            .variant = FORMS[form], .run = run_add, .params = {&p[0], &p[1]}, .out = {out}};
+        struct op_call call = {.variant = FORMS[form],
+                               .run = form == 3 ? run_add_again : run_add,
+                               .params = {&p[0], &p[1]},
+                               .out = {out}};
         name_shape(&call, n, d);
         OP_COST(&call, add, &p[0]);
         op_check(t, &call);
@@ -236,27 +258,35 @@ void op_case_rotate(struct op_trial *t)
     enum { N_CTX = 5 };
     const size_t n = rows_of(t), n_heads = op_pick(t, 3, 5, 12, 32), d = op_pick(t, 6, 10, 64, 128);
     const size_t half = d / 2, ld = n_heads * d + 4;
-    const struct op_array x = op_floats(t, n * ld, 0, 1), cos = op_floats(t, N_CTX * half, 0, 0.7f),
+    const struct op_array cos = op_floats(t, N_CTX * half, 0, 0.7f),
                           sin = op_floats(t, N_CTX * half, 0, 0.7f);
-    struct rotate_params p[OP_SIDES];
-    for (size_t i = 0; i < OP_SIDES; i++)
-        p[i] = (struct rotate_params){.x = x.on[i],
-                                      .cos = cos.on[i],
-                                      .sin = sin.on[i],
-                                      .n_rows = n,
-                                      .n_ctx = N_CTX,
-                                      .n_heads = n_heads,
-                                      .d_head = d,
-                                      .ld = ld};
-    struct op_call call = {.variant = "", .run = run_rotate, .params = {&p[0], &p[1]}, .out = {x}};
-    name_shape(&call, n, n_heads * d);
-    OP_COST(&call, rotate, &p[0]);
-    op_check(t, &call);
+    for (int form = 0; form < 2; form++) {
+        const struct op_array x = op_floats(t, n * ld, 0, 1); /* in place, so anew */
+        struct rotate_params p[OP_SIDES];
+        for (size_t i = 0; i < OP_SIDES; i++)
+            p[i] = (struct rotate_params){.x = x.on[i],
+                                          .cos = cos.on[i],
+                                          .sin = sin.on[i],
+                                          .n_rows = n,
+                                          .n_ctx = N_CTX,
+                                          .n_heads = n_heads,
+                                          .d_head = d,
+                                          .ld = ld,
+                                          .is_interleaved = form == 1};
+        struct op_call call = {.variant = form ? "interleaved" : "halves",
+                               .run = run_rotate,
+                               .params = {&p[0], &p[1]},
+                               .out = {x}};
+        name_shape(&call, n, n_heads * d);
+        OP_COST(&call, rotate, &p[0]);
+        op_check(t, &call);
+    }
 }
 
 struct heads_shape {
     const char *name;
-    size_t n_sequences, n_ctx, n_heads, n_kv_heads, d_head;
+    size_t n_sequences, n_ctx, n_heads, n_kv_heads, d_head, window;
+    float soft_cap;
 };
 
 static void check_attend(struct op_trial *t, const struct heads_shape *s)
@@ -278,7 +308,9 @@ static void check_attend(struct op_trial *t, const struct heads_shape *s)
                                       .n_kv_heads = s->n_kv_heads,
                                       .d_head = s->d_head,
                                       .ld = ld,
-                                      .scale = 0.3f};
+                                      .window = s->window,
+                                      .scale = 0.3f,
+                                      .soft_cap = s->soft_cap};
     struct op_call call = {
         .variant = s->name, .run = run_attend, .params = {&p[0], &p[1]}, .out = {z}};
     (void)snprintf(call.shape, sizeof call.shape, "%zux%zu, %zu/%zu heads of %zu", s->n_sequences,
@@ -290,12 +322,12 @@ static void check_attend(struct op_trial *t, const struct heads_shape *s)
 void op_case_attend(struct op_trial *t)
 {
     const size_t n_ctx = op_pick(t, 9, 40, 128, 1024);
-    const struct heads_shape full = {.name = "heads",
-                                     .n_sequences = op_pick(t, 3, 3, 4, 4),
-                                     .n_ctx = n_ctx,
-                                     .n_heads = op_pick(t, 2, 2, 12, 12),
-                                     .n_kv_heads = op_pick(t, 2, 2, 12, 12),
-                                     .d_head = op_pick(t, 8, 8, 64, 64)};
+    struct heads_shape full = {.name = "heads",
+                               .n_sequences = op_pick(t, 3, 3, 4, 4),
+                               .n_ctx = n_ctx,
+                               .n_heads = op_pick(t, 2, 2, 12, 12),
+                               .n_kv_heads = op_pick(t, 2, 2, 12, 12),
+                               .d_head = op_pick(t, 8, 8, 64, 64)};
     struct heads_shape grouped = full;
     grouped.name = "grouped heads";
     grouped.n_kv_heads = op_pick(t, 1, 1, 4, 4);
@@ -306,6 +338,10 @@ void op_case_attend(struct op_trial *t)
     grouped.name = "wide heads";
     grouped.d_head = 256;
     check_attend(t, &grouped);
+    full.name = "window, capped";
+    full.window = 7;
+    full.soft_cap = 0.5f;
+    check_attend(t, &full);
 }
 
 void op_case_head_norms(struct op_trial *t)

@@ -25,6 +25,7 @@
     X(blend)                                                                                       \
     X(group_dots)                                                                                  \
     X(contract)                                                                                    \
+    X(prepare)                                                                                     \
     X(sparse_encode)
 
 #define OP_OTHER_SLOTS(X)                                                                          \
@@ -46,6 +47,10 @@
     X(upload)                                                                                      \
     X(download)                                                                                    \
     X(synchronize)                                                                                 \
+    X(record_begin)                                                                                \
+    X(record_end)                                                                                  \
+    X(replay)                                                                                      \
+    X(recording_destroy)                                                                           \
     X(sparse_create)                                                                               \
     X(sparse_destroy)                                                                              \
     X(sparse_bytes)                                                                                \

@@ -156,3 +156,31 @@ void op_case_sparse_encode(struct op_trial *t)
     for (unsigned kind = 0; kind < N_KINDS && t->status == ST_OK; kind++)
         if (!is_short || kind == PLAIN || kind == TOPK) check_problem(t, (enum kind)kind);
 }
+
+OP_RUN(prepare)
+
+void op_case_prepare(struct op_trial *t)
+{
+    static const char *const KINDS[] = {"bias", "layer", "constant norm"};
+    const size_t n = op_pick(t, 5, 9, 257, 4096), d = op_pick(t, 37, 257, 768, 4096);
+    const struct op_array x = op_floats(t, n * d, 0.5f, 2), bias = op_floats(t, d, 0, 1),
+                          out = op_floats(t, n * d, 0, 1);
+    for (unsigned form = 0; form < 6; form++) {
+        char variant[OP_TEXT_SIZE];
+        struct prepare_params p[OP_SIDES];
+        for (size_t i = 0; i < OP_SIDES; i++)
+            p[i] = (struct prepare_params){.x = x.on[i],
+                                           .bias = bias.on[i],
+                                           .out = out.on[i],
+                                           .n_rows = n,
+                                           .d = d,
+                                           .kind = (enum prepare_kind)(form % 3),
+                                           .is_centred = form >= 3};
+        (void)snprintf(variant, sizeof variant, "%s%s", KINDS[form % 3],
+                       form >= 3 ? ", centred" : "");
+        struct op_call call = {
+            .variant = variant, .run = run_prepare, .params = {&p[0], &p[1]}, .out = {out}};
+        (void)snprintf(call.shape, sizeof call.shape, "%zux%zu", n, d);
+        op_check(t, &call);
+    }
+}

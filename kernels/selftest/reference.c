@@ -206,6 +206,7 @@ static const struct backend_ops REFERENCE_OPS = {
     .blend = reference_blend,
     .group_dots = reference_group_dots,
     .contract = reference_contract,
+    .prepare = reference_prepare,
     .sparse_create = reference_sparse_create,
     .sparse_destroy = reference_sparse_destroy,
     .sparse_bytes = reference_sparse_bytes,

@@ -23,9 +23,10 @@ status_t reference_attend(struct exec *exec, const struct attend_params *p, stru
 status_t reference_head_norms(struct exec *exec, const struct head_norms_params *p,
                               struct error *err);
 
-/* Softmax weights of one query over keys 0..query. weights [query + 1] */
+/* Softmax weights of one query over keys 0..query, 0 outside its window. weights [query + 1];
+ * slopes [query + 1], or NULL: of the scores by those before their cap. */
 void reference_attention_row(const struct attend_params *p, size_t sequence, size_t head,
-                             size_t query, double *weights);
+                             size_t query, double *weights, double *slopes);
 /* f(x), and its slope. */
 double reference_activation(enum activation kind, double x);
 double reference_activation_slope(enum activation kind, double x);
@@ -43,6 +44,7 @@ status_t reference_group_dots(struct exec *exec, const struct group_dots_params 
 status_t reference_contract(struct exec *exec, const struct contract_params *p, struct error *err);
 
 /* reference_sparse.c */
+status_t reference_prepare(struct exec *exec, const struct prepare_params *p, struct error *err);
 status_t reference_sparse_create(struct sparse **out, struct backend *backend,
                                  const struct sparse_params *params, struct error *err);
 void reference_sparse_destroy(struct sparse *sparse);

@@ -58,7 +58,8 @@ status_t reference_activate_backward(struct exec *exec, const struct activate_ba
 
 /* Gradients in double until all heads have added to the keys and values that they share. */
 struct attention_gradient {
-    double *q, *k, *v, *weights; /* q: [d_q], k, v: [n_ctx, d_kv], weights: [n_ctx] */
+    double *q, *k, *v;        /* q: [d_q], k, v: [n_ctx, d_kv] */
+    double *weights, *slopes; /* [n_ctx] */
 };
 
 static void back_query(const struct attend_backward_params *p, size_t sequence, size_t head,
@@ -70,7 +71,7 @@ static void back_query(const struct attend_backward_params *p, size_t sequence, 
     const float *d_z = p->d_z + ((row + query) * f->n_heads + head) * d;
     const float *q = f->q + (row + query) * f->ld + head * d;
     double mean = 0;
-    reference_attention_row(f, sequence, head, query, g->weights);
+    reference_attention_row(f, sequence, head, query, g->weights, g->slopes);
     for (int pass = 0; pass < 2; pass++) { /* first the mean of d_weight, then the derivatives */
         for (size_t key = 0; key <= query; key++) {
             const float *k = f->k + (row + key) * f->ld + kv * d;
@@ -78,7 +79,8 @@ static void back_query(const struct attend_backward_params *p, size_t sequence, 
             double d_weight = 0;
             for (size_t i = 0; i < d; i++) d_weight += (double)d_z[i] * (double)v[i];
             if (pass == 0) mean += g->weights[key] * d_weight;
-            const double d_score = g->weights[key] * (d_weight - mean) * (double)f->scale;
+            const double d_score =
+                g->weights[key] * (d_weight - mean) * g->slopes[key] * (double)f->scale;
             for (size_t i = 0; pass == 1 && i < d; i++) {
                 g->q[head * d + i] += d_score * (double)k[i];
                 g->k[key * d_kv + kv * d + i] += d_score * (double)q[i];
@@ -119,10 +121,13 @@ status_t reference_attend_backward(struct exec *exec, const struct attend_backwa
     (void)exec;
     const struct attend_params *f = &p->forward;
     const size_t n_kv = f->n_ctx * f->n_kv_heads * f->d_head, n_q = f->n_heads * f->d_head;
-    double *all = calloc(2 * n_kv + n_q + f->n_ctx, sizeof *all);
+    double *all = calloc(2 * n_kv + n_q + 2 * f->n_ctx, sizeof *all);
     if (!all) return error_set(err, ST_NO_MEMORY, "context of %zu", f->n_ctx);
-    const struct attention_gradient g = {
-        .k = all, .v = all + n_kv, .q = all + 2 * n_kv, .weights = all + 2 * n_kv + n_q};
+    const struct attention_gradient g = {.k = all,
+                                         .v = all + n_kv,
+                                         .q = all + 2 * n_kv,
+                                         .weights = all + 2 * n_kv + n_q,
+                                         .slopes = all + 2 * n_kv + n_q + f->n_ctx};
     for (size_t s = 0; s < f->n_sequences; s++) back_sequence(p, s, &g);
     free(all);
     return ST_OK;

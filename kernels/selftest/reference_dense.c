@@ -115,7 +115,9 @@ status_t reference_rotate(struct exec *exec, const struct rotate_params *p, stru
     for (size_t r = 0; r < p->n_rows; r++) {
         for (size_t at = 0; at < p->n_heads * half; at++) {
             const size_t i = at % half, place = r % p->n_ctx * half + i;
-            float *low = p->x + r * p->ld + at / half * p->d_head + i, *high = low + half;
+            float *head = p->x + r * p->ld + at / half * p->d_head;
+            float *low = head + (p->is_interleaved ? 2 * i : i);
+            float *high = low + (p->is_interleaved ? 1 : half);
             const double a = (double)*low, b = (double)*high;
             const double c = (double)p->cos[place], s = (double)p->sin[place];
             *low = (float)(a * c - b * s);
@@ -126,16 +128,20 @@ status_t reference_rotate(struct exec *exec, const struct rotate_params *p, stru
 }
 
 void reference_attention_row(const struct attend_params *p, size_t sequence, size_t head,
-                             size_t query, double *weights)
+                             size_t query, double *weights, double *slopes)
 {
     const size_t kv = head / (p->n_heads / p->n_kv_heads), row = sequence * p->n_ctx;
     const float *q = p->q + (row + query) * p->ld + head * p->d_head;
+    const double cap = (double)p->soft_cap;
     double top = -INFINITY, total = 0;
     for (size_t key = 0; key <= query; key++) {
         const float *k = p->k + (row + key) * p->ld + kv * p->d_head;
         double dot = 0;
         for (size_t i = 0; i < p->d_head; i++) dot += (double)q[i] * (double)k[i];
-        weights[key] = dot * (double)p->scale;
+        const double bent = cap > 0 ? tanh(dot * (double)p->scale / cap) : 0;
+        weights[key] = cap > 0 ? cap * bent : dot * (double)p->scale;
+        if (slopes) slopes[key] = 1 - bent * bent;
+        if (p->window && query - key >= p->window) weights[key] = -INFINITY;
         top = fmax(top, weights[key]);
     }
     for (size_t key = 0; key <= query; key++) total += weights[key] = exp(weights[key] - top);
@@ -148,7 +154,7 @@ static void attend_query(const struct attend_params *p, size_t sequence, size_t 
     const size_t kv = head / (p->n_heads / p->n_kv_heads), row = sequence * p->n_ctx;
     float *z = p->z + ((row + query) * p->n_heads + head) * p->d_head;
     const bool is_there = query < p->lengths[sequence];
-    if (is_there) reference_attention_row(p, sequence, head, query, weights);
+    if (is_there) reference_attention_row(p, sequence, head, query, weights, NULL);
     for (size_t i = 0; i < p->d_head; i++) {
         double sum = 0;
         for (size_t key = 0; is_there && key <= query; key++)

@@ -184,3 +184,36 @@ struct sparse_stats reference_encoder_stats(const struct sparse_encoder *e)
                                  .n_fired = e->n_fired,
                                  .screen = SCREEN_NONE};
 }
+
+static double mean_of(const double *x, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += x[i];
+    return sum / (double)n;
+}
+
+/* One row in double, rounded once at the end. */
+static void prepare_one(const struct prepare_params *p, const float *from, double *x, float *to)
+{
+    const double n = (double)p->d;
+    double squares = 0;
+    for (size_t i = 0; i < p->d; i++) x[i] = (double)from[i];
+    const double mean = p->is_centred || p->kind == PREPARE_LAYER ? mean_of(x, p->d) : 0;
+    for (size_t i = 0; i < p->d; i++) x[i] -= mean;
+    for (size_t i = 0; i < p->d; i++) squares += x[i] * x[i];
+    const double divisor = p->kind == PREPARE_LAYER      ? sqrt(squares / (n - 1)) + 1e-5
+                           : p->kind == PREPARE_CONSTANT ? sqrt(squares / n)
+                                                         : 1;
+    for (size_t i = 0; i < p->d; i++)
+        to[i] = (float)(x[i] / divisor - (p->bias ? (double)p->bias[i] : 0));
+}
+
+status_t reference_prepare(struct exec *exec, const struct prepare_params *p, struct error *err)
+{
+    (void)exec;
+    double *x = calloc(p->d, sizeof *x);
+    if (!x) return error_set(err, ST_NO_MEMORY, "row of %zu", p->d);
+    for (size_t r = 0; r < p->n_rows; r++) prepare_one(p, p->x + r * p->d, x, p->out + r * p->d);
+    free(x);
+    return ST_OK;
+}

@@ -183,6 +183,15 @@ static void check_rows()
     const struct activate_params activate = {
         ACTIVATION_SILU, pre, biases, pre + WIDTH, biases + WIDTH, y, ROWS, WIDTH, 2 * WIDTH, LD};
     RUN(activate, LAUNCH_ACTIVATE, "gated", activate);
+    struct prepare_params rows = {x, vector, y, ROWS, WIDTH, PREPARE_NONE, false};
+    RUN(prepare, LAUNCH_PREPARE_BIAS, "bias", rows);
+    rows.bias = nullptr;
+    rows.kind = PREPARE_LAYER;
+    rows.is_centred = true;
+    RUN(prepare, LAUNCH_PREPARE_SUMS, "centred, layer", rows);
+    rows.kind = PREPARE_CONSTANT;
+    rows.is_centred = false;
+    RUN(prepare, LAUNCH_PREPARE_SUMS, "constant norm", rows);
 }
 
 static void check_heads()
@@ -209,11 +218,19 @@ static void check_heads()
                                          KV,
                                          HEAD,
                                          Q + 2 * KV_Q,
-                                         0.3f};
+                                         0,
+                                         0.3f,
+                                         0};
     RUN(attend, LAUNCH_ATTEND, "grouped heads of 10", attend);
-    const struct rotate_params rotate = {
-        qkv,  floats(N * HEAD / 2), floats(N * HEAD / 2), SEQUENCES * N, N, HEADS + KV,
-        HEAD, Q + 2 * KV_Q};
+    const struct rotate_params rotate = {qkv,
+                                         floats(N * HEAD / 2),
+                                         floats(N * HEAD / 2),
+                                         SEQUENCES * N,
+                                         N,
+                                         HEADS + KV,
+                                         HEAD,
+                                         Q + 2 * KV_Q,
+                                         false};
     RUN(rotate, LAUNCH_ROTATE, "heads of 10", rotate);
     const struct head_norms_params norms = {
         attend.z, floats(HEADS * HEAD * HEAD), floats(N * HEADS), N, HEADS, HEAD};
@@ -274,8 +291,8 @@ static void check_attend_backward()
     const float *qkv = floats(SEQUENCES * N * LD_QKV);
     float *d_qkv = floats(SEQUENCES * N * LD_QKV);
     struct attend_backward_params p = {};
-    p.forward = {qkv, qkv + Q, qkv + Q + K, nullptr, lengths, SEQUENCES,
-                 N,   HEADS,   KV,          HEAD,    LD_QKV,  0.3f};
+    p.forward = {qkv,   qkv + Q, qkv + Q + K, nullptr, lengths, SEQUENCES, N,
+                 HEADS, KV,      HEAD,        LD_QKV,  0,       0.3f,      0};
     p.d_z = floats(SEQUENCES * N * Q);
     p.d_q = d_qkv;
     p.d_k = d_qkv + Q;

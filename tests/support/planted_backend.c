@@ -39,6 +39,7 @@ PLANT(attend_backward, &p->d_v[0])
 PLANT(blend, &p->out[p->n - 1])
 PLANT(group_dots, &p->out[p->n_rows * p->n_groups - 1])
 PLANT(matmul, &p->y[0])
+PLANT(prepare, &p->out[p->n_rows * p->d - 1])
 
 static status_t wrong_contract(struct exec *exec, const struct contract_params *p,
                                struct error *err)

@@ -1,9 +1,13 @@
 #include "tests/unit/emulated.h"
 
 #include <criterion/criterion.h>
+#include <dlfcn.h>
+#include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct emulated_mode EMULATED_MODES[] = {
     {"forward", "forward", "1", "0", "0"},    {"reverse", "reverse", "1", "0", "0"},
@@ -21,14 +25,46 @@ uint32_t emulated_random(void)
     return (uint32_t)(random_state >> 32);
 }
 
-void emulated_open(struct emulated *e, const struct emulated_mode *mode, size_t row_block)
+void emulated_set_mode(const struct emulated_mode *mode)
 {
-    const struct exec_params params = {.row_block = row_block};
-    *e = (struct emulated){.mode = mode->name};
     cr_assert_eq(setenv("INTERP_EMU_ORDER", mode->order, 1), 0);
     cr_assert_eq(setenv("INTERP_EMU_SEED", mode->seed, 1), 0);
     cr_assert_eq(setenv("INTERP_EMU_DEFERRED", mode->deferred, 1), 0);
     cr_assert_eq(setenv("INTERP_EMU_GUARD", mode->guard, 1), 0);
+}
+
+uint64_t emulated_allocations(void)
+{
+    const char *directory = getenv("INTERP_PLUGIN_DIR");
+    char path[PATH_MAX] = "";
+    union {
+        void *symbol;
+        uint64_t (*count)(void);
+    } found = {NULL};
+    if (directory && *directory) {
+        cr_assert(snprintf(path, sizeof path, "%s", directory) < PATH_MAX);
+    } else {
+        const ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+        cr_assert(n > 0);
+        path[n] = '\0';
+        *strrchr(path, '/') = '\0';
+    }
+    cr_assert_lt(strlen(path) + sizeof "/libinterp_emu.so", sizeof path);
+    (void)strcat(path, "/libinterp_emu.so");
+    void *library = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
+    cr_assert(library, "%s", dlerror());
+    found.symbol = dlsym(library, "emu_n_allocations");
+    cr_assert(found.symbol, "%s", dlerror());
+    const uint64_t n = found.count();
+    (void)dlclose(library);
+    return n;
+}
+
+void emulated_open(struct emulated *e, const struct emulated_mode *mode, size_t row_block)
+{
+    const struct exec_params params = {.row_block = row_block};
+    *e = (struct emulated){.mode = mode->name};
+    emulated_set_mode(mode);
     cr_assert_eq(backend_open_cpu(&e->cpu, &e->err), ST_OK, "%s", e->err.text);
     cr_assert_eq(backend_open("emu", &e->emu, &e->err), ST_OK, "%s", e->err.text);
     cr_assert_eq(e->cpu->ops->exec_create(&e->cpu_exec, e->cpu, &params, &e->err), ST_OK);

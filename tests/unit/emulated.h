@@ -19,6 +19,8 @@ struct emulated {
     struct error err;
 };
 
+/* Set the mode; for tests that open the backend themselves. */
+void emulated_set_mode(const struct emulated_mode *mode);
 /* The mode holds for the whole process: one a test. */
 void emulated_open(struct emulated *e, const struct emulated_mode *mode, size_t row_block);
 void emulated_close(struct emulated *e);
@@ -43,5 +45,8 @@ void pair_expect_same(struct emulated *e, const struct pair *pair, double tolera
     }
 
 uint32_t emulated_random(void);
+
+/* How often the plugin has asked for device or pinned memory so far; one is open. */
+uint64_t emulated_allocations(void);
 
 #endif

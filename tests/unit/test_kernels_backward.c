@@ -201,14 +201,17 @@ static double head_loss(const struct attend_backward_params *p, const double *x,
                  *v = k + f->n_kv_heads * d;
     double total = 0, weights[16];
     for (size_t i = 0; i < f->lengths[sequence]; i++) {
+        const size_t low = f->window && i >= f->window ? i + 1 - f->window : 0;
+        const double cap = (double)f->soft_cap;
         double sum = 0;
-        for (size_t t = 0; t <= i; t++) {
+        for (size_t t = low; t <= i; t++) {
             double score = 0;
             for (size_t j = 0; j < d; j++) score += q[i * f->ld + j] * k[t * f->ld + j];
-            weights[t] = exp(score * (double)f->scale);
+            score *= (double)f->scale;
+            weights[t] = exp(cap > 0 ? cap * tanh(score / cap) : score);
             sum += weights[t];
         }
-        for (size_t t = 0; t <= i; t++)
+        for (size_t t = low; t <= i; t++)
             for (size_t j = 0; j < d; j++)
                 total += weights[t] / sum * v[t * f->ld + j] *
                          (double)p->d_z[(first + i) * d_q + head * d + j];
@@ -226,7 +229,7 @@ static double attend_loss(const void *context, const double *x)
 }
 
 static void check_attention(const struct vector_kernels *k, size_t n_heads, size_t n_kv_heads,
-                            size_t d)
+                            size_t d, size_t window, float soft_cap)
 {
     const uint32_t lengths[] = {7, 3};
     const size_t n_ctx = 7, ld = (n_heads + 2 * n_kv_heads) * d, n = 2 * n_ctx * ld;
@@ -243,7 +246,9 @@ static void check_attention(const struct vector_kernels *k, size_t n_heads, size
                                                          .n_kv_heads = n_kv_heads,
                                                          .d_head = d,
                                                          .ld = ld,
-                                                         .scale = 0.7f},
+                                                         .window = window,
+                                                         .scale = 0.7f,
+                                                         .soft_cap = soft_cap},
                                              .d_z = d_z,
                                              .d_q = got,
                                              .d_k = got + n_heads * d,
@@ -259,9 +264,12 @@ static void check_attention(const struct vector_kernels *k, size_t n_heads, size
 
 static void check_attentions(const struct vector_kernels *k)
 {
-    check_attention(k, 2, 2, 5);
-    check_attention(k, 4, 2, 8);
-    check_attention(k, 3, 1, 17);
+    check_attention(k, 2, 2, 5, 0, 0);
+    check_attention(k, 4, 2, 8, 0, 0);
+    check_attention(k, 3, 1, 17, 0, 0);
+    check_attention(k, 2, 1, 5, 3, 0);
+    check_attention(k, 2, 2, 8, 0, 1.5f);
+    check_attention(k, 4, 2, 17, 1, 0.5f);
 }
 
 Test(kernels_backward, attention_has_the_slopes_of_its_formula_and_none_for_padding)

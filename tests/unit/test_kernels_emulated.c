@@ -8,17 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const size_t WIDTHS[] = {1, 31, 257, 768};
-enum { N_WIDTHS = sizeof WIDTHS / sizeof WIDTHS[0], N_ROWS = 5 };
+enum { N_ROWS = 5 };
 
-/* Criterion copies parameters to the test's process. */
-static struct criterion_test_params all_modes(void)
-{
-    return cr_make_param_array(struct emulated_mode, EMULATED_MODES, EMULATED_N_MODES);
-}
+/* --- one check per operation: a case's numbers are what the operation's table below says -- */
+struct op_case {
+    size_t shape[5];
+    unsigned kind;  /* of the operation's enum, or flags */
+    float soft_cap; /* of attend */
+};
 
-static void check_norm(struct emulated *e, enum norm_kind kind, size_t d, bool has_weight)
+/* shape: width; kind: a norm_kind, + 2 with weights */
+static void check_norm(struct emulated *e, const struct op_case *c)
 {
+    const size_t d = c->shape[0];
+    const enum norm_kind kind = (enum norm_kind)(c->kind % 2);
+    const bool has_weight = c->kind >= 2;
     struct pair x = pair_of(e, N_ROWS * d, 3), w = pair_of(e, d, 1), b = pair_of(e, d, 1);
     struct norm_params p[2];
     for (size_t i = 0; i < 2; i++)
@@ -37,33 +41,17 @@ static void check_norm(struct emulated *e, enum norm_kind kind, size_t d, bool h
     pair_free(e, &b);
 }
 
-ParameterizedTestParameters(kernels_emulated, norms_match)
+/* shape: width; kind: 1 with b, + 2 with a bias */
+static void check_add(struct emulated *e, const struct op_case *c)
 {
-    return all_modes();
-}
-
-ParameterizedTest(struct emulated_mode *mode, kernels_emulated, norms_match)
-{
-    struct emulated e;
-    emulated_open(&e, mode, 16);
-    for (size_t i = 0; i < N_WIDTHS; i++) {
-        check_norm(&e, NORM_RMS, WIDTHS[i], true);
-        if (WIDTHS[i] == 1) continue; /* nothing is left of one value without its mean */
-        check_norm(&e, NORM_LAYER, WIDTHS[i], true);
-        check_norm(&e, NORM_LAYER, WIDTHS[i], false);
-    }
-    emulated_close(&e);
-}
-
-static void check_add(struct emulated *e, size_t d, bool has_b, bool has_bias)
-{
+    const size_t d = c->shape[0];
     struct pair a = pair_of(e, N_ROWS * (d + 3), 1), b = pair_of(e, N_ROWS * d, 1);
     struct pair bias = pair_of(e, d, 1), out = pair_of(e, N_ROWS * (d + 1), 1);
     struct add_params p[2];
     for (size_t i = 0; i < 2; i++)
         p[i] = (struct add_params){.a = a.on[i],
-                                   .b = has_b ? b.on[i] : NULL,
-                                   .bias = has_bias ? bias.on[i] : NULL,
+                                   .b = c->kind & 1u ? b.on[i] : NULL,
+                                   .bias = c->kind & 2u ? bias.on[i] : NULL,
                                    .out = out.on[i],
                                    .n_rows = N_ROWS,
                                    .d = d,
@@ -77,13 +65,16 @@ static void check_add(struct emulated *e, size_t d, bool has_b, bool has_bias)
     pair_free(e, &out);
 }
 
-static void check_activation(struct emulated *e, enum activation kind, size_t d, bool is_gated)
+/* shape: width; kind: an activation, + ACTIVATION_N gated (SwiGLU, GeGLU of both kinds) */
+static void check_activation(struct emulated *e, const struct op_case *c)
 {
+    const size_t d = c->shape[0];
+    const bool is_gated = c->kind >= ACTIVATION_N;
     struct pair pre = pair_of(e, N_ROWS * 2 * d, 9), bias = pair_of(e, 2 * d, 1);
     struct pair out = pair_of(e, N_ROWS * d, 1);
     struct activate_params p[2];
     for (size_t i = 0; i < 2; i++)
-        p[i] = (struct activate_params){.kind = kind,
+        p[i] = (struct activate_params){.kind = (enum activation)(c->kind % ACTIVATION_N),
                                         .pre = pre.on[i],
                                         .bias = bias.on[i],
                                         .up = is_gated ? pre.on[i] + d : NULL,
@@ -100,29 +91,11 @@ static void check_activation(struct emulated *e, enum activation kind, size_t d,
     pair_free(e, &out);
 }
 
-ParameterizedTestParameters(kernels_emulated, sums_and_activations_match)
-{
-    return all_modes();
-}
-
-ParameterizedTest(struct emulated_mode *mode, kernels_emulated, sums_and_activations_match)
-{
-    struct emulated e;
-    emulated_open(&e, mode, 16);
-    for (size_t i = 0; i < N_WIDTHS; i++) {
-        check_add(&e, WIDTHS[i], true, true);
-        check_add(&e, WIDTHS[i], true, false);
-        check_add(&e, WIDTHS[i], false, true);
-        check_add(&e, WIDTHS[i], false, false);
-        for (unsigned kind = 0; kind < ACTIVATION_N; kind++)
-            check_activation(&e, (enum activation)kind, WIDTHS[i], kind % 2);
-    }
-    emulated_close(&e);
-}
-
-static void check_embed(struct emulated *e, size_t d, bool has_tokens, bool has_positions)
+/* shape: width; kind: 1 tokens, + 2 positions */
+static void check_embed(struct emulated *e, const struct op_case *c)
 {
     enum { VOCABULARY = 50, CONTEXT = 7, ROWS = 3 * CONTEXT };
+    const size_t d = c->shape[0];
     struct pair tokens = pair_of(e, VOCABULARY * d, 1), positions = pair_of(e, CONTEXT * d, 1);
     struct pair out = pair_of(e, ROWS * d, 1);
     uint32_t ids[ROWS];
@@ -130,8 +103,8 @@ static void check_embed(struct emulated *e, size_t d, bool has_tokens, bool has_
     for (size_t i = 0; i < ROWS; i++) ids[i] = emulated_random() % VOCABULARY;
     for (size_t i = 0; i < 2; i++)
         p[i] = (struct embed_params){.tokens = ids,
-                                     .token_table = has_tokens ? tokens.on[i] : NULL,
-                                     .position_table = has_positions ? positions.on[i] : NULL,
+                                     .token_table = c->kind & 1u ? tokens.on[i] : NULL,
+                                     .position_table = c->kind & 2u ? positions.on[i] : NULL,
                                      .out = out.on[i],
                                      .n_rows = ROWS,
                                      .n_ctx = CONTEXT,
@@ -144,10 +117,11 @@ static void check_embed(struct emulated *e, size_t d, bool has_tokens, bool has_
     pair_free(e, &out);
 }
 
-static void check_rotate(struct emulated *e, size_t n_heads, size_t d_head)
+/* shape: heads, head size; kind: 1 interleaved */
+static void check_rotate(struct emulated *e, const struct op_case *c)
 {
     enum { CONTEXT = 3, ROWS = 7 };
-    const size_t ld = n_heads * d_head + 5;
+    const size_t n_heads = c->shape[0], d_head = c->shape[1], ld = n_heads * d_head + 5;
     struct pair x = pair_of(e, ROWS * ld, 1), cos = pair_of(e, CONTEXT * d_head / 2, 1),
                 sin = pair_of(e, CONTEXT * d_head / 2, 1);
     struct rotate_params p[2];
@@ -159,7 +133,8 @@ static void check_rotate(struct emulated *e, size_t n_heads, size_t d_head)
                                       .n_ctx = CONTEXT,
                                       .n_heads = n_heads,
                                       .d_head = d_head,
-                                      .ld = ld};
+                                      .ld = ld,
+                                      .is_interleaved = c->kind == 1};
     ON_BOTH(e, rotate, p[side]);
     pair_expect_same(e, &x, 0, "rotate");
     pair_free(e, &x);
@@ -167,77 +142,44 @@ static void check_rotate(struct emulated *e, size_t n_heads, size_t d_head)
     pair_free(e, &sin);
 }
 
-ParameterizedTestParameters(kernels_emulated, embedding_and_rotation_match)
+/* shape: sequences, context, heads, key/value heads, head size; kind: window */
+static void check_attend(struct emulated *e, const struct op_case *c)
 {
-    return all_modes();
-}
-
-ParameterizedTest(struct emulated_mode *mode, kernels_emulated, embedding_and_rotation_match)
-{
-    struct emulated e;
-    emulated_open(&e, mode, 16);
-    for (size_t i = 0; i < N_WIDTHS; i++) {
-        check_embed(&e, WIDTHS[i], true, true);
-        check_embed(&e, WIDTHS[i], true, false);
-        check_embed(&e, WIDTHS[i], false, true);
-    }
-    check_rotate(&e, 1, 2);
-    check_rotate(&e, 31, 10);
-    check_rotate(&e, 12, 64);
-    emulated_close(&e);
-}
-
-struct attend_shape {
-    size_t n_sequences, n_ctx, n_heads, n_kv_heads, d_head;
-};
-
-static void check_attend(struct emulated *e, const struct attend_shape *s)
-{
-    const size_t n_rows = s->n_sequences * s->n_ctx, d_q = s->n_heads * s->d_head,
-                 d_kv = s->n_kv_heads * s->d_head, ld = d_q + 2 * d_kv;
+    const size_t n_sequences = c->shape[0], n_ctx = c->shape[1], n_heads = c->shape[2],
+                 n_kv_heads = c->shape[3], d_head = c->shape[4];
+    const size_t n_rows = n_sequences * n_ctx, d_q = n_heads * d_head, d_kv = n_kv_heads * d_head,
+                 ld = d_q + 2 * d_kv;
     struct pair qkv = pair_of(e, n_rows * ld, 1), z = pair_of(e, n_rows * d_q, 1);
     uint32_t lengths[8];
     struct attend_params p[2];
-    cr_assert_leq(s->n_sequences, 8);
-    for (size_t i = 0; i < s->n_sequences; i++) /* full, empty, anything */
-        lengths[i] = (uint32_t)(i == 0 ? s->n_ctx : i == 1 ? 0 : emulated_random() % s->n_ctx);
+    cr_assert_leq(n_sequences, 8);
+    for (size_t i = 0; i < n_sequences; i++) /* full, empty, anything */
+        lengths[i] = (uint32_t)(i == 0 ? n_ctx : i == 1 ? 0 : emulated_random() % n_ctx);
     for (size_t i = 0; i < 2; i++)
         p[i] = (struct attend_params){.q = qkv.on[i],
                                       .k = qkv.on[i] + d_q,
                                       .v = qkv.on[i] + d_q + d_kv,
                                       .z = z.on[i],
                                       .lengths = lengths,
-                                      .n_sequences = s->n_sequences,
-                                      .n_ctx = s->n_ctx,
-                                      .n_heads = s->n_heads,
-                                      .n_kv_heads = s->n_kv_heads,
-                                      .d_head = s->d_head,
+                                      .n_sequences = n_sequences,
+                                      .n_ctx = n_ctx,
+                                      .n_heads = n_heads,
+                                      .n_kv_heads = n_kv_heads,
+                                      .d_head = d_head,
                                       .ld = ld,
-                                      .scale = 0.7f};
+                                      .window = c->kind,
+                                      .scale = 0.7f,
+                                      .soft_cap = c->soft_cap};
     ON_BOTH(e, attend, p[side]);
     pair_expect_same(e, &z, 3e-6, "attend");
     pair_free(e, &qkv);
     pair_free(e, &z);
 }
 
-ParameterizedTestParameters(kernels_emulated, attention_matches)
+/* shape: rows, heads, head size */
+static void check_head_norms(struct emulated *e, const struct op_case *c)
 {
-    return all_modes();
-}
-
-ParameterizedTest(struct emulated_mode *mode, kernels_emulated, attention_matches)
-{
-    static const struct attend_shape SHAPES[] = {{1, 1, 1, 1, 1},    {3, 31, 3, 1, 8},
-                                                 {1, 257, 1, 1, 33}, {2, 64, 4, 2, 64},
-                                                 {1, 40, 2, 2, 128}, {1, 33, 1, 1, 256}};
-    struct emulated e;
-    emulated_open(&e, mode, 16);
-    for (size_t i = 0; i < sizeof SHAPES / sizeof SHAPES[0]; i++) check_attend(&e, &SHAPES[i]);
-    emulated_close(&e);
-}
-
-static void check_head_norms(struct emulated *e, size_t n_rows, size_t n_heads, size_t d)
-{
+    const size_t n_rows = c->shape[0], n_heads = c->shape[1], d = c->shape[2];
     struct pair z = pair_of(e, n_rows * n_heads * d, 1), factors = pair_of(e, n_heads * d * d, 1);
     struct pair out = pair_of(e, n_rows * n_heads, 1);
     struct head_norms_params p[2];
@@ -255,26 +197,16 @@ static void check_head_norms(struct emulated *e, size_t n_rows, size_t n_heads, 
     pair_free(e, &out);
 }
 
-ParameterizedTestParameters(kernels_emulated, head_norms_match)
-{
-    return all_modes();
-}
-
-ParameterizedTest(struct emulated_mode *mode, kernels_emulated, head_norms_match)
-{
-    struct emulated e;
-    emulated_open(&e, mode, 16);
-    check_head_norms(&e, 1, 1, 1);
-    check_head_norms(&e, 3, 31, 8);
-    check_head_norms(&e, 2, 2, 257);
-    check_head_norms(&e, 7, 12, 64);
-    emulated_close(&e);
-}
-
-static void check_matmul(struct emulated *e, enum compute compute, size_t n_in, size_t n_out,
-                         bool is_transposed)
+/* shape: columns in, columns out; kind: a compute, + COMPUTE_N transposed */
+static void check_matmul(struct emulated *e, const struct op_case *c)
 {
     enum { ROWS = 32 }; /* two blocks */
+    static const double tolerances[COMPUTE_N] = {[COMPUTE_F32] = 1e-6,
+                                                 [COMPUTE_BF16X3] = 3e-6,
+                                                 [COMPUTE_BF16] = 1e-6,
+                                                 [COMPUTE_TF32] = 1e-3 /* the CPU's are f32 */};
+    const size_t n_in = c->shape[0], n_out = c->shape[1];
+    const enum compute compute = (enum compute)(c->kind % COMPUTE_N);
     struct pair x = pair_of(e, ROWS * (n_in + 2), 1), y = pair_of(e, ROWS * (n_out + 3), 1);
     struct pair weights = pair_of(e, n_in * n_out, 1);
     struct packed *packed[2];
@@ -283,7 +215,7 @@ static void check_matmul(struct emulated *e, enum compute compute, size_t n_in, 
     const struct pack_params pack = {.n_in = n_in,
                                      .n_out = n_out,
                                      .weights = weights.on[0],
-                                     .is_transposed = is_transposed,
+                                     .is_transposed = c->kind >= COMPUTE_N,
                                      .compute = compute};
     for (size_t i = 0; i < 2; i++) {
         struct backend *backend = i ? e->emu : e->cpu;
@@ -297,28 +229,111 @@ static void check_matmul(struct emulated *e, enum compute compute, size_t n_in, 
     }
     ON_BOTH(e, matmul, p[side]);
     (void)snprintf(what, sizeof what, "%s product %zu -> %zu", compute_name(compute), n_in, n_out);
-    pair_expect_same(e, &y, compute == COMPUTE_BF16X3 ? 3e-6 : 1e-6, what);
+    pair_expect_same(e, &y, tolerances[compute], what);
     for (size_t i = 0; i < 2; i++) (i ? e->emu : e->cpu)->ops->packed_destroy(packed[i]);
     pair_free(e, &x);
     pair_free(e, &y);
     pair_free(e, &weights);
 }
 
-ParameterizedTestParameters(kernels_emulated, products_match)
+/* shape: width; kind: a prepare_kind, + 3 centred, + 6 with a bias */
+static void check_prepare(struct emulated *e, const struct op_case *c)
+{
+    enum { ROWS = 40 };
+    const size_t d = c->shape[0];
+    struct pair x = pair_of(e, ROWS * d, 3), bias = pair_of(e, d, 1), out = pair_of(e, ROWS * d, 1);
+    for (size_t in_place = 0; in_place < 2; in_place++) {
+        struct prepare_params p[2];
+        for (size_t i = 0; i < 2; i++)
+            p[i] = (struct prepare_params){.x = x.on[i],
+                                           .bias = c->kind >= 6 ? bias.on[i] : NULL,
+                                           .out = in_place ? x.on[i] : out.on[i],
+                                           .n_rows = ROWS,
+                                           .d = d,
+                                           .kind = (enum prepare_kind)(c->kind % 3),
+                                           .is_centred = c->kind / 3 % 2 == 1};
+        ON_BOTH(e, prepare, p[side]);
+        pair_expect_same(e, in_place ? &x : &out, 0, "prepare");
+    }
+    pair_free(e, &x);
+    pair_free(e, &bias);
+    pair_free(e, &out);
+}
+
+/* --- the table: operation x shape (1, 31, 257 and a real one) x kind -- */
+static const size_t WIDTHS[][5] = {{1}, {31}, {257}, {768}, {0}};
+static const size_t HEADS[][5] = {{1, 2}, {31, 10}, {3, 258}, {12, 64}, {0}};
+static const size_t HEAD_NORMS[][5] = {{1, 1, 1}, {3, 31, 8}, {2, 2, 257}, {7, 12, 64}, {0}};
+static const size_t PRODUCTS[][5] = {{1, 1}, {31, 257}, {257, 31}, {768, 96}, {0}};
+
+static const struct op {
+    void (*check)(struct emulated *e, const struct op_case *c);
+    const size_t (*shapes)[5]; /* ended by a 0 */
+    unsigned n_kinds;
+} OPS[] = {{check_norm, WIDTHS, 4},
+           {check_add, WIDTHS, 4},
+           {check_activation, WIDTHS, 2 * ACTIVATION_N},
+           {check_embed, WIDTHS, 4},
+           {check_rotate, HEADS, 2},
+           {check_head_norms, HEAD_NORMS, 1},
+           {check_prepare, WIDTHS, 12},
+           {check_matmul, PRODUCTS, 2 * COMPUTE_N}};
+
+/* Embedding from no table is refused; of one value nothing is left without its mean. */
+static bool is_meaningless(const struct op *op, const struct op_case *c)
+{
+    return (op->check == check_embed && c->kind == 0) ||
+           (op->check == check_norm && c->shape[0] == 1 && c->kind % 2 == NORM_LAYER) ||
+           (op->check == check_prepare && c->shape[0] == 1 && c->kind % 6 != PREPARE_NONE);
+}
+
+/* Attention has more to it than a width: heads of every size class, groups, windows, caps. */
+static const struct op_case ATTENTIONS[] = {
+    {{1, 1, 1, 1, 1}, 0, 0},      {{3, 31, 3, 1, 8}, 0, 0},     {{1, 257, 1, 1, 33}, 0, 0},
+    {{2, 64, 4, 2, 64}, 0, 0},    {{1, 40, 2, 2, 128}, 0, 0},   {{1, 33, 1, 1, 256}, 0, 0},
+    {{1, 9, 6, 3, 32}, 0, 0},     {{1, 70, 2, 1, 80}, 0, 0},    {{1, 33, 2, 1, 96}, 0, 0},
+    {{1, 1, 1, 1, 1}, 1, 0.5f},   {{3, 31, 3, 1, 8}, 1, 0},     {{1, 257, 1, 1, 33}, 31, 0},
+    {{1, 257, 1, 1, 5}, 100, 2},  {{3, 64, 4, 2, 64}, 0, 1},    {{1, 40, 2, 2, 128}, 8, 0.7f},
+    {{1, 33, 1, 1, 256}, 32, 30}, {{1, 70, 2, 1, 80}, 1000, 0}, {{1, 130, 1, 1, 64}, 33, 0}};
+
+/* Criterion copies parameters to the test's process. */
+static struct criterion_test_params all_modes(void)
+{
+    return cr_make_param_array(struct emulated_mode, EMULATED_MODES, EMULATED_N_MODES);
+}
+
+ParameterizedTestParameters(kernels_emulated, every_operation_matches)
 {
     return all_modes();
 }
 
-ParameterizedTest(struct emulated_mode *mode, kernels_emulated, products_match)
+ParameterizedTest(struct emulated_mode *mode, kernels_emulated, every_operation_matches)
 {
     struct emulated e;
     emulated_open(&e, mode, 16);
-    for (unsigned compute = 0; compute < COMPUTE_N; compute++) {
-        check_matmul(&e, (enum compute)compute, 1, 1, false);
-        check_matmul(&e, (enum compute)compute, 31, 257, false);
-        check_matmul(&e, (enum compute)compute, 257, 31, true);
-        check_matmul(&e, (enum compute)compute, 768, 96, false);
+    for (size_t i = 0; i < sizeof OPS / sizeof OPS[0]; i++) {
+        for (const size_t(*shape)[5] = OPS[i].shapes; (*shape)[0]; shape++) {
+            for (unsigned kind = 0; kind < OPS[i].n_kinds; kind++) {
+                struct op_case c = {.kind = kind};
+                memcpy(c.shape, *shape, sizeof c.shape);
+                if (!is_meaningless(&OPS[i], &c)) OPS[i].check(&e, &c);
+            }
+        }
     }
+    emulated_close(&e);
+}
+
+ParameterizedTestParameters(kernels_emulated, attention_matches)
+{
+    return all_modes();
+}
+
+ParameterizedTest(struct emulated_mode *mode, kernels_emulated, attention_matches)
+{
+    struct emulated e;
+    emulated_open(&e, mode, 16);
+    for (size_t i = 0; i < sizeof ATTENTIONS / sizeof ATTENTIONS[0]; i++)
+        check_attend(&e, &ATTENTIONS[i]);
     emulated_close(&e);
 }
 

@@ -112,7 +112,8 @@ ParameterizedTest(struct emulated_mode *mode, kernels_emulated_backward, activat
 /* --- attention ----------------------------------------------------------------------------- */
 
 struct attend_shape {
-    size_t n_sequences, n_ctx, n_heads, n_kv_heads, d_head;
+    size_t n_sequences, n_ctx, n_heads, n_kv_heads, d_head, window;
+    float soft_cap;
 };
 
 /* Contents of [q | k | v], d_z, and slopes [d_q | d_k | d_v]. */
@@ -138,7 +139,9 @@ static void check_attend(struct emulated *e, const struct attend_shape *s)
                                                            .n_kv_heads = s->n_kv_heads,
                                                            .d_head = s->d_head,
                                                            .ld = ld,
-                                                           .scale = 0.7f},
+                                                           .window = s->window,
+                                                           .scale = 0.7f,
+                                                           .soft_cap = s->soft_cap},
                                                .d_z = d_z.on[i],
                                                .d_q = slopes.on[i],
                                                .d_k = slopes.on[i] + d_q,
@@ -156,9 +159,11 @@ ParameterizedTestParameters(kernels_emulated_backward, attention_matches)
 
 ParameterizedTest(struct emulated_mode *mode, kernels_emulated_backward, attention_matches)
 {
-    static const struct attend_shape SHAPES[] = {{1, 1, 1, 1, 1},    {3, 31, 3, 1, 8},
-                                                 {1, 257, 1, 1, 33}, {2, 64, 4, 2, 64},
-                                                 {1, 40, 2, 2, 128}, {1, 33, 1, 1, 256}};
+    static const struct attend_shape SHAPES[] = {
+        {1, 1, 1, 1, 1, 0, 0},    {3, 31, 3, 1, 8, 0, 0},     {1, 257, 1, 1, 33, 0, 0},
+        {2, 64, 4, 2, 64, 0, 0},  {1, 40, 2, 2, 128, 0, 0},   {1, 33, 1, 1, 256, 0, 0},
+        {1, 1, 1, 1, 1, 1, 0.5f}, {3, 31, 3, 1, 8, 7, 0},     {1, 70, 1, 1, 33, 33, 2},
+        {3, 64, 4, 2, 64, 0, 1},  {1, 40, 2, 2, 128, 1, 0.7f}};
     struct emulated e;
     emulated_open(&e, mode, 16);
     for (size_t i = 0; i < sizeof SHAPES / sizeof SHAPES[0]; i++) check_attend(&e, &SHAPES[i]);

@@ -100,8 +100,10 @@ static void check_product(size_t n_in, size_t n_out, enum compute compute, bool 
 Test(kernels_matmul, matches_sums_in_double)
 {
     static const size_t SHAPES[][2] = {{1, 1}, {31, 257}, {257, 31}, {64, 192}, {768, 130}};
-    static const double TOLERANCE[COMPUTE_N] = {
-        [COMPUTE_F32] = 1e-6, [COMPUTE_BF16X3] = 2e-5, [COMPUTE_BF16] = 1e-2};
+    static const double TOLERANCE[COMPUTE_N] = {[COMPUTE_F32] = 1e-6,
+                                                [COMPUTE_BF16X3] = 2e-5,
+                                                [COMPUTE_BF16] = 1e-2,
+                                                [COMPUTE_TF32] = 1e-6};
     for (size_t i = 0; i < sizeof SHAPES / sizeof SHAPES[0]; i++) {
         for (unsigned compute = 0; compute < COMPUTE_N; compute++) {
             check_product(SHAPES[i][0], SHAPES[i][1], (enum compute)compute, false,

@@ -149,8 +149,11 @@ Test(kernels_vector, activations_match_their_formulas)
 static void attend_by_definition(const struct attend_params *p, size_t row, size_t head,
                                  double *out)
 {
-    const size_t first = row / p->n_ctx * p->n_ctx, n_seen = row - first + 1;
+    const size_t start = row / p->n_ctx * p->n_ctx, n_before = row - start + 1;
+    const size_t n_seen = p->window && p->window < n_before ? p->window : n_before;
+    const size_t first = row + 1 - n_seen;
     const size_t kv = head / (p->n_heads / p->n_kv_heads);
+    const double cap = (double)p->soft_cap;
     double weights[512], total = 0, top = -INFINITY;
     cr_assert(n_seen <= 512);
     for (size_t t = 0; t < n_seen; t++) {
@@ -159,6 +162,7 @@ static void attend_by_definition(const struct attend_params *p, size_t row, size
             weights[t] += (double)p->q[row * p->ld + head * p->d_head + i] *
                           (double)p->k[(first + t) * p->ld + kv * p->d_head + i];
         weights[t] *= (double)p->scale;
+        if (cap > 0) weights[t] = cap * tanh(weights[t] / cap);
         top = fmax(top, weights[t]);
     }
     for (size_t t = 0; t < n_seen; t++) total += weights[t] = exp(weights[t] - top);
@@ -169,9 +173,15 @@ static void attend_by_definition(const struct attend_params *p, size_t row, size
     }
 }
 
-static void check_attention(const struct vector_kernels *k, size_t n_ctx, size_t n_heads,
-                            size_t n_kv_heads, size_t d_head)
+struct attend_case {
+    size_t n_ctx, n_heads, n_kv_heads, d_head, window;
+    float soft_cap;
+};
+
+static void check_attention(const struct vector_kernels *k, const struct attend_case *c)
 {
+    const size_t n_ctx = c->n_ctx, n_heads = c->n_heads, n_kv_heads = c->n_kv_heads,
+                 d_head = c->d_head;
     const size_t n_rows = 2 * n_ctx, ld = (n_heads + 2 * n_kv_heads) * d_head;
     const uint32_t lengths[] = {(uint32_t)n_ctx, (uint32_t)(n_ctx / 2)};
     float *qkv = random_floats(n_rows * ld, 2), *z = random_floats(n_rows * n_heads * d_head, 1);
@@ -188,7 +198,9 @@ static void check_attention(const struct vector_kernels *k, size_t n_ctx, size_t
                                     .n_kv_heads = n_kv_heads,
                                     .d_head = d_head,
                                     .ld = ld,
-                                    .scale = 0.7f};
+                                    .window = c->window,
+                                    .scale = 0.7f,
+                                    .soft_cap = c->soft_cap};
     double want[512];
     cr_assert(scratch && d_head <= 512);
     k->attend(&p, scratch);
@@ -208,10 +220,11 @@ static void check_attention(const struct vector_kernels *k, size_t n_ctx, size_t
 
 static void check_attentions(const struct vector_kernels *k)
 {
-    check_attention(k, 1, 1, 1, 1);
-    check_attention(k, 31, 4, 2, 9);
-    check_attention(k, 67, 3, 1, 64);
-    check_attention(k, 130, 2, 2, 80);
+    static const struct attend_case CASES[] = {
+        {1, 1, 1, 1, 0, 0},    {31, 4, 2, 9, 0, 0},  {67, 3, 1, 64, 0, 0}, {130, 2, 2, 80, 0, 0},
+        {1, 1, 1, 1, 1, 0.5f}, {31, 2, 1, 9, 1, 0},  {67, 3, 1, 64, 8, 0}, {130, 2, 2, 80, 33, 5},
+        {31, 4, 2, 9, 31, 0},  {31, 1, 1, 9, 99, 2}, {67, 2, 1, 64, 0, 3}};
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) check_attention(k, &CASES[i]);
 }
 
 Test(kernels_vector, attention_matches_its_definition)
@@ -219,7 +232,7 @@ Test(kernels_vector, attention_matches_its_definition)
     on_every_isa(check_attentions);
 }
 
-static void check_rotation(const struct vector_kernels *k)
+static void check_rotation(const struct vector_kernels *k, bool is_interleaved)
 {
     enum { N_HEADS = 3, D_HEAD = 10, N_CTX = 4, LD = 37, ROWS = 8 };
     float *x = random_floats(ROWS * LD, 1), *before = malloc(ROWS * LD * sizeof *before);
@@ -229,15 +242,18 @@ static void check_rotation(const struct vector_kernels *k)
         sin_table[i] = sinf((float)i);
     }
     memcpy(before, x, ROWS * LD * sizeof *before);
-    const struct rotate_params p = {x, cos_table, sin_table, ROWS, N_CTX, N_HEADS, D_HEAD, LD};
+    const struct rotate_params p = {x,       cos_table, sin_table, ROWS,          N_CTX,
+                                    N_HEADS, D_HEAD,    LD,        is_interleaved};
+    const size_t apart = is_interleaved ? 1 : D_HEAD / 2;
     k->rotate(&p);
     for (size_t i = 0; i < ROWS * LD; i++) {
         const size_t r = i / LD, column = i % LD, j = column % D_HEAD;
         double want = (double)before[i];
         if (column < N_HEADS * D_HEAD) {
-            const double angle = (double)(r % N_CTX * 5 + j % 5);
-            const double other = (double)before[j < 5 ? i + 5 : i - 5];
-            want = want * cos(angle) + (j < 5 ? -other : other) * sin(angle);
+            const bool is_first = is_interleaved ? j % 2 == 0 : j < 5;
+            const double angle = (double)(r % N_CTX * 5 + (is_interleaved ? j / 2 : j % 5));
+            const double other = (double)before[is_first ? i + apart : i - apart];
+            want = want * cos(angle) + (is_first ? -other : other) * sin(angle);
         }
         expect_near((double)x[i], want, 1e-6, k->name, "rotation");
     }
@@ -245,9 +261,15 @@ static void check_rotation(const struct vector_kernels *k)
     free(before);
 }
 
+static void check_rotations(const struct vector_kernels *k)
+{
+    check_rotation(k, false);
+    check_rotation(k, true);
+}
+
 Test(kernels_vector, rotation_turns_pairs_and_leaves_the_rest)
 {
-    on_every_isa(check_rotation);
+    on_every_isa(check_rotations);
 }
 
 static void check_adds(const struct vector_kernels *k)

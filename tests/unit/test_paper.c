@@ -102,7 +102,8 @@ static void run_pass(struct model *model, struct hook_point hook, size_t n_rows,
     enum { MOST_TOKENS = 512 };
     static uint32_t tokens[MOST_TOKENS], lengths[MOST_TOKENS];
     const struct forward_params params = {.model = model, .n_rows = n_rows, .n_ctx = n_ctx};
-    const struct forward_input input = {.tokens = tokens, .row_lengths = lengths};
+    const bool stays = true; /* as in a capture: the encoder reads it on the device */
+    const struct forward_input input = {.tokens = tokens, .row_lengths = lengths, .stays = &stays};
     struct forward *forward = NULL;
     struct error err = {0};
     const float *acts;

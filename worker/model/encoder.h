@@ -1,9 +1,8 @@
 /* One thread's encoder of a dictionary: activations in, firing features out, exactly as
  * kernels/backend.h defines them ("sparse encode").
  *
- * Before the encode, in f32 and in this order, as SAELens does: centre over d_model (where the
- * dictionary was trained on centred values), normalise, subtract b_dec. Means and norms are
- * summed in double in ascending order. */
+ * Before the encode, as SAELens does: centre over d_model (where the dictionary was trained on
+ * centred values), normalise, subtract b_dec (kernels/backend.h, "rows for a dictionary"). */
 #ifndef WORKER_MODEL_ENCODER_H
 #define WORKER_MODEL_ENCODER_H
 
@@ -29,6 +28,11 @@ void encoder_destroy(struct encoder **encoder); /* NULL-safe; sets *encoder = NU
  * Errors: ST_BAD_INPUT (an activation that is not finite, or overflows: names the token). */
 MUST_CHECK status_t encoder_run(struct encoder *encoder, const float *acts, size_t n_tokens,
                                 struct sparse_rows *out, struct error *err);
+
+/* The same of acts on the dictionary's device, which need not come to the host for it; whatever
+ * wrote them is done. */
+MUST_CHECK status_t encoder_run_device(struct encoder *encoder, const float *acts, size_t n_tokens,
+                                       struct sparse_rows *out, struct error *err);
 
 /* What SAELens multiplies a decoder's output by to undo its norm of these activations [d_in]: 1
  * where the norm is none or a fixed factor (which dictionary_decoder_row() knows). scratch [d_in]

@@ -22,6 +22,7 @@ void forward_destroy(struct forward **pointer)
         if (!f->ops->memory_is_host) free(f->buffers[i].host);
     }
     free(f->edited.host);
+    forward_replay_fini(f);
     if (f->exec) f->ops->exec_destroy(f->exec);
     free(f->tokens);
     free(f);
@@ -325,9 +326,13 @@ static status_t run_pass(struct forward *f, const struct forward_input *input, s
                                 f->batch_rows * f->n_ctx * f->config->d_model * sizeof(float), err);
     else
         status = run_parts(f, embed_part, 0, err);
-    for (size_t i = input->first_layer;
-         i < f->config->n_layers && status == ST_OK && !forward_is_complete(f); i++)
-        status = run_parts(f, forward_layer, i, err);
+    if (forward_can_replay(f)) {
+        if (status == ST_OK) status = forward_layers(f, input->first_layer, err);
+    } else {
+        for (size_t i = input->first_layer;
+             i < f->config->n_layers && status == ST_OK && !forward_is_complete(f); i++)
+            status = run_parts(f, forward_layer, i, err);
+    }
     if (status == ST_OK && !forward_is_complete(f)) status = run_parts(f, head_part, 0, err);
     if (status == ST_OK && !forward_is_complete(f)) status = forward_head_rows(f, err);
     return status == ST_OK ? f->ops->synchronize(f->exec, err) : status;

@@ -79,12 +79,14 @@ struct forward_input {
     const float *residual;       /* host [n_rows * n_ctx, d_model] entering first_layer, or NULL */
     const struct forward_edit *edits; /* [n_edits], borrowed, or NULL */
     size_t n_edits;
+    const bool *stays;         /* [n_hooks] or NULL: hooks whose values stay on the device */
     const uint32_t *head_rows; /* [n_head_rows], each below n_rows * n_ctx: the only tokens whose */
     size_t n_head_rows;        /* logits are computed, in that order; NULL: all */
 };
 
 /* Run and collect `hooks` [n_hooks]: out_acts[i] is [n_rows * n_ctx, hook_point_width], on the
- * host, borrowed until the next run; rows at padding positions are finite and meaningless. With
+ * host (on the device where it stays), borrowed until the next run; rows at padding positions are
+ * finite and meaningless. With
  * head_rows, logits are [n_head_rows, n_vocab], each row the same bits.
  * With `residual`, hooks and edits before first_layer are an error.
  * Errors: ST_BAD_INPUT (token outside the vocabulary, length over n_ctx, too many hooks or edits,

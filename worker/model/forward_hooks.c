@@ -15,10 +15,19 @@ static status_t buffer_reserve(struct forward *f, struct hook_buffer *b, size_t 
     const status_t status = forward_floats(f, n_wanted, width, &b->device, err);
     if (status != ST_OK) return status;
     b->n_device = n_wanted * width;
-    b->host = is_shared ? b->device : malloc(n_rows * width * sizeof *b->host);
-    if (!b->host) return error_set(err, ST_NO_MEMORY, "activations of %zu columns", width);
     b->n_floats = n_rows * width;
+    if (is_shared) b->host = b->device;
     return ST_OK;
+}
+
+/* The values of the rows from `first` on, on the host. */
+static status_t fetch(struct forward *f, struct hook_buffer *b, const float *device, size_t first,
+                      size_t n, struct error *err)
+{
+    if (!b->host) b->host = malloc(b->n_floats * sizeof *b->host);
+    if (!b->host) return error_set(err, ST_NO_MEMORY, "%zu activations", b->n_floats);
+    if (b->host == b->device) return ST_OK;
+    return f->ops->download(f->exec, b->host + first, device, n * sizeof(float), err);
 }
 
 static status_t collect(struct forward *f, size_t index, const struct hook_source *source,
@@ -31,10 +40,11 @@ static status_t collect(struct forward *f, size_t index, const struct hook_sourc
                          : is_part          ? f->batch_rows * f->n_ctx
                                             : n_rows;
     const size_t first = source->n_rows_out ? source->first_row_out : f->first_row * f->n_ctx;
-    status_t status = buffer_reserve(f, b, n_rows, n_all, source->width, err);
+    const bool stays = f->input->stays && f->input->stays[index];
+    const bool is_all = stays || f->ops->memory_is_host; /* the device has all parts */
+    status_t status = buffer_reserve(f, b, is_all ? n_all : n_rows, n_all, source->width, err);
     if (status != ST_OK) return status;
-    float *host = b->host + first * source->width;
-    float *device = f->ops->memory_is_host ? host : b->device;
+    float *device = b->device + (is_all ? first * source->width : 0);
     const struct add_params copy = {.a = source->values,
                                     .bias = source->bias,
                                     .out = device,
@@ -43,10 +53,9 @@ static status_t collect(struct forward *f, size_t index, const struct hook_sourc
                                     .ld_a = source->ld,
                                     .ld_out = source->width};
     status = f->ops->add(f->exec, &copy, err);
-    if (status == ST_OK && host != device)
-        status =
-            f->ops->download(f->exec, host, device, n_rows * source->width * sizeof(float), err);
-    f->out_acts[index] = b->host;
+    if (status == ST_OK && !stays)
+        status = fetch(f, b, device, first * source->width, n_rows * source->width, err);
+    f->out_acts[index] = stays ? b->device : b->host;
     f->n_seen++;
     return status;
 }

@@ -11,6 +11,13 @@ struct hook_buffer {
     size_t n_floats, n_device;
 };
 
+/* Layers first .. last - 1, none of which a hook or an edit looks into. */
+struct forward_span {
+    size_t first, last;
+    struct recording *recording; /* NULL before the second run */
+};
+enum { FORWARD_MAX_SPANS = 8 };
+
 struct forward {
     struct model *model;
     const struct model_config *config;
@@ -36,6 +43,8 @@ struct forward {
     const struct packed *const *maps; /* [LAYER_N_MAPS], the window's */
     struct hook_buffer buffers[FORWARD_MAX_HOOKS];
     struct hook_buffer edited; /* host only: rows of an edit, where device memory is apart */
+    struct forward_span spans[FORWARD_MAX_SPANS]; /* that have been run */
+    size_t n_spans;
     /* of the run under way: */
     const struct forward_input *input;
     const struct hook_point *hooks;
@@ -118,6 +127,16 @@ struct attend_params forward_attend_params(const struct forward *f, size_t layer
 
 /* All of them, in place on the residual stream. */
 MUST_CHECK status_t forward_layer(struct forward *f, size_t layer, struct error *err);
+
+/* --- forward_replay.c --- */
+
+/* True where layers can be recorded: the batch is one part, its weights stay where they are, and
+ * the device can. */
+bool forward_can_replay(const struct forward *f);
+/* The layers from `first` on, until every hook of the run is served. Layers that nothing looks into
+ * run as one recording from the second time. */
+MUST_CHECK status_t forward_layers(struct forward *f, size_t first, struct error *err);
+void forward_replay_fini(struct forward *f);
 
 /* The final norm of the part; its logits; those of the input's head rows, of any part. */
 MUST_CHECK status_t forward_final_norm(struct forward *f, struct error *err);

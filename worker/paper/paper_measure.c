@@ -22,13 +22,15 @@ static status_t step(void *state, size_t *n_tokens, struct error *err)
 {
     struct lane *lane = state;
     const size_t n = lane->plan->n_rows * lane->plan->n_ctx;
-    const struct forward_input input = {.tokens = lane->tokens, .row_lengths = lane->lengths};
+    const bool stays = true; /* the encoder reads them on the device */
+    const struct forward_input input = {
+        .tokens = lane->tokens, .row_lengths = lane->lengths, .stays = &stays};
     struct sparse_rows rows;
     const float *acts;
     status_t status = forward_run(lane->forward, &input, &lane->plan->hook, 1, &acts, err);
     *n_tokens += n;
     if (status != ST_OK || !lane->encoder) return status;
-    status = encoder_run(lane->encoder, acts, n, &rows, err);
+    status = encoder_run_device(lane->encoder, acts, n, &rows, err);
     if (status == ST_OK) bench_top_take(&lane->top, &rows);
     return status;
 }

@@ -124,7 +124,6 @@ status_t paper_plan_forward(const struct paper_plan *plan, struct launch_costs *
         walk_mlp(&w);
     }
     walk_add(&w, plan->config->d_model, false, false); /* the hook's copy */
-    account_transfer(to, LAUNCH_DOWNLOAD, n_tokens * plan->config->d_model * sizeof(float));
     free(lengths);
     return ST_OK;
 }
@@ -138,7 +137,9 @@ void paper_plan_encode(const struct paper_plan *plan, struct launch_costs *to)
                                        .screen = SCREEN_BF16,
                                        .candidates_per_token = plan->candidates_per_token};
     if (!plan->n_features) return;
-    account_transfer(to, LAUNCH_UPLOAD, n_tokens * d * sizeof(float));
+    const float none = 0; /* a dictionary subtracts b_dec; the array is not read */
+    const struct prepare_params rows = {.bias = &none, .n_rows = n_tokens, .d = d};
+    account_prepare(to, &rows);
     account_encode(to, &p);
 }
 

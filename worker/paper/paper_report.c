@@ -44,7 +44,7 @@ double paper_report_limit(const struct paper_report *r)
 static double products_limit(const struct paper_report *r)
 {
     double seconds = 0;
-    for (unsigned k = LAUNCH_PRODUCT_F32; k <= LAUNCH_PRODUCT_BF16; k++)
+    for (unsigned k = LAUNCH_PRODUCT_F32; k <= LAUNCH_PRODUCT_TF32; k++)
         seconds += r->costs->of[k].flops / r->peaks->flops_per_s[launch_info_of(k)->unit];
     return n_tokens_of(r) / seconds;
 }

@@ -284,6 +284,19 @@ static void to_slots(struct capture_target *self, struct sparse_rows *rows)
         rows->feature[i] = self->slot_of[rows->feature[i]];
 }
 
+bool capture_target_is_on_device(const struct capture_target *target)
+{
+    return target->kind == TARGET_DICTIONARY;
+}
+
+status_t capture_target_read_device(struct capture_target *self, const float *acts, size_t n_tokens,
+                                    struct sparse_rows *out, struct error *err)
+{
+    const status_t status = encoder_run_device(self->encoder, acts, n_tokens, out, err);
+    if (status == ST_OK) to_slots(self, out);
+    return status;
+}
+
 status_t capture_target_read(struct capture_target *self, struct forward *forward,
                              const float *acts, size_t n_tokens, struct sparse_rows *out,
                              struct error *err)

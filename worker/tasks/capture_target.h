@@ -54,4 +54,11 @@ MUST_CHECK status_t capture_target_read(struct capture_target *target, struct fo
                                         const float *acts, size_t n_tokens, struct sparse_rows *out,
                                         struct error *err);
 
+/* True of a dictionary: its activations may stay on the device (forward.h), where
+ * capture_target_read_device() reads them, with the same result. */
+bool capture_target_is_on_device(const struct capture_target *target);
+MUST_CHECK status_t capture_target_read_device(struct capture_target *target, const float *acts,
+                                               size_t n_tokens, struct sparse_rows *out,
+                                               struct error *err);
+
 #endif

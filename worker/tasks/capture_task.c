@@ -47,6 +47,7 @@ struct capture_task {
     size_t n_targets;
     struct target_run targets[TARGETS_MAX];
     struct hook_point hooks[TARGETS_MAX];
+    bool stays[TARGETS_MAX]; /* the target reads its activations on the device */
     const float *acts[TARGETS_MAX];
 };
 
@@ -125,6 +126,7 @@ static status_t open_target(struct capture_task *task, const json_t *spec, size_
             error_set(err, ST_CONFLICT, "the coordinator counts %llu slots, this worker %u",
                       (unsigned long long)n_slots, (unsigned)capture_target_n_slots(run->target));
     if (status == ST_OK) task->hooks[index] = capture_target_hook(run->target);
+    if (status == ST_OK) task->stays[index] = capture_target_is_on_device(run->target);
     return status;
 }
 
@@ -266,7 +268,9 @@ static status_t capture_one(struct capture_task *task, size_t index,
     if (status != ST_OK) return status;
     struct capture_accumulator *accumulator = run->accumulators[unit->split];
     status = capture_accumulator_begin(accumulator, unit, run->thresholds[unit->split], err);
-    if (status == ST_OK)
+    if (status == ST_OK && task->stays[index])
+        status = capture_target_read_device(run->target, task->acts[index], n_tokens, &rows, err);
+    else if (status == ST_OK)
         status = capture_target_read(run->target, task->forward, task->acts[index], n_tokens, &rows,
                                      err);
     if (status == ST_OK) status = capture_accumulator_add(accumulator, &rows, err);
@@ -293,7 +297,8 @@ static status_t run_forward(struct capture_task *task, const struct capture_unit
                          (unsigned)unit->n_rows, (unsigned)unit->row_tokens,
                          (unsigned long long)task->n_rows, (unsigned long long)task->n_ctx);
     measure_rows(task, unit);
-    const struct forward_input input = {.tokens = unit->tokens, .row_lengths = task->row_lengths};
+    const struct forward_input input = {
+        .tokens = unit->tokens, .row_lengths = task->row_lengths, .stays = task->stays};
     return forward_run(task->forward, &input, task->hooks, task->n_targets, task->acts, err);
 }
 
