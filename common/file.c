@@ -75,15 +75,25 @@ static status_t write_all(int fd, const char *path, const char *bytes, size_t n_
     return ST_OK;
 }
 
+status_t file_check_replaceable(const char *path, struct error *err)
+{
+    struct stat info;
+    if (stat(path, &info) != 0 || S_ISREG(info.st_mode)) return ST_OK;
+    return error_set(err, ST_IO, "%s: not a regular file, and only such a one is written anew",
+                     path);
+}
+
 status_t file_write_atomic(const char *path, const void *bytes, size_t n_bytes, struct error *err)
 {
     char temporary[4096];
     const int n = snprintf(temporary, sizeof temporary, "%s.%ld.XXXXXX", path, (long)getpid());
     if (n < 0 || (size_t)n >= sizeof temporary)
         return error_set(err, ST_TOO_LARGE, "path too long: %s", path);
+    status_t status = file_check_replaceable(path, err);
+    if (status != ST_OK) return status;
     const int fd = mkstemp(temporary);
     if (fd < 0) return error_set(err, ST_IO, "create %s: %s", temporary, strerror(errno));
-    status_t status = write_all(fd, temporary, bytes, n_bytes, err);
+    status = write_all(fd, temporary, bytes, n_bytes, err);
     if (fchmod(fd, 0644) != 0 && status == ST_OK)
         status = error_set(err, ST_IO, "chmod %s: %s", temporary, strerror(errno));
     if (close(fd) != 0 && status == ST_OK)

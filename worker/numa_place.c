@@ -1,7 +1,6 @@
 #define _GNU_SOURCE /* sched_setaffinity, CPU_SET */
 #include "worker/numa_place.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -59,7 +58,7 @@ static bool parse_list(const char *text, cpu_set_t *out)
 status_t numa_place_near(const char *sysfs, const char *pci, int *node, struct error *err)
 {
     char path[PATH_MAX], line[LIST_SIZE];
-    cpu_set_t processors;
+    cpu_set_t processors, allowed;
     *node = node_of(sysfs, pci);
     if (*node == NUMA_UNKNOWN) return ST_OK;
     if (snprintf(path, sizeof path, "%s/devices/system/node/node%d/cpulist", sysfs, *node) >=
@@ -70,8 +69,10 @@ status_t numa_place_near(const char *sysfs, const char *pci, int *node, struct e
     }
     if (!parse_list(line, &processors))
         return error_set(err, ST_CORRUPT, "%s is no list of processors", path);
-    if (sched_setaffinity(0, sizeof processors, &processors) != 0)
-        return error_set(err, ST_IO, "moving to the processors of NUMA node %d: %s", *node,
-                         strerror(errno));
+    /* Only where the process may run anyway: a place is a matter of speed, never of starting. */
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0)
+        CPU_AND(&processors, &processors, &allowed);
+    if (CPU_COUNT(&processors) == 0 || sched_setaffinity(0, sizeof processors, &processors) != 0)
+        *node = NUMA_UNKNOWN;
     return ST_OK;
 }

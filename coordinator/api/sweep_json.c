@@ -6,8 +6,7 @@
 
 static double budget_of(const struct sweep_spec *spec)
 {
-    return spec->kind == SWEEP_KIND_LABEL && sweep_spec_uses_provider(spec) ? spec->budget_dollars
-                                                                            : -1;
+    return sweep_spec_uses_provider(spec) ? spec->budget_dollars : -1;
 }
 
 static const char *text_or_null(const char *text)

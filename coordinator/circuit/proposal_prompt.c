@@ -42,11 +42,11 @@ static status_t put_examples(const struct proposal_view *view, struct buffer *ou
 
 /* --- candidates --------------------------------------------------------------------------- */
 
-/* Does `next` stand right behind `last` in a run of one layer and kind? */
+/* Does `next` stand right behind `last` in a run of one layer, kind and position? */
 static bool is_next(const struct component *last, const struct component *next)
 {
     return last->layer == next->layer && last->type == next->type && last->site == next->site &&
-           last->index + 1 == next->index;
+           last->index + 1 == next->index && strcmp(last->position, next->position) == 0;
 }
 
 static status_t put_run(const struct component *first, const struct component *last, bool is_first,
@@ -59,7 +59,7 @@ static status_t put_run(const struct component *first, const struct component *l
     return buffer_printf(out, err, "%s%s to %s", line, name, component_name(last, end));
 }
 
-/* A line for each run of indexes; positions, where there are several, are left to the caller. */
+/* A line for each run of indexes. */
 static status_t put_candidates(const struct proposal_view *view, struct buffer *out,
                                struct error *err)
 {

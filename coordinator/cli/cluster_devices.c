@@ -67,7 +67,11 @@ static status_t count(char *backend, size_t *n, struct error *err)
         return error_set(err, ST_UNSUPPORTED, "%s",
                          said[0] ? said : "interp-worker devices failed");
     }
-    for (const char *line = said; (line = strchr(line, '\n')); line++) ++*n;
+    /* "cuda:0 UUID ..." is a device; what a driver says of itself is none. */
+    for (const char *line = said; *line; line += strcspn(line, "\n") + 1) {
+        *n += strncmp(line, backend, strlen(backend)) == 0;
+        if (!strchr(line, '\n')) break;
+    }
     return ST_OK;
 }
 

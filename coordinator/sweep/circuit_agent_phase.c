@@ -60,8 +60,8 @@ static size_t list_examples(struct circuit_run *run, json_t *kept,
         json_t *prompt = line ? json_loads(line, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
         const char *clean = json_string_value(json_object_get(prompt, "clean_text"));
         const char *corrupted = json_string_value(json_object_get(prompt, "corrupted_text"));
-        if (clean && corrupted) out[n++] = (struct proposal_example){clean, corrupted};
-        if (prompt) (void)json_array_append_new(kept, prompt);
+        const bool is_kept = prompt && json_array_append_new(kept, prompt) == 0;
+        if (is_kept && clean && corrupted) out[n++] = (struct proposal_example){clean, corrupted};
     }
     return n;
 }

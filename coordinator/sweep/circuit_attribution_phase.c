@@ -135,7 +135,8 @@ static status_t begin_task(struct circuit_run *run, const char *spec, struct err
                                            .n_units = n_units(run),
                                            .spec_json = spec,
                                            .ops = &attribution_ops,
-                                           .owner = run};
+                                           .owner = run,
+                                           .is_pinned = true};
     struct buffer asked;
     buffer_init(&asked, SIZE_MAX);
     const struct kept_answer_params params = {

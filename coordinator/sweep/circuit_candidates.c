@@ -135,9 +135,9 @@ status_t circuit_candidates_make(struct circuit_run *run, struct error *err)
     struct listing list = {.run = run, .status = ST_OK, .err = err};
     struct feature_set layers = {0};
     status_t status = choose(&layers, "layers", spec->layers, run->shape.n_layers, err);
-    if (status == ST_OK)
+    if (status == ST_OK && (spec->candidates & CIRCUIT_NEURONS))
         status = choose(&list.neurons, "neurons", spec->neurons, run->shape.d_mlp, err);
-    if (status == ST_OK)
+    if (status == ST_OK && (spec->candidates & CIRCUIT_RESIDUAL))
         status = choose(&list.dimensions, "dimensions", spec->dimensions, run->shape.d_model, err);
     if (status == ST_OK) status = add_everywhere(&list, &layers, err);
     feature_set_fini(&layers);

@@ -7,7 +7,7 @@
  *   verdict.txt     for a terminal
  *   measures.json   every number that the verdict was computed from (measures_json.h)
  *   agent.json      where one was asked: what it proposed and how good that was (circuit_agent.h);
- *   agent.txt       for a terminal. Not in verdict.txt: no verdict changes with an agent
+ *   agent.txt       for a terminal. Not in verdict.txt: the rules of a verdict know no agent
  *   results.jsonl   a record for each candidate, in their order:
  *     {"component", "type", "hook_point", "value", "in_circuit", "class" (text or null),
  *      "reason": "single"|"conditional"|"dropped"|"none"|"brought" (by the user),

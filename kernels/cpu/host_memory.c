@@ -40,6 +40,17 @@ static size_t read_number(const char *path, const char *key)
     return number;
 }
 
+/* What a control group has left. Cached files count as used there, and go when memory is wanted. */
+static size_t group_free(size_t limit, size_t used)
+{
+    static const char *const cached[] = {"inactive_file ", "active_file "};
+    for (size_t i = 0; i < sizeof cached / sizeof cached[0]; i++) {
+        const size_t n = read_number("/sys/fs/cgroup/memory.stat", cached[i]);
+        if (n != SIZE_MAX) used = used > n ? used - n : 0;
+    }
+    return limit > used ? limit - used : 0;
+}
+
 static struct backend_memory system_memory(void)
 {
     const size_t available = read_number("/proc/meminfo", "MemAvailable:");
@@ -50,8 +61,8 @@ static struct backend_memory system_memory(void)
     if (available == SIZE_MAX || total == SIZE_MAX) return memory;
     memory = (struct backend_memory){available * KIB, total * KIB};
     if (group_limit == SIZE_MAX || group_used == SIZE_MAX) return memory;
-    const size_t group_free = group_limit > group_used ? group_limit - group_used : 0;
-    if (group_free < memory.n_free) memory.n_free = group_free;
+    const size_t n_free = group_free(group_limit, group_used);
+    if (n_free < memory.n_free) memory.n_free = n_free;
     if (group_limit < memory.n_total) memory.n_total = group_limit;
     return memory;
 }

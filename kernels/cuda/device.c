@@ -15,7 +15,8 @@ status_t cuda_check(cudaError_t code, const char *what, struct error *err)
 status_t cublas_check(cublasStatus_t code, const char *what, struct error *err)
 {
     if (code == CUBLAS_STATUS_SUCCESS) return ST_OK;
-    return error_set(err, ST_INTERNAL, "cublas: %s: %s", what, cublasGetStatusString(code));
+    return error_set(err, code == CUBLAS_STATUS_ALLOC_FAILED ? ST_NO_MEMORY : ST_INTERNAL,
+                     "cublas: %s: %s", what, cublasGetStatusString(code));
 }
 
 status_t device_choose(const struct backend *backend, struct error *err)

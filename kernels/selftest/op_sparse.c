@@ -97,6 +97,11 @@ static bool is_same(float a, float b)
 static void compare_rows(const struct sparse_rows *tested, const struct sparse_rows *oracle,
                          struct op_row *row)
 {
+    if (tested->n_rows != oracle->n_rows) {
+        (void)snprintf(row->why, sizeof row->why, "%zu rows, not %zu", tested->n_rows,
+                       oracle->n_rows);
+        return;
+    }
     for (size_t r = 0; r < oracle->n_rows; r++) {
         const size_t n = oracle->row_start[r + 1] - oracle->row_start[r];
         const size_t got = tested->row_start[r + 1] - tested->row_start[r];

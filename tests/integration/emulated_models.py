@@ -45,7 +45,7 @@ def refusals_are_one_line(_cluster):
              ({"INTERP_EMU_MEMORY_MIB": "1"}, "emu", 1, "bytes on the device, "))
     for environment, backend, code, words in cases:
         done = subprocess.run([WORKER, "activations", model, "--tokens", model / "tokens.jsonl",
-                               "--hook", "logits", "-o", "/dev/null", "--backend", backend],
+                               "--hook", "logits", "-o", "/nonexistent/out", "--backend", backend],
                               env=os.environ | environment, capture_output=True, text=True,
                               timeout=60, check=False)
         lines = done.stderr.splitlines()

@@ -65,9 +65,9 @@ def a_wrong_operation_is_in_the_report(_cluster):
           done.stdout)
 
 
-def a_worker_refuses_it_in_one_line(_cluster):
+def a_worker_refuses_it_in_one_line(cluster):
     command = [WORKER, "activations", MODEL, "--tokens", MODEL / "tokens.jsonl", "--hook",
-               "logits", "-o", "/dev/null", "--backend", "emu"]
+               "logits", "-o", cluster.home / "out.safetensors", "--backend", "emu"]
     for operation, words in (("rotate", "computes wrongly: rotate"),
                              ("sparse_encode", "computes wrongly: sparse_encode (plain, f32)")):
         done = subprocess.run(command, env=os.environ | planted(operation), capture_output=True,

@@ -90,6 +90,19 @@ Test(file, a_failed_write_leaves_the_old_file_and_no_other)
     free(path);
 }
 
+/* A rename over /dev/null would take it away from every program of the machine. */
+Test(file, what_is_no_file_is_never_replaced)
+{
+    struct stat info;
+    char *fifo = file_join(directory, "fifo");
+    cr_assert_eq(mkfifo(fifo, 0600), 0);
+    cr_expect_eq(file_write_atomic(fifo, "x", 1, &err), ST_IO);
+    cr_expect(strstr(err.text, "not a regular file"), "%s", err.text);
+    cr_expect(stat(fifo, &info) == 0 && S_ISFIFO(info.st_mode));
+    cr_expect_eq(n_entries(), 1);
+    free(fifo);
+}
+
 Test(file, makes_directories_and_tells_a_file_in_the_way)
 {
     struct stat info;

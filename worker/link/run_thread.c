@@ -222,7 +222,8 @@ static void run_unit(struct run_thread *self, struct job *job, uint64_t unit)
     const size_t part = (size_t)(unit - job->low) + 1;
     const struct wire_text payload = part < job->parts.n ? wire_part(&job->parts, part) : none;
     const struct wire_text shared = job->parts.n ? wire_part(&job->parts, 0) : none;
-    status_t status = self->handler->run(self->task, unit, payload, shared, room, &err);
+    status_t status = self->task ? ST_OK : open_fitting(self, job, &n_halvings, &err);
+    if (status == ST_OK) status = self->handler->run(self->task, unit, payload, shared, room, &err);
     atomic_fetch_add(self->params.environment.ticks, 1);
     while (status != ST_OK && take_less(self, job, &n_halvings, &err)) {
         room->n_bytes = n_before;

@@ -19,7 +19,7 @@ struct model {
     struct adjoint_weights adjoint;
     struct memory_plan plan;
     atomic_uint n_halvings;
-    atomic_bool can_halve; /* as the pass that was made last has it */
+    atomic_bool can_halve; /* a pass was made since the last halving that would shrink by one */
 };
 
 void model_close(struct model **pointer)
@@ -132,14 +132,14 @@ unsigned model_n_halvings(const struct model *model)
 
 bool model_halve(struct model *model)
 {
-    if (!atomic_load(&model->can_halve)) return false;
+    if (!atomic_exchange(&model->can_halve, false)) return false;
     (void)atomic_fetch_add(&model->n_halvings, 1);
     return true;
 }
 
 void model_note_pass(struct model *model, bool can_shrink)
 {
-    atomic_store(&model->can_halve, can_shrink);
+    if (can_shrink) atomic_store(&model->can_halve, true);
 }
 
 size_t model_device_bytes(struct model *model)

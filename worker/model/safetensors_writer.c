@@ -1,5 +1,6 @@
 #include "worker/model/safetensors_writer.h"
 
+#include "common/file.h"
 #include "common/size.h"
 
 #include <errno.h>
@@ -201,6 +202,7 @@ status_t safetensors_writer_open(struct safetensors_writer **out, const char *pa
     status_t status = ST_OK;
     if (!writer->path || !writer->slots || !writer->placed)
         status = error_set(err, ST_NO_MEMORY, "%s: %zu tensors", path, n_tensors);
+    if (status == ST_OK) status = file_check_replaceable(path, err);
     if (status == ST_OK) status = copy_slots(writer, tensors, n_tensors, err);
     if (status == ST_OK) status = place_slots(writer, err);
     if (status == ST_OK) status = create_temporary(writer, err);

@@ -69,18 +69,14 @@ struct backend *model_cache_backend(struct model_cache *cache)
     return cache->backend;
 }
 
-/* Idle entries, but for the model that was used last: it is about to be used again. */
+/* All that nobody uses. A task that is about to be opened may find its own model gone and load it
+ * again; the caller asks once. */
 static bool close_idle(struct model_cache *cache)
 {
-    const struct entry *last = NULL;
     bool is_any = false;
     for (size_t i = 0; i < CACHE_SLOTS; i++) {
-        const struct entry *entry = &cache->entries[i];
-        if (entry->model && (!last || entry->last_used > last->last_used)) last = entry;
-    }
-    for (size_t i = 0; i < CACHE_SLOTS; i++) {
         struct entry *entry = &cache->entries[i];
-        if (entry == last || entry->n_users || (!entry->model && !entry->dictionary)) continue;
+        if (entry->n_users || (!entry->model && !entry->dictionary)) continue;
         empty(entry);
         is_any = true;
     }

@@ -144,7 +144,7 @@ function attendsTo(record) {
   return share >= 0.1 ? `${name.replace("_", " ")} ${significant(share, 2)}` : UNKNOWN;
 }
 
-function row(record, most) {
+function row(record, most, hasScores) {
   const effect = record.effect?.mean ?? null;
   return h("tr", { "data-key": record.component },
     h("th", { scope: "row" }, h("span", { class: "mono", title: record.hook_point },
@@ -158,8 +158,7 @@ function row(record, most) {
     h("td", { class: "num", "data-label": "p" }, significant(record.effect?.p ?? null, 2)),
     h("td", { "data-label": "Found" }, record.reason === "none" ? UNKNOWN : record.reason),
     h("td", { "data-label": "Given" }, given(record)),
-    record.head_scores === undefined ? null
-      : h("td", { "data-label": "Attends to" }, attendsTo(record)));
+    hasScores ? h("td", { "data-label": "Attends to" }, attendsTo(record)) : null);
 }
 
 export function componentTable(results) {
@@ -168,10 +167,11 @@ export function componentTable(results) {
   }
   const most = Math.max(...results.rows.map((record) => Math.abs(record.effect?.mean ?? 0)));
   const columns = ["Component", "Circuit", "Class", "Effect", "", "p", "Found", "Given"];
-  if (results.rows[0].head_scores !== undefined) columns.push("Attends to");
+  const hasScores = results.rows.some((record) => record.head_scores);
+  if (hasScores) columns.push("Attends to");
   const numeric = new Set(["Effect", "p"]);
   return h("div", { class: "table-box" }, h("table", { class: "table table-cards results" },
     h("thead", null, h("tr", null, columns.map((name) =>
       h("th", { scope: "col", class: numeric.has(name) ? "num" : null }, name)))),
-    h("tbody", null, results.rows.map((record) => row(record, most)))));
+    h("tbody", null, results.rows.map((record) => row(record, most, hasScores)))));
 }
