@@ -15,8 +15,8 @@
 MUST_CHECK status_t file_read(const char *path, size_t max_bytes, char **out, size_t *n_bytes,
                               struct error *err);
 
-/* May a rename put a new file at `path`? ST_IO where something that is no file is there (a device, a
- * pipe, a directory): /dev/null must stay what it is. */
+/* May a rename put a new file at `path`? ST_IO where something that is no file is there (a device,
+ * a pipe, a directory): /dev/null must stay what it is. */
 MUST_CHECK status_t file_check_replaceable(const char *path, struct error *err);
 
 /* Write through a temporary name beside `path`, fdatasync, rename. Errors: ST_IO. */
