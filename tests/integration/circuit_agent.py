@@ -3,32 +3,15 @@
 """The agent of a circuit sweep: it is asked once, its proposals order the search and are scored;
 whatever it answers, or when it answers nothing, circuit and verdict are those without it."""
 import json
-import os
 import pathlib
-import subprocess
 import sys
-import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from cluster import ROOT, Cluster, check, check_store_is_clean, run, wait_until
+from made_models import folder, known, truth
 
-WORKER = pathlib.Path(os.environ["BUILD"]) / "interp-worker"
 FEW = "verdict: {n_random: 20, n_subsets: 4, n_resamples: 300}"
 RESPONDER = ROOT / "tests/support/circuit_responder.py"
-folder = tempfile.TemporaryDirectory(prefix="interp-agent-")
-HOME = pathlib.Path(folder.name)
-
-
-def known(kind):
-    path = HOME / kind
-    if not path.exists():
-        subprocess.run([WORKER, "known-model", kind, "--seed", "7", "--size", "24", "--prompts",
-                        "40", "-o", path], check=True, stdout=subprocess.DEVNULL)
-    return path
-
-
-def truth(model):
-    return json.loads((model / "circuit.json").read_text())
 
 
 def sweep_of(model, name, agent="{provider: stand-in}", more=""):

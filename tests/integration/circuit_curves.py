@@ -3,32 +3,15 @@
 """What a circuit sweep's verdict has beyond its ratios: curves of growing circuits, computed again
 from the exported runs; components at named positions; means over templates."""
 import json
-import os
 import pathlib
-import subprocess
 import sys
-import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from cluster import Cluster, check, run
+from made_models import HOME, folder, known, truth
 
-WORKER = pathlib.Path(os.environ["BUILD"]) / "interp-worker"
 FEW = "verdict: {n_random: 20, n_subsets: 4, n_resamples: 300}\n"
 FRACTIONS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0]
-folder = tempfile.TemporaryDirectory(prefix="interp-curves-")
-HOME = pathlib.Path(folder.name)
-
-
-def known(kind):
-    path = HOME / kind
-    if not path.exists():
-        subprocess.run([WORKER, "known-model", kind, "--seed", "7", "--size", "24", "--prompts",
-                        "40", "-o", path], check=True, stdout=subprocess.DEVNULL)
-    return path
-
-
-def truth(model):
-    return json.loads((model / "circuit.json").read_text())
 
 
 def names(model, *roles):

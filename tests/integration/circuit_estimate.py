@@ -2,27 +2,14 @@
 # timeout: 600
 """The estimate of a circuit sweep that a dry run shows, against what the sweep then measured."""
 import json
-import os
 import pathlib
-import subprocess
 import sys
-import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from cluster import Cluster, check, run
+from made_models import HOME, folder, known
 
-WORKER = pathlib.Path(os.environ["BUILD"]) / "interp-worker"
 HEAD_BYTES = 8 + 64  # of a file of measured values: kept_answer.h
-folder = tempfile.TemporaryDirectory(prefix="interp-estimate-")
-HOME = pathlib.Path(folder.name)
-
-
-def known(kind):
-    path = HOME / kind
-    if not path.exists():
-        subprocess.run([WORKER, "known-model", kind, "--seed", "7", "--size", "24", "--prompts",
-                        "40", "-o", path], check=True, stdout=subprocess.DEVNULL)
-    return path
 
 
 def plan(cluster, yaml, *options):

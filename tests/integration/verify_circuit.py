@@ -4,28 +4,15 @@
 what is wrong with circuits and prompts is said in a line, never as a NaN."""
 import hashlib
 import json
-import os
 import pathlib
-import subprocess
 import sys
-import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from cluster import Cluster, check, run
+from made_models import HOME, folder, known, truth
 
-WORKER = pathlib.Path(os.environ["BUILD"]) / "interp-worker"
 FEW = "verdict: {n_random: 20, n_subsets: 4, n_resamples: 300}\n"
 NOT_SEARCHED = "stability: not measured, no search found this circuit"
-folder = tempfile.TemporaryDirectory(prefix="interp-verify-")
-HOME = pathlib.Path(folder.name)
-
-
-def known(kind):
-    path = HOME / kind
-    if not path.exists():
-        subprocess.run([WORKER, "known-model", kind, "--seed", "7", "--size", "24", "--prompts",
-                        "40", "-o", path], check=True, stdout=subprocess.DEVNULL)
-    return path
 
 
 def write(name, text):
@@ -38,10 +25,6 @@ def sweep_file(model, prompts=None, more=""):
     text = ("kind: circuit\nname: brought\nmodel: %s\ntask: {prompts: %s}\n%s%s"
             % (model, prompts or model / "prompts.jsonl", FEW, more))
     return write("sweep.yaml", text)
-
-
-def truth(model):
-    return json.loads((model / "circuit.json").read_text())
 
 
 def judge(cluster, circuit, sweep, code):
