@@ -72,7 +72,7 @@ def wait_until(truth, what, seconds=30):
 def is_there(pid):
     try:
         return pathlib.Path(f"/proc/{pid}/stat").read_text().split(") ")[-1][0] not in "ZX"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter: it ended between open and read
         return False
 
 
