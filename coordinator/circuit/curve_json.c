@@ -1,9 +1,6 @@
 #include "coordinator/circuit/curve_json.h"
 
-static json_t *value_or_null(struct score_value value)
-{
-    return value.is_defined ? json_real(value.value) : json_null();
-}
+#include "coordinator/session/score_json.h"
 
 json_t *curve_json(const struct faithfulness_curve *curve, const struct curve_measures *measures)
 {
@@ -11,7 +8,7 @@ json_t *curve_json(const struct faithfulness_curve *curve, const struct curve_me
     for (size_t k = 0; points && k < curve->n_points; k++) {
         json_t *point =
             json_pack("{s:f, s:I, s:o}", "fraction", measures->fractions[k], "n_items",
-                      (json_int_t)measures->n_items[k], "f", value_or_null(curve->f[k]));
+                      (json_int_t)measures->n_items[k], "f", score_value_json(curve->f[k]));
         if (json_array_append_new(points, point) != 0) {
             json_decref(points);
             return NULL;
@@ -19,5 +16,6 @@ json_t *curve_json(const struct faithfulness_curve *curve, const struct curve_me
     }
     return json_pack("{s:s, s:o, s:o, s:o, s:o}", "order", curve_order_name(curve->order),
                      "undefined", curve->is_flat ? json_string("flat metric") : json_null(), "cpr",
-                     value_or_null(curve->cpr), "cmd", value_or_null(curve->cmd), "points", points);
+                     score_value_json(curve->cpr), "cmd", score_value_json(curve->cmd), "points",
+                     points);
 }

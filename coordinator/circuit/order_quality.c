@@ -1,6 +1,7 @@
 #include "coordinator/circuit/order_quality.h"
 
 #include "coordinator/circuit/rank_correlation.h"
+#include "coordinator/session/score_json.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -72,16 +73,12 @@ status_t order_quality_measure(const struct ordered_items *items, struct order_q
     return status;
 }
 
-static json_t *json_score(struct score_value score)
-{
-    return score.is_defined ? json_real(score.value) : json_null();
-}
-
 json_t *order_quality_json(const struct order_quality *quality)
 {
-    return json_pack(
-        "{s:I s:I s:o s:I s:o s:o}", "n_ordered", (json_int_t)quality->found.n_named, "n_compared",
-        (json_int_t)quality->n_compared, "rank_correlation", json_score(quality->rank_correlation),
-        "n_found", (json_int_t)quality->found.n_found, "precision",
-        json_score(quality->found.precision_first), "auroc", json_score(quality->found.auroc));
+    return json_pack("{s:I s:I s:o s:I s:o s:o}", "n_ordered", (json_int_t)quality->found.n_named,
+                     "n_compared", (json_int_t)quality->n_compared, "rank_correlation",
+                     score_value_json(quality->rank_correlation), "n_found",
+                     (json_int_t)quality->found.n_found, "precision",
+                     score_value_json(quality->found.precision_first), "auroc",
+                     score_value_json(quality->found.auroc));
 }

@@ -1,6 +1,7 @@
 #include "coordinator/cli/audit_report.h"
 
 #include "coordinator/session/agreement.h"
+#include "coordinator/session/score_json.h"
 #include "coordinator/session/wilson.h"
 
 #include <stdlib.h>
@@ -94,11 +95,6 @@ static void fill_judgements(const struct audit_rating *rating, size_t n_items,
     }
 }
 
-static json_t *value_json(struct score_value value)
-{
-    return value.is_defined ? json_real(value.value) : json_null();
-}
-
 static status_t add_agreement(json_t *all, const struct audit_key *key,
                               const struct audit_rating *a, const struct audit_rating *b,
                               struct error *err)
@@ -117,10 +113,10 @@ static status_t add_agreement(json_t *all, const struct audit_key *key,
     json_t *interval = got.interval.is_defined
                            ? json_pack("[f, f]", got.interval.low, got.interval.high)
                            : json_null();
-    json_t *json =
-        json_pack("{s:[s, s], s:o, s:o, s:o, s:I, s:I}", "sheets", a->name, b->name, "kappa",
-                  value_json(got.kappa), "interval", interval, "same", value_json(got.observed),
-                  "n_items", (json_int_t)got.n_windows, "n_left_out", (json_int_t)got.n_left_out);
+    json_t *json = json_pack("{s:[s, s], s:o, s:o, s:o, s:I, s:I}", "sheets", a->name, b->name,
+                             "kappa", score_value_json(got.kappa), "interval", interval, "same",
+                             score_value_json(got.observed), "n_items", (json_int_t)got.n_windows,
+                             "n_left_out", (json_int_t)got.n_left_out);
     return json_array_append_new(all, json) == 0
                ? ST_OK
                : error_set(err, ST_NO_MEMORY, "agreement of two sheets");

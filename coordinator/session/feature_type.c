@@ -1,6 +1,7 @@
 #include "coordinator/session/feature_type.h"
 
 #include "common/hash.h"
+#include "coordinator/session/score_json.h"
 
 #include <stdlib.h>
 
@@ -197,11 +198,6 @@ status_t feature_type_find(const struct feature_type_params *params, struct feat
 
 /* --- for the record ---------------------------------------------------------------- */
 
-static json_t *score_json(struct score_value score)
-{
-    return score.is_defined ? json_real(score.value) : json_null();
-}
-
 json_t *feature_typing_json(const struct feature_typing *typing)
 {
     const struct feature_type_evidence *evidence = &typing->evidence;
@@ -210,10 +206,10 @@ json_t *feature_typing_json(const struct feature_typing *typing)
         json_pack("{s:I, s:b, s:I}", "n_clusters", (json_int_t)evidence->n_clusters, "is_founded",
                   evidence->is_founded, "n_words", (json_int_t)evidence->n_words);
     const int failed =
-        json_object_set_new(record, "silhouette", score_json(evidence->silhouette)) ||
-        json_object_set_new(record, "token_f1", score_json(evidence->token_f1)) ||
-        json_object_set_new(record, "spelled", score_json(evidence->spelled)) ||
-        json_object_set_new(record, "constancy", score_json(evidence->constancy));
+        json_object_set_new(record, "silhouette", score_value_json(evidence->silhouette)) ||
+        json_object_set_new(record, "token_f1", score_value_json(evidence->token_f1)) ||
+        json_object_set_new(record, "spelled", score_value_json(evidence->spelled)) ||
+        json_object_set_new(record, "constancy", score_value_json(evidence->constancy));
     if (failed) {
         json_decref(record);
         return NULL;

@@ -1,5 +1,6 @@
 /* What the agent proposed and how good it was: beside the verdict, never in it. */
 #include "coordinator/gateway/provider_config.h"
+#include "coordinator/session/score_json.h"
 #include "coordinator/sweep/circuit_run.h"
 
 #include <stdlib.h>
@@ -10,12 +11,6 @@ static bool is_in_circuit(const struct circuit_run *run, const struct component 
     for (size_t i = 0; i < circuit->n_nodes; i++)
         if (component_equal(&circuit->nodes[i].component, component)) return true;
     return false;
-}
-
-static bool is_candidate(const struct circuit_run *run, const struct component *component)
-{
-    return bsearch(component, run->candidates, run->n_candidates, sizeof *component,
-                   component_compare_items) != NULL;
 }
 
 /* Against the circuit that the search found. */
@@ -34,17 +29,13 @@ static status_t score(const struct circuit_run *run, struct proposal_score *out,
 
 /* --- JSON --------------------------------------------------------------------------------- */
 
-static json_t *json_share(struct score_value value)
-{
-    return value.is_defined ? json_real(value.value) : json_null();
-}
-
 static json_t *json_score(const struct proposal_score *value)
 {
     return json_pack("{s:I s:I s:o s:o s:o s:o}", "n_found", (json_int_t)value->n_found, "n_right",
-                     (json_int_t)value->n_right, "precision", json_share(value->precision),
-                     "recall", json_share(value->recall), "precision_first",
-                     json_share(value->precision_first), "auroc", json_share(value->auroc));
+                     (json_int_t)value->n_right, "precision", score_value_json(value->precision),
+                     "recall", score_value_json(value->recall), "precision_first",
+                     score_value_json(value->precision_first), "auroc",
+                     score_value_json(value->auroc));
 }
 
 static json_t *json_proposals(const struct circuit_run *run)
@@ -58,7 +49,7 @@ static json_t *json_proposals(const struct circuit_run *run)
             list,
             json_pack("{s:s s:s? s:b s:b}", "component", component_name(&item->component, name),
                       "role", item->role[0] ? item->role : NULL, "is_candidate",
-                      (int)is_candidate(run, &item->component), "in_circuit",
+                      (int)circuit_candidates_have(run, &item->component), "in_circuit",
                       (int)is_in_circuit(run, &item->component)));
     }
     return list;
@@ -103,9 +94,9 @@ static status_t put_proposals(const struct circuit_run *run, struct buffer *out,
     for (size_t i = 0; i < proposals->n && i < MOST && status == ST_OK; i++) {
         const struct proposal *item = &proposals->items[i];
         char name[COMPONENT_NAME_SIZE];
-        const char *what = is_in_circuit(run, &item->component)  ? "in the circuit"
-                           : is_candidate(run, &item->component) ? "not in it"
-                                                                 : "no candidate";
+        const char *what = is_in_circuit(run, &item->component)             ? "in the circuit"
+                           : circuit_candidates_have(run, &item->component) ? "not in it"
+                                                                            : "no candidate";
         status = buffer_printf(out, err, "  %-14s %-14s %s\n",
                                component_name(&item->component, name), what, item->role);
     }

@@ -15,9 +15,7 @@ static status_t check_candidates(const struct circuit_run *run, const struct cir
     for (size_t i = 0; i < circuit->n_nodes; i++) {
         const struct component *node = &circuit->nodes[i].component;
         char name[COMPONENT_NAME_SIZE];
-        if (bsearch(node, run->candidates, run->n_candidates, sizeof *node,
-                    component_compare_items))
-            continue;
+        if (circuit_candidates_have(run, node)) continue;
         return error_set(err, ST_BAD_INPUT,
                          "%s is none of the sweep's candidates; see its keys candidates, layers, "
                          "positions",

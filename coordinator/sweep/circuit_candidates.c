@@ -147,3 +147,9 @@ status_t circuit_candidates_make(struct circuit_run *run, struct error *err)
         qsort(run->candidates, run->n_candidates, sizeof *run->candidates, component_compare_items);
     return status;
 }
+
+bool circuit_candidates_have(const struct circuit_run *run, const struct component *component)
+{
+    return bsearch(component, run->candidates, run->n_candidates, sizeof *component,
+                   component_compare_items) != NULL;
+}

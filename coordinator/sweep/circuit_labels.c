@@ -50,12 +50,6 @@ static bool component_of(const json_t *record, struct component *out)
     return has_dictionary || out->type == COMPONENT_HEAD;
 }
 
-static bool is_candidate(const struct circuit_run *run, const struct component *component)
-{
-    return bsearch(component, run->candidates, run->n_candidates, sizeof *component,
-                   component_compare_items) != NULL;
-}
-
 static status_t take_record(struct circuit_labels *out, const struct circuit_run *run,
                             struct wire_text line, struct error *err)
 {
@@ -63,7 +57,7 @@ static status_t take_record(struct circuit_labels *out, const struct circuit_run
     json_t *record = json_loadb(line.bytes, line.n_bytes, 0, NULL);
     const char *label = json_string_value(json_object_get(record, "label"));
     status_t status = ST_OK;
-    if (label && component_of(record, &component) && is_candidate(run, &component)) {
+    if (label && component_of(record, &component) && circuit_candidates_have(run, &component)) {
         struct proposal_label *next = &out->items[out->n];
         *next = (struct proposal_label){component, strdup(label)};
         if (next->text)

@@ -5,6 +5,7 @@
 #include "coordinator/circuit/measures_json.h"
 #include "coordinator/circuit/verdict_json.h"
 #include "coordinator/circuit/verdict_text.h"
+#include "coordinator/session/score_json.h"
 #include "coordinator/sweep/circuit_run.h"
 
 #include <stdlib.h>
@@ -14,15 +15,10 @@ enum { RESULTS_MAX_BYTES = INT32_MAX };
 
 /* --- records ------------------------------------------------------------------------------ */
 
-static json_t *json_score(struct score_value score)
-{
-    return score.is_defined ? json_real(score.value) : json_null();
-}
-
 static json_t *json_effect(const struct node_effect *effect)
 {
     return json_pack("{s:f s:o s:f}", "mean", effect->mean, "standard_error",
-                     json_score(effect->standard_error), "p", effect->p);
+                     score_value_json(effect->standard_error), "p", effect->p);
 }
 
 static json_t *json_given(const struct circuit_run *run, const struct found_node *node)
@@ -75,7 +71,7 @@ static json_t *json_record(const struct circuit_run *run, size_t index)
         "effect", found->is_measured ? json_effect(&found->alone) : json_null(), "given",
         found->n_context ? json_given(run, found) : json_null(), "head_scores",
         run->heads.has_scores ? head_report_shares(&run->heads.scores, component) : json_null(),
-        "attribution", json_score(circuit_attribution_of(run, component)));
+        "attribution", score_value_json(circuit_attribution_of(run, component)));
 }
 
 static status_t append_json(struct buffer *out, json_t *json, size_t flags, struct error *err)
@@ -121,7 +117,8 @@ static status_t write_edges(const struct writing *what, struct buffer *out, stru
             json_pack("{s:s s:b s:o s:o s:o}", "edge", circuit_edge_name(&edges[i], name),
                       "in_circuit", (int)edge->is_kept, "effect", json_effect(&edge->alone),
                       "given", edge->has_given ? json_effect(&edge->given) : json_null(),
-                      "attribution", json_score(circuit_attribution_of_edge(what->run, &edges[i]))),
+                      "attribution",
+                      score_value_json(circuit_attribution_of_edge(what->run, &edges[i]))),
             JSON_COMPACT, err);
     }
     return status;
@@ -160,7 +157,7 @@ static status_t write_summary(const struct writing *what, struct buffer *out, st
                   (json_int_t)found->circuit.n_nodes, "n_edges", (json_int_t)found->circuit.n_edges,
                   "n_variants", (json_int_t)found->n_variants, "n_rounds",
                   (json_int_t)found->n_rounds, "is_truncated", (int)found->is_truncated, "prompts",
-                  prompts, "stability", json_score(found->stability), "order", order),
+                  prompts, "stability", score_value_json(found->stability), "order", order),
         JSON_INDENT(1), err);
 }
 

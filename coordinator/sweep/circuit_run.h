@@ -116,6 +116,8 @@ extern const struct circuit_phase_ops circuit_describe_phase, circuit_prompts_ph
 /* circuit_candidates.c: the components that the sweep asks for, ascending. Errors: ST_BAD_INPUT (a
  * layer that is not there, a position that a prompt has not), ST_TOO_LARGE, ST_NO_MEMORY. */
 status_t circuit_candidates_make(struct circuit_run *run, struct error *err);
+/* Is `component` one of them? */
+bool circuit_candidates_have(const struct circuit_run *run, const struct component *component);
 
 /* circuit_heads_phase.c */
 struct head_sequences circuit_head_sequences(const struct circuit_run *run);
