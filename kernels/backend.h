@@ -30,7 +30,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BACKEND_ABI_VERSION = 3 };
+enum { BACKEND_ABI_VERSION = 4 };
 
 struct backend;
 struct packed;
@@ -86,7 +86,8 @@ struct backend_memory {
     size_t n_free, n_total;
 };
 
-/* Bytes on the device of a dictionary's weights and of one encoder's scratch, at most. */
+/* Bytes on the device of a dictionary's weights and of one encoder's scratch (without a tally), at
+ * most. */
 struct sparse_cost {
     size_t n_weights, n_encoder;
 };
@@ -311,6 +312,18 @@ struct sparse_encoder_params {
     const uint32_t *features; /* host [n_selected], each below n_features; NULL: all. Others are
                                * left out of the rows (topk: after the competition for k) */
     size_t n_selected;
+    size_t tally_k; /* keep a tally with that many values a feature, 0: none */
+};
+
+/* What fired in all runs of an encoder, feature by feature, gathered where it was computed: a
+ * function of the rows alone, the same bits on every device. A run that failed may be in it in
+ * part. Keys are all different: bits of the value << 32 | ~token, tokens counted from the encoder's
+ * first; larger values come first, of equal ones the earlier. */
+enum { SPARSE_MAX_TALLY = 256 };
+struct sparse_tally {
+    size_t n_features, k;
+    uint64_t *n_fired; /* [n_features] tokens on which it fires */
+    uint64_t *top;     /* [n_features, k] its largest keys, descending; 0 behind the last */
 };
 
 struct backend_ops {
@@ -402,10 +415,15 @@ struct backend_ops {
                                       struct error *err);
     void (*sparse_encoder_destroy)(struct sparse_encoder *encoder);
     /* x: device [n_tokens, n_in]. *out borrows from the encoder until its next run.
-     * Errors: ST_BAD_INPUT (a value that is not finite, naming the row), ST_NO_MEMORY. */
+     * Errors: ST_BAD_INPUT (a value that is not finite, naming the row), ST_NO_MEMORY, ST_TOO_LARGE
+     * (a tally of more than 2^32 - 1 tokens). */
     status_t (*sparse_encode)(struct sparse_encoder *encoder, const float *x, size_t n_tokens,
                               struct sparse_rows *out, struct error *err);
     struct sparse_stats (*sparse_stats)(const struct sparse_encoder *encoder);
+    /* *out borrows from the encoder until its next run or tally. Waits. Errors: ST_BAD_INPUT (it
+     * keeps none). */
+    status_t (*sparse_tally)(struct sparse_encoder *encoder, struct sparse_tally *out,
+                             struct error *err);
 
     status_t (*window_create)(struct window **out, struct exec *exec,
                               const struct window_params *params, struct error *err);

@@ -1,17 +1,15 @@
 #include "worker/bench.h"
 #include "worker/bench_clock.h"
-#include "worker/bench_top.h"
 #include "worker/model/safetensors.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { EQUALITY_TOKENS = 1024 };
+enum { EQUALITY_TOKENS = 1024, TOP_K = 20 };
 
 struct encode_lane {
     const struct bench *bench;
     struct encoder *encoder;
-    struct bench_top top; /* none: encode alone */
 };
 
 static status_t encode_step(void *state, size_t *n_tokens, struct error *err)
@@ -22,24 +20,15 @@ static status_t encode_step(void *state, size_t *n_tokens, struct error *err)
     const status_t status = encoder_run(lane->encoder, b->acts, b->n_acts, &rows, err);
     if (status != ST_OK) return status;
     *n_tokens += b->n_acts;
-    bench_top_take(&lane->top, &rows);
     return ST_OK;
-}
-
-static void lane_fini(struct encode_lane *lane)
-{
-    encoder_destroy(&lane->encoder);
-    bench_top_fini(&lane->top);
 }
 
 static status_t lane_init(struct encode_lane *lane, const struct bench *b, enum screen screen,
                           bool has_top, struct error *err)
 {
-    const size_t n = dictionary_config(b->dictionary)->n_features;
-    const struct encoder_params params = {.dictionary = b->dictionary, .screen = screen};
+    const struct encoder_params params = {
+        .dictionary = b->dictionary, .screen = screen, .tally_k = has_top ? TOP_K : 0};
     lane->bench = b;
-    const status_t status = has_top ? bench_top_init(&lane->top, n, err) : ST_OK;
-    if (status != ST_OK) return status;
     return encoder_create(&lane->encoder, &params, err);
 }
 
@@ -59,7 +48,7 @@ static status_t measure_encode(struct bench *b, enum screen screen, bool has_top
     }
     if (status == ST_OK) status = bench_measure(&work, rate, err);
     if (status == ST_OK) *stats = encoder_stats(lanes[0].encoder);
-    for (size_t i = 0; i < n_threads; i++) lane_fini(&lanes[i]);
+    for (size_t i = 0; i < n_threads; i++) encoder_destroy(&lanes[i].encoder);
     return status;
 }
 
@@ -84,8 +73,8 @@ static status_t check_equal(struct bench *b, enum screen screen, bool *is_equal,
     if (status == ST_OK) status = encoder_run(screened.encoder, b->acts, n, &got, err);
     if (status == ST_OK) status = encoder_run(dense.encoder, b->acts, n, &want, err);
     if (status == ST_OK) *is_equal = rows_equal(&got, &want);
-    lane_fini(&screened);
-    lane_fini(&dense);
+    encoder_destroy(&screened.encoder);
+    encoder_destroy(&dense.encoder);
     return status;
 }
 

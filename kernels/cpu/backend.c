@@ -399,6 +399,7 @@ static const struct backend_ops CPU_OPS = {
     .sparse_encoder_destroy = sparse_encoder_close,
     .sparse_encode = sparse_encoder_run,
     .sparse_stats = sparse_encoder_stats,
+    .sparse_tally = sparse_encoder_tally,
 };
 
 static status_t isa_limit(enum cpu_isa *out, struct error *err)

@@ -31,6 +31,7 @@ status_t sparse_array_f32(size_t n, float **out, struct error *err)
 void sparse_encoder_close(struct sparse_encoder *e)
 {
     if (!e) return;
+    tally_fini(&e->tally);
     refiner_fini(&e->refiner);
     free(e->selected);
     free(e->x);
@@ -122,6 +123,7 @@ static status_t encoder_init(struct sparse_encoder *e, const struct sparse_encod
     status = select_features(e, p, err);
     if (status == ST_OK) status = alloc_scratch(e, err);
     if (status == ST_OK) status = refiner_init(&e->refiner, s, e->selected, err);
+    if (status == ST_OK) status = tally_init(&e->tally, s->n_features, p->tally_k, err);
     return status;
 }
 
@@ -166,11 +168,17 @@ status_t sparse_encoder_run(struct sparse_encoder *e, const float *x, size_t n_t
         e->window_candidates += e->refiner.n_candidates - before;
         if (status == ST_OK) status = sparse_judge(e, n, err);
     }
+    if (status == ST_OK) status = tally_take(&e->tally, &e->refiner.rows, err);
     if (status != ST_OK) return status;
     *out = e->refiner.rows;
     e->stats.n_tokens += n_tokens;
     e->stats.n_fired += out->row_start[out->n_rows];
     return ST_OK;
+}
+
+status_t sparse_encoder_tally(struct sparse_encoder *e, struct sparse_tally *out, struct error *err)
+{
+    return tally_read(&e->tally, out, err);
 }
 
 struct sparse_stats sparse_encoder_stats(const struct sparse_encoder *e)

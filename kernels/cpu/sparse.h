@@ -49,5 +49,7 @@ void sparse_encoder_close(struct sparse_encoder *encoder); /* NULL-safe */
 MUST_CHECK status_t sparse_encoder_run(struct sparse_encoder *encoder, const float *x,
                                        size_t n_tokens, struct sparse_rows *out, struct error *err);
 struct sparse_stats sparse_encoder_stats(const struct sparse_encoder *encoder);
+MUST_CHECK status_t sparse_encoder_tally(struct sparse_encoder *encoder, struct sparse_tally *out,
+                                         struct error *err);
 
 #endif

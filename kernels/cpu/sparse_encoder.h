@@ -7,6 +7,7 @@
 #include "kernels/cpu/screen_int8.h"
 #include "kernels/cpu/sparse.h"
 #include "kernels/cpu/sparse_refine.h"
+#include "kernels/cpu/sparse_tally.h"
 #include "kernels/cpu/sparse_weights.h"
 
 struct sparse_encoder {
@@ -28,6 +29,7 @@ struct sparse_encoder {
     double centre_norm;
     float *offset; /* [n_padded] */
     struct sparse_stats stats;
+    struct tally tally;
     uint64_t window_tokens, window_candidates, window_fired; /* since the screen was judged */
 };
 

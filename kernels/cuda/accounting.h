@@ -40,6 +40,10 @@ enum launch_kind {
     LAUNCH_SPARSE_FILL,
     LAUNCH_SPARSE_REFINE,
     LAUNCH_SPARSE_KEEP,
+    LAUNCH_SPARSE_COUNT,
+    LAUNCH_SPARSE_STARTS,
+    LAUNCH_SPARSE_PACK,
+    LAUNCH_SPARSE_TALLY,
     LAUNCH_NORM_BACKWARD,
     LAUNCH_ACTIVATE_BACKWARD,
     LAUNCH_ATTEND_QUERIES,
@@ -97,6 +101,8 @@ struct accounted_encode {
     size_t n_tokens;
     enum screen screen;          /* bf16, f32 or none */
     double candidates_per_token; /* that the screen lets through */
+    double fired_per_token;      /* of them; all are wanted */
+    size_t tally_k;              /* of the encoder */
 };
 void account_encode(struct launch_costs *to, const struct accounted_encode *p);
 

@@ -110,6 +110,7 @@ static const struct backend_ops CUDA_OPS = {
     .sparse_encoder_destroy = sparse_encoder_close,
     .sparse_encode = sparse_encoder_run,
     .sparse_stats = sparse_encoder_stats,
+    .sparse_tally = sparse_encoder_tally,
     .window_create = window_open,
     .window_destroy = window_close,
     .window_take = window_take,

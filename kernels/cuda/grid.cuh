@@ -1,7 +1,8 @@
 /* What all kernels share: the words of a launch, warps, and rows spread over a grid.
  *
  * A source compiles under nvcc and under g++ with the host emulator (kernels/emu/include), which
- * defines LAUNCH, SHARED_ARRAY and DYNAMIC_SHARED itself. No inline PTX, no cub, no textures. */
+ * defines LAUNCH, SHARED_ARRAY, DYNAMIC_SHARED and load_now itself. No inline PTX, no cub, no
+ * textures. */
 #ifndef KERNELS_CUDA_GRID_CUH
 #define KERNELS_CUDA_GRID_CUH
 
@@ -17,6 +18,11 @@
 #define DYNAMIC_SHARED(type, name)                                                                 \
     extern __shared__ __align__(16) unsigned char dynamic_shared_memory[];                         \
     type *name = reinterpret_cast<type *>(dynamic_shared_memory)
+/* Memory that other blocks change by atomics, as it is now: not what a cache of this one holds. */
+template <class T> static __device__ __forceinline__ T load_now(const T *at)
+{
+    return *static_cast<const volatile T *>(at);
+}
 #endif
 
 enum { WARP = 32, BLOCK = 256, WARPS_OF_BLOCK = BLOCK / WARP };

@@ -2,8 +2,12 @@
  *
  *   block of tokens --sparse_prepare.cu--> padded rows, bf16, norms
  *     --cuBLAS--> product of every pair     --sparse_screen.cu--> masks, counts, candidates
- *     --sparse_refine.cu--> exact values (topk: the k largest)  --download--> rows of
- *     those that fire
+ *     --sparse_refine.cu--> exact values (topk: the k largest)  --sparse_pack.cu--> those that
+ *     fire, side by side  --download--> rows
+ *                   --sparse_tally.cu--> counts and largest values of each feature, where asked for
+ *
+ * Candidates have room for 256 a token. A block that has more takes more passes, each of as many
+ * tokens as fit; nothing is lost, and nothing grows.
  *
  * Screens: bf16 (tensor cores), f32, none (every pair is a candidate); the bound is that of
  * kernels/cpu/sparse.h, with the rounding of tensor cores, which do not round to nearest. AUTO
@@ -25,7 +29,7 @@ MUST_CHECK status_t sparse_weights_create(struct sparse **out, struct backend *b
                                           const struct sparse_params *params, struct error *err);
 void sparse_weights_destroy(struct sparse *sparse); /* NULL-safe */
 size_t sparse_weights_bytes(const struct sparse *sparse);
-/* Bytes of weights, with every optional vector, and of an encoder's scratch but for candidates. */
+/* Bytes of weights, with every optional vector, and of an encoder's scratch without a tally. */
 struct sparse_cost sparse_weights_estimate(const struct backend *backend, size_t n_in,
                                            size_t n_features);
 
@@ -37,5 +41,7 @@ void sparse_encoder_close(struct sparse_encoder *encoder); /* NULL-safe */
 MUST_CHECK status_t sparse_encoder_run(struct sparse_encoder *encoder, const float *x,
                                        size_t n_tokens, struct sparse_rows *out, struct error *err);
 struct sparse_stats sparse_encoder_stats(const struct sparse_encoder *encoder);
+MUST_CHECK status_t sparse_encoder_tally(struct sparse_encoder *encoder, struct sparse_tally *out,
+                                         struct error *err);
 
 #endif

@@ -14,13 +14,15 @@ static const double BF16_MOST_IN_VAIN = 0.25, DENSE_SHARE = 0.7;
 void sparse_encoder_close(struct sparse_encoder *e)
 {
     if (!e) return;
-    void *const device[] = {e->selected,    e->tokens.x,     e->tokens.hi, e->tokens.residual,
-                            e->tokens.norm, e->tokens.least, e->product,   e->masks,
-                            e->counts,      e->starts,       e->bad};
+    void *const device[] = {
+        e->selected,         e->tokens.x,        e->tokens.hi,        e->tokens.residual,
+        e->tokens.norm,      e->tokens.least,    e->product,          e->masks,
+        e->starts,           e->report,          e->candidates.token, e->candidates.feature,
+        e->candidates.value, e->entries.feature, e->entries.value};
     for (size_t i = 0; i < sizeof device / sizeof device[0]; i++) device_free(device[i]);
-    scratch_release(&e->candidates);
+    sparse_tally_close(e);
     sparse_rows_fini(e);
-    free(e->host_selected);
+    free(e->host_report);
     free(e->host_counts);
     free(e->host_starts);
     free(e);
@@ -38,10 +40,15 @@ static status_t device_array(size_t rows, size_t columns, size_t item, void *slo
     return status;
 }
 
+static size_t report_bytes(size_t n_numbers)
+{
+    return sizeof(struct sparse_report) + n_numbers * sizeof(uint32_t);
+}
+
 static status_t alloc_scratch(struct sparse_encoder *e, struct error *err)
 {
     const struct sparse_device *d = &e->sparse->device;
-    const size_t n = e->n_block;
+    const size_t n = e->n_block, n_pass = e->n_pass;
     const struct {
         void *slot;
         size_t rows, columns, item;
@@ -52,15 +59,20 @@ static status_t alloc_scratch(struct sparse_encoder *e, struct error *err)
                 {&e->tokens.least, n, 1, sizeof(float)},
                 {&e->product, n, d->n_features, sizeof(float)},
                 {&e->masks, n, d->n_words, sizeof(uint32_t)},
-                {&e->counts, n, 1, sizeof(uint32_t)},
                 {&e->starts, n + 1, 1, sizeof(uint32_t)},
-                {&e->bad, 1, 1, sizeof *e->bad}};
+                {&e->report, 1, report_bytes(n + 1), 1},
+                {&e->candidates.token, n_pass, 1, sizeof(uint32_t)},
+                {&e->candidates.feature, n_pass, 1, sizeof(uint32_t)},
+                {&e->candidates.value, n_pass, 1, sizeof(float)},
+                {&e->entries.feature, n_pass, 1, sizeof(uint32_t)},
+                {&e->entries.value, n_pass, 1, sizeof(float)}};
     status_t status = ST_OK;
     for (size_t i = 0; i < sizeof PLAN / sizeof PLAN[0] && status == ST_OK; i++)
         status = device_array(PLAN[i].rows, PLAN[i].columns, PLAN[i].item, PLAN[i].slot, err);
+    e->host_report = malloc(report_bytes(n + 1));
     e->host_counts = malloc(n * sizeof *e->host_counts);
     e->host_starts = malloc((n + 1) * sizeof *e->host_starts);
-    if (status == ST_OK && (!e->host_counts || !e->host_starts))
+    if (status == ST_OK && (!e->host_report || !e->host_counts || !e->host_starts))
         status = error_set(err, ST_NO_MEMORY, "encoder");
     return status;
 }
@@ -69,19 +81,21 @@ static status_t select_features(struct sparse_encoder *e, const struct sparse_en
                                 struct error *err)
 {
     const struct sparse_device *d = &e->sparse->device;
+    status_t status = ST_OK;
     void *selected = NULL;
     if (!p->features) return ST_OK;
-    e->host_selected = calloc(d->n_words, sizeof *e->host_selected);
-    if (!e->host_selected) return error_set(err, ST_NO_MEMORY, "encoder");
-    for (size_t i = 0; i < p->n_selected; i++) {
+    uint32_t *words = calloc(d->n_words, sizeof *words);
+    if (!words) return error_set(err, ST_NO_MEMORY, "encoder");
+    for (size_t i = 0; i < p->n_selected && status == ST_OK; i++) {
         const uint32_t f = p->features[i];
         if (f >= d->n_features)
-            return error_set(err, ST_NOT_FOUND, "feature %u of %zu", f, d->n_features);
-        e->host_selected[f / SPARSE_WORD] |= 1u << f % SPARSE_WORD;
+            status = error_set(err, ST_NOT_FOUND, "feature %u of %zu", f, d->n_features);
+        else
+            words[f / SPARSE_WORD] |= 1u << f % SPARSE_WORD;
     }
-    const status_t status =
-        device_copy_of(e->host_selected, d->n_words * sizeof *e->host_selected, &selected, err);
+    if (status == ST_OK) status = device_copy_of(words, d->n_words * sizeof *words, &selected, err);
     e->selected = selected;
+    free(words);
     return status;
 }
 
@@ -92,6 +106,13 @@ size_t sparse_encoder_block(size_t n_features)
     return fitting < SPARSE_BLOCK ? fitting : SPARSE_BLOCK;
 }
 
+size_t sparse_encoder_pass(size_t n_features)
+{
+    const size_t share = n_features < SPARSE_SHARE ? n_features : SPARSE_SHARE;
+    const size_t n = sparse_encoder_block(n_features) * share;
+    return n > n_features ? n : n_features;
+}
+
 static status_t encoder_init(struct sparse_encoder *e, const struct sparse_encoder_params *p,
                              struct error *err)
 {
@@ -99,11 +120,13 @@ static status_t encoder_init(struct sparse_encoder *e, const struct sparse_encod
     if (p->screen == SCREEN_INT8)
         return error_set(err, ST_UNSUPPORTED, "screen int8 is the CPU's; here: bf16, f32, none");
     e->n_block = sparse_encoder_block(p->sparse->device.n_features);
+    e->n_pass = sparse_encoder_pass(p->sparse->device.n_features);
     e->wanted = p->screen;
     e->screen = p->screen == SCREEN_AUTO ? SCREEN_BF16 : p->screen;
     status_t status = exec_enter(e->exec, err);
     if (status == ST_OK) status = alloc_scratch(e, err);
     if (status == ST_OK) status = select_features(e, p, err);
+    if (status == ST_OK) status = sparse_tally_open(e, p->tally_k, err);
     return status;
 }
 
@@ -123,30 +146,23 @@ status_t sparse_encoder_open(struct sparse_encoder **out, struct exec *exec,
     return ST_OK;
 }
 
-status_t sparse_read_bad(struct sparse_encoder *e, uint64_t *out, struct error *err)
+status_t sparse_read_report(struct sparse_encoder *e, size_t n, struct error *err)
 {
-    unsigned long long bad;
-    const status_t status = exec_download(e->exec, &bad, e->bad, sizeof bad, err);
-    if (status == ST_OK) *out = bad;
-    return status;
+    return exec_download(e->exec, e->host_report, e->report, report_bytes(n), err);
 }
 
-/* The block's tokens, padded and rounded; a value that is not finite is an error. */
+/* The block's tokens, padded and rounded. What is not finite is noted, and makes candidates. */
 static status_t prepare(struct sparse_encoder *e, const float *x, size_t first, struct error *err)
 {
     const struct sparse *s = e->sparse;
-    uint64_t bad;
-    status_t status =
-        cuda_check(cudaMemsetAsync(e->bad, 0xff, sizeof *e->bad, e->exec->stream), "prepare", err);
-    if (status == ST_OK)
-        status = cuda_check(launch_sparse_prepare(e->exec->stream, x + first * s->device.n_in,
-                                                  s->device.n_in, s->device.n_row, s->rounding,
-                                                  e->screen == SCREEN_BF16, &e->tokens, e->bad),
-                            "prepare", err);
-    if (status == ST_OK) status = sparse_read_bad(e, &bad, err);
-    if (status != ST_OK || bad == SPARSE_NONE_BAD) return status;
-    return error_set(err, ST_BAD_INPUT, "activation of token %zu is not finite",
-                     first + (size_t)bad);
+    unsigned long long *bad = &e->report->bad;
+    const status_t status =
+        cuda_check(cudaMemsetAsync(bad, 0xff, sizeof *bad, e->exec->stream), "prepare", err);
+    if (status != ST_OK) return status;
+    return cuda_check(launch_sparse_prepare(e->exec->stream, x + first * s->device.n_in,
+                                            s->device.n_in, s->device.n_row, s->rounding,
+                                            e->screen == SCREEN_BF16, &e->tokens, bad),
+                      "prepare", err);
 }
 
 /* product [n_tokens, n_features] = x W': column-major, W' is the transpose of what is stored. */
@@ -166,11 +182,13 @@ static status_t multiply(struct sparse_encoder *e, struct error *err)
                         "screen", err);
 }
 
-/* masks and host_counts of the block. */
-static status_t screen_block(struct sparse_encoder *e, struct error *err)
+/* masks and host_counts of the block whose first token is `first` of the run; a value that is not
+ * finite is an error. */
+static status_t screen_block(struct sparse_encoder *e, size_t first, struct error *err)
 {
     const struct sparse *s = e->sparse;
-    const size_t n_bytes = e->tokens.n_tokens * sizeof *e->counts;
+    uint32_t *counts = e->report->numbers;
+    const size_t n_bytes = e->tokens.n_tokens * sizeof *counts;
     const float *product = e->screen == SCREEN_NONE ? NULL : e->product;
     cudaStream_t stream = e->exec->stream;
     status_t status = product ? multiply(e, err) : ST_OK;
@@ -178,13 +196,18 @@ static status_t screen_block(struct sparse_encoder *e, struct error *err)
         status = cuda_check(launch_sparse_least(stream, &s->device, &e->tokens, product, s->k),
                             "bounds", err);
     if (status == ST_OK)
-        status = cuda_check(cudaMemsetAsync(e->counts, 0, n_bytes, stream), "counts", err);
+        status = cuda_check(cudaMemsetAsync(counts, 0, n_bytes, stream), "counts", err);
     if (status == ST_OK)
         status = cuda_check(launch_sparse_scan(stream, &s->device, &e->tokens, product,
-                                               s->k ? NULL : e->selected, e->masks, e->counts),
+                                               s->k ? NULL : e->selected, e->masks, counts),
                             "scan", err);
+    if (status == ST_OK) status = sparse_read_report(e, e->tokens.n_tokens, err);
     if (status != ST_OK) return status;
-    return exec_download(e->exec, e->host_counts, e->counts, n_bytes, err);
+    if (e->host_report->bad != SPARSE_NONE_BAD)
+        return error_set(err, ST_BAD_INPUT, "activation of token %zu is not finite",
+                         first + (size_t)e->host_report->bad);
+    memcpy(e->host_counts, e->host_report->numbers, n_bytes);
+    return ST_OK;
 }
 
 /* AUTO: take the next screen if this one lets too much through. */
@@ -206,7 +229,7 @@ static status_t run_block(struct sparse_encoder *e, const float *x, size_t first
     const size_t n_before = e->rows.row_start[e->rows.n_rows];
     const uint64_t n_candidates = e->stats.n_candidates;
     status_t status = prepare(e, x, first, err);
-    if (status == ST_OK) status = screen_block(e, err);
+    if (status == ST_OK) status = screen_block(e, first, err);
     if (status == ST_OK) status = sparse_rows_append(e, err);
     if (status != ST_OK) return status;
     e->window_tokens += e->tokens.n_tokens;
@@ -220,6 +243,7 @@ status_t sparse_encoder_run(struct sparse_encoder *e, const float *x, size_t n_t
                             struct sparse_rows *out, struct error *err)
 {
     status_t status = exec_enter(e->exec, err);
+    if (status == ST_OK) status = sparse_tally_begin(e, n_tokens, err);
     if (status == ST_OK) status = sparse_rows_begin(e, n_tokens, err);
     for (size_t first = 0; first < n_tokens && status == ST_OK; first += e->n_block) {
         e->tokens.n_tokens = n_tokens - first < e->n_block ? n_tokens - first : e->n_block;
@@ -228,6 +252,7 @@ status_t sparse_encoder_run(struct sparse_encoder *e, const float *x, size_t n_t
     if (status != ST_OK) return status;
     *out = e->rows;
     e->stats.n_tokens += n_tokens;
+    if (e->tally.k) e->n_tallied += (uint32_t)n_tokens;
     e->stats.n_fired += out->row_start[out->n_rows];
     return ST_OK;
 }

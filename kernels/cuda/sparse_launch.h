@@ -76,6 +76,38 @@ cudaError_t launch_sparse_refine(cudaStream_t stream, const struct sparse_device
 cudaError_t launch_sparse_keep(cudaStream_t stream, const uint32_t *starts, size_t n_tokens,
                                size_t k, const struct sparse_candidates *candidates);
 
+/* What fires, as in struct sparse_rows. */
+struct sparse_entries {
+    uint32_t *feature;
+    float *value;
+};
+
+/* row_starts[t]: how many candidates of token t fire and are wanted, for n_tokens of them.
+ *   wanted [n_words] or NULL: all */
+cudaError_t launch_sparse_count(cudaStream_t stream, const uint32_t *starts, size_t n_tokens,
+                                const uint32_t *wanted, const struct sparse_candidates *candidates,
+                                uint32_t *row_starts);
+
+/* row_starts [n_tokens + 1]: counts become where each row begins, in place; then the end of all. */
+cudaError_t launch_sparse_starts(cudaStream_t stream, uint32_t *row_starts, size_t n_tokens);
+
+/* The candidates that were counted, at row_starts[t] and on. */
+cudaError_t launch_sparse_pack(cudaStream_t stream, const uint32_t *starts, size_t n_tokens,
+                               const uint32_t *wanted, const struct sparse_candidates *candidates,
+                               const uint32_t *row_starts, const struct sparse_entries *out);
+
+/* struct sparse_tally on the device: keys of a feature in any order. */
+struct sparse_tally_device {
+    unsigned long long *n_fired; /* [n_features] */
+    unsigned long long *top;     /* [n_features, k] */
+    size_t k;
+};
+
+/* Rows of n_tokens tokens into the tally; the first of them is number first_token. */
+cudaError_t launch_sparse_tally(cudaStream_t stream, const uint32_t *row_starts, size_t n_tokens,
+                                const struct sparse_entries *entries, uint32_t first_token,
+                                const struct sparse_tally_device *tally);
+
 #ifdef __cplusplus
 }
 #endif

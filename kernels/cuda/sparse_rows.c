@@ -1,10 +1,8 @@
-/* From masks to rows: candidates of as many tokens as fit a pass, refined on the device, fetched,
- * and those that fire put behind the rows so far. */
+/* From masks to rows: candidates of as many tokens as fit a pass, refined and packed on the device;
+ * those that fire are fetched behind the rows so far. */
 #include "kernels/cuda/sparse_encoder.h"
 
 #include <stdlib.h>
-
-enum { PASS_CANDIDATES = 1 << 22 /* of a pass, unless one token alone has more */ };
 
 status_t sparse_rows_begin(struct sparse_encoder *e, size_t n_tokens, struct error *err)
 {
@@ -21,25 +19,22 @@ status_t sparse_rows_begin(struct sparse_encoder *e, size_t n_tokens, struct err
 
 void sparse_rows_fini(struct sparse_encoder *e)
 {
-    free(e->feature);
-    free(e->value);
     free(e->rows.row_start);
     free(e->rows.feature);
     free(e->rows.value);
 }
 
-/* Room for n more numbers and values, in a pair of arrays. */
-static status_t grow(uint32_t **features, float **values, size_t n, size_t *capacity,
-                     struct error *err)
+/* Room for n entries in all rows. */
+static status_t reserve_entries(struct sparse_encoder *e, size_t n, struct error *err)
 {
-    if (n <= *capacity) return ST_OK;
+    if (n <= e->entries_capacity) return ST_OK;
     const size_t wanted = n + n / 2;
-    uint32_t *feature = realloc(*features, wanted * sizeof *feature);
-    if (feature) *features = feature;
-    float *value = feature ? realloc(*values, wanted * sizeof *value) : NULL;
-    if (value) *values = value;
+    uint32_t *feature = realloc(e->rows.feature, wanted * sizeof *feature);
+    if (feature) e->rows.feature = feature;
+    float *value = feature ? realloc(e->rows.value, wanted * sizeof *value) : NULL;
+    if (value) e->rows.value = value;
     if (!feature || !value) return error_set(err, ST_NO_MEMORY, "%zu activations", n);
-    *capacity = wanted;
+    e->entries_capacity = wanted;
     return ST_OK;
 }
 
@@ -52,12 +47,12 @@ struct pass {
 /* As many tokens from `first` on as fit; starts of their candidates go to host_starts. */
 static struct pass take_pass(struct sparse_encoder *e, size_t first)
 {
-    struct pass pass = {.first = first};
+    struct pass pass = {.first = first, .candidates = e->candidates};
     size_t n = 0;
     e->host_starts[0] = 0;
     while (first + pass.n_tokens < e->tokens.n_tokens) {
         const size_t more = e->host_counts[first + pass.n_tokens];
-        if (pass.n_tokens && n + more > PASS_CANDIDATES) break;
+        if (n + more > e->n_pass) break; /* never of the first token: n_pass has room for one */
         n += more;
         e->host_starts[++pass.n_tokens] = (uint32_t)n;
     }
@@ -65,95 +60,89 @@ static struct pass take_pass(struct sparse_encoder *e, size_t first)
     return pass;
 }
 
-static status_t place_candidates(struct sparse_encoder *e, struct pass *pass, struct error *err)
-{
-    struct sparse_candidates *c = &pass->candidates;
-    /* grows in steps, so that passes of about the same size need nothing new */
-    const size_t n_bytes = c->n * (2 * sizeof(uint32_t) + sizeof(float));
-    const size_t wanted = n_bytes > e->candidates.n_bytes ? n_bytes + n_bytes / 2 : n_bytes;
-    const status_t status = scratch_reserve(&e->candidates, wanted, err);
-    if (status != ST_OK) return status;
-    c->value = e->candidates.memory;
-    c->token = (void *)(c->value + c->n);
-    c->feature = c->token + c->n;
-    return ST_OK;
-}
-
-static status_t refine_pass(struct sparse_encoder *e, struct pass *pass, struct error *err)
+static status_t refine_pass(struct sparse_encoder *e, const struct pass *pass, struct error *err)
 {
     const struct sparse *s = e->sparse;
     const struct sparse_candidates *c = &pass->candidates;
     cudaStream_t stream = e->exec->stream;
-    status_t status = place_candidates(e, pass, err);
-    if (status == ST_OK)
-        status = exec_upload(e->exec, e->starts, e->host_starts,
-                             (pass->n_tokens + 1) * sizeof *e->starts, err);
+    status_t status = exec_upload(e->exec, e->starts, e->host_starts,
+                                  (pass->n_tokens + 1) * sizeof *e->starts, err);
     if (status == ST_OK)
         status = cuda_check(launch_sparse_fill(stream, e->masks, s->device.n_words, pass->first,
                                                pass->n_tokens, e->starts, c),
                             "candidates", err);
     if (status == ST_OK)
-        status = cuda_check(launch_sparse_refine(stream, &s->device, e->tokens.x, c, e->bad),
-                            "refine", err);
+        status =
+            cuda_check(launch_sparse_refine(stream, &s->device, e->tokens.x, c, &e->report->bad),
+                       "refine", err);
     if (status == ST_OK && s->k)
         status = cuda_check(launch_sparse_keep(stream, e->starts, pass->n_tokens, s->k, c), "top k",
                             err);
     return status;
 }
 
-static status_t fetch_pass(struct sparse_encoder *e, const struct pass *pass, struct error *err)
+/* `entries` of the pass, and where its rows begin, also into host_report. */
+static status_t pack_pass(struct sparse_encoder *e, const struct pass *pass, struct error *err)
 {
-    const size_t n = pass->candidates.n;
-    uint64_t bad;
-    status_t status = grow(&e->feature, &e->value, n, &e->n_host, err);
+    /* In a topk dictionary every feature competes; the wanted ones are picked here. */
+    const uint32_t *wanted = e->sparse->k ? e->selected : NULL;
+    uint32_t *row_starts = e->report->numbers;
+    cudaStream_t stream = e->exec->stream;
+    status_t status = cuda_check(launch_sparse_count(stream, e->starts, pass->n_tokens, wanted,
+                                                     &pass->candidates, row_starts),
+                                 "counts of rows", err);
     if (status == ST_OK)
-        status = exec_download(e->exec, e->feature, pass->candidates.feature,
-                               n * sizeof *e->feature, err);
+        status = cuda_check(launch_sparse_starts(stream, row_starts, pass->n_tokens), "rows", err);
     if (status == ST_OK)
-        status =
-            exec_download(e->exec, e->value, pass->candidates.value, n * sizeof *e->value, err);
-    if (status == ST_OK) status = sparse_read_bad(e, &bad, err);
-    if (status != ST_OK || bad == SPARSE_NONE_BAD) return status;
+        status = cuda_check(launch_sparse_pack(stream, e->starts, pass->n_tokens, wanted,
+                                               &pass->candidates, row_starts, &e->entries),
+                            "rows", err);
+    if (status == ST_OK) status = sparse_read_report(e, pass->n_tokens + 1, err);
+    if (status != ST_OK || e->host_report->bad == SPARSE_NONE_BAD) return status;
+    const uint64_t bad = e->host_report->bad;
     const size_t first_row = e->rows.n_rows - pass->first;
     return error_set(err, ST_BAD_INPUT, "feature %u overflows on token %zu", (unsigned)bad,
                      first_row + (size_t)(bad >> 32));
 }
 
-/* In a topk dictionary every feature competes; the wanted ones are picked at the end. */
-static bool is_wanted(const struct sparse_encoder *e, uint32_t feature)
-{
-    return !e->host_selected ||
-           (e->host_selected[feature / SPARSE_WORD] >> feature % SPARSE_WORD & 1u) != 0;
-}
-
-static status_t append_pass(struct sparse_encoder *e, const struct pass *pass, struct error *err)
+static status_t fetch_pass(struct sparse_encoder *e, const struct pass *pass, struct error *err)
 {
     struct sparse_rows *rows = &e->rows;
-    size_t at = rows->row_start[rows->n_rows];
-    const status_t status =
-        grow(&rows->feature, &rows->value, at + pass->candidates.n, &e->entries_capacity, err);
-    if (status != ST_OK) return status;
-    for (size_t t = 0; t < pass->n_tokens; t++) {
-        for (size_t i = e->host_starts[t]; i < e->host_starts[t + 1]; i++) {
-            if (e->value[i] == 0 || !is_wanted(e, e->feature[i])) continue;
-            rows->feature[at] = e->feature[i];
-            rows->value[at++] = e->value[i];
-        }
-        rows->row_start[++rows->n_rows] = at;
-    }
-    return ST_OK;
+    const uint32_t *row_starts = e->host_report->numbers;
+    const size_t at = rows->row_start[rows->n_rows], n = row_starts[pass->n_tokens];
+    status_t status = reserve_entries(e, at + n, err);
+    if (status == ST_OK && n)
+        status = exec_download(e->exec, rows->feature + at, e->entries.feature,
+                               n * sizeof *rows->feature, err);
+    if (status == ST_OK && n)
+        status = exec_download(e->exec, rows->value + at, e->entries.value, n * sizeof *rows->value,
+                               err);
+    for (size_t t = 0; t < pass->n_tokens && status == ST_OK; t++)
+        rows->row_start[++rows->n_rows] = at + row_starts[t + 1];
+    return status;
+}
+
+/* Tokens without a candidate: rows without an entry. */
+static void append_empty(struct sparse_encoder *e, size_t n_tokens)
+{
+    struct sparse_rows *rows = &e->rows;
+    for (size_t t = 0; t < n_tokens; t++, rows->n_rows++)
+        rows->row_start[rows->n_rows + 1] = rows->row_start[rows->n_rows];
 }
 
 status_t sparse_rows_append(struct sparse_encoder *e, struct error *err)
 {
     status_t status = ST_OK;
     for (size_t first = 0; first < e->tokens.n_tokens && status == ST_OK;) {
-        struct pass pass = take_pass(e, first);
+        const struct pass pass = take_pass(e, first);
         if (pass.candidates.n) {
             status = refine_pass(e, &pass, err);
+            if (status == ST_OK) status = pack_pass(e, &pass, err);
+            if (status == ST_OK) status = sparse_tally_take(e, pass.n_tokens, err);
             if (status == ST_OK) status = fetch_pass(e, &pass, err);
+        } else {
+            append_empty(e, pass.n_tokens);
         }
-        if (status == ST_OK) status = append_pass(e, &pass, err);
         first += pass.n_tokens;
         e->stats.n_candidates += pass.candidates.n;
     }

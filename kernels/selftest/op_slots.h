@@ -26,7 +26,8 @@
     X(group_dots)                                                                                  \
     X(contract)                                                                                    \
     X(prepare)                                                                                     \
-    X(sparse_encode)
+    X(sparse_encode)                                                                               \
+    X(sparse_tally)
 
 #define OP_OTHER_SLOTS(X)                                                                          \
     X(describe)                                                                                    \

@@ -53,7 +53,7 @@ struct encoding {
     struct sparse *sparse;
     struct sparse_encoder *encoder;
     const float *x;
-    size_t n_tokens;
+    size_t n_tokens, tally_k;
     struct sparse_rows rows;
 };
 
@@ -67,11 +67,12 @@ static status_t open_encoding(struct encoding *e, const struct problem *p, struc
 {
     const struct backend_ops *ops = e->side->backend->ops;
     status_t status = ops->sparse_create(&e->sparse, e->side->backend, &p->params, err);
-    const struct sparse_encoder_params params = {
-        .sparse = e->sparse,
-        .screen = SCREEN_AUTO,
-        .features = p->kind == SELECTED ? p->features : NULL,
-        .n_selected = p->kind == SELECTED ? N_SELECTED : 0};
+    const struct sparse_encoder_params params = {.sparse = e->sparse,
+                                                 .screen = SCREEN_AUTO,
+                                                 .features =
+                                                     p->kind == SELECTED ? p->features : NULL,
+                                                 .n_selected = p->kind == SELECTED ? N_SELECTED : 0,
+                                                 .tally_k = e->tally_k};
     if (status == ST_OK)
         status = ops->sparse_encoder_create(&e->encoder, e->side->exec, &params, err);
     return status == ST_OK ? encode(e, err) : status;
@@ -160,6 +161,73 @@ void op_case_sparse_encode(struct op_trial *t)
     const bool is_short = t->size == OP_SHORT;
     for (unsigned kind = 0; kind < N_KINDS && t->status == ST_OK; kind++)
         if (!is_short || kind == PLAIN || kind == TOPK) check_problem(t, (enum kind)kind);
+}
+
+/* Says in row->why where two tallies part, if they do. */
+static void compare_tallies(const struct sparse_tally *tested, const struct sparse_tally *oracle,
+                            struct op_row *row)
+{
+    const size_t k = oracle->k;
+    if (tested->n_features != oracle->n_features || tested->k != k) {
+        (void)snprintf(row->why, sizeof row->why, "%zu x %zu, not %zu x %zu", tested->n_features,
+                       tested->k, oracle->n_features, k);
+        return;
+    }
+    for (size_t f = 0; f < oracle->n_features; f++) {
+        if (tested->n_fired[f] != oracle->n_fired[f])
+            (void)snprintf(row->why, sizeof row->why, "feature %zu fires %llu times, not %llu", f,
+                           (unsigned long long)tested->n_fired[f],
+                           (unsigned long long)oracle->n_fired[f]);
+        else if (memcmp(tested->top + f * k, oracle->top + f * k, k * sizeof *oracle->top) != 0)
+            (void)snprintf(row->why, sizeof row->why, "feature %zu has another top %zu", f, k);
+        if (row->why[0]) return;
+    }
+}
+
+/* Two runs on each side, then what came of them. */
+static status_t tally_of(struct encoding *e, const struct problem *p, struct sparse_tally *out,
+                         struct error *err)
+{
+    status_t status = open_encoding(e, p, err);
+    if (status == ST_OK) status = encode(e, err);
+    return status == ST_OK ? e->side->backend->ops->sparse_tally(e->encoder, out, err) : status;
+}
+
+static void check_tally(struct op_trial *t, enum kind kind, size_t k)
+{
+    struct problem p;
+    struct op_row row = {.compute = COMPUTE_F32};
+    struct error err = {0};
+    struct sparse_tally tested, oracle;
+    make_problem(t, kind, &p);
+    const struct op_array x = op_floats(t, p.n_tokens * p.params.n_in, 0, 1);
+    struct encoding e[OP_SIDES];
+    for (size_t i = 0; i < OP_SIDES; i++)
+        e[i] = (struct encoding){
+            .side = &t->sides[i], .x = x.on[i], .n_tokens = p.n_tokens, .tally_k = k};
+    (void)snprintf(row.variant, sizeof row.variant, "%s, %zu a feature",
+                   kind == TOPK ? "topk" : "plain", k);
+    (void)snprintf(row.shape, sizeof row.shape, "2x%zux%zu->%zu", p.n_tokens, p.params.n_in,
+                   p.params.n_features);
+    if (t->status == ST_OK) t->status = tally_of(&e[OP_ORACLE], &p, &oracle, t->err);
+    if (t->status == ST_OK) {
+        if (tally_of(&e[OP_TESTED], &p, &tested, &err) == ST_OK) {
+            compare_tallies(&tested, &oracle, &row);
+            row.seconds = op_time(t, encode, &e[OP_TESTED]);
+        } else {
+            (void)snprintf(row.why, sizeof row.why, "%.*s", OP_WHY_SIZE - 1, err.text);
+        }
+        op_note(t, &row);
+    }
+    for (size_t i = 0; i < OP_SIDES; i++) close_encoding(&e[i]);
+    free(p.weights);
+    free(p.vectors);
+}
+
+void op_case_sparse_tally(struct op_trial *t)
+{
+    check_tally(t, PLAIN, 1);
+    if (t->status == ST_OK) check_tally(t, TOPK, 20);
 }
 
 OP_RUN(prepare)

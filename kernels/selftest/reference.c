@@ -214,6 +214,7 @@ static const struct backend_ops REFERENCE_OPS = {
     .sparse_encoder_destroy = reference_encoder_destroy,
     .sparse_encode = reference_encode,
     .sparse_stats = reference_encoder_stats,
+    .sparse_tally = reference_encoder_tally,
 };
 
 status_t reference_open(struct backend **out, struct error *err)

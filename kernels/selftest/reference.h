@@ -55,5 +55,7 @@ void reference_encoder_destroy(struct sparse_encoder *encoder);
 status_t reference_encode(struct sparse_encoder *encoder, const float *x, size_t n_tokens,
                           struct sparse_rows *out, struct error *err);
 struct sparse_stats reference_encoder_stats(const struct sparse_encoder *encoder);
+status_t reference_encoder_tally(struct sparse_encoder *encoder, struct sparse_tally *out,
+                                 struct error *err);
 
 #endif

@@ -1,6 +1,7 @@
 /* The sparse encode of backend.h with every pair computed, in its order of operations: the one part
  * of the reference that rounds at each step, because the contract does. */
 #include "kernels/selftest/reference.h"
+#include "kernels/selftest/reference_tally.h"
 
 #include "common/size.h"
 
@@ -22,6 +23,7 @@ struct sparse_encoder {
     struct sparse_rows rows;
     size_t n_row_room;
     uint64_t n_tokens, n_fired;
+    struct reference_tally tally;
 };
 
 /* Copy an array that may be missing behind `*to`. */
@@ -72,6 +74,7 @@ size_t reference_sparse_bytes(const struct sparse *s)
 void reference_encoder_destroy(struct sparse_encoder *e)
 {
     if (!e) return;
+    reference_tally_fini(&e->tally);
     free(e->is_selected);
     free(e->values);
     free(e->rows.row_start);
@@ -93,6 +96,11 @@ status_t reference_encoder_create(struct sparse_encoder **out, struct exec *exec
         return error_set(err, ST_NO_MEMORY, "encoder of %zu features", n);
     }
     e->sparse = p->sparse;
+    const status_t status = reference_tally_init(&e->tally, n, p->tally_k, err);
+    if (status != ST_OK) {
+        reference_encoder_destroy(e);
+        return status;
+    }
     for (size_t f = 0; !p->features && f < n; f++) e->is_selected[f] = true;
     for (size_t i = 0; p->features && i < p->n_selected; i++) e->is_selected[p->features[i]] = true;
     *out = e;
@@ -174,7 +182,13 @@ status_t reference_encode(struct sparse_encoder *e, const float *x, size_t n_tok
     e->n_tokens += n_tokens;
     e->n_fired += at;
     *out = e->rows;
-    return ST_OK;
+    return reference_tally_take(&e->tally, &e->rows, err);
+}
+
+status_t reference_encoder_tally(struct sparse_encoder *e, struct sparse_tally *out,
+                                 struct error *err)
+{
+    return reference_tally_read(&e->tally, out, err);
 }
 
 struct sparse_stats reference_encoder_stats(const struct sparse_encoder *e)

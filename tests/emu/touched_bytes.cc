@@ -335,7 +335,8 @@ static void check_encode(enum screen screen, size_t k)
     params.weights = weights.data();
     params.bias = bias.data();
     params.k = k;
-    const struct accounted_encode encode = {&params, TOKENS, screen, FEATURES};
+    const size_t tally_k = k ? 0 : 3; /* fewer than tokens: every key is written */
+    const struct accounted_encode encode = {&params, TOKENS, screen, FEATURES, FEATURES, tally_k};
     const char *what = k ? "topk" : screen_name(screen);
     struct sparse_encoder_params of = {};
     struct sparse *sparse = nullptr;
@@ -345,6 +346,7 @@ static void check_encode(enum screen screen, size_t k)
     must(backend->ops->sparse_create(&sparse, backend, &params, &err));
     of.sparse = sparse;
     of.screen = screen;
+    of.tally_k = tally_k;
     must(backend->ops->sparse_encoder_create(&encoder, exec, &of, &err));
     const float *x = floats(TOKENS * IN);
     kernels.clear();
@@ -357,6 +359,10 @@ static void check_encode(enum screen screen, size_t k)
         expect(costs, LAUNCH_SPARSE_SCAN, what);
         expect(costs, LAUNCH_SPARSE_FILL, what);
         expect(costs, LAUNCH_SPARSE_REFINE, what);
+        expect(costs, LAUNCH_SPARSE_COUNT, what);
+        expect(costs, LAUNCH_SPARSE_STARTS, what);
+        expect(costs, LAUNCH_SPARSE_PACK, what);
+        expect(costs, LAUNCH_SPARSE_TALLY, what);
     }
     backend->ops->sparse_encoder_destroy(encoder);
     backend->ops->sparse_destroy(sparse);

@@ -198,6 +198,43 @@ Test(kernels_emulated_sparse, blocks_follow_one_another)
     emulated_close(&e);
 }
 
+/* Nearly every pair fires, more than a pass has room for (256 a token): tokens are cut into passes,
+ * a token's row never is, and what fires is all there. */
+Test(kernels_emulated_sparse, more_candidates_than_a_pass_holds_take_another_pass)
+{
+    enum { N_TOKENS = 1024, N_FEATURES = 300 };
+    struct emulated e;
+    struct encoding c;
+    emulated_open(&e, &EMULATED_MODES[5], 16);
+    struct problem p = make_problem(PLAIN, 2, N_FEATURES, N_TOKENS);
+    for (size_t f = 0; f < N_FEATURES; f++) p.vectors[f] = f % 20 == 0 ? -100 : 10;
+    open_encoding(&e, &c, &p, SCREEN_NONE, NULL, 0);
+    const size_t n = expect_same(&e, &c, N_TOKENS, "two passes");
+    cr_expect(n > (size_t)N_TOKENS * 256, "%zu fire", n);
+    cr_expect_eq(e.emu->ops->sparse_stats(c.encoder[1]).n_candidates, N_TOKENS * N_FEATURES);
+    close_encoding(&e, &c);
+    free_problem(&p);
+    emulated_close(&e);
+}
+
+/* Tokens on which nothing fires, first, last, in between, and alone in a run. */
+Test(kernels_emulated_sparse, silent_tokens_are_empty_rows)
+{
+    struct emulated e;
+    struct encoding c;
+    emulated_open(&e, &EMULATED_MODES[2], 16);
+    struct problem p = make_problem(PLAIN, 31, 257, 31);
+    for (size_t t = 0; t < 31; t += 3) memset(p.x + t * 31, 0, 31 * sizeof *p.x);
+    for (size_t s = 0; s < N_SCREENS; s++) {
+        open_encoding(&e, &c, &p, SCREENS[s], NULL, 0);
+        cr_expect(expect_same(&e, &c, 31, "every third is silent") > 0);
+        cr_expect_eq(expect_same(&e, &c, 1, "a silent token"), 0);
+        close_encoding(&e, &c);
+    }
+    free_problem(&p);
+    emulated_close(&e);
+}
+
 /* One huge column, rows of zeros, of denormals, of huge values: the screen's rounding at its
  * worst. */
 Test(kernels_emulated_sparse, stays_exact_on_hostile_activations)

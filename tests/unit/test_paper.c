@@ -205,8 +205,11 @@ Test(paper, products_of_gpt2_small_are_those_of_its_shape)
 Test(paper, encode_is_counted_by_hand)
 {
     const struct sparse_params sparse = {.n_in = 20, .n_features = 70};
-    const struct accounted_encode p = {
-        .sparse = &sparse, .n_tokens = 1030, .screen = SCREEN_BF16, .candidates_per_token = 3};
+    const struct accounted_encode p = {.sparse = &sparse,
+                                       .n_tokens = 1030,
+                                       .screen = SCREEN_BF16,
+                                       .candidates_per_token = 3,
+                                       .fired_per_token = 2};
     struct launch_costs costs = {0};
     account_encode(&costs, &p); /* blocks of 1,024 and 6 tokens; rows of 32; 3 mask words */
     cr_expect_eq(costs.of[LAUNCH_PRODUCT_BF16].n_launches, 2);
@@ -215,7 +218,45 @@ Test(paper, encode_is_counted_by_hand)
                  (1030 + 2 * 70) * 32 * 2.0 + 1030 * 70 * 4.0);
     cr_expect_eq(costs.of[LAUNCH_SPARSE_REFINE].flops, 3 * 1030 * 2.0 * 32);
     cr_expect_eq(costs.of[LAUNCH_SPARSE_LEAST].n_launches, 0);
-    cr_expect_eq(costs.of[LAUNCH_DOWNLOAD].n_launches, 2 * 5);
+    /* a block: what is no number with its counts, then with where rows begin; rows alone */
+    cr_expect_eq(costs.of[LAUNCH_DOWNLOAD].n_launches, 2 * 4);
+    cr_expect_eq(costs.of[LAUNCH_DOWNLOAD].n_bytes, 2 * (8 + 8 + 4) + 1030 * (4 + 4 + 2 * 8));
+    cr_expect_eq(costs.of[LAUNCH_SPARSE_PACK].n_launches, 2);
+}
+
+/* 4 tokens, 10 entries of at most 10 features, 5 keys each: read once and written once. */
+Test(paper, a_tally_is_counted_by_hand)
+{
+    const struct sparse_params sparse = {.n_in = 20, .n_features = 70};
+    const struct accounted_encode p = {.sparse = &sparse,
+                                       .n_tokens = 4,
+                                       .screen = SCREEN_BF16,
+                                       .candidates_per_token = 3,
+                                       .fired_per_token = 2.5,
+                                       .tally_k = 5};
+    struct launch_costs costs = {0};
+    account_encode(&costs, &p);
+    cr_expect_eq(costs.of[LAUNCH_SPARSE_TALLY].n_launches, 1);
+    cr_expect_eq(costs.of[LAUNCH_SPARSE_TALLY].n_bytes, 5 * 4 + 10 * 8 + 10 * 6 * 16);
+    cr_expect_eq(costs.of[LAUNCH_SPARSE_TALLY].flops, 10 * 5);
+}
+
+/* A pass has room for 256 candidates a token of a block: of 1,024 tokens with 600 it takes 436. */
+Test(paper, more_candidates_than_a_pass_holds_take_more_passes)
+{
+    const struct sparse_params sparse = {.n_in = 20, .n_features = 700};
+    const struct accounted_encode p = {.sparse = &sparse,
+                                       .n_tokens = 1024,
+                                       .screen = SCREEN_BF16,
+                                       .candidates_per_token = 600,
+                                       .fired_per_token = 10};
+    struct launch_costs costs = {0};
+    account_encode(&costs, &p);
+    cr_expect_eq(costs.of[LAUNCH_SPARSE_SCAN].n_launches, 1);
+    cr_expect_eq(costs.of[LAUNCH_SPARSE_REFINE].n_launches, 3);
+    cr_expect_eq(costs.of[LAUNCH_SPARSE_REFINE].flops, 1024 * 600 * 2.0 * 32);
+    cr_expect_eq(costs.of[LAUNCH_DOWNLOAD].n_launches, 1 + 3 * 3);
+    cr_expect_eq(costs.of[LAUNCH_DOWNLOAD].n_bytes, 4 * 8 + 3 * 4 + 1024 * (4 + 4 + 10 * 8));
 }
 
 Test(paper, a_launch_takes_the_longer_of_memory_and_math)

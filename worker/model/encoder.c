@@ -66,7 +66,8 @@ status_t encoder_create(struct encoder **out, const struct encoder_params *p, st
     const struct sparse_encoder_params sparse = {.sparse = dictionary_sparse(p->dictionary),
                                                  .screen = p->screen,
                                                  .features = p->features,
-                                                 .n_selected = p->n_selected};
+                                                 .n_selected = p->n_selected,
+                                                 .tally_k = p->tally_k};
     status_t status = e->backend->ops->exec_create(&e->exec, e->backend, &exec, err);
     if (status == ST_OK) status = put_bias(e, err);
     if (status == ST_OK)
@@ -164,6 +165,11 @@ status_t encoder_run(struct encoder *e, const float *acts, size_t n_tokens, stru
     status_t status = reserve_rows(e, &e->uploaded, n_tokens, err);
     if (status == ST_OK) status = ops->upload(e->exec, e->uploaded.device, acts, n_bytes, err);
     return status == ST_OK ? encoder_run_device(e, e->uploaded.device, n_tokens, out, err) : status;
+}
+
+status_t encoder_tally(struct encoder *e, struct sparse_tally *out, struct error *err)
+{
+    return e->backend->ops->sparse_tally(e->sparse, out, err);
 }
 
 struct sparse_stats encoder_stats(const struct encoder *encoder)

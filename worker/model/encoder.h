@@ -15,6 +15,7 @@ struct encoder_params {
     enum screen screen;                  /* SCREEN_AUTO unless measuring */
     const uint32_t *features;            /* [n_selected] wanted features, or NULL: all */
     size_t n_selected;
+    size_t tally_k; /* backend.h: keep a tally with that many values a feature; 0: none */
 };
 
 /* On ST_OK the caller owns *out. Errors: ST_NOT_FOUND (a feature), ST_UNSUPPORTED (screen),
@@ -46,6 +47,11 @@ float encoder_output_scale(const struct dictionary *dictionary, const float *act
 MUST_CHECK status_t encoder_decode(const struct dictionary *dictionary, const float *acts,
                                    const uint32_t *features, const float *values, size_t n,
                                    float *scratch, float *out, struct error *err);
+
+/* What fired in all runs, feature by feature; borrowed until the next call. Errors: ST_BAD_INPUT
+ * (no tally is kept). */
+MUST_CHECK status_t encoder_tally(struct encoder *encoder, struct sparse_tally *out,
+                                  struct error *err);
 
 /* Tokens, candidates and firing pairs since creation, and the screen in use. */
 struct sparse_stats encoder_stats(const struct encoder *encoder);

@@ -9,6 +9,7 @@
 #include "worker/paper/paper_shape.h"
 #include "worker/temporary_directory.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,14 +21,14 @@ static const char SUMMARY[] =
     "HF directory (with --dry-run its config.json is enough; to measure, gpt2 is made up).";
 
 /* Candidates: performance.md 3b, a dictionary of 16,384 features of which 49 fire on a token. */
-enum { ROWS = 8, MOST_CTX = 1024, FEATURES = 16384, LAYERS = 12 };
-static const double CANDIDATES = 58;
+enum { ROWS = 8, MOST_CTX = 1024, FEATURES = 16384, LAYERS = 12, TALLY_K = 20 };
+static const double CANDIDATES = 58, FIRED = 49;
 
 struct options {
     struct argument_list shapes, computes;
     const char *device, *hook, *backend, *dictionary, *format;
     size_t n_rows, n_ctx, n_features, k, n_windows;
-    double candidates, seconds;
+    double candidates, fired, seconds;
     bool is_dry, is_json;
 };
 
@@ -60,6 +61,10 @@ static status_t read_options(struct options *o, int argc, char **argv, bool *is_
          .value = "X",
          .help = "a token, that the encode computes exactly (58)",
          .number = &o->candidates},
+        {.name = "--fired",
+         .value = "X",
+         .help = "a token, of the candidates (49, or all if they are fewer)",
+         .number = &o->fired},
         {.name = "--backend",
          .value = "NAME",
          .help = "measured: cpu (default), cuda, cuda:N, auto or emu",
@@ -82,9 +87,13 @@ static status_t read_options(struct options *o, int argc, char **argv, bool *is_
     o->is_json = o->format && strcmp(o->format, "json") == 0;
     if (o->format && !o->is_json && strcmp(o->format, "text") != 0)
         return error_set(err, ST_BAD_INPUT, "-o '%s' is not text or json", o->format);
-    return o->candidates >= 0
-               ? ST_OK
-               : error_set(err, ST_BAD_INPUT, "--candidates %g is below 0", o->candidates);
+    if (!(o->candidates >= 0))
+        return error_set(err, ST_BAD_INPUT, "--candidates %g is below 0", o->candidates);
+    if (isnan(o->fired)) o->fired = fmin(FIRED, o->candidates);
+    if (!(o->fired >= 0 && o->fired <= o->candidates))
+        return error_set(err, ST_BAD_INPUT, "--fired %g is not 0 .. %g, the candidates", o->fired,
+                         o->candidates);
+    return ST_OK;
 }
 
 static void fill_defaults(struct options *o)
@@ -106,7 +115,9 @@ static status_t make_plan(const struct options *o, const struct model_config *co
                                .n_ctx = o->n_ctx,
                                .n_features = o->n_features,
                                .k = o->k,
-                               .candidates_per_token = o->candidates};
+                               .candidates_per_token = o->candidates,
+                               .fired_per_token = o->fired,
+                               .tally_k = TALLY_K};
     if (!out->n_ctx) out->n_ctx = config->n_positions < MOST_CTX ? config->n_positions : MOST_CTX;
     if (out->n_ctx > config->n_positions)
         return error_set(err, ST_BAD_INPUT, "--ctx %zu is over the model's %zu positions",
@@ -214,6 +225,7 @@ int paper_command(int argc, char **argv)
     struct options o = {.n_rows = ROWS,
                         .n_features = FEATURES,
                         .candidates = CANDIDATES,
+                        .fired = NAN, /* not given */
                         .n_windows = 3,
                         .seconds = 1};
     struct error err = {0};

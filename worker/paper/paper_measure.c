@@ -2,7 +2,6 @@
 
 #include "common/draw.h"
 #include "worker/bench_clock.h"
-#include "worker/bench_top.h"
 #include "worker/model/encoder.h"
 #include "worker/model/forward.h"
 
@@ -14,7 +13,6 @@ struct lane {
     struct dictionary *dictionary; /* NULL: no encode */
     struct forward *forward;
     struct encoder *encoder;
-    struct bench_top top;
     uint32_t *tokens, *lengths;
 };
 
@@ -30,9 +28,20 @@ static status_t step(void *state, size_t *n_tokens, struct error *err)
     status_t status = forward_run(lane->forward, &input, &lane->plan->hook, 1, &acts, err);
     *n_tokens += n;
     if (status != ST_OK || !lane->encoder) return status;
-    status = encoder_run_device(lane->encoder, acts, n, &rows, err);
-    if (status == ST_OK) bench_top_take(&lane->top, &rows);
-    return status;
+    return encoder_run_device(lane->encoder, acts, n, &rows, err);
+}
+
+/* Every activation that was counted is in the tally. */
+static status_t check_tally(const struct lane *lane, struct error *err)
+{
+    const uint64_t n_fired = encoder_stats(lane->encoder).n_fired;
+    struct sparse_tally tally;
+    uint64_t n = 0;
+    const status_t status = encoder_tally(lane->encoder, &tally, err);
+    for (size_t f = 0; status == ST_OK && f < tally.n_features; f++) n += tally.n_fired[f];
+    if (status != ST_OK || n == n_fired) return status;
+    return error_set(err, ST_INTERNAL, "%llu activations fired, the tally has %llu",
+                     (unsigned long long)n_fired, (unsigned long long)n);
 }
 
 static status_t make_tokens(struct lane *lane, struct error *err)
@@ -60,9 +69,9 @@ static status_t open_dictionary(struct lane *lane, const struct paper_measure *m
                          m->dictionary, c->d_in, plan->config->d_model);
     plan->n_features = c->n_features;
     plan->k = c->k;
-    const struct encoder_params encoder = {.dictionary = lane->dictionary, .screen = SCREEN_AUTO};
-    status = encoder_create(&lane->encoder, &encoder, err);
-    return status == ST_OK ? bench_top_init(&lane->top, c->n_features, err) : status;
+    const struct encoder_params encoder = {
+        .dictionary = lane->dictionary, .screen = SCREEN_AUTO, .tally_k = plan->tally_k};
+    return encoder_create(&lane->encoder, &encoder, err);
 }
 
 static status_t open_lane(struct lane *lane, const struct paper_measure *m, struct paper_plan *plan,
@@ -82,7 +91,6 @@ static status_t open_lane(struct lane *lane, const struct paper_measure *m, stru
 
 static void close_lane(struct lane *lane)
 {
-    bench_top_fini(&lane->top);
     encoder_destroy(&lane->encoder);
     dictionary_close(&lane->dictionary);
     forward_destroy(&lane->forward);
@@ -106,6 +114,8 @@ status_t paper_measure_run(const struct paper_measure *m, struct paper_plan *pla
     if (status == ST_OK && lane.encoder) {
         const struct sparse_stats stats = encoder_stats(lane.encoder);
         plan->candidates_per_token = (double)stats.n_candidates / (double)stats.n_tokens;
+        plan->fired_per_token = (double)stats.n_fired / (double)stats.n_tokens;
+        status = check_tally(&lane, err);
     }
     *tokens_per_s = rate.best;
     close_lane(&lane);

@@ -1,5 +1,5 @@
-/* Tokens a second of a capture as the accounting counts it: pass to a hook point, activations to
- * the host and back, encode, running top 20. One thread. */
+/* Tokens a second of a capture as the accounting counts it: pass to a hook point, encode of what
+ * stays on the device, rows to the host, running top values of each feature. One thread. */
 #ifndef WORKER_PAPER_PAPER_MEASURE_H
 #define WORKER_PAPER_PAPER_MEASURE_H
 

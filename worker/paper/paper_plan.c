@@ -135,7 +135,9 @@ void paper_plan_encode(const struct paper_plan *plan, struct launch_costs *to)
     const struct accounted_encode p = {.sparse = &sparse,
                                        .n_tokens = n_tokens,
                                        .screen = SCREEN_BF16,
-                                       .candidates_per_token = plan->candidates_per_token};
+                                       .candidates_per_token = plan->candidates_per_token,
+                                       .fired_per_token = plan->fired_per_token,
+                                       .tally_k = plan->tally_k};
     if (!plan->n_features) return;
     const float none = 0; /* a dictionary subtracts b_dec; the array is not read */
     const struct prepare_params rows = {.bias = &none, .n_rows = n_tokens, .d = d};

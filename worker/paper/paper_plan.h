@@ -13,7 +13,8 @@ struct paper_plan {
     size_t n_rows, n_ctx;   /* of a batch, no padding */
     enum compute compute;
     size_t n_features, k; /* of the dictionary; n_features 0: no encode; k: topk */
-    double candidates_per_token;
+    double candidates_per_token, fired_per_token;
+    size_t tally_k; /* largest values that are kept of each feature */
 };
 
 /* Add one batch's pass, the activations on the host at its end. Errors: ST_UNSUPPORTED (another

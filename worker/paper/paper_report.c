@@ -56,8 +56,9 @@ static void print_head(const struct paper_report *r)
     (void)printf("%s to %s, %zu x %zu tokens, %s", r->model, hook_point_name(p->hook, hook),
                  p->n_rows, p->n_ctx, compute_name(p->compute));
     if (p->n_features)
-        (void)printf("; dictionary %zu x %zu%s, %g candidates a token", p->config->d_model,
-                     p->n_features, p->k ? " (topk)" : "", p->candidates_per_token);
+        (void)printf("; dictionary %zu x %zu%s, %g candidates a token, of which %g fire",
+                     p->config->d_model, p->n_features, p->k ? " (topk)" : "",
+                     p->candidates_per_token, p->fired_per_token);
     (void)printf("\nweights %.3g GB\n", paper_plan_weight_bytes(p) * 1e-9);
     if (r->peaks)
         (void)printf("%s: %.3g TB/s, bf16 %.4g, f32 %.3g TFLOP/s, link %.3g GB/s (%s)\n",
@@ -97,8 +98,9 @@ static void print_limits(const struct paper_report *r)
                          r->peaks->memory_bytes * 1e-9, stream_seconds(r), launches_seconds(r));
     }
     if (r->measured_tokens_per_s > 0) {
-        (void)printf("  measured %.4g tokens/s, with a running top 20 of every feature",
-                     r->measured_tokens_per_s);
+        (void)printf("  measured %.4g tokens/s", r->measured_tokens_per_s);
+        if (r->plan->n_features)
+            (void)printf(", with a running top %zu of every feature", r->plan->tally_k);
         if (r->peaks)
             (void)printf(": %.1f %% of that",
                          100 * r->measured_tokens_per_s / paper_report_limit(r));
@@ -152,11 +154,12 @@ status_t paper_report_print_json(const struct paper_report *r, struct error *err
         if (r->costs->of[k].n_launches)
             (void)json_array_append_new(kernels, launch_json(r, (enum launch_kind)k));
     json_t *line = json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:s?, s:s?, s:o, s:o, s:o, s:o}", "model",
-        r->model, "hook", hook_point_name(p->hook, hook), "compute", compute_name(p->compute),
-        "rows", (json_int_t)p->n_rows, "ctx", (json_int_t)p->n_ctx, "n_features",
-        (json_int_t)p->n_features, "k", (json_int_t)p->k, "candidates_per_token",
-        p->candidates_per_token, "weight_bytes", paper_plan_weight_bytes(p), "device",
+        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:f, s:s?, s:s?, s:o, s:o, s:o, s:o}",
+        "model", r->model, "hook", hook_point_name(p->hook, hook), "compute",
+        compute_name(p->compute), "rows", (json_int_t)p->n_rows, "ctx", (json_int_t)p->n_ctx,
+        "n_features", (json_int_t)p->n_features, "k", (json_int_t)p->k, "candidates_per_token",
+        p->candidates_per_token, "fired_per_token", p->fired_per_token, "tally_k",
+        (json_int_t)p->tally_k, "weight_bytes", paper_plan_weight_bytes(p), "device",
         r->peaks ? r->peaks->name : NULL, "source", r->peaks ? r->peaks->source : NULL,
         "limit_tokens_per_s", known(paper_report_limit(r)), "products_limit_tokens_per_s",
         known(r->peaks ? products_limit(r) : 0), "measured_tokens_per_s",

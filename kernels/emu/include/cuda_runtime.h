@@ -170,6 +170,13 @@ template <class T> T atomicMin(T *at, T value)
     return old;
 }
 
+/* kernels/cuda/grid.cuh: what other blocks change by atomics, as it is now. */
+template <class T> T load_now(const T *at)
+{
+    emu::yield_at_random();
+    return __atomic_load_n(at, __ATOMIC_RELAXED);
+}
+
 inline int __popc(unsigned x)
 {
     return __builtin_popcount(x);
