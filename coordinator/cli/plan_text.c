@@ -5,6 +5,7 @@
 #include "coordinator/cli/document.h"
 #include "coordinator/cli/quantity.h"
 
+#include "coordinator/plan/budget.h"
 #include "coordinator/plan/circuit_estimate.h"
 #include "coordinator/plan/circularity.h"
 #include "coordinator/plan/estimate.h"
@@ -48,6 +49,14 @@ static void print_waivers(FILE *out, const struct sweep_spec *spec)
     if (spec->allow_same_family) line(out, "families", "explainer and judge may be of one family");
 }
 
+/* What is asked of nobody costs nothing, whatever the budget. */
+static void print_budget(FILE *out, const struct sweep_spec *spec)
+{
+    char words[BUDGET_WORDS_SIZE];
+    if (sweep_spec_uses_provider(spec))
+        line(out, "budget", budget_words(spec->budget_dollars, words));
+}
+
 static void print_label(FILE *out, const struct sweep_spec *spec)
 {
     char text[512];
@@ -58,6 +67,7 @@ static void print_label(FILE *out, const struct sweep_spec *spec)
     line(out, "labels by", text);
     for (size_t i = 0; i < spec->n_judges; i++) line(out, "and judge", spec->judges[i]);
     print_waivers(out, spec);
+    print_budget(out, spec);
 }
 
 static void print_components(FILE *out, const struct sweep_spec *spec)
@@ -117,9 +127,9 @@ static void print_circuit(FILE *out, const struct sweep_spec *spec)
                    spec->verdict.n_random, spec->prompt_splits.verdict);
     line(out, "verdict", text);
     if (sweep_spec_asks_agent(spec))
-        (void)snprintf(text, sizeof text, "one call to %s, within %.2f dollars",
-                       spec->search.agent.provider, spec->budget_dollars);
+        (void)snprintf(text, sizeof text, "one call to %.200s", spec->search.agent.provider);
     line(out, "cost", sweep_spec_asks_agent(spec) ? text : "no call to a language model");
+    print_budget(out, spec);
 }
 
 /* --- estimate ------------------------------------------------------------------------------ */
@@ -155,9 +165,31 @@ static status_t load_providers(struct provider_config **out, const struct cli_ar
 
 struct plan {
     struct estimate estimate;
-    struct circuit_estimate circuit; /* of a circuit sweep, in the place of that */
-    bool is_priced;                  /* dollars are known (0 when nothing is paid for) */
+    struct circuit_estimate circuit;  /* of a circuit sweep, in the place of that */
+    bool is_priced;                   /* dollars are known (0 when nothing is paid for) */
+    char unbooked[CALL_NAME_MAX + 1]; /* one that is asked and has no price; "": none */
 };
+
+static bool has_no_price(const struct provider_config *providers, const char *name)
+{
+    const struct provider *provider = name ? provider_find(providers, name) : NULL;
+    return provider && provider_price_in(provider) == 0 && provider_price_out(provider) == 0;
+}
+
+/* What costs nothing in the books is held back by no budget: that must be said. */
+static void find_unbooked(struct plan *out, const struct sweep_spec *spec,
+                          const struct provider_config *providers)
+{
+    const char *names[2 + SWEEP_MAX_MORE_JUDGES] = {NULL};
+    const bool is_label = spec->kind == SWEEP_KIND_LABEL;
+    out->unbooked[0] = '\0';
+    names[0] = is_label ? spec->explainer : spec->search.agent.provider;
+    for (size_t i = 0; is_label && i <= spec->n_judges; i++)
+        if (sweep_spec_asks(spec, i)) names[1 + i] = sweep_spec_judge(spec, i);
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && !out->unbooked[0]; i++)
+        if (has_no_price(providers, names[i]))
+            (void)snprintf(out->unbooked, sizeof out->unbooked, "%s", names[i]);
+}
 
 /* With the rates that the local cluster's coordinator noted, if there is one. */
 static status_t make_circuit_plan(struct plan *out, const struct sweep_spec *spec,
@@ -189,6 +221,7 @@ static status_t make_plan(struct plan *out, const struct sweep_spec *spec,
     if (status == ST_OK && spec->kind == SWEEP_KIND_CIRCUIT)
         status = make_circuit_plan(out, spec, arguments, err);
     out->is_priced = providers || !asks_provider;
+    if (status == ST_OK && providers) find_unbooked(out, spec, providers);
     provider_config_destroy(&providers);
     return status;
 }
@@ -226,6 +259,11 @@ static status_t print_estimate(FILE *out, const struct sweep_spec *spec, const s
     if (status == ST_OK) (void)fwrite(text.bytes, 1, text.n_bytes, out);
     if (status == ST_OK && !plan->is_priced)
         (void)fprintf(out, "Dollars are not known here: --providers FILE gives the prices.\n");
+    if (status == ST_OK && plan->unbooked[0])
+        (void)fprintf(out,
+                      "Provider %s has no price: its calls cost nothing in the books, and no "
+                      "budget holds them back.\n",
+                      plan->unbooked);
     if (status == ST_OK && !is_circuit && sweep_spec_uses_provider(spec))
         (void)fprintf(out, "Not counted: features of several meanings, a label and detection for "
                            "each of them.\n");
@@ -236,7 +274,7 @@ static status_t print_estimate(FILE *out, const struct sweep_spec *spec, const s
 status_t plan_text_print(const struct cli_arguments *arguments, FILE *out,
                          const struct sweep_spec *spec, struct error *err)
 {
-    struct plan plan;
+    struct plan plan = {.unbooked = ""};
     const bool is_json = arguments->dry_run && arguments->format == CLI_FORMAT_JSON;
     if (!is_json) {
         (void)fprintf(out, "sweep %s\n", spec->name);

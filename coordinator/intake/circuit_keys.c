@@ -207,7 +207,7 @@ static const struct config_key circuit_keys[] = {
     CONFIG_SECTION(struct sweep_spec, search, search_keys, "how the circuit is looked for"),
     CONFIG_SECTION(struct sweep_spec, verdict, verdict_keys, "when it is believed"),
     CONFIG_NUMBER(struct sweep_spec, budget_dollars, 0.0, 1e6, "10", "USD",
-                  "of search.agent; the sweep pauses when it is spent"),
+                  "of search.agent; when it is spent the sweep pauses; 0: nothing may be spent"),
     CONFIG_CHOICE(struct sweep_spec, compute, sweep_compute_choices, "f32",
                   "number format of the products; part of the result's identity"),
     CONFIG_CHOICE(struct sweep_spec, backend, sweep_backend_choices, "cpu", "where the model runs"),

@@ -245,7 +245,7 @@ static const struct config_key label_keys[] = {
                 "that judged it, so that scores can be computed again; about 20 kB a feature"),
     CONFIG_SECTION(struct sweep_spec, thresholds, threshold_keys, "what may be believed"),
     CONFIG_NUMBER(struct sweep_spec, budget_dollars, 0.0, 1e6, "10", "USD",
-                  "the sweep pauses when it is spent"),
+                  "when it is spent the sweep pauses; 0: nothing may be spent"),
     CONFIG_COUNT(struct sweep_spec, max_prompt_tokens, 0, 10000000, "0", "tokens",
                  "prompt tokens per feature; 0: no cap"),
     CONFIG_COUNT(struct sweep_spec, seed, 0, SWEEP_SEED_MAX, "0", NULL,

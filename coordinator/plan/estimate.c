@@ -1,5 +1,6 @@
 #include "coordinator/plan/estimate.h"
 
+#include "coordinator/plan/budget.h"
 #include "coordinator/plan/tokenize_plan.h"
 
 #include <math.h>
@@ -395,6 +396,7 @@ static status_t print_total(const struct estimate *estimate, double budget_dolla
     const unsigned long long n_out = estimate->explain.n_tokens_out + estimate->judge.n_tokens_out +
                                      estimate->null_pairs.n_tokens_out +
                                      estimate->agreement.n_tokens_out;
+    char words[BUDGET_WORDS_SIZE];
     status_t status = buffer_printf(out, err, "  %-11s %12llu %14llu %13llu %10.2f %9.2f\n",
                                     "together", (unsigned long long)estimate->n_calls, n_in, n_out,
                                     estimate->dollars, estimate->call_hours);
@@ -414,10 +416,8 @@ static status_t print_total(const struct estimate *estimate, double budget_dolla
     if (status == ST_OK && estimate->is_prompt_capped)
         status = buffer_append_text(out, "prompts are cut to max_prompt_tokens per feature\n", err);
     if (status == ST_OK && estimate->is_over_budget)
-        status = buffer_printf(out, err,
-                               "more than budget_dollars (%.2f): the sweep will pause when that is "
-                               "spent\n",
-                               budget_dollars);
+        status = buffer_printf(out, err, "more than budget_dollars: %s\n",
+                               budget_words(budget_dollars, words));
     return status;
 }
 

@@ -6,6 +6,7 @@
 #include "coordinator/circuit/proposal_prompt.h"
 #include "coordinator/gateway/provider_config.h"
 #include "coordinator/sweep/circuit_run.h"
+#include "coordinator/sweep/paid_calls.h"
 #include "coordinator/sweep/provider_format.h"
 
 #include <stdio.h>
@@ -154,9 +155,7 @@ static struct store *store_of(const struct circuit_run *run)
 static status_t submit(struct circuit_run *run, struct error *err)
 {
     const struct sweep *sweep = run->sweep;
-    const double dollars = sweep->spec->budget_dollars;
-    status_t status = call_set_budget(store_of(run), sweep->id,
-                                      dollars > 0 ? (int64_t)(dollars * 1e6) : -1, 1.0, err);
+    status_t status = paid_calls_set_budget(sweep, err);
     if (status == ST_OK)
         status = call_queue_submit(sweep->context->calls, &run->agent.call, sweep->id,
                                    sweep->spec->priority, "agent", err);
@@ -166,25 +165,13 @@ static status_t submit(struct circuit_run *run, struct error *err)
     return status;
 }
 
-/* Why the call does not move, if it does not: a spent budget, a provider that refuses. */
+/* Why the call does not move, if it does not. */
 static status_t find_problem(const struct circuit_run *run, char out[SWEEP_REASON_SIZE],
                              struct error *err)
 {
-    struct call_ledger ledger;
-    struct call_provider_state state;
-    out[0] = '\0';
-    status_t status = call_ledger_read(store_of(run), run->sweep->id, &ledger, err);
-    if (status == ST_OK)
-        status = call_provider_state_read(store_of(run), run->agent.call.provider, &state, err);
-    if (status != ST_OK) return status;
-    if (ledger.is_exhausted)
-        (void)snprintf(out, SWEEP_REASON_SIZE, "budget spent: %.6f of %.6f dollars",
-                       (double)ledger.spent_microdollars * 1e-6,
-                       (double)ledger.budget_microdollars * 1e-6);
-    else if (state.is_open)
-        (void)snprintf(out, SWEEP_REASON_SIZE, "%.*s", SWEEP_REASON_SIZE - 1,
-                       state.reason[0] ? state.reason : run->agent.call.provider);
-    return ST_OK;
+    const char *const names[] = {run->agent.call.provider};
+    const struct paid_providers providers = {names, 1};
+    return paid_calls_find_problem(run->sweep, &providers, out, err);
 }
 
 status_t circuit_agent_recheck(struct circuit_run *run, bool *may_go_on, struct error *err)

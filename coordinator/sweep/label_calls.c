@@ -2,6 +2,7 @@
  * announcements and answers come back, are looked up (call_index.h) and handed in. Asking is
  * idempotent, so a restarted coordinator simply asks again and finds what is stored. */
 #include "coordinator/sweep/label_scoring_parts.h"
+#include "coordinator/sweep/paid_calls.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -323,35 +324,14 @@ static status_t take_generation(void *context, const char *hex,
 
 /* --- money and providers ------------------------------------------------------------------- */
 
-static status_t check_provider(struct label_scoring *scoring,
-                               const struct session_provider *provider, struct error *err)
-{
-    struct call_provider_state state;
-    if (!provider->name) return ST_OK;
-    const status_t status =
-        call_provider_state_read(store_of(scoring), provider->name, &state, err);
-    if (status == ST_OK && state.is_open)
-        (void)snprintf(scoring->problem, sizeof scoring->problem, "%.*s", SWEEP_REASON_SIZE - 1,
-                       state.reason[0] ? state.reason : provider->name);
-    return status;
-}
-
 /* Why calls do not move, if they do not, in scoring->problem. */
 static status_t find_problem(struct label_scoring *scoring, struct error *err)
 {
-    const struct sweep *sweep = scoring->run->sweep;
-    struct call_ledger ledger;
-    scoring->problem[0] = '\0';
-    status_t status = call_ledger_read(store_of(scoring), sweep->id, &ledger, err);
-    if (status == ST_OK) status = check_provider(scoring, &scoring->rules.explainer, err);
-    if (status == ST_OK) status = check_provider(scoring, &scoring->rules.judge, err);
-    for (size_t i = 0; i < scoring->rules.n_more_judges && status == ST_OK; i++)
-        status = check_provider(scoring, &scoring->rules.more_judges[i], err);
-    if (status == ST_OK && ledger.is_exhausted)
-        (void)snprintf(
-            scoring->problem, sizeof scoring->problem, "budget spent: %.6f of %.6f dollars",
-            (double)ledger.spent_microdollars * 1e-6, (double)ledger.budget_microdollars * 1e-6);
-    return status;
+    const struct session_rules *rules = &scoring->rules;
+    const char *names[2 + SWEEP_MAX_MORE_JUDGES] = {rules->explainer.name, rules->judge.name};
+    for (size_t i = 0; i < rules->n_more_judges; i++) names[2 + i] = rules->more_judges[i].name;
+    const struct paid_providers providers = {names, 2 + rules->n_more_judges};
+    return paid_calls_find_problem(scoring->run->sweep, &providers, scoring->problem, err);
 }
 
 /* A provider that refuses and a spent budget pause the sweep. */

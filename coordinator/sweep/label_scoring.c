@@ -8,6 +8,7 @@
 #include "coordinator/session/prompt_explainer.h"
 #include "coordinator/session/session_prompts.h"
 #include "coordinator/sweep/label_job.h"
+#include "coordinator/sweep/paid_calls.h"
 #include "coordinator/sweep/provider_format.h"
 #include "coordinator/sweep/token_ratio.h"
 
@@ -224,9 +225,7 @@ static status_t set_budget(struct label_scoring *scoring, struct error *err)
 {
     const struct sweep *sweep = scoring->run->sweep;
     if (scoring->has_budget || !sweep_spec_uses_provider(sweep->spec)) return ST_OK;
-    const int64_t budget =
-        sweep->spec->budget_dollars > 0 ? (int64_t)(sweep->spec->budget_dollars * 1e6) : -1;
-    const status_t status = call_set_budget(sweep->context->store, sweep->id, budget, 1.0, err);
+    const status_t status = paid_calls_set_budget(sweep, err);
     scoring->has_budget = status == ST_OK;
     return status;
 }

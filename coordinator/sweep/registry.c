@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "coordinator/sweep/captures.h"
 #include "coordinator/sweep/circuit_kept.h"
+#include "coordinator/sweep/paid_calls.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -228,7 +229,7 @@ status_t registry_set_budget(struct registry *registry, struct sweep *sweep, dou
     if (!sweep_spec_uses_provider(sweep->spec))
         return error_set(err, ST_BAD_INPUT, "sweep %s asks no provider and has no budget",
                          sweep->id);
-    if (!(dollars > 0 && dollars <= 1e6))
+    if (!(dollars > 0 && dollars <= 1e6)) /* with nothing to spend it would pause again */
         return error_set(err, ST_BAD_INPUT, "budget: more than 0, at most 1e6 dollars");
     if (sweep_state_is_over(sweep->state))
         return error_set(err, ST_CONFLICT, "sweep %s is %s", sweep->id,
@@ -236,9 +237,7 @@ status_t registry_set_budget(struct registry *registry, struct sweep *sweep, dou
     const double before = sweep->spec->budget_dollars;
     sweep->spec->budget_dollars = dollars;
     status_t status = sweep_store_save_spec(&registry->store, sweep, err);
-    if (status == ST_OK)
-        status =
-            call_set_budget(registry->context.store, sweep->id, (int64_t)(dollars * 1e6), 1.0, err);
+    if (status == ST_OK) status = paid_calls_set_budget(sweep, err);
     if (status != ST_OK) sweep->spec->budget_dollars = before;
     return status;
 }

@@ -113,6 +113,11 @@ def a_provider_that_is_not_there(cluster):
 def a_spent_budget_pauses_until_it_is_raised(cluster):
     cluster.start_llm("--latency", "0.02")
     cluster.up(workers=2, gateways=1)
+    nothing = cluster.submit(label_sweep("p", 40000, 12, MORE + "budget_dollars: 0\n"))
+    paused = cluster.wait(nothing, "paused")
+    check("budget_dollars is 0: nothing may be spent" in paused["reason"], paused["reason"])
+    check(cluster.llm_stats()["received"] == 0, "nobody was asked")
+    cluster.ctl("cancel", nothing)
     sweep = cluster.submit(label_sweep("p", 40000, 12, MORE + "budget_dollars: 0.004\n"))
     paused = cluster.wait(sweep, "paused")
     check("budget spent" in paused["reason"], paused["reason"])

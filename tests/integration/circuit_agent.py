@@ -154,6 +154,21 @@ def a_spent_budget_pauses_it(cluster):
     check(cluster.json("circuit", sweep)["agent"]["problem"] is None, "then it was asked")
 
 
+def a_budget_of_nothing_is_no_budget_without_limit(cluster):
+    up(cluster)
+    nothing = sweep_of(known("induction"), "agent-all", more="budget_dollars: 0")
+    plan = cluster.ctl("submit", "-", "--dry-run", "--providers", cluster.providers, stdin=nothing)
+    check("budget      0 dollars: nothing may be spent" in plan, plan)
+    sweep = cluster.submit(nothing)
+    reason = cluster.wait(sweep, "paused")["reason"]
+    check("budget_dollars is 0: nothing may be spent" in reason, reason)
+    check(not [e for e in cluster.llm_log() if e["event"] == "received"], "nobody was asked")
+    cluster.ctl("resume", sweep, "--budget", "0", code=2)
+    cluster.ctl("resume", sweep, "--budget", "1")
+    cluster.wait(sweep, seconds=60)
+    check(cluster.json("circuit", sweep)["agent"]["problem"] is None, "then it was asked")
+
+
 def what_cannot_be_asked_is_said(cluster):
     up(cluster)
     model = known("induction")
@@ -171,4 +186,5 @@ def what_cannot_be_asked_is_said(cluster):
 if __name__ == "__main__":
     with folder:
         run([no_answer_changes_the_verdict, what_heads_attend_to_is_shown_and_scored,
-             it_is_asked_and_paid_once, a_spent_budget_pauses_it, what_cannot_be_asked_is_said])
+             it_is_asked_and_paid_once, a_spent_budget_pauses_it,
+             a_budget_of_nothing_is_no_budget_without_limit, what_cannot_be_asked_is_said])

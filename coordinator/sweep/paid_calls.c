@@ -1,0 +1,50 @@
+#include "coordinator/sweep/paid_calls.h"
+
+#include "coordinator/plan/budget.h"
+
+#include <stdio.h>
+
+status_t paid_calls_set_budget(const struct sweep *sweep, struct error *err)
+{
+    return call_set_budget(sweep->context->store, sweep->id,
+                           budget_microdollars(sweep->spec->budget_dollars), 1.0, err);
+}
+
+static void say_spent(const struct call_ledger *ledger, char out[SWEEP_REASON_SIZE])
+{
+    if (ledger->budget_microdollars > 0)
+        (void)snprintf(out, SWEEP_REASON_SIZE, "budget spent: %.6f of %.6f dollars",
+                       (double)ledger->spent_microdollars * 1e-6,
+                       (double)ledger->budget_microdollars * 1e-6);
+    else
+        (void)snprintf(out, SWEEP_REASON_SIZE,
+                       "budget_dollars is 0: nothing may be spent, and the next call costs "
+                       "something");
+}
+
+static status_t find_refusal(const struct sweep *sweep, const struct paid_providers *providers,
+                             char out[SWEEP_REASON_SIZE], struct error *err)
+{
+    status_t status = ST_OK;
+    for (size_t i = 0; i < providers->n && status == ST_OK && !out[0]; i++) {
+        struct call_provider_state state;
+        if (!providers->names[i]) continue;
+        status = call_provider_state_read(sweep->context->store, providers->names[i], &state, err);
+        if (status == ST_OK && state.is_open)
+            (void)snprintf(out, SWEEP_REASON_SIZE, "%.*s", SWEEP_REASON_SIZE - 1,
+                           state.reason[0] ? state.reason : providers->names[i]);
+    }
+    return status;
+}
+
+status_t paid_calls_find_problem(const struct sweep *sweep, const struct paid_providers *providers,
+                                 char out[SWEEP_REASON_SIZE], struct error *err)
+{
+    struct call_ledger ledger;
+    out[0] = '\0';
+    const status_t status = call_ledger_read(sweep->context->store, sweep->id, &ledger, err);
+    if (status != ST_OK) return status;
+    if (!ledger.is_exhausted) return find_refusal(sweep, providers, out, err);
+    say_spent(&ledger, out);
+    return ST_OK;
+}
