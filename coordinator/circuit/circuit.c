@@ -90,20 +90,23 @@ static status_t collect_ends(const struct circuit *circuit, struct component **o
     return ST_OK;
 }
 
-/* Nodes are sorted: the first that is not before the base is at that base, or none is. */
-static bool has_node_at(const struct circuit *circuit, const struct component *base)
+/* Nodes are sorted: the first that is not before the component is it, or none is. */
+const struct circuit_node *circuit_find_node(const struct circuit *circuit,
+                                             const struct component *component)
 {
     size_t low = 0, high = circuit->n_nodes;
     while (low < high) {
         const size_t middle = low + (high - low) / 2;
-        if (component_compare(&circuit->nodes[middle].component, base) < 0)
+        if (component_compare(&circuit->nodes[middle].component, component) < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    if (low == circuit->n_nodes) return false;
-    const struct component found = base_of(&circuit->nodes[low].component);
-    return component_equal(&found, base);
+    if (low == circuit->n_nodes) return NULL;
+    const struct circuit_node *node = &circuit->nodes[low];
+    const struct component found =
+        component->position[0] ? node->component : base_of(&node->component);
+    return component_equal(&found, component) ? node : NULL;
 }
 
 static status_t settle_ends(struct circuit *circuit, struct error *err)
@@ -117,7 +120,7 @@ static status_t settle_ends(struct circuit *circuit, struct error *err)
         const struct component base = base_of(&ends[i]);
         if (is_derived)
             status = circuit_add_node(circuit, &ends[i], NULL, err);
-        else if (!has_node_at(circuit, &base))
+        else if (!circuit_find_node(circuit, &base))
             status = error_set(err, ST_BAD_INPUT, "%s is an end of an edge, and no node",
                                component_name(&ends[i], name));
     }

@@ -66,6 +66,11 @@ MUST_CHECK status_t circuit_finish(struct circuit *circuit, struct error *err);
 MUST_CHECK status_t circuit_check(const struct circuit *circuit, const struct model_shape *shape,
                                   const char *fingerprint, struct error *err);
 
+/* The node that is that component, of a finished circuit; a component that names no position is
+ * found at any, the first of them. NULL: there is none. */
+const struct circuit_node *circuit_find_node(const struct circuit *circuit,
+                                             const struct component *component);
+
 /* classes [n_nodes]: the class of each node of a finished circuit, numbered from 0 in order of
  * first member. Returns how many. */
 size_t circuit_classes(const struct circuit *circuit, uint32_t *classes);

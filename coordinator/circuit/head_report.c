@@ -125,16 +125,6 @@ static status_t put_line(struct buffer *out, const struct head_scores *scores,
     return status == ST_OK ? buffer_append_text(out, "\n", err) : status;
 }
 
-static bool is_in_circuit(const struct circuit *circuit, uint32_t layer, uint32_t index)
-{
-    for (size_t i = 0; i < circuit->n_nodes; i++) {
-        const struct component *node = &circuit->nodes[i].component;
-        if (node->type == COMPONENT_HEAD && node->layer == layer && node->index == index)
-            return true;
-    }
-    return false;
-}
-
 /* Members of the circuit, or those outside it that look like some. */
 static status_t put_heads(struct buffer *out, const struct head_scores *scores,
                           const struct circuit *circuit, bool wants_members, struct error *err)
@@ -147,7 +137,7 @@ static status_t put_heads(struct buffer *out, const struct head_scores *scores,
             .type = COMPONENT_HEAD, .layer = i / scores->n_heads, .index = i % scores->n_heads};
         double share;
         (void)main_pattern(scores, &head, &share);
-        if (is_in_circuit(circuit, head.layer, head.index) != wants_members) continue;
+        if ((circuit_find_node(circuit, &head) != NULL) != wants_members) continue;
         if (!wants_members && share < LOOKS_LIKE_MIN) continue;
         if (wants_members || n_others++ < HEAD_REPORT_MAX_OTHERS)
             status = put_line(out, scores, &head, wants_members, err);

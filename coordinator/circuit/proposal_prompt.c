@@ -1,5 +1,6 @@
 #include "coordinator/circuit/proposal_prompt.h"
 
+#include "coordinator/circuit/proposal_evidence.h"
 #include "coordinator/session/prompt_data.h"
 
 #include <string.h>
@@ -60,17 +61,20 @@ static status_t put_run(const struct component *first, const struct component *l
 }
 
 /* A line for each run of indexes. */
-static status_t put_candidates(const struct proposal_view *view, struct buffer *out,
-                               struct error *err)
+static status_t put_candidates(const struct proposal_view *view, struct proposal_shown *shown,
+                               struct buffer *out, struct error *err)
 {
     const struct component *all = view->candidates;
     size_t n_runs = 0;
     status_t status = ST_OK;
+    shown->n_candidates = shown->n_candidates_shown = view->n_candidates;
     for (size_t first = 0, last; first < view->n_candidates && status == ST_OK; first = last + 1) {
         for (last = first; last + 1 < view->n_candidates; last++)
             if (!is_next(&all[last], &all[last + 1])) break;
-        if (n_runs == PROPOSAL_MAX_RUNS)
+        if (n_runs == PROPOSAL_MAX_RUNS) {
+            shown->n_candidates_shown = first;
             return buffer_printf(out, err, "\nand %zu more", view->n_candidates - first);
+        }
         status = put_run(&all[first], &all[last], n_runs++ == 0, out, err);
     }
     return status;
@@ -78,75 +82,102 @@ static status_t put_candidates(const struct proposal_view *view, struct buffer *
 
 /* --- evidence ----------------------------------------------------------------------------- */
 
-static status_t put_scores(const struct proposal_view *view, size_t *n_lines, struct buffer *out,
-                           struct error *err)
+/* Without its position: what a head attends to on random words has none. */
+static char *base_name(const struct component *component, char out[COMPONENT_NAME_SIZE])
 {
-    const struct head_scores *scores = view->scores;
-    status_t status = ST_OK;
-    for (size_t c = 0; c < view->n_candidates && status == ST_OK; c++) {
-        const struct component *head = &view->candidates[c];
-        char name[COMPONENT_NAME_SIZE];
-        if (!scores || head->type != COMPONENT_HEAD || head->layer >= scores->n_layers ||
-            head->index >= scores->n_heads || *n_lines == PROPOSAL_MAX_EVIDENCE)
-            continue;
-        status = buffer_printf(out, err, "%s%s attends", (*n_lines)++ ? "\n" : "",
-                               component_name(head, name));
-        for (int p = 0; p < HEAD_N_PATTERNS && status == ST_OK; p++) {
-            const enum head_pattern pattern = (enum head_pattern)p;
-            const struct head_score score =
-                head_scores_of(scores, head->layer, head->index, pattern);
-            status = buffer_printf(out, err, "%s %s %.2f", p ? "," : "", head_pattern_name(pattern),
-                                   score.attention);
-        }
-    }
-    return status;
+    struct component base = *component;
+    base.position[0] = '\0';
+    return component_name(&base, out);
 }
 
-static status_t put_labels(const struct proposal_view *view, size_t *n_lines, struct buffer *out,
+static status_t put_head(const struct head_scores *scores, const struct component *head,
+                         struct buffer *out, struct error *err)
+{
+    char name[COMPONENT_NAME_SIZE];
+    status_t status = buffer_printf(out, err, "%s attends", base_name(head, name));
+    for (int p = 0; p < HEAD_N_PATTERNS && status == ST_OK; p++) {
+        const enum head_pattern pattern = (enum head_pattern)p;
+        const struct head_score score = head_scores_of(scores, head->layer, head->index, pattern);
+        status = buffer_printf(out, err, "%s %s %.2f", p ? "," : "", head_pattern_name(pattern),
+                               score.attention);
+    }
+    return status == ST_OK ? buffer_append_text(out, "\n", err) : status;
+}
+
+static status_t put_heads(const struct proposal_view *view,
+                          const struct proposal_evidence *evidence, struct buffer *out,
+                          struct error *err)
+{
+    status_t status = ST_OK;
+    for (size_t i = 0; i < evidence->n_heads_shown && status == ST_OK; i++)
+        status = put_head(view->scores, &view->candidates[evidence->heads[i]], out, err);
+    if (status != ST_OK || evidence->n_heads_shown == evidence->n_heads) return status;
+    return buffer_printf(out, err,
+                         "(those are the %zu of %zu heads that attend most to one of these; the "
+                         "others are not shown)\n",
+                         evidence->n_heads_shown, evidence->n_heads);
+}
+
+static status_t put_labels(const struct proposal_view *view,
+                           const struct proposal_evidence *evidence, struct buffer *out,
                            struct error *err)
 {
     status_t status = ST_OK;
-    for (size_t i = 0; i < view->n_labels && status == ST_OK; i++) {
+    for (size_t i = 0; i < evidence->n_labels_shown && status == ST_OK; i++) {
+        const struct proposal_label *label = &view->labels[evidence->labels[i]];
         char name[COMPONENT_NAME_SIZE];
-        if (*n_lines == PROPOSAL_MAX_EVIDENCE)
-            return buffer_printf(out, err, "\nand %zu labels more", view->n_labels - i);
-        status = buffer_printf(out, err, "%s%s fires on: ", (*n_lines)++ ? "\n" : "",
-                               component_name(&view->labels[i].component, name));
-        if (status == ST_OK) status = put_data(out, view->labels[i].text, err);
+        status = buffer_printf(out, err, "%s fires on: ", base_name(&label->component, name));
+        if (status == ST_OK) status = put_data(out, label->text, err);
+        if (status == ST_OK) status = buffer_append_text(out, "\n", err);
     }
-    return status;
+    if (status != ST_OK || evidence->n_labels_shown == evidence->n_labels) return status;
+    return buffer_printf(out, err,
+                         "(those are the %zu of %zu labels that hold best on other text; the "
+                         "others are not shown)\n",
+                         evidence->n_labels_shown, evidence->n_labels);
 }
 
-static status_t put_evidence(const struct proposal_view *view, struct buffer *out,
-                             struct error *err)
+static status_t put_evidence(const struct proposal_view *view, struct proposal_shown *shown,
+                             struct buffer *out, struct error *err)
 {
-    size_t n_lines = 0;
-    status_t status = put_scores(view, &n_lines, out, err);
-    if (status == ST_OK) status = put_labels(view, &n_lines, out, err);
-    return status == ST_OK && n_lines == 0 ? buffer_append_text(out, "(nothing)", err) : status;
+    struct proposal_evidence evidence;
+    status_t status = proposal_evidence_choose(view, &evidence, err);
+    if (status != ST_OK) return status;
+    shown->n_heads = evidence.n_heads;
+    shown->n_heads_shown = evidence.n_heads_shown;
+    shown->n_labels = evidence.n_labels;
+    shown->n_labels_shown = evidence.n_labels_shown;
+    status = put_heads(view, &evidence, out, err);
+    if (status == ST_OK) status = put_labels(view, &evidence, out, err);
+    proposal_evidence_fini(&evidence);
+    if (status != ST_OK) return status;
+    if (out->n_bytes == 0) return buffer_append_text(out, "(nothing)", err);
+    out->n_bytes--; /* the template ends the line */
+    return ST_OK;
 }
 
 /* --- the whole ---------------------------------------------------------------------------- */
 
-static status_t put_all(const struct proposal_view *view, struct buffer *fields, struct error *err)
+static status_t put_all(const struct proposal_view *view, struct proposal_shown *shown,
+                        struct buffer *fields, struct error *err)
 {
     status_t status = put_task(view, &fields[FIELD_TASK], err);
     if (status == ST_OK) status = put_examples(view, &fields[FIELD_EXAMPLES], err);
     if (status == ST_OK)
         status = buffer_printf(&fields[FIELD_MODEL], err, "%u layers", (unsigned)view->n_layers);
-    if (status == ST_OK) status = put_candidates(view, &fields[FIELD_CANDIDATES], err);
-    return status == ST_OK ? put_evidence(view, &fields[FIELD_EVIDENCE], err) : status;
+    if (status == ST_OK) status = put_candidates(view, shown, &fields[FIELD_CANDIDATES], err);
+    return status == ST_OK ? put_evidence(view, shown, &fields[FIELD_EVIDENCE], err) : status;
 }
 
 status_t proposal_prompt_fill(const struct prompt_template *template_,
                               const struct proposal_view *view, struct prompt_messages *out,
-                              struct error *err)
+                              struct proposal_shown *shown, struct error *err)
 {
     struct buffer texts[PROPOSAL_N_PROMPT_FIELDS];
     struct prompt_field fields[PROPOSAL_N_PROMPT_FIELDS];
     for (int f = 0; f < PROPOSAL_N_PROMPT_FIELDS; f++)
         buffer_init(&texts[f], PROMPT_MAX_MESSAGE_BYTES);
-    status_t status = put_all(view, texts, err);
+    status_t status = put_all(view, shown, texts, err);
     for (int f = 0; f < PROPOSAL_N_PROMPT_FIELDS && status == ST_OK; f++)
         fields[f] = (struct prompt_field){PROPOSAL_PROMPT_FIELDS[f],
                                           texts[f].n_bytes ? (const char *)texts[f].bytes : "",

@@ -13,10 +13,11 @@
 #include "coordinator/session/prompt_template.h"
 
 enum {
-    PROPOSAL_EXAMPLES = 4,       /* prompts shown, at most */
-    PROPOSAL_MAX_RUNS = 1000,    /* lines of candidates: "L0H0 to L0H11" */
-    PROPOSAL_MAX_EVIDENCE = 400, /* lines of scores and labels */
-    PROPOSAL_TEXT_BYTES = 600    /* of a text that is shown */
+    PROPOSAL_EXAMPLES = 4,    /* prompts shown, at most */
+    PROPOSAL_MAX_RUNS = 1000, /* lines of candidates: "L0H0 to L0H11" */
+    PROPOSAL_MAX_EVIDENCE =
+        400,                  /* lines of scores and labels: then the strongest, and it is said */
+    PROPOSAL_TEXT_BYTES = 600 /* of a text that is shown */
 };
 
 extern const char *const PROPOSAL_PROMPT_FIELDS[];
@@ -29,7 +30,9 @@ struct proposal_example {
 /* What a label sweep says of one candidate. */
 struct proposal_label {
     struct component component;
-    const char *text; /* borrowed */
+    const char *text;  /* borrowed */
+    bool is_supported; /* the label sweep's verdict */
+    double score;      /* of the label on held-out text; 0: none */
 };
 
 struct proposal_view {
@@ -45,9 +48,18 @@ struct proposal_view {
     size_t n_labels;
 };
 
-/* Errors: those of prompt_template_fill() and of the buffers. */
+/* What there was to show, and how much of it fitted. A head at several positions is one. */
+struct proposal_shown {
+    size_t n_candidates, n_candidates_shown;
+    size_t n_heads, n_heads_shown; /* with scores */
+    size_t n_labels, n_labels_shown;
+};
+
+/* The prompt says what it leaves out, and *shown says it to the caller. Errors: those of
+ * prompt_template_fill() and of the buffers. */
 MUST_CHECK status_t proposal_prompt_fill(const struct prompt_template *template_,
                                          const struct proposal_view *view,
-                                         struct prompt_messages *out, struct error *err);
+                                         struct prompt_messages *out, struct proposal_shown *shown,
+                                         struct error *err);
 
 #endif

@@ -4,7 +4,7 @@
 #include "coordinator/cli/cluster_paths.h"
 #include "coordinator/cli/document.h"
 #include "coordinator/cli/quantity.h"
-
+#include "coordinator/gateway/call.h"
 #include "coordinator/plan/budget.h"
 #include "coordinator/plan/circuit_estimate.h"
 #include "coordinator/plan/circularity.h"

@@ -111,10 +111,12 @@ struct call_reply {
     enum call_state state;
     char *content; /* message text, NUL-terminated, may hold NULs; NULL unless done */
     size_t n_content_bytes;
-    char *logprobs;         /* JSON text of choices[0].logprobs, NULL if absent */
-    char *reason;           /* why it failed or waits, NULL if nothing is known */
-    char finish_reason[32]; /* "stop", "length", ... */
-    uint64_t tokens_in;     /* as booked */
+    char *logprobs;                    /* JSON text of choices[0].logprobs, NULL if absent */
+    char *reason;                      /* why it failed or waits, NULL if nothing is known */
+    char finish_reason[32];            /* "stop", "length", ... */
+    char served_by[CALL_NAME_MAX + 1]; /* provider that answered: the one asked, or its fallback */
+    char model[128];                   /* as that provider names it; both "" unless done */
+    uint64_t tokens_in;                /* as booked */
     uint64_t tokens_out;
     int64_t microdollars; /* as booked */
     bool is_estimated;    /* the provider's usage was missing or absurd */

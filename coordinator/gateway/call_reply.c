@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const fields[] = {"state",         "content",   "logprobs",   "reason",
-                                     "finish_reason", "tokens_in", "tokens_out", "microdollars",
-                                     "is_estimated",  "latency_ms"};
+static const char *const fields[] = {"state",         "content",    "logprobs",   "reason",
+                                     "finish_reason", "tokens_in",  "tokens_out", "microdollars",
+                                     "is_estimated",  "latency_ms", "served_by",  "model"};
 enum {
     FIELD_STATE,
     FIELD_CONTENT,
@@ -19,14 +19,16 @@ enum {
     FIELD_COST,
     FIELD_ESTIMATED,
     FIELD_LATENCY,
+    FIELD_SERVED_BY,
+    FIELD_MODEL,
     N_FIELDS
 };
 
 status_t call_queue_read(struct store *store, const char *id, struct error *err)
 {
-    return store_queue(store, err, "HMGET interp:call:%s %s %s %s %s %s %s %s %s %s %s", id,
+    return store_queue(store, err, "HMGET interp:call:%s %s %s %s %s %s %s %s %s %s %s %s %s", id,
                        fields[0], fields[1], fields[2], fields[3], fields[4], fields[5], fields[6],
-                       fields[7], fields[8], fields[9]);
+                       fields[7], fields[8], fields[9], fields[10], fields[11]);
 }
 
 static enum call_state state_of(const char *word)
@@ -40,6 +42,11 @@ static enum call_state state_of(const char *word)
 static uint64_t number_of(const redisReply *reply)
 {
     return reply->str ? strtoull(reply->str, NULL, 10) : 0;
+}
+
+static void text_of(const redisReply *reply, char *out, size_t size)
+{
+    (void)snprintf(out, size, "%s", reply->str ? reply->str : "");
 }
 
 /* Copy of a string reply with a NUL behind it; NULL for nil (and without memory: *failed). */
@@ -71,9 +78,9 @@ status_t call_reply_parse(const redisReply *reply, struct call_reply *out, struc
         .is_estimated = number_of(f[FIELD_ESTIMATED]) != 0,
         .latency_ms = number_of(f[FIELD_LATENCY]),
     };
-    if (f[FIELD_FINISH]->str)
-        (void)snprintf(parsed.finish_reason, sizeof parsed.finish_reason, "%s",
-                       f[FIELD_FINISH]->str);
+    text_of(f[FIELD_FINISH], parsed.finish_reason, sizeof parsed.finish_reason);
+    text_of(f[FIELD_SERVED_BY], parsed.served_by, sizeof parsed.served_by);
+    text_of(f[FIELD_MODEL], parsed.model, sizeof parsed.model);
     parsed.content = copy_of(f[FIELD_CONTENT], &parsed.n_content_bytes, &failed);
     parsed.logprobs = copy_of(f[FIELD_LOGPROBS], NULL, &failed);
     parsed.reason = copy_of(f[FIELD_REASON], NULL, &failed);
@@ -90,9 +97,9 @@ status_t call_reply_read(struct store *store, const char *id, struct call_reply 
 {
     redisReply *reply = NULL;
     status_t status =
-        store_run(store, &reply, err, "HMGET interp:call:%s %s %s %s %s %s %s %s %s %s %s", id,
-                  fields[0], fields[1], fields[2], fields[3], fields[4], fields[5], fields[6],
-                  fields[7], fields[8], fields[9]);
+        store_run(store, &reply, err, "HMGET interp:call:%s %s %s %s %s %s %s %s %s %s %s %s %s",
+                  id, fields[0], fields[1], fields[2], fields[3], fields[4], fields[5], fields[6],
+                  fields[7], fields[8], fields[9], fields[10], fields[11]);
     if (status != ST_OK) return error_wrap(err, "reply of call %.16s", id);
     status = call_reply_parse(reply, out, err);
     freeReplyObject(reply);

@@ -118,17 +118,46 @@ static status_t check_circuit_search(const struct yaml_tree *tree, const struct 
     return status == ST_OK ? check_components(tree, spec, err) : status;
 }
 
-static status_t check_circuit_hash(const struct yaml_tree *tree, const struct sweep_spec *spec,
-                                   struct error *err)
+/* What would be passed over in silence: labels that nobody reads, an order of no search. */
+static status_t check_agent(const struct yaml_tree *tree, const struct sweep_spec *spec,
+                            struct error *err)
 {
-    const char *hash = spec->circuit_sha256;
+    const struct circuit_agent_spec *agent = &spec->search.agent;
+    const char *key = agent->provider                                 ? "search.agent.provider"
+                      : agent->labels                                 ? "search.agent.labels"
+                      : agent->max_tokens != CIRCUIT_AGENT_MAX_TOKENS ? "search.agent.max_tokens"
+                                                                      : NULL;
+    if (key && !agent->provider)
+        return config_error(tree, key, err, ST_BAD_INPUT,
+                            "is of an agent, and nobody is asked: give search.agent.provider too, "
+                            "or leave it out");
+    if (!key && spec->search.order != CIRCUIT_ORDER_LISTED) key = "search.order";
+    if (!key || !spec->circuit) return ST_OK;
+    return config_error(tree, key, err, ST_BAD_INPUT,
+                        "is of a search, and a circuit that is brought is not searched: leave it "
+                        "out");
+}
+
+/* The hash of a file that the sweep brings: of one that it names, and spelled as one. */
+static status_t check_hash(const struct yaml_tree *tree, const char *key, const char *hash,
+                           const char *path, struct error *err)
+{
     if (!hash) return ST_OK;
-    if (!spec->circuit)
-        return config_error(tree, "circuit_sha256", err, ST_BAD_INPUT, "of no 'circuit'");
+    if (!path) return config_error(tree, key, err, ST_BAD_INPUT, "of no file that is named");
     if (strlen(hash) != HASH_HEX_SIZE - 1 || strspn(hash, "0123456789abcdef") != HASH_HEX_SIZE - 1)
-        return config_error(tree, "circuit_sha256", err, ST_BAD_INPUT,
+        return config_error(tree, key, err, ST_BAD_INPUT,
                             "64 hexadecimal digits in lower case are wanted");
     return ST_OK;
+}
+
+static status_t check_brought(const struct yaml_tree *tree, const struct sweep_spec *spec,
+                              struct error *err)
+{
+    const struct circuit_task_spec *task = &spec->task;
+    status_t status = check_hash(tree, "circuit_sha256", spec->circuit_sha256, spec->circuit, err);
+    if (status == ST_OK)
+        status = check_hash(tree, "task.prompts_sha256", task->prompts_sha256, task->prompts, err);
+    return status == ST_OK ? check_agent(tree, spec, err) : status;
 }
 
 status_t circuit_check_keys(const struct yaml_tree *tree, const struct sweep_spec *spec,
@@ -150,6 +179,6 @@ status_t circuit_check_keys(const struct yaml_tree *tree, const struct sweep_spe
     if (spec->head_scores.n_words == 1)
         return config_error(tree, "head_scores.n_words", err, ST_BAD_INPUT,
                             "two words at least are wanted, or 0");
-    const status_t status = check_circuit_hash(tree, spec, err);
+    const status_t status = check_brought(tree, spec, err);
     return status == ST_OK ? check_circuit_search(tree, spec, err) : status;
 }

@@ -62,6 +62,9 @@ static const struct config_key task_keys[] = {
     CONFIG_TEXT(struct circuit_task_spec, prompts, NULL,
                 "JSON lines {\"clean\", \"corrupted\", \"answer\", \"distractor\", ...}, texts or "
                 "token ids"),
+    CONFIG_TEXT(struct circuit_task_spec, prompts_sha256, NULL,
+                "of that file: another one is refused; set when the sweep is accepted, from when "
+                "on a copy counts"),
     CONFIG_COUNT(struct circuit_task_spec, n_prompts, 10, 10000, "250", "prompts",
                  "of a generator"),
     CONFIG_COUNT(struct circuit_task_spec, n_tokens, 6, 4096, "24", "tokens",
@@ -104,9 +107,12 @@ static const struct config_key split_keys[] = {
 static const struct config_key agent_keys[] = {
     CONFIG_TEXT(
         struct circuit_agent_spec, provider, NULL,
-        "a provider's name; it is asked once, and orders the search: what it names goes first"),
-    CONFIG_TEXT(struct circuit_agent_spec, labels, NULL,
-                "the id of a finished label sweep: its labels of candidates are shown"),
+        "a provider's name; it is asked once, and orders the search: what it names goes first; not "
+        "beside a circuit that is brought"),
+    CONFIG_TEXT(
+        struct circuit_agent_spec, labels, NULL,
+        "the id of a finished label sweep, no control, of the same model and dictionaries: its "
+        "labels of candidates are shown to the provider"),
     CONFIG_COUNT(struct circuit_agent_spec, max_tokens, 64, 65536, "4000", "tokens",
                  "of the answer"),
     CONFIG_END};

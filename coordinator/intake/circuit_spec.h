@@ -45,6 +45,7 @@ struct circuit_head_scores_spec {
 struct circuit_task_spec {
     enum circuit_generator generator; /* or: */
     char *prompts;                    /* a file of prompt pairs, a line of JSON each; NULL: none */
+    char *prompts_sha256;             /* of that file as it was accepted; NULL: not accepted yet */
     uint32_t n_prompts;               /* of a generator */
     uint32_t n_tokens;                /* of a prompt of the generator induction, BOS included */
     uint64_t seed;
@@ -74,6 +75,8 @@ struct circuit_splits {
 
 /* What is tried first; exact ablation decides. */
 enum circuit_order { CIRCUIT_ORDER_LISTED, CIRCUIT_ORDER_ATTRIBUTION };
+
+enum { CIRCUIT_AGENT_MAX_TOKENS = 4000 }; /* the default */
 
 /* A language model that is asked once, which candidates look promising: it orders the search. */
 struct circuit_agent_spec {

@@ -199,7 +199,7 @@ struct sweep_spec {
     struct sweep_evidence evidence;
     struct sweep_scoring scoring;
     struct sweep_thresholds thresholds;
-    double budget_dollars; /* 0: nothing may be spent (coordinator/plan/budget.h) */
+    double budget_dollars;      /* 0: nothing may be spent (coordinator/plan/budget.h) */
     uint64_t max_prompt_tokens; /* per feature; 0: no cap */
     uint64_t seed;              /* of the split and everything drawn without its own seed */
 

@@ -5,6 +5,7 @@
 #include "common/file.h"
 #include "coordinator/circuit/proposal_prompt.h"
 #include "coordinator/gateway/provider_config.h"
+#include "coordinator/sweep/circuit_labels.h"
 #include "coordinator/sweep/circuit_run.h"
 #include "coordinator/sweep/paid_calls.h"
 #include "coordinator/sweep/provider_format.h"
@@ -67,6 +68,30 @@ static size_t list_examples(struct circuit_run *run, json_t *kept,
     return n;
 }
 
+static struct circuit_labels_source labels_source(const struct circuit_run *run)
+{
+    return (struct circuit_labels_source){run->sweep->spec, run->sweep->context->data_directory,
+                                          run->candidates, run->n_candidates};
+}
+
+static status_t read_labels(const struct circuit_run *run, struct circuit_labels *out,
+                            struct error *err)
+{
+    const struct circuit_labels_source source = labels_source(run);
+    return spec_of(run)->labels ? circuit_labels_read(out, &source, err) : ST_OK;
+}
+
+/* What is missing is said before there was work. */
+static status_t check_labels(const struct circuit_run *run, struct error *err)
+{
+    const struct circuit_labels_source source = labels_source(run);
+    struct results_file *file = NULL;
+    if (!spec_of(run)->labels) return ST_OK;
+    const status_t status = circuit_labels_open(&source, &file, err);
+    if (status == ST_OK) results_file_close(&file);
+    return status;
+}
+
 static status_t fill_messages(struct circuit_run *run, struct prompt_messages *messages,
                               struct error *err)
 {
@@ -75,7 +100,7 @@ static status_t fill_messages(struct circuit_run *run, struct prompt_messages *m
     struct proposal_example examples[PROPOSAL_EXAMPLES];
     struct circuit_labels labels = {.n = 0};
     json_t *kept = json_array();
-    status_t status = circuit_labels_read(&labels, run, err);
+    status_t status = read_labels(run, &labels, err);
     const struct proposal_view view = {.task = generator ? generator : spec->name,
                                        .metric = circuit_metric_name(spec->metric),
                                        .n_layers = run->shape.n_layers,
@@ -86,7 +111,9 @@ static status_t fill_messages(struct circuit_run *run, struct prompt_messages *m
                                        .scores = run->heads.has_scores ? &run->heads.scores : NULL,
                                        .labels = labels.items,
                                        .n_labels = labels.n};
-    if (status == ST_OK) status = proposal_prompt_fill(run->agent.template_, &view, messages, err);
+    if (status == ST_OK)
+        status =
+            proposal_prompt_fill(run->agent.template_, &view, messages, &run->agent.shown, err);
     circuit_labels_fini(&labels);
     json_decref(kept);
     return status;
@@ -129,7 +156,8 @@ status_t circuit_agent_start(struct circuit_run *run, struct error *err)
 {
     const struct provider *provider;
     if (!sweep_spec_asks_agent(run->sweep->spec)) return ST_OK;
-    const status_t status = find_provider(run, &provider, err);
+    status_t status = find_provider(run, &provider, err);
+    if (status == ST_OK) status = check_labels(run, err);
     return status == ST_OK ? load_template(run, err) : status;
 }
 
@@ -223,6 +251,8 @@ static status_t take_reply(struct circuit_run *run, const struct call_reply *rep
 {
     struct circuit_agent *agent = &run->agent;
     struct error problem = {.status = ST_OK};
+    memcpy(agent->served_by, reply->served_by, sizeof agent->served_by);
+    memcpy(agent->served_model, reply->model, sizeof agent->served_model);
     if (reply->state == CALL_FAILED) {
         (void)snprintf(agent->problem, sizeof agent->problem, "no answer: %.200s",
                        reply->reason ? reply->reason : "no reason is told");

@@ -4,13 +4,13 @@
 #include "coordinator/sweep/circuit_run.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+/* Only candidates were searched: where those have positions, a name without one is none. */
 static bool is_in_circuit(const struct circuit_run *run, const struct component *component)
 {
-    const struct circuit *circuit = &run->found.circuit;
-    for (size_t i = 0; i < circuit->n_nodes; i++)
-        if (component_equal(&circuit->nodes[i].component, component)) return true;
-    return false;
+    return circuit_candidates_have(run, component) &&
+           circuit_find_node(&run->found.circuit, component) != NULL;
 }
 
 /* Against the circuit that the search found. */
@@ -55,26 +55,60 @@ static json_t *json_proposals(const struct circuit_run *run)
     return list;
 }
 
-status_t circuit_agent_json(const struct circuit_run *run, json_t **out, struct error *err)
+static json_t *json_part(size_t n, size_t n_shown)
+{
+    return json_pack("{s:I s:I}", "n", (json_int_t)n, "n_shown", (json_int_t)n_shown);
+}
+
+static json_t *json_shown(const struct proposal_shown *shown)
+{
+    return json_pack("{s:o s:o s:o}", "candidates",
+                     json_part(shown->n_candidates, shown->n_candidates_shown), "heads",
+                     json_part(shown->n_heads, shown->n_heads_shown), "labels",
+                     json_part(shown->n_labels, shown->n_labels_shown));
+}
+
+/* Who was asked, with what, and who answered. */
+static json_t *json_asked(const struct circuit_run *run)
 {
     const struct circuit_agent *agent = &run->agent;
     const struct provider *provider =
         provider_find(run->sweep->context->providers, agent->call.provider);
+    return json_pack("{s:s s:s s:s? s:s? s:s s:s s:s? s:o s:s?}", "provider", agent->call.provider,
+                     "model", provider ? provider->model : "", "served_by",
+                     agent->served_by[0] ? agent->served_by : NULL, "served_model",
+                     agent->served_model[0] ? agent->served_model : NULL, "prompt_sha256",
+                     prompt_template_hash(agent->template_), "call", agent->call.id, "labels",
+                     run->sweep->spec->search.agent.labels, "shown", json_shown(&agent->shown),
+                     "problem", agent->problem[0] ? agent->problem : NULL);
+}
+
+static json_t *json_answer(const struct circuit_run *run, const struct proposal_score *value)
+{
+    const struct circuit_agent *agent = &run->agent;
     const struct proposals *proposals = &agent->proposals;
+    return json_pack("{s:b s:I s:I s:I s:I s:I s:I s:o s:o}", "is_repaired",
+                     (int)proposals->is_repaired, "n_proposed", (json_int_t)proposals->n, "n_named",
+                     (json_int_t)agent->order.n_named, "n_unknown",
+                     (json_int_t)agent->order.n_unknown, "n_unreadable",
+                     (json_int_t)proposals->n_unreadable, "n_repeated",
+                     (json_int_t)proposals->n_repeated, "n_beyond", (json_int_t)proposals->n_beyond,
+                     "score", json_score(value), "proposals", json_proposals(run));
+}
+
+status_t circuit_agent_json(const struct circuit_run *run, json_t **out, struct error *err)
+{
     struct proposal_score value;
     const status_t status = score(run, &value, err);
     if (status != ST_OK) return status;
-    *out =
-        json_pack("{s:s s:s s:s s:s s:s? s:b s:I s:I s:I s:I s:I s:I s:o s:o}", "provider",
-                  agent->call.provider, "model", provider ? provider->model : "", "prompt_sha256",
-                  prompt_template_hash(agent->template_), "call", agent->call.id, "problem",
-                  agent->problem[0] ? agent->problem : NULL, "is_repaired",
-                  (int)proposals->is_repaired, "n_proposed", (json_int_t)proposals->n, "n_named",
-                  (json_int_t)agent->order.n_named, "n_unknown", (json_int_t)agent->order.n_unknown,
-                  "n_unreadable", (json_int_t)proposals->n_unreadable, "n_repeated",
-                  (json_int_t)proposals->n_repeated, "n_beyond", (json_int_t)proposals->n_beyond,
-                  "score", json_score(&value), "proposals", json_proposals(run));
-    return *out ? ST_OK : error_set(err, ST_NO_MEMORY, "proposals");
+    json_t *answer = json_answer(run, &value);
+    *out = json_asked(run);
+    const bool is_whole = *out && answer && json_object_update(*out, answer) == 0;
+    json_decref(answer);
+    if (is_whole) return ST_OK;
+    json_decref(*out);
+    *out = NULL;
+    return error_set(err, ST_NO_MEMORY, "proposals");
 }
 
 /* --- text --------------------------------------------------------------------------------- */
@@ -105,6 +139,32 @@ static status_t put_proposals(const struct circuit_run *run, struct buffer *out,
                : status;
 }
 
+/* Who answered in the place of the one that was asked. */
+static status_t put_fallback(const struct circuit_agent *agent, struct buffer *out,
+                             struct error *err)
+{
+    if (!agent->served_by[0] || strcmp(agent->served_by, agent->call.provider) == 0) return ST_OK;
+    return buffer_printf(out, err, "  its fallback %s answered, model %s\n", agent->served_by,
+                         agent->served_model);
+}
+
+/* Only of what did not fit. */
+static status_t put_shown(const struct proposal_shown *shown, struct buffer *out, struct error *err)
+{
+    const struct {
+        size_t n, n_shown;
+        const char *what;
+    } parts[] = {{shown->n_candidates, shown->n_candidates_shown, "candidates, the first"},
+                 {shown->n_heads, shown->n_heads_shown, "heads' scores, the strongest"},
+                 {shown->n_labels, shown->n_labels_shown, "labels, the best"}};
+    status_t status = ST_OK;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0] && status == ST_OK; i++)
+        if (parts[i].n_shown < parts[i].n)
+            status = buffer_printf(out, err, "  it was shown %zu of %zu %s\n", parts[i].n_shown,
+                                   parts[i].n, parts[i].what);
+    return status;
+}
+
 status_t circuit_agent_text(const struct circuit_run *run, struct buffer *out, struct error *err)
 {
     const struct circuit_agent *agent = &run->agent;
@@ -115,6 +175,8 @@ status_t circuit_agent_text(const struct circuit_run *run, struct buffer *out, s
                            "\nWhat the agent %s proposed, which ordered the search and decided "
                            "nothing\n",
                            agent->call.provider);
+    if (status == ST_OK) status = put_fallback(agent, out, err);
+    if (status == ST_OK) status = put_shown(&agent->shown, out, err);
     if (status == ST_OK && agent->problem[0])
         return buffer_printf(out, err, "  no proposals: %s\n", agent->problem);
     if (status == ST_OK)

@@ -1,102 +1,141 @@
 #include "coordinator/sweep/circuit_kept.h"
 
 #include "common/file.h"
+#include "common/prompts.h"
 #include "coordinator/circuit/circuit_file.h"
+#include "coordinator/sweep/kept_file.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATH_SIZE = 4096 };
+/* One of the files of a spec. */
+struct brought {
+    struct kept_folder folder;
+    const char *path; /* the user's; NULL: none is brought */
+    const char *hash; /* NULL: not accepted yet */
+    const char *hash_key;
+};
 
-/* DATA/circuits, or the file of a hash in it. */
-static status_t path_of(const char *data_directory, const char *hash, char out[PATH_SIZE],
-                        struct error *err)
+static struct brought circuit_of(const struct sweep_spec *spec, const char *data_directory)
 {
-    const int n = snprintf(out, PATH_SIZE, "%s/circuits%s%s", data_directory, hash ? "/" : "",
-                           hash ? hash : "");
-    return n > 0 && n < PATH_SIZE ? ST_OK
-                                  : error_set(err, ST_TOO_LARGE, "%s: too long", data_directory);
+    return (struct brought){{data_directory, "circuits", CIRCUIT_MAX_BYTES},
+                            spec->circuit,
+                            spec->circuit_sha256,
+                            "circuit_sha256"};
 }
 
-/* The kept bytes of a hash: *text is the caller's. */
-static status_t read_kept(const char *data_directory, const char *hash, char **text,
-                          size_t *n_bytes, struct error *err)
+static struct brought prompts_of(const struct sweep_spec *spec, const char *data_directory)
 {
-    char path[PATH_SIZE], found[HASH_HEX_SIZE];
-    status_t status = path_of(data_directory, hash, path, err);
-    if (status == ST_OK) status = file_read(path, CIRCUIT_MAX_BYTES, text, n_bytes, err);
-    if (status != ST_OK) return status;
-    hash_sha256_hex(*text, *n_bytes, found);
-    if (strcmp(found, hash) == 0) return ST_OK;
-    free(*text);
-    *text = NULL;
-    return error_set(err, ST_CORRUPT, "%s: its hash is not its name", path);
+    return (struct brought){{data_directory, "prompts", PROMPTS_MAX_FILE_BYTES},
+                            spec->task.prompts,
+                            spec->task.prompts_sha256,
+                            "task.prompts_sha256"};
 }
 
-static bool is_kept(const char *data_directory, const char *hash)
-{
-    struct error ignored = {.status = ST_OK};
-    char *text = NULL;
-    size_t n_bytes;
-    const status_t status = read_kept(data_directory, hash, &text, &n_bytes, &ignored);
-    if (status == ST_OK) free(text);
-    return status == ST_OK;
-}
+/* --- taking ------------------------------------------------------------------------------- */
 
-static status_t keep(const char *data_directory, const char *hash, const char *text, size_t n_bytes,
+/* The user's bytes, whose hash is the one that the spec names if it names one, are kept. */
+static status_t keep(const struct brought *file, const char *text, size_t n_bytes, char **hash_out,
                      struct error *err)
 {
-    char path[PATH_SIZE];
-    status_t status = path_of(data_directory, NULL, path, err);
-    if (status == ST_OK) status = file_make_directories(path, err);
-    if (status == ST_OK) status = path_of(data_directory, hash, path, err);
-    return status == ST_OK ? file_write_atomic(path, text, n_bytes, err) : status;
+    char hash[HASH_HEX_SIZE];
+    hash_sha256_hex(text, n_bytes, hash);
+    if (file->hash && strcmp(file->hash, hash) != 0)
+        return error_set(err, ST_BAD_INPUT, "%s: its SHA-256 is %s, %s says %s", file->path, hash,
+                         file->hash_key, file->hash);
+    const status_t status = kept_file_write(&file->folder, hash, text, n_bytes, err);
+    if (status != ST_OK || *hash_out) return status;
+    *hash_out = strdup(hash);
+    return *hash_out ? ST_OK : error_set(err, ST_NO_MEMORY, "%s", file->path);
 }
 
-/* The user's bytes: a circuit, of the hash that the spec names if it names one. */
-static status_t take_bytes(struct sweep_spec *spec, const char *data_directory, const char *text,
-                           size_t n_bytes, struct error *err)
+/* May the sweep bring these bytes? NULL: any. */
+typedef status_t check_fn(const char *path, const char *text, size_t n_bytes, struct error *err);
+
+static status_t check_is_circuit(const char *path, const char *text, size_t n_bytes,
+                                 struct error *err)
 {
-    char hash[HASH_HEX_SIZE];
     struct circuit circuit;
-    status_t status = circuit_file_parse(&circuit, spec->circuit, text, n_bytes, err);
+    const status_t status = circuit_file_parse(&circuit, path, text, n_bytes, err);
+    if (status == ST_OK) circuit_fini(&circuit);
+    return status;
+}
+
+/* *hash_out is the spec's own. */
+static status_t take(const struct brought *file, check_fn *check, char **hash_out,
+                     struct error *err)
+{
+    char *text;
+    size_t n_bytes;
+    if (!file->path) return ST_OK;
+    if (file->hash && kept_file_is_there(&file->folder, file->hash)) return ST_OK;
+    status_t status = file_read(file->path, file->folder.max_bytes, &text, &n_bytes, err);
     if (status != ST_OK) return status;
-    circuit_fini(&circuit);
-    hash_sha256_hex(text, n_bytes, hash);
-    if (spec->circuit_sha256 && strcmp(spec->circuit_sha256, hash) != 0)
-        return error_set(err, ST_BAD_INPUT, "%s: its SHA-256 is %s, circuit_sha256 says %s",
-                         spec->circuit, hash, spec->circuit_sha256);
-    status = keep(data_directory, hash, text, n_bytes, err);
-    if (status != ST_OK || spec->circuit_sha256) return status;
-    spec->circuit_sha256 = strdup(hash);
-    return spec->circuit_sha256 ? ST_OK : error_set(err, ST_NO_MEMORY, "%s", spec->circuit);
+    if (check) status = check(file->path, text, n_bytes, err);
+    if (status == ST_OK) status = keep(file, text, n_bytes, hash_out, err);
+    free(text);
+    return status;
 }
 
 status_t circuit_kept_take(struct sweep_spec *spec, const char *data_directory, struct error *err)
 {
-    char *text;
-    size_t n_bytes;
-    if (spec->kind != SWEEP_KIND_CIRCUIT || !spec->circuit) return ST_OK;
-    if (spec->circuit_sha256 && is_kept(data_directory, spec->circuit_sha256)) return ST_OK;
-    status_t status = file_read(spec->circuit, CIRCUIT_MAX_BYTES, &text, &n_bytes, err);
-    if (status != ST_OK) return status;
-    status = take_bytes(spec, data_directory, text, n_bytes, err);
-    free(text);
-    return status;
+    const struct brought circuit = circuit_of(spec, data_directory);
+    const struct brought prompts = prompts_of(spec, data_directory);
+    if (spec->kind != SWEEP_KIND_CIRCUIT) return ST_OK;
+    const status_t status = take(&circuit, check_is_circuit, &spec->circuit_sha256, err);
+    return status == ST_OK ? take(&prompts, NULL, &spec->task.prompts_sha256, err) : status;
+}
+
+/* --- reading ------------------------------------------------------------------------------ */
+
+static status_t read_kept(const struct brought *file, char **text, size_t *n_bytes,
+                          struct error *err)
+{
+    const status_t status =
+        file->hash
+            ? kept_file_read(&file->folder, file->hash, text, n_bytes, err)
+            : error_set(err, ST_CORRUPT, "accepted without its hash; submit the sweep again");
+    return status == ST_OK ? ST_OK : error_wrap(err, "%s", file->path);
 }
 
 status_t circuit_kept_read(const struct sweep_spec *spec, const char *data_directory,
                            struct circuit *out, struct error *err)
 {
+    const struct brought circuit = circuit_of(spec, data_directory);
     char *text = NULL;
     size_t n_bytes = 0;
-    status_t status =
-        spec->circuit_sha256
-            ? read_kept(data_directory, spec->circuit_sha256, &text, &n_bytes, err)
-            : error_set(err, ST_CORRUPT, "accepted without its hash; submit the sweep again");
-    if (status != ST_OK) return error_wrap(err, "%s", spec->circuit);
+    status_t status = read_kept(&circuit, &text, &n_bytes, err);
+    if (status != ST_OK) return status;
     status = circuit_file_parse(out, spec->circuit, text, n_bytes, err);
     free(text);
+    return status;
+}
+
+status_t circuit_kept_prompts(const struct sweep_spec *spec, const char *data_directory,
+                              char **text, size_t *n_bytes, struct error *err)
+{
+    const struct brought prompts = prompts_of(spec, data_directory);
+    return read_kept(&prompts, text, n_bytes, err);
+}
+
+/* --- cleaning ----------------------------------------------------------------------------- */
+
+bool circuit_kept_names(const struct sweep_spec *spec, const char *hash)
+{
+    if (spec->kind != SWEEP_KIND_CIRCUIT) return false;
+    return (spec->circuit_sha256 && strcmp(spec->circuit_sha256, hash) == 0) ||
+           (spec->task.prompts_sha256 && strcmp(spec->task.prompts_sha256, hash) == 0);
+}
+
+status_t circuit_kept_clean(const char *data_directory, circuit_kept_names_fn *names,
+                            const void *context, size_t *n_removed, struct error *err)
+{
+    const struct sweep_spec none = {.kind = SWEEP_KIND_CIRCUIT};
+    const struct brought circuits = circuit_of(&none, data_directory);
+    const struct brought prompts = prompts_of(&none, data_directory);
+    size_t n_prompts = 0;
+    status_t status = kept_file_clean(&circuits.folder, names, context, n_removed, err);
+    if (status == ST_OK) status = kept_file_clean(&prompts.folder, names, context, &n_prompts, err);
+    *n_removed += n_prompts;
     return status;
 }

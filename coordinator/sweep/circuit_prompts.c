@@ -1,7 +1,7 @@
-/* Phase `prompts`: a worker makes the prompts, or tokenizes the user's; here they are checked,
- * split and kept for readers. */
+/* Phase `prompts`: a worker makes the prompts, or tokenizes the user's (as they were when the sweep
+ * was accepted); here they are checked, split and kept for readers. */
 #include "common/file.h"
-#include "common/prompts.h"
+#include "coordinator/sweep/circuit_kept.h"
 #include "coordinator/sweep/circuit_run.h"
 
 #include <stdlib.h>
@@ -10,11 +10,12 @@ static status_t file_payload(struct task *task, size_t unit, struct buffer *out,
 {
     (void)unit;
     const struct circuit_run *run = task->owner;
-    const char *path = run->sweep->spec->task.prompts;
-    char *text;
-    size_t n_bytes;
-    if (!path) return ST_OK;
-    status_t status = file_read(path, PROMPTS_MAX_FILE_BYTES, &text, &n_bytes, err);
+    const struct sweep_spec *spec = run->sweep->spec;
+    char *text = NULL;
+    size_t n_bytes = 0;
+    if (!spec->task.prompts) return ST_OK;
+    status_t status =
+        circuit_kept_prompts(spec, run->sweep->context->data_directory, &text, &n_bytes, err);
     if (status != ST_OK) return status;
     status = buffer_append(out, text, n_bytes, err);
     free(text);

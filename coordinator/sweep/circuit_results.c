@@ -46,21 +46,12 @@ static const char *reason_name(enum node_reason reason, bool is_brought)
     return "none";
 }
 
-/* The node of the circuit, or NULL. */
-static const struct circuit_node *node_of(const struct circuit_run *run, size_t candidate)
-{
-    for (size_t i = 0; i < run->found.circuit.n_nodes; i++)
-        if (component_equal(&run->found.circuit.nodes[i].component, &run->candidates[candidate]))
-            return &run->found.circuit.nodes[i];
-    return NULL;
-}
-
 static json_t *json_record(const struct circuit_run *run, size_t index)
 {
     const struct component *component = &run->candidates[index];
     const struct found_node not_searched = {.reason = NODE_NOT_FOUND};
     const struct found_node *found = run->search ? &run->found.nodes[index] : &not_searched;
-    const struct circuit_node *node = node_of(run, index);
+    const struct circuit_node *node = circuit_find_node(&run->found.circuit, component);
     char name[COMPONENT_NAME_SIZE], hook[COMPONENT_NAME_SIZE];
     return json_pack(
         "{s:s s:s s:s s:s s:b s:s? s:s s:b s:o s:o s:o s:o}", "component",

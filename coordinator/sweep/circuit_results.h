@@ -37,10 +37,11 @@
 MUST_CHECK status_t circuit_results_describe(const struct sweep *sweep, json_t *out,
                                              struct error *err);
 
-/* Everything about the circuit of a finished sweep: {"circuit", "verdict", "summary", "text",
- * "dot", "head_scores"}; circuit and verdict are null where nothing was found, head_scores where
- * they were not asked for. Errors: ST_CONFLICT (not a circuit
- * sweep, or not finished), ST_IO, ST_CORRUPT, ST_NO_MEMORY. */
+/* Everything about the circuit of a finished sweep, a key for each file: {"circuit", "verdict",
+ * "summary", "text" (verdict.txt), "dot", "head_scores", "agent", "agent_text"}. Null: circuit,
+ * verdict, text and dot where nothing was found, head_scores where they were not asked for, agent
+ * and agent_text where nobody was. Errors: ST_CONFLICT (not a circuit sweep, or not finished),
+ * ST_NO_MEMORY. */
 MUST_CHECK status_t circuit_results_read(const struct sweep *sweep, json_t **out,
                                          struct error *err);
 

@@ -1,5 +1,6 @@
 #include "coordinator/sweep/paid_calls.h"
 
+#include "coordinator/gateway/provider_config.h"
 #include "coordinator/plan/budget.h"
 
 #include <stdio.h>
@@ -22,18 +23,41 @@ static void say_spent(const struct call_ledger *ledger, char out[SWEEP_REASON_SI
                        "something");
 }
 
+static status_t read_state(const struct sweep *sweep, const char *provider,
+                           struct call_provider_state *out, struct error *err)
+{
+    return call_provider_state_read(sweep->context->store, provider, out, err);
+}
+
+/* Who answers while `provider` refuses; NULL: nobody. */
+static const char *fallback_of(const struct sweep *sweep, const char *provider)
+{
+    const struct provider_config *config = sweep->context->providers;
+    const struct provider *asked = config ? provider_find(config, provider) : NULL;
+    return asked ? asked->fallback : NULL;
+}
+
+/* Nothing is wrong where a fallback answers. */
+static status_t check_provider(const struct sweep *sweep, const char *provider,
+                               char out[SWEEP_REASON_SIZE], struct error *err)
+{
+    const char *fallback = fallback_of(sweep, provider);
+    struct call_provider_state state, instead = {.is_open = true};
+    status_t status = read_state(sweep, provider, &state, err);
+    if (status != ST_OK || !state.is_open) return status;
+    if (fallback) status = read_state(sweep, fallback, &instead, err);
+    if (status == ST_OK && instead.is_open)
+        (void)snprintf(out, SWEEP_REASON_SIZE, "%.*s", SWEEP_REASON_SIZE - 1,
+                       state.reason[0] ? state.reason : provider);
+    return status;
+}
+
 static status_t find_refusal(const struct sweep *sweep, const struct paid_providers *providers,
                              char out[SWEEP_REASON_SIZE], struct error *err)
 {
     status_t status = ST_OK;
-    for (size_t i = 0; i < providers->n && status == ST_OK && !out[0]; i++) {
-        struct call_provider_state state;
-        if (!providers->names[i]) continue;
-        status = call_provider_state_read(sweep->context->store, providers->names[i], &state, err);
-        if (status == ST_OK && state.is_open)
-            (void)snprintf(out, SWEEP_REASON_SIZE, "%.*s", SWEEP_REASON_SIZE - 1,
-                           state.reason[0] ? state.reason : providers->names[i]);
-    }
+    for (size_t i = 0; i < providers->n && status == ST_OK && !out[0]; i++)
+        if (providers->names[i]) status = check_provider(sweep, providers->names[i], out, err);
     return status;
 }
 

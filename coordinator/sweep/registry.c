@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "coordinator/sweep/captures.h"
 #include "coordinator/sweep/circuit_kept.h"
+#include "coordinator/sweep/circuit_labels.h"
 #include "coordinator/sweep/paid_calls.h"
 
 #include <stdio.h>
@@ -103,6 +104,31 @@ static status_t add_loaded(struct registry *registry, const char *id, struct swe
     return ST_OK;
 }
 
+static bool is_brought_file_named(const void *context, const char *hash)
+{
+    const struct registry *registry = context;
+    for (size_t i = 0; i < registry->n_sweeps; i++)
+        if (circuit_kept_names(registry->sweeps[i]->spec, hash)) return true;
+    return false;
+}
+
+/* Sweeps are never deleted, and what one brought stays with it. What goes is what a submission left
+ * that was not accepted: now, when all sweeps are known and none is being accepted. Not while one
+ * is missing or cannot be read, which may name any file; nor where there is none at all: it may be
+ * another store. */
+static void clean_brought_files(const struct registry *registry)
+{
+    struct error problem = {0};
+    size_t n_removed = 0;
+    if (registry->n_sweeps == 0) return;
+    for (size_t i = 0; i < registry->n_sweeps; i++)
+        if (registry->sweeps[i]->ops == &unreadable_engine) return;
+    if (circuit_kept_clean(registry->context.data_directory, is_brought_file_named, registry,
+                           &n_removed, &problem) != ST_OK)
+        log_event(LOG_WARN, "brought_files_not_cleaned", LOG_TEXT("error", problem.text));
+    if (n_removed) log_event(LOG_INFO, "brought_files_cleaned", LOG_NUMBER("files", n_removed));
+}
+
 status_t registry_load(struct registry *registry, struct error *err)
 {
     char **ids = NULL;
@@ -120,6 +146,7 @@ status_t registry_load(struct registry *registry, struct error *err)
         }
     }
     sweep_store_free_ids(ids, n);
+    if (status == ST_OK && registry->n_sweeps == n) clean_brought_files(registry);
     log_event(LOG_INFO, "sweeps_loaded", LOG_NUMBER("sweeps", registry->n_sweeps));
     return status;
 }
@@ -147,26 +174,81 @@ static struct sweep *new_sweep(const struct registry *registry, struct sweep_spe
     return sweep;
 }
 
-status_t registry_submit(struct registry *registry, struct sweep_spec *spec, const char *client_key,
-                         struct sweep **out, bool *is_new, struct error *err)
+/* Also one that an earlier leader accepted. */
+static status_t find_accepted(struct registry *registry, const char *id, struct sweep **out,
+                              struct error *err)
 {
-    status_t status = make_room(registry, err);
-    if (status == ST_OK) status = circuit_kept_take(spec, registry->context.data_directory, err);
-    if (status != ST_OK) return status;
-    struct sweep *sweep = new_sweep(registry, spec);
-    if (!sweep) return error_set(err, ST_NO_MEMORY, "sweep");
-    status = sweep_store_submit(&registry->store, sweep, client_key, is_new, err);
-    if (status == ST_OK && *is_new) {
+    if (registry_find(registry, id, out, NULL) == ST_OK) return ST_OK;
+    return add_loaded(registry, id, out, err);
+}
+
+/* The sweep that an equal submission made; *out NULL: none did. */
+static status_t find_repeated(struct registry *registry, const char *client_key, struct sweep **out,
+                              struct error *err)
+{
+    char id[SWEEP_ID_SIZE];
+    *out = NULL;
+    const status_t status = sweep_store_find(&registry->store, client_key, id, err);
+    return status == ST_OK && id[0] ? find_accepted(registry, id, out, err) : status;
+}
+
+/* Of a circuit sweep that shows its agent labels: those of a sweep that is known and fits. */
+static status_t check_labels(struct registry *registry, const struct sweep_spec *spec,
+                             struct error *err)
+{
+    const char *id = spec->kind == SWEEP_KIND_CIRCUIT ? spec->search.agent.labels : NULL;
+    struct sweep *from;
+    if (!id) return ST_OK;
+    if (registry_find(registry, id, &from, NULL) != ST_OK)
+        return error_set(err, ST_NOT_FOUND,
+                         "search.agent.labels: no sweep \"%.64s\" (interpctl list shows them)", id);
+    return circuit_labels_check(spec, from, err);
+}
+
+/* What is asked of a new one alone: a repeat needs neither files nor labels again. */
+static status_t take_inputs(struct registry *registry, struct sweep_spec *spec, struct error *err)
+{
+    const status_t status = check_labels(registry, spec, err);
+    return status == ST_OK ? circuit_kept_take(spec, registry->context.data_directory, err)
+                           : status;
+}
+
+/* *out is the sweep (taken), or the one that the key made meanwhile. */
+static status_t accept_sweep(struct registry *registry, struct sweep *sweep, const char *client_key,
+                             struct sweep **out, struct error *err)
+{
+    bool is_new = false;
+    status_t status = sweep_store_submit(&registry->store, sweep, client_key, &is_new, err);
+    if (status == ST_OK && is_new) {
         attach(registry, sweep);
         log_event(LOG_INFO, "sweep_accepted", LOG_TEXT("sweep", sweep->id),
                   LOG_TEXT("client_key", client_key));
         *out = sweep;
         return ST_OK;
     }
-    if (status == ST_OK && registry_find(registry, sweep->id, out, NULL) != ST_OK)
-        status = add_loaded(registry, sweep->id, out, err); /* accepted by an earlier leader */
+    if (status == ST_OK) status = find_accepted(registry, sweep->id, out, err);
     free(sweep);
-    if (status == ST_OK) sweep_spec_free(&spec);
+    return status;
+}
+
+static status_t accept_spec(struct registry *registry, struct sweep_spec *spec,
+                            const char *client_key, struct sweep **out, struct error *err)
+{
+    const status_t status = take_inputs(registry, spec, err);
+    if (status != ST_OK) return status;
+    struct sweep *sweep = new_sweep(registry, spec);
+    if (!sweep) return error_set(err, ST_NO_MEMORY, "sweep");
+    return accept_sweep(registry, sweep, client_key, out, err);
+}
+
+status_t registry_submit(struct registry *registry, struct sweep_spec *spec, const char *client_key,
+                         struct sweep **out, bool *is_new, struct error *err)
+{
+    status_t status = make_room(registry, err);
+    if (status == ST_OK) status = find_repeated(registry, client_key, out, err);
+    if (status == ST_OK && !*out) status = accept_spec(registry, spec, client_key, out, err);
+    *is_new = status == ST_OK && (*out)->spec == spec;
+    if (status == ST_OK && !*is_new) sweep_spec_free(&spec);
     return status;
 }
 

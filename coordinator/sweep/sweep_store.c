@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_SIZE = SWEEP_ID_SIZE + 16 };
+enum { KEY_SIZE = SWEEP_ID_SIZE + 16, CLIENT_KEY_SIZE = 256 };
 enum { CLIENT_KEY_DAYS = 30, ACTIVE_SWEEPS_MAX = 1000, NUMBER_SIZE = 24, N_KEYS = 5, N_ARGS = 15 };
 
 extern const char embed_coordinator_sweep_submit_lua[];
@@ -34,13 +34,33 @@ static status_t take_id(const redisReply *reply, char id_out[SWEEP_ID_SIZE], boo
     return ST_OK;
 }
 
+static status_t client_key_of(const char *client_key, char out[CLIENT_KEY_SIZE], struct error *err)
+{
+    const int n = snprintf(out, CLIENT_KEY_SIZE, "interp:client:%s", client_key);
+    return n > 0 && n < CLIENT_KEY_SIZE ? ST_OK
+                                        : error_set(err, ST_BAD_INPUT, "client_key: too long");
+}
+
+status_t sweep_store_find(struct sweep_store *sweeps, const char *client_key,
+                          char id_out[SWEEP_ID_SIZE], struct error *err)
+{
+    char key[CLIENT_KEY_SIZE];
+    redisReply *reply;
+    status_t status = client_key_of(client_key, key, err);
+    if (status == ST_OK) status = store_run(sweeps->store, &reply, err, "GET %s", key);
+    if (status != ST_OK) return status;
+    (void)snprintf(id_out, SWEEP_ID_SIZE, "%s", reply->str ? reply->str : "");
+    freeReplyObject(reply);
+    return ST_OK;
+}
+
 status_t sweep_store_submit(struct sweep_store *sweeps, struct sweep *sweep, const char *client_key,
                             bool *is_new, struct error *err)
 {
-    char key[256], created[NUMBER_SIZE], started[NUMBER_SIZE], days[NUMBER_SIZE];
+    char key[CLIENT_KEY_SIZE], created[NUMBER_SIZE], started[NUMBER_SIZE], days[NUMBER_SIZE];
     char limit[NUMBER_SIZE];
-    if ((size_t)snprintf(key, sizeof key, "interp:client:%s", client_key) >= sizeof key)
-        return error_set(err, ST_BAD_INPUT, "client_key: too long");
+    status_t status = client_key_of(client_key, key, err);
+    if (status != ST_OK) return status;
     char *json = sweep_spec_to_json(sweep->spec);
     if (!json) return error_set(err, ST_NO_MEMORY, "sweep spec");
     (void)snprintf(created, sizeof created, "%lld", (long long)sweep->created_unix_ms);
@@ -69,8 +89,8 @@ status_t sweep_store_submit(struct sweep_store *sweeps, struct sweep *sweep, con
     /* clang-format on */
     redisReply *reply;
     struct error problem = {0};
-    status_t status = store_run_script(sweeps->store, &reply, &sweeps->submit, N_KEYS, N_ARGS, args,
-                                       NULL, &problem);
+    status = store_run_script(sweeps->store, &reply, &sweeps->submit, N_KEYS, N_ARGS, args, NULL,
+                              &problem);
     free(json);
     if (status != ST_OK) {
         const bool is_busy = strstr(problem.text, "BUSY ") != NULL;

@@ -29,6 +29,10 @@ MUST_CHECK status_t sweep_store_init(struct sweep_store *sweeps, struct store *s
  * stored. Errors: ST_BUSY, ST_UNREACHABLE. */
 MUST_CHECK status_t sweep_store_submit(struct sweep_store *sweeps, struct sweep *sweep,
                                        const char *client_key, bool *is_new, struct error *err);
+/* What `client_key` made before into id_out; "": nothing. Errors: ST_BAD_INPUT (the key is too
+ * long), ST_UNREACHABLE. */
+MUST_CHECK status_t sweep_store_find(struct sweep_store *sweeps, const char *client_key,
+                                     char id_out[SWEEP_ID_SIZE], struct error *err);
 /* Write state, reason and times. */
 MUST_CHECK status_t sweep_store_save(struct sweep_store *sweeps, const struct sweep *sweep,
                                      struct error *err);

@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from cluster import ROOT, Cluster, check, check_store_is_clean, run, wait_until
-from made_models import folder, known, truth
+from made_models import HOME, folder, known, truth
 
 FEW = "verdict: {n_random: 20, n_subsets: 4, n_resamples: 300}"
 RESPONDER = ROOT / "tests/support/circuit_responder.py"
@@ -74,6 +74,8 @@ def check_told(answer, agent, model):
                                           "n_repeated", "n_beyond")}
     n_candidates = len(truth(model)["nodes"])
     check(agent["provider"] == "stand-in" and agent["model"] == "explainer-1", "who was asked")
+    check(agent["served_by"] == (None if answer == "refused" else "stand-in"), "who answered")
+    check(agent["shown"]["candidates"] == {"n": n_candidates, "n_shown": n_candidates}, "all")
     check(len(agent["prompt_sha256"]) == 64 and len(agent["call"]) == 64, "with what")
     check(len(agent["proposals"]) == counts["n_proposed"] <= 2000, "what was proposed")
     check(all(len(p["role"] or "") < 64 for p in agent["proposals"]), "roles are short")
@@ -169,15 +171,81 @@ def a_budget_of_nothing_is_no_budget_without_limit(cluster):
     check(cluster.json("circuit", sweep)["agent"]["problem"] is None, "then it was asked")
 
 
+def a_fallback_that_answers_is_named(cluster):
+    """The one that is asked refuses the key; the sweep does not wait for it."""
+    cluster.start_llm("--responder", RESPONDER, faults=[
+        {"when": {"match": "explainer-1"}, "do": "status", "status": 401}])
+    asked = "model: explainer-1\n"
+    config = cluster.providers.read_text()
+    cluster.providers.write_text(config.replace(asked, asked + "    fallback: stand-in-judge\n"))
+    cluster.up(workers=1, gateways=1)
+    sweep, told = finish(cluster, sweep_of(known("induction"), "agent-all"))
+    agent = told["agent"]
+    check((agent["provider"], agent["model"]) == ("stand-in", "explainer-1"), "who was asked")
+    check((agent["served_by"], agent["served_model"]) == ("stand-in-judge", "judge-1"), agent)
+    text = cluster.ctl("circuit", sweep)
+    check("its fallback stand-in-judge answered, model judge-1" in text, text)
+
+
+def labels_of_another_sweep_are_shown(cluster):
+    """Labels of heads, by the lexical explainer on the model's own words; where components are at
+    named positions too. What does not fit is refused when it is submitted."""
+    up(cluster)
+    model = known("induction")
+    pairs = [json.loads(line) for line in (model / "prompts.jsonl").read_text().splitlines()]
+    corpus = HOME / "corpus.jsonl"
+    corpus.write_text("".join(json.dumps({"id": str(i), "tokens": pair["clean"]}) + "\n"
+                              for i, pair in enumerate(pairs)))
+    targets = "".join("- {hook: blocks.%d.attn.hook_z, units: heads}\n" % layer for layer in (0, 1))
+    labels = ("kind: label\nname: heads\nmodel: %s\ncorpus: {path: %s, format: tokens, "
+              "context_tokens: 24, window_tokens: 8, min_window_tokens: 2}\n"
+              "scoring: {n_firing: 2, n_silent: 2, null_pairs: 0, bootstrap_resamples: 100}\n"
+              "thresholds: {min_test_documents: 1, unit_quantile: 0.6}\ntargets:\n%s"
+              % (model, corpus, targets))
+    cluster.submit(labels)
+    cluster.wait("heads-1")
+    named = {"L%dH%d" % (int(r["target"]["hook_point"].split(".")[1]), r["feature"]): r["label"]
+             for r in cluster.json("results", "heads-1")["rows"] if r["label"]}
+    check(named, "some heads have a label")
+    placed = HOME / "placed.jsonl"
+    placed.write_text("".join(json.dumps(dict(pair, positions={"end": -1})) + "\n"
+                              for pair in pairs))
+    for more in ("", "positions: [end]"):
+        asks = sweep_of(model, "agent-all", "{provider: stand-in, labels: heads-1}", more)
+        _, told = finish(cluster, asks.replace("%s/prompts.jsonl" % model, str(placed)))
+        check(told["agent"]["labels"] == "heads-1", told["agent"])
+        check(told["agent"]["shown"]["labels"] == {"n": len(named), "n_shown": len(named)},
+              "%s: %s" % (more, told["agent"]["shown"]))
+        check(told["agent"]["shown"]["heads"] == {"n": 8, "n_shown": 8}, told["agent"]["shown"])
+        prompt = [json.loads(e["body"]) if isinstance(e["body"], str) else e["body"]
+                  for e in cluster.llm_log() if e.get("body")][-1]["messages"][-1]["content"]
+        for name in named:
+            check(name + " fires on: " in prompt, "%s is not shown: %s" % (name, prompt))
+    cluster.submit(labels.replace("name: heads", "name: control") + "control: permuted\n")
+    cluster.wait("control-4")
+    other = known("backup")
+    for asks, words in ((sweep_of(model, "c", "{provider: stand-in, labels: control-4}"),
+                         "control-4 is a control (permuted)"),
+                        (sweep_of(other, "c", "{provider: stand-in, labels: heads-1}"),
+                         "heads-1 is about the model %s, this sweep about %s" % (model, other)),
+                        (sweep_of(model, "c", "{provider: stand-in, labels: agent-all-2}"),
+                         "agent-all-2 is a circuit sweep")):
+        _, err = cluster.ctl_both("submit", "-", "-q", stdin=asks, code=2)
+        check("search.agent.labels: " + words in err and err.count("\n") == 1, err)
+
+
 def what_cannot_be_asked_is_said(cluster):
     up(cluster)
     model = known("induction")
-    for agent, words in (("{provider: nobody}", "search.agent.provider: no provider \"nobody\""),
-                         ("{provider: stand-in, labels: none-7}",
-                          "search.agent.labels: no finished label sweep \"none-7\"")):
-        sweep = cluster.submit(sweep_of(model, "agent-all", agent))
-        reason = cluster.wait(sweep, "failed")["reason"]
-        check(words in reason, reason)
+    sweep = cluster.submit(sweep_of(model, "agent-all", "{provider: nobody}"))
+    reason = cluster.wait(sweep, "failed")["reason"]
+    check("search.agent.provider: no provider \"nobody\"" in reason, reason)
+    for agent, code, words in (("{provider: stand-in, labels: none-7}", 3,
+                                "search.agent.labels: no sweep \"none-7\""),
+                               ("{labels: none-7}", 2, ":7: search.agent.labels: "),
+                               ("{max_tokens: 100}", 2, ":7: search.agent.max_tokens: ")):
+        _, err = cluster.ctl_both("submit", "-", "-q", stdin=sweep_of(model, "c", agent), code=code)
+        check(words in err and err.count("\n") == 1, err)
     plan = cluster.ctl("submit", "-", "--dry-run", "--providers", cluster.providers,
                        stdin=sweep_of(model, "agent-all"))
     check("one call" in plan, plan)
@@ -187,4 +255,5 @@ if __name__ == "__main__":
     with folder:
         run([no_answer_changes_the_verdict, what_heads_attend_to_is_shown_and_scored,
              it_is_asked_and_paid_once, a_spent_budget_pauses_it,
-             a_budget_of_nothing_is_no_budget_without_limit, what_cannot_be_asked_is_said])
+             a_budget_of_nothing_is_no_budget_without_limit, a_fallback_that_answers_is_named,
+             labels_of_another_sweep_are_shown, what_cannot_be_asked_is_said])

@@ -103,17 +103,33 @@ def gates_and_backups_are_judged_by_their_classes(cluster):
 
 
 def what_was_accepted_is_judged(cluster):
-    """The file is changed and lost before anybody reads it, and the coordinator dies: nothing."""
+    """The files are changed and lost before anybody reads them, and the coordinator dies: nothing.
+    What nobody brought is gone then."""
     cluster.up(workers=0)
     model = known("induction")
     mine = write("mine.json", truth(model)["circuit"])
-    kept = hashlib.sha256(mine.read_bytes()).hexdigest()
+    pairs = (model / "prompts.jsonl").read_bytes()
+    prompts = HOME / "mine.jsonl"
+    kept, kept_prompts = (hashlib.sha256(text).hexdigest() for text in (mine.read_bytes(), pairs))
     other = json.dumps(truth(model)["impostors"])
-    for name, change in (("changed", lambda: mine.write_text(other)), ("lost", mine.unlink)):
+
+    def change():
+        mine.write_text(other)
+        prompts.write_text("no prompts\n")
+
+    def lose():
+        mine.unlink()
+        prompts.unlink()
+
+    for name, happens in (("changed", change), ("lost", lose)):
         mine.write_text(json.dumps(truth(model)["circuit"]))
-        sweep = cluster.ctl("verify-circuit", mine, sweep_file(model), "-q").strip()
-        check(cluster.status(sweep)["spec"]["circuit_sha256"] == kept, "it says what it accepted")
-        change()
+        prompts.write_bytes(pairs)
+        sweep = cluster.ctl("verify-circuit", mine, sweep_file(model, prompts), "-q").strip()
+        spec = cluster.status(sweep)["spec"]
+        check(spec["circuit_sha256"] == kept and spec["task"]["prompts_sha256"] == kept_prompts,
+              "it says what it accepted: %s" % spec)
+        happens()
+        (cluster.data / "circuits" / ("0" * 64)).write_text("nobody's")
         cluster.kill("coordinator")
         cluster.start_coordinator()
         cluster.start_worker("w-" + name)
@@ -123,7 +139,8 @@ def what_was_accepted_is_judged(cluster):
         check(names == truth(model)["circuit"], "%s: %s" % (name, names))
         check(told["summary"]["reasons"] == [NOT_SEARCHED], told["summary"])
         cluster.kill("w-" + name)
-    check([path.name for path in (cluster.data / "circuits").iterdir()] == [kept], "one file")
+    for folder, name in (("circuits", kept), ("prompts", kept_prompts)):
+        check([path.name for path in (cluster.data / folder).iterdir()] == [name], "one file")
     # The spec as it was accepted needs the file no more; another file under its name is refused.
     spec = cluster.status(sweep)["spec"]
     cluster.start_worker("w-again")

@@ -94,6 +94,7 @@ Test(submit, a_reply_reads_back_byte_by_byte)
     gateway_world_submit(&world, "s", 5, "x", id);
     cr_assert_eq(call_reply_read(world.store, id, &reply, &err), ST_OK);
     cr_expect_eq(reply.state, CALL_PENDING);
+    cr_expect_str_eq(reply.served_by, "", "nobody yet");
     call_reply_fini(&reply);
     cr_assert_eq(gateway_world_reserve(&world, 1, &result), 1);
     gateway_world_settle(&world, &result.grants[0], &usage, NULL);
@@ -104,6 +105,8 @@ Test(submit, a_reply_reads_back_byte_by_byte)
     cr_expect_eq(memcmp(reply.content, content, 6), 0);
     cr_expect_str_eq(reply.logprobs, logprobs);
     cr_expect_str_eq(reply.finish_reason, "stop");
+    cr_expect_str_eq(reply.served_by, "p");
+    cr_expect_str_eq(reply.model, "m", "as the provider names it");
     cr_expect(reply.tokens_in == 7 && reply.tokens_out == 2 && reply.microdollars == 9);
     cr_expect(reply.is_estimated);
     call_reply_fini(&reply);

@@ -94,3 +94,17 @@ Test(paid_calls, stand_still_where_a_provider_refuses)
     cr_expect_str_eq(problem_of(names, 2), "");
     cr_expect_str_eq(problem_of(&names[3], 1), "worse", "no reason is known: its name");
 }
+
+Test(paid_calls, go_on_where_a_fallback_answers)
+{
+    static char ill[] = "ill", other[] = "other";
+    const char *const names[] = {"ill"};
+    struct provider providers[] = {{.name = ill, .fallback = other}, {.name = other}};
+    const struct provider_config config = {.providers = providers, .n_providers = 2};
+    context.providers = &config;
+    allow(1);
+    gateway_world_run(&world, "HSET interp:limit:{ill} breaker open breaker_reason key");
+    cr_expect_str_eq(problem_of(names, 1), "");
+    gateway_world_run(&world, "HSET interp:limit:{other} breaker open breaker_reason away");
+    cr_expect_str_eq(problem_of(names, 1), "key", "neither answers");
+}

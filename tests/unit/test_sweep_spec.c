@@ -353,6 +353,8 @@ Test(sweep_spec, a_circuit_sweep_has_defaults_and_reads_its_own_json)
     cr_expect_eq(spec->ablation.mean_over, MEAN_PER_POSITION);
     cr_expect_eq(spec->search.value, ABLATE_RESAMPLE);
     cr_expect(spec->search.conditional);
+    cr_expect_eq(spec->search.agent.max_tokens, CIRCUIT_AGENT_MAX_TOKENS);
+    cr_expect_eq(spec->budget_dollars, 10.0, "left out: no budget without limit");
     cr_expect_not(sweep_spec_uses_provider(spec));
     char *json = sweep_spec_to_json(spec);
     cr_assert_eq(parse(&again, json, NULL, &err), ST_OK, "%s", err.text);
@@ -407,7 +409,23 @@ Test(sweep_spec, errors_of_circuit_sweeps)
          "s.yaml:6: search.edges: edges are searched between heads and MLPs; neurons have none: "
          "leave them out"},
         {CIRCUIT "task: {generator: ioi}\ncircuit_sha256: abc\n",
-         "s.yaml:5: circuit_sha256: of no 'circuit'"},
+         "s.yaml:5: circuit_sha256: of no file that is named"},
+        {CIRCUIT "task: {generator: ioi, prompts_sha256: abc}\n",
+         "s.yaml:4: task.prompts_sha256: of no file that is named"},
+        {CIRCUIT "task: {prompts: p.jsonl, prompts_sha256: abc}\n",
+         "s.yaml:4: task.prompts_sha256: 64 hexadecimal digits in lower case are wanted"},
+        {CIRCUIT "task: {generator: ioi}\nsearch:\n  agent:\n    labels: l-1\n",
+         "s.yaml:7: search.agent.labels: is of an agent, and nobody is asked: give "
+         "search.agent.provider too, or leave it out"},
+        {CIRCUIT "task: {generator: ioi}\nsearch: {agent: {max_tokens: 100}}\n",
+         "s.yaml:5: search.agent.max_tokens: is of an agent, and nobody is asked: give "
+         "search.agent.provider too, or leave it out"},
+        {CIRCUIT "task: {generator: ioi}\ncircuit: c.json\nsearch: {agent: {provider: p}}\n",
+         "s.yaml:6: search.agent.provider: is of a search, and a circuit that is brought is not "
+         "searched: leave it out"},
+        {CIRCUIT "task: {generator: ioi}\ncircuit: c.json\nsearch: {order: attribution}\n",
+         "s.yaml:6: search.order: is of a search, and a circuit that is brought is not searched: "
+         "leave it out"},
         {CIRCUIT "task: {generator: ioi}\ncircuit: c.json\ncircuit_sha256: abc\n",
          "s.yaml:6: circuit_sha256: 64 hexadecimal digits in lower case are wanted"},
         {CIRCUIT "task: {generator: ioi}\npositions: [end]\nsearch: {edges: acdc}\n",

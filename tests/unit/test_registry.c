@@ -1,0 +1,190 @@
+/* Sweeps that are submitted, again, and loaded: what a repeat needs, what labels are asked for, and
+ * which files of users go. On a real Redis; nothing steps the registry, so nothing runs. */
+#include "coordinator/sweep/registry.h"
+
+#include "common/file.h"
+#include "tests/unit/dispatcher_world.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct dispatcher_world world;
+static struct sweep_cache cache;
+static struct registry *registry;
+static struct error err;
+static char circuit[128], prompts[128]; /* files of the user's */
+
+static struct registry *make_registry(void)
+{
+    struct registry *made;
+    const struct sweep_context context = {.dispatcher = world.dispatcher,
+                                          .store = world.store,
+                                          .leader = &world.leader,
+                                          .calls = world.redis.client,
+                                          .clock = &world.clock,
+                                          .data_directory = world.redis.directory,
+                                          .cache = &cache};
+    error_clear(&err);
+    cr_assert_eq(registry_create(&made, &context, &err), ST_OK, "%s", err.text);
+    return made;
+}
+
+static void write_file(const char *path, const char *text)
+{
+    cr_assert_eq(file_write_atomic(path, text, strlen(text), NULL), ST_OK);
+}
+
+static void set_up(void)
+{
+    dispatcher_world_start(&world);
+    registry = make_registry();
+    (void)snprintf(circuit, sizeof circuit, "%s/mine.json", world.redis.directory);
+    (void)snprintf(prompts, sizeof prompts, "%s/mine.jsonl", world.redis.directory);
+    write_file(circuit, "[\"L0H1\"]");
+    write_file(prompts, "{\"clean\": \"a\", \"corrupted\": \"b\"}\n");
+}
+
+static void tear_down(void)
+{
+    registry_destroy(&registry);
+    dispatcher_world_stop(&world);
+}
+
+TestSuite(registry, .init = set_up, .fini = tear_down, .timeout = 60);
+
+static status_t submit(const char *yaml, const char *key, struct sweep **out, bool *is_new)
+{
+    struct sweep_spec *spec;
+    const struct sweep_text text = {yaml, strlen(yaml), "s.yaml", world.redis.directory};
+    error_clear(&err);
+    cr_assert_eq(sweep_spec_parse(&spec, &text, &err), ST_OK, "%s", err.text);
+    const status_t status = registry_submit(registry, spec, key, out, is_new, &err);
+    if (status != ST_OK) sweep_spec_free(&spec);
+    return status;
+}
+
+static struct sweep *must_submit(const char *yaml, const char *key)
+{
+    struct sweep *sweep;
+    bool is_new;
+    cr_assert_eq(submit(yaml, key, &sweep, &is_new), ST_OK, "%s", err.text);
+    cr_assert(is_new);
+    return sweep;
+}
+
+static char *kept(const char *folder, const char *hash)
+{
+    static char path[256];
+    (void)snprintf(path, sizeof path, "%s/%s/%s", world.redis.directory, folder, hash);
+    return path;
+}
+
+static const char BRINGS[] =
+    "kind: circuit\nname: c\nmodel: /m\ncircuit: mine.json\ntask: {prompts: mine.jsonl}\n";
+
+Test(registry, a_repeated_submission_needs_no_file_again)
+{
+    struct sweep *again;
+    bool is_new = true;
+    struct sweep *first = must_submit(BRINGS, "key");
+    cr_assert_eq(unlink(kept("circuits", first->spec->circuit_sha256)), 0);
+    cr_assert_eq(unlink(kept("prompts", first->spec->task.prompts_sha256)), 0);
+    cr_assert_eq(unlink(circuit), 0);
+    cr_assert_eq(unlink(prompts), 0);
+    cr_assert_eq(submit(BRINGS, "key", &again, &is_new), ST_OK, "%s", err.text);
+    cr_expect_not(is_new);
+    cr_expect_eq(again, first);
+    cr_expect_eq(submit(BRINGS, "another-key", &again, &is_new), ST_NOT_FOUND);
+    cr_expect(strstr(err.text, "mine.json"), "%s", err.text);
+    cr_expect_eq(registry_count(registry), 1);
+}
+
+Test(registry, a_repeat_finds_what_an_earlier_leader_accepted)
+{
+    struct sweep *again;
+    bool is_new = true;
+    char id[SWEEP_ID_SIZE];
+    (void)snprintf(id, sizeof id, "%s", must_submit(BRINGS, "key")->id);
+    registry_destroy(&registry);
+    registry = make_registry(); /* that has loaded nothing */
+    cr_assert_eq(submit(BRINGS, "key", &again, &is_new), ST_OK, "%s", err.text);
+    cr_expect_not(is_new);
+    cr_expect_str_eq(again->id, id);
+}
+
+#define LABELS                                                                                     \
+    "kind: label\nname: l\nmodel: /m\ncorpus: {path: /c.jsonl}\ntargets:\n"                        \
+    "- {hook: blocks.1.attn.hook_z, units: heads}\n"
+static const char ASKS[] = "kind: circuit\nname: c\nmodel: /m\ntask: {generator: ioi}\n"
+                           "search: {agent: {provider: p, labels: l-1}}\n";
+
+Test(registry, labels_for_an_agent_are_asked_for_at_submission)
+{
+    struct sweep *sweep;
+    bool is_new;
+    cr_expect_eq(submit(ASKS, "a", &sweep, &is_new), ST_NOT_FOUND);
+    cr_expect_str_eq(err.text, "search.agent.labels: no sweep \"l-1\" (interpctl list shows them)");
+    struct sweep *labels = must_submit(LABELS, "l");
+    cr_assert_str_eq(labels->id, "l-1");
+    cr_expect_eq(submit(ASKS, "a", &sweep, &is_new), ST_CONFLICT);
+    cr_expect_str_eq(err.text, "search.agent.labels: l-1 is running, and a finished one is wanted");
+    labels->state = SWEEP_FINISHED;
+    cr_expect_eq(submit(ASKS, "a", &sweep, &is_new), ST_OK, "%s", err.text);
+    labels->state = SWEEP_RUNNING;
+    cr_expect_eq(submit(ASKS, "a", &sweep, &is_new), ST_OK, "a repeat: %s", err.text);
+    cr_expect_not(is_new);
+}
+
+/* A file as a submission leaves it that was refused behind it. */
+static void leave_file(const char *folder)
+{
+    char hash[HASH_HEX_SIZE];
+    hash_sha256_hex("nobody's", 8, hash);
+    write_file(kept(folder, hash), "nobody's");
+}
+
+static bool has_left(const char *folder)
+{
+    char hash[HASH_HEX_SIZE];
+    hash_sha256_hex("nobody's", 8, hash);
+    return access(kept(folder, hash), F_OK) == 0;
+}
+
+static void load(void)
+{
+    registry_destroy(&registry);
+    registry = make_registry();
+    error_clear(&err);
+    cr_assert_eq(registry_load(registry, &err), ST_OK, "%s", err.text);
+}
+
+Test(registry, files_that_no_sweep_brings_go_when_it_loads)
+{
+    char hashes[2][HASH_HEX_SIZE];
+    struct sweep *sweep = must_submit(BRINGS, "key");
+    memcpy(hashes[0], sweep->spec->circuit_sha256, HASH_HEX_SIZE);
+    memcpy(hashes[1], sweep->spec->task.prompts_sha256, HASH_HEX_SIZE);
+    leave_file("circuits");
+    leave_file("prompts");
+    load();
+    cr_expect_not(has_left("circuits"));
+    cr_expect_not(has_left("prompts"));
+    cr_expect_eq(access(kept("circuits", hashes[0]), F_OK), 0);
+    cr_expect_eq(access(kept("prompts", hashes[1]), F_OK), 0);
+}
+
+Test(registry, nothing_goes_while_a_sweep_may_name_it_unread)
+{
+    static const char *const commands[] = {"HSET interp:sweep:c-1 spec nonsense",
+                                           "DEL interp:sweep:c-1", "ZREM interp:sweeps c-1"};
+    (void)must_submit(BRINGS, "key");
+    leave_file("circuits");
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        gateway_world_run(&world.redis, commands[i]);
+        load();
+        cr_expect(has_left("circuits"), "%s", commands[i]);
+    }
+}
