@@ -6,8 +6,8 @@
  *     fire, side by side  --download--> rows
  *                   --sparse_tally.cu--> counts and largest values of each feature, where asked for
  *
- * Candidates have room for 256 a token. A block that has more takes more passes, each of as many
- * tokens as fit; nothing is lost, and nothing grows.
+ * Candidates have room for at most 256 a token. A block that has more takes more passes, each of
+ * as many tokens as fit; nothing is lost.
  *
  * Screens: bf16 (tensor cores), f32, none (every pair is a candidate); the bound is that of
  * kernels/cpu/sparse.h, with the rounding of tensor cores, which do not round to nearest. AUTO

@@ -14,12 +14,11 @@ static const double BF16_MOST_IN_VAIN = 0.25, DENSE_SHARE = 0.7;
 void sparse_encoder_close(struct sparse_encoder *e)
 {
     if (!e) return;
-    void *const device[] = {
-        e->selected,         e->tokens.x,        e->tokens.hi,        e->tokens.residual,
-        e->tokens.norm,      e->tokens.least,    e->product,          e->masks,
-        e->starts,           e->report,          e->candidates.token, e->candidates.feature,
-        e->candidates.value, e->entries.feature, e->entries.value};
+    void *const device[] = {e->selected,    e->tokens.x,     e->tokens.hi, e->tokens.residual,
+                            e->tokens.norm, e->tokens.least, e->product,   e->masks,
+                            e->starts,      e->report};
     for (size_t i = 0; i < sizeof device / sizeof device[0]; i++) device_free(device[i]);
+    scratch_release(&e->candidates);
     sparse_tally_close(e);
     sparse_rows_fini(e);
     free(e->host_report);
@@ -48,7 +47,7 @@ static size_t report_bytes(size_t n_numbers)
 static status_t alloc_scratch(struct sparse_encoder *e, struct error *err)
 {
     const struct sparse_device *d = &e->sparse->device;
-    const size_t n = e->n_block, n_pass = e->n_pass;
+    const size_t n = e->n_block;
     const struct {
         void *slot;
         size_t rows, columns, item;
@@ -60,12 +59,7 @@ static status_t alloc_scratch(struct sparse_encoder *e, struct error *err)
                 {&e->product, n, d->n_features, sizeof(float)},
                 {&e->masks, n, d->n_words, sizeof(uint32_t)},
                 {&e->starts, n + 1, 1, sizeof(uint32_t)},
-                {&e->report, 1, report_bytes(n + 1), 1},
-                {&e->candidates.token, n_pass, 1, sizeof(uint32_t)},
-                {&e->candidates.feature, n_pass, 1, sizeof(uint32_t)},
-                {&e->candidates.value, n_pass, 1, sizeof(float)},
-                {&e->entries.feature, n_pass, 1, sizeof(uint32_t)},
-                {&e->entries.value, n_pass, 1, sizeof(float)}};
+                {&e->report, 1, report_bytes(n + 1), 1}};
     status_t status = ST_OK;
     for (size_t i = 0; i < sizeof PLAN / sizeof PLAN[0] && status == ST_OK; i++)
         status = device_array(PLAN[i].rows, PLAN[i].columns, PLAN[i].item, PLAN[i].slot, err);

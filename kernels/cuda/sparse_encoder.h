@@ -7,7 +7,7 @@
 
 enum {
     SPARSE_BLOCK = 1024, /* most tokens screened together */
-    SPARSE_SHARE = 256   /* candidates that a pass has room for, for each of them */
+    SPARSE_SHARE = 256   /* candidates of a pass, for each of them, at most */
 };
 
 /* What the device tells the host about a block or a pass, fetched at once. */
@@ -29,8 +29,7 @@ struct sparse_encoder {
     uint32_t *starts;             /* device [n_block + 1]: of a pass's candidates, by token */
     struct sparse_report *report; /* device */
     size_t n_pass;                /* candidates of a pass at most */
-    struct sparse_candidates candidates; /* device, [n_pass] */
-    struct sparse_entries entries;       /* device, [n_pass]: those of a pass that fire */
+    struct scratch candidates;    /* device: those of a pass, and entries: grows up to n_pass */
     /* host: */
     struct sparse_report *host_report;
     uint32_t *host_counts, *host_starts; /* candidates: [n_block] of the block, [n_block + 1] */
@@ -45,8 +44,9 @@ struct sparse_encoder {
 
 /* Tokens of a block of an encoder of that many features. */
 size_t sparse_encoder_block(size_t n_features);
-/* Candidates of a pass: all that one token can have, at least. */
+/* Candidates of a pass at most, no fewer than one token can have; and device bytes of each. */
 size_t sparse_encoder_pass(size_t n_features);
+enum { SPARSE_CANDIDATE_BYTES = 5 * 4 }; /* token, feature, value; an entry's feature, value */
 
 /* Begin a run of n_tokens: rows empty. */
 MUST_CHECK status_t sparse_rows_begin(struct sparse_encoder *e, size_t n_tokens, struct error *err);
@@ -65,6 +65,8 @@ void sparse_tally_close(struct sparse_encoder *e); /* safe where none was opened
 MUST_CHECK status_t sparse_tally_begin(const struct sparse_encoder *e, size_t n_tokens,
                                        struct error *err);
 /* The packed rows of the n_tokens tokens behind those that `rows` has. */
-MUST_CHECK status_t sparse_tally_take(struct sparse_encoder *e, size_t n_tokens, struct error *err);
+MUST_CHECK status_t sparse_tally_take(struct sparse_encoder *e,
+                                      const struct sparse_entries *entries, size_t n_tokens,
+                                      struct error *err);
 
 #endif

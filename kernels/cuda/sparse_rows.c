@@ -38,16 +38,17 @@ static status_t reserve_entries(struct sparse_encoder *e, size_t n, struct error
     return ST_OK;
 }
 
-/* Some tokens of the block and their candidates. */
+/* Some tokens of the block, their candidates, and those of them that fire. */
 struct pass {
     size_t first, n_tokens;
     struct sparse_candidates candidates;
+    struct sparse_entries entries;
 };
 
 /* As many tokens from `first` on as fit; starts of their candidates go to host_starts. */
 static struct pass take_pass(struct sparse_encoder *e, size_t first)
 {
-    struct pass pass = {.first = first, .candidates = e->candidates};
+    struct pass pass = {.first = first};
     size_t n = 0;
     e->host_starts[0] = 0;
     while (first + pass.n_tokens < e->tokens.n_tokens) {
@@ -58,6 +59,25 @@ static struct pass take_pass(struct sparse_encoder *e, size_t first)
     }
     pass.candidates.n = n;
     return pass;
+}
+
+/* Where they go on the device. Room grows in steps, so that passes of about the same size need
+ * nothing new. */
+static status_t place_candidates(struct sparse_encoder *e, struct pass *pass, struct error *err)
+{
+    struct sparse_candidates *c = &pass->candidates;
+    const size_t most = e->n_pass, more = c->n + c->n / 2;
+    const size_t n = c->n * SPARSE_CANDIDATE_BYTES <= e->candidates.n_bytes ? c->n
+                     : more < most                                          ? more
+                                                                            : most;
+    const status_t status = scratch_reserve(&e->candidates, n * SPARSE_CANDIDATE_BYTES, err);
+    if (status != ST_OK) return status;
+    c->value = e->candidates.memory;
+    pass->entries.value = c->value + c->n;
+    c->token = (void *)(c->value + 2 * c->n);
+    c->feature = c->token + c->n;
+    pass->entries.feature = c->token + 2 * c->n;
+    return ST_OK;
 }
 
 static status_t refine_pass(struct sparse_encoder *e, const struct pass *pass, struct error *err)
@@ -95,7 +115,7 @@ static status_t pack_pass(struct sparse_encoder *e, const struct pass *pass, str
         status = cuda_check(launch_sparse_starts(stream, row_starts, pass->n_tokens), "rows", err);
     if (status == ST_OK)
         status = cuda_check(launch_sparse_pack(stream, e->starts, pass->n_tokens, wanted,
-                                               &pass->candidates, row_starts, &e->entries),
+                                               &pass->candidates, row_starts, &pass->entries),
                             "rows", err);
     if (status == ST_OK) status = sparse_read_report(e, pass->n_tokens + 1, err);
     if (status != ST_OK || e->host_report->bad == SPARSE_NONE_BAD) return status;
@@ -112,11 +132,11 @@ static status_t fetch_pass(struct sparse_encoder *e, const struct pass *pass, st
     const size_t at = rows->row_start[rows->n_rows], n = row_starts[pass->n_tokens];
     status_t status = reserve_entries(e, at + n, err);
     if (status == ST_OK && n)
-        status = exec_download(e->exec, rows->feature + at, e->entries.feature,
+        status = exec_download(e->exec, rows->feature + at, pass->entries.feature,
                                n * sizeof *rows->feature, err);
     if (status == ST_OK && n)
-        status = exec_download(e->exec, rows->value + at, e->entries.value, n * sizeof *rows->value,
-                               err);
+        status = exec_download(e->exec, rows->value + at, pass->entries.value,
+                               n * sizeof *rows->value, err);
     for (size_t t = 0; t < pass->n_tokens && status == ST_OK; t++)
         rows->row_start[++rows->n_rows] = at + row_starts[t + 1];
     return status;
@@ -134,11 +154,12 @@ status_t sparse_rows_append(struct sparse_encoder *e, struct error *err)
 {
     status_t status = ST_OK;
     for (size_t first = 0; first < e->tokens.n_tokens && status == ST_OK;) {
-        const struct pass pass = take_pass(e, first);
+        struct pass pass = take_pass(e, first);
         if (pass.candidates.n) {
-            status = refine_pass(e, &pass, err);
+            status = place_candidates(e, &pass, err);
+            if (status == ST_OK) status = refine_pass(e, &pass, err);
             if (status == ST_OK) status = pack_pass(e, &pass, err);
-            if (status == ST_OK) status = sparse_tally_take(e, pass.n_tokens, err);
+            if (status == ST_OK) status = sparse_tally_take(e, &pass.entries, pass.n_tokens, err);
             if (status == ST_OK) status = fetch_pass(e, &pass, err);
         } else {
             append_empty(e, pass.n_tokens);

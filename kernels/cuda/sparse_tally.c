@@ -47,12 +47,13 @@ status_t sparse_tally_begin(const struct sparse_encoder *e, size_t n_tokens, str
     return error_set(err, ST_TOO_LARGE, "tally of more than %u tokens", (unsigned)UINT32_MAX);
 }
 
-status_t sparse_tally_take(struct sparse_encoder *e, size_t n_tokens, struct error *err)
+status_t sparse_tally_take(struct sparse_encoder *e, const struct sparse_entries *entries,
+                           size_t n_tokens, struct error *err)
 {
     const uint32_t first_token = e->n_tallied + (uint32_t)e->rows.n_rows;
     if (!e->tally.k) return ST_OK;
-    return cuda_check(launch_sparse_tally(e->exec->stream, e->report->numbers, n_tokens,
-                                          &e->entries, first_token, &e->tally),
+    return cuda_check(launch_sparse_tally(e->exec->stream, e->report->numbers, n_tokens, entries,
+                                          first_token, &e->tally),
                       "tally", err);
 }
 

@@ -173,10 +173,10 @@ struct sparse_cost sparse_weights_estimate(const struct backend *backend, size_t
     const size_t per_row = n_row * (sizeof(float) + sizeof(uint16_t));
     const size_t per_token = per_row + n_features * sizeof(float) + n_words * sizeof(uint32_t) +
                              N_TOKEN_VECTORS * sizeof(float);
-    const size_t per_candidate = 3 * sizeof(uint32_t) + 2 * sizeof(float); /* and entry of a row */
     (void)backend;
     if (!n_features) return (struct sparse_cost){0};
     return (struct sparse_cost){.n_weights = n_features * (per_row + N_VECTORS * sizeof(float)),
-                                .n_encoder = sparse_encoder_block(n_features) * per_token +
-                                             sparse_encoder_pass(n_features) * per_candidate};
+                                .n_encoder =
+                                    sparse_encoder_block(n_features) * per_token +
+                                    sparse_encoder_pass(n_features) * SPARSE_CANDIDATE_BYTES};
 }
