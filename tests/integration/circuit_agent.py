@@ -249,6 +249,11 @@ def what_cannot_be_asked_is_said(cluster):
     plan = cluster.ctl("submit", "-", "--dry-run", "--providers", cluster.providers,
                        stdin=sweep_of(model, "agent-all"))
     check("one call" in plan, plan)
+    check("has no price" not in plan and "budget      10 dollars at most" in plan, plan)
+    cluster.write_providers(dollars_per_million_input=0, dollars_per_million_output=0)
+    plan = cluster.ctl("submit", "-", "--dry-run", "--providers", cluster.providers,
+                       stdin=sweep_of(model, "agent-all"))
+    check("Provider stand-in has no price" in plan and "no budget holds them back" in plan, plan)
 
 
 if __name__ == "__main__":
