@@ -13,20 +13,11 @@ void sparse_tally_close(struct sparse_encoder *e)
     free(e->host_top);
 }
 
-static status_t device_zeros(struct sparse_encoder *e, size_t n_bytes, unsigned long long **out,
-                             struct error *err)
-{
-    void *memory = NULL;
-    const status_t status = device_alloc(n_bytes, &memory, err);
-    if (status != ST_OK) return status;
-    *out = memory;
-    return cuda_check(cudaMemsetAsync(memory, 0, n_bytes, e->exec->stream), "tally", err);
-}
-
 status_t sparse_tally_open(struct sparse_encoder *e, size_t k, struct error *err)
 {
     const size_t n_features = e->sparse->device.n_features,
                  n_counts = n_features * sizeof(uint64_t);
+    void *n_fired = NULL, *top = NULL;
     size_t n_keys;
     if (!k) return ST_OK;
     if (k > SPARSE_MAX_TALLY || !size_tensor(n_features, k, sizeof(uint64_t), &n_keys))
@@ -35,8 +26,9 @@ status_t sparse_tally_open(struct sparse_encoder *e, size_t k, struct error *err
     e->host_top = malloc(n_keys);
     if (!e->host_fired || !e->host_top)
         return error_set(err, ST_NO_MEMORY, "tally of %zu features", n_features);
-    status_t status = device_zeros(e, n_counts, &e->tally.n_fired, err);
-    if (status == ST_OK) status = device_zeros(e, n_keys, &e->tally.top, err);
+    status_t status = device_alloc(n_counts, &n_fired, err); /* zeros */
+    if (status == ST_OK) status = device_alloc(n_keys, &top, err);
+    e->tally = (struct sparse_tally_device){.n_fired = n_fired, .top = top};
     if (status == ST_OK) e->tally.k = k;
     return status;
 }

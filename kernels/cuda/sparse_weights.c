@@ -167,7 +167,7 @@ size_t sparse_weights_bytes(const struct sparse *s)
 struct sparse_cost sparse_weights_estimate(const struct backend *backend, size_t n_in,
                                            size_t n_features)
 {
-    enum { N_VECTORS = 10, N_TOKEN_VECTORS = 5 };
+    enum { N_VECTORS = 10, N_TOKEN_VECTORS = 5, N_ENDS = 2 /* behind those, and what is bad */ };
     const size_t n_row = (n_in + ROW_STEP - 1) / ROW_STEP * ROW_STEP;
     const size_t n_words = (n_features + SPARSE_WORD - 1) / SPARSE_WORD;
     const size_t per_row = n_row * (sizeof(float) + sizeof(uint16_t));
@@ -178,5 +178,6 @@ struct sparse_cost sparse_weights_estimate(const struct backend *backend, size_t
     return (struct sparse_cost){.n_weights = n_features * (per_row + N_VECTORS * sizeof(float)),
                                 .n_encoder =
                                     sparse_encoder_block(n_features) * per_token +
-                                    sparse_encoder_pass(n_features) * SPARSE_CANDIDATE_BYTES};
+                                    sparse_encoder_pass(n_features) * SPARSE_CANDIDATE_BYTES +
+                                    n_words * sizeof(uint32_t) + N_ENDS * sizeof(uint64_t)};
 }
