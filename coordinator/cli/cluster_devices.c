@@ -13,15 +13,18 @@ enum { SAID_SIZE = 16384 };
 
 extern char **environ;
 
-/* What comes out of `end` until it is closed. */
+/* What comes out of `end` until it is closed: the beginning of it, as much as there is room for. */
 static void read_all(int end, char said[SAID_SIZE])
 {
+    char rest[512];
     size_t n = 0;
-    while (n + 1 < SAID_SIZE) {
-        const ssize_t got = read(end, said + n, SAID_SIZE - 1 - n);
+    for (;;) {
+        const bool has_room = n + 1 < SAID_SIZE;
+        const ssize_t got = has_room ? read(end, said + n, SAID_SIZE - 1 - n)
+                                     : read(end, rest, sizeof rest); /* else it would wait for us */
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) break;
-        n += (size_t)got;
+        n += has_room ? (size_t)got : 0;
     }
     said[n] = '\0';
 }
@@ -40,10 +43,19 @@ static bool start(char *const argv[], const int ends[2], pid_t *pid)
     return is_started;
 }
 
+static int wait_for(pid_t pid)
+{
+    int code = 0;
+    pid_t got;
+    do got = waitpid(pid, &code, 0);
+    while (got < 0 && errno == EINTR);
+    return got == pid && WIFEXITED(code) ? WEXITSTATUS(code) : -1;
+}
+
 /* Both outputs of the program, to its end; its exit code, or -1. */
 static int read_output(char *const argv[], char said[SAID_SIZE])
 {
-    int ends[2], code = 0;
+    int ends[2];
     pid_t pid;
     said[0] = '\0';
     if (pipe(ends) != 0) return -1;
@@ -51,28 +63,53 @@ static int read_output(char *const argv[], char said[SAID_SIZE])
     (void)close(ends[1]);
     if (is_started) read_all(ends[0], said);
     (void)close(ends[0]);
-    if (!is_started || waitpid(pid, &code, 0) != pid) return -1;
-    return WIFEXITED(code) ? WEXITSTATUS(code) : -1;
+    return is_started ? wait_for(pid) : -1;
 }
 
-static status_t count(char *backend, size_t *n, struct error *err)
+/* Past the line that begins here; the end of the text where it is the last one. */
+static const char *next_line(const char *line)
 {
-    char program[CLUSTER_PATH_SIZE], said[SAID_SIZE];
+    const char *end = strchr(line, '\n');
+    return end ? end + 1 : line + strlen(line);
+}
+
+/* Why it failed: its own line, which a driver's may stand before. */
+static status_t refuse(const char *said, struct error *err)
+{
+    static const char own[] = "interp-worker devices: ";
+    const char *why = *said ? said : "interp-worker devices failed";
+    for (const char *line = said; *line; line = next_line(line))
+        if (strncmp(line, own, sizeof own - 1) == 0) why = line;
+    return error_set(err, ST_UNSUPPORTED, "%.*s", (int)strcspn(why, "\n"), why);
+}
+
+/* "cuda:0 UUID ..." is a device; what a driver says of itself is none. */
+static bool is_device(const char *line, const char *backend)
+{
+    const size_t n = strlen(backend);
+    return strncmp(line, backend, n) == 0 && line[n] == ':' && line[n + 1] >= '0' &&
+           line[n + 1] <= '9';
+}
+
+status_t cluster_count_devices(const char *worker, const char *backend, size_t *n,
+                               struct error *err)
+{
+    char said[SAID_SIZE], program[CLUSTER_PATH_SIZE], name[CLUSTER_BACKEND_SIZE];
     char verb[] = "devices", option[] = "--backend";
-    char *const argv[] = {program, verb, option, backend, NULL};
-    const status_t status = cluster_find_program("interp-worker", program, err);
-    if (status != ST_OK) return status;
-    if (read_output(argv, said) != 0) {
-        said[strcspn(said, "\n")] = '\0';
-        return error_set(err, ST_UNSUPPORTED, "%s",
-                         said[0] ? said : "interp-worker devices failed");
-    }
-    /* "cuda:0 UUID ..." is a device; what a driver says of itself is none. */
-    for (const char *line = said; *line; line += strcspn(line, "\n") + 1) {
-        *n += strncmp(line, backend, strlen(backend)) == 0;
-        if (!strchr(line, '\n')) break;
-    }
+    char *const argv[] = {program, verb, option, name, NULL};
+    *n = 0;
+    (void)snprintf(program, sizeof program, "%s", worker);
+    (void)snprintf(name, sizeof name, "%s", backend);
+    if (read_output(argv, said) != 0) return refuse(said, err);
+    for (const char *line = said; *line; line = next_line(line)) *n += is_device(line, backend);
     return ST_OK;
+}
+
+static status_t count(const char *backend, size_t *n, struct error *err)
+{
+    char program[CLUSTER_PATH_SIZE];
+    const status_t status = cluster_find_program("interp-worker", program, err);
+    return status == ST_OK ? cluster_count_devices(program, backend, n, err) : status;
 }
 
 status_t cluster_find_devices(const char *wanted, char backend[CLUSTER_BACKEND_SIZE], size_t *n,

@@ -15,4 +15,10 @@ enum { CLUSTER_BACKEND_SIZE = 8 };
 MUST_CHECK status_t cluster_find_devices(const char *wanted, char backend[CLUSTER_BACKEND_SIZE],
                                          size_t *n, struct error *err);
 
+/* What the program `worker` says of the devices of one backend, by `devices --backend NAME`: a line
+ * "NAME:NUMBER ..." each. Other lines are a driver's and count for nothing. Errors: ST_UNSUPPORTED,
+ * with why it failed in its own words; *n is 0 then. */
+MUST_CHECK status_t cluster_count_devices(const char *worker, const char *backend, size_t *n,
+                                          struct error *err);
+
 #endif

@@ -93,7 +93,9 @@ void circuit_estimate_make(const struct circuit_estimate_input *input, struct ci
                                      .search = search_of(input),
                                      .verdict = verdict_of(input),
                                      .n_tasks_least = spec->circuit ? 3 : 4,
-                                     .tokens_per_second = input->tokens_per_second};
+                                     .rate = input->rate,
+                                     .tokens_per_second = input->rate.thread_tokens_per_second *
+                                                          (double)input->rate.n_threads};
     const uint64_t n_search = out->search.most, n_verdict = out->verdict.most;
     out->units.least = (spec->circuit ? 0 : divide_up(out->search.least + 1, n_batch)) +
                        (out->verdict.least ? divide_up(out->verdict.least + 1, n_batch) : 0);
@@ -101,9 +103,9 @@ void circuit_estimate_make(const struct circuit_estimate_input *input, struct ci
     if (n_verdict == 0) return; /* nobody knows how many components there are */
     out->n_tokens_most = n_tokens(input, n_search, n_verdict);
     out->n_tokens_usual = n_tokens(input, out->search.usual, out->verdict.usual);
-    if (!(input->tokens_per_second > 0.0)) return;
-    out->seconds_most = (double)out->n_tokens_most / input->tokens_per_second;
-    out->seconds_usual = (double)out->n_tokens_usual / input->tokens_per_second;
+    if (!(out->tokens_per_second > 0.0)) return;
+    out->seconds_most = (double)out->n_tokens_most / out->tokens_per_second;
+    out->seconds_usual = (double)out->n_tokens_usual / out->tokens_per_second;
 }
 
 /* --- showing it --------------------------------------------------------------------------- */
@@ -124,18 +126,29 @@ static json_t *json_count(uint64_t count)
     return count ? json_integer((json_int_t)count) : json_null();
 }
 
+/* Where the rate comes from; null: from nowhere. */
+static json_t *json_rate(const struct circuit_estimate *estimate)
+{
+    const struct ablate_rate *rate = &estimate->rate;
+    if (!(estimate->tokens_per_second > 0.0)) return json_null();
+    return json_pack("{s:s, s:s, s:I, s:f}", "backend", rate->backend, "isa", rate->isa,
+                     "run_threads", (json_int_t)rate->n_threads, "thread_tokens_per_second",
+                     rate->thread_tokens_per_second);
+}
+
 json_t *circuit_estimate_json(const struct circuit_estimate *estimate)
 {
     return json_pack(
-        "{s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "candidates",
+        "{s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "candidates",
         json_count(estimate->n_candidates), "search_variants", json_range(estimate->search),
         "verdict_variants", json_range(estimate->verdict), "units_least",
         (json_int_t)estimate->units.least, "units_most", (json_int_t)estimate->units.most,
         "tasks_least", (json_int_t)estimate->n_tasks_least, "variant_tokens_usual",
         json_count(estimate->n_tokens_usual), "variant_tokens_most",
         json_count(estimate->n_tokens_most), "variant_tokens_per_second",
-        json_known(estimate->tokens_per_second), "seconds_usual",
-        json_known(estimate->seconds_usual), "seconds_most", json_known(estimate->seconds_most));
+        json_known(estimate->tokens_per_second), "measured_on", json_rate(estimate),
+        "seconds_usual", json_known(estimate->seconds_usual), "seconds_most",
+        json_known(estimate->seconds_most));
 }
 
 /* "N", or "usually under N, at most M". */
@@ -158,6 +171,32 @@ static status_t print_variants(const char *what, struct circuit_range range, str
     return print_bounds(what, range.usual, range.most, "variants", out, err);
 }
 
+static status_t print_seconds(double seconds, const char *of, struct buffer *out, struct error *err)
+{
+    return seconds < 10 ? buffer_printf(out, err, "%.2g s for %s", seconds, of)
+                        : buffer_printf(out, err, "%.0f s for %s", seconds, of);
+}
+
+/* Tokens over a rate: no bound, whatever the tokens are. */
+static status_t print_time(const struct circuit_estimate *estimate, struct buffer *out,
+                           struct error *err)
+{
+    const struct ablate_rate *rate = &estimate->rate;
+    status_t status = buffer_printf(out, err, "  %-11s about ", "time");
+    if (status == ST_OK && estimate->seconds_usual < estimate->seconds_most)
+        status = print_seconds(estimate->seconds_usual, "the usual, ", out, err);
+    if (status == ST_OK)
+        status = print_seconds(estimate->seconds_most, "the most of that", out, err);
+    if (status == ST_OK)
+        status = buffer_printf(out, err,
+                               " at %.0f variant-tokens/s: %u run thread%s (%s), each as fast "
+                               "as in this model's last verdict, and never idle\n",
+                               estimate->tokens_per_second, (unsigned)rate->n_threads,
+                               rate->n_threads == 1 ? "" : "s",
+                               rate->isa[0] ? rate->isa : rate->backend);
+    return status;
+}
+
 static status_t print_work(const struct circuit_estimate *estimate, struct buffer *out,
                            struct error *err)
 {
@@ -172,13 +211,8 @@ static status_t print_work(const struct circuit_estimate *estimate, struct buffe
                                "tasks", (unsigned long long)estimate->n_tasks_least,
                                (unsigned long long)estimate->units.least,
                                (unsigned long long)estimate->units.most);
-    if (status == ST_OK && estimate->seconds_most > 0.0)
-        status = buffer_printf(out, err,
-                               "  %-11s usually under %.0f s, at most %.0f s, at the %.0f "
-                               "variant-tokens/s of this model's last sweep\n",
-                               "time", estimate->seconds_usual, estimate->seconds_most,
-                               estimate->tokens_per_second);
-    return status;
+    return status == ST_OK && estimate->seconds_most > 0.0 ? print_time(estimate, out, err)
+                                                           : status;
 }
 
 status_t circuit_estimate_print(const struct circuit_estimate *estimate, struct buffer *out,

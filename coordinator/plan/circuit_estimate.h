@@ -7,6 +7,9 @@
  *   tokens    variant-tokens: a variant on a prompt of T tokens counts T; at most, on the longest
  *             prompt; a clean run rides in every round of the search and in the verdict, uncounted
  *   units     of ablate tasks: at most a unit a variant in the search, full batches at least
+ *   seconds   what those tokens take at the rate that the run threads of an earlier sweep of this
+ *             model and number format had in its verdict, if all of them always have work: the
+ *             time of a bound, and no bound on time. Waits, pauses and other sweeps come on top
  *   usual     what circuits of few components stay below: 100 variants and 20 a candidate in the
  *             search, CIRCUIT_USUAL_NODES members in the verdict. No bound, but every known model
  *             and closed form of the tests keeps it
@@ -17,7 +20,7 @@
 #define COORDINATOR_PLAN_CIRCUIT_ESTIMATE_H
 
 #include "common/buffer.h"
-#include "coordinator/intake/sweep_spec.h"
+#include "coordinator/plan/ablate_rates.h"
 
 #include <jansson.h>
 
@@ -27,7 +30,7 @@ struct circuit_estimate_input {
     uint64_t n_brought;            /* nodes of a circuit that is brought; 0: none, or not known */
     uint64_t n_search, n_verdict;  /* prompts, at most; 0: not known */
     uint64_t n_prompt_tokens;      /* of the longest prompt, at most; 0: not known */
-    double tokens_per_second;      /* variant-tokens of all workers, as measured; 0: not known */
+    struct ablate_rate rate;       /* as measured in an earlier sweep; no threads: not known */
 };
 
 enum { CIRCUIT_USUAL_NODES = 8, CIRCUIT_USUAL_EACH = 20, CIRCUIT_USUAL_BASE = 100 };
@@ -43,6 +46,7 @@ struct circuit_estimate {
     struct circuit_range units;             /* of both */
     uint64_t n_tasks_least;                 /* and one for every further round of the search */
     uint64_t n_tokens_most, n_tokens_usual; /* 0: not known */
+    struct ablate_rate rate;                /* no threads: not known */
     double tokens_per_second, seconds_most, seconds_usual; /* 0: not known */
 };
 

@@ -1,7 +1,6 @@
 /* What an estimate of a circuit sweep can find out from files. */
 #include "coordinator/circuit/circuit_file.h"
 #include "coordinator/circuit/prompt_set.h"
-#include "coordinator/plan/ablate_rates.h"
 #include "coordinator/plan/circuit_estimate.h"
 #include "coordinator/plan/feature_set.h"
 
@@ -210,7 +209,7 @@ status_t circuit_estimate_read(struct circuit_estimate_input *out, const struct 
     if (status != ST_OK) return status;
     count_prompts(&input);
     count_brought(&input);
-    if (data_directory) input.tokens_per_second = ablate_rate_read(data_directory, spec);
+    if (data_directory) (void)ablate_rate_read(data_directory, spec, &input.rate);
     *out = input;
     return ST_OK;
 }

@@ -144,6 +144,8 @@ struct task *task_queue_next(struct task_queue *queue, const struct task_fit *fi
 void task_charge(struct task *task, double seconds, size_t n_units)
 {
     if (n_units == 0 || !(seconds >= 0)) return;
+    task->n_units_timed += n_units;
+    task->worker_seconds += seconds;
     task->share->pass += seconds / task->share->weight;
     const double each = seconds / (double)n_units;
     task->seconds_per_unit =

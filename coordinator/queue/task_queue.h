@@ -76,6 +76,8 @@ struct task {
     size_t n_read;       /* results handed to ops->result */
     size_t n_lost_marks; /* units to be done again: their result was kept elsewhere, and is not */
     double seconds_per_unit; /* smoothed over all workers; 0 = not measured yet */
+    size_t n_units_timed;    /* that workers told the time of, here and now: not in an earlier */
+    double worker_seconds;   /* life; of those, however often a unit was done */
     struct error failure;    /* a payload could not be made: nothing more is handed out */
     struct task_error errors[TASK_ERRORS_KEPT]; /* newest last, ring of the last kept */
     size_t n_errors;                            /* ever */

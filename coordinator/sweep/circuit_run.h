@@ -97,7 +97,6 @@ struct circuit_run {
     size_t n_rounds; /* of the search, that were told */
     struct circuit_search_result found;
     struct circuit_verdict_plan *plan; /* of the verdict, once the search is over */
-    int64_t verdict_began_ms;
     double *verdict_rows[ABLATE_N_VALUES], *kl_rows[ABLATE_N_VALUES]; /* what the measures point
                                                                          to; owned */
 };

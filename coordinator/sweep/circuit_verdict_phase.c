@@ -4,7 +4,9 @@
 #include "coordinator/plan/ablate_rates.h"
 #include "coordinator/sweep/circuit_run.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A clean run, then the plan's sets under each ablation value in turn. */
 static status_t list_runs(const struct circuit_run *run, struct ablate_unit *out, struct error *err)
@@ -73,27 +75,53 @@ static status_t begin_measuring(struct circuit_run *run, struct error *err)
     return status;
 }
 
+/* Run threads that the sweep's tasks fit, with the workers that are here. */
+static uint32_t count_threads(const struct circuit_run *run)
+{
+    const struct worker_pin *pin = &run->sweep->share.pin;
+    struct worker_table *workers = dispatcher_workers(run->sweep->context->dispatcher);
+    uint64_t n = 0;
+    for (size_t i = 0; i < worker_table_count(workers); i++) {
+        const struct worker *worker = worker_table_at(workers, i);
+        if (strcmp(worker->backend, pin->backend) == 0 && strcmp(worker->isa, pin->isa) == 0)
+            n += worker->n_threads;
+    }
+    return n > 0 && n <= UINT32_MAX ? (uint32_t)n : 1;
+}
+
+static struct ablate_work work_of(const struct circuit_run *run)
+{
+    const struct kept_answer *answer = &run->measure.answer;
+    const struct prompt_choice *choice = &run->parts[PART_VERDICT];
+    struct ablate_work work = {.n_variants = run->measure.asked.n_variants,
+                               .n_units = answer->n_units,
+                               .n_units_timed = answer->n_units_timed,
+                               .worker_seconds = answer->worker_seconds};
+    for (size_t i = 0; i < choice->n; i++)
+        work.n_prompt_tokens += run->prompts.prompts[choice->prompts[i]].n_tokens;
+    return work;
+}
+
 /* For estimates of later sweeps: nothing of this one depends on it. */
 static void note_rate(const struct circuit_run *run)
 {
     const struct sweep_context *context = run->sweep->context;
-    const struct prompt_choice *choice = &run->parts[PART_VERDICT];
-    const double seconds =
-        (double)(clock_monotonic_ms(context->clock) - run->verdict_began_ms) * 1e-3;
-    double n_tokens = 0;
+    const struct worker_pin *pin = &run->sweep->share.pin;
+    const struct ablate_work work = work_of(run);
+    struct ablate_rate rate = {.thread_tokens_per_second = ablate_work_rate(&work),
+                               .n_threads = count_threads(run),
+                               .noted_unix_ms = clock_unix_ms(context->clock)};
     struct error problem = {.status = ST_OK};
-    for (size_t i = 0; i < choice->n; i++)
-        n_tokens += run->prompts.prompts[choice->prompts[i]].n_tokens;
-    if (run->measure.answer.was_kept || seconds <= 0) return;
-    const double rate = n_tokens * (double)run->measure.asked.n_variants / seconds;
-    if (ablate_rate_note(context->data_directory, run->sweep->spec, rate, &problem) != ST_OK)
+    if (!(rate.thread_tokens_per_second > 0.0)) return; /* an earlier life measured it all */
+    (void)snprintf(rate.backend, sizeof rate.backend, "%s", pin->backend);
+    (void)snprintf(rate.isa, sizeof rate.isa, "%s", pin->isa);
+    if (ablate_rate_note(context->data_directory, run->sweep->spec, &rate, &problem) != ST_OK)
         log_event(LOG_WARN, "rate_not_noted", LOG_TEXT("error", problem.text));
 }
 
 static status_t verdict_begin(struct circuit_run *run, struct error *err)
 {
     if (!run->found.is_found) return ST_OK; /* there is nothing to judge */
-    run->verdict_began_ms = clock_monotonic_ms(run->sweep->context->clock);
     const status_t status = make_plan(run, err);
     return status == ST_OK ? begin_measuring(run, err) : status;
 }

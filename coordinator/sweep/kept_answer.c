@@ -95,9 +95,17 @@ status_t kept_answer_begin(struct kept_answer *answer, const struct kept_answer_
     return answer->was_kept ? ST_OK : sweep_task_begin(answer->work, task, err);
 }
 
+static void take_time(struct kept_answer *answer, const struct task *task)
+{
+    answer->n_units = unit_table_n_units(task->units);
+    answer->n_units_timed = task->n_units_timed;
+    answer->worker_seconds = task->worker_seconds;
+}
+
 static status_t take_over(struct kept_answer *answer, kept_answer_fn *gather, void *context,
                           struct error *err)
 {
+    take_time(answer, answer->work->task);
     status_t status = gather ? gather(context, answer->numbers, err) : ST_OK;
     if (status == ST_OK) status = save(answer, err);
     answer->is_here = status == ST_OK;

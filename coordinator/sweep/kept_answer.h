@@ -16,8 +16,10 @@ struct kept_answer {
     struct sweep_task *work; /* borrowed; NULL: nothing was begun */
     double *numbers;         /* [n], owned; zeros until they come */
     size_t n;
-    bool is_here;  /* all of them */
-    bool was_kept; /* on disk */
+    bool is_here;                  /* all of them */
+    bool was_kept;                 /* on disk */
+    size_t n_units, n_units_timed; /* of the task, once it is over: all, and those whose time */
+    double worker_seconds;         /* workers told (task_queue.h) */
     char name[32];
     char key[HASH_HEX_SIZE];
     char *path; /* owned */

@@ -4,9 +4,10 @@
 import json
 import pathlib
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from cluster import Cluster, check, run
+from cluster import check, run, say, wait_until
 from made_models import HOME, folder, known
 
 HEAD_BYTES = 8 + 64  # of a file of measured values: kept_answer.h
@@ -83,12 +84,66 @@ def time_is_told_once_it_was_measured(cluster):
     rate = told["variant_tokens_per_second"]
     check(rate > 0 and abs(told["seconds_most"] - told["variant_tokens_most"] / rate) < 1e-6, told)
     text = cluster.ctl("submit", "-", "--dry-run", "--state", cluster.home, stdin=yaml)
-    for words in ("10 candidates", "variants\n", "variant-tokens\n", "variant-tokens/s",
+    worker = cluster.workers()["w1"]
+    on = told["measured_on"]
+    check((on["backend"], on["isa"], on["run_threads"]) ==
+          (worker["backend"], worker["isa"], worker["n_threads"]), "%s: %s" % (on, worker))
+    check(abs(rate - on["run_threads"] * on["thread_tokens_per_second"]) < 1e-6 * rate, told)
+    for words in ("10 candidates", "variants\n", "variant-tokens\n", "  time        about ",
+                  "variant-tokens/s: %d run thread" % on["run_threads"],
+                  "(%s), each as fast as" % on["isa"],
                   "no call to a language model"):
         check(words in text, "'%s' is not in the plan:\n%s" % (words, text))
     check("ollar" not in text, "no dollars where nobody is paid")
 
 
+def thread_rate(cluster, yaml):
+    told = plan(cluster, yaml, "--state", cluster.home)["estimate"]["measured_on"]
+    return told["thread_tokens_per_second"]
+
+
+def reach_verdict(cluster, yaml, share):
+    """A sweep whose verdict has `share` of its units done, and not all."""
+    sweep = cluster.submit(yaml)
+
+    def is_there():
+        now = cluster.status(sweep)
+        check(now["state"] == "running", now["state"])
+        return now["phase"] == "verdict" and now["n_units"] and \
+            now["n_units_done"] >= share * now["n_units"]
+    wait_until(is_there, "the verdict is under way", 120, step=0.005)
+    return sweep
+
+
+def pauses_and_earlier_lives_are_no_work(cluster):
+    cluster.up(workers=1)
+    model = known("induction")
+    yaml = ("kind: circuit\nname: e\nmodel: %s\ntask: {generator: induction, n_prompts: 150, "
+            "n_tokens: 24}\nsearch: {conditional: false}\nablation: {n_batch: 2}\n"
+            "prompt_splits: {search: 2, reference: 2, verdict: 96}\n"
+            "verdict: {n_random: 40, n_resamples: 100}\n" % model)
+    began = time.monotonic()
+    cluster.wait(cluster.submit(yaml), seconds=200)
+    seconds, rate = time.monotonic() - began, thread_rate(cluster, yaml)
+    say("a sweep of %.1f s, %.0f variant-tokens/s" % (seconds, rate))
+
+    sweep = reach_verdict(cluster, yaml, 0.05)
+    cluster.ctl("pause", sweep)
+    time.sleep(9 * seconds)
+    cluster.ctl("resume", sweep)
+    cluster.wait(sweep, seconds=200)
+    paused = thread_rate(cluster, yaml)
+    check(rate / 5 < paused < 5 * rate, "with a pause %.0f, without %.0f" % (paused, rate))
+
+    sweep = reach_verdict(cluster, yaml, 0.5)
+    cluster.kill("coordinator")
+    cluster.start_coordinator()
+    cluster.wait(sweep, seconds=200)
+    restarted = thread_rate(cluster, yaml)
+    check(rate / 5 < restarted < 5 * rate, "restarted %.0f, else %.0f" % (restarted, rate))
+
+
 if __name__ == "__main__":
     with folder:
-        run([what_was_measured_lies_within, time_is_told_once_it_was_measured])
+        run([what_was_measured_lies_within, time_is_told_once_it_was_measured,
+             pauses_and_earlier_lives_are_no_work])

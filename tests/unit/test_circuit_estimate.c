@@ -1,6 +1,4 @@
 /* Estimates of circuit sweeps, against what is really listed. */
-#define _XOPEN_SOURCE 700 /* mkdtemp */
-#include "coordinator/plan/ablate_rates.h"
 #include "coordinator/plan/circuit_estimate.h"
 
 #include "common/file.h"
@@ -27,7 +25,10 @@ static struct circuit_estimate estimate_of(const struct sweep_spec *spec, uint64
                                                  .n_search = 10,
                                                  .n_verdict = 20,
                                                  .n_prompt_tokens = 5,
-                                                 .tokens_per_second = 1000};
+                                                 .rate = {.thread_tokens_per_second = 250,
+                                                          .n_threads = 4,
+                                                          .backend = "cpu",
+                                                          .isa = "cpu avx512"}};
     struct circuit_estimate estimate;
     circuit_estimate_make(&input, &estimate);
     return estimate;
@@ -114,6 +115,35 @@ Test(circuit_estimate, a_brought_circuit_is_not_searched_and_unknown_is_said)
     cr_expect_eq(estimate.verdict.most, 3 * (3 + 6 + 2 * 3 + 2 * 2 * 6 + 2 * 20));
 }
 
+/* What it is: work over a rate of those threads, and no bound. */
+Test(circuit_estimate, says_whose_speed_the_time_is)
+{
+    const struct sweep_spec spec = circuit_spec();
+    struct circuit_estimate estimate = estimate_of(&spec, 12);
+    struct buffer text;
+    char want[256];
+    buffer_init(&text, 1 << 16);
+    cr_expect_float_eq(estimate.tokens_per_second, 1000.0, 1e-9, "four threads together");
+    cr_assert_eq(circuit_estimate_print(&estimate, &text, NULL), ST_OK);
+    (void)snprintf(
+        want, sizeof want,
+        "\n  time        about %.0f s for the usual, %.0f s for the most of that at 1000 "
+        "variant-tokens/s: 4 run threads (cpu avx512), each as fast as in this model's "
+        "last verdict, and never idle\n",
+        estimate.seconds_usual, estimate.seconds_most);
+    cr_expect(strstr(buffer_text(&text), want), "%s\nnot:%s", want, buffer_text(&text));
+    json_t *json = circuit_estimate_json(&estimate);
+    const json_t *on = json_object_get(json, "measured_on");
+    cr_expect_str_eq(json_string_value(json_object_get(on, "backend")), "cpu");
+    cr_expect_eq(json_integer_value(json_object_get(on, "run_threads")), 4);
+    json_decref(json);
+    buffer_fini(&text);
+    estimate.tokens_per_second = 0.0;
+    json = circuit_estimate_json(&estimate);
+    cr_expect(json_is_null(json_object_get(json, "measured_on")));
+    json_decref(json);
+}
+
 /* --- files -------------------------------------------------------------------------------- */
 
 Test(circuit_estimate, the_example_is_counted_from_its_files)
@@ -131,28 +161,7 @@ Test(circuit_estimate, the_example_is_counted_from_its_files)
     cr_assert_eq(circuit_estimate_read(&input, spec, NULL, &err), ST_OK, "%s", err.text);
     cr_expect_eq(input.n_candidates, 4 * (4 + 1), "%llu", (unsigned long long)input.n_candidates);
     cr_expect(input.n_search == 81 && input.n_verdict == 81 && input.n_prompt_tokens == 24);
-    cr_expect_eq(input.tokens_per_second, 0.0);
+    cr_expect_eq(input.rate.n_threads, 0);
     sweep_spec_free(&spec);
     free(text);
-}
-
-Test(ablate_rates, are_noted_by_model_and_format)
-{
-    char directory[] = "/tmp/interp-rates-XXXXXX", path[64], model[] = "/models/a";
-    struct sweep_spec spec = {.model = model};
-    cr_assert_not_null(mkdtemp(directory));
-    (void)snprintf(path, sizeof path, "%s/ablate-rates.json", directory);
-    cr_expect_eq(ablate_rate_read(directory, &spec), 0.0);
-    cr_expect_eq(ablate_rate_note(directory, &spec, 0.0, NULL), ST_BAD_INPUT);
-    cr_assert_eq(ablate_rate_note(directory, &spec, 1234.5, NULL), ST_OK);
-    cr_expect_float_eq(ablate_rate_read(directory, &spec), 1234.5, 1e-9);
-    spec.compute = SWEEP_COMPUTE_BF16X3;
-    cr_expect_eq(ablate_rate_read(directory, &spec), 0.0);
-    cr_assert_eq(file_write_atomic(path, "[broken", 7, NULL), ST_OK);
-    spec.compute = SWEEP_COMPUTE_F32;
-    cr_expect_eq(ablate_rate_read(directory, &spec), 0.0);
-    cr_assert_eq(ablate_rate_note(directory, &spec, 2.0, NULL), ST_OK);
-    cr_expect_eq(ablate_rate_read(directory, &spec), 2.0);
-    (void)unlink(path);
-    (void)rmdir(directory);
 }

@@ -181,6 +181,8 @@ Test(task_queue, a_task_keeps_its_last_errors_and_its_measured_speed)
     cr_expect_float_eq(task->seconds_per_unit, 2.6, 1e-12);
     task_charge(task, 9.0, 0);
     cr_expect_eq(share.pass, 4.0, "no units, no time");
+    cr_expect_eq(task->n_units_timed, 3);
+    cr_expect_eq(task->worker_seconds, 8.0);
     task_destroy(&task);
     task_destroy(&task);
 }
