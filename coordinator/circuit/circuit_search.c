@@ -312,6 +312,7 @@ status_t circuit_search_finish(struct circuit_search *search, struct circuit_sea
                                            .n_variants = variant_values_n_known(search->values),
                                            .n_rounds = search->n_rounds,
                                            .is_truncated = is_truncated(search),
+                                           .pairs = node_search_pairs(search->searches[0]),
                                            .is_adaptive =
                                                search->params.nodes.is_conditional || is_grouped,
                                            .n_searches = search->params.n_bootstraps};

@@ -79,7 +79,8 @@ struct circuit_search_result {
     const struct acdc_circuit *taus; /* [n_taus] of ACDC, borrowed */
     size_t n_taus, chosen_tau;
     size_t n_variants, n_rounds;
-    bool is_truncated; /* max_variants came in between */
+    bool is_truncated;              /* max_variants came in between */
+    struct node_search_pairs pairs; /* of the search itself */
     bool is_adaptive;  /* what a verdict asks: were later sets chosen by earlier values? */
     size_t n_searches; /* bootstraps */
     struct score_value node_stability; /* mean pairwise Jaccard of the nodes that they found */

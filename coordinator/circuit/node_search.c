@@ -118,6 +118,11 @@ bool node_search_is_truncated(const struct node_search *search)
     return search->view.is_refused;
 }
 
+struct node_search_pairs node_search_pairs(const struct node_search *search)
+{
+    return search->pairs;
+}
+
 /* --- reading ------------------------------------------------------------------------------ */
 
 const double *node_search_row(struct node_search *search, const uint32_t *nodes, size_t n)
@@ -147,6 +152,39 @@ size_t node_search_list(struct node_search *search, bool is_chosen)
         const struct found_node *node = &search->found[order[i]];
         if (node->is_chosen == is_chosen) search->list[n++] = order[i];
     }
+    return n;
+}
+
+/* --- by effect ---------------------------------------------------------------------------- */
+
+static int compare_ranked(const void *a, const void *b)
+{
+    const struct ranked_node *left = a, *right = b;
+    if (left->size != right->size) return left->size > right->size ? -1 : 1;
+    return (left->node > right->node) - (left->node < right->node);
+}
+
+status_t node_search_rank(const struct node_search *search, bool is_chosen,
+                          struct ranked_node **out, size_t *n, struct error *err)
+{
+    struct ranked_node *ranked = malloc(search->params->n * sizeof *ranked);
+    if (!ranked) return error_set(err, ST_NO_MEMORY, "search: %zu nodes", search->params->n);
+    *n = 0;
+    for (uint32_t v = 0; v < search->params->n; v++)
+        if (search->found[v].is_chosen == is_chosen)
+            ranked[(*n)++] = (struct ranked_node){fabs(search->found[v].given.mean), v};
+    qsort(ranked, *n, sizeof *ranked, compare_ranked);
+    *out = ranked;
+    return ST_OK;
+}
+
+/* Above this, n * (n - 1) is beyond any max_pairs that memory has room for. */
+enum { MOST_PAIRED = 65536 };
+
+size_t node_search_n_paired(const struct node_search *search, size_t n)
+{
+    if (n > MOST_PAIRED) n = MOST_PAIRED;
+    while (all_pairs(n) > search->params->max_pairs) n--;
     return n;
 }
 

@@ -14,19 +14,27 @@
  *                bisection. An OR of any number of nodes shows here, a single sweep misses it.
  *   conditional  given each chosen node (whose ablation leaves something): each other node, while
  *                that is at most max_sweep variants, and again more and more of them: backups.
- *   pairs        of what was not chosen, max_pairs at most, in the given order.
+ *   pairs        of what was not chosen, max_pairs at most: those of the largest single effects,
+ *                whatever the given order is, ties in the order of the candidates.
  *   context      what such a drop needs to show, made minimal: v and the smallest set K that must
  *                be ablated before it. More than max_context nodes in K: nobody's backup.
  *   group        K and v, accepted where each member's drop given all others is a clear
- *                discovery: they are one class from then on.
- *   classes      pairs of chosen nodes whose joint drop is clearly beyond the sum: one class.
+ *                discovery: they are one class from then on. Small groups first, then by their
+ *                members: what a node was found given is of the first that has it.
+ *   classes      pairs of chosen nodes whose joint drop is clearly beyond the sum: one class;
+ *                max_pairs at most, those of the largest effects.
  *   prune        a member whose drop given the rest of its class is not clear leaves the class,
  *                and the circuit, if its own is not clear either; the weakest of a class first.
  *
  * complement and conditional are repeated while they find anything, max_rounds each (complement
  * from either end of the order), and conditional again if pairs found something; of the places of a
- * round the NODE_SEARCH_MAX_HITS largest are followed. The order comes from outside and only
- * orders. All of it but `singles` only where is_conditional.
+ * round the NODE_SEARCH_MAX_HITS largest are followed. All of it but `singles` only where
+ * is_conditional.
+ *
+ * Candidates are in their own order, the one that there is (component_compare): how a caller came
+ * by them changes nothing. `order` comes from outside and only says where the lists of groups,
+ * complement and conditional begin: how many variants are asked depends on it, and what is accepted
+ * rests on exact effects of sets that no order is in.
  * A value belongs to one thread. */
 #ifndef COORDINATOR_CIRCUIT_NODE_SEARCH_H
 #define COORDINATOR_CIRCUIT_NODE_SEARCH_H
@@ -67,6 +75,15 @@ struct found_node {
     uint32_t class_of; /* candidate: the first of its class, which may be itself */
 };
 
+/* How many pairs there were, and how many of them were measured. */
+struct pair_count {
+    size_t n, n_tested;
+};
+struct node_search_pairs {
+    struct pair_count others; /* of nodes not chosen until then */
+    struct pair_count chosen; /* of chosen ones: are they one class? */
+};
+
 struct node_search;
 
 /* One search: number 0 of all units, s > 0 of the s-th bootstrap. params and values are borrowed
@@ -90,5 +107,7 @@ MUST_CHECK status_t node_search_advance(struct node_search *search, const double
 /* [n], borrowed; settled once it is over. */
 const struct found_node *node_search_nodes(const struct node_search *search);
 bool node_search_is_truncated(const struct node_search *search);
+/* Once it is over; none where the search is not conditional. */
+struct node_search_pairs node_search_pairs(const struct node_search *search);
 
 #endif

@@ -4,50 +4,26 @@
 #include <math.h>
 #include <stdlib.h>
 
-struct ranked {
-    double size;
-    uint32_t node;
-};
-
-static int compare_ranked(const void *a, const void *b)
-{
-    const struct ranked *left = a, *right = b;
-    if (left->size != right->size) return left->size > right->size ? -1 : 1;
-    return (left->node > right->node) - (left->node < right->node);
-}
-
-/* Chosen nodes by size of what their ablation does, into *out, which the caller frees. */
-static status_t rank_chosen(const struct node_search *search, struct ranked **out, size_t *n,
-                            struct error *err)
-{
-    struct ranked *ranked = malloc(search->params->n * sizeof *ranked);
-    if (!ranked) return error_set(err, ST_NO_MEMORY, "search: %zu nodes", search->params->n);
-    *n = 0;
-    for (uint32_t v = 0; v < search->params->n; v++)
-        if (search->found[v].is_chosen)
-            ranked[(*n)++] = (struct ranked){fabs(search->found[v].given.mean), v};
-    qsort(ranked, *n, sizeof *ranked, compare_ranked);
-    *out = ranked;
-    return ST_OK;
-}
-
 /* --- classes ------------------------------------------------------------------------------ */
-
-static struct node_effect beyond_sum(struct node_search *search, const uint32_t nodes[2])
-{
-    const struct pair_values pair = {search->view.full, node_search_row(search, &nodes[0], 1),
-                                     node_search_row(search, &nodes[1], 1),
-                                     node_search_row(search, nodes, 2)};
-    if (!pair.first || !pair.second || !pair.both) return (struct node_effect){.p = 1.0};
-    return effect_beyond_sum(&search->sample, &pair);
-}
 
 struct joint_pair {
     uint32_t nodes[2];
+    bool is_measured;
     struct node_effect beyond;
 };
 
-/* On the scale of beyond_sum(), where that is another one. */
+static void measure_pair(struct node_search *search, struct joint_pair *pair)
+{
+    const uint32_t *nodes = pair->nodes;
+    const struct pair_values values = {search->view.full, node_search_row(search, &nodes[0], 1),
+                                       node_search_row(search, &nodes[1], 1),
+                                       node_search_row(search, nodes, 2)};
+    pair->is_measured = values.first && values.second && values.both;
+    pair->beyond = pair->is_measured ? effect_beyond_sum(&search->sample, &values)
+                                     : (struct node_effect){.p = 1.0};
+}
+
+/* On the scale of measure_pair(), where that is another one. */
 static double least_beyond(struct node_search *search)
 {
     const double least = search->rule.clear.least, share = search->params->selection.share_min;
@@ -76,20 +52,22 @@ static status_t join_pairs(struct node_search *search, const struct joint_pair *
 
 status_t node_search_join_classes(struct node_search *search, struct error *err)
 {
-    struct ranked *ranked;
-    size_t n, n_pairs = 0;
-    status_t status = rank_chosen(search, &ranked, &n, err);
+    struct ranked_node *ranked;
+    size_t n_chosen, n_pairs = 0;
+    status_t status = node_search_rank(search, true, &ranked, &n_chosen, err);
     if (status != ST_OK) return status;
-    while (n > 1 && n * (n - 1) / 2 > search->params->max_pairs) n--;
+    const size_t n = node_search_n_paired(search, n_chosen);
     struct joint_pair *pairs = malloc((n * n / 2 + 1) * sizeof *pairs);
     if (!pairs) status = error_set(err, ST_NO_MEMORY, "search: pairs of %zu nodes", n);
     for (size_t i = 0; i < n && pairs; i++)
         for (size_t j = i + 1; j < n; j++) {
             struct joint_pair *pair = &pairs[n_pairs++];
             *pair = (struct joint_pair){.nodes = {ranked[i].node, ranked[j].node}};
-            pair->beyond = beyond_sum(search, pair->nodes);
+            measure_pair(search, pair);
         }
     if (status == ST_OK && search->view.n_missing == 0) {
+        search->pairs.chosen = (struct pair_count){.n = all_pairs(n_chosen)};
+        for (size_t i = 0; i < n_pairs; i++) search->pairs.chosen.n_tested += pairs[i].is_measured;
         status = join_pairs(search, pairs, n_pairs, err);
         search->stage = STAGE_PRUNE;
     }
@@ -183,10 +161,10 @@ status_t node_search_prune(struct node_search *search, bool *is_over, struct err
 status_t node_search_keep_largest(struct node_search *search, struct error *err)
 {
     const size_t max_nodes = search->params->selection.max_nodes;
-    struct ranked *ranked;
+    struct ranked_node *ranked;
     size_t n;
     if (max_nodes == 0) return ST_OK;
-    const status_t status = rank_chosen(search, &ranked, &n, err);
+    const status_t status = node_search_rank(search, true, &ranked, &n, err);
     if (status != ST_OK) return status;
     for (size_t i = max_nodes; i < n; i++) {
         struct found_node *node = &search->found[ranked[i].node];

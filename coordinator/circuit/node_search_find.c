@@ -45,6 +45,7 @@ status_t node_search_run_splits(struct node_search *search, bool *is_over, struc
 
 struct ranked_hit {
     double size;
+    uint32_t node;
     size_t split, place;
 };
 
@@ -52,8 +53,8 @@ static int compare_hits(const void *a, const void *b)
 {
     const struct ranked_hit *left = a, *right = b;
     if (left->size != right->size) return left->size > right->size ? -1 : 1;
-    if (left->split != right->split) return left->split < right->split ? -1 : 1;
-    return (left->place > right->place) - (left->place < right->place);
+    if (left->node != right->node) return left->node < right->node ? -1 : 1;
+    return (left->split > right->split) - (left->split < right->split);
 }
 
 /* The contexts of the largest hits are looked for next. */
@@ -65,10 +66,13 @@ static status_t take_hits(struct node_search *search, struct error *err)
     struct ranked_hit *hits = malloc((n_hits + 1) * sizeof *hits);
     if (!hits) return error_set(err, ST_NO_MEMORY, "search: %zu hits", n_hits);
     n_hits = 0;
-    for (size_t s = 0; s < search->n_splits; s++)
-        for (size_t h = 0; h < search->splits[s].n_hits; h++)
-            hits[n_hits++] = (struct ranked_hit){search->splits[s].hits[h].size, s,
-                                                 search->splits[s].hits[h].place};
+    for (size_t s = 0; s < search->n_splits; s++) {
+        const struct group_split *split = &search->splits[s];
+        for (size_t h = 0; h < split->n_hits; h++)
+            hits[n_hits++] = (struct ranked_hit){split->hits[h].size,
+                                                 group_split_node(split, split->hits[h].place), s,
+                                                 split->hits[h].place};
+    }
     qsort(hits, n_hits, sizeof *hits, compare_hits);
     for (size_t h = 0; h < n_hits && h < NODE_SEARCH_MAX_HITS && status == ST_OK; h++) {
         const struct group_split *split = &search->splits[hits[h].split];
@@ -171,13 +175,7 @@ status_t node_search_find_conditional(struct node_search *search, struct error *
 
 /* --- pairs -------------------------------------------------------------------------------- */
 
-/* Of how many of n nodes all pairs are at most max_pairs. */
-static size_t n_paired(size_t n, size_t max_pairs)
-{
-    while (n > 1 && n * (n - 1) / 2 > max_pairs) n--;
-    return n;
-}
-
+/* One pair; counted once all rows are there. */
 static status_t try_pair(struct node_search *search, const uint32_t pair[2], bool is_counted,
                          struct error *err)
 {
@@ -187,6 +185,7 @@ static status_t try_pair(struct node_search *search, const uint32_t pair[2], boo
     const struct node_effect of_second = node_search_drop(search, first, both);
     const struct node_effect of_first = node_search_drop(search, second, both);
     if (!is_counted) return ST_OK;
+    search->pairs.others.n_tested += both && first && second;
     status_t status = test_family_add(&search->tests, of_second.p, err);
     if (status == ST_OK) status = test_family_add(&search->tests, of_first.p, err);
     if (status == ST_OK && node_search_is_clear(search, &of_first) &&
@@ -195,18 +194,32 @@ static status_t try_pair(struct node_search *search, const uint32_t pair[2], boo
     return status;
 }
 
+/* All pairs of the first n; *ranked are by effect. */
+static status_t try_pairs(struct node_search *search, const struct ranked_node *ranked, size_t n,
+                          bool is_counted, struct error *err)
+{
+    status_t status = ST_OK;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = i + 1; j < n && status == ST_OK; j++)
+            status =
+                try_pair(search, (uint32_t[2]){ranked[i].node, ranked[j].node}, is_counted, err);
+    return status;
+}
+
 status_t node_search_find_pairs(struct node_search *search, struct error *err)
 {
-    const size_t n_others = node_search_list(search, false);
-    const size_t n = n_paired(n_others < 65536 ? n_others : 65536, search->params->max_pairs);
-    status_t status = ST_OK;
-    for (int is_counted = 0; is_counted < 2 && search->view.n_missing == 0; is_counted++)
-        for (size_t i = 0; i < n; i++)
-            for (size_t j = i + 1; j < n && status == ST_OK; j++)
-                status = try_pair(search, (uint32_t[2]){search->list[i], search->list[j]},
-                                  is_counted == 1, err);
-    if (search->view.n_missing > 0) return status;
-    search->is_paired = true;
-    search->step = STEP_GROUP;
+    struct ranked_node *ranked;
+    size_t n_others;
+    status_t status = node_search_rank(search, false, &ranked, &n_others, err);
+    if (status != ST_OK) return status;
+    const size_t n = node_search_n_paired(search, n_others);
+    search->pairs.others = (struct pair_count){.n = all_pairs(n_others)};
+    status = try_pairs(search, ranked, n, false, err);
+    if (status == ST_OK && search->view.n_missing == 0) {
+        status = try_pairs(search, ranked, n, true, err);
+        search->is_paired = true;
+        search->step = STEP_GROUP;
+    }
+    free(ranked);
     return status;
 }

@@ -126,11 +126,24 @@ static status_t decide_groups(struct node_search *search, size_t first, size_t *
     return status;
 }
 
+/* Small ones first, then by their members: not in the order in which their places came up. */
+static int compare_groups(const void *a, const void *b)
+{
+    const struct node_group *left = a, *right = b;
+    if (left->n != right->n) return left->n < right->n ? -1 : 1;
+    for (size_t m = 0; m < left->n; m++)
+        if (left->members[m] != right->members[m])
+            return left->members[m] < right->members[m] ? -1 : 1;
+    return 0;
+}
+
 status_t node_search_run_groups(struct node_search *search, size_t *n_accepted, struct error *err)
 {
     const size_t first = search->tests.n;
     status_t status = ST_OK;
     *n_accepted = 0;
+    if (search->n_groups > 1)
+        qsort(search->groups, search->n_groups, sizeof *search->groups, compare_groups);
     for (size_t g = 0; g < search->n_groups; g++) measure_group(search, &search->groups[g]);
     if (search->view.n_missing > 0) return ST_OK;
     for (size_t g = 0; g < search->n_groups; g++)

@@ -40,6 +40,7 @@ struct node_search {
     size_t round;  /* of the stage */
     size_t n_idle; /* rounds that found nothing, in a row */
     bool is_paired;
+    struct node_search_pairs pairs;
     struct found_node *found; /* [n] */
     bool *is_given;           /* [n] was it a context of a conditional sweep? */
     uint32_t *list;           /* [n] scratch: nodes that a step is about */
@@ -62,6 +63,21 @@ bool node_search_is_clear(const struct node_search *search, const struct node_ef
 
 /* Candidates that are (not) chosen, in the given order, into list; returns how many. */
 size_t node_search_list(struct node_search *search, bool is_chosen);
+
+/* Candidates that are (not) chosen by the size of what their ablation does, ties as they are
+ * numbered. The caller frees *out. Errors: ST_NO_MEMORY. */
+struct ranked_node {
+    double size;
+    uint32_t node;
+};
+MUST_CHECK status_t node_search_rank(const struct node_search *search, bool is_chosen,
+                                     struct ranked_node **out, size_t *n, struct error *err);
+static inline size_t all_pairs(size_t n)
+{
+    return n > 1 ? n * (n - 1) / 2 : 0;
+}
+/* Of how many of n nodes all pairs are at most max_pairs. */
+size_t node_search_n_paired(const struct node_search *search, size_t n);
 
 /* Steps. Errors: ST_NO_MEMORY, ST_BAD_INPUT. */
 MUST_CHECK status_t node_search_find_complement(struct node_search *search, struct error *err);

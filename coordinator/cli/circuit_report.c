@@ -14,18 +14,24 @@ status_t circuit_report_ask(struct client *client, const char *sweep, json_t **a
     return status;
 }
 
-/* The report as the sweep left it; of a sweep that found nothing, why. */
+static void print_list(const struct cli *cli, const json_t *texts)
+{
+    for (size_t i = 0; i < json_array_size(texts); i++)
+        (void)fprintf(cli->out, "  %s\n", json_string_value(json_array_get(texts, i)));
+}
+
+/* The report as the sweep left it; of one that found nothing, why, and where it did not look. */
 static void print_text(const struct cli *cli, const json_t *answer)
 {
     const char *text = json_string_value(json_field(answer, "text"));
     const char *agent = json_string_value(json_field(answer, "agent_text"));
-    const json_t *reasons = json_field(answer, "summary.reasons");
-    if (text)
+    if (text) {
         (void)fputs(text, cli->out);
-    else
+    } else {
         (void)fprintf(cli->out, "%s\n", json_field_text(answer, "summary.outcome", "no verdict"));
-    for (size_t i = 0; !text && i < json_array_size(reasons); i++)
-        (void)fprintf(cli->out, "  %s\n", json_string_value(json_array_get(reasons, i)));
+        print_list(cli, json_field(answer, "summary.reasons"));
+        print_list(cli, json_field(answer, "summary.not_looked_at"));
+    }
     if (agent) (void)fputs(agent, cli->out);
 }
 

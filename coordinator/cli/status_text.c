@@ -271,15 +271,17 @@ static void print_circuit(const struct cli *cli, const json_t *circuit)
 {
     char line[192];
     if (!circuit) return;
+    const bool is_cut = json_array_size(json_field(circuit, "not_looked_at")) > 0;
     const char *outcome = json_field_text(circuit, "outcome", NULL);
     if (outcome)
         (void)snprintf(
             line, sizeof line,
             "%s: %.0f of %.0f components, %.0f edges; %.0f variants "
-            "in %.0f rounds",
+            "in %.0f rounds%s",
             outcome, json_field_number(circuit, "n_nodes"),
             json_field_number(circuit, "n_candidates"), json_field_number(circuit, "n_edges"),
-            json_field_number(circuit, "n_variants"), json_field_number(circuit, "n_rounds"));
+            json_field_number(circuit, "n_variants"), json_field_number(circuit, "n_rounds"),
+            is_cut ? "; not everywhere: see circuit" : "");
     else
         (void)snprintf(line, sizeof line, "%.0f candidates, round %.0f of the search",
                        json_field_number(circuit, "n_candidates"),

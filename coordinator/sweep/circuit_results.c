@@ -3,6 +3,7 @@
 #include "common/file.h"
 #include "coordinator/circuit/circuit_dot.h"
 #include "coordinator/circuit/measures_json.h"
+#include "coordinator/circuit/search_limits.h"
 #include "coordinator/circuit/verdict_json.h"
 #include "coordinator/circuit/verdict_text.h"
 #include "coordinator/session/score_json.h"
@@ -142,12 +143,13 @@ static status_t write_summary(const struct writing *what, struct buffer *out, st
     }
     return append_json(
         out,
-        json_pack("{s:s s:b s:o s:I s:I s:I s:I s:I s:b s:o s:o s:o}", "outcome",
+        json_pack("{s:s s:b s:o s:I s:I s:I s:I s:I s:b s:o s:o s:o s:o s:o}", "outcome",
                   circuit_outcome_name(outcome), "is_brought", run->search == NULL, "reasons",
                   json_reasons(what), "n_candidates", (json_int_t)run->n_candidates, "n_nodes",
                   (json_int_t)found->circuit.n_nodes, "n_edges", (json_int_t)found->circuit.n_edges,
                   "n_variants", (json_int_t)found->n_variants, "n_rounds",
-                  (json_int_t)found->n_rounds, "is_truncated", (int)found->is_truncated, "prompts",
+                  (json_int_t)found->n_rounds, "is_truncated", (int)found->is_truncated, "pairs",
+                  search_pairs_json(found), "not_looked_at", search_limits_json(found), "prompts",
                   prompts, "stability", score_value_json(found->stability), "order", order),
         JSON_INDENT(1), err);
 }
@@ -182,6 +184,7 @@ static status_t write_text(const struct writing *what, struct buffer *out, struc
     const struct circuit *circuit = &run->found.circuit;
     const struct head_sequences sequences = circuit_head_sequences(run);
     status_t status = verdict_text_write(what->verdict, circuit, out, err);
+    if (status == ST_OK) status = search_limits_text(&run->found, out, err);
     if (status == ST_OK) status = circuit_order_text(run, out, err);
     return status == ST_OK && run->heads.has_scores
                ? head_report_text(&run->heads.scores, &sequences, circuit, out, err)

@@ -20,8 +20,11 @@
  *     whole model, and given the rest of the classes of its ends
  *   head_scores.json  where asked for: what every head attends to (head_report.h)
  *   summary.json    {"outcome", "is_brought", "reasons", "n_candidates", "n_nodes", "n_edges",
- *                    "n_variants", "n_rounds", "is_truncated", "prompts": {part: n},
- *                    "stability" (or null), "order" (null: as listed)}
+ *                    "n_variants", "n_rounds", "is_truncated", "pairs", "not_looked_at",
+ *                    "prompts": {part: n}, "stability" (or null), "order" (null: as listed)}
+ *   "is_truncated": max_variants ended the search; "pairs": how many pairs of components were
+ *     tested, of how many, or null; "not_looked_at": sentences, of these where there is anything to
+ *     say (search_limits.h)
  *   "order": {"by": "attribution", "method", "steps" (of eap_ig), "components", "edges" (or null)},
  *     each as order_quality.h: how good the order was; the verdict knows nothing of it
  *   measured-*.bin  what workers answered (circuit_measure.h)

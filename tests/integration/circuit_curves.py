@@ -136,6 +136,13 @@ def components_at_named_positions_are_judged(cluster):
         check(abs(value["sufficiency"]["ratio"] - 1) < 0.03, value["sufficiency"])
         check(abs(value["necessity"]["ratio"] - 1) < 0.03, value["necessity"])
         check([m["name"] for m in value["members"]] == wanted, "the members")
+    # However they are listed.
+    again, _ = finish(cluster, sweep_of(model, "placed", "positions: [bos, b, end]\n"
+                                        "candidates: [mlps, heads]", prompts))
+    for name in ("circuit.json", "results.jsonl", "summary.json", "verdict.txt", "measures.json"):
+        first, second = ((cluster.data / "sweeps" / one / name).read_bytes()
+                         for one in (sweep, again))
+        check(first == second, "%s: another with the positions in another order" % name)
     # The same circuit, brought; and the heads where they do nothing.
     for name, nodes, outcome in (("right", wanted, "partial"),
                                  ("wrong", [previous + "@end", induction + "@b"], "rejected")):

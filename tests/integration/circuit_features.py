@@ -123,14 +123,28 @@ def a_list_names_the_features(cluster):
     check(found_in(records) == [TRUE[0]], "found %s" % found_in(records))
 
 
+def expect_pairs_are_told(cluster, sweep, n_others):
+    """More than are tested: in the summary, the report and the status."""
+    n = n_others * (n_others - 1) // 2
+    summary = cluster.json("circuit", sweep)["summary"]
+    check(summary["pairs"]["others"] == {"n": n, "n_tested": 496} and not summary["is_truncated"],
+          summary)
+    said, = summary["not_looked_at"]
+    check(said.startswith("496 of %d pairs" % n), said)
+    check("not looked at\n  - " + said in cluster.ctl("circuit", sweep), "the report says it")
+    check("; not everywhere: see circuit" in cluster.ctl("status", sweep), "the status as well")
+
+
 def neurons_and_dimensions_are_searched_by_list(cluster):
     """The known model's MLPs write where nobody reads: none of their neurons is in its circuit."""
     cluster.up(workers=2)
     yaml = ("kind: circuit\nname: neurons\nmodel: %s\ntask: {prompts: %s}\n%s\n"
             "candidates: [heads, neurons]\nneurons: 0-19\n" % (model, prompts, FEW))
-    records = records_of(cluster, finish(cluster, yaml))
+    sweep = finish(cluster, yaml)
+    records = records_of(cluster, sweep)
     check(len(records) == 2 * (4 + 20), "heads and 20 neurons a layer: %d" % len(records))
     check(found_in(records) == sorted(truth["circuit"]), "found %s" % found_in(records))
+    expect_pairs_are_told(cluster, sweep, len(records) - len(truth["circuit"]))
     yaml = ("kind: circuit\nname: dimensions\nmodel: %s\ntask: {prompts: %s}\n%s\n"
             "candidates: [residual]\ndimensions: 0-9\nlayers: 1\n" % (model, prompts, FEW))
     records = records_of(cluster, finish(cluster, yaml))

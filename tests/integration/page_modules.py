@@ -95,6 +95,18 @@ def judges_and_correlations_have_their_numbers(module):
     check("320 tokens of 10 windows, 2 unreadable" in table and "0.25" in table, table)
 
 
+def a_search_says_where_it_did_not_look(module):
+    summary = {"outcome": "partial", "reasons": ["too low"], "n_nodes": 2, "n_candidates": 48,
+               "n_edges": 0, "n_variants": 900, "n_rounds": 7, "stability": 1, "order": None,
+               "not_looked_at": ["496 of 1035 pairs"]}
+    text = "m.outcome(%s).map((part) => [part].flat().filter(Boolean)" + \
+        ".map((one) => one.textContent).join(' ')).join(' ')"
+    got = module("circuit", text % json.dumps(summary))
+    check("too low" in got and "Not looked at: 496 of 1035 pairs" in got, got)
+    got = module("circuit", text % json.dumps(dict(summary, not_looked_at=[])))
+    check("too low" in got and "Not looked at" not in got, got)
+
+
 def addresses_name_views(module):
     check(module("router", "m.match('sweeps/:sweep', ['sweeps', 'a'])") == {"sweep": "a"}, "match")
     check(module("router", "m.match('sweeps/:sweep', ['sweeps'])") is None, "too short")
@@ -148,6 +160,7 @@ def main():
         rates_never_fall_below_zero(module)
         sessions_are_told_in_sentences(module)
         judges_and_correlations_have_their_numbers(module)
+        a_search_says_where_it_did_not_look(module)
         addresses_name_views(module)
         patching_keeps_what_is_there(module)
         text_stays_text(module)

@@ -141,24 +141,158 @@ Test(circuit_search, groups_find_it_among_thousands)
     }
 }
 
-/* The order changes what is asked, not what is found. */
+static void expect_same_node(const struct found_node *got, const struct found_node *want,
+                             const char *what, uint32_t v)
+{
+    cr_expect(got->is_chosen == want->is_chosen && got->reason == want->reason &&
+                  got->class_of == want->class_of && got->n_context == want->n_context,
+              "%s, node %u: chosen %d, reason %d, class %u, given %u", what, v, got->is_chosen,
+              (int)got->reason, got->class_of, got->n_context);
+    cr_expect_arr_eq(got->context, want->context, got->n_context * sizeof *got->context);
+    cr_expect_float_eq(got->alone.mean, want->alone.mean, 0.0);
+    cr_expect_float_eq(got->given.mean, want->given.mean, 0.0, "%s, node %u", what, v);
+    cr_expect_float_eq(got->given.p, want->given.p, 0.0);
+}
+
+/* To the last bit of every effect: the order changes what is asked, not what is found. */
+static void expect_any_order(const struct world *world, struct circuit_search_params params,
+                             uint64_t n_orders)
+{
+    uint32_t order[WORLD_MAX_NODES];
+    struct circuit_search_result want, got;
+    struct circuit_search *search = world_search(world, &params, &want), *again;
+    for (uint64_t seed = 1; seed <= n_orders; seed++) {
+        struct draw draw = draw_stream(seed, DRAW_CIRCUIT, 3);
+        for (uint32_t v = 0; v < world->n; v++) order[v] = v;
+        draw_shuffle(&draw, order, world->n);
+        params.nodes.order = order;
+        again = world_search(world, &params, &got);
+        expect_truth(world, &got);
+        for (uint32_t v = 0; v < world->n; v++)
+            expect_same_node(&got.nodes[v], &want.nodes[v], KIND_NAMES[world->kind], v);
+        cr_expect(got.pairs.others.n == want.pairs.others.n &&
+                  got.pairs.others.n_tested == want.pairs.others.n_tested);
+        circuit_search_result_fini(&got);
+        circuit_search_destroy(&again);
+    }
+    circuit_search_result_fini(&want);
+    circuit_search_destroy(&search);
+}
+
 Test(circuit_search, any_order_finds_the_same)
 {
-    for (uint64_t seed = 1; seed <= 20; seed++) {
-        const struct world world = {(enum world_kind)(seed % WORLD_N_KINDS), 24, 40, false, 4, 4};
+    for (int kind = 0; kind < WORLD_N_KINDS; kind++) {
+        const struct world few = {(enum world_kind)kind, 24, 40, false, 4, 4};
+        const struct world cut = {(enum world_kind)kind, 60, 40, false, 4, 4};
+        expect_any_order(&few, world_params(&few), 5);
+        expect_any_order(&cut, world_params(&cut), 3); /* more pairs than are tested */
+    }
+}
+
+Test(circuit_search, any_order_of_groups_finds_the_same)
+{
+    static const enum world_kind kinds[] = {WORLD_CHAIN, WORLD_BACKUP, WORLD_THREE};
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        const struct world world = {kinds[k], 1024, 12, false, 13, 4};
+        struct circuit_search_params params = world_params(&world);
+        params.nodes.max_singles = 256;
+        params.nodes.max_sweep = 512;
+        params.nodes.max_pairs = 50;
+        expect_any_order(&world, params, 2);
+    }
+}
+
+/* --- pairs -------------------------------------------------------------------------------- */
+
+/* The two largest effects among those that are not true; of equal ones the first. */
+static void largest_idle(const struct world *world, const struct circuit_search_result *result,
+                         uint32_t pair[2])
+{
+    uint32_t first = UINT32_MAX, second = UINT32_MAX;
+    for (uint32_t v = 0; v < world->n; v++) {
+        const double size = fabs(result->nodes[v].alone.mean);
+        if (world_is_true(world, v)) continue;
+        if (first == UINT32_MAX || size > fabs(result->nodes[first].alone.mean)) {
+            second = first;
+            first = v;
+        } else if (second == UINT32_MAX || size > fabs(result->nodes[second].alone.mean)) {
+            second = v;
+        }
+    }
+    pair[0] = first < second ? first : second;
+    pair[1] = first < second ? second : first;
+}
+
+/* Was the pair ever asked for? The search is run to its end. */
+static bool asks_pair(const struct world *world, const struct circuit_search_params *params,
+                      const uint32_t pair[2])
+{
+    struct circuit_search *search = NULL;
+    struct search_batch batch;
+    bool is_asked = false;
+    cr_assert_eq(circuit_search_create(&search, params, NULL), ST_OK);
+    do {
+        cr_assert_eq(circuit_search_ask(search, &batch, NULL), ST_OK);
+        for (size_t v = 0; v < batch.n; v++)
+            is_asked = is_asked || (batch.variants[v].n_nodes == 2 &&
+                                    memcmp(batch.variants[v].nodes, pair, 2 * sizeof *pair) == 0);
+    } while (world_answer_once(world, search));
+    circuit_search_destroy(&search);
+    return is_asked;
+}
+
+Test(circuit_search, pairs_are_those_of_the_largest_effects_in_any_order)
+{
+    const struct world world = {WORLD_CHAIN, 40, 40, false, 4, 4};
+    struct circuit_search_params params = world_params(&world);
+    struct circuit_search_result result;
+    uint32_t order[40], pair[2];
+    params.nodes.max_pairs = 1;
+    params.n_bootstraps = 0;
+    struct circuit_search *search = world_search(&world, &params, &result);
+    largest_idle(&world, &result, pair);
+    cr_expect_eq(result.pairs.others.n, 38 * 37 / 2);
+    cr_expect_eq(result.pairs.others.n_tested, 1);
+    cr_expect(result.pairs.chosen.n == 1 && result.pairs.chosen.n_tested == 1);
+    cr_expect_not(result.is_truncated);
+    cr_expect(asks_pair(&world, &params, pair));
+    for (uint64_t seed = 1; seed <= 5; seed++) {
         struct draw draw = draw_stream(seed, DRAW_CIRCUIT, 3);
+        for (uint32_t v = 0; v < world.n; v++) order[v] = v;
+        draw_shuffle(&draw, order, world.n);
+        params.nodes.order = order;
+        cr_expect(asks_pair(&world, &params, pair), "order %llu", (unsigned long long)seed);
+    }
+    circuit_search_result_fini(&result);
+    circuit_search_destroy(&search);
+}
+
+Test(circuit_search, pairs_are_counted)
+{
+    static const struct {
+        uint32_t n_nodes;
+        size_t max_pairs, n, n_tested;
+    } cases[] = {{12, 500, 45, 45}, {60, 500, 58 * 57 / 2, 496}, {60, 0, 58 * 57 / 2, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct world world = {WORLD_CHAIN, cases[i].n_nodes, 40, false, 4, 4};
         struct circuit_search_params params = world_params(&world);
         struct circuit_search_result result;
-        uint32_t order[24];
-        for (uint32_t v = 0; v < 24; v++) order[v] = v;
-        draw_shuffle(&draw, order, 24);
-        params.nodes.order = order;
+        params.nodes.max_pairs = cases[i].max_pairs;
         struct circuit_search *search = world_search(&world, &params, &result);
-        expect_truth(&world, &result);
+        cr_expect_eq(result.pairs.others.n, cases[i].n);
+        cr_expect_eq(result.pairs.others.n_tested, cases[i].n_tested, "%zu",
+                     result.pairs.others.n_tested);
+        circuit_search_result_fini(&result);
+        circuit_search_destroy(&search);
+        params.nodes.is_conditional = false;
+        search = world_search(&world, &params, &result);
+        cr_expect(result.pairs.others.n == 0 && result.pairs.chosen.n == 0, "none is asked for");
         circuit_search_result_fini(&result);
         circuit_search_destroy(&search);
     }
 }
+
+/* --- classes ------------------------------------------------------------------------------ */
 
 /* Nodes that back each other up are one class, others are alone. */
 Test(circuit_search, what_stands_in_for_one_another_is_a_class)

@@ -105,15 +105,19 @@ function orderLine(order) {
     `the verdict. ${parts.filter(Boolean).join("; ")}`);
 }
 
-function outcome(summary) {
-  const reasons = summary.reasons ?? [];
+const lines = (texts) => texts?.length ? h("ul", { class: "problems" }, texts.map((text, i) =>
+  h("li", { "data-key": String(i) }, h("bdi", null, text)))) : null;
+
+/** How a sweep ended: the verdict and its reasons, and where the search did not look. */
+export function outcome(summary) {
   return [
     h("p", { class: "outcome" }, badge(summary.outcome), " ",
       h("span", { class: "muted" }, `${count(summary.n_nodes)} of ${count(summary.n_candidates)} ` +
         `components, ${count(summary.n_edges)} edges; ${count(summary.n_variants)} variants in ` +
         `${count(summary.n_rounds)} rounds; stability ${significant(summary.stability)}`)),
-    reasons.length ? h("ul", { class: "problems" }, reasons.map((text, i) =>
-      h("li", { "data-key": String(i) }, h("bdi", null, text)))) : null,
+    lines(summary.reasons),
+    summary.not_looked_at?.length ? [h("p", { class: "muted" }, "Not looked at:"),
+      lines(summary.not_looked_at)] : null,
     orderLine(summary.order),
   ];
 }
