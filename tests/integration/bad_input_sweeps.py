@@ -5,11 +5,11 @@ import json
 import os
 import pathlib
 import shutil
-import struct
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from cluster import DEMO, check, check_store_is_clean, run, say, small_dictionary, wait_until
+from safetensors_file import Tensors, pack
 from small_dictionary import write_small_dictionary
 
 CORPUS = DEMO / "corpus/demo.jsonl.gz"
@@ -44,12 +44,10 @@ def model_with(folder, config=None, poisoned=None, n_bytes=None):
         told = json.loads((folder / "config.json").read_text())
         (folder / "config.json").write_text(json.dumps({**told, **config}))
     if poisoned:
-        data = bytearray(weights.read_bytes())
-        n = struct.unpack("<Q", data[:8])[0]
-        entry = json.loads(data[8:8 + n])[poisoned]
-        check(entry["dtype"] == "F16", "F16")
-        at = 8 + n + entry["data_offsets"][0]
-        data[at:at + 2] = b"\x00\x7e"  # NaN
+        tensors, data = Tensors(weights), bytearray(weights.read_bytes())
+        check(tensors.dtype(poisoned) == "F16", "F16")
+        at, _ = tensors.place(poisoned)
+        data[at:at + 2] = pack("F16", [float("nan")])
         weights.write_bytes(data)
     if n_bytes:
         weights.write_bytes(weights.read_bytes()[:n_bytes])

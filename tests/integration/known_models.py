@@ -19,7 +19,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from model_parity import ROOT, TOLERANCE, Tensors, check, failures, run
+from model_parity import ROOT, TOLERANCE, check, failures, run
+from safetensors_file import Tensors
 
 CIRCUITS = ROOT / "tests" / "golden" / "circuits"
 SMALL = 0.02  # of the answer: what leaves the circuit alone moves the last norm, and no more

@@ -13,11 +13,13 @@ import array
 import json
 import os
 import re
-import struct
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from safetensors_file import Tensors
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"
@@ -29,30 +31,6 @@ def check(is_right, text):
     if not is_right:
         failures.append(text)
         print("FAIL", text)
-
-
-class Tensors:
-    """The tensors of one safetensors file: name -> (shape, flat array)."""
-
-    def __init__(self, path):
-        data = Path(path).read_bytes()
-        n = struct.unpack("<Q", data[:8])[0]
-        self.header = json.loads(data[8:8 + n])
-        self.header.pop("__metadata__", None)
-        self.data = data[8 + n:]
-
-    def names(self):
-        return list(self.header)
-
-    def shape(self, name):
-        return self.header[name]["shape"]
-
-    def values(self, name):
-        entry = self.header[name]
-        begin, end = entry["data_offsets"]
-        values = array.array({"F32": "f", "I64": "q", "I32": "i"}[entry["dtype"]])
-        values.frombytes(self.data[begin:end])
-        return values
 
 
 def worst_error(got, want):

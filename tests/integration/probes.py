@@ -12,6 +12,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from cluster import (BUILD, DEMO, SHARED, check, check_store_is_clean, label_sweep, run, say,
                      small_dictionary, wait_until)
+from safetensors_file import Tensors
 
 BOS = json.loads((DEMO / "model/config.json").read_text())["bos_token_id"]
 HOOK = "blocks.2.hook_resid_pre"
@@ -23,24 +24,15 @@ TEXTS = ["Once upon a time there was a little girl who lived by the sea.",
 SOURCE = ("--model", DEMO / "model", "--hook", HOOK)
 
 
-def read_tensors(path):
-    """Of a safetensors file: name -> (shape, bytes)."""
-    raw = path.read_bytes()
-    n = struct.unpack("<Q", raw[:8])[0]
-    head = json.loads(raw[8:8 + n])
-    return {name: (view["shape"], raw[8 + n:][slice(*view["data_offsets"])])
-            for name, view in head.items() if name != "__metadata__"}
-
-
 def reference(rows, dictionary):
     """What `interp-worker activations` writes for rows of tokens: values(row, token, feature)."""
     (SHARED / "rows.jsonl").write_text("".join(json.dumps({"tokens": row}) + "\n" for row in rows))
     out = SHARED / "acts.safetensors"
     subprocess.run([BUILD / "interp-worker", "activations", DEMO / "model", "--tokens",
                     SHARED / "rows.jsonl", "--dictionary", dictionary, "-o", out], check=True)
-    (_, n_ctx, n_features), raw = read_tensors(out)["feature_acts"]
-    return lambda row, token, feature: struct.unpack_from(
-        "<f", raw, 4 * ((row * n_ctx + token) * n_features + feature))[0]
+    (_, n_ctx, n_features), values = (Tensors(out).shape("feature_acts"),
+                                      Tensors(out).values("feature_acts"))
+    return lambda row, token, feature: values[(row * n_ctx + token) * n_features + feature]
 
 
 def f32(value):

@@ -4,7 +4,6 @@ of another one, which is then their neighbour by construction. What records and 
 computed again from the files alone: cosines from the decoder, and every window's truth from what
 `interp-worker activations` writes for the same tokens."""
 # timeout: 400
-import array
 import gzip
 import hashlib
 import json
@@ -12,13 +11,13 @@ import math
 import operator
 import pathlib
 import statistics
-import struct
 import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from cluster import BUILD, DEMO, SHARED, check, check_store_is_clean, run, say
-from small_dictionary import read_tensors, write_small_dictionary, write_tensors
+from safetensors_file import Tensors, pack, read_tensors, unpack, write_tensors
+from small_dictionary import write_small_dictionary
 
 N_FEATURES, N_DOCUMENTS, PIECE, WINDOW, N_NEIGHBOURS, N_DEAD = 512, 420, 127, 32, 8, 12
 MASK = (1 << 64) - 1
@@ -56,10 +55,6 @@ def is_explain(name):
     return (mix(key_of(name) ^ mix(0x73706C6974000000)) >> 32) * 100 >> 32 < 50
 
 
-def halves(data):
-    return struct.unpack("<%de" % (len(data) // 2), data)
-
-
 class World:
     """Corpus and dictionary, and what every feature does at every token."""
 
@@ -90,11 +85,11 @@ class World:
     def silence(self):
         """The last features never fire."""
         path = self.sae / "sae_weights.safetensors"
-        tensors = read_tensors(path)
+        tensors = read_tensors(path, "F16")
         shape, data = tensors["b_enc"]
         kept = data[:2 * (N_FEATURES - N_DEAD)]
-        tensors["b_enc"] = (shape, kept + struct.pack("<e", -1000) * N_DEAD)
-        write_tensors(path, tensors)
+        tensors["b_enc"] = (shape, kept + pack("F16", [-1000]) * N_DEAD)
+        write_tensors(path, tensors, "F16")
 
     def read_values(self):
         bos = json.loads((DEMO / "model/config.json").read_text())["bos_token_id"]
@@ -107,12 +102,9 @@ class World:
         path.write_text("".join(json.dumps({"tokens": row}) + "\n" for row in rows))
         subprocess.run([BUILD / "interp-worker", "activations", DEMO / "model", "--tokens", path,
                         "--dictionary", self.sae, "-o", out], check=True)
-        raw = out.read_bytes()
-        n = struct.unpack("<Q", raw[:8])[0]
-        view = json.loads(raw[8:8 + n])["feature_acts"]
-        self.n_ctx, self.rows = view["shape"][1], rows
-        self.values = array.array("f", raw[8 + n:][slice(*view["data_offsets"])])
-        check(view["shape"][2] == N_FEATURES, view)
+        shape, self.values = Tensors(out).shape("feature_acts"), Tensors(out).values("feature_acts")
+        self.n_ctx, self.rows = shape[1], rows
+        check(shape[2] == N_FEATURES, shape)
 
     def value(self, row, place, feature):
         return self.values[(row * self.n_ctx + place) * N_FEATURES + feature]
@@ -147,7 +139,7 @@ class World:
         say("%d documents, %d features never fire" % (len(self.names), len(dead)))
         check(len(self.explain[often[-1]]) > 20 and len(dead) >= N_DEAD, "enough fire")
         self.pairs, self.dead = list(zip(often[0::2], often[1::2])), set(dead)
-        tensors = read_tensors(self.sae / "sae_weights.safetensors")
+        tensors = read_tensors(self.sae / "sae_weights.safetensors", "F16")
         shape, data = tensors["W_dec"]
         n = len(data) // shape[0]
         rows = [data[i * n:(i + 1) * n] for i in range(shape[0])]
@@ -155,8 +147,8 @@ class World:
             rows[second] = rows[first]
             rows[dead[i % len(dead)]] = rows[first]
         tensors["W_dec"] = (shape, b"".join(rows))
-        write_tensors(self.sae / "sae_weights.safetensors", tensors)
-        self.decoder = [halves(row) for row in rows]
+        write_tensors(self.sae / "sae_weights.safetensors", tensors, "F16")
+        self.decoder = [unpack("F16", row) for row in rows]
 
     def nearest(self, feature):
         """The nearest features that fire in explain documents, nearest first, and their cosines."""

@@ -3,13 +3,13 @@
 weights is captured with the factor of the sweep as the folded one is, and is refused without it. (Against SAELens: tests/golden/dictionaries, *-expected-unfolded.)"""
 import json
 import pathlib
-import struct
 import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from cluster import BUILD, DEMO, SHARED, check, check_store_is_clean, label_sweep, run
-from small_dictionary import read_tensors, write_small_dictionary, write_tensors
+from safetensors_file import pack, read_tensors, unpack, write_tensors
+from small_dictionary import write_small_dictionary
 
 FACTOR = 2  # a power of two: scaling rounds nothing
 NORM = "expected_average_only_in"
@@ -18,9 +18,8 @@ NORM = "expected_average_only_in"
 def scaled(tensor, by):
     """Half floats times `by`; those that would lose bits become 0 first (in both dictionaries)."""
     shape, data = tensor
-    n = len(data) // 2
-    values = [x if abs(x) >= 2.0 ** -12 else 0.0 for x in struct.unpack("<%de" % n, data)]
-    return shape, struct.pack("<%de" % n, *[x * by for x in values])
+    values = [x if abs(x) >= 2.0 ** -12 else 0.0 for x in unpack("F16", data)]
+    return shape, pack("F16", [x * by for x in values])
 
 
 def write_pair():
@@ -30,11 +29,11 @@ def write_pair():
         return
     write_small_dictionary(DEMO / "sae", SHARED / "folded")
     write_small_dictionary(DEMO / "sae", SHARED / "unfolded", normalize_activations=NORM)
-    tensors = read_tensors(SHARED / "folded" / "sae_weights.safetensors")
+    tensors = read_tensors(SHARED / "folded" / "sae_weights.safetensors", "F16")
     for name, by in (("folded", 1), ("unfolded", FACTOR)):
         changed = {**tensors, "W_enc": scaled(tensors["W_enc"], 1 / by),
                    "W_dec": scaled(tensors["W_dec"], by), "b_dec": scaled(tensors["b_dec"], by)}
-        write_tensors(SHARED / name / "sae_weights.safetensors", changed)
+        write_tensors(SHARED / name / "sae_weights.safetensors", changed, "F16")
 
 
 def sweep_over(name, factor=None):

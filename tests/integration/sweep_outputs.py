@@ -2,15 +2,14 @@
 """What features write: the tokens that a record says are promoted and suppressed are those of decoder
 row times unembedding, computed here from the files with the standard library alone; neurons and
 residual dimensions too; a head has none, and says why; shuffled weights give others."""
-import array
 import json
 import math
 import pathlib
-import struct
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from cluster import DEMO, ROOT, check, check_store_is_clean, run, say
+from safetensors_file import Tensors
 
 PLANTED = ROOT / "tests/golden/planted"
 SWEEP = """
@@ -37,30 +36,13 @@ thresholds: {min_test_documents: 5}
 """
 
 
-class Tensors:
-    def __init__(self, path):
-        self.file = open(path, "rb")
-        self.header = json.loads(self.file.read(struct.unpack("<Q", self.file.read(8))[0]))
-        self.start = self.file.tell()
-
-    def read(self, name):
-        """Shape and values, of F16 or F32."""
-        entry = self.header[name]
-        low, high = entry["data_offsets"]
-        self.file.seek(self.start + low)
-        data = self.file.read(high - low)
-        if entry["dtype"] == "F16":
-            return entry["shape"], array.array("d", struct.unpack("<%de" % (len(data) // 2), data))
-        check(entry["dtype"] == "F32", entry["dtype"])
-        return entry["shape"], array.array("d", struct.unpack("<%df" % (len(data) // 4), data))
-
-
 def folded_head():
     """Rows of the unembedding as TransformerLens folds them: times the final norm's gain, less each
     row's mean (layer norm), less the mean row."""
     tensors = Tensors(DEMO / "model/model.safetensors")
-    (n_vocab, width), values = tensors.read("transformer.wte.weight")
-    gain = tensors.read("transformer.ln_f.weight")[1]
+    n_vocab, width = tensors.shape("transformer.wte.weight")
+    values = tensors.values("transformer.wte.weight")
+    gain = tensors.values("transformer.ln_f.weight")
     rows = []
     for v in range(n_vocab):
         row = [a * g for a, g in zip(values[v * width:(v + 1) * width], gain)]
@@ -72,10 +54,12 @@ def folded_head():
 
 def directions():
     """(target, feature as records number it) -> direction in the residual stream."""
-    (n, width), rows = Tensors(PLANTED / "sae_weights.safetensors").read("W_dec")
+    planted = Tensors(PLANTED / "sae_weights.safetensors")
+    (n, width), rows = planted.shape("W_dec"), planted.values("W_dec")
     found = {("dictionary", i): rows[i * width:(i + 1) * width] for i in range(n)}
-    (_, d_model), out = Tensors(DEMO / "model/model.safetensors").read(
-        "transformer.h.3.mlp.c_proj.weight")
+    model = Tensors(DEMO / "model/model.safetensors")
+    d_model = model.shape("transformer.h.3.mlp.c_proj.weight")[1]
+    out = model.values("transformer.h.3.mlp.c_proj.weight")
     for unit in (3, 4):
         row = out[unit * d_model:(unit + 1) * d_model]
         found[("blocks.3.mlp.hook_post", 2 * unit)] = row

@@ -8,37 +8,8 @@ of the GPT-2 family (worker/known): what a search through features must find is 
 Standard library only; SAELens layout, encoder relu(x W_enc), no biases."""
 import json
 import math
-import struct
 
-
-def read_floats(path):
-    """name -> (shape, rows as lists), of a safetensors file of F32."""
-    with open(path, "rb") as file:
-        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
-        start = file.tell()
-        tensors = {}
-        for name, entry in header.items():
-            if name == "__metadata__":
-                continue
-            assert entry["dtype"] == "F32", name
-            low, high = entry["data_offsets"]
-            file.seek(start + low)
-            tensors[name] = (entry["shape"], struct.unpack("<%df" % ((high - low) // 4),
-                                                           file.read(high - low)))
-    return tensors
-
-
-def write_floats(path, tensors):
-    header, at = {}, 0
-    for name, (shape, data) in sorted(tensors.items()):
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + 4 * len(data)]}
-        at += 4 * len(data)
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for _, (_, data) in sorted(tensors.items()):
-            file.write(struct.pack("<%df" % len(data), *data))
+from safetensors_file import Tensors, pack, write_tensors
 
 
 def dot(a, b):
@@ -49,19 +20,19 @@ def previous_directions(model, head):
     """[V][d_model]: what head `head` of layer 0 writes where the token before was t."""
     shape = json.loads((model / "circuit.json").read_text())["model"]
     width, d_head = shape["d_model"], shape["d_head"]
-    _, rows = read_floats(model / "model.safetensors")["transformer.h.0.attn.c_proj.weight"]
+    rows = Tensors(model / "model.safetensors").values("transformer.h.0.attn.c_proj.weight")
     row = lambda i: list(rows[i * width:(i + 1) * width])
     return [row(head * d_head + t) for t in range(shape["n_vocab"])]
 
 
 def unread_directions(model, known, n):
     """n orthonormal ones outside `known`, the tokens and the positions."""
-    tensors = read_floats(model / "model.safetensors")
-    width = tensors["transformer.wte.weight"][0][1]
+    tensors = Tensors(model / "model.safetensors")
+    width = tensors.shape("transformer.wte.weight")[1]
     basis = [list(row) for row in known]
     for name in ("transformer.wte.weight", "transformer.wpe.weight"):
-        shape, rows = tensors[name]
-        basis += [list(rows[i * width:(i + 1) * width]) for i in range(shape[0])]
+        rows = tensors.values(name)
+        basis += [list(rows[i * width:(i + 1) * width]) for i in range(tensors.shape(name)[0])]
     basis = orthonormal(basis)
     first = len(basis)
     for i in range(width):
@@ -102,11 +73,13 @@ def write_known_dictionary(model, head, folder, n_decoys=8):
         "architecture": "standard", "d_in": width, "d_sae": len(written), "dtype": "float32",
         "activation_fn": "relu", "apply_b_dec_to_input": False, "normalize_activations": "none",
         "hook_name": "blocks.1.hook_resid_pre", "device": "cpu"}))
-    write_floats(folder / "sae_weights.safetensors", {
-        "W_enc": ([width, len(written)], [detectors[f][i] for i in range(width)
-                                          for f in range(len(written))]),
-        "W_dec": ([len(written), width], [x for row in written for x in row]),
-        "b_enc": ([len(written)], [0.0] * len(written)), "b_dec": ([width], [0.0] * width)})
+    floats = lambda shape, values: (shape, pack("F32", values))
+    write_tensors(folder / "sae_weights.safetensors", {
+        "W_enc": floats([width, len(written)], [detectors[f][i] for i in range(width)
+                                                for f in range(len(written))]),
+        "W_dec": floats([len(written), width], [x for row in written for x in row]),
+        "b_enc": floats([len(written)], [0.0] * len(written)),
+        "b_dec": floats([width], [0.0] * width)}, "F32")
     return n
 
 

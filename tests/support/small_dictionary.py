@@ -1,36 +1,8 @@
 """A small dictionary for tests that cannot wait for 16,384 features: the first of the demo's, with
 fewer firing per token. Standard library only."""
 import json
-import struct
 
-
-def read_tensors(path):
-    """name -> (shape, bytes), of a safetensors file whose tensors are all F16."""
-    with open(path, "rb") as file:
-        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
-        start = file.tell()
-        tensors = {}
-        for name, entry in header.items():
-            if name == "__metadata__":
-                continue
-            assert entry["dtype"] == "F16", name
-            low, high = entry["data_offsets"]
-            file.seek(start + low)
-            tensors[name] = (entry["shape"], file.read(high - low))
-    return tensors
-
-
-def write_tensors(path, tensors):
-    header, at = {}, 0
-    for name, (shape, data) in sorted(tensors.items()):
-        header[name] = {"dtype": "F16", "shape": shape, "data_offsets": [at, at + len(data)]}
-        at += len(data)
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for _, (_, data) in sorted(tensors.items()):
-            file.write(data)
+from safetensors_file import read_tensors, write_tensors
 
 
 def first_columns(shape, data, n):
@@ -45,12 +17,12 @@ def first_rows(shape, data, n):
 def write_small_dictionary(source, folder, n_features=512, k=3, **changes):
     """`source` in SAELens format, cut down into `folder`; `changes` go into its cfg.json."""
     folder.mkdir(parents=True)
-    tensors = read_tensors(source / "sae_weights.safetensors")
+    tensors = read_tensors(source / "sae_weights.safetensors", "F16")
     tensors["W_enc"] = first_columns(*tensors["W_enc"], n_features)
     tensors["W_dec"] = first_rows(*tensors["W_dec"], n_features)
     tensors["b_enc"] = first_rows(*tensors["b_enc"], n_features)
     config = json.loads((source / "cfg.json").read_text())
     config.update({"d_sae": n_features, "k": k, **changes})
     (folder / "cfg.json").write_text(json.dumps(config))
-    write_tensors(folder / "sae_weights.safetensors", tensors)
+    write_tensors(folder / "sae_weights.safetensors", tensors, "F16")
     return folder
