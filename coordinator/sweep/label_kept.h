@@ -11,18 +11,19 @@
 
 #include "coordinator/sweep/label_job.h"
 
-enum { LABEL_KEPT_MAX_BYTES = 1 << 30 };
+/* Appends what was found for one target. Errors: ST_TOO_LARGE, ST_NO_MEMORY. */
+typedef status_t label_encode_fn(const struct label_run *run, size_t target, struct buffer *out,
+                                 struct error *err);
+/* Takes it back. Any error refuses the file; what was taken by then is written over. */
+typedef status_t label_decode_fn(struct label_run *run, size_t target, const struct buffer *bytes,
+                                 struct error *err);
 
-/* Parts [n], one for each target. Background or loop. Errors: ST_IO, ST_TOO_LARGE, ST_NO_MEMORY. */
+/* Of every target. Background or loop. Errors: ST_IO, ST_TOO_LARGE, ST_NO_MEMORY. */
 MUST_CHECK status_t label_kept_write(const struct label_run *run, const char *phase,
-                                     const struct buffer *parts, size_t n, struct error *err);
-/* Append to parts [n], whose caps are set. *is_there: they are; else nothing was appended that
- * counts. Errors: ST_NO_MEMORY. */
-MUST_CHECK status_t label_kept_read(const struct label_run *run, const char *phase,
-                                    struct buffer *parts, size_t n, bool *is_there,
-                                    struct error *err);
-/* That what was read could not be used after all. */
-void label_kept_refuse(const struct label_run *run, const char *phase, const struct error *why);
+                                     label_encode_fn *encode, struct error *err);
+/* *is_there: every target was decoded. Errors: ST_NO_MEMORY. */
+MUST_CHECK status_t label_kept_read(struct label_run *run, const char *phase,
+                                    label_decode_fn *decode, bool *is_there, struct error *err);
 
 /* The poll() of a phase that keeps what it found: its task, then `keep` as a background job; over
  * at once where there is no task (it was kept, or there was nothing to find). */

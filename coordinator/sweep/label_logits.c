@@ -64,45 +64,29 @@ static const struct task_ops logits_ops = {.payload = logits_payload, .result = 
 
 /* --- kept on disk -------------------------------------------------------------------------- */
 
-static void fini_parts(struct buffer *parts, size_t n)
+static status_t encode_outputs(const struct label_run *run, size_t target, struct buffer *out,
+                               struct error *err)
 {
-    for (size_t i = 0; i < n; i++) buffer_fini(&parts[i]);
+    return label_outputs_encode(&run->targets[target].outputs, out, err);
 }
 
-static void init_parts(struct buffer *parts, size_t n)
+static status_t decode_outputs(struct label_run *run, size_t target, const struct buffer *bytes,
+                               struct error *err)
 {
-    for (size_t i = 0; i < n; i++) buffer_init(&parts[i], LABEL_KEPT_MAX_BYTES);
+    return label_outputs_decode(&run->targets[target].outputs, bytes->bytes, bytes->n_bytes,
+                                run->description.n_vocab, err);
 }
 
 static status_t keep(struct label_run *run, struct error *err)
 {
-    struct buffer parts[DESCRIBE_MAX_TARGETS] = {{.n_bytes = 0}};
-    const size_t n = run->sweep->spec->n_targets;
-    status_t status = ST_OK;
-    init_parts(parts, n);
-    for (size_t i = 0; i < n && status == ST_OK; i++)
-        status = label_outputs_encode(&run->targets[i].outputs, &parts[i], err);
-    if (status == ST_OK) status = label_kept_write(run, label_logits_phase.name, parts, n, err);
-    fini_parts(parts, n);
-    return status;
+    return label_kept_write(run, label_logits_phase.name, encode_outputs, err);
 }
 
-/* What an earlier life of the coordinator kept. */
+/* What an earlier life of the coordinator kept; else lists that are as they were. */
 static status_t find_kept(struct label_run *run, bool *is_there, struct error *err)
 {
-    struct buffer parts[DESCRIBE_MAX_TARGETS] = {{.n_bytes = 0}};
-    struct error why = {.status = ST_OK};
-    const size_t n = run->sweep->spec->n_targets;
-    init_parts(parts, n);
-    status_t status = label_kept_read(run, label_logits_phase.name, parts, n, is_there, err);
-    for (size_t i = 0; i < n && status == ST_OK && *is_there; i++)
-        if (label_outputs_decode(&run->targets[i].outputs, parts[i].bytes, parts[i].n_bytes,
-                                 run->description.n_vocab, &why) != ST_OK) {
-            label_kept_refuse(run, label_logits_phase.name, &why);
-            *is_there = false;
-        }
-    fini_parts(parts, n);
-    for (size_t i = 0; i < n && status == ST_OK && !*is_there; i++) {
+    status_t status = label_kept_read(run, label_logits_phase.name, decode_outputs, is_there, err);
+    for (size_t i = 0; i < run->sweep->spec->n_targets && status == ST_OK && !*is_there; i++) {
         label_outputs_fini(&run->targets[i].outputs);
         status = label_outputs_init(&run->targets[i].outputs, &run->targets[i], err);
     }

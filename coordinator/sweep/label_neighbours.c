@@ -95,8 +95,10 @@ static const struct task_ops neighbours_ops = {
 /* --- kept on disk -------------------------------------------------------------------------- */
 
 /* u32 slots, then EVIDENCE_NEIGHBOURS times u32 slot for each of them. */
-static status_t add_lists(const struct label_target *target, struct buffer *out, struct error *err)
+static status_t encode_lists(const struct label_run *run, size_t index, struct buffer *out,
+                             struct error *err)
 {
+    const struct label_target *target = &run->targets[index];
     void *room;
     const size_t n = (size_t)target->n_slots * EVIDENCE_NEIGHBOURS, n_bytes = (n + 1) * 4;
     const status_t status = buffer_reserve(out, n_bytes, &room, err);
@@ -109,51 +111,28 @@ static status_t add_lists(const struct label_target *target, struct buffer *out,
     return ST_OK;
 }
 
-static bool read_lists(struct label_target *target, const struct buffer *bytes)
+static status_t decode_lists(struct label_run *run, size_t index, const struct buffer *bytes,
+                             struct error *err)
 {
+    struct label_target *target = &run->targets[index];
     const unsigned char *begin = bytes->bytes;
     struct evidence_cursor cursor = {begin, begin + bytes->n_bytes, false};
     const size_t n = (size_t)target->n_slots * EVIDENCE_NEIGHBOURS;
     if (evidence_get_u32(&cursor) != target->n_slots || evidence_left(&cursor) != n * 4)
-        return false;
+        return error_set(err, ST_CORRUPT, "neighbours of target %zu: another number", index);
     for (size_t i = 0; i < n; i++) {
         const uint32_t slot = evidence_get_u32(&cursor);
-        if (slot >= target->n_slots && slot != EVIDENCE_NO_SLOT) return false;
+        if (slot >= target->n_slots && slot != EVIDENCE_NO_SLOT)
+            return error_set(err, ST_CORRUPT, "neighbours of target %zu: slot %u of %u", index,
+                             (unsigned)slot, (unsigned)target->n_slots);
         target->frozen.neighbours[i / EVIDENCE_NEIGHBOURS][i % EVIDENCE_NEIGHBOURS] = slot;
     }
-    return true;
+    return ST_OK;
 }
 
 static status_t keep(struct label_run *run, struct error *err)
 {
-    struct buffer parts[DESCRIBE_MAX_TARGETS] = {{.n_bytes = 0}};
-    const size_t n = run->sweep->spec->n_targets;
-    status_t status = ST_OK;
-    for (size_t i = 0; i < n; i++) buffer_init(&parts[i], LABEL_KEPT_MAX_BYTES);
-    for (size_t i = 0; i < n && status == ST_OK; i++)
-        status = add_lists(&run->targets[i], &parts[i], err);
-    if (status == ST_OK) status = label_kept_write(run, label_neighbours_phase.name, parts, n, err);
-    for (size_t i = 0; i < n; i++) buffer_fini(&parts[i]);
-    return status;
-}
-
-/* What an earlier life of the coordinator kept. Lists that were half read are all written again. */
-static status_t find_kept(struct label_run *run, bool *is_there, struct error *err)
-{
-    struct buffer parts[DESCRIBE_MAX_TARGETS] = {{.n_bytes = 0}};
-    struct error why = {.status = ST_OK};
-    const size_t n = run->sweep->spec->n_targets;
-    for (size_t i = 0; i < n; i++) buffer_init(&parts[i], LABEL_KEPT_MAX_BYTES);
-    const status_t status =
-        label_kept_read(run, label_neighbours_phase.name, parts, n, is_there, err);
-    for (size_t i = 0; i < n && status == ST_OK && *is_there; i++)
-        if (!read_lists(&run->targets[i], &parts[i])) {
-            (void)error_set(&why, ST_CORRUPT, "kept neighbours of target %zu", i);
-            label_kept_refuse(run, label_neighbours_phase.name, &why);
-            *is_there = false;
-        }
-    for (size_t i = 0; i < n; i++) buffer_fini(&parts[i]);
-    return status;
+    return label_kept_write(run, label_neighbours_phase.name, encode_lists, err);
 }
 
 /* --- the phase ----------------------------------------------------------------------------- */
@@ -164,7 +143,9 @@ static status_t neighbours_begin(struct label_run *run, struct error *err)
     for (size_t i = 0; i < run->sweep->spec->n_targets; i++) n_units += n_units_of(run, i);
     if (run->has_evidence || n_units == 0) return ST_OK; /* kept with the evidence; none to find */
     bool is_there = false;
-    const status_t found = find_kept(run, &is_there, err);
+    /* Lists that were half read are all written again. */
+    const status_t found =
+        label_kept_read(run, label_neighbours_phase.name, decode_lists, &is_there, err);
     if (found != ST_OK || is_there) return found;
     char *spec = label_spec_json(run, TASK_NEIGHBOURS);
     if (!spec) return error_set(err, ST_NO_MEMORY, "task spec");
