@@ -1,10 +1,6 @@
 /* The ablate handler on the demo model: what must hold of any model. Known circuits, with values
  * computed by numpy: test_known_circuits.c. */
-#include "worker/tasks/task_handler.h"
-
-#include "common/ablate.h"
-#include "tests/unit/any_backend.h"
-#include "worker/tasks/model_cache.h"
+#include "tests/unit/task_world.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -13,22 +9,16 @@
 
 enum { N_PROMPTS = 3, D_MODEL = 128, D_HEAD = 32, N_LAYERS = 4 };
 
-static struct backend *backend;
-static struct model_cache *models;
-static struct error err;
-static atomic_uint_fast64_t ticks;
+static struct task_world world;
 
 static void set_up(void)
 {
-    error_clear(&err);
-    cr_assert_eq(any_backend_open(&backend, &err), ST_OK, "%s", err.text);
-    cr_assert_eq(model_cache_create(&models, backend, &err), ST_OK);
+    task_world_open(&world, NULL);
 }
 
 static void tear_down(void)
 {
-    model_cache_destroy(&models);
-    backend_close(&backend);
+    task_world_close(&world);
 }
 
 TestSuite(ablate_task, .init = set_up, .fini = tear_down, .timeout = 60);
@@ -59,34 +49,10 @@ static json_t *make_spec(const char *mean)
                      late);
 }
 
-static status_t try_spec(json_t *spec, const struct ablate_unit *unit, struct ablate_result *out)
-{
-    const struct task_environment environment = {models, &ticks};
-    const struct wire_text none = {"", 0};
-    struct buffer payload, bytes;
-    void *task;
-    error_clear(&err);
-    status_t status = ablate_task_handler.open(&task, &environment, spec, &err);
-    json_decref(spec);
-    if (status != ST_OK) return status;
-    buffer_init(&payload, 1 << 24);
-    buffer_init(&bytes, 1 << 24);
-    cr_assert_eq(ablate_unit_encode(unit, &payload, &err), ST_OK);
-    status = ablate_task_handler.run(
-        task, 0, (struct wire_text){(const char *)payload.bytes, payload.n_bytes}, none, &bytes,
-        &err);
-    if (status == ST_OK)
-        cr_assert_eq(ablate_result_decode(bytes.bytes, bytes.n_bytes, out, &err), ST_OK);
-    buffer_fini(&payload);
-    buffer_fini(&bytes);
-    ablate_task_handler.close(task);
-    return status;
-}
-
 static struct ablate_result run(json_t *spec, const struct ablate_unit *unit)
 {
     struct ablate_result result = {0};
-    cr_assert_eq(try_spec(spec, unit, &result), ST_OK, "%s", err.text);
+    cr_assert_eq(task_world_ablate(&world, spec, unit, &result), ST_OK, "%s", world.err.text);
     cr_assert_eq(result.n_variants, unit->n_variants);
     cr_assert_eq(result.n_prompts, N_PROMPTS);
     return result;
@@ -191,8 +157,8 @@ static void refuse(json_t *spec, const struct ablate_change *change, const char 
     struct ablate_change changes[] = {*change};
     const struct ablate_unit unit = {1, ends, changes};
     struct ablate_result result;
-    cr_expect_eq(try_spec(spec, &unit, &result), ST_BAD_INPUT, "%s", why);
-    cr_expect(strstr(err.text, why), "%s", err.text);
+    cr_expect_eq(task_world_ablate(&world, spec, &unit, &result), ST_BAD_INPUT, "%s", why);
+    cr_expect(strstr(world.err.text, why), "%s", world.err.text);
 }
 
 Test(ablate_task, what_does_not_lie_in_the_model_is_refused_by_name)

@@ -1,13 +1,11 @@
 /* The attribute handler against torch's autograd on the definition of the scores
  * (tests/golden/attributions), for random models of both families and for known circuits. */
 #define _XOPEN_SOURCE 700 /* mkdtemp */
-#include "worker/tasks/task_handler.h"
+#include "tests/unit/task_world.h"
 
 #include "common/attribute.h"
 #include "common/file.h"
-#include "kernels/plugin.h"
 #include "worker/known/known_model.h"
-#include "worker/tasks/model_cache.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -16,32 +14,21 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct backend *backend;
-static struct model_cache *models;
-static struct error err;
-static atomic_uint_fast64_t ticks;
-
-static void set_up_on(const char *name)
-{
-    error_clear(&err);
-    cr_assert_eq(backend_open(name, &backend, &err), ST_OK, "%s", err.text);
-    cr_assert_eq(model_cache_create(&models, backend, &err), ST_OK);
-}
+static struct task_world world;
 
 static void set_up(void)
 {
-    set_up_on("cpu");
+    task_world_open(&world, "cpu");
 }
 
 static void set_up_emulated(void)
 {
-    set_up_on("emu");
+    task_world_open(&world, "emu");
 }
 
 static void tear_down(void)
 {
-    model_cache_destroy(&models);
-    backend_close(&backend);
+    task_world_close(&world);
 }
 
 TestSuite(attribute_task, .init = set_up, .fini = tear_down, .timeout = 60);
@@ -73,12 +60,12 @@ static void run_unit(void *task, uint32_t first, uint32_t n, struct attribute_re
     struct buffer payload, bytes;
     buffer_init(&payload, 1 << 10);
     buffer_init(&bytes, 1 << 24);
-    cr_assert_eq(attribute_unit_encode(&unit, &payload, &err), ST_OK);
+    cr_assert_eq(attribute_unit_encode(&unit, &payload, &world.err), ST_OK);
     const struct wire_text text = {(const char *)payload.bytes, payload.n_bytes};
-    cr_assert_eq(attribute_task_handler.run(task, 0, text, none, &bytes, &err), ST_OK, "%s",
-                 err.text);
-    cr_assert_eq(attribute_result_decode(bytes.bytes, bytes.n_bytes, out, &err), ST_OK, "%s",
-                 err.text);
+    cr_assert_eq(attribute_task_handler.run(task, 0, text, none, &bytes, &world.err), ST_OK, "%s",
+                 world.err.text);
+    cr_assert_eq(attribute_result_decode(bytes.bytes, bytes.n_bytes, out, &world.err), ST_OK, "%s",
+                 world.err.text);
     buffer_fini(&payload);
     buffer_fini(&bytes);
 }
@@ -86,11 +73,11 @@ static void run_unit(void *task, uint32_t first, uint32_t n, struct attribute_re
 /* All prompts as one unit. */
 static struct attribute_result run_all(json_t *spec)
 {
-    const struct task_environment environment = {models, &ticks};
+    const struct task_environment environment = task_world_environment(&world);
     struct attribute_result result = {0};
     void *task;
-    cr_assert_eq(attribute_task_handler.open(&task, &environment, spec, &err), ST_OK, "%s",
-                 err.text);
+    cr_assert_eq(attribute_task_handler.open(&task, &environment, spec, &world.err), ST_OK, "%s",
+                 world.err.text);
     run_unit(task, 0, (uint32_t)json_array_size(json_object_get(spec, "prompts")), &result);
     attribute_task_handler.close(task);
     json_decref(spec);
@@ -176,7 +163,8 @@ static void with_known(const char *kind, const char *rope, void (*check)(const c
     char root[] = "/tmp/interp-attribute-XXXXXX", directory[64];
     cr_assert(mkdtemp(root));
     (void)snprintf(directory, sizeof directory, "%s/model", root);
-    cr_assert_eq(known_model_write(&params, 16, directory, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(known_model_write(&params, 16, directory, &world.err), ST_OK, "%s",
+                 world.err.text);
     check(directory);
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         char *path = file_join(directory, files[i]);
@@ -245,10 +233,10 @@ static void check_units(void)
 {
     json_t *study = golden("gpt2-tied");
     json_t *spec = make_spec(study, "tests/golden/models/gpt2-tied", "eap_ig", "logit_difference");
-    const struct task_environment environment = {models, &ticks};
+    const struct task_environment environment = task_world_environment(&world);
     struct attribute_result parts[4] = {{0}};
     void *task;
-    cr_assert_eq(attribute_task_handler.open(&task, &environment, spec, &err), ST_OK);
+    cr_assert_eq(attribute_task_handler.open(&task, &environment, spec, &world.err), ST_OK);
     run_unit(task, 0, 5, &parts[0]);
     run_unit(task, 0, 2, &parts[1]);
     run_unit(task, 2, 3, &parts[2]);
@@ -283,15 +271,15 @@ Test(attribute_task, what_makes_no_sense_is_refused_by_name)
                  {"metric", "accuracy", "accuracy"},
                  {"method", "acdc", "acdc"},
                  {"model", "tests/golden/models/none", "none"}};
-    const struct task_environment environment = {models, &ticks};
+    const struct task_environment environment = task_world_environment(&world);
     json_t *study = golden("gpt2-tied");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         json_t *spec = make_spec(study, "tests/golden/models/gpt2-tied", "eap", "logit_difference");
         void *task = NULL;
-        error_clear(&err);
+        error_clear(&world.err);
         (void)json_object_set_new(spec, cases[i].key, json_string(cases[i].value));
-        cr_expect_neq(attribute_task_handler.open(&task, &environment, spec, &err), ST_OK);
-        cr_expect(strstr(err.text, cases[i].want), "%s", err.text);
+        cr_expect_neq(attribute_task_handler.open(&task, &environment, spec, &world.err), ST_OK);
+        cr_expect(strstr(world.err.text, cases[i].want), "%s", world.err.text);
         json_decref(spec);
     }
     json_decref(study);
@@ -301,18 +289,18 @@ Test(attribute_task, prompts_that_are_not_there_are_refused)
 {
     json_t *study = golden("gpt2-tied");
     json_t *spec = make_spec(study, "tests/golden/models/gpt2-tied", "atp", "logit_difference");
-    const struct task_environment environment = {models, &ticks};
+    const struct task_environment environment = task_world_environment(&world);
     const struct attribute_unit unit = {3, 3};
     const struct wire_text none = {"", 0};
     struct buffer payload, bytes;
     void *task;
     buffer_init(&payload, 1 << 10);
     buffer_init(&bytes, 1 << 20);
-    cr_assert_eq(attribute_task_handler.open(&task, &environment, spec, &err), ST_OK);
-    cr_assert_eq(attribute_unit_encode(&unit, &payload, &err), ST_OK);
+    cr_assert_eq(attribute_task_handler.open(&task, &environment, spec, &world.err), ST_OK);
+    cr_assert_eq(attribute_unit_encode(&unit, &payload, &world.err), ST_OK);
     const struct wire_text text = {(const char *)payload.bytes, payload.n_bytes};
-    cr_expect_eq(attribute_task_handler.run(task, 0, text, none, &bytes, &err), ST_BAD_INPUT);
-    cr_expect(strstr(err.text, "3 to 6 of 5"), "%s", err.text);
+    cr_expect_eq(attribute_task_handler.run(task, 0, text, none, &bytes, &world.err), ST_BAD_INPUT);
+    cr_expect(strstr(world.err.text, "3 to 6 of 5"), "%s", world.err.text);
     cr_expect_eq(bytes.n_bytes, 0);
     buffer_fini(&payload);
     buffer_fini(&bytes);

@@ -1,11 +1,7 @@
 /* Features of dictionaries, and what they do not explain, ablated through the ablate handler,
  * against transformers and SAELens (tests/golden/feature_ablations.json), and against whole
  * passes. */
-#include "worker/tasks/task_handler.h"
-
-#include "common/ablate.h"
-#include "tests/unit/any_backend.h"
-#include "worker/tasks/model_cache.h"
+#include "tests/unit/task_world.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -14,17 +10,12 @@
 
 enum { MOST_VARIANTS = 32, MOST_CHANGES = 128, N_CTX = 9, ANSWER_AT = 8 };
 
-static struct backend *backend;
-static struct model_cache *models;
-static struct error err;
-static atomic_uint_fast64_t ticks;
+static struct task_world world;
 static json_t *golden;
 
 static void set_up(void)
 {
-    error_clear(&err);
-    cr_assert_eq(any_backend_open(&backend, &err), ST_OK, "%s", err.text);
-    cr_assert_eq(model_cache_create(&models, backend, &err), ST_OK);
+    task_world_open(&world, NULL);
     golden = json_load_file("tests/golden/feature_ablations.json", 0, NULL);
     cr_assert(golden);
 }
@@ -32,8 +23,7 @@ static void set_up(void)
 static void tear_down(void)
 {
     json_decref(golden);
-    model_cache_destroy(&models);
-    backend_close(&backend);
+    task_world_close(&world);
 }
 
 TestSuite(feature_ablations, .init = set_up, .fini = tear_down, .timeout = 120);
@@ -77,33 +67,10 @@ static json_t *make_spec(const json_t *item, bool is_naive, bool has_vocabulary)
                      json_object_get(golden, "positions"), "dictionaries", dictionary_spec(item));
 }
 
-static status_t try_spec(json_t *spec, const struct ablate_unit *unit, struct ablate_result *out)
-{
-    const struct task_environment environment = {models, &ticks};
-    const struct wire_text none = {"", 0};
-    struct buffer payload, bytes;
-    void *task;
-    error_clear(&err);
-    status_t status = ablate_task_handler.open(&task, &environment, spec, &err);
-    json_decref(spec);
-    if (status != ST_OK) return status;
-    buffer_init(&payload, 1 << 24);
-    buffer_init(&bytes, 1 << 24);
-    cr_assert_eq(ablate_unit_encode(unit, &payload, &err), ST_OK);
-    const struct wire_text text = {(const char *)payload.bytes, payload.n_bytes};
-    status = ablate_task_handler.run(task, 0, text, none, &bytes, &err);
-    if (status == ST_OK)
-        cr_assert_eq(ablate_result_decode(bytes.bytes, bytes.n_bytes, out, &err), ST_OK);
-    buffer_fini(&payload);
-    buffer_fini(&bytes);
-    ablate_task_handler.close(task);
-    return status;
-}
-
 static struct ablate_result run(json_t *spec, const struct ablate_unit *unit)
 {
     struct ablate_result result = {0};
-    cr_assert_eq(try_spec(spec, unit, &result), ST_OK, "%s", err.text);
+    cr_assert_eq(task_world_ablate(&world, spec, unit, &result), ST_OK, "%s", world.err.text);
     cr_assert_eq(result.n_variants, unit->n_variants);
     return result;
 }
@@ -248,8 +215,8 @@ static void refuse(json_t *spec, struct ablate_change change, const char *why)
     uint32_t own_ends[] = {1};
     const struct ablate_unit unit = {1, own_ends, &change};
     struct ablate_result result;
-    cr_expect_neq(try_spec(spec, &unit, &result), ST_OK, "%s", why);
-    cr_expect(strstr(err.text, why), "%s", err.text);
+    cr_expect_neq(task_world_ablate(&world, spec, &unit, &result), ST_OK, "%s", why);
+    cr_expect(strstr(world.err.text, why), "%s", world.err.text);
 }
 
 Test(feature_ablations, that_do_not_exist_are_refused_by_name)

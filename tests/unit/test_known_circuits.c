@@ -1,118 +1,30 @@
 /* Ablations of models whose circuit is known by construction (worker/known): what closed form says
  * of every component and edge (reference: circuits.md 5), through the ablate handler. */
-#define _XOPEN_SOURCE 700 /* mkdtemp */
-#include "worker/tasks/task_handler.h"
-
-#include "common/ablate.h"
-#include "common/file.h"
-#include "worker/known/known_model.h"
-#include "worker/tasks/model_cache.h"
+#include "tests/unit/known_world.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { N_PROMPTS = 16, MOST_VARIANTS = 64, MOST_CHANGES = 512 };
 
-struct world {
-    char root[32], directory[64];
-    struct backend *backend;
-    struct model_cache *models;
-    json_t *truth, *spec;
-    size_t n_layers, n_heads, d_head, d_model;
-    void *task;
-    atomic_uint_fast64_t ticks;
-    struct error err;
-};
-static struct world world;
-
-static json_t *load(const char *name)
-{
-    char *path = file_join(world.directory, name);
-    json_t *value = json_load_file(path, 0, NULL);
-    cr_assert(value, "%s", path);
-    free(path);
-    return value;
-}
-
-static size_t shape(const char *key)
-{
-    return (size_t)json_integer_value(json_object_get(json_object_get(world.truth, "model"), key));
-}
-
-/* Search pairs are the reference of means, held-out pairs are measured. */
-static void read_prompts(json_t *prompts, json_t *reference)
-{
-    char *path = file_join(world.directory, "prompts.jsonl");
-    FILE *file = fopen(path, "r");
-    char line[1 << 14];
-    cr_assert(file, "%s", path);
-    while (fgets(line, sizeof line, file)) {
-        json_t *pair = json_loads(line, 0, NULL);
-        json_t *clean = json_object_get(pair, "clean");
-        if (strcmp(json_string_value(json_object_get(pair, "set")), "search") == 0)
-            (void)json_array_append_new(reference, json_pack("{s:O}", "tokens", clean));
-        else
-            (void)json_array_append_new(
-                prompts, json_pack("{s:O s:O s:O s:[O] s:[O]}", "clean", clean, "corrupted",
-                                   json_object_get(pair, "corrupted"), "answer_at",
-                                   json_object_get(pair, "position"), "answers",
-                                   json_object_get(pair, "answer"), "distractors",
-                                   json_object_get(pair, "distractor")));
-        json_decref(pair);
-    }
-    (void)fclose(file);
-    free(path);
-    cr_assert_eq(json_array_size(prompts), N_PROMPTS);
-}
+static struct known_world world;
 
 static void open_known(const char *kind, uint64_t seed, const char *rope)
 {
-    const struct known_params params = {.kind = kind, .seed = seed, .size = 32, .rope = rope};
-    json_t *prompts = json_array(), *reference = json_array();
-    world = (struct world){.root = "/tmp/interp-circuit-XXXXXX"};
-    cr_assert(mkdtemp(world.root));
-    (void)snprintf(world.directory, sizeof world.directory, "%s/model", world.root);
-    cr_assert_eq(known_model_write(&params, N_PROMPTS, world.directory, &world.err), ST_OK, "%s",
-                 world.err.text);
-    cr_assert_eq(backend_open_cpu(&world.backend, &world.err), ST_OK);
-    cr_assert_eq(model_cache_create(&world.models, world.backend, &world.err), ST_OK);
-    world.truth = load("circuit.json");
-    world.n_layers = shape("n_layers");
-    world.n_heads = shape("n_heads");
-    world.d_head = shape("d_head");
-    world.d_model = shape("d_model");
-    read_prompts(prompts, reference);
-    world.spec =
-        json_pack("{s:s s:s s:s s:s s:I s:s s:o s:o}", "kind", "ablate", "model", world.directory,
-                  "fingerprint", "", "compute", "f32", "n_ctx",
-                  (json_int_t)json_array_size(json_object_get(json_array_get(prompts, 0), "clean")),
-                  "mean", "overall", "prompts", prompts, "reference", reference);
-    const struct task_environment environment = {world.models, &world.ticks};
-    cr_assert_eq(ablate_task_handler.open(&world.task, &environment, world.spec, &world.err), ST_OK,
-                 "%s", world.err.text);
+    const struct known_world_params params = {
+        .model = {.kind = kind, .seed = seed, .size = 32, .rope = rope},
+        .n_pairs = N_PROMPTS,
+        .n_prompts = N_PROMPTS,
+        .mean = "overall"};
+    known_world_open(&world, &params);
 }
 
 static void close_known(void)
 {
-    static const char *const files[] = {"config.json",    "model.safetensors",
-                                        "tokenizer.json", "tokenizer_config.json",
-                                        "circuit.json",   "prompts.jsonl"};
-    ablate_task_handler.close(world.task);
-    model_cache_destroy(&world.models);
-    backend_close(&world.backend);
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        char *path = file_join(world.directory, files[i]);
-        (void)unlink(path);
-        free(path);
-    }
-    (void)rmdir(world.directory);
-    (void)rmdir(world.root);
-    json_decref(world.truth);
-    json_decref(world.spec);
+    known_world_close(&world);
 }
 
 /* --- variants ------------------------------------------------------------------------------ */
@@ -158,18 +70,8 @@ static void ablate(const char *name, enum ablate_value value)
 
 static void run(void)
 {
-    struct buffer payload, bytes;
     struct ablate_result result;
-    const struct wire_text none = {"", 0};
-    buffer_init(&payload, 1 << 24);
-    buffer_init(&bytes, 1 << 24);
-    cr_assert_eq(ablate_unit_encode(&unit, &payload, &world.err), ST_OK);
-    cr_assert_eq(
-        ablate_task_handler.run(world.task, 0,
-                                (struct wire_text){(const char *)payload.bytes, payload.n_bytes},
-                                none, &bytes, &world.err),
-        ST_OK, "%s", world.err.text);
-    cr_assert_eq(ablate_result_decode(bytes.bytes, bytes.n_bytes, &result, &world.err), ST_OK);
+    known_world_run(&world, &unit, &result);
     for (size_t i = 0; i < result.n_variants; i++) {
         differences[i] = 0;
         for (size_t p = 0; p < N_PROMPTS; p++) {
@@ -178,8 +80,6 @@ static void run(void)
         }
     }
     ablate_result_fini(&result);
-    buffer_fini(&payload);
-    buffer_fini(&bytes);
 }
 
 /* --- nodes --------------------------------------------------------------------------------- */
@@ -334,7 +234,7 @@ static void check_key_edge(double clean)
     const char *const sender = json_string_value(json_array_get(circuit, 0));
     const struct ablate_site head = site_of(json_string_value(json_array_get(circuit, 1)));
     const uint32_t d = (uint32_t)world.d_head,
-                   n_shared = (uint32_t)(world.n_heads / shape("n_kv_heads"));
+                   n_shared = (uint32_t)(world.n_heads / world.n_kv_heads);
     cr_assert(head.layer == 1);
     for (unsigned value = 0; value < ABLATE_N_VALUES; value++) {
         begin();

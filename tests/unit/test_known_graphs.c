@@ -1,20 +1,13 @@
 /* Graphs of edges, single edges and sets of nodes of models whose circuit is known by construction,
  * through the ablate handler, against an independent evaluation in float64 (tests/golden/circuits):
  * every prompt's logit difference, not only the mean. */
-#define _XOPEN_SOURCE 700 /* mkdtemp */
-#include "worker/tasks/task_handler.h"
-
-#include "common/ablate.h"
-#include "common/file.h"
-#include "worker/known/known_model.h"
-#include "worker/tasks/model_cache.h"
+#include "tests/unit/known_world.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { MOST_EDGES = 1024, MOST_VARIANTS = 64, N_RANDOM_GRAPHS = 3 };
 
@@ -24,128 +17,49 @@ struct edge {
     bool is_true;
 };
 
-struct world {
-    char root[32], directory[64];
-    struct backend *backend;
-    struct model_cache *models;
-    json_t *truth, *golden, *spec;
-    size_t n_layers, n_heads, n_kv_heads, d_head, d_model, n_prompts;
+static struct known_world world;
+static struct known_graphs {
+    json_t *golden;
     struct edge edges[MOST_EDGES];
     size_t n_edges;
-    void *task;
-    atomic_uint_fast64_t ticks;
-    struct error err;
-};
-static struct world world;
+} graphs;
 
 /* --- the model and its prompts ------------------------------------------------------------- */
-
-static json_t *load(const char *name)
-{
-    char *path = file_join(world.directory, name);
-    json_t *value = json_load_file(path, 0, NULL);
-    cr_assert(value, "%s", path);
-    free(path);
-    return value;
-}
 
 static size_t number(const json_t *object, const char *key)
 {
     return (size_t)json_integer_value(json_object_get(object, key));
 }
 
-/* The search pairs are the reference of means, the first held-out ones are measured. */
-static void read_prompts(json_t *prompts, json_t *reference)
+static const char *argument(size_t index)
 {
-    char *path = file_join(world.directory, "prompts.jsonl");
-    FILE *file = fopen(path, "r");
-    char line[1 << 14];
-    cr_assert(file, "%s", path);
-    while (fgets(line, sizeof line, file)) {
-        json_t *pair = json_loads(line, 0, NULL);
-        json_t *clean = json_object_get(pair, "clean");
-        if (strcmp(json_string_value(json_object_get(pair, "set")), "search") == 0)
-            (void)json_array_append_new(reference, json_pack("{s:O}", "tokens", clean));
-        else if (json_array_size(prompts) < world.n_prompts)
-            (void)json_array_append_new(
-                prompts, json_pack("{s:O s:O s:O s:[O] s:[O]}", "clean", clean, "corrupted",
-                                   json_object_get(pair, "corrupted"), "answer_at",
-                                   json_object_get(pair, "position"), "answers",
-                                   json_object_get(pair, "answer"), "distractors",
-                                   json_object_get(pair, "distractor")));
-        json_decref(pair);
-    }
-    (void)fclose(file);
-    free(path);
-    cr_assert_eq(json_array_size(prompts), world.n_prompts);
-}
-
-static void write_model(const char *name)
-{
-    char path[128];
-    (void)snprintf(path, sizeof path, "tests/golden/circuits/%s.json", name);
-    world.golden = json_load_file(path, 0, NULL);
-    cr_assert(world.golden, "%s", path);
-    const json_t *arguments = json_object_get(world.golden, "arguments");
-    const char *kind = json_string_value(json_array_get(arguments, 0));
-    const char *rope = json_string_value(json_array_get(arguments, 8));
-    struct known_params params = {.kind = kind, .rope = rope};
-    params.seed = strtoull(json_string_value(json_array_get(arguments, 2)), NULL, 10);
-    params.size = strtoul(json_string_value(json_array_get(arguments, 4)), NULL, 10);
-    world.n_prompts = number(world.golden, "n_evaluated");
-    cr_assert_eq(known_model_write(&params, number(world.golden, "n_reference"), world.directory,
-                                   &world.err),
-                 ST_OK, "%s", world.err.text);
-    world.truth = load("circuit.json");
+    return json_string_value(json_array_get(json_object_get(graphs.golden, "arguments"), index));
 }
 
 static void list_edges(void);
 
+/* The model of a golden file; the first held-out pairs are measured. */
 static void open_known(const char *name)
 {
-    json_t *prompts = json_array(), *reference = json_array();
-    world = (struct world){.root = "/tmp/interp-graphs-XXXXXX"};
-    cr_assert(mkdtemp(world.root));
-    (void)snprintf(world.directory, sizeof world.directory, "%s/model", world.root);
-    write_model(name);
-    const json_t *shape = json_object_get(world.truth, "model");
-    world.n_layers = number(shape, "n_layers");
-    world.n_heads = number(shape, "n_heads");
-    world.n_kv_heads = number(shape, "n_kv_heads");
-    world.d_head = number(shape, "d_head");
-    world.d_model = number(shape, "d_model");
-    read_prompts(prompts, reference);
-    const size_t n_ctx = json_array_size(json_object_get(json_array_get(prompts, 0), "clean"));
-    world.spec =
-        json_pack("{s:s s:s s:s s:s s:I s:s s:o s:o}", "kind", "ablate", "model", world.directory,
-                  "fingerprint", "", "compute", "f32", "n_ctx", (json_int_t)n_ctx, "mean",
-                  "position", "prompts", prompts, "reference", reference);
-    cr_assert_eq(backend_open_cpu(&world.backend, &world.err), ST_OK);
-    cr_assert_eq(model_cache_create(&world.models, world.backend, &world.err), ST_OK);
-    const struct task_environment environment = {world.models, &world.ticks};
-    cr_assert_eq(ablate_task_handler.open(&world.task, &environment, world.spec, &world.err), ST_OK,
-                 "%s", world.err.text);
+    char path[128];
+    (void)snprintf(path, sizeof path, "tests/golden/circuits/%s.json", name);
+    graphs = (struct known_graphs){.golden = json_load_file(path, 0, NULL)};
+    cr_assert(graphs.golden, "%s", path);
+    const struct known_world_params params = {.model = {.kind = argument(0),
+                                                        .seed = strtoull(argument(2), NULL, 10),
+                                                        .size = strtoul(argument(4), NULL, 10),
+                                                        .rope = argument(8)},
+                                              .n_pairs = number(graphs.golden, "n_reference"),
+                                              .n_prompts = number(graphs.golden, "n_evaluated"),
+                                              .mean = "position"};
+    known_world_open(&world, &params);
     list_edges();
 }
 
 static void close_known(void)
 {
-    static const char *const files[] = {"config.json",    "model.safetensors",
-                                        "tokenizer.json", "tokenizer_config.json",
-                                        "circuit.json",   "prompts.jsonl"};
-    ablate_task_handler.close(world.task);
-    model_cache_destroy(&world.models);
-    backend_close(&world.backend);
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        char *path = file_join(world.directory, files[i]);
-        (void)unlink(path);
-        free(path);
-    }
-    (void)rmdir(world.directory);
-    (void)rmdir(world.root);
-    json_decref(world.truth);
-    json_decref(world.golden);
-    json_decref(world.spec);
+    known_world_close(&world);
+    json_decref(graphs.golden);
 }
 
 /* --- edges, in the order of make_circuits.py ----------------------------------------------- */
@@ -199,8 +113,8 @@ static void add_receiver(const char *name, char input, struct ablate_site at,
 {
     const size_t n_shared = world.n_heads / world.n_kv_heads;
     for (size_t i = 0; i < n; i++) {
-        cr_assert_lt(world.n_edges, MOST_EDGES);
-        struct edge *edge = &world.edges[world.n_edges++];
+        cr_assert_lt(graphs.n_edges, MOST_EDGES);
+        struct edge *edge = &graphs.edges[graphs.n_edges++];
         *edge = (struct edge){.input = input, .sender = senders[i].site, .receiver = at};
         (void)snprintf(edge->from, sizeof edge->from, "%s", senders[i].name);
         (void)snprintf(edge->to, sizeof edge->to, "%s", name);
@@ -268,7 +182,7 @@ static uint32_t drawn_for(const char *graph, size_t index)
     unsigned i = 0;
     uint32_t state = 7;
     if (sscanf(graph, "random_%u", &i) != 1) return 0;
-    for (size_t k = 0; k <= i * world.n_edges + index; k++) state = state * 1664525U + 1013904223U;
+    for (size_t k = 0; k <= i * graphs.n_edges + index; k++) state = state * 1664525U + 1013904223U;
     return state >> 8;
 }
 
@@ -286,8 +200,8 @@ static void add_graph(const json_t *record)
     uint32_t end = ends[unit.n_variants - 1];
     const uint32_t begin = end;
     cr_assert_lt(unit.n_variants, MOST_VARIANTS);
-    for (size_t i = 0; i < world.n_edges; i++) {
-        const struct edge *edge = &world.edges[i];
+    for (size_t i = 0; i < graphs.n_edges; i++) {
+        const struct edge *edge = &graphs.edges[i];
         const bool is_kept = value == ABLATE_ZERO && strcmp(edge->from, "embed") == 0;
         if (!is_kept && is_ablated(name, edge, drawn_for(name, i)))
             changes[end++] = (struct ablate_change){
@@ -297,23 +211,6 @@ static void add_graph(const json_t *record)
                  (unsigned)(end - begin));
     wanted[unit.n_variants] = record;
     ends[unit.n_variants++] = end;
-}
-
-static void run(struct ablate_result *result)
-{
-    struct buffer payload, bytes;
-    const struct wire_text none = {"", 0};
-    buffer_init(&payload, 1 << 26);
-    buffer_init(&bytes, 1 << 24);
-    cr_assert_eq(ablate_unit_encode(&unit, &payload, &world.err), ST_OK);
-    cr_assert_eq(
-        ablate_task_handler.run(world.task, 0,
-                                (struct wire_text){(const char *)payload.bytes, payload.n_bytes},
-                                none, &bytes, &world.err),
-        ST_OK, "%s", world.err.text);
-    cr_assert_eq(ablate_result_decode(bytes.bytes, bytes.n_bytes, result, &world.err), ST_OK);
-    buffer_fini(&payload);
-    buffer_fini(&bytes);
 }
 
 /* Of differences of logits from the golden ones, per prompt. */
@@ -361,7 +258,7 @@ static void add_graphs(void)
 {
     unit = (struct ablate_unit){.n_variants = 1, .ends = ends, .changes = changes};
     ends[0] = 0;
-    const json_t *records = json_object_get(world.golden, "records");
+    const json_t *records = json_object_get(graphs.golden, "records");
     for (size_t i = 0; i < json_array_size(records); i++) {
         const json_t *record = json_array_get(records, i);
         if (strcmp(json_string_value(json_object_get(record, "what")), "graph") == 0)
@@ -389,9 +286,9 @@ static void check_model(const char *name, bool is_serial)
     struct ablate_result result;
     open_known(name);
     add_graphs();
-    run(&result);
+    known_world_run(&world, &unit, &result);
     const struct comparison clean =
-        compare(result.outcomes, json_object_get(world.golden, "clean_metric"));
+        compare(result.outcomes, json_object_get(graphs.golden, "clean_metric"));
     cr_expect(clean.worst <= 1e-5 * clean.largest, "%s: clean differs by %g", name, clean.worst);
     means[0] = clean.mean;
     for (size_t i = 1; i < unit.n_variants; i++) {
@@ -458,10 +355,10 @@ static const struct edge *edge_of(const json_t *record)
     if (input && input[0] != 'q' && sscanf(to, "L%uH%u", &layer, &head) == 2)
         (void)snprintf(receiver, sizeof receiver, "L%uH%u", layer,
                        (unsigned)(head / n_shared * n_shared));
-    for (size_t i = 0; i < world.n_edges; i++)
-        if (strcmp(world.edges[i].from, from) == 0 && strcmp(world.edges[i].to, receiver) == 0 &&
-            world.edges[i].input == (input ? input[0] : '\0'))
-            return strcmp(from, "embed") == 0 ? NULL : &world.edges[i];
+    for (size_t i = 0; i < graphs.n_edges; i++)
+        if (strcmp(graphs.edges[i].from, from) == 0 && strcmp(graphs.edges[i].to, receiver) == 0 &&
+            graphs.edges[i].input == (input ? input[0] : '\0'))
+            return strcmp(from, "embed") == 0 ? NULL : &graphs.edges[i];
     return NULL;
 }
 
@@ -494,7 +391,7 @@ static bool add_values(const json_t *record)
 static void check_values(const char *model)
 {
     struct ablate_result result;
-    run(&result);
+    known_world_run(&world, &unit, &result);
     for (size_t i = 1; i < unit.n_variants; i++) {
         const struct comparison c =
             compare(result.outcomes + i * world.n_prompts, json_object_get(wanted[i], "metric"));
@@ -515,7 +412,7 @@ static void check_model_values(const char *name)
 {
     size_t n_records = 0;
     open_known(name);
-    const json_t *records = json_object_get(world.golden, "records");
+    const json_t *records = json_object_get(graphs.golden, "records");
     begin_values();
     for (size_t i = 0; i < json_array_size(records); i++) {
         n_records += add_values(json_array_get(records, i));
