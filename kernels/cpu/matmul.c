@@ -25,13 +25,13 @@ struct packed {
     size_t n_bytes; /* taken from it */
 };
 
-/* One compiled product: row_block x n_in x n_out with these row distances. */
+/* One compiled product: row_block x n_in x n_out, rows of x without gaps, of y at this distance. */
 struct product {
     dnnl_primitive_t run;
     dnnl_memory_t x, y, scratch;
     size_t scratch_bytes;
     dnnl_memory_desc_t layout; /* of the weights */
-    size_t n_in, n_out, ld_x, ld_y;
+    size_t n_in, n_out, ld_y;
     dnnl_data_type_t type;
     bool is_accumulating;
 };
@@ -42,9 +42,10 @@ struct matmul_cache {
     dnnl_stream_t stream;
     struct product *products; /* [n_products] */
     size_t n_products, capacity;
-    uint16_t *hi, *lo; /* [row_block, widest n_in so far] */
-    float *rounded;    /* likewise */
+    uint16_t *hi, *lo; /* [row_block, widest n_in so far]: n_split */
     size_t n_split;
+    float *rows; /* [row_block, widest n_in so far]: n_rows_floats */
+    size_t n_rows_floats;
     void *scratch; /* oneDNN's own would belong to the thread that compiled the product */
     size_t scratch_bytes;
 };
@@ -105,7 +106,7 @@ static status_t product_describe(dnnl_primitive_desc_t *out, const struct produc
     dnnl_matmul_desc_t desc;
     const dnnl_dims_t shape = {(dnnl_dim_t)p->n_in, (dnnl_dim_t)p->n_out};
 
-    DNN(describe(&x, rows, p->n_in, p->ld_x, p->type));
+    DNN(describe(&x, rows, p->n_in, p->n_in, p->type));
     DNN(describe(&y, rows, p->n_out, p->ld_y, dnnl_f32));
     if (layout)
         w = *layout;
@@ -241,11 +242,8 @@ done:
 static status_t packed_layout(struct packed *packed, const struct pack_params *p, struct error *err)
 {
     dnnl_primitive_desc_t desc = NULL;
-    const struct product like = {.n_in = p->n_in,
-                                 .n_out = p->n_out,
-                                 .ld_x = p->n_in,
-                                 .ld_y = p->n_out,
-                                 .type = type_of(packed->form)};
+    const struct product like = {
+        .n_in = p->n_in, .n_out = p->n_out, .ld_y = p->n_out, .type = type_of(packed->form)};
     size_t n_bytes;
     if (!p->n_in || !p->n_out || p->n_in > MATMUL_MAX_DIM || p->n_out > MATMUL_MAX_DIM ||
         !size_tensor(p->n_in, p->n_out, sizeof(float), &n_bytes))
@@ -371,7 +369,7 @@ void matmul_cache_destroy(struct matmul_cache *cache)
     if (cache->stream) (void)dnnl_stream_destroy(cache->stream);
     free(cache->hi);
     free(cache->lo);
-    free(cache->rounded);
+    free(cache->rows);
     free(cache->scratch);
     free(cache);
 }
@@ -384,7 +382,7 @@ static status_t product_init(struct product *p, size_t row_block, struct error *
     status = product_describe(&desc, p, row_block, &p->layout, err);
     if (status != ST_OK) goto done;
     DNN(dnnl_primitive_create(&p->run, desc));
-    DNN(describe(&x, row_block, p->n_in, p->ld_x, p->type));
+    DNN(describe(&x, row_block, p->n_in, p->n_in, p->type));
     DNN(describe(&y, row_block, p->n_out, p->ld_y, dnnl_f32));
     DNN(dnnl_memory_create(&p->x, &x, engine, DNNL_MEMORY_NONE));
     DNN(dnnl_memory_create(&p->y, &y, engine, DNNL_MEMORY_NONE));
@@ -402,8 +400,8 @@ done:
 
 static bool product_is(const struct product *a, const struct product *b)
 {
-    return a->n_in == b->n_in && a->n_out == b->n_out && a->ld_x == b->ld_x && a->ld_y == b->ld_y &&
-           a->type == b->type && a->is_accumulating == b->is_accumulating &&
+    return a->n_in == b->n_in && a->n_out == b->n_out && a->ld_y == b->ld_y && a->type == b->type &&
+           a->is_accumulating == b->is_accumulating &&
            dnnl_memory_desc_equal(&a->layout, &b->layout);
 }
 
@@ -472,12 +470,11 @@ done:
     return status;
 }
 
-static struct product product_like(const struct packed *w, size_t ld_x, size_t ld_y)
+static struct product product_like(const struct packed *w, size_t ld_y)
 {
     return (struct product){.layout = w->layout,
                             .n_in = w->n_in,
                             .n_out = w->n_out,
-                            .ld_x = ld_x,
                             .ld_y = ld_y,
                             .type = type_of(w->form)};
 }
@@ -488,14 +485,23 @@ static status_t split_reserve(struct matmul_cache *cache, size_t n_in, struct er
     if (n <= cache->n_split) return ST_OK;
     free(cache->hi);
     free(cache->lo);
-    free(cache->rounded);
     cache->n_split = 0;
     cache->hi = malloc(n * sizeof *cache->hi);
     cache->lo = malloc(n * sizeof *cache->lo);
-    cache->rounded = malloc(n * sizeof *cache->rounded);
-    if (!cache->hi || !cache->lo || !cache->rounded)
-        return error_set(err, ST_NO_MEMORY, "bf16 rows");
+    if (!cache->hi || !cache->lo) return error_set(err, ST_NO_MEMORY, "bf16 rows");
     cache->n_split = n;
+    return ST_OK;
+}
+
+static status_t rows_reserve(struct matmul_cache *cache, size_t n_in, struct error *err)
+{
+    const size_t n = cache->row_block * n_in;
+    if (n <= cache->n_rows_floats) return ST_OK;
+    free(cache->rows);
+    cache->n_rows_floats = 0;
+    cache->rows = malloc(n * sizeof *cache->rows);
+    if (!cache->rows) return error_set(err, ST_NO_MEMORY, "rows of a product");
+    cache->n_rows_floats = n;
     return ST_OK;
 }
 
@@ -510,7 +516,7 @@ static status_t run_split(struct matmul_cache *cache, const struct matmul_params
     for (size_t r = 0; r < cache->row_block; r++)
         cache->kernels->split_bf16(x + r * p->ld_x, w->n_in, cache->hi + r * w->n_in,
                                    has_low ? cache->lo + r * w->n_in : NULL);
-    struct product want = product_like(w, w->n_in, p->ld_y);
+    struct product want = product_like(w, p->ld_y);
     status = run_block(cache, &want, w->parts[0], cache->hi, y, err);
     if (!has_low || status != ST_OK) return status;
     want.is_accumulating = true;
@@ -524,13 +530,29 @@ static status_t run_rounded(struct matmul_cache *cache, const struct matmul_para
                             const float *x, float *y, struct error *err)
 {
     const struct packed *w = p->weights;
-    const struct product want = product_like(w, w->n_in, p->ld_y);
-    const status_t status = split_reserve(cache, w->n_in, err);
+    const struct product want = product_like(w, p->ld_y);
+    status_t status = split_reserve(cache, w->n_in, err);
+    if (status == ST_OK) status = rows_reserve(cache, w->n_in, err);
     if (status != ST_OK) return status;
     for (size_t r = 0; r < cache->row_block; r++)
         round_to_bf16(cache->kernels, x + r * p->ld_x, w->n_in, cache->hi,
-                      cache->rounded + r * w->n_in);
-    return run_block(cache, &want, w->parts[0], cache->rounded, y, err);
+                      cache->rows + r * w->n_in);
+    return run_block(cache, &want, w->parts[0], cache->rows, y, err);
+}
+
+/* y = x W for one block in f32. Rows with gaps between them are brought together first: for those
+ * oneDNN has plain loops alone, whose sums also run in another order. */
+static status_t run_plain(struct matmul_cache *cache, const struct matmul_params *p, const float *x,
+                          float *y, struct error *err)
+{
+    const struct packed *w = p->weights;
+    const struct product want = product_like(w, p->ld_y);
+    if (p->ld_x == w->n_in) return run_block(cache, &want, w->parts[0], x, y, err);
+    const status_t status = rows_reserve(cache, w->n_in, err);
+    if (status != ST_OK) return status;
+    for (size_t r = 0; r < cache->row_block; r++)
+        memcpy(cache->rows + r * w->n_in, x + r * p->ld_x, w->n_in * sizeof *x);
+    return run_block(cache, &want, w->parts[0], cache->rows, y, err);
 }
 
 status_t matmul_run(struct matmul_cache *cache, const struct matmul_params *p, struct error *err)
@@ -546,8 +568,7 @@ status_t matmul_run(struct matmul_cache *cache, const struct matmul_params *p, s
         if (w->form == FORM_ROUNDED) {
             status = run_rounded(cache, p, x, y, err);
         } else if (w->form == FORM_F32) {
-            const struct product want = product_like(w, p->ld_x, p->ld_y);
-            status = run_block(cache, &want, w->parts[0], x, y, err);
+            status = run_plain(cache, p, x, y, err);
         } else {
             status = run_split(cache, p, x, y, err);
         }
@@ -558,7 +579,7 @@ status_t matmul_run(struct matmul_cache *cache, const struct matmul_params *p, s
 status_t matmul_run_bf16(struct matmul_cache *cache, const struct packed *weights,
                          const uint16_t *x_hi, float *y, size_t ld_y, struct error *err)
 {
-    const struct product want = product_like(weights, weights->n_in, ld_y);
+    const struct product want = product_like(weights, ld_y);
     status_t status = engine_ready(err);
     if (status != ST_OK) return status;
     return run_block(cache, &want, weights->parts[0], x_hi, y, err);

@@ -133,6 +133,37 @@ Test(kernels_matmul, a_row_does_not_depend_on_its_neighbours_or_its_place)
     }
 }
 
+/* Every row of x as it was, `gap` floats of anything behind each. The caller frees it. */
+static float *with_gaps(const struct product *p, size_t gap)
+{
+    float *x = random_floats(p->n_rows * (p->n_in + gap));
+    for (size_t r = 0; r < p->n_rows; r++)
+        memcpy(x + r * (p->n_in + gap), p->x + r * p->n_in, p->n_in * sizeof *x);
+    return x;
+}
+
+Test(kernels_matmul, rows_with_gaps_are_as_rows_without)
+{
+    static const size_t GAPS[] = {1, 12, 1920};
+    for (unsigned compute = 0; compute < COMPUTE_N; compute++) {
+        struct product p;
+        open_product(&p, 196, 320, (enum compute)compute, false, 64);
+        run_product(&p);
+        float *y = random_floats(p.n_rows * p.n_out);
+        for (size_t i = 0; i < sizeof GAPS / sizeof GAPS[0]; i++) {
+            float *x = with_gaps(&p, GAPS[i]);
+            const struct matmul_params params = {p.packed,         x,       y,
+                                                 p.n_in + GAPS[i], p.n_out, p.n_rows};
+            cr_assert_eq(p.backend->ops->matmul(p.exec, &params, &p.err), ST_OK, "%s", p.err.text);
+            cr_expect_eq(memcmp(y, p.y, p.n_rows * p.n_out * sizeof *y), 0, "%s, gaps of %zu",
+                         compute_name((enum compute)compute), GAPS[i]);
+            free(x);
+        }
+        free(y);
+        close_product(&p);
+    }
+}
+
 struct lane {
     const struct product *shared;
     float *y;
