@@ -391,7 +391,8 @@ struct backend_ops {
 
     /* Operations between begin and end are noted and not run; replay() runs them as if they had
      * been asked for again: same device pointers, whose contents may be others, and `lengths` in
-     * place of those of every attend, which are the same array of n_sequences numbers throughout.
+     * place of those of every attend, which are the same array of n_sequences numbers throughout
+     * (each at most the attends' n_ctx, or replay() is ST_BAD_INPUT before anything is copied).
      * Each must have run on the exec before, in the same shapes: nothing may be allocated while
      * they are noted. upload, download, embed, synchronize and the encode cannot be noted.
      * record_end() ends it in any case; out NULL throws it away. A recording goes before its

@@ -63,10 +63,27 @@ status_t device_peaks_find(const char *key, const struct device_peaks **out, str
     return error_set(err, ST_NOT_FOUND, "device '%s' is none of %s", key, keys);
 }
 
+/* The part of "<backend> <name> sm_<number>" that is the name, less the maker's: its length. */
+static size_t find_name(const char *description, const char **out)
+{
+    static const char MAKER[] = "NVIDIA ";
+    const char *name = strchr(description, ' ');
+    const char *end = strstr(description, " sm_");
+    if (!name || !end || end <= name) return 0;
+    name++;
+    if (strncmp(name, MAKER, sizeof MAKER - 1) == 0) name += sizeof MAKER - 1;
+    *out = name;
+    return end > name ? (size_t)(end - name) : 0;
+}
+
+/* A name is all of it or another device: "GH200" and "H200 NVL" are no "H200", and a part of a
+ * device ("H100 80GB HBM3 MIG 1g.10gb") is not the device. */
 const struct device_peaks *device_peaks_match(const char *description)
 {
-    for (size_t i = 0; i < N_PEAKS; i++)
-        if (strstr(description, PEAKS[i].match)) return &PEAKS[i];
+    const char *name = NULL;
+    const size_t n = find_name(description, &name);
+    for (size_t i = 0; i < N_PEAKS && n; i++)
+        if (strlen(PEAKS[i].match) == n && memcmp(PEAKS[i].match, name, n) == 0) return &PEAKS[i];
     return NULL;
 }
 

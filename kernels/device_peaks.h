@@ -10,7 +10,7 @@ enum math_unit { MATH_F32, MATH_F64, MATH_BF16_TENSOR, MATH_TF32_TENSOR, MATH_N 
 
 struct device_peaks {
     const char *key;           /* "h100" */
-    const char *match;         /* part of the name that the driver gives the device */
+    const char *match;         /* the name that the driver gives the device, less "NVIDIA " */
     const char *name, *source; /* for people: what, and which data sheet */
     double memory_bytes;       /* of the device */
     double bytes_per_s;        /* device memory */
@@ -22,7 +22,8 @@ struct device_peaks {
 MUST_CHECK status_t device_peaks_find(const char *key, const struct device_peaks **out,
                                       struct error *err);
 
-/* The device whose backend describes itself so, or NULL: unknown. */
+/* The device whose backend describes itself so ("cuda NVIDIA H100 PCIe sm_90": the name counts, all
+ * of it), or NULL: unknown. */
 const struct device_peaks *device_peaks_match(const char *description);
 
 /* What products of a number type are computed by. */

@@ -101,10 +101,13 @@ static status_t open_model(struct run *run, struct error *err)
     const struct options *o = &run->options;
     enum compute compute = COMPUTE_F32;
     struct device_notes notes;
+    struct memory_needs needs = {.n_ctx = o->max_ctx};
     status_t status = o->compute ? compute_parse(o->compute, &compute, err) : ST_OK;
     if (status == ST_OK) status = device_open(&run->backend, &o->device, &notes, err);
+    if (status == ST_OK && o->dictionary)
+        status = memory_needs_add(&needs, o->dictionary, o->norm_scaling_factor, err);
     const struct model_params model = {
-        .directory = o->directory, .backend = run->backend, .compute = compute};
+        .directory = o->directory, .backend = run->backend, .compute = compute, .needs = &needs};
     if (status == ST_OK) status = model_open(&run->model, &model, err);
     if (status != ST_OK || !o->dictionary) return status;
     const struct dictionary_params params = {.directory = o->dictionary,

@@ -37,11 +37,11 @@ static status_t limit(struct backend *backend, const char *memory, struct error 
     return status;
 }
 
-static status_t place(const struct backend *backend, int *node, struct error *err)
+static status_t place_near(const struct backend *backend, const char *sysfs,
+                           struct numa_place *place, struct error *err)
 {
-    *node = NUMA_UNKNOWN;
     if (!backend->ops->place) return ST_OK;
-    return numa_place_near(SYSFS, backend->ops->place(backend)->pci, node, err);
+    return numa_place_near(sysfs ? sysfs : SYSFS, backend->ops->place(backend)->pci, place, err);
 }
 
 status_t device_open(struct backend **out, const struct device_options *options,
@@ -50,13 +50,19 @@ status_t device_open(struct backend **out, const struct device_options *options,
     const char *name = options->backend ? options->backend : backend_default_name();
     const char *memory = options->memory ? options->memory : getenv("INTERP_DEVICE_MEMORY");
     struct backend *backend = NULL;
-    notes->numa_node = NUMA_UNKNOWN;
+    notes->place.node = NUMA_UNKNOWN;
     status_t status = backend_open_saying(name, &backend, &notes->why_cpu, err);
     if (status == ST_OK) status = limit(backend, memory, err);
-    if (status == ST_OK) status = place(backend, &notes->numa_node, err);
+    if (status == ST_OK) status = place_near(backend, options->sysfs, &notes->place, err);
     if (status == ST_OK)
         *out = backend;
     else
         backend_close(&backend);
     return status;
+}
+
+void device_close(struct backend **backend, struct device_notes *notes)
+{
+    backend_close(backend);
+    numa_place_return(&notes->place);
 }

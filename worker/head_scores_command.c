@@ -1,7 +1,7 @@
 #include "worker/head_scores_command.h"
 
-#include "kernels/plugin.h"
 #include "worker/arguments.h"
+#include "worker/device.h"
 #include "worker/model/model_config.h"
 #include "worker/tasks/head_scores_runner.h"
 #include "worker/tasks/model_cache.h"
@@ -15,7 +15,8 @@
 static const char SUMMARY[] = "How much each head attends where known kinds of heads do.";
 
 struct options {
-    const char *directory, *tokens, *bos, *compute, *backend, *format;
+    const char *directory, *tokens, *bos, *compute, *format;
+    struct device_options device;
     size_t n_words, n_sequences, seed, n_top;
 };
 
@@ -24,6 +25,7 @@ struct scoring {
     struct model_config config;
     struct token_rows rows; /* of --tokens */
     struct backend *backend;
+    struct device_notes notes;
     struct model_cache *models;
     struct head_scores scores;
 };
@@ -71,12 +73,16 @@ static status_t read_options(struct options *o, int argc, char **argv, bool *is_
          .count = &o->n_top},
         {.name = "--compute",
          .value = "NAME",
-         .help = "f32 (default), bf16x3 or bf16",
+         .help = "f32 (default), bf16x3, bf16 or tf32",
          .text = &o->compute},
         {.name = "--backend",
          .value = "NAME",
-         .help = "cpu (default), cuda, cuda:N, auto or emu",
-         .text = &o->backend},
+         .help = "cpu (default), cuda, cuda:N, cuda:UUID, auto or emu",
+         .text = &o->device.backend},
+        {.name = "--device-memory",
+         .value = "SIZE",
+         .help = "use no more of the device: bytes, or 6GiB, 512MiB",
+         .text = &o->device.memory},
         {.name = "-o", .value = "FORMAT", .help = "table (default) or json", .text = &o->format},
     };
     const size_t n = sizeof table / sizeof table[0];
@@ -147,6 +153,14 @@ static status_t run_unit(struct scoring *s, struct head_scores_runner *runner, s
     return status;
 }
 
+static status_t open_device(struct scoring *s, struct error *err)
+{
+    const status_t status = device_open(&s->backend, &s->options.device, &s->notes, err);
+    if (status == ST_OK && s->notes.why_cpu.status != ST_OK)
+        (void)fprintf(stderr, "interp-worker head-scores: on the CPU: %s\n", s->notes.why_cpu.text);
+    return status;
+}
+
 static status_t score(struct scoring *s, struct error *err)
 {
     const struct options *o = &s->options;
@@ -155,8 +169,7 @@ static status_t score(struct scoring *s, struct error *err)
     json_t *spec = NULL;
     status_t status = model_config_read(&s->config, o->directory, err);
     if (status == ST_OK) status = read_rows(s, err);
-    if (status == ST_OK)
-        status = backend_open(o->backend ? o->backend : backend_default_name(), &s->backend, err);
+    if (status == ST_OK) status = open_device(s, err);
     if (status == ST_OK) status = model_cache_create(&s->models, s->backend, err);
     const struct task_environment environment = {s->models, &ticks};
     if (status == ST_OK && !(spec = make_spec(s)))
@@ -252,7 +265,8 @@ int head_scores_command(int argc, char **argv)
 {
     bool is_help = false;
     struct error err = {0};
-    struct scoring s = {.options = {.n_words = 25, .n_sequences = 20, .seed = 1, .n_top = 5}};
+    struct scoring s = {.options = {.n_words = 25, .n_sequences = 20, .seed = 1, .n_top = 5},
+                        .notes.place.node = NUMA_UNKNOWN};
     status_t status = read_options(&s.options, argc, argv, &is_help, &err);
     if (status == ST_OK && !is_help) {
         status = score(&s, &err);
@@ -263,7 +277,7 @@ int head_scores_command(int argc, char **argv)
     }
     head_scores_fini(&s.scores);
     model_cache_destroy(&s.models);
-    backend_close(&s.backend);
+    device_close(&s.backend, &s.notes);
     token_rows_fini(&s.rows);
     if (status != ST_OK) (void)fprintf(stderr, "interp-worker head-scores: %s\n", err.text);
     return status_exit_code(status);

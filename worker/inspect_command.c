@@ -13,15 +13,18 @@
 #include <string.h>
 
 struct inspection {
-    const char *directory, *dictionary_directory, *format, *compute_text;
+    const char *directory, *format, *compute_text;
+    struct argument_list directories; /* of dictionaries */
     struct device_options device;
     double norm_scaling_factor;
     size_t n_ctx;
     bool is_json;
     struct backend *backend;
+    struct memory_needs needs;
     struct memory_plan plan;
     struct model *model;
-    struct dictionary *dictionary; /* NULL unless asked for */
+    struct dictionary *dictionaries[ARGUMENTS_MAX_LIST];
+    size_t n_dictionaries;
 };
 
 static const char SUMMARY[] = "Show what a model (and a dictionary) is, without running it.";
@@ -33,8 +36,8 @@ static status_t read_options(struct inspection *in, int argc, char **argv, bool 
         {.value = "MODEL", .help = "HF directory", .text = &in->directory, .is_required = true},
         {.name = "--dictionary",
          .value = "DIR",
-         .help = "SAELens directory",
-         .text = &in->dictionary_directory},
+         .help = "SAELens directory; all that one task will read, for the plan",
+         .list = &in->directories},
         {.name = "--norm-scaling-factor",
          .value = "X",
          .help = "for expected_average_only_in without a folded factor",
@@ -67,19 +70,13 @@ static status_t read_options(struct inspection *in, int argc, char **argv, bool 
     return ST_OK;
 }
 
+/* What a task that reads these dictionaries would have planned. */
 static status_t make_plan(struct inspection *in, enum compute compute, struct error *err)
 {
     struct model_config config;
-    struct dictionary_config dictionary = {.d_in = 0};
-    status_t status = model_config_read(&config, in->directory, err);
-    if (status == ST_OK && in->dictionary_directory)
-        status = dictionary_config_read(&dictionary, in->dictionary_directory, err);
-    const struct memory_plan_params params = {.config = &config,
-                                              .backend = in->backend,
-                                              .compute = compute,
-                                              .n_ctx = in->n_ctx,
-                                              .d_in = dictionary.d_in,
-                                              .n_features = dictionary.n_features};
+    const status_t status = model_config_read(&config, in->directory, err);
+    const struct memory_plan_params params = {
+        .config = &config, .backend = in->backend, .compute = compute, .needs = &in->needs};
     return status == ST_OK ? memory_plan_make(&in->plan, &params, err) : status;
 }
 
@@ -100,7 +97,7 @@ static status_t open_device(struct inspection *in, enum compute compute, struct 
     if (!is_auto || strcmp(in->backend->ops->name, "cpu") == 0)
         return error_set(err, too_small.status, "%s", too_small.text);
     (void)fprintf(stderr, "interp-worker inspect: on the CPU: %s\n", too_small.text);
-    backend_close(&in->backend);
+    device_close(&in->backend, &notes);
     status = backend_open_cpu(&in->backend, err);
     return status == ST_OK ? make_plan(in, compute, err) : status;
 }
@@ -110,15 +107,25 @@ static status_t open_all(struct inspection *in, struct error *err)
     enum compute compute = COMPUTE_F32;
     status_t status = ST_OK;
     if (in->compute_text) status = compute_parse(in->compute_text, &compute, err);
+    in->needs.n_ctx = in->n_ctx;
+    for (size_t i = 0; i < in->directories.n_items && status == ST_OK; i++)
+        status =
+            memory_needs_add(&in->needs, in->directories.items[i], in->norm_scaling_factor, err);
     if (status == ST_OK) status = open_device(in, compute, err);
-    const struct model_params model = {
-        .directory = in->directory, .backend = in->backend, .compute = compute};
+    const struct model_params model = {.directory = in->directory,
+                                       .backend = in->backend,
+                                       .compute = compute,
+                                       .needs = &in->needs};
     if (status == ST_OK) status = model_open(&in->model, &model, err);
-    if (status != ST_OK || !in->dictionary_directory) return status;
-    const struct dictionary_params params = {.directory = in->dictionary_directory,
-                                             .backend = in->backend,
-                                             .norm_scaling_factor = in->norm_scaling_factor};
-    return dictionary_open(&in->dictionary, &params, err);
+    if (status == ST_OK) in->plan = *model_plan(in->model);
+    for (size_t i = 0; i < in->directories.n_items && status == ST_OK; i++) {
+        const struct dictionary_params params = {.directory = in->directories.items[i],
+                                                 .backend = in->backend,
+                                                 .norm_scaling_factor = in->norm_scaling_factor};
+        status = dictionary_open(&in->dictionaries[in->n_dictionaries], &params, err);
+        in->n_dictionaries += status == ST_OK;
+    }
+    return status;
 }
 
 static json_t *describe_plan(const struct memory_plan *p)
@@ -132,6 +139,7 @@ static json_t *describe_plan(const struct memory_plan *p)
                    {"head_bytes", p->n_head},
                    {"n_layers", p->n_layers},
                    {"layer_bytes", p->n_layer},
+                   {"n_dictionaries", p->n_dictionaries},
                    {"dictionary_bytes", p->n_dictionary},
                    {"scratch_bytes", p->n_scratch},
                    {"resident_bytes", p->n_resident},
@@ -196,8 +204,13 @@ static status_t print_json(const struct inspection *in, struct error *err)
                              "compute", compute_name(model_compute(in->model)), "device_bytes",
                              (json_int_t)model_device_bytes(in->model), "shape", describe_shape(c),
                              "hook_points", describe_hooks(c), "plan", describe_plan(&in->plan));
-    if (root && in->dictionary)
-        (void)json_object_set_new(root, "dictionary", describe_dictionary(in->dictionary));
+    json_t *list = json_array();
+    for (size_t i = 0; i < in->n_dictionaries; i++)
+        (void)json_array_append_new(list, describe_dictionary(in->dictionaries[i]));
+    if (root && in->n_dictionaries == 1)
+        (void)json_object_set(root, "dictionary", json_array_get(list, 0));
+    if (root && in->n_dictionaries > 1) (void)json_object_set(root, "dictionaries", list);
+    json_decref(list);
     const int failed = !root || json_dumpf(root, stdout, JSON_INDENT(2) | JSON_SORT_KEYS) != 0;
     json_decref(root);
     (void)putchar('\n');
@@ -224,9 +237,9 @@ static void print_plan(const struct memory_plan *p)
                  p->is_streamed ? "layers streamed" : "all layers there", (double)p->n_tables / mb,
                  (double)p->n_head / mb, p->n_layers, (double)p->n_layer / mb);
     (void)printf(
-        "  %-12s dictionary %.1f MB, scratch %.1f MB, %.2f MB for a sequence of %zu tokens\n", "",
-        (double)p->n_dictionary / mb, (double)p->n_scratch / mb, (double)p->n_sequence / mb,
-        p->n_ctx);
+        "  %-12s %zu dictionaries %.1f MB, scratch %.1f MB, %.2f MB for a sequence of %zu tokens\n",
+        "", p->n_dictionaries, (double)p->n_dictionary / mb, (double)p->n_scratch / mb,
+        (double)p->n_sequence / mb, p->n_ctx);
     (void)printf("  %-12s %zu sequences at once; an ablation keeps %.2f MB of each prompt\n", "",
                  p->n_fitting, (double)p->n_cache / mb);
     if (p->is_streamed)
@@ -257,7 +270,7 @@ static void print_table(const struct inspection *in)
         if (hook_kind_has_layer(hook.kind)) name[strlen("blocks.")] = 'L';
         (void)printf("    %-34s %zu\n", name, hook_point_width(hook, c));
     }
-    if (in->dictionary) print_dictionary(in->dictionary);
+    for (size_t i = 0; i < in->n_dictionaries; i++) print_dictionary(in->dictionaries[i]);
 }
 
 int inspect_command(int argc, char **argv)
@@ -273,7 +286,7 @@ int inspect_command(int argc, char **argv)
         else
             print_table(&in);
     }
-    dictionary_close(&in.dictionary);
+    for (size_t i = 0; i < in.n_dictionaries; i++) dictionary_close(&in.dictionaries[i]);
     model_close(&in.model);
     backend_close(&in.backend);
     if (status != ST_OK) (void)fprintf(stderr, "interp-worker inspect: %s\n", err.text);

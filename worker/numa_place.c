@@ -55,24 +55,42 @@ static bool parse_list(const char *text, cpu_set_t *out)
     return CPU_COUNT(out) > 0;
 }
 
-status_t numa_place_near(const char *sysfs, const char *pci, int *node, struct error *err)
+/* Onto those of the processors on which the thread may run anyway: a place is a matter of speed,
+ * never of starting. */
+static bool move_to(cpu_set_t *processors, struct numa_place *place)
+{
+    cpu_set_t allowed;
+    _Static_assert(sizeof allowed == NUMA_SET_BYTES, "a set of processors");
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return false;
+    CPU_AND(processors, processors, &allowed);
+    if (CPU_COUNT(processors) == 0 || sched_setaffinity(0, sizeof *processors, processors) != 0)
+        return false;
+    memcpy(place->before, &allowed, sizeof allowed);
+    return true;
+}
+
+status_t numa_place_near(const char *sysfs, const char *pci, struct numa_place *place,
+                         struct error *err)
 {
     char path[PATH_MAX], line[LIST_SIZE];
-    cpu_set_t processors, allowed;
-    *node = node_of(sysfs, pci);
-    if (*node == NUMA_UNKNOWN) return ST_OK;
-    if (snprintf(path, sizeof path, "%s/devices/system/node/node%d/cpulist", sysfs, *node) >=
+    cpu_set_t processors;
+    const int node = node_of(sysfs, pci);
+    *place = (struct numa_place){.node = NUMA_UNKNOWN};
+    if (node == NUMA_UNKNOWN) return ST_OK;
+    if (snprintf(path, sizeof path, "%s/devices/system/node/node%d/cpulist", sysfs, node) >=
             (int)sizeof path ||
-        !read_line(path, line) || line[0] == '\n') {
-        *node = NUMA_UNKNOWN; /* a node without processors */
-        return ST_OK;
-    }
+        !read_line(path, line) || line[0] == '\n')
+        return ST_OK; /* a node without processors */
     if (!parse_list(line, &processors))
         return error_set(err, ST_CORRUPT, "%s is no list of processors", path);
-    /* Only where the process may run anyway: a place is a matter of speed, never of starting. */
-    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0)
-        CPU_AND(&processors, &processors, &allowed);
-    if (CPU_COUNT(&processors) == 0 || sched_setaffinity(0, sizeof processors, &processors) != 0)
-        *node = NUMA_UNKNOWN;
+    if (move_to(&processors, place)) place->node = node;
     return ST_OK;
+}
+
+void numa_place_return(struct numa_place *place)
+{
+    cpu_set_t before;
+    memcpy(&before, place->before, sizeof before);
+    if (place->node != NUMA_UNKNOWN) (void)sched_setaffinity(0, sizeof before, &before);
+    place->node = NUMA_UNKNOWN;
 }

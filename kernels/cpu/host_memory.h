@@ -1,6 +1,6 @@
-/* The memory that the CPU backend's users may have: what the system has left, or an artificial
- * limit on what the backend itself has given out (to share a machine, and for tests of full
- * devices).
+/* The memory that the CPU backend's users may have: what the system has left (system_memory.h), or
+ * an artificial limit on what the backend itself has given out (to share a machine, and for tests
+ * of full devices).
  *
  * Every array and packed weight is taken from the ledger before it is allocated and given back
  * when it goes; without a limit that is a count and nothing else. Thread-safe. */

@@ -37,7 +37,7 @@ status_t adjoint_attend(struct exec *exec, const struct attend_backward_params *
         !size_tensor(n_states, ATTEND_BACKWARD_STATES, sizeof(float), &n_bytes))
         return error_set(err, ST_TOO_LARGE, "attend backward: %zu sequences of %zu", f->n_sequences,
                          f->n_ctx);
-    status = exec_put_lengths(exec, f->lengths, f->n_sequences, err);
+    status = exec_put_attended(exec, f, err);
     if (status == ST_OK) status = exec_reserve(exec, &exec->sums, n_bytes, err);
     if (status != ST_OK) return status;
     return cuda_check(

@@ -57,7 +57,8 @@ static status_t cuda_alloc(struct backend *backend, size_t n_bytes, void **out, 
 
 static void cuda_release(struct backend *backend, void *memory)
 {
-    if (memory && device_choose(backend, NULL) == ST_OK) device_free(memory);
+    (void)!device_choose(backend, NULL); /* a lost device is none, and its memory is freed too */
+    device_free(memory);
 }
 
 static const struct backend_ops CUDA_OPS = {

@@ -36,7 +36,15 @@ status_t exec_reserve(struct exec *exec, struct scratch *scratch, size_t n_bytes
         exec->retired[exec->n_retired++] = *scratch;
         *scratch = (struct scratch){0};
     }
-    return scratch_reserve(scratch, n_bytes > more ? n_bytes : more, err);
+    /* room to grow into where there is any */
+    if (more > n_bytes && scratch_reserve(scratch, more, NULL) == ST_OK) return ST_OK;
+    return scratch_reserve(scratch, n_bytes, err);
+}
+
+status_t exec_put_attended(struct exec *exec, const struct attend_params *p, struct error *err)
+{
+    if (exec->is_recording && p->n_ctx < exec->recorded_ctx) exec->recorded_ctx = p->n_ctx;
+    return exec_put_lengths(exec, p->lengths, p->n_sequences, err);
 }
 
 status_t exec_put_lengths(struct exec *exec, const uint32_t *lengths, size_t n, struct error *err)

@@ -47,6 +47,7 @@ struct exec {
     struct scratch sums;   /* of attend_backward and contract */
     struct exec_lengths lengths;
     bool is_recording;
+    size_t recorded_ctx; /* least context of the attentions noted so far; SIZE_MAX: none */
     size_t n_recordings; /* that were made */
     struct scratch retired[EXEC_MAX_RETIRED];
     size_t n_retired;
@@ -70,9 +71,14 @@ MUST_CHECK status_t exec_copy(struct exec *exec, void *to, const void *from, siz
                               struct error *err);
 MUST_CHECK status_t exec_synchronize(struct exec *exec, struct error *err);
 
-/* `lengths` [n] on the device, in exec->lengths.device; uploads only what is not there yet. */
+/* `lengths` [n] on the device, in exec->lengths.device; uploads only what is not there yet. The
+ * caller has checked them. */
 MUST_CHECK status_t exec_put_lengths(struct exec *exec, const uint32_t *lengths, size_t n,
                                      struct error *err);
+/* Those of an attention over sequences of n_ctx, which a recording remembers: what it is replayed
+ * with may be no longer. */
+MUST_CHECK status_t exec_put_attended(struct exec *exec, const struct attend_params *p,
+                                      struct error *err);
 
 /* scratch_reserve() for one of the exec's own, which recordings may point into. */
 MUST_CHECK status_t exec_reserve(struct exec *exec, struct scratch *scratch, size_t n_bytes,

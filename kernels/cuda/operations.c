@@ -76,7 +76,7 @@ status_t operation_attend(struct exec *exec, const struct attend_params *p, stru
     status_t status = operation_check_attend(p, err);
     if (status == ST_OK) status = exec_enter(exec, err);
     if (status != ST_OK || !p->n_sequences || !p->n_heads) return status;
-    status = exec_put_lengths(exec, p->lengths, p->n_sequences, err);
+    status = exec_put_attended(exec, p, err);
     if (status != ST_OK) return status;
     return cuda_check(launch_attend(exec->stream, p, exec->lengths.device.memory), "attend", err);
 }

@@ -29,6 +29,10 @@
  *   INTERP_EMU_NO_IMAGE=1   no kernel has an image for the device
  *   INTERP_EMU_FAULT=KERNEL:N   the Nth launch of a kernel whose name contains KERNEL makes an
  *                           illegal access: the device is lost, as a GPU's context is
+ *   INTERP_EMU_TAKEN=KERNEL:N:MIB   from the Nth launch of such a kernel on another process has
+ *                           that much of the device's memory
+ *   INTERP_EMU_FULL=KERNEL:N   from the Nth on every launch of such a kernel leaves the device
+ *                           full, by another process, until this one gives something back
  * Fresh device, pinned and shared memory is always filled with NaN. */
 #ifndef KERNELS_EMU_EMU_H
 #define KERNELS_EMU_EMU_H
@@ -67,6 +71,8 @@ struct modes {
     int n_devices, driver, arch;
     bool has_image;
     const char *fault; /* KERNEL:N, or NULL */
+    const char *taken; /* KERNEL:N:MIB, or NULL */
+    const char *full;  /* KERNEL:N, or NULL */
 };
 const modes &current_modes();
 uint32_t random_bits();
@@ -145,6 +151,8 @@ size_t shared_limit(const void *kernel);
 /* --- memory.cc --------------------------------------------------------------------------- */
 bool is_device(const void *memory, size_t n_bytes);
 int device_of(const void *memory); /* that it lies on, or -1 */
+void memory_take(size_t n_bytes);  /* by another process, of every device */
+void memory_fill();                /* by another process, until something is freed */
 void host_locked_out(bool is_out); /* guard mode: device memory out of reach while host code runs */
 
 /* --- stream.cc --------------------------------------------------------------------------- */
@@ -155,10 +163,13 @@ void check_not_captured(const char *call); /* this thread captures no stream, or
 /* --- graph.cc ---------------------------------------------------------------------------- */
 /* True if the stream is captured: then `work` is in its graph. */
 bool graph_takes(cudaStream_t stream, const std::function<void()> &work);
+uint64_t n_graphs_alive(); /* instantiated and not destroyed */
 } // namespace emu
 
 /* How often device or pinned memory was asked for so far; exported, so that a test can see that a
  * steady state asks for none. */
 extern "C" __attribute__((visibility("default"))) uint64_t emu_n_allocations(void);
+/* Device allocations and instantiated graphs that nobody has given back. */
+extern "C" __attribute__((visibility("default"))) uint64_t emu_n_alive(void);
 
 #endif

@@ -17,6 +17,12 @@ namespace emu
 {
 static std::map<cudaStream_t, CUgraph_st *> captures; /* streams that are captured now */
 static thread_local cudaStream_t captured;            /* by this thread, or NULL */
+static uint64_t n_alive;                              /* instantiated graphs; under the big lock */
+
+uint64_t n_graphs_alive()
+{
+    return n_alive;
+}
 
 bool graph_takes(cudaStream_t stream, const std::function<void()> &work)
 {
@@ -59,7 +65,9 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *out)
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t graph, unsigned long long)
 {
+    const locked guard(big_lock());
     *out = new CUgraphExec_st{graph->work};
+    emu::n_alive++;
     return cudaSuccess;
 }
 
@@ -78,6 +86,8 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph)
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph)
 {
+    const locked guard(big_lock());
+    emu::n_alive--;
     delete graph;
     return cudaSuccess;
 }

@@ -24,16 +24,44 @@ void check_argument(const char *kernel, const void *pointer)
              current_device(), device_of(pointer));
 }
 
+/* Launches of the kernels that "KERNEL:N..." names. */
+struct counted_launches {
+    uint64_t n; /* so far; under the big lock */
+
+    /* The number of this one, 0 if it is of another kernel; *nth is N, *rest what follows it. */
+    uint64_t count(const char *wanted, const char *kernel, uint64_t *nth, const char **rest)
+    {
+        const char *colon = wanted ? strchr(wanted, ':') : nullptr;
+        if (!colon || std::string(kernel).find(std::string(wanted, colon)) == std::string::npos)
+            return 0;
+        char *end;
+        *nth = strtoull(colon + 1, &end, 10);
+        *rest = end;
+        return ++n;
+    }
+};
+
 /* True for the launch that INTERP_EMU_FAULT names. */
 static bool is_fault(const char *kernel)
 {
-    static uint64_t n_launches; /* of kernels of that name; under the big lock */
-    const char *wanted = current_modes().fault;
-    const char *colon = wanted ? strrchr(wanted, ':') : nullptr;
-    if (!colon) return false;
-    const std::string name(wanted, colon);
-    if (std::string(kernel).find(name) == std::string::npos) return false;
-    return ++n_launches == strtoull(colon + 1, nullptr, 10);
+    static counted_launches launches;
+    uint64_t nth;
+    const char *rest;
+    const uint64_t n = launches.count(current_modes().fault, kernel, &nth, &rest);
+    return n && n == nth;
+}
+
+/* What INTERP_EMU_TAKEN and INTERP_EMU_FULL say happens at a launch. */
+static void let_others_take(const char *kernel)
+{
+    static counted_launches taken, full;
+    uint64_t nth;
+    const char *rest;
+    uint64_t n = taken.count(current_modes().taken, kernel, &nth, &rest);
+    if (n && n == nth && *rest == ':')
+        memory_take(static_cast<size_t>(strtoull(rest + 1, nullptr, 10)) << 20);
+    n = full.count(current_modes().full, kernel, &nth, &rest);
+    if (n && n >= nth) memory_fill();
 }
 
 static void check_shape(const launch_shape &s)
@@ -69,6 +97,7 @@ void launch(const launch_shape &shape, std::function<void()> body)
 {
     const std::lock_guard<std::recursive_mutex> guard(big_lock());
     check_shape(shape);
+    let_others_take(shape.name);
     if (is_fault(shape.name)) {
         stream_submit(shape.stream, [] { device_lose(); });
         return;

@@ -50,9 +50,25 @@ int device_of(const void *memory)
     return a ? a->device : -1;
 }
 
+static size_t n_bytes_taken; /* by others */
+static bool is_filled;       /* by others */
+
+void memory_fill()
+{
+    is_filled = true;
+}
+
+void memory_take(size_t n_bytes)
+{
+    n_bytes_taken = n_bytes;
+}
+
 static size_t memory_left()
 {
-    return current_modes().memory_bytes - n_bytes_in_use[current_device()];
+    const size_t n_used = n_bytes_in_use[current_device()] + n_bytes_taken;
+    return !is_filled && current_modes().memory_bytes > n_used
+               ? current_modes().memory_bytes - n_used
+               : 0;
 }
 
 void host_locked_out(bool is_out)
@@ -144,6 +160,7 @@ cudaError_t cudaFree(void *memory)
     emu::n_bytes_in_use[found->second.device] -= found->second.n_bytes;
     emu::release(memory, found->second);
     emu::allocations.erase(found);
+    emu::is_filled = false;
     return emu::device_state();
 }
 
@@ -152,6 +169,12 @@ uint64_t emu_n_allocations(void)
 {
     const locked guard(big_lock());
     return emu::n_allocations;
+}
+
+uint64_t emu_n_alive(void)
+{
+    const locked guard(big_lock());
+    return emu::allocations.size() + emu::n_graphs_alive();
 }
 
 cudaError_t cudaMallocHost(void **out, size_t n_bytes)

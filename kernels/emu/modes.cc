@@ -46,6 +46,8 @@ static modes read_modes()
     m.arch = static_cast<int>(number_of("INTERP_EMU_ARCH", DEFAULT_ARCH));
     m.has_image = !is_set("INTERP_EMU_NO_IMAGE");
     m.fault = is_set("INTERP_EMU_FAULT") ? getenv("INTERP_EMU_FAULT") : nullptr;
+    m.taken = is_set("INTERP_EMU_TAKEN") ? getenv("INTERP_EMU_TAKEN") : nullptr;
+    m.full = is_set("INTERP_EMU_FULL") ? getenv("INTERP_EMU_FULL") : nullptr;
     random_state = 88172645463325252u ^ (number_of("INTERP_EMU_SEED", 1) * 0x9E3779B97F4A7C15u);
     for (int i = 0; i < 8; i++) (void)random_bits();
     return m;

@@ -28,7 +28,7 @@ static const double TOLERANCE[OP_N][COMPUTE_N] = {
     [OP_blend] = {2e-7},
     [OP_group_dots] = {3e-6},
     [OP_contract] = {3e-6},
-    [OP_prepare] = {1e-6},
+    [OP_prepare] = {0},
     [OP_sparse_encode] = {0},
     [OP_sparse_tally] = {0},
 };

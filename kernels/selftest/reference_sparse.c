@@ -199,35 +199,52 @@ struct sparse_stats reference_encoder_stats(const struct sparse_encoder *e)
                                  .screen = SCREEN_NONE};
 }
 
-static double mean_of(const double *x, size_t n)
+/* Sum and squares of a row in double, ascending. */
+struct row_sums {
+    double sum, squares;
+};
+
+static struct row_sums sums_of(const float *x, size_t d)
 {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += x[i];
-    return sum / (double)n;
+    struct row_sums s = {0, 0};
+    for (size_t i = 0; i < d; i++) {
+        const double value = (double)x[i];
+        s.sum += value;
+        s.squares += value * value;
+    }
+    return s;
 }
 
-/* One row in double, rounded once at the end. */
-static void prepare_one(const struct prepare_params *p, const float *from, double *x, float *to)
+static void take_mean(float *x, size_t d)
 {
-    const double n = (double)p->d;
-    double squares = 0;
-    for (size_t i = 0; i < p->d; i++) x[i] = (double)from[i];
-    const double mean = p->is_centred || p->kind == PREPARE_LAYER ? mean_of(x, p->d) : 0;
-    for (size_t i = 0; i < p->d; i++) x[i] -= mean;
-    for (size_t i = 0; i < p->d; i++) squares += x[i] * x[i];
-    const double divisor = p->kind == PREPARE_LAYER      ? sqrt(squares / (n - 1)) + 1e-5
-                           : p->kind == PREPARE_CONSTANT ? sqrt(squares / n)
-                                                         : 1;
-    for (size_t i = 0; i < p->d; i++)
-        to[i] = (float)(x[i] / divisor - (p->bias ? (double)p->bias[i] : 0));
+    const float mean = (float)(sums_of(x, d).sum / (double)d);
+    for (size_t i = 0; i < d; i++) x[i] -= mean;
+}
+
+/* One row with the roundings that backend.h promises, since bits are promised. */
+static void prepare_one(const struct prepare_params *p, const float *from, float *to)
+{
+    const size_t d = p->d;
+    const double n = (double)d;
+    for (size_t i = 0; i < d; i++) to[i] = from[i];
+    if (p->is_centred) take_mean(to, d);
+    if (p->kind == PREPARE_LAYER) take_mean(to, d);
+    const struct row_sums s = sums_of(to, d);
+    if (p->kind == PREPARE_LAYER) {
+        const double rest = s.sum / n, variance = fmax(s.squares - n * rest * rest, 0) / (n - 1);
+        const float divisor = (float)sqrt(variance) + 1e-5f;
+        for (size_t i = 0; i < d; i++) to[i] /= divisor;
+    } else if (p->kind == PREPARE_CONSTANT) {
+        const float factor = sqrtf((float)d) / (float)sqrt(s.squares);
+        for (size_t i = 0; i < d; i++) to[i] *= factor;
+    }
+    for (size_t i = 0; p->bias && i < d; i++) to[i] -= p->bias[i];
 }
 
 status_t reference_prepare(struct exec *exec, const struct prepare_params *p, struct error *err)
 {
     (void)exec;
-    double *x = calloc(p->d, sizeof *x);
-    if (!x) return error_set(err, ST_NO_MEMORY, "row of %zu", p->d);
-    for (size_t r = 0; r < p->n_rows; r++) prepare_one(p, p->x + r * p->d, x, p->out + r * p->d);
-    free(x);
+    (void)err;
+    for (size_t r = 0; r < p->n_rows; r++) prepare_one(p, p->x + r * p->d, p->out + r * p->d);
     return ST_OK;
 }

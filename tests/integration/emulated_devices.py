@@ -51,12 +51,30 @@ def a_device_with_room_halves_nothing(cluster):
 
 def a_full_device_halves_the_batch_and_finds_the_same(cluster):
     begin(cluster)
-    start_worker(cluster, "w1", "--backend", "emu", "--device-memory", "26MiB")
+    # planned with all of it, and then another process takes 14 MiB in the middle of a pass
+    start_worker(cluster, "w1", "--backend", "emu", INTERP_EMU_MEMORY_MIB="40",
+                 INTERP_EMU_TAKEN="embed_kernel:5:14")
     got = finish(cluster, sweep_of(cluster))
     log = cluster.log("w1")
     check("batch_halved" in log, "the batch was halved: " + log[-2000:])
     check(" bytes on the device, " in log, "with the numbers")
     check(got == WANT, "the same bytes")
+
+
+def a_device_too_small_fails_the_task_with_the_numbers_and_the_worker_lives(cluster):
+    """Planned to fit, full in every pass, halved to the last, and still full."""
+    begin(cluster)
+    start_worker(cluster, "w1", "--backend", "emu", INTERP_EMU_MEMORY_MIB="64",
+                 INTERP_EMU_FULL="embed_kernel:5")
+    sweep = sweep_of(cluster)
+    cluster.wait(sweep, "failed", seconds=300)
+    log, reason = cluster.log("w1"), cluster.status(sweep)["reason"]
+    check(log.count("batch_halved") >= 2, "it was halved before: " + log[-2000:])
+    for words in ("device full after taking less ", " sequences of ", " bytes on the device, ",
+                  " are free"):
+        check(words in reason, "the sweep says '%s': %s" % (words, reason))
+    check(cluster.is_running("w1"), "the worker lives: " + log[-1500:])
+    cluster.wait(cluster.submit("kind: noop\nname: after\nn_units: 5\npayload_bytes: 10\n"))
 
 
 def a_lost_device_retires_its_worker_and_the_sweep_goes_on(cluster):
@@ -114,5 +132,6 @@ def up_starts_a_worker_on_each_device(cluster):
 
 if __name__ == "__main__":
     run([a_device_with_room_halves_nothing, a_full_device_halves_the_batch_and_finds_the_same,
+         a_device_too_small_fails_the_task_with_the_numbers_and_the_worker_lives,
          a_lost_device_retires_its_worker_and_the_sweep_goes_on,
          auto_takes_the_cpu_for_a_model_that_does_not_fit, up_starts_a_worker_on_each_device])

@@ -193,7 +193,32 @@ def check_head_scores(worker, folder):
     layer, head = re.fullmatch(r"L(\d+)H(\d+)", first["induction"][0]).groups()
     check(truth["induction"] in (f"a{layer}.h{head}", f"L{layer}H{head}")
           and float(first["induction"][1]) > 0.99, f"induction head: {first}, {truth}")
+    small = run(worker, "head-scores", known, "--words", "8", "-n", "4", "--device-memory", "10KiB")
+    check(small.returncode == 1 and len(small.stderr.splitlines()) == 1
+          and "does not fit on cpu" in small.stderr and " of 10240 bytes are free" in small.stderr,
+          f"head-scores on a small device: exit {small.returncode}: {small.stderr}")
+    told = run(worker, "head-scores", "--help").stdout
+    check("--device-memory" in told and "tf32" in told and "cuda:UUID" in told, told)
     print(f"head scores: {n}, largest error {worst:.1e}")
+
+
+def check_plans(worker):
+    """What inspect plans is what a task would load: every dictionary once, the context asked for."""
+    model = GOLDEN / "models" / "gpt2-bare-names"
+    first, second = (GOLDEN / "dictionaries" / name for name in ("standard", "gated"))
+    alone, one, both = (
+        json.loads(run(worker, "inspect", model, "--ctx", "32", "-o", "json",
+                       *(["--dictionary", *which] if which else [])).stdout)
+        for which in ([], [first], [first, second, first]))
+    for report, n in ((alone, 0), (one, 1), (both, 2)):
+        check(report["plan"]["n_dictionaries"] == n and report["plan"]["sequence_tokens"] == 32,
+              f"a plan for {n} dictionaries: {report['plan']}")
+    sizes = [d["device_bytes"] for d in both["dictionaries"]]
+    check(len(sizes) == 3 and one["dictionary"]["device_bytes"] == sizes[0], f"sizes: {sizes}")
+    check(0 < one["plan"]["dictionary_bytes"] < both["plan"]["dictionary_bytes"]
+          and both["plan"]["dictionary_bytes"] >= sizes[0] + sizes[1], "their weights")
+    check(both["plan"]["sequence_bytes"] > one["plan"]["sequence_bytes"], "their inputs")
+    print("plans: 3")
 
 
 def check_smollm2(worker, folder):
@@ -229,6 +254,7 @@ def main():
         check_malformed(worker)
         check_bad_commands(worker, folder)
         check_head_scores(worker, folder)
+        check_plans(worker)
         check_smollm2(worker, folder)
     print("model parity:", "FAILED" if failures else "passed")
     return 1 if failures else 0

@@ -87,6 +87,48 @@ def a_serving_worker_refuses_it_too(_cluster):
     check(done.returncode != 0 and "computes wrongly: matmul" in done.stderr, done.stderr)
 
 
+def a_plugin_of_another_version_is_refused_in_one_line(_cluster):
+    for version in ("1", "2", "4294967295"):
+        environment = os.environ | planted("none") | {"INTERP_PLANTED_ABI": version}
+        words = f"/libinterp_emu.so has ABI version {version}, this program "
+        for command in ([WORKER, "inspect", MODEL], [WORKER, "--selftest", "--short"],
+                        [WORKER, "devices"],
+                        [WORKER, "--connect", "tcp://127.0.0.1:1"]):
+            done = subprocess.run([*command, "--backend", "emu"], env=environment,
+                                  capture_output=True, text=True, timeout=60, check=False)
+            lines = done.stderr.splitlines()
+            check(done.returncode == 2 and len(lines) == 1 and words in lines[0],
+                  f"{command[1:]}: exit {done.returncode}: {done.stderr}")
+
+
+def the_cpu_stands_in_for_it_only_where_it_may(cluster):
+    plugins = cluster.home / "plugins"
+    plugins.mkdir()
+    (plugins / "libinterp_cuda.so").symlink_to(BUILD / "planted/libinterp_emu.so")
+    environment = os.environ | {"INTERP_PLUGIN_DIR": str(plugins), "INTERP_PLANTED_OP": "none",
+                                "INTERP_PLANTED_ABI": "2"}
+    words = "/libinterp_cuda.so has ABI version 2, this program "
+    done = subprocess.run([WORKER, "inspect", MODEL, "--backend", "cuda"], env=environment,
+                          capture_output=True, text=True, timeout=60, check=False)
+    check(done.returncode == 2 and not done.stdout and words in done.stderr,
+          f"asked for cuda: exit {done.returncode}: {done.stderr}")
+    done = subprocess.run([WORKER, "inspect", MODEL, "--backend", "auto", "-o", "json"],
+                          env=environment, capture_output=True, text=True, timeout=60, check=False)
+    lines = done.stderr.splitlines()
+    check(done.returncode == 0 and len(lines) == 1 and "on the CPU: " in lines[0] and
+          words in lines[0], f"auto: exit {done.returncode}: {done.stderr}")
+    check(json.loads(done.stdout)["backend"].startswith("cpu"), "the CPU is named")
+    cluster.start_redis()
+    cluster.start_coordinator()
+    cluster.start("w1", [WORKER, "--connect", cluster.endpoint, "--name", "w1", "--backend", "auto"],
+                  env=environment)
+    sweep = cluster.submit("kind: noop\nname: abi\nn_units: 20\npayload_bytes: 10\n")
+    cluster.wait(sweep, seconds=60)
+    log = [line for line in cluster.log("w1").splitlines() if " no_device " in line]
+    check(len(log) == 1 and words in log[0], cluster.log("w1")[-1500:])
+    check('isa="cpu' in cluster.log("w1"), "the worker says what it computes on")
+
+
 def bad_options_are_one_line(_cluster):
     for arguments, words in ((("-o", "yaml"), "-o 'yaml' is not text or json"),
                              (("--backend", "gpu"), "backend 'gpu' is not"),
@@ -99,4 +141,5 @@ def bad_options_are_one_line(_cluster):
 if __name__ == "__main__":
     run([bad_options_are_one_line, text_says_the_same, every_backend_passes,
          a_wrong_operation_is_in_the_report, a_worker_refuses_it_in_one_line,
-         a_serving_worker_refuses_it_too])
+         a_serving_worker_refuses_it_too, a_plugin_of_another_version_is_refused_in_one_line,
+         the_cpu_stands_in_for_it_only_where_it_may])

@@ -33,7 +33,8 @@ void emulated_set_mode(const struct emulated_mode *mode)
     cr_assert_eq(setenv("INTERP_EMU_GUARD", mode->guard, 1), 0);
 }
 
-uint64_t emulated_allocations(void)
+/* What the emulator's plugin, which is open, counts under that name. */
+static uint64_t emulator_count(const char *name)
 {
     const char *directory = getenv("INTERP_PLUGIN_DIR");
     char path[PATH_MAX] = "";
@@ -53,11 +54,21 @@ uint64_t emulated_allocations(void)
     (void)strcat(path, "/libinterp_emu.so");
     void *library = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
     cr_assert(library, "%s", dlerror());
-    found.symbol = dlsym(library, "emu_n_allocations");
+    found.symbol = dlsym(library, name);
     cr_assert(found.symbol, "%s", dlerror());
     const uint64_t n = found.count();
     (void)dlclose(library);
     return n;
+}
+
+uint64_t emulated_allocations(void)
+{
+    return emulator_count("emu_n_allocations");
+}
+
+uint64_t emulated_alive(void)
+{
+    return emulator_count("emu_n_alive");
 }
 
 void emulated_open(struct emulated *e, const struct emulated_mode *mode, size_t row_block)

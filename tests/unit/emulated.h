@@ -48,5 +48,7 @@ uint32_t emulated_random(void);
 
 /* How often the plugin has asked for device or pinned memory so far; one is open. */
 uint64_t emulated_allocations(void);
+/* Device memory and recordings that nobody has given back; one was open. */
+uint64_t emulated_alive(void);
 
 #endif

@@ -1,5 +1,6 @@
 /* What the handler's tests (test_attribute_task.c) do not reach: batches of several row blocks,
  * prompts alone in a batch made for more, and prompts that make no sense. */
+#include "kernels/plugin.h"
 #include "worker/model/attribution.h"
 
 #include <criterion/criterion.h>
@@ -20,10 +21,10 @@ struct world {
 static struct world world;
 
 /* Five prompts, again and again. */
-static void set_up(void)
+static void set_up_on(const char *backend)
 {
     world = (struct world){.backend = NULL};
-    cr_assert_eq(backend_open_cpu(&world.backend, &world.err), ST_OK);
+    cr_assert_eq(backend_open(backend, &world.backend, &world.err), ST_OK, "%s", world.err.text);
     const struct model_params params = {.directory = "tests/golden/models/llama-gqa-tied",
                                         .backend = world.backend};
     cr_assert_eq(model_open(&world.model, &params, &world.err), ST_OK, "%s", world.err.text);
@@ -38,6 +39,16 @@ static void set_up(void)
     }
 }
 
+static void set_up(void)
+{
+    set_up_on("cpu");
+}
+
+static void set_up_emulated(void)
+{
+    set_up_on("emu");
+}
+
 static void tear_down(void)
 {
     model_close(&world.model);
@@ -45,6 +56,7 @@ static void tear_down(void)
 }
 
 TestSuite(attribution, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(attribution_emulated, .init = set_up_emulated, .fini = tear_down, .timeout = 60);
 
 static status_t slope(void *context, size_t prompt, const float *logits, const float *clean,
                       float *out, struct error *err)
@@ -139,5 +151,86 @@ Test(attribution, prompts_that_make_no_sense_are_refused_by_name)
     cr_expect_eq(run_batch(attribution, 3, 1, world.nodes, NULL), ST_BAD_INPUT);
     cr_expect(strstr(world.err.text, "answer"), "%s", world.err.text);
     for (size_t i = 0; i < MOST_NODES; i++) cr_expect_eq(world.nodes[i], 0);
+    attribution_destroy(&attribution);
+}
+
+/* --- devices that are too small ------------------------------------------------------------ */
+
+enum { N_HALVED = 20 }; /* prompts: 220 tokens, four row blocks of 64 */
+
+/* All of N_HALVED prompts in as many batches as it takes. */
+static void run_in_batches(struct attribution *attribution, double *nodes, double *edges)
+{
+    const size_t n_batch = attribution_n_prompts(attribution);
+    for (size_t first = 0; first < N_HALVED; first += n_batch) {
+        const size_t left = N_HALVED - first;
+        cr_assert_eq(run_batch(attribution, first, left < n_batch ? left : n_batch, nodes, edges),
+                     ST_OK, "%s", world.err.text);
+    }
+}
+
+/* The same terms: only sums over prompts, in f64, come in another order. */
+static void expect_same_sums(const double *got, const double *want, size_t n, const char *what)
+{
+    double largest = 0;
+    for (size_t i = 0; i < n; i++) largest = fmax(largest, fabs(want[i]));
+    cr_assert(largest > 0);
+    for (size_t i = 0; i < n; i++)
+        cr_expect(fabs(got[i] - want[i]) <= 1e-12 * largest, "%s %zu: %.17g, not %.17g", what, i,
+                  got[i], want[i]);
+}
+
+Test(attribution, a_halved_batch_gives_the_same_scores)
+{
+    static const size_t N_PROMPTS[] = {20, 10, 5};
+    const struct attribute_shape shape = attribution_shape(model_config(world.model));
+    struct attribution *whole = open_batch(N_HALVED, true);
+    run_in_batches(whole, world.nodes, world.edges);
+    attribution_destroy(&whole);
+    for (size_t i = 0; i < 3; i++) {
+        double nodes[MOST_NODES] = {0}, edges[MOST_EDGES] = {0};
+        if (i) cr_assert(model_halve(world.model), "half of a batch is smaller");
+        struct attribution *halved = open_batch(N_HALVED, true);
+        cr_expect_eq(attribution_n_prompts(halved), N_PROMPTS[i]);
+        run_in_batches(halved, nodes, edges);
+        expect_same_sums(nodes, world.nodes, attribute_n_nodes(&shape), "node");
+        expect_same_sums(edges, world.edges, attribute_n_edges(&shape), "edge");
+        attribution_destroy(&halved);
+    }
+    cr_expect_not(model_halve(world.model), "55 tokens are one block");
+}
+
+static status_t try_batch(size_t limit, struct attribution **out)
+{
+    const struct attribution_params params = {
+        .model = world.model, .n_prompts = N_HALVED, .n_ctx = N_CTX, .has_edges = true};
+    world.backend->ops->limit_memory(world.backend, limit);
+    error_clear(&world.err);
+    return attribution_create(out, &params, &world.err);
+}
+
+Test(attribution_emulated, takes_fewer_prompts_where_there_is_less_room)
+{
+    const struct attribute_shape shape = attribution_shape(model_config(world.model));
+    struct attribution *attribution = NULL;
+    double nodes[MOST_NODES] = {0}, edges[MOST_EDGES] = {0};
+    size_t limit = 4 << 20; /* less than a workspace takes */
+    cr_assert_eq(try_batch(limit, &attribution), ST_NO_MEMORY);
+    cr_expect(strstr(world.err.text,
+                     "an attribution does not fit on emu host emulator sm_80 beside "
+                     "its model: derivatives take ") &&
+                  strstr(world.err.text, " bytes of weights, 5 prompts of 11 tokens ") &&
+                  strstr(world.err.text, "of 4194304 bytes are free"),
+              "%s", world.err.text);
+    while (try_batch(limit, &attribution) != ST_OK) limit += 1 << 16;
+    cr_expect_eq(attribution_n_prompts(attribution), 5, "%zu bytes", limit);
+    world.backend->ops->limit_memory(world.backend, 1 << 30);
+    run_in_batches(attribution, nodes, edges);
+    attribution_destroy(&attribution);
+    attribution = open_batch(N_HALVED, true);
+    cr_expect_eq(attribution_n_prompts(attribution), N_HALVED);
+    run_in_batches(attribution, world.nodes, world.edges);
+    expect_same_sums(nodes, world.nodes, attribute_n_nodes(&shape), "node");
+    expect_same_sums(edges, world.edges, attribute_n_edges(&shape), "edge");
     attribution_destroy(&attribution);
 }

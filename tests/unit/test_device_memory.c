@@ -106,6 +106,40 @@ Test(device_memory, a_limit_is_a_smaller_device)
     backend_close(&backend);
 }
 
+/* Scratch grows by half as much again, where there is room for that. */
+Test(device_memory, scratch_takes_what_is_needed_where_more_does_not_fit)
+{
+    enum { ROWS = 256, FEW = 1000, MANY = 1100 };
+    static const size_t N_NEEDED = (size_t)ROWS * MANY * sizeof(uint16_t); /* bf16 rows */
+    struct emulated e;
+    struct packed *packed[2] = {NULL};
+    emulated_open(&e, &EMULATED_MODES[0], ROWS);
+    const struct backend_ops *ops = e.emu->ops;
+    struct pair x = pair_of(&e, ROWS * MANY, 1), y = pair_of(&e, ROWS * 8, 0),
+                w = pair_of(&e, MANY * 8, 1);
+    for (size_t i = 0; i < 2; i++) {
+        const struct pack_params pack = {
+            .n_in = i ? MANY : FEW, .n_out = 8, .weights = w.on[0], .compute = COMPUTE_BF16};
+        cr_assert_eq(ops->packed_create(&packed[i], e.emu, &pack, &e.err), ST_OK);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        const struct matmul_params p = {.weights = packed[i],
+                                        .x = x.on[1],
+                                        .y = y.on[1],
+                                        .ld_x = MANY,
+                                        .ld_y = 8,
+                                        .n_rows = ROWS};
+        cr_expect_eq(ops->matmul(e.emu_exec, &p, &e.err), ST_OK, "%s", e.err.text);
+        cr_assert_eq(ops->synchronize(e.emu_exec, &e.err), ST_OK);
+        ops->limit_memory(e.emu, N_NEEDED + 1000); /* FEW and half of it again are more */
+    }
+    for (size_t i = 0; i < 2; i++) ops->packed_destroy(packed[i]);
+    pair_free(&e, &x);
+    pair_free(&e, &y);
+    pair_free(&e, &w);
+    emulated_close(&e);
+}
+
 /* --- windows ------------------------------------------------------------------------------- */
 
 enum { N_LAYERS = 5, N_WEIGHTS = 2, N_IN = 33, N_OUT = 48, N_ROWS = 32 };
@@ -251,6 +285,7 @@ Test(device_memory, an_illegal_access_loses_the_device_for_good)
     ops->release(backend, x);
     ops->exec_destroy(exec);
     backend_close(&backend);
+    cr_expect_eq(emulated_alive(), 0, "what was on it is given back all the same");
 }
 
 /* A machine as the emulator's environment says, and what opening its device says. */

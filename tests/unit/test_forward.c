@@ -290,6 +290,28 @@ Test(forward, refuses_tokens_outside_the_vocabulary_and_long_rows)
     cr_expect_eq(forward_run(f.forward, &input, &hook, 1, &acts, &f.err), ST_OK);
     input.row_lengths = &(const uint32_t){5};
     cr_expect_eq(forward_run(f.forward, &input, &hook, 1, &acts, &f.err), ST_BAD_INPUT);
+    cr_expect_str_eq(f.err.text, "row 0 has 5 tokens, the batch 4");
+    close_all(&f);
+}
+
+/* With a residual stream given no token is read, but attention reads the lengths all the same. */
+Test(forward, refuses_long_rows_of_a_residual_stream_before_anything_runs)
+{
+    struct fixture f;
+    const struct hook_point hook = {HOOK_RESID_POST, 1};
+    const float *acts;
+    atomic_uint_fast64_t ticks = 0;
+    open_model(&f, "gpt2-tied", COMPUTE_F32);
+    const struct forward_params params = {
+        .model = f.model, .n_rows = 1, .n_ctx = 4, .progress = &ticks};
+    cr_assert_eq(forward_create(&f.forward, &params, &f.err), ST_OK);
+    float *residual = calloc(4 * model_config(f.model)->d_model, sizeof *residual);
+    struct forward_input input = {
+        .row_lengths = &(const uint32_t){5}, .first_layer = 1, .residual = residual};
+    cr_expect_eq(forward_run(f.forward, &input, &hook, 1, &acts, &f.err), ST_BAD_INPUT);
+    cr_expect_str_eq(f.err.text, "row 0 has 5 tokens, the batch 4");
+    cr_expect_eq(atomic_load(&ticks), 0);
+    free(residual);
     close_all(&f);
 }
 

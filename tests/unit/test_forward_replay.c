@@ -145,3 +145,126 @@ Test(forward_replay, a_steady_state_allocates_nothing)
     forward_destroy(&forward);
     close_model(&f);
 }
+
+/* --- a device that records nothing --------------------------------------------------------- */
+
+enum failing_step { FAIL_BEGIN, FAIL_END, FAIL_REPLAY, N_FAILING };
+static const struct backend_ops *whole; /* the emulator's own */
+static size_t n_refused;
+
+static status_t refuse_begin(struct exec *exec, const uint32_t *lengths, size_t n,
+                             struct error *err)
+{
+    (void)exec;
+    (void)lengths;
+    (void)n;
+    n_refused++;
+    return error_set(err, ST_INTERNAL, "planted: no capture");
+}
+
+static status_t refuse_end(struct exec *exec, struct recording **out, struct error *err)
+{
+    (void)out;
+    const status_t status = whole->record_end(exec, NULL, err);
+    n_refused++;
+    return status == ST_OK ? error_set(err, ST_NO_MEMORY, "planted: no graph") : status;
+}
+
+static status_t refuse_replay(struct recording *recording, const uint32_t *lengths, size_t n,
+                              struct error *err)
+{
+    (void)recording;
+    (void)lengths;
+    (void)n;
+    n_refused++;
+    return error_set(err, ST_NO_MEMORY, "planted: no launch");
+}
+
+static bool say_lost(struct backend *backend)
+{
+    (void)backend;
+    return true;
+}
+
+static struct backend_ops failing_ops(enum failing_step step, bool is_lost)
+{
+    struct backend_ops ops = *whole;
+    if (step == FAIL_BEGIN) ops.record_begin = refuse_begin;
+    if (step == FAIL_END) ops.record_end = refuse_end;
+    if (step == FAIL_REPLAY) ops.replay = refuse_replay;
+    if (is_lost) ops.is_lost = say_lost;
+    return ops;
+}
+
+/* A model on the emulator whose table is `ops`. */
+static void open_failing(struct fixture *f, struct backend *backend, const struct backend_ops *ops)
+{
+    *f = (struct fixture){.backend = backend};
+    f->backend->ops = ops;
+    n_refused = 0;
+    const struct model_params params = {.directory = MODEL, .backend = f->backend};
+    cr_assert_eq(model_open(&f->model, &params, &f->err), ST_OK, "%s", f->err.text);
+}
+
+static struct backend *open_emulator(void)
+{
+    struct backend *backend = NULL;
+    struct error err = {0};
+    emulated_set_mode(&EMULATED_MODES[0]);
+    cr_assert_eq(backend_open("emu", &backend, &err), ST_OK, "%s", err.text);
+    whole = backend->ops;
+    return backend;
+}
+
+Test(forward_replay, goes_on_without_where_nothing_can_be_recorded)
+{
+    static const char *const SAYS[N_FAILING] = {"planted: no capture", "planted: no graph",
+                                                "planted: no launch"};
+    for (unsigned step = 0; step < N_FAILING; step++) {
+        struct fixture f;
+        struct error why = {0};
+        struct backend *real = open_emulator();
+        const struct backend_ops ops = failing_ops((enum failing_step)step, false);
+        open_failing(&f, real, &ops);
+        const struct model_config *c = model_config(f.model);
+        const struct hook_point hook = {HOOK_LOGITS, 0};
+        atomic_uint_fast64_t ticks = 0;
+        struct forward *kept = open_forward(&f, &ticks);
+        for (unsigned seed = 0; seed < 4; seed++) {
+            struct forward *fresh = open_forward(&f, NULL);
+            const float *want = run(&f, fresh, seed, hook), *got = run(&f, kept, seed, hook);
+            cr_expect_eq(memcmp(got, want, N_TOKENS * c->n_vocab * sizeof(float)), 0, "run %u",
+                         seed);
+            forward_destroy(&fresh);
+        }
+        cr_expect_eq(n_refused, 1, "%s: tried %zu times", SAYS[step], n_refused);
+        cr_expect_eq(atomic_load(&ticks), 4 * c->n_layers);
+        cr_expect(model_take_unrecorded(f.model, &why) && strcmp(why.text, SAYS[step]) == 0, "%s",
+                  why.text);
+        cr_expect_not(model_take_unrecorded(f.model, &why), "it is told once");
+        forward_destroy(&kept);
+        model_close(&f.model);
+        real->ops = whole;
+        backend_close(&real);
+    }
+}
+
+Test(forward_replay, a_lost_device_fails_the_pass)
+{
+    struct fixture f;
+    const float *out = NULL;
+    struct backend *real = open_emulator();
+    const struct backend_ops ops = failing_ops(FAIL_END, true);
+    open_failing(&f, real, &ops);
+    const struct hook_point hook = {HOOK_LOGITS, 0};
+    const uint32_t lengths[N_ROWS] = {1, 1}, tokens[N_TOKENS] = {0};
+    const struct forward_input input = {.tokens = tokens, .row_lengths = lengths};
+    struct forward *forward = open_forward(&f, NULL);
+    cr_expect_eq(forward_run(forward, &input, &hook, 1, &out, &f.err), ST_OK, "%s", f.err.text);
+    cr_expect_eq(forward_run(forward, &input, &hook, 1, &out, &f.err), ST_NO_MEMORY);
+    cr_expect(strstr(f.err.text, "planted: no graph"), "%s", f.err.text);
+    forward_destroy(&forward);
+    model_close(&f.model);
+    real->ops = whole;
+    backend_close(&real);
+}

@@ -198,6 +198,17 @@ ParameterizedTest(struct emulated_mode *mode, kernels_recording, outlives_the_gr
     emulated_close(&e);
 }
 
+/* Longer sequences than it was recorded for: refused before the device has them, so that the next
+ * replay finds its own. */
+static void expect_no_longer_rows(struct emulated *e, struct recording *recording)
+{
+    static const uint32_t LONGER[] = {5, CONTEXT + 1}, ENDLESS[] = {UINT32_MAX, 5};
+    struct error err = {0};
+    cr_expect_eq(e->emu->ops->replay(recording, LONGER, SEQUENCES, &err), ST_BAD_INPUT);
+    cr_expect_str_eq(err.text, "replay: sequence 1 has 17 tokens of 16");
+    cr_expect_eq(e->emu->ops->replay(recording, ENDLESS, SEQUENCES, NULL), ST_BAD_INPUT);
+}
+
 Test(kernels_recording, refuses_what_it_cannot_note)
 {
     static const uint32_t LENGTHS[] = {CONTEXT, 5}, OTHERS[] = {CONTEXT, 6};
@@ -220,6 +231,7 @@ Test(kernels_recording, refuses_what_it_cannot_note)
     cr_assert_eq(ops->record_end(e.emu_exec, NULL, NULL), ST_OK);
     recording = record(&e, &l, LENGTHS);
     cr_expect_eq(ops->replay(recording, LENGTHS, 1, NULL), ST_BAD_INPUT);
+    expect_no_longer_rows(&e, recording);
     ops->recording_destroy(recording);
     ops->recording_destroy(NULL);
     free_layer(&e, &l);

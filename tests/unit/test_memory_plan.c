@@ -1,6 +1,8 @@
 /* Plans against what is then taken, and passes over a batch in parts or with streamed layers
  * against the pass over all of it with all of them there: the same bits. */
+#include "tests/unit/deep_model.h"
 #include "tests/unit/emulated.h"
+#include "tests/unit/file_tree.h"
 #include "worker/model/forward.h"
 #include "worker/model/memory_plan.h"
 
@@ -32,13 +34,26 @@ static struct model *open_model(struct backend *backend, const char *directory)
     return model;
 }
 
-static void make_plan(struct memory_plan *plan, struct backend *backend, const char *directory)
+static status_t try_plan(struct memory_plan *plan, struct backend *backend, const char *directory,
+                         const struct memory_needs *needs, struct error *err)
 {
     struct model_config config;
+    cr_assert_eq(model_config_read(&config, directory, err), ST_OK, "%s", err->text);
+    const struct memory_plan_params params = {
+        .config = &config, .backend = backend, .needs = needs};
+    return memory_plan_make(plan, &params, err);
+}
+
+static void plan_for(struct memory_plan *plan, struct backend *backend, const char *directory,
+                     const struct memory_needs *needs)
+{
     struct error err = {0};
-    cr_assert_eq(model_config_read(&config, directory, &err), ST_OK, "%s", err.text);
-    const struct memory_plan_params params = {.config = &config, .backend = backend};
-    cr_assert_eq(memory_plan_make(plan, &params, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(try_plan(plan, backend, directory, needs, &err), ST_OK, "%s", err.text);
+}
+
+static void make_plan(struct memory_plan *plan, struct backend *backend, const char *directory)
+{
+    plan_for(plan, backend, directory, NULL);
 }
 
 /* What has to be free so that `n_bytes` are usable (memory_plan.c leaves a margin of 1/32). */
@@ -102,6 +117,139 @@ Test(memory_plan, a_little_less_than_all_layers_is_streamed)
     make_plan(&plan, backend, GPT2);
     cr_expect(plan.is_streamed && plan.n_fitting > 0);
     cr_expect_eq(plan.n_host, 3 * plan.n_layer);
+    backend_close(&backend);
+}
+
+/* --- what a task will load ----------------------------------------------------------------- */
+
+enum { D_MODEL = 32, D_MLP = 72 }; /* of GPT2 */
+
+/* Two dictionaries, one of them read at two hook points; neurons. */
+static const struct memory_needs NEEDS = {
+    .n_ctx = 24,
+    .n_targets = 4,
+    .targets = {{.directory = "a", .d_in = D_MODEL, .n_features = 300},
+                {.directory = "a", .d_in = D_MODEL, .n_features = 300, .is_there = true},
+                {.directory = "b", .d_in = D_MLP, .n_features = 500},
+                {.directory = NULL}}};
+
+Test(memory_plan, counts_every_dictionary_and_the_context_asked_for)
+{
+    static const char *const BACKENDS[] = {"cpu", "emu"};
+    for (size_t i = 0; i < 2; i++) {
+        struct memory_plan alone, plan;
+        char text[MEMORY_PLAN_TEXT_SIZE];
+        struct backend *backend = open_backend(BACKENDS[i], 0);
+        const struct backend_ops *ops = backend->ops;
+        make_plan(&alone, backend, GPT2);
+        plan_for(&plan, backend, GPT2, &NEEDS);
+        const struct sparse_cost a = ops->sparse_estimate(backend, D_MODEL, 300),
+                                 b = ops->sparse_estimate(backend, D_MLP, 500);
+        const size_t n_scratch = 4 * ops->exec_bytes(backend) + 2 * a.n_encoder + b.n_encoder;
+        const size_t n_dictionary = a.n_weights + b.n_weights;
+        cr_expect_eq(alone.n_ctx, 64, "%zu: all its positions, below 128", alone.n_ctx);
+        cr_expect_eq(plan.n_ctx, 24);
+        cr_expect_eq(plan.n_dictionaries, 2);
+        cr_expect_eq(plan.n_dictionary, n_dictionary);
+        cr_expect_eq(plan.n_scratch, n_scratch);
+        cr_expect_eq(plan.n_resident - alone.n_resident,
+                     n_dictionary + n_scratch - 2 * ops->exec_bytes(backend));
+        const size_t kept = D_MODEL + 2 * (D_MODEL + D_MODEL + D_MLP) + D_MLP;
+        cr_expect_eq(plan.n_sequence / 24 - alone.n_sequence / 64,
+                     (kept - 3 * D_MODEL) * sizeof(float));
+        cr_expect(strstr(memory_plan_text(&plan, text), "2 dictionaries"), "%s", text);
+        backend_close(&backend);
+    }
+}
+
+/* The stream and what hooks and dictionaries read of it is there for the whole batch. */
+Test(memory_plan, a_batch_that_is_known_is_counted_whole)
+{
+    struct memory_plan one, batch;
+    struct memory_needs needs = NEEDS;
+    struct backend *backend = open_backend("cpu", 0);
+    plan_for(&one, backend, GPT2, &needs);
+    needs.n_rows = 100; /* 2400 tokens: ten blocks of 256 */
+    plan_for(&batch, backend, GPT2, &needs);
+    const size_t kept = (D_MODEL + 2 * (D_MODEL + D_MODEL + D_MLP) + D_MLP) * sizeof(float);
+    cr_expect_eq(one.n_kept, 0);
+    cr_expect_eq(batch.n_kept, 2560 * kept);
+    cr_expect_eq(batch.n_sequence, one.n_sequence - 24 * kept);
+    cr_expect_eq(batch.n_smallest, one.n_smallest - 256 * kept + 2560 * kept);
+    backend_close(&backend);
+}
+
+Test(memory_plan, what_a_task_will_load_decides_whether_layers_stay)
+{
+    struct memory_plan plan;
+    struct model *model = NULL;
+    struct error err = {0};
+    struct backend *backend = open_backend("emu", 0);
+    plan_for(&plan, backend, GPT2, &NEEDS);
+    backend_close(&backend);
+    backend = open_backend("emu", free_for(plan.n_resident + plan.n_smallest) - 64);
+    model = open_model(backend, GPT2);
+    cr_expect_not(model_plan(model)->is_streamed, "the model alone has room");
+    model_close(&model);
+    const struct model_params params = {.directory = GPT2, .backend = backend, .needs = &NEEDS};
+    cr_assert_eq(model_open(&model, &params, &err), ST_OK, "%s", err.text);
+    cr_expect(model_plan(model)->is_streamed, "with its dictionaries it has not");
+    model_close(&model);
+    backend_close(&backend);
+}
+
+/* The dictionaries come after the pass has taken its buffers: the plan has left them their room. */
+Test(memory_plan, the_batch_is_chosen_from_what_the_plan_leaves)
+{
+    enum { ROWS = 64 };
+    struct memory_plan plan;
+    struct model *model = NULL;
+    struct forward *forward = NULL;
+    struct error err = {0};
+    struct backend *backend = open_backend("emu", 0);
+    plan_for(&plan, backend, GPT2, &NEEDS);
+    backend_close(&backend);
+    backend = open_backend("emu", free_for(plan.n_resident + plan.n_smallest));
+    const struct model_params params = {.directory = GPT2, .backend = backend, .needs = &NEEDS};
+    cr_assert_eq(model_open(&model, &params, &err), ST_OK, "%s", err.text);
+    const struct memory_plan *made = model_plan(model);
+    cr_assert(!made->is_streamed && made->n_fitting > 0);
+    const struct forward_params pass = {
+        .model = model, .n_rows = ROWS, .n_ctx = 24, .row_block = 16};
+    cr_assert_eq(forward_create(&forward, &pass, &err), ST_OK, "%s", err.text);
+    const size_t n_room =
+        forward_part_rows(forward) * 24 * memory_plan_token_bytes(model_config(model));
+    cr_expect_leq(n_room, made->n_room / 2, "%zu bytes of %zu", n_room, made->n_room);
+    cr_expect_leq(plan.n_dictionary, backend->ops->memory(backend).n_free);
+    forward_destroy(&forward);
+    model_close(&model);
+    backend_close(&backend);
+}
+
+static size_t (*real_estimate)(const struct backend *backend, const struct pack_params *params);
+
+static size_t estimate_no_mlp(const struct backend *backend, const struct pack_params *params)
+{
+    return params->n_in == D_MLP ? 0 : real_estimate(backend, params);
+}
+
+Test(memory_plan, what_a_backend_cannot_hold_is_named)
+{
+    struct memory_plan plan = {.n_ctx = 7};
+    struct error err = {0};
+    struct backend *backend = open_backend("cpu", 0);
+    struct backend_ops ops = *backend->ops;
+    struct backend copy = {.ops = &ops, .device = backend->device};
+    real_estimate = ops.packed_estimate;
+    ops.packed_estimate = estimate_no_mlp; /* one of the four maps of a layer */
+    cr_expect_eq(try_plan(&plan, &copy, GPT2, NULL, &err), ST_TOO_LARGE);
+    cr_expect_str_eq(err.text, "backend cpu has no product of 72 x 32 in f32");
+    error_clear(&err);
+    const struct memory_needs endless = {.n_targets = 1,
+                                         .targets = {{"x", 0, SIZE_MAX / 8, 1000, false}}};
+    cr_expect_eq(try_plan(&plan, backend, GPT2, &endless, &err), ST_TOO_LARGE);
+    cr_expect(strstr(err.text, "backend cpu has no dictionary of "), "%s", err.text);
+    cr_expect_eq(plan.n_ctx, 7, "untouched");
     backend_close(&backend);
 }
 
@@ -223,13 +371,8 @@ Test(memory_plan, a_batch_in_parts_has_the_bits_of_the_whole)
     expect_parts_change_nothing("emu", GPT2);
 }
 
-ParameterizedTestParameters(memory_plan, streamed_layers_give_the_bits_of_resident_ones)
-{
-    return cr_make_param_array(struct emulated_mode, EMULATED_MODES, EMULATED_N_MODES);
-}
-
-ParameterizedTest(struct emulated_mode *mode, memory_plan,
-                  streamed_layers_give_the_bits_of_resident_ones)
+/* On a device that lacks 64 bytes for all layers, in whole batches and in parts. */
+static void expect_streaming_changes_nothing(struct emulated_mode *mode, const char *directory)
 {
     struct memory_plan plan;
     struct outcome resident, streamed;
@@ -238,12 +381,12 @@ ParameterizedTest(struct emulated_mode *mode, memory_plan,
     emulated_open(&e, mode, 16); /* sets the mode for the process */
     emulated_close(&e);
     struct backend *backend = open_backend("emu", 0);
-    make_plan(&plan, backend, GPT2);
-    struct model *model = open_model(backend, GPT2);
+    make_plan(&plan, backend, directory);
+    struct model *model = open_model(backend, directory);
     run_pass(model, 0, false, &resident, &n_part);
     model_close(&model);
     backend->ops->limit_memory(backend, free_for(plan.n_resident + plan.n_smallest) - 64);
-    model = open_model(backend, GPT2);
+    model = open_model(backend, directory);
     cr_assert(model_plan(model)->is_streamed);
     cr_expect_eq(model_device_bytes(model), plan.n_tables);
     for (unsigned n_halvings = 0; n_halvings < 2; n_halvings++) {
@@ -254,4 +397,31 @@ ParameterizedTest(struct emulated_mode *mode, memory_plan,
     outcome_fini(&resident);
     model_close(&model);
     backend_close(&backend);
+}
+
+ParameterizedTestParameters(memory_plan, streamed_layers_give_the_bits_of_resident_ones)
+{
+    return cr_make_param_array(struct emulated_mode, EMULATED_MODES, EMULATED_N_MODES);
+}
+
+ParameterizedTest(struct emulated_mode *mode, memory_plan,
+                  streamed_layers_give_the_bits_of_resident_ones)
+{
+    expect_streaming_changes_nothing(mode, GPT2);
+}
+
+/* Rotary positions, groups of heads, a gated MLP: five layers, so that the window comes round. */
+ParameterizedTestParameters(memory_plan, streamed_layers_of_a_llama_give_the_same_bits)
+{
+    return cr_make_param_array(struct emulated_mode, EMULATED_MODES, EMULATED_N_MODES);
+}
+
+ParameterizedTest(struct emulated_mode *mode, memory_plan,
+                  streamed_layers_of_a_llama_give_the_same_bits)
+{
+    char root[FILE_TREE_ROOT_SIZE];
+    file_tree_make(root);
+    deep_model_write(root, 5);
+    expect_streaming_changes_nothing(mode, root);
+    file_tree_remove(root);
 }

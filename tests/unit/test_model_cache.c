@@ -1,4 +1,5 @@
 /* Models that are open are shared, counted, and closed only when nobody uses them. */
+#include "kernels/plugin.h"
 #include "worker/tasks/model_cache.h"
 
 #include <criterion/criterion.h>
@@ -26,7 +27,8 @@ TestSuite(model_cache, .init = set_up, .fini = tear_down, .timeout = 60);
 
 static struct model *open_shuffled(enum compute compute, uint64_t shuffle_seed)
 {
-    const struct model_wanted wanted = {"config/demo/model", compute, shuffle_seed};
+    const struct model_wanted wanted = {
+        .directory = "config/demo/model", .compute = compute, .shuffle_seed = shuffle_seed};
     struct model *model = NULL;
     cr_assert_eq(model_cache_model(cache, &wanted, &model, &err), ST_OK, "%s", err.text);
     return model;
@@ -62,7 +64,8 @@ Test(model_cache, shuffled_weights_are_another_model_with_another_fingerprint)
     struct model *open[3];
     char hex[3][HASH_HEX_SIZE];
     for (size_t i = 0; i < 3; i++) {
-        const struct model_wanted wanted = {"config/demo/model", COMPUTE_F32, seeds[i]};
+        const struct model_wanted wanted = {
+            .directory = "config/demo/model", .compute = COMPUTE_F32, .shuffle_seed = seeds[i]};
         open[i] = open_shuffled(COMPUTE_F32, seeds[i]);
         cr_assert_eq(model_cache_model_fingerprint(cache, &wanted, hex[i], &err), ST_OK);
         cr_expect_eq(model_cache_check_model(cache, &wanted, hex[i], &err), ST_OK);
@@ -89,6 +92,75 @@ Test(model_cache, a_missing_model_leaves_no_entry)
     }
     error_clear(&err);
     model_cache_release_model(cache, open_model(COMPUTE_F32));
+}
+
+Test(model_cache, a_dictionary_that_is_open_is_not_planned_for_again)
+{
+    static const char path[] = "config/demo/sae";
+    struct model_wanted wanted = {.directory = "config/demo/model"};
+    struct dictionary *dictionary = NULL;
+    struct model *model = NULL;
+    cr_assert_eq(memory_needs_add(&wanted.needs, path, 0, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(model_cache_model(cache, &wanted, &model, &err), ST_OK, "%s", err.text);
+    cr_expect_eq(model_plan(model)->n_dictionaries, 1);
+    cr_expect_gt(model_plan(model)->n_dictionary, 0);
+    model_cache_release_model(cache, model);
+    cr_assert_eq(model_cache_dictionary(cache, path, 0, &dictionary, &err), ST_OK, "%s", err.text);
+    const struct model *before = model;
+    cr_assert_eq(model_cache_model(cache, &wanted, &model, &err), ST_OK, "%s", err.text);
+    cr_expect_eq(model, before, "still open, planned again");
+    cr_expect_eq(model_plan(model)->n_dictionaries, 0);
+    cr_expect_eq(model_plan(model)->n_dictionary, 0);
+    model_cache_release_model(cache, model);
+    model_cache_release_dictionary(cache, dictionary);
+}
+
+/* What all of the model takes with them, less 64 bytes. */
+static size_t little_less_than(const struct memory_needs *needs)
+{
+    struct model_config config;
+    struct memory_plan plan;
+    cr_assert_eq(model_config_read(&config, "config/demo/model", &err), ST_OK);
+    const struct memory_plan_params params = {
+        .config = &config, .backend = backend, .needs = needs};
+    cr_assert_eq(memory_plan_make(&plan, &params, &err), ST_OK, "%s", err.text);
+    cr_assert_not(plan.is_streamed);
+    const size_t n_least = plan.n_resident + plan.n_smallest;
+    return n_least + n_least / 31 - 64; /* a margin of 1/32 */
+}
+
+/* A describe task opens the model alone; the capture behind it brings dictionaries. */
+Test(model_cache, an_idle_model_is_planned_again_and_opened_anew_where_it_must_stream)
+{
+    struct model_wanted wanted = {.directory = "config/demo/model"};
+    struct model *model = NULL;
+    backend_close(&backend);
+    cr_assert_eq(backend_open("emu", &backend, &err), ST_OK, "%s", err.text);
+    model_cache_destroy(&cache);
+    cr_assert_eq(model_cache_create(&cache, backend, &err), ST_OK);
+    const struct memory_needs with_dictionary = {
+        .n_ctx = 96,
+        .n_targets = 1,
+        .targets = {{.directory = "x", .d_in = 128, .n_features = 1024}}};
+    backend->ops->limit_memory(backend, little_less_than(&with_dictionary));
+    cr_assert_eq(model_cache_model(cache, &wanted, &model, &err), ST_OK, "%s", err.text);
+    cr_expect_not(model_plan(model)->is_streamed);
+    const size_t n_free = model_plan(model)->memory.n_free;
+    model_cache_release_model(cache, model);
+    wanted.needs.n_ctx = 96;
+    cr_assert_eq(model_cache_model(cache, &wanted, &model, &err), ST_OK, "%s", err.text);
+    cr_expect_eq(model_plan(model)->n_ctx, 96);
+    cr_expect_eq(model_plan(model)->memory.n_free, n_free, "its own bytes count as free");
+    wanted.needs = with_dictionary;
+    struct model *second = NULL;
+    cr_assert_eq(model_cache_model(cache, &wanted, &second, &err), ST_OK, "%s", err.text);
+    cr_expect(second == model && !model_plan(model)->is_streamed, "in use: as it is");
+    model_cache_release_model(cache, second);
+    model_cache_release_model(cache, model);
+    cr_assert_eq(model_cache_model(cache, &wanted, &model, &err), ST_OK, "%s", err.text);
+    cr_expect(model_plan(model)->is_streamed);
+    cr_expect_eq(model_plan(model)->n_dictionaries, 1);
+    model_cache_release_model(cache, model);
 }
 
 Test(model_cache, another_norm_scaling_factor_is_another_dictionary)

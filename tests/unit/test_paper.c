@@ -301,10 +301,30 @@ Test(paper, devices_are_found_by_what_the_driver_calls_them)
 {
     const struct device_peaks *peaks = NULL;
     struct error err = {0};
-    cr_expect_str_eq(device_peaks_match("cuda:0 NVIDIA H100 80GB HBM3 sm_90")->key, "h100");
-    cr_expect_str_eq(device_peaks_match("cuda:1 NVIDIA H200 sm_90")->key, "h200");
-    cr_expect_str_eq(device_peaks_match("cuda:0 NVIDIA A100-SXM4-80GB sm_80")->key, "a100");
-    cr_expect_null(device_peaks_match("emu:0 host emulator sm_80"));
+    static const struct {
+        const char *description, *key; /* "": unknown */
+    } CASES[] = {{"cuda NVIDIA H100 80GB HBM3 sm_90", "h100"},
+                 {"cuda NVIDIA H100 PCIe sm_90", "h100-pcie"},
+                 {"cuda NVIDIA H200 sm_90", "h200"},
+                 {"cuda NVIDIA A100-SXM4-80GB sm_80", "a100"},
+                 {"cuda A100-SXM4-80GB sm_80", "a100"}, /* older drivers leave the maker out */
+                 {"cuda NVIDIA A100 80GB PCIe sm_80", "a100-pcie"},
+                 {"cuda NVIDIA GH200 480GB sm_90", ""},
+                 {"cuda NVIDIA GH200 sm_90", ""},
+                 {"cuda NVIDIA H200 NVL sm_90", ""},
+                 {"cuda NVIDIA H100 80GB HBM3 MIG 1g.10gb sm_90", ""},
+                 {"cuda NVIDIA GH100 80GB HBM3 sm_90", ""},
+                 {"cuda NVIDIA H100 NVL sm_90", ""},
+                 {"cuda NVIDIA A100-SXM4-40GB sm_80", ""},
+                 {"emu host emulator sm_80", ""},
+                 {"cpu: avx512 vnni bf16", ""},
+                 {"cuda NVIDIA  sm_90", ""},
+                 {"H200", ""},
+                 {"", ""}};
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        const struct device_peaks *found = device_peaks_match(CASES[i].description);
+        cr_expect_str_eq(found ? found->key : "", CASES[i].key, "%s", CASES[i].description);
+    }
     cr_expect_eq(device_peaks_find("h1000", &peaks, &err), ST_NOT_FOUND);
     cr_expect_str_eq(err.text, "device 'h1000' is none of h100, h100-pcie, h200, a100, a100-pcie");
     cr_expect_null(peaks);

@@ -56,6 +56,54 @@ Test(selftest, short_form_sees_every_operation_that_is_off_by_a_thousandth)
     }
 }
 
+/* Its bits are promised (backend.h): the last place of one value is too much. */
+Test(selftest, short_form_sees_rows_for_a_dictionary_that_are_off_by_a_last_place)
+{
+    struct backend *planted, *cpu;
+    cr_assert_eq(planted_backend_open(&planted, OP_prepare, 1.2e-7f, NULL), ST_OK);
+    cr_assert_eq(backend_open_cpu(&cpu, NULL), ST_OK);
+    struct op_report report = run(planted, cpu, OP_SHORT);
+    cr_expect_gt(count(&report, OP_prepare, OP_FAILED), 0);
+    op_report_fini(&report);
+    backend_close(&planted);
+    backend_close(&cpu);
+}
+
+static status_t negate_zeros(struct exec *exec, const struct prepare_params *p, struct error *err)
+{
+    (void)exec;
+    (void)err;
+    for (size_t i = 0; i < p->n_rows * p->d; i++) p->out[i] = -0.0f;
+    return ST_OK;
+}
+
+static status_t make_zeros(struct exec *exec, const struct prepare_params *p, struct error *err)
+{
+    (void)exec;
+    (void)err;
+    memset(p->out, 0, p->n_rows * p->d * sizeof *p->out);
+    return ST_OK;
+}
+
+Test(selftest, equal_values_of_other_bits_fail_where_bits_are_promised)
+{
+    struct backend *planted, *cpu;
+    cr_assert_eq(planted_backend_open(&planted, OP_N, 0, NULL), ST_OK);
+    planted_backend_ops(planted)->prepare = negate_zeros;
+    cr_assert_eq(backend_open_cpu(&cpu, NULL), ST_OK);
+    struct backend_ops zeros = *cpu->ops;
+    struct backend of_zeros = {.ops = &zeros, .device = cpu->device};
+    zeros.prepare = make_zeros;
+    struct op_report report = run(planted, &of_zeros, OP_SHORT);
+    const struct op_row *bad = op_report_failure(&report);
+    cr_assert_not_null(bad);
+    cr_expect_eq(bad->op, OP_prepare);
+    cr_expect_str_eq(bad->why, "other bits");
+    op_report_fini(&report);
+    backend_close(&planted);
+    backend_close(&cpu);
+}
+
 Test(selftest, refusal_names_operation_and_error)
 {
     struct backend *planted;

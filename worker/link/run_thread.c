@@ -28,6 +28,9 @@ struct run_thread {
     uint64_t spec_hash; /* a sweep that was retried may come with another spec */
     int64_t unsettled_since_ns;
     bool is_leaving; /* the device is of no use: nothing more is run */
+    /* how often less was taken for the task that last found the device full */
+    char full_task_id[TASK_ID_SIZE];
+    unsigned n_less;
 };
 
 static int64_t now_ns(void)
@@ -190,12 +193,17 @@ static bool take_less(struct run_thread *self, struct job *job, unsigned *n_halv
 {
     if (err->status != ST_NO_MEMORY || should_stop(self, job)) return false;
     struct model_cache *models = self->params.environment.models;
+    if (strcmp(self->full_task_id, job->task) != 0) {
+        (void)snprintf(self->full_task_id, sizeof self->full_task_id, "%s", job->task);
+        self->n_less = 0;
+    }
     if (!model_cache_relieve(models, *n_halvings == 0)) {
-        if (*n_halvings)
-            (void)error_wrap(err, "device full after taking less %u times", *n_halvings);
+        if (self->n_less)
+            (void)error_wrap(err, "device full after taking less %u times", self->n_less);
         return false;
     }
     ++*n_halvings;
+    self->n_less++;
     log_event(LOG_WARN, "batch_halved", LOG_TEXT("task_id", job->task),
               LOG_NUMBER("n_halvings", *n_halvings), LOG_TEXT("error", err->text));
     close_task(self);
@@ -231,6 +239,7 @@ static void run_unit(struct run_thread *self, struct job *job, uint64_t unit)
         if (status == ST_OK)
             status = self->handler->run(self->task, unit, payload, shared, room, &err);
     }
+    model_cache_log_unrecorded(self->params.environment.models);
     if (status == ST_OK) {
         result_batch_add(&self->batch, unit, now_ns() / 1000000);
         return;

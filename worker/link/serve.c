@@ -131,7 +131,7 @@ static void log_device(const struct backend *backend, const struct device_notes 
     log_event(LOG_INFO, "device", LOG_TEXT("isa", backend->ops->describe(backend)),
               LOG_NUMBER("index", place ? place->index : 0),
               LOG_TEXT("uuid", place ? place->uuid : ""), LOG_TEXT("pci", place ? place->pci : ""),
-              LOG_NUMBER("numa_node", notes->numa_node), LOG_NUMBER("free_bytes", memory.n_free),
+              LOG_NUMBER("numa_node", notes->place.node), LOG_NUMBER("free_bytes", memory.n_free),
               LOG_NUMBER("total_bytes", memory.n_total));
 }
 
@@ -141,7 +141,7 @@ static status_t serve_on(const struct serve_options *options, const struct curve
 {
     struct backend *backend = NULL;
     struct model_cache *models = NULL;
-    struct device_notes notes = {.numa_node = NUMA_UNKNOWN};
+    struct device_notes notes = {.place.node = NUMA_UNKNOWN};
     status_t status = device_open(&backend, &options->device, &notes, err);
     if (status == ST_OK) log_device(backend, &notes);
     if (status == ST_OK) status = model_cache_create(&models, backend, err);
@@ -160,7 +160,7 @@ static status_t serve_on(const struct serve_options *options, const struct curve
         status = link_run(&params, err);
     }
     model_cache_destroy(&models);
-    backend_close(&backend);
+    device_close(&backend, &notes); /* whoever comes next may be the CPU, with all processors */
     return status;
 }
 

@@ -20,6 +20,44 @@ static size_t width_of_mlp_in(const struct model_config *c)
     return c->family->tensors.mlp_gate ? 2 * c->d_mlp : c->d_mlp;
 }
 
+/* Of a layer's four maps, the other way round. */
+struct layer_shapes {
+    struct pack_params qkv, attn_out, mlp_in, mlp_out;
+};
+
+static struct layer_shapes shapes_of(const struct model_config *c)
+{
+    const size_t d = c->d_model;
+    return (struct layer_shapes){.qkv = {.n_in = width_of_readers(c), .n_out = d},
+                                 .attn_out = {.n_in = d, .n_out = c->n_heads * c->d_head},
+                                 .mlp_in = {.n_in = width_of_mlp_in(c), .n_out = d},
+                                 .mlp_out = {.n_in = d, .n_out = c->d_mlp}};
+}
+
+static size_t estimate(const struct weights_source *source, struct pack_params params)
+{
+    params.compute = source->compute;
+    return source->backend->ops->packed_estimate(source->backend, &params);
+}
+
+size_t adjoint_weights_missing(const struct adjoint_weights *loaded,
+                               const struct weights_source *source, bool has_heads)
+{
+    const struct model_config *c = source->config;
+    const struct layer_shapes s = shapes_of(c);
+    const struct pack_params head = {.n_in = c->n_vocab, .n_out = c->d_model},
+                             one_head = {.n_in = c->d_head, .n_out = c->d_model};
+    const size_t n_maps = 2 * (c->n_heads + c->n_kv_heads); /* readers and writers */
+    size_t n_bytes = 0;
+    if (!loaded->backend)
+        n_bytes = estimate(source, head) +
+                  c->n_layers * (estimate(source, s.qkv) + estimate(source, s.attn_out) +
+                                 estimate(source, s.mlp_in) + estimate(source, s.mlp_out));
+    if (has_heads && !loaded->has_heads)
+        n_bytes += c->n_layers * n_maps * estimate(source, one_head);
+    return n_bytes;
+}
+
 typedef status_t read_fn(float **out, const struct weights_source *source, size_t layer,
                          struct error *err);
 
@@ -40,19 +78,15 @@ static status_t load_map(struct packed **out, const struct weights_source *sourc
 static status_t load_layer(struct adjoint_layer *out, const struct weights_source *source,
                            size_t layer, struct error *err)
 {
-    const struct model_config *c = source->config;
-    const size_t d = c->d_model, d_z = c->n_heads * c->d_head;
-    const struct pack_params qkv = {.n_in = width_of_readers(c), .n_out = d},
-                             mlp_in = {.n_in = width_of_mlp_in(c), .n_out = d},
-                             attn_out = {.n_in = d, .n_out = d_z},
-                             mlp_out = {.n_in = d, .n_out = c->d_mlp};
-    status_t status = load_map(&out->qkv, source, weights_read_qkv, qkv, layer, err);
+    const struct layer_shapes shapes = shapes_of(source->config);
+    status_t status = load_map(&out->qkv, source, weights_read_qkv, shapes.qkv, layer, err);
     if (status == ST_OK)
-        status = load_map(&out->mlp_in, source, weights_read_mlp_in, mlp_in, layer, err);
+        status = load_map(&out->mlp_in, source, weights_read_mlp_in, shapes.mlp_in, layer, err);
     if (status == ST_OK)
-        status = load_map(&out->attn_out, source, weights_read_attn_out, attn_out, layer, err);
+        status =
+            load_map(&out->attn_out, source, weights_read_attn_out, shapes.attn_out, layer, err);
     return status == ST_OK
-               ? load_map(&out->mlp_out, source, weights_read_mlp_out, mlp_out, layer, err)
+               ? load_map(&out->mlp_out, source, weights_read_mlp_out, shapes.mlp_out, layer, err)
                : status;
 }
 

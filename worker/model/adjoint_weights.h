@@ -36,6 +36,10 @@ MUST_CHECK status_t adjoint_weights_load(struct adjoint_weights *out,
 MUST_CHECK status_t adjoint_weights_load_heads(struct adjoint_weights *weights,
                                                const struct weights_source *source,
                                                struct error *err);
+/* Bytes that the two calls above would still take on the device: of `loaded` (zeroed: nothing is)
+ * those that are not there, the heads' maps if has_heads. */
+size_t adjoint_weights_missing(const struct adjoint_weights *loaded,
+                               const struct weights_source *source, bool has_heads);
 void adjoint_weights_unload(struct adjoint_weights *weights); /* safe on zeroed */
 
 #endif

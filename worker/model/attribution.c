@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_ROW_BLOCK = 64 };
+
 struct attribute_shape attribution_shape(const struct model_config *c)
 {
     return (struct attribute_shape){c->n_layers, c->n_heads, c->n_kv_heads};
@@ -153,13 +155,16 @@ static status_t make_negative_sine(struct attribution *a, struct error *err)
     return f->ops->blend(f->exec, &p, err);
 }
 
-/* Rows of one product: the default, or as few as the tiles of edges have room for. */
+/* Rows of one product: few enough that a batch has several blocks to give up when the device is
+ * full (they do not follow the batch that is left, for a row's bits depend on them), or as few as
+ * the tiles of edges have room for. */
 static size_t choose_row_block(const struct attribution_params *p)
 {
     const struct model_config *c = model_config(p->model);
     const struct attribute_shape shape = attribution_shape(c);
     const size_t n_columns = attribute_n_senders(&shape) + n_readers(c);
     size_t block = forward_row_block(p->n_prompts * p->n_ctx);
+    if (block > MOST_ROW_BLOCK) block = MOST_ROW_BLOCK;
     while (p->has_edges && block > 1 &&
            block > ATTRIBUTION_TILE_BYTES / sizeof(float) / (n_columns * c->d_model))
         block /= 2;
@@ -172,18 +177,23 @@ status_t attribution_create(struct attribution **out, const struct attribution_p
     const struct backend *backend = model_backend(p->model);
     if (!backend_supports(backend, BACKEND_BACKWARD))
         return error_set(err, ST_UNSUPPORTED, "backend %s has no adjoints", backend->ops->name);
+    const size_t block = choose_row_block(p);
+    size_t n_prompts;
+    status_t status = attribution_choose_prompts(p, block, &n_prompts, err);
+    if (status != ST_OK) return status;
+    model_note_pass(p->model, attribution_can_shrink(n_prompts, p->n_ctx, block));
     struct attribution *a = calloc(1, sizeof *a);
     if (!a) return error_set(err, ST_NO_MEMORY, "attribution");
     a->shape = attribution_shape(model_config(p->model));
     a->has_edges = p->has_edges;
-    a->n_rows = p->n_prompts;
+    a->n_rows = n_prompts;
     const struct forward_params forward = {.model = p->model,
-                                           .n_rows = p->n_prompts,
+                                           .n_rows = n_prompts,
                                            .n_ctx = p->n_ctx,
-                                           .row_block = choose_row_block(p),
+                                           .row_block = block,
                                            .is_whole = true,
                                            .progress = p->progress};
-    status_t status = forward_create(&a->forward, &forward, err);
+    status = forward_create(&a->forward, &forward, err);
     if (status == ST_OK) status = model_adjoint(p->model, p->has_edges, &a->weights, err);
     if (status == ST_OK) status = make_layers(a, err);
     if (status == ST_OK) status = make_rows(a, err);
@@ -194,6 +204,11 @@ status_t attribution_create(struct attribution **out, const struct attribution_p
     else
         attribution_destroy(&a);
     return status;
+}
+
+size_t attribution_n_prompts(const struct attribution *attribution)
+{
+    return attribution->n_rows;
 }
 
 status_t attribution_product(struct attribution *a, const struct packed *weights, const float *x,

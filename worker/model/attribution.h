@@ -13,6 +13,10 @@
  * (at most ATTRIBUTION_TILE_BYTES, however long the prompts), then one product for every layer of
  * receivers.
  *
+ * A batch takes fewer prompts where the device has no room for all of them (attribution_room.c).
+ * The row block does not follow it, so what is summed keeps its bits; only the order of sums over
+ * prompts in f64 may change.
+ *
  * A struct attribution belongs to one thread; the model is shared. */
 #ifndef WORKER_MODEL_ATTRIBUTION_H
 #define WORKER_MODEL_ATTRIBUTION_H
@@ -26,22 +30,26 @@ struct attribution;
 
 struct attribution_params {
     struct model *model; /* borrowed */
-    size_t n_prompts;    /* of a batch, at most */
+    size_t n_prompts;    /* of a batch, at most: fewer where there is no room */
     size_t n_ctx;
     bool has_edges;
     atomic_uint_fast64_t *progress; /* one tick per layer; borrowed; may be NULL */
 };
 
 /* On ST_OK the caller owns *out. Errors: those of forward_create(), ST_UNSUPPORTED (a backend
- * without adjoints), ST_TOO_LARGE. */
+ * without adjoints), ST_TOO_LARGE, ST_NO_MEMORY with what it takes and what is free, before
+ * anything is loaded. */
 MUST_CHECK status_t attribution_create(struct attribution **out,
                                        const struct attribution_params *params, struct error *err);
 void attribution_destroy(struct attribution **attribution); /* NULL-safe */
 
+/* Prompts that a run may have. */
+size_t attribution_n_prompts(const struct attribution *attribution);
+
 struct attribute_shape attribution_shape(const struct model_config *config);
 
 struct attribution_prompts {           /* all borrowed */
-    size_t n;                          /* 1 .. n_prompts */
+    size_t n;                          /* 1 .. attribution_n_prompts() */
     const uint32_t *clean, *corrupted; /* [n, n_ctx] */
     const uint32_t *lengths;           /* [n], each 1..n_ctx */
     const uint32_t *answers;           /* [n]: position of the logits, below the length */

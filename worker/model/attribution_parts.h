@@ -18,7 +18,7 @@ struct attribution {
     const struct adjoint_weights *weights;
     struct attribute_shape shape;
     bool has_edges;
-    size_t n_rows;                    /* prompts of a batch, at most */
+    size_t n_rows;                    /* prompts of a batch, at most, as the device has room */
     struct attribution_layer *layers; /* [n_layers] */
     /* device, [n_padded, ...] */
     float *embed, *embed_difference; /* [d_model] clean; corrupted - clean */
@@ -42,6 +42,14 @@ struct attribution {
     uint32_t *tokens, *lengths, *answer_rows; /* [n_rows * n_ctx], [n_rows], [n_rows] */
     struct forward_input input;
 };
+
+/* --- attribution_room.c --- */
+
+/* Would half of the prompts take fewer row blocks? */
+bool attribution_can_shrink(size_t n_prompts, size_t n_ctx, size_t block);
+/* Prompts of a batch: params->n_prompts, or fewer. Errors: ST_NO_MEMORY with the numbers. */
+MUST_CHECK status_t attribution_choose_prompts(const struct attribution_params *params,
+                                               size_t block, size_t *out, struct error *err);
 
 /* Backward from d_logits to the embedding. nodes: added to, [attribute_n_nodes]. */
 MUST_CHECK status_t attribution_backward(struct attribution *a, double *nodes, struct error *err);

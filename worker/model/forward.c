@@ -60,8 +60,9 @@ static size_t up_to_blocks(size_t n_tokens, size_t block)
  * full, and no fewer than a row block has room for: fewer would take as much. */
 static size_t choose_part(const struct forward *f, bool is_whole)
 {
-    const size_t n_fit =
-        is_whole ? 0 : memory_plan_tokens(f->backend, memory_plan_token_bytes(f->config));
+    const size_t n_fit = is_whole ? 0
+                                  : memory_plan_tokens(model_plan(f->model), f->backend,
+                                                       memory_plan_token_bytes(f->config));
     const size_t least = f->row_block / f->n_ctx ? f->row_block / f->n_ctx : 1;
     size_t n_rows = f->batch_rows;
     if (n_fit && n_fit / f->n_ctx < n_rows) n_rows = n_fit / f->n_ctx;
@@ -211,15 +212,22 @@ size_t forward_part_rows(const struct forward *forward)
     return forward->part_rows;
 }
 
+static status_t check_lengths(const struct forward *f, const struct forward_input *input,
+                              struct error *err)
+{
+    for (size_t r = 0; r < f->batch_rows; r++)
+        if (input->row_lengths[r] > f->n_ctx)
+            return error_set(err, ST_BAD_INPUT, "row %zu has %u tokens, the batch %zu", r,
+                             (unsigned)input->row_lengths[r], f->n_ctx);
+    return ST_OK;
+}
+
 static status_t take_tokens(struct forward *f, const struct forward_input *input, struct error *err)
 {
     for (size_t r = 0; r < f->batch_rows; r++) {
         const uint32_t *from = input->tokens + r * f->n_ctx;
         uint32_t *to = f->tokens + r * f->n_ctx;
         const size_t length = input->row_lengths[r];
-        if (length > f->n_ctx)
-            return error_set(err, ST_BAD_INPUT, "row %zu has %zu tokens, the batch %zu", r, length,
-                             f->n_ctx);
         for (size_t t = 0; t < length; t++) {
             if (from[t] >= f->config->n_vocab)
                 return error_set(err, ST_BAD_INPUT, "row %zu, token %zu: id %u of %zu", r, t,
@@ -345,6 +353,7 @@ status_t forward_run(struct forward *f, const struct forward_input *input,
     status_t status = check_hooks(f, input, hooks, n_hooks, err);
     if (status == ST_OK) status = check_edits(f, input, err);
     if (status == ST_OK) status = check_head_rows(f, input, err);
+    if (status == ST_OK) status = check_lengths(f, input, err);
     if (status == ST_OK && !input->residual) status = take_tokens(f, input, err);
     if (status != ST_OK) return status;
     f->input = input;

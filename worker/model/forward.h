@@ -89,8 +89,9 @@ struct forward_input {
  * finite and meaningless. With
  * head_rows, logits are [n_head_rows, n_vocab], each row the same bits.
  * With `residual`, hooks and edits before first_layer are an error.
- * Errors: ST_BAD_INPUT (token outside the vocabulary, length over n_ctx, too many hooks or edits,
- * a hook point that cannot be edited, a head row that does not exist), those of an edit. */
+ * Errors, before anything runs: ST_BAD_INPUT (token outside the vocabulary, length over n_ctx, too
+ * many hooks or edits, a hook point that cannot be edited, a head row that does not exist); those
+ * of an edit. */
 MUST_CHECK status_t forward_run(struct forward *forward, const struct forward_input *input,
                                 const struct hook_point *hooks, size_t n_hooks,
                                 const float **out_acts, struct error *err);

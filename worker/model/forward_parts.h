@@ -15,6 +15,7 @@ struct hook_buffer {
 struct forward_span {
     size_t first, last;
     struct recording *recording; /* NULL before the second run */
+    bool is_given_up;            /* it could not be recorded: one by one for good */
 };
 enum { FORWARD_MAX_SPANS = 8 };
 

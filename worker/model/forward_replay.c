@@ -1,6 +1,8 @@
 /* Layers as recordings: a run of layers that no hook and no edit looks into is the same list of
  * operations every time. The first run does them one by one (and makes all scratch grow), the
- * second records them, and replays from then on. What is computed is the same, bit for bit. */
+ * second records them, and replays from then on. What is computed is the same, bit for bit, and so
+ * a device that records nothing (no room for the graph, a driver that refuses) goes on one by
+ * one. */
 #include "worker/model/forward_parts.h"
 
 static bool is_looked_into(const struct forward *f, size_t layer)
@@ -42,20 +44,40 @@ static status_t record(struct forward *f, struct forward_span *span, struct erro
     return status;
 }
 
+static status_t run_recorded(struct forward *f, struct forward_span *span, struct error *err)
+{
+    status_t status = span->recording ? ST_OK : record(f, span, err);
+    if (status == ST_OK)
+        status = f->ops->replay(span->recording, f->input->row_lengths, f->n_rows, err);
+    if (status == ST_OK && f->progress)
+        (void)atomic_fetch_add_explicit(f->progress, span->last - span->first,
+                                        memory_order_relaxed);
+    return status;
+}
+
+static void give_up(struct forward *f, struct forward_span *span, const struct error *why)
+{
+    f->ops->recording_destroy(span->recording);
+    span->recording = NULL;
+    span->is_given_up = true;
+    model_note_unrecorded(f->model, why);
+}
+
 static status_t run_span(struct forward *f, size_t first, size_t last, struct error *err)
 {
+    struct error why = {0};
     struct forward_span *span = find_span(f, first, last);
     if (!span) {
         if (f->n_spans < FORWARD_MAX_SPANS)
             f->spans[f->n_spans++] = (struct forward_span){.first = first, .last = last};
         return run_each(f, first, last, err);
     }
-    status_t status = span->recording ? ST_OK : record(f, span, err);
-    if (status == ST_OK)
-        status = f->ops->replay(span->recording, f->input->row_lengths, f->n_rows, err);
-    if (status == ST_OK && f->progress)
-        (void)atomic_fetch_add_explicit(f->progress, last - first, memory_order_relaxed);
-    return status;
+    if (span->is_given_up) return run_each(f, first, last, err);
+    const status_t status = run_recorded(f, span, &why);
+    if (status == ST_OK) return ST_OK;
+    if (f->ops->is_lost(f->backend)) return error_set(err, status, "%s", why.text);
+    give_up(f, span, &why); /* what could not be recorded or launched has not run */
+    return run_each(f, first, last, err);
 }
 
 bool forward_can_replay(const struct forward *f)

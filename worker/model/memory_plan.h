@@ -1,7 +1,7 @@
-/* What a model needs on a device, made before any of it is there: is there room for all layers,
- * or for two at a time that are streamed through it (backend.h, "a model larger than the
- * device"), and for how many sequences at once. Nothing here changes a result: a row's values
- * depend on that row alone.
+/* What a model and the task that opens it need on a device, made before any of it is there: is
+ * there room for all layers, or for two at a time that are streamed through it (backend.h, "a
+ * model larger than the device"), and for how many sequences at once. Nothing here changes a
+ * result: a row's values depend on that row alone.
  *
  *   tables (embeddings, norms, biases) + head + layers + dictionaries + scratch of the thread
  *     + sequences x what a pass needs for one           against what is free
@@ -11,6 +11,7 @@
 #define WORKER_MODEL_MEMORY_PLAN_H
 
 #include "kernels/backend.h"
+#include "worker/model/memory_needs.h"
 #include "worker/model/model_config.h"
 
 enum { MEMORY_PLAN_TEXT_SIZE = 400 };
@@ -19,9 +20,8 @@ struct memory_plan_params {
     const struct model_config *config;
     const struct backend *backend;
     enum compute compute;
-    size_t n_ctx; /* tokens of a sequence; 0: as many as the context, at most 128 */
-    /* a dictionary, or zeros: */
-    size_t d_in, n_features;
+    const struct memory_needs *needs; /* borrowed; NULL: the model alone */
+    size_t n_own; /* bytes that the model itself has there already, as if they were free */
 };
 
 /* Bytes unless said otherwise. */
@@ -29,19 +29,23 @@ struct memory_plan {
     struct backend_memory memory; /* when the plan was made */
     size_t n_tables, n_head;
     size_t n_layers, n_layer; /* how many, and of one */
-    size_t n_dictionary;      /* its weights */
-    size_t n_scratch;         /* of one thread: products, the dictionary's encoder */
+    size_t n_dictionaries;    /* how many will be loaded, */
+    size_t n_dictionary;      /* and the weights of all of them */
+    size_t n_scratch;         /* of one thread: products, the dictionaries' encoders */
     size_t n_ctx;             /* tokens of a sequence */
-    size_t n_sequence;        /* of a pass, for each sequence */
-    size_t n_smallest;        /* of the smallest pass: a block of rows */
-    size_t n_cache;           /* kept for each prompt of n_ctx tokens by an ablation */
+    size_t n_kept;            /* of a whole batch, however few of it are in a pass at once */
+    size_t n_sequence; /* of a pass, for each sequence; where n_kept is 0 with what is kept */
+    size_t n_smallest; /* of the smallest pass: a block of rows, and n_kept */
+    size_t n_cache;    /* kept for each prompt of n_ctx tokens by an ablation */
     bool is_streamed;
     size_t n_resident; /* all but the sequences, as planned */
     size_t n_host;     /* pinned memory of the host, when it is streamed */
+    size_t n_room;     /* what is left for passes; SIZE_MAX: nobody knows */
     size_t n_fitting;  /* sequences of a pass; 0: it does not fit */
 };
 
-/* Errors: ST_UNSUPPORTED if the backend has no such products. A model that does not fit is none. */
+/* Errors: ST_TOO_LARGE if the backend has no such product or dictionary, naming it. A model that
+ * does not fit is none. */
 MUST_CHECK status_t memory_plan_make(struct memory_plan *out,
                                      const struct memory_plan_params *params, struct error *err);
 
@@ -52,13 +56,15 @@ MUST_CHECK status_t memory_plan_check(const struct memory_plan *plan, const stru
 /* One line for logs. Returns `out`. */
 const char *memory_plan_text(const struct memory_plan *plan, char out[MEMORY_PLAN_TEXT_SIZE]);
 
-/* Bytes that a pass's buffers take for one token, and of the part that whole batches keep. */
+/* Bytes that a pass's buffers take for one token, and of the part that whole batches keep where
+ * there are no targets: the residual stream, a hook point's values, a dictionary's input. */
 size_t memory_plan_token_bytes(const struct model_config *config);
 size_t memory_plan_kept_bytes(const struct model_config *config);
 
-/* Tokens of n_bytes_each that a pass may have in its buffers at once: with half of what is free
- * now, the other half being left to whoever comes (encoders, copies of hook points, other
- * threads). 0: as many as one likes. */
-size_t memory_plan_tokens(const struct backend *backend, size_t n_bytes_each);
+/* Tokens of n_bytes_each that a pass may have in its buffers at once: in half of what the plan
+ * left, or of what is free now if that is less, the other half being left to whoever comes
+ * (encoders, copies of hook points, other threads). 0: as many as one likes. */
+size_t memory_plan_tokens(const struct memory_plan *plan, const struct backend *backend,
+                          size_t n_bytes_each);
 
 #endif

@@ -17,6 +17,8 @@ struct model {
     struct packed *head;
     float **head_factors; /* [n_layers], device, NULL until made */
     struct adjoint_weights adjoint;
+    struct error unrecorded; /* why layers are not replayed; ST_OK: they are, or nobody said */
+    bool is_unrecorded_told;
     struct memory_plan plan;
     atomic_uint n_halvings;
     atomic_bool can_halve; /* a pass was made since the last halving that would shrink by one */
@@ -50,8 +52,10 @@ static status_t open_files(struct model *m, const struct model_params *params, s
                                         .backend = m->backend,
                                         .compute = params->compute,
                                         .shuffle_seed = params->shuffle_seed};
-    const struct memory_plan_params plan = {
-        .config = &m->config, .backend = m->backend, .compute = params->compute};
+    const struct memory_plan_params plan = {.config = &m->config,
+                                            .backend = m->backend,
+                                            .compute = params->compute,
+                                            .needs = params->needs};
     status = memory_plan_make(&m->plan, &plan, err);
     if (status == ST_OK) status = memory_plan_check(&m->plan, m->backend, err);
     if (status != ST_OK) return error_wrap(err, "model %s", params->directory);
@@ -125,6 +129,22 @@ const struct memory_plan *model_plan(const struct model *model)
     return &model->plan;
 }
 
+bool model_plan_again(struct model *model, const struct memory_needs *needs)
+{
+    struct memory_plan plan;
+    const struct memory_plan_params params = {.config = &model->config,
+                                              .backend = model->backend,
+                                              .compute = model->source.compute,
+                                              .needs = needs,
+                                              .n_own = model_device_bytes(model)};
+    if (memory_plan_make(&plan, &params, NULL) != ST_OK || !plan.n_fitting) return false;
+    if (plan.is_streamed == model->plan.is_streamed)
+        model->plan = plan;
+    else if (plan.is_streamed)
+        return false;
+    return true;
+}
+
 unsigned model_n_halvings(const struct model *model)
 {
     return atomic_load(&model->n_halvings);
@@ -140,6 +160,23 @@ bool model_halve(struct model *model)
 void model_note_pass(struct model *model, bool can_shrink)
 {
     if (can_shrink) atomic_store(&model->can_halve, true);
+}
+
+void model_note_unrecorded(struct model *model, const struct error *why)
+{
+    (void)pthread_mutex_lock(&model->lock);
+    if (model->unrecorded.status == ST_OK) model->unrecorded = *why;
+    (void)pthread_mutex_unlock(&model->lock);
+}
+
+bool model_take_unrecorded(struct model *model, struct error *why)
+{
+    (void)pthread_mutex_lock(&model->lock);
+    const bool is_new = model->unrecorded.status != ST_OK && !model->is_unrecorded_told;
+    if (is_new) *why = model->unrecorded;
+    model->is_unrecorded_told |= is_new;
+    (void)pthread_mutex_unlock(&model->lock);
+    return is_new;
 }
 
 size_t model_device_bytes(struct model *model)
@@ -270,4 +307,13 @@ status_t model_adjoint(struct model *model, bool has_heads, const struct adjoint
     *out = &model->adjoint;
     (void)pthread_mutex_unlock(&model->lock);
     return status == ST_OK ? ST_OK : error_wrap(err, "model %s", model->directory);
+}
+
+size_t model_adjoint_missing(struct model *model, bool has_heads)
+{
+    (void)pthread_mutex_lock(&model->lock);
+    const size_t n_bytes = adjoint_weights_missing(&model->adjoint, &model->source, has_heads) +
+                           (model->head ? 0 : model->plan.n_head);
+    (void)pthread_mutex_unlock(&model->lock);
+    return n_bytes;
 }

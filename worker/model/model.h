@@ -18,6 +18,8 @@ struct model_params {
     struct backend *backend; /* borrowed; must outlive the model */
     enum compute compute;
     uint64_t shuffle_seed; /* random weights: weight_shuffle.h; 0: those of the checkpoint */
+    const struct memory_needs
+        *needs; /* of whoever opens it, borrowed until it is open; NULL: none */
 };
 
 /* A model that the device has no room for is streamed through it, layer by layer, where the
@@ -37,8 +39,12 @@ const char *model_directory(const struct model *model);
 const struct weights_source *model_source(const struct model *model);
 uint64_t model_shuffle_seed(const struct model *model); /* 0: not shuffled */
 
-/* What was found to fit when it was opened. */
+/* What was found to fit when it was opened, or planned again. */
 const struct memory_plan *model_plan(const struct model *model);
+
+/* Plan again for other needs, while nobody else uses the model. False if it would have to be opened
+ * anew: it has to stream now, or does not fit. One that streams already goes on so. */
+bool model_plan_again(struct model *model, const struct memory_needs *needs);
 
 /* How often the batches of passes over this model are halved, and once more: after a device was
  * found full. False if no pass has been seen that would be smaller then. Thread-safe. */
@@ -46,6 +52,11 @@ unsigned model_n_halvings(const struct model *model);
 bool model_halve(struct model *model);
 /* A pass tells whether half of its batch would take less. */
 void model_note_pass(struct model *model, bool can_shrink);
+
+/* Layers could not be recorded (forward_replay.c) and are run one by one, for this reason. */
+void model_note_unrecorded(struct model *model, const struct error *why);
+/* True once for each model of which that was noted: the first reason, for a log. Thread-safe. */
+bool model_take_unrecorded(struct model *model, struct error *why);
 
 /* Bytes on the device, the head included once it is loaded. Thread-safe. */
 size_t model_device_bytes(struct model *model);
@@ -68,5 +79,7 @@ MUST_CHECK status_t model_head_factors(struct model *model, size_t layer, const 
  * has_heads, loaded by the first caller. Thread-safe; lives until model_close(). */
 MUST_CHECK status_t model_adjoint(struct model *model, bool has_heads,
                                   const struct adjoint_weights **out, struct error *err);
+/* Bytes on the device that model_adjoint() and model_head() would still take. Thread-safe. */
+size_t model_adjoint_missing(struct model *model, bool has_heads);
 
 #endif

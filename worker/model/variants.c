@@ -84,7 +84,8 @@ static size_t choose_batch(const struct variants_params *p)
 {
     const struct model_config *c = model_config(p->model);
     const size_t n_each = memory_plan_token_bytes(c) + memory_plan_kept_bytes(c);
-    const size_t n_tokens = memory_plan_tokens(model_backend(p->model), n_each);
+    const size_t n_tokens =
+        memory_plan_tokens(model_plan(p->model), model_backend(p->model), n_each);
     size_t n_copies = p->n_batch + 1;
     if (n_tokens && n_tokens / p->n_prompts / p->n_ctx < n_copies)
         n_copies = n_tokens / p->n_prompts / p->n_ctx;

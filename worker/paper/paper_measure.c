@@ -77,9 +77,11 @@ static status_t open_dictionary(struct lane *lane, const struct paper_measure *m
 static status_t open_lane(struct lane *lane, const struct paper_measure *m, struct paper_plan *plan,
                           struct error *err)
 {
+    struct memory_needs needs = {.n_ctx = plan->n_ctx, .n_rows = plan->n_rows};
     const struct model_params model = {
-        .directory = m->model, .backend = m->backend, .compute = plan->compute};
-    status_t status = model_open(&lane->model, &model, err);
+        .directory = m->model, .backend = m->backend, .compute = plan->compute, .needs = &needs};
+    status_t status = m->dictionary ? memory_needs_add(&needs, m->dictionary, 0, err) : ST_OK;
+    if (status == ST_OK) status = model_open(&lane->model, &model, err);
     const struct forward_params forward = {
         .model = lane->model, .n_rows = plan->n_rows, .n_ctx = plan->n_ctx};
     if (status == ST_OK) status = forward_create(&lane->forward, &forward, err);

@@ -43,7 +43,7 @@ static status_t open_model(struct ablate_runner *self, const json_t *spec, struc
 {
     struct model_wanted wanted;
     const char *planned;
-    status_t status = model_spec_read_compute(spec, &wanted, err);
+    status_t status = model_spec_read_needs(spec, &wanted, err);
     if (status == ST_OK) status = spec_text(spec, "fingerprint", &planned, err);
     if (status == ST_OK) status = model_cache_check_model(self->models, &wanted, planned, err);
     return status == ST_OK ? model_cache_model(self->models, &wanted, &self->model, err) : status;

@@ -64,7 +64,7 @@ static status_t open_model(struct attribute_task *self, const json_t *spec, stru
 {
     struct model_wanted wanted;
     const char *planned;
-    status_t status = model_spec_read_compute(spec, &wanted, err);
+    status_t status = model_spec_read_needs(spec, &wanted, err);
     if (status == ST_OK) status = spec_text(spec, "fingerprint", &planned, err);
     if (status == ST_OK) status = model_cache_check_model(self->models, &wanted, planned, err);
     return status == ST_OK ? model_cache_model(self->models, &wanted, &self->model, err) : status;
@@ -96,13 +96,14 @@ static status_t open_attribution(struct attribute_task *self, atomic_uint_fast64
 {
     const size_t n_ctx = self->prompts.n_ctx, n_prompts = self->prompts.clean.n;
     const size_t n = n_ctx < BATCH_TOKENS ? BATCH_TOKENS / n_ctx : 1;
-    self->n_batch = n < n_prompts ? n : n_prompts;
     const struct attribution_params params = {.model = self->model,
-                                              .n_prompts = self->n_batch,
+                                              .n_prompts = n < n_prompts ? n : n_prompts,
                                               .n_ctx = n_ctx,
                                               .has_edges = self->method != ATTRIBUTE_ATP,
                                               .progress = progress};
-    return attribution_create(&self->attribution, &params, err);
+    const status_t status = attribution_create(&self->attribution, &params, err);
+    if (status == ST_OK) self->n_batch = attribution_n_prompts(self->attribution);
+    return status;
 }
 
 static status_t attribute_open(void **out, const struct task_environment *environment,

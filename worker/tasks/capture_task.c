@@ -149,7 +149,7 @@ static status_t open_model(struct capture_task *task, const struct task_environm
 {
     struct model_wanted wanted;
     const char *planned;
-    status_t status = model_spec_read_compute(spec, &wanted, err);
+    status_t status = model_spec_read_needs(spec, &wanted, err);
     if (status == ST_OK) status = spec_text(spec, "fingerprint", &planned, err);
     if (status == ST_OK) status = model_cache_check_model(task->models, &wanted, planned, err);
     if (status == ST_OK) status = spec_count(spec, "n_rows", 1, 65536, &task->n_rows, err);

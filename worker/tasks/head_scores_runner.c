@@ -39,7 +39,7 @@ static status_t open_model(struct head_scores_runner *self, const json_t *spec,
 {
     const char *planned;
     uint64_t n_ctx = 0;
-    status_t status = model_spec_read_compute(spec, wanted, err);
+    status_t status = model_spec_read_needs(spec, wanted, err);
     if (status == ST_OK) status = spec_text(spec, "fingerprint", &planned, err);
     if (status == ST_OK) status = spec_count(spec, "n_ctx", 2, HEAD_SCORES_MAX_TOKENS, &n_ctx, err);
     if (status == ST_OK) status = model_cache_check_model(self->models, wanted, planned, err);

@@ -96,6 +96,19 @@ bool model_cache_relieve(struct model_cache *cache, bool is_first)
     return has_given;
 }
 
+void model_cache_log_unrecorded(struct model_cache *cache)
+{
+    struct error why = {0};
+    if (pthread_mutex_trylock(&cache->lock) != 0) return; /* somebody opens a model: next time */
+    for (size_t i = 0; i < CACHE_SLOTS; i++) {
+        struct model *model = cache->entries[i].model;
+        if (model && model_take_unrecorded(model, &why))
+            log_event(LOG_WARN, "layers_not_recorded", LOG_TEXT("model", model_directory(model)),
+                      LOG_TEXT("error", why.text));
+    }
+    (void)pthread_mutex_unlock(&cache->lock);
+}
+
 /* An empty entry; if need be the one that nobody uses for longest. NULL: all are in use. */
 static struct entry *find_room(struct model_cache *cache)
 {
@@ -158,15 +171,47 @@ static void log_plan(const struct model *model)
 }
 
 /* Each opening function below runs with the lock held. */
+
+/* Dictionaries that are open already have taken their room. */
+static void mark_loaded(struct model_cache *cache, struct memory_needs *needs)
+{
+    for (size_t i = 0; i < needs->n_targets; i++) {
+        struct memory_target *target = &needs->targets[i];
+        const struct dictionary_params params = {
+            .directory = target->directory, .norm_scaling_factor = target->norm_scaling_factor};
+        if (target->directory && find_dictionary(cache, &params, read_stamp(target->directory)))
+            target->is_there = true;
+    }
+}
+
+/* An open model that nobody uses was planned for another task. False, and it is closed, if this one
+ * needs it otherwise. */
+static bool keep_for(struct entry *entry, const struct memory_needs *needs)
+{
+    const struct memory_plan before = *model_plan(entry->model);
+    if (!model_plan_again(entry->model, needs)) {
+        empty(entry);
+        return false;
+    }
+    const struct memory_plan *now = model_plan(entry->model);
+    if (now->n_ctx != before.n_ctx || now->n_dictionary != before.n_dictionary)
+        log_plan(entry->model);
+    return true;
+}
+
 static status_t open_model(struct model_cache *cache, const struct model_wanted *wanted,
                            struct model **out, struct error *err)
 {
     const uint64_t stamp = read_stamp(wanted->directory);
+    struct memory_needs needs = wanted->needs;
     const struct model_params params = {.directory = wanted->directory,
                                         .backend = cache->backend,
                                         .compute = wanted->compute,
-                                        .shuffle_seed = wanted->shuffle_seed};
+                                        .shuffle_seed = wanted->shuffle_seed,
+                                        .needs = &needs};
     struct entry *entry = find_model(cache, wanted, stamp);
+    mark_loaded(cache, &needs);
+    if (entry && !entry->n_users && !keep_for(entry, &needs)) entry = NULL;
     if (!entry) {
         entry = find_room(cache);
         if (!entry) return error_set(err, ST_BUSY, "%d models are in use", CACHE_SLOTS);

@@ -26,11 +26,16 @@ struct backend *model_cache_backend(struct model_cache *cache);
  * anew to take less. */
 bool model_cache_relieve(struct model_cache *cache, bool is_first);
 
+/* Log, once for each model, that its layers cannot be recorded (model.h). For whoever runs units,
+ * behind a unit; does not wait. */
+void model_cache_log_unrecorded(struct model_cache *cache);
+
 /* Which model. */
 struct model_wanted {
     const char *directory; /* borrowed */
     enum compute compute;
-    uint64_t shuffle_seed; /* as struct model_params has it */
+    uint64_t shuffle_seed;     /* as struct model_params has it */
+    struct memory_needs needs; /* of the task, for a model that is not open yet */
 };
 
 /* Borrow an open model; give it back by model_cache_release_model(). */

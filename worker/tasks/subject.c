@@ -11,7 +11,7 @@ static status_t open_model(struct subject *self, const json_t *spec, bool is_con
     struct model_wanted wanted;
     const char *planned;
     uint64_t n_ctx = 0;
-    status_t status = model_spec_read_compute(spec, &wanted, err);
+    status_t status = model_spec_read_needs(spec, &wanted, err);
     if (status == ST_OK) status = spec_text(spec, "fingerprint", &planned, err);
     if (status == ST_OK) status = model_cache_check_model(self->models, &wanted, planned, err);
     if (status == ST_OK) status = spec_count(spec, "n_ctx", 2, PROBE_MAX_TOKENS, &n_ctx, err);

@@ -1,0 +1,35 @@
+#include "worker/model/memory_needs.h"
+
+#include "worker/model/dictionary_config.h"
+
+#include <string.h>
+
+static bool is_counted(const struct memory_needs *needs, const char *directory, double factor)
+{
+    for (size_t i = 0; i < needs->n_targets; i++) {
+        const struct memory_target *t = &needs->targets[i];
+        const double apart = t->norm_scaling_factor - factor;
+        if (t->directory && strcmp(t->directory, directory) == 0 && !(apart < 0) && !(apart > 0))
+            return true;
+    }
+    return false;
+}
+
+status_t memory_needs_add(struct memory_needs *needs, const char *directory,
+                          double norm_scaling_factor, struct error *err)
+{
+    struct memory_target target = {.directory = directory,
+                                   .norm_scaling_factor = norm_scaling_factor};
+    struct dictionary_config config;
+    if (needs->n_targets == MEMORY_MAX_TARGETS)
+        return error_set(err, ST_TOO_LARGE, "over %d targets", MEMORY_MAX_TARGETS);
+    if (directory) {
+        const status_t status = dictionary_config_read(&config, directory, err);
+        if (status != ST_OK) return status;
+        target.d_in = config.d_in;
+        target.n_features = config.n_features;
+        target.is_there = is_counted(needs, directory, norm_scaling_factor);
+    }
+    needs->targets[needs->n_targets++] = target;
+    return ST_OK;
+}
