@@ -35,12 +35,13 @@ static const struct backend_place *cuda_place(const struct backend *backend)
 
 static struct backend_memory cuda_memory(const struct backend *backend)
 {
-    return device_choose(backend, NULL) == ST_OK ? device_memory() : (struct backend_memory){0};
+    return device_choose(backend, NULL) == ST_OK ? device_memory(backend->device)
+                                                 : (struct backend_memory){0};
 }
 
 static void cuda_limit_memory(struct backend *backend, size_t n_bytes)
 {
-    if (device_choose(backend, NULL) == ST_OK) device_limit(n_bytes);
+    if (device_choose(backend, NULL) == ST_OK) device_limit(backend->device, n_bytes);
 }
 
 static void cuda_close(struct backend *backend)
@@ -52,7 +53,7 @@ static void cuda_close(struct backend *backend)
 static status_t cuda_alloc(struct backend *backend, size_t n_bytes, void **out, struct error *err)
 {
     const status_t status = device_choose(backend, err);
-    return status == ST_OK ? device_alloc(n_bytes, out, err) : status;
+    return status == ST_OK ? device_alloc(backend->device, n_bytes, out, err) : status;
 }
 
 static void cuda_release(struct backend *backend, void *memory)
@@ -197,7 +198,7 @@ static status_t try_device(const struct cuda_device *device, struct error *err)
                          "device %d: this build has no image for %s, nor PTX that becomes one",
                          device->index, device->text);
     status_t status = cuda_check(code, "kernels for this device", err);
-    if (status == ST_OK) status = device_alloc(1, &memory, err);
+    if (status == ST_OK) status = device_alloc(device, 1, &memory, err);
     device_free(memory);
     return status == ST_OK ? ST_OK : error_wrap(err, "device %d", device->index);
 }

@@ -1,9 +1,5 @@
 #include "kernels/cuda/device.h"
 
-#include <stdatomic.h>
-
-enum { DEVICE_MAX = 64 };
-
 status_t cuda_check(cudaError_t code, const char *what, struct error *err)
 {
     if (code == cudaSuccess) return ST_OK;
@@ -25,34 +21,25 @@ status_t device_choose(const struct backend *backend, struct error *err)
     return cuda_check(cudaSetDevice(device->index), "choosing the device", err);
 }
 
-/* By device: what device_limit() was told, and what was free then. The runtime's devices are the
- * process's, and so is this. */
-static struct {
-    atomic_size_t n_bytes, n_free; /* n_bytes 0: no limit */
-} limits[DEVICE_MAX];
-
-static bool runtime_memory(struct backend_memory *out, int *device)
+static bool runtime_memory(struct backend_memory *out)
 {
-    return cudaGetDevice(device) == cudaSuccess && *device >= 0 && *device < DEVICE_MAX &&
-           cudaMemGetInfo(&out->n_free, &out->n_total) == cudaSuccess;
+    return cudaMemGetInfo(&out->n_free, &out->n_total) == cudaSuccess;
 }
 
-void device_limit(size_t n_bytes)
+void device_limit(struct cuda_device *device, size_t n_bytes)
 {
     struct backend_memory memory;
-    int device;
-    if (!runtime_memory(&memory, &device)) return;
-    atomic_store(&limits[device].n_free, memory.n_free);
-    atomic_store(&limits[device].n_bytes, n_bytes);
+    if (!runtime_memory(&memory)) return;
+    atomic_store(&device->limit.n_free, memory.n_free);
+    atomic_store(&device->limit.n_bytes, n_bytes);
 }
 
-struct backend_memory device_memory(void)
+struct backend_memory device_memory(const struct cuda_device *device)
 {
     struct backend_memory memory = {0};
-    int device;
-    if (!runtime_memory(&memory, &device)) return (struct backend_memory){0};
-    const size_t limit = atomic_load(&limits[device].n_bytes);
-    const size_t n_before = atomic_load(&limits[device].n_free);
+    if (!runtime_memory(&memory)) return (struct backend_memory){0};
+    const size_t limit = atomic_load(&device->limit.n_bytes);
+    const size_t n_before = atomic_load(&device->limit.n_free);
     if (!limit) return memory;
     const size_t n_used = n_before > memory.n_free ? n_before - memory.n_free : 0;
     const size_t n_left = limit > n_used ? limit - n_used : 0;
@@ -69,30 +56,30 @@ bool device_is_lost(struct backend *backend)
     return cudaDeviceSynchronize() != cudaSuccess;
 }
 
-static status_t is_full(size_t n_bytes, struct error *err)
+static status_t is_full(const struct cuda_device *device, size_t n_bytes, struct error *err)
 {
-    const struct backend_memory memory = device_memory();
+    const struct backend_memory memory = device_memory(device);
     return error_set(err, ST_NO_MEMORY, "%zu bytes on the device, %zu of %zu are free", n_bytes,
                      memory.n_free, memory.n_total);
 }
 
 /* Device memory with nothing in it yet. */
-static status_t device_reserve(size_t n_bytes, void **out, struct error *err)
+static status_t device_reserve(const struct cuda_device *device, size_t n_bytes, void **out,
+                               struct error *err)
 {
-    int device = 0;
-    if (cudaGetDevice(&device) == cudaSuccess && device >= 0 && device < DEVICE_MAX &&
-        atomic_load(&limits[device].n_bytes) && n_bytes > device_memory().n_free)
-        return is_full(n_bytes, err);
+    if (atomic_load(&device->limit.n_bytes) && n_bytes > device_memory(device).n_free)
+        return is_full(device, n_bytes, err);
     const cudaError_t code = cudaMalloc(out, n_bytes ? n_bytes : 1);
     if (code != cudaErrorMemoryAllocation) return cuda_check(code, "cudaMalloc", err);
     (void)cudaGetLastError();
-    return is_full(n_bytes, err);
+    return is_full(device, n_bytes, err);
 }
 
-status_t device_alloc(size_t n_bytes, void **out, struct error *err)
+status_t device_alloc(const struct cuda_device *device, size_t n_bytes, void **out,
+                      struct error *err)
 {
     void *memory = NULL;
-    status_t status = device_reserve(n_bytes, &memory, err);
+    status_t status = device_reserve(device, n_bytes, &memory, err);
     if (status != ST_OK) return status;
     status = cuda_check(cudaMemsetAsync(memory, 0, n_bytes ? n_bytes : 1, NULL), "zeroing", err);
     /* streams that do not block know nothing of the default one */
@@ -114,10 +101,11 @@ void device_free(const void *memory)
     if (memory) (void)cudaFree(m.owned);
 }
 
-status_t device_copy_of(const void *host, size_t n_bytes, void **out, struct error *err)
+status_t device_copy_of(const struct cuda_device *device, const void *host, size_t n_bytes,
+                        void **out, struct error *err)
 {
     void *memory = NULL;
-    status_t status = device_reserve(n_bytes, &memory, err);
+    status_t status = device_reserve(device, n_bytes, &memory, err);
     if (status != ST_OK) return status;
     status = cuda_check(cudaMemcpyAsync(memory, host, n_bytes, cudaMemcpyHostToDevice, NULL),
                         "copying weights", err);

@@ -7,13 +7,21 @@
 
 #include <cublas_v2.h>
 #include <cuda_runtime_api.h>
+#include <stdatomic.h>
 
 enum { DEVICE_TEXT_SIZE = 320 };
 
+/* What device_limit() was told, and what was free then; n_bytes 0: no limit. */
+struct device_limit {
+    atomic_size_t n_bytes, n_free;
+};
+
+/* One for each backend that is opened, and its; shared by all threads. */
 struct cuda_device {
     int index, major; /* major: of the compute capability */
     struct backend_place place;
     char text[DEVICE_TEXT_SIZE];
+    struct device_limit limit;
 };
 
 /* ST_OK, or what `what` met: ST_NO_MEMORY if the device is full, else ST_INTERNAL. */
@@ -23,21 +31,25 @@ MUST_CHECK status_t cublas_check(cublasStatus_t code, const char *what, struct e
 /* Make the backend's device the calling thread's. */
 MUST_CHECK status_t device_choose(const struct backend *backend, struct error *err);
 
-/* Free and total of the current device, within its limit; zeros if it does not say. */
-struct backend_memory device_memory(void);
-/* Whatever this process has on the current device from now on is at most n_bytes. What other
- * processes take counts too: the runtime knows only what is left. */
-void device_limit(size_t n_bytes);
+/* The device of the functions below is the calling thread's (device_choose()). */
+
+/* Free and total of the device, within its limit; zeros if it does not say. */
+struct backend_memory device_memory(const struct cuda_device *device);
+/* What this backend may have on its device from now on is at most n_bytes. What others take, in
+ * this process or not, counts too: the runtime knows only what is left. */
+void device_limit(struct cuda_device *device, size_t n_bytes);
 
 /* Has the backend's device failed for good? Waits for its work. */
 bool device_is_lost(struct backend *backend);
 
-/* n_bytes of the current device, zeroed (behind all work so far); NULL of 0 bytes is not given.
+/* n_bytes of the device, zeroed (behind all work so far); NULL of 0 bytes is not given.
  * Errors: ST_NO_MEMORY with what is free. */
-MUST_CHECK status_t device_alloc(size_t n_bytes, void **out, struct error *err);
+MUST_CHECK status_t device_alloc(const struct cuda_device *device, size_t n_bytes, void **out,
+                                 struct error *err);
 void device_free(const void *memory); /* NULL-safe */
 
 /* Like device_alloc(), filled from the host. For weights: waits until it is done. */
-MUST_CHECK status_t device_copy_of(const void *host, size_t n_bytes, void **out, struct error *err);
+MUST_CHECK status_t device_copy_of(const struct cuda_device *device, const void *host,
+                                   size_t n_bytes, void **out, struct error *err);
 
 #endif

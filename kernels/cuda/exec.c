@@ -8,11 +8,12 @@ enum { EXEC_PINNED_BYTES = 1 << 20 };
  * and its results do not depend on what other streams do. */
 enum { HOPPER_MAJOR = 9, SMALL_WORKSPACE_BYTES = 4 << 20, WORKSPACE_BYTES = 32 << 20 };
 
-status_t scratch_reserve(struct scratch *scratch, size_t n_bytes, struct error *err)
+status_t scratch_reserve(const struct exec *exec, struct scratch *scratch, size_t n_bytes,
+                         struct error *err)
 {
     if (n_bytes <= scratch->n_bytes) return ST_OK;
     scratch_release(scratch);
-    const status_t status = device_alloc(n_bytes, &scratch->memory, err);
+    const status_t status = device_alloc(exec->backend->device, n_bytes, &scratch->memory, err);
     if (status == ST_OK) scratch->n_bytes = n_bytes;
     return status;
 }
@@ -37,8 +38,8 @@ status_t exec_reserve(struct exec *exec, struct scratch *scratch, size_t n_bytes
         *scratch = (struct scratch){0};
     }
     /* room to grow into where there is any */
-    if (more > n_bytes && scratch_reserve(scratch, more, NULL) == ST_OK) return ST_OK;
-    return scratch_reserve(scratch, n_bytes, err);
+    if (more > n_bytes && scratch_reserve(exec, scratch, more, NULL) == ST_OK) return ST_OK;
+    return scratch_reserve(exec, scratch, n_bytes, err);
 }
 
 status_t exec_put_attended(struct exec *exec, const struct attend_params *p, struct error *err)
@@ -83,7 +84,7 @@ size_t exec_bytes(const struct backend *backend)
 static status_t cublas_open(struct exec *exec, struct error *err)
 {
     const size_t n_bytes = exec_bytes(exec->backend);
-    status_t status = device_alloc(n_bytes, &exec->workspace, err);
+    status_t status = device_alloc(exec->backend->device, n_bytes, &exec->workspace, err);
     if (status == ST_OK) status = cublas_check(cublasCreate(&exec->cublas), "create", err);
     if (status == ST_OK)
         status = cublas_check(cublasSetStream(exec->cublas, exec->stream), "stream", err);

@@ -84,8 +84,9 @@ MUST_CHECK status_t exec_put_attended(struct exec *exec, const struct attend_par
 MUST_CHECK status_t exec_reserve(struct exec *exec, struct scratch *scratch, size_t n_bytes,
                                  struct error *err);
 
-/* At least n_bytes in `scratch`; what it held is lost when it grows. */
-MUST_CHECK status_t scratch_reserve(struct scratch *scratch, size_t n_bytes, struct error *err);
+/* At least n_bytes in `scratch`, on the exec's device; what it held is lost when it grows. */
+MUST_CHECK status_t scratch_reserve(const struct exec *exec, struct scratch *scratch,
+                                    size_t n_bytes, struct error *err);
 void scratch_release(struct scratch *scratch);
 
 #endif

@@ -50,10 +50,12 @@ size_t packed_n_parts(const struct packed *packed)
 }
 
 /* A part onto the device, or into pinned memory. */
-static status_t put_part(struct packed *packed, size_t part, const void *values, struct error *err)
+static status_t put_part(const struct cuda_device *device, struct packed *packed, size_t part,
+                         const void *values, struct error *err)
 {
     const size_t n_bytes = packed_part_bytes(packed);
-    if (!packed->is_shelved) return device_copy_of(values, n_bytes, &packed->parts[part], err);
+    if (!packed->is_shelved)
+        return device_copy_of(device, values, n_bytes, &packed->parts[part], err);
     const cudaError_t code = cudaMallocHost(&packed->parts[part], n_bytes);
     if (code == cudaErrorMemoryAllocation) {
         (void)cudaGetLastError();
@@ -65,8 +67,8 @@ static status_t put_part(struct packed *packed, size_t part, const void *values,
 }
 
 /* A part of the weights as bf16: the rounded values, or the rounded rest. */
-static status_t pack_part(struct packed *packed, size_t part, const float *weights,
-                          struct error *err)
+static status_t pack_part(const struct cuda_device *device, struct packed *packed, size_t part,
+                          const float *weights, struct error *err)
 {
     const size_t n = packed->n_in * packed->n_out;
     uint16_t *rounded = malloc(n * sizeof *rounded);
@@ -75,17 +77,18 @@ static status_t pack_part(struct packed *packed, size_t part, const float *weigh
         const uint16_t high = to_bf16(weights[i]);
         rounded[i] = part ? to_bf16(weights[i] - from_bf16(high)) : high;
     }
-    const status_t status = put_part(packed, part, rounded, err);
+    const status_t status = put_part(device, packed, part, rounded, err);
     free(rounded);
     return status;
 }
 
-static status_t packed_fill(struct packed *packed, const struct pack_params *p, struct error *err)
+static status_t packed_fill(const struct cuda_device *device, struct packed *packed,
+                            const struct pack_params *p, struct error *err)
 {
     status_t status = ST_OK;
-    if (is_single(p->compute)) return put_part(packed, 0, p->weights, err);
+    if (is_single(p->compute)) return put_part(device, packed, 0, p->weights, err);
     for (size_t i = 0; i < packed_n_parts(packed) && status == ST_OK; i++)
-        status = pack_part(packed, i, p->weights, err);
+        status = pack_part(device, packed, i, p->weights, err);
     return status;
 }
 
@@ -109,7 +112,7 @@ status_t matmul_packed_create(struct packed **out, struct backend *backend,
     packed->is_transposed = p->is_transposed;
     packed->is_shelved = p->is_shelved;
     packed->compute = p->compute;
-    status = packed_fill(packed, p, err);
+    status = packed_fill(backend->device, packed, p, err);
     if (status != ST_OK) {
         matmul_packed_destroy(packed);
         return error_wrap(err, "packing weights %zu x %zu", p->n_in, p->n_out);

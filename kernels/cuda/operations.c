@@ -4,7 +4,7 @@
 
 static status_t put_tokens(struct exec *exec, const uint32_t *tokens, size_t n, struct error *err)
 {
-    const status_t status = scratch_reserve(&exec->tokens, n * sizeof *tokens, err);
+    const status_t status = scratch_reserve(exec, &exec->tokens, n * sizeof *tokens, err);
     if (status != ST_OK) return status;
     return exec_upload(exec, exec->tokens.memory, tokens, n * sizeof *tokens, err);
 }

@@ -19,7 +19,8 @@
 #include "kernels/cuda/sparse_launch.h"
 
 struct sparse {
-    struct sparse_device device; /* its arrays are the sparse's own */
+    const struct cuda_device *owner; /* borrowed: that the arrays lie on */
+    struct sparse_device device;     /* its arrays are the sparse's own */
     size_t k;
     float rounding; /* bound on what a product rounds away, of |x| |w| */
     size_t n_bytes;

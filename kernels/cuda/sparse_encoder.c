@@ -27,15 +27,22 @@ void sparse_encoder_close(struct sparse_encoder *e)
     free(e);
 }
 
-static status_t device_array(size_t rows, size_t columns, size_t item, void *slot,
-                             struct error *err)
+/* An array that is to be, and where its address goes. */
+struct device_array {
+    void *slot;
+    size_t rows, columns, item;
+};
+
+static status_t alloc_array(const struct sparse_encoder *e, const struct device_array *array,
+                            struct error *err)
 {
     size_t n_bytes;
     void *memory = NULL;
-    if (!size_tensor(rows, columns, item, &n_bytes))
-        return error_set(err, ST_TOO_LARGE, "encoder scratch of %zu x %zu", rows, columns);
-    const status_t status = device_alloc(n_bytes, &memory, err);
-    if (status == ST_OK) memcpy(slot, &memory, sizeof memory);
+    if (!size_tensor(array->rows, array->columns, array->item, &n_bytes))
+        return error_set(err, ST_TOO_LARGE, "encoder scratch of %zu x %zu", array->rows,
+                         array->columns);
+    const status_t status = device_alloc(e->exec->backend->device, n_bytes, &memory, err);
+    if (status == ST_OK) memcpy(array->slot, &memory, sizeof memory);
     return status;
 }
 
@@ -48,21 +55,18 @@ static status_t alloc_scratch(struct sparse_encoder *e, struct error *err)
 {
     const struct sparse_device *d = &e->sparse->device;
     const size_t n = e->n_block;
-    const struct {
-        void *slot;
-        size_t rows, columns, item;
-    } PLAN[] = {{&e->tokens.x, n, d->n_row, sizeof(float)},
-                {&e->tokens.hi, n, d->n_row, sizeof(uint16_t)},
-                {&e->tokens.residual, n, 1, sizeof(float)},
-                {&e->tokens.norm, n, 1, sizeof(float)},
-                {&e->tokens.least, n, 1, sizeof(float)},
-                {&e->product, n, d->n_features, sizeof(float)},
-                {&e->masks, n, d->n_words, sizeof(uint32_t)},
-                {&e->starts, n + 1, 1, sizeof(uint32_t)},
-                {&e->report, 1, report_bytes(n + 1), 1}};
+    const struct device_array PLAN[] = {{&e->tokens.x, n, d->n_row, sizeof(float)},
+                                        {&e->tokens.hi, n, d->n_row, sizeof(uint16_t)},
+                                        {&e->tokens.residual, n, 1, sizeof(float)},
+                                        {&e->tokens.norm, n, 1, sizeof(float)},
+                                        {&e->tokens.least, n, 1, sizeof(float)},
+                                        {&e->product, n, d->n_features, sizeof(float)},
+                                        {&e->masks, n, d->n_words, sizeof(uint32_t)},
+                                        {&e->starts, n + 1, 1, sizeof(uint32_t)},
+                                        {&e->report, 1, report_bytes(n + 1), 1}};
     status_t status = ST_OK;
     for (size_t i = 0; i < sizeof PLAN / sizeof PLAN[0] && status == ST_OK; i++)
-        status = device_array(PLAN[i].rows, PLAN[i].columns, PLAN[i].item, PLAN[i].slot, err);
+        status = alloc_array(e, &PLAN[i], err);
     e->host_report = malloc(report_bytes(n + 1));
     e->host_counts = malloc(n * sizeof *e->host_counts);
     e->host_starts = malloc((n + 1) * sizeof *e->host_starts);
@@ -87,7 +91,9 @@ static status_t select_features(struct sparse_encoder *e, const struct sparse_en
         else
             words[f / SPARSE_WORD] |= 1u << f % SPARSE_WORD;
     }
-    if (status == ST_OK) status = device_copy_of(words, d->n_words * sizeof *words, &selected, err);
+    if (status == ST_OK)
+        status = device_copy_of(e->exec->backend->device, words, d->n_words * sizeof *words,
+                                &selected, err);
     e->selected = selected;
     free(words);
     return status;

@@ -70,7 +70,8 @@ static status_t place_candidates(struct sparse_encoder *e, struct pass *pass, st
     const size_t n = c->n * SPARSE_CANDIDATE_BYTES <= e->candidates.n_bytes ? c->n
                      : more < most                                          ? more
                                                                             : most;
-    const status_t status = scratch_reserve(&e->candidates, n * SPARSE_CANDIDATE_BYTES, err);
+    const status_t status =
+        scratch_reserve(e->exec, &e->candidates, n * SPARSE_CANDIDATE_BYTES, err);
     if (status != ST_OK) return status;
     c->value = e->candidates.memory;
     pass->entries.value = c->value + c->n;

@@ -26,8 +26,8 @@ status_t sparse_tally_open(struct sparse_encoder *e, size_t k, struct error *err
     e->host_top = malloc(n_keys);
     if (!e->host_fired || !e->host_top)
         return error_set(err, ST_NO_MEMORY, "tally of %zu features", n_features);
-    status_t status = device_alloc(n_counts, &n_fired, err); /* zeros */
-    if (status == ST_OK) status = device_alloc(n_keys, &top, err);
+    status_t status = device_alloc(e->exec->backend->device, n_counts, &n_fired, err); /* zeros */
+    if (status == ST_OK) status = device_alloc(e->exec->backend->device, n_keys, &top, err);
     e->tally = (struct sparse_tally_device){.n_fired = n_fired, .top = top};
     if (status == ST_OK) e->tally.k = k;
     return status;

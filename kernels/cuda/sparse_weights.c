@@ -83,7 +83,7 @@ static status_t put(struct sparse *s, const void *host, size_t n, size_t item, v
 {
     void *memory = NULL;
     if (!host) return ST_OK;
-    const status_t status = device_copy_of(host, n * item, &memory, err);
+    const status_t status = device_copy_of(s->owner, host, n * item, &memory, err);
     if (status != ST_OK) return status;
     s->n_bytes += n * item;
     memcpy(slot, &memory, sizeof memory);
@@ -132,6 +132,7 @@ status_t sparse_weights_create(struct sparse **out, struct backend *backend,
     if (status != ST_OK) return status;
     struct sparse *s = calloc(1, sizeof *s);
     if (!s) return error_set(err, ST_NO_MEMORY, "encoder weights");
+    s->owner = device;
     s->device.n_in = p->n_in;
     s->device.n_row = (p->n_in + ROW_STEP - 1) / ROW_STEP * ROW_STEP;
     s->device.n_features = p->n_features;

@@ -71,7 +71,7 @@ static status_t check_shelf(const struct window_params *p, size_t *n_bytes, stru
 static status_t open_half(struct window *w, struct half *half, size_t n_bytes, struct error *err)
 {
     void *memory = NULL;
-    status_t status = device_alloc(n_bytes, &memory, err);
+    status_t status = device_alloc(w->exec->backend->device, n_bytes, &memory, err);
     half->layer = NO_LAYER;
     half->memory = memory;
     for (size_t i = 0, at = 0; i < w->n_weights && status == ST_OK; i++) {

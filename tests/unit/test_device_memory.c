@@ -140,6 +140,26 @@ Test(device_memory, scratch_takes_what_is_needed_where_more_does_not_fit)
     emulated_close(&e);
 }
 
+/* A limit is the backend's that was told: another one on the same device has none. */
+Test(device_memory, a_limit_belongs_to_its_backend)
+{
+    struct backend *limited, *free_one;
+    void *memory = NULL;
+    struct error err = {0};
+    open_emulated(&limited);
+    open_emulated(&free_one);
+    limited->ops->limit_memory(limited, 1 << 20);
+    cr_expect_eq(limited->ops->alloc(limited, 2 << 20, &memory, NULL), ST_NO_MEMORY);
+    cr_assert_eq(free_one->ops->alloc(free_one, 2 << 20, &memory, &err), ST_OK, "%s", err.text);
+    cr_expect_gt(free_one->ops->memory(free_one).n_total, 1 << 20);
+    free_one->ops->release(free_one, memory);
+    backend_close(&limited);
+    open_emulated(&limited); /* opened again it has none either */
+    cr_expect_gt(limited->ops->memory(limited).n_total, 1 << 20);
+    backend_close(&limited);
+    backend_close(&free_one);
+}
+
 /* --- windows ------------------------------------------------------------------------------- */
 
 enum { N_LAYERS = 5, N_WEIGHTS = 2, N_IN = 33, N_OUT = 48, N_ROWS = 32 };
