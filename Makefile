@@ -160,7 +160,7 @@ endef
 $(foreach kind,plain asan tsan,$(eval $(call bugs_rules,$(kind))))
 
 # The plugin: host C by $(CC), kernels by g++ with the variant's sanitizer, the emulator without.
-CUDA_C  := $(wildcard kernels/cuda/*.c) kernels/sparse_params.c
+CUDA_C  := $(wildcard kernels/cuda/*.c) kernels/sparse_params.c kernels/row_checks.c
 CUDA_CU := $(wildcard kernels/cuda/*.cu)
 EMU_PLUGIN := $(BUILD)/libinterp_emu.so
 emu_obj = $(patsubst %,$(BUILD)/emu/plugin/%.o,$(1))

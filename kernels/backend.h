@@ -30,7 +30,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BACKEND_ABI_VERSION = 4 };
+enum { BACKEND_ABI_VERSION = 5 };
 
 struct backend;
 struct packed;
@@ -191,6 +191,53 @@ struct head_norms_params {
     const float *factors; /* device [n_heads, d_head, d_head] */
     float *out;           /* device [n_rows, n_heads] */
     size_t n_rows, n_heads, d_head;
+};
+
+/* --- activations changed where they lie ----------------------------------------------------
+ * Rows [row, row + n_rows) and columns [column, column + n_columns) of x:
+ *   x = from                 0 where from is NULL
+ *   x = x + factor * from    where is_added: the product rounded, then the sum
+ * Row i of them takes row i of `from`, ld_from floats apart (0: all the same). No two edits of one
+ * call touch the same value, and none reads what another one writes. The same bits everywhere. */
+struct edit {
+    const float *from; /* device, n_columns floats a row, or NULL unless is_added */
+    uint32_t row, n_rows, column, n_columns, ld_from;
+    uint32_t is_added;
+    float factor; /* where is_added */
+};
+struct edit_params {
+    float *x; /* device [n_rows, at most ld], rows ld apart */
+    size_t n_rows, ld;
+    const struct edit *edits; /* host [n_edits] */
+    size_t n_edits;
+};
+
+/* --- distributions compared ----------------------------------------------------------------
+ * y = x W are logits. Pair i compares softmax p of row pairs[i].p with softmax q of row pairs[i].q:
+ *   kl            sum over the columns of p (log p - log q), in nats; never below 0, and exactly 0
+ *                 where the logits of both rows are the same bits
+ *   largest, sum  of row q: its largest logit, the sum over the columns of exp(logit - largest)
+ *   n_not_finite  logits of the two rows that are not finite; if any, the rest says nothing
+ * and logits[i, c] = y[pairs[i].q, columns[c]]. Sums are in double, in an order of the width of W
+ * alone, so a pair's numbers depend on its two rows alone. The CPU keeps the rows of y and sums
+ * twice over each (kernels/divergence.h); a device goes through W in tiles of columns and keeps
+ * none. With equal logits both agree within 1e-12 nats and 1e-10 of the value. */
+struct divergence {
+    double kl, largest, sum, n_not_finite;
+};
+struct row_pair {
+    uint32_t p, q;
+};
+struct diverge_params {
+    const struct packed *weights;
+    const float *x; /* device [n_rows, n_in], rows ld_x apart */
+    size_t ld_x;
+    size_t n_rows;                /* a multiple of the exec's row_block */
+    const struct row_pair *pairs; /* host [n_pairs], rows below n_rows */
+    const uint32_t *columns;      /* host [n_columns], each below n_out; NULL: none */
+    size_t n_pairs, n_columns;
+    struct divergence *out; /* device [n_pairs] */
+    float *logits;          /* device [n_pairs, n_columns]; NULL without columns */
 };
 
 /* --- adjoints ----------------------------------------------------------------------------
@@ -378,6 +425,8 @@ struct backend_ops {
     status_t (*rotate)(struct exec *exec, const struct rotate_params *p, struct error *err);
     status_t (*attend)(struct exec *exec, const struct attend_params *p, struct error *err);
     status_t (*head_norms)(struct exec *exec, const struct head_norms_params *p, struct error *err);
+    status_t (*edit)(struct exec *exec, const struct edit_params *p, struct error *err);
+    status_t (*diverge)(struct exec *exec, const struct diverge_params *p, struct error *err);
 
     status_t (*norm_backward)(struct exec *exec, const struct norm_backward_params *p,
                               struct error *err);
@@ -394,7 +443,8 @@ struct backend_ops {
      * place of those of every attend, which are the same array of n_sequences numbers throughout
      * (each at most the attends' n_ctx, or replay() is ST_BAD_INPUT before anything is copied).
      * Each must have run on the exec before, in the same shapes: nothing may be allocated while
-     * they are noted. upload, download, embed, synchronize and the encode cannot be noted.
+     * they are noted. upload, download, embed, edit, diverge, synchronize and the encode cannot be
+     * noted.
      * record_end() ends it in any case; out NULL throws it away. A recording goes before its
      * exec. Errors: ST_INTERNAL. */
     status_t (*record_begin)(struct exec *exec, const uint32_t *lengths, size_t n_sequences,

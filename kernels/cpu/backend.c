@@ -5,11 +5,14 @@
 #include "kernels/backend.h"
 
 #include "common/size.h"
+#include "kernels/cpu/edit.h"
 #include "kernels/cpu/host_memory.h"
 #include "kernels/cpu/matmul.h"
 #include "kernels/cpu/sparse.h"
 #include "kernels/cpu/vector.h"
+#include "kernels/divergence.h"
 #include "kernels/prepare_row.h"
+#include "kernels/row_checks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -318,6 +321,38 @@ static status_t cpu_head_norms(struct exec *exec, const struct head_norms_params
     return ST_OK;
 }
 
+static status_t cpu_edit(struct exec *exec, const struct edit_params *p, struct error *err)
+{
+    (void)exec;
+    return edit_rows(p, err);
+}
+
+/* All rows of logits, in scratch. */
+static status_t cpu_diverge(struct exec *exec, const struct diverge_params *p, struct error *err)
+{
+    const size_t n_out = matmul_packed_n_out(p->weights);
+    size_t n_bytes;
+    status_t status = divergence_check(p, n_out, err);
+    if (status == ST_OK && !size_tensor(p->n_rows, n_out, sizeof(float), &n_bytes))
+        status = error_set(err, ST_TOO_LARGE, "logits of %zu rows", p->n_rows);
+    if (status == ST_OK) status = reserve_scratch(exec, p->n_rows * n_out, err);
+    if (status != ST_OK) return status;
+    const struct matmul_params product = {.weights = p->weights,
+                                          .x = p->x,
+                                          .y = exec->scratch,
+                                          .ld_x = p->ld_x,
+                                          .ld_y = n_out,
+                                          .n_rows = p->n_rows};
+    status = matmul_run(exec->matmul, &product, err);
+    for (size_t i = 0; i < p->n_pairs && status == ST_OK; i++) {
+        const float *q = exec->scratch + p->pairs[i].q * n_out;
+        p->out[i] = divergence_of_rows(exec->scratch + p->pairs[i].p * n_out, q, n_out);
+        for (size_t c = 0; c < p->n_columns; c++)
+            p->logits[i * p->n_columns + c] = q[p->columns[c]];
+    }
+    return status;
+}
+
 static status_t cpu_prepare(struct exec *exec, const struct prepare_params *p, struct error *err)
 {
     (void)exec;
@@ -384,6 +419,8 @@ static const struct backend_ops CPU_OPS = {
     .rotate = cpu_rotate,
     .attend = cpu_attend,
     .head_norms = cpu_head_norms,
+    .edit = cpu_edit,
+    .diverge = cpu_diverge,
     .norm_backward = cpu_norm_backward,
     .activate_backward = cpu_activate_backward,
     .attend_backward = cpu_attend_backward,

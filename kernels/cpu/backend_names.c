@@ -57,7 +57,7 @@ bool backend_supports(const struct backend *backend, enum backend_feature featur
     switch (feature) {
     case BACKEND_FORWARD:
         return ops->matmul && ops->embed && ops->norm && ops->add && ops->activate && ops->rotate &&
-               ops->attend;
+               ops->attend && ops->edit && ops->diverge;
     case BACKEND_SPARSE_ENCODE:
         return ops->prepare && ops->sparse_create && ops->sparse_encoder_create &&
                ops->sparse_encode;

@@ -67,6 +67,11 @@ static const struct launch_info INFO[LAUNCH_N] = {
     [LAUNCH_CONTRACT] = {"contract_kernel", MATH_F32, false,
                          "f32 on CUDA cores, sums of stretches in f64: one order on every device"},
     [LAUNCH_ADD_PARTS] = {"add_parts_kernel", MATH_F64, false, NULL},
+    [LAUNCH_EDIT] = {"edit_kernel", MATH_F32, false,
+                     "a block to 256 values of an edit: few for a neuron at few tokens"},
+    [LAUNCH_DIVERGE] = {"diverge_kernel", MATH_F64, false,
+                        "sums in double, so that KL is the CPU's; a tile's product is written, "
+                        "then read"},
 };
 
 const struct launch_info *launch_info_of(enum launch_kind kind)

@@ -52,6 +52,8 @@ enum launch_kind {
     LAUNCH_GROUP_DOTS,
     LAUNCH_CONTRACT,
     LAUNCH_ADD_PARTS,
+    LAUNCH_EDIT,
+    LAUNCH_DIVERGE,
     LAUNCH_N
 };
 
@@ -90,11 +92,21 @@ void account_blend(struct launch_costs *to, const struct blend_params *p);
 void account_group_dots(struct launch_costs *to, const struct group_dots_params *p);
 void account_contract(struct launch_costs *to, const struct contract_params *p);
 
+void account_edit(struct launch_costs *to, const struct edit_params *p);
+
 struct accounted_product {
     size_t n_in, n_out, n_rows, row_block;
     enum compute compute;
 };
 void account_matmul(struct launch_costs *to, const struct accounted_product *p);
+
+/* Its products, each of a tile of columns, and what follows each of them. */
+struct accounted_divergence {
+    struct accounted_product product; /* of all columns */
+    size_t n_pairs, n_columns;
+    size_t n_named; /* different rows in the pairs */
+};
+void account_diverge(struct launch_costs *to, const struct accounted_divergence *p);
 
 struct accounted_encode {
     const struct sparse_params *sparse; /* its arrays are not read */

@@ -6,6 +6,7 @@
 #include "kernels/cuda/matmul.h"
 #include "kernels/cuda/operations.h"
 #include "kernels/cuda/recording.h"
+#include "kernels/cuda/row_operations.h"
 #include "kernels/cuda/sparse.h"
 #include "kernels/cuda/window.h"
 #include "kernels/plugin.h"
@@ -93,6 +94,8 @@ static const struct backend_ops CUDA_OPS = {
     .rotate = operation_rotate,
     .attend = operation_attend,
     .head_norms = operation_head_norms,
+    .edit = operation_edit,
+    .diverge = operation_diverge,
     .norm_backward = adjoint_norm,
     .activate_backward = adjoint_activate,
     .attend_backward = adjoint_attend,

@@ -110,6 +110,11 @@ void exec_close(struct exec *exec)
     scratch_release(&exec->hi);
     scratch_release(&exec->lo);
     scratch_release(&exec->sums);
+    scratch_release(&exec->edits);
+    scratch_release(&exec->tile);
+    scratch_release(&exec->states);
+    scratch_release(&exec->pairs);
+    scratch_release(&exec->columns);
     device_free(exec->workspace);
     if (exec->stream) (void)cudaStreamDestroy(exec->stream);
     free(exec);

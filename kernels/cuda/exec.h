@@ -42,9 +42,11 @@ struct exec {
     size_t row_block;
     struct pinned_buffer pinned[EXEC_N_PINNED];
     unsigned next_pinned;
-    struct scratch tokens; /* u32: of embed */
-    struct scratch hi, lo; /* bf16 parts of a matmul's rows */
-    struct scratch sums;   /* of attend_backward and contract */
+    struct scratch tokens;                       /* u32: of embed */
+    struct scratch hi, lo;                       /* bf16 parts of a matmul's rows */
+    struct scratch sums;                         /* of attend_backward and contract */
+    struct scratch edits;                        /* the list of an edit */
+    struct scratch tile, states, pairs, columns; /* of diverge: logits, what is known, its lists */
     struct exec_lengths lengths;
     bool is_recording;
     size_t recorded_ctx; /* least context of the attentions noted so far; SIZE_MAX: none */

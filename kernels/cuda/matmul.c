@@ -8,12 +8,13 @@
 
 enum { MATMUL_MAX_DIM = 1 << 28 };
 
-/* One product of n_rows rows with one part of the weights. */
+/* One product of n_rows rows with columns of one part of the weights. */
 struct product {
     const struct packed *weights;
-    const void *part, *x;
+    const void *part, *x; /* part: from the first column on */
     float *y;
     size_t ld_x, ld_y, n_rows;
+    size_t first, n_columns;
     bool is_added; /* to what y holds */
 };
 
@@ -146,6 +147,13 @@ size_t matmul_packed_estimate(const struct backend *backend, const struct pack_p
     return is_product(p) ? matmul_packed_bytes(&packed) : 0;
 }
 
+/* A part from a column on. */
+static const void *part_from(const struct packed *w, size_t part, size_t column)
+{
+    const size_t item = is_single(w->compute) ? sizeof(float) : sizeof(uint16_t);
+    return (const char *)w->parts[part] + column * (w->is_transposed ? w->n_in : 1) * item;
+}
+
 /* Row-major y [rows, n_out] = x [rows, n_in] W is column-major y' [n_out, rows] = W' x'. */
 static status_t multiply(struct exec *exec, const struct product *p, struct error *err)
 {
@@ -154,12 +162,12 @@ static status_t multiply(struct exec *exec, const struct product *p, struct erro
     const cublasComputeType_t how =
         w->compute == COMPUTE_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
     const float one = 1.0f, kept = p->is_added ? 1.0f : 0.0f;
-    return cublas_check(cublasGemmEx(exec->cublas, w->is_transposed ? CUBLAS_OP_T : CUBLAS_OP_N,
-                                     CUBLAS_OP_N, (int)w->n_out, (int)p->n_rows, (int)w->n_in, &one,
-                                     p->part, type, (int)(w->is_transposed ? w->n_in : w->n_out),
-                                     p->x, type, (int)p->ld_x, &kept, p->y, CUDA_R_32F,
-                                     (int)p->ld_y, how, CUBLAS_GEMM_DEFAULT),
-                        "product", err);
+    return cublas_check(
+        cublasGemmEx(exec->cublas, w->is_transposed ? CUBLAS_OP_T : CUBLAS_OP_N, CUBLAS_OP_N,
+                     (int)p->n_columns, (int)p->n_rows, (int)w->n_in, &one, p->part, type,
+                     (int)(w->is_transposed ? w->n_in : w->n_out), p->x, type, (int)p->ld_x, &kept,
+                     p->y, CUDA_R_32F, (int)p->ld_y, how, CUBLAS_GEMM_DEFAULT),
+        "product", err);
 }
 
 /* bf16 parts of row_block rows, then one product or three: hi hi + lo hi + hi lo. */
@@ -183,29 +191,37 @@ static status_t run_split(struct exec *exec, struct product *product, struct err
     product->x = exec->lo.memory;
     status = multiply(exec, product, err);
     product->x = exec->hi.memory;
-    product->part = w->parts[1];
+    product->part = part_from(w, 1, product->first);
     return status == ST_OK ? multiply(exec, product, err) : status;
 }
 
-status_t matmul_run(struct exec *exec, const struct matmul_params *p, struct error *err)
+status_t matmul_run_columns(struct exec *exec, const struct matmul_params *p, size_t first,
+                            size_t n, struct error *err)
 {
     const struct packed *w = p->weights;
-    if (p->n_rows % exec->row_block || p->ld_x < w->n_in || p->ld_y < w->n_out ||
+    if (p->n_rows % exec->row_block || p->ld_x < w->n_in || p->ld_y < n ||
         p->ld_x > MATMUL_MAX_DIM || p->ld_y > MATMUL_MAX_DIM)
         return error_set(err, ST_BAD_INPUT, "product of %zu rows in blocks of %zu, %zu -> %zu",
-                         p->n_rows, exec->row_block, w->n_in, w->n_out);
+                         p->n_rows, exec->row_block, w->n_in, n);
     if (w->is_shelved) return error_set(err, ST_INTERNAL, "product with weights on their shelf");
     status_t status = exec_enter(exec, err);
     for (size_t r = 0; r < p->n_rows && status == ST_OK; r += exec->row_block) {
         struct product product = {.weights = w,
-                                  .part = w->parts[0],
+                                  .part = part_from(w, 0, first),
                                   .x = p->x + r * p->ld_x,
                                   .y = p->y + r * p->ld_y,
                                   .ld_x = p->ld_x,
                                   .ld_y = p->ld_y,
-                                  .n_rows = exec->row_block};
+                                  .n_rows = exec->row_block,
+                                  .first = first,
+                                  .n_columns = n};
         status =
             is_single(w->compute) ? multiply(exec, &product, err) : run_split(exec, &product, err);
     }
     return status;
+}
+
+status_t matmul_run(struct exec *exec, const struct matmul_params *p, struct error *err)
+{
+    return matmul_run_columns(exec, p, 0, p->weights->n_out, err);
 }

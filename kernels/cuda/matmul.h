@@ -34,4 +34,9 @@ size_t matmul_packed_estimate(const struct backend *backend, const struct pack_p
  * ST_NO_MEMORY, ST_INTERNAL (the device refused). */
 MUST_CHECK status_t matmul_run(struct exec *exec, const struct matmul_params *p, struct error *err);
 
+/* The same for columns [first, first + n) of y alone: p->y and p->ld_y are those of the n columns.
+ * Errors: likewise. */
+MUST_CHECK status_t matmul_run_columns(struct exec *exec, const struct matmul_params *p,
+                                       size_t first, size_t n, struct error *err);
+
 #endif

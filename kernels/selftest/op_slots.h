@@ -19,6 +19,8 @@
     X(rotate)                                                                                      \
     X(attend)                                                                                      \
     X(head_norms)                                                                                  \
+    X(edit)                                                                                        \
+    X(diverge)                                                                                     \
     X(norm_backward)                                                                               \
     X(activate_backward)                                                                           \
     X(attend_backward)                                                                             \

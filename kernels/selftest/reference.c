@@ -171,6 +171,23 @@ static status_t matmul(struct exec *exec, const struct matmul_params *p, struct 
     return ST_OK;
 }
 
+static status_t diverge(struct exec *exec, const struct diverge_params *p, struct error *err)
+{
+    const size_t n_out = p->weights->n_out;
+    float *logits = malloc(p->n_rows * n_out * sizeof *logits);
+    if (!logits) return error_set(err, ST_NO_MEMORY, "logits of %zu rows", p->n_rows);
+    const struct matmul_params product = {.weights = p->weights,
+                                          .x = p->x,
+                                          .y = logits,
+                                          .ld_x = p->ld_x,
+                                          .ld_y = n_out,
+                                          .n_rows = p->n_rows};
+    const status_t status = matmul(exec, &product, err);
+    if (status == ST_OK) reference_divergences(p, logits, n_out);
+    free(logits);
+    return status;
+}
+
 static const struct backend_ops REFERENCE_OPS = {
     .abi_version = BACKEND_ABI_VERSION,
     .name = "reference",
@@ -200,6 +217,8 @@ static const struct backend_ops REFERENCE_OPS = {
     .rotate = reference_rotate,
     .attend = reference_attend,
     .head_norms = reference_head_norms,
+    .edit = reference_edit,
+    .diverge = diverge,
     .norm_backward = reference_norm_backward,
     .activate_backward = reference_activate_backward,
     .attend_backward = reference_attend_backward,

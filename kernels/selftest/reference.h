@@ -23,6 +23,10 @@ status_t reference_attend(struct exec *exec, const struct attend_params *p, stru
 status_t reference_head_norms(struct exec *exec, const struct head_norms_params *p,
                               struct error *err);
 
+/* reference_rows.c: the second of its slot is given the logits [n_rows, n_out]. */
+status_t reference_edit(struct exec *exec, const struct edit_params *p, struct error *err);
+void reference_divergences(const struct diverge_params *p, const float *logits, size_t n_out);
+
 /* Softmax weights of one query over keys 0..query, 0 outside its window. weights [query + 1];
  * slopes [query + 1], or NULL: of the scores by those before their cap. */
 void reference_attention_row(const struct attend_params *p, size_t sequence, size_t head,

@@ -306,6 +306,49 @@ static void check_attend_backward()
     expect(costs, LAUNCH_ATTEND_KEYS, "grouped heads of 10");
 }
 
+/* Two edits that set, one of them rows of 0; one that adds the same row everywhere. */
+static void check_edit()
+{
+    const struct edit set[] = {{floats(2 * LD), 1, 2, 3, WIDTH - 3, LD, 0, 0},
+                               {nullptr, 4, 1, 0, WIDTH, 0, 0, 0}};
+    const struct edit add[] = {{floats(WIDTH), 0, ROWS, 2, WIDTH - 2, 0, 1, 0.5f}};
+    float *x = floats(ROWS * LD);
+    const struct edit_params sets = {x, ROWS, LD, set, 2}, adds = {x, ROWS, LD, add, 1};
+    RUN(edit, LAUNCH_EDIT, "set", sets);
+    RUN(edit, LAUNCH_EDIT, "added", adds);
+}
+
+/* A vocabulary of one tile; three pairs of two rows. */
+static void check_diverge()
+{
+    enum { IN = 21, OUT = 777, N = 16, PAIRS = 3, COLUMNS = 2 };
+    const std::vector<float> weights(IN * OUT, 0.5f);
+    const struct pack_params pack = {IN, OUT, weights.data(), false, COMPUTE_F32, false};
+    const struct row_pair pairs[PAIRS] = {{0, 2}, {2, 2}, {0, 0}};
+    const uint32_t columns[COLUMNS] = {700, 3};
+    struct packed *packed = nullptr;
+    void *out = nullptr;
+    must(backend->ops->packed_create(&packed, backend, &pack, &err));
+    must(backend->ops->alloc(backend, PAIRS * sizeof(struct divergence), &out, &err));
+    const struct diverge_params p = {packed,
+                                     floats(N * IN),
+                                     IN,
+                                     N,
+                                     pairs,
+                                     columns,
+                                     PAIRS,
+                                     COLUMNS,
+                                     static_cast<struct divergence *>(out),
+                                     floats(PAIRS * COLUMNS)};
+    const struct accounted_divergence counted = {{IN, OUT, N, N, COMPUTE_F32}, PAIRS, COLUMNS, 2};
+    struct launch_costs costs = {};
+    kernels.clear();
+    account_diverge(&costs, &counted);
+    must(backend->ops->diverge(exec, &p, &err));
+    expect(costs, LAUNCH_DIVERGE, "a tile");
+    backend->ops->packed_destroy(packed);
+}
+
 /* Only the rounding is a kernel of ours. */
 static void check_split(enum compute compute)
 {
@@ -378,6 +421,8 @@ int main()
     check_backward();
     check_contract();
     check_attend_backward();
+    check_edit();
+    check_diverge();
     check_split(COMPUTE_BF16);
     check_split(COMPUTE_BF16X3);
     check_encode(SCREEN_F32, 0);

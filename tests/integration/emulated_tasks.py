@@ -17,7 +17,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build/release"))
 # Suite: at least so many tests; fewer mean that it has been renamed.
 SUITES = {"ablate_task": 7, "feature_ablations": 4, "generate_task": 9, "head_scores_task": 5,
-          "logit_lens": 3, "steering": 4, "variants": 13, "variants_edges": 6, "variants_nodes": 4}
+          "logit_lens": 3, "steering": 4, "variants": 13, "variants_compared": 5,
+          "variants_edges": 6, "variants_nodes": 4}
 
 
 def run(suite):

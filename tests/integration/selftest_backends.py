@@ -17,8 +17,8 @@ from cluster import BUILD, check, run
 WORKER = str(BUILD / "interp-worker")
 MODEL = pathlib.Path(__file__).resolve().parents[1] / "golden/models/gpt2-tied"
 OPERATIONS = ("copy", "matmul", "embed", "norm", "add", "activate", "rotate", "attend",
-              "head_norms", "sparse_encode", "sparse_tally", "pass to a hook", "logits",
-              "encode and top 5", "ablation of heads")
+              "head_norms", "edit", "diverge", "sparse_encode", "sparse_tally", "pass to a hook",
+              "logits", "encode and top 5", "ablation of heads")
 
 
 def selftest(*arguments, **environment):

@@ -33,6 +33,7 @@ PLANT(activate, &p->out[0])
 PLANT(rotate, &p->x[p->ld - 5])
 PLANT(attend, &p->z[1])
 PLANT(head_norms, &p->out[p->n_rows * p->n_heads - 1])
+PLANT(edit, &p->x[p->ld - 4])
 PLANT(norm_backward, &p->d_x[0])
 PLANT(activate_backward, &p->d_pre[0])
 PLANT(attend_backward, &p->d_v[0])
@@ -46,6 +47,13 @@ static status_t wrong_contract(struct exec *exec, const struct contract_params *
 {
     const status_t status = right->contract(exec, p, err);
     p->out[0] *= 1.0 + (double)wrong_share;
+    return status;
+}
+
+static status_t wrong_diverge(struct exec *exec, const struct diverge_params *p, struct error *err)
+{
+    const status_t status = right->diverge(exec, p, err);
+    if (status == ST_OK) p->out[p->n_pairs - 2].kl *= 1.0 + (double)wrong_share;
     return status;
 }
 

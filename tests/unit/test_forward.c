@@ -366,7 +366,7 @@ Test(forward, an_edit_is_seen_by_hooks_and_by_the_rest_of_the_pass)
             struct column_edit column = {.column = 5, .by = 7.5f, .is_set = true};
             if (!forward_can_edit((enum hook_kind)kind)) continue;
             const struct hook_point hook = {(enum hook_kind)kind, 1}, out = {HOOK_LOGITS, 0};
-            const struct forward_edit edit = {hook, edit_column, &column};
+            const struct forward_edit edit = {hook, edit_column, &column, NULL};
             open_model(&f, NAMES[m], COMPUTE_F32);
             open_forward(&f, f.batch.n_rows, f.batch.n_ctx);
             const size_t width = hook_point_width(hook, model_config(f.model)), at = 3 * width + 5;
@@ -393,8 +393,8 @@ Test(forward, an_edit_behind_attention_is_one_of_the_stream)
 {
     struct fixture f;
     struct column_edit column = {.column = 2, .by = 1.25f};
-    const struct forward_edit edits[] = {{{HOOK_ATTN_OUT, 0}, edit_column, &column},
-                                         {{HOOK_RESID_MID, 0}, edit_column, &column}};
+    const struct forward_edit edits[] = {{{HOOK_ATTN_OUT, 0}, edit_column, &column, NULL},
+                                         {{HOOK_RESID_MID, 0}, edit_column, &column, NULL}};
     const struct hook_point out = {HOOK_LOGITS, 0};
     open_model(&f, "gpt2-tied", COMPUTE_F32);
     open_forward(&f, f.batch.n_rows, f.batch.n_ctx);
@@ -418,7 +418,7 @@ Test(forward, an_edit_that_cannot_be_made_is_refused)
     open_model(&f, "gpt2-tied", COMPUTE_F32);
     open_forward(&f, f.batch.n_rows, f.batch.n_ctx);
     for (size_t i = 0; i < 4; i++) {
-        const struct forward_edit edit = {hooks[i], edit_column, &column};
+        const struct forward_edit edit = {hooks[i], edit_column, &column, NULL};
         const struct forward_input input = {
             .tokens = f.batch.tokens, .row_lengths = f.batch.lengths, .edits = &edit, .n_edits = 1};
         cr_expect_eq(forward_run(f.forward, &input, &out, 1, &acts, &f.err), ST_BAD_INPUT);

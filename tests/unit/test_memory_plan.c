@@ -296,7 +296,7 @@ static void run_pass(struct model *model, unsigned n_halvings, bool has_head_row
                      struct outcome *out, size_t *n_part)
 {
     static const uint32_t LENGTHS[N_ROWS] = {12, 7, 12, 1, 9}, HEAD_ROWS[] = {59, 3, 20, 21, 0, 44};
-    const struct forward_edit edit = {{HOOK_RESID_MID, 1}, edit_rows, NULL};
+    const struct forward_edit edit = {{HOOK_RESID_MID, 1}, edit_rows, NULL, NULL};
     const struct model_config *config = model_config(model);
     const float *acts[N_HOOKS];
     uint32_t tokens[N_ROWS * N_CTX];

@@ -442,7 +442,7 @@ Test(variants, along_an_edge_see_the_sender_alone_changed)
     for (size_t r = 0; r < N_ROWS; r++) tokens[r] = (uint32_t)((r * 37 + 11) % c->n_vocab);
     tokens[0] = 5;
     struct addition addition = {difference};
-    struct forward_edit edit = {{HOOK_RESID_PRE, 1}, add_rows, &addition};
+    struct forward_edit edit = {{HOOK_RESID_PRE, 1}, add_rows, &addition, NULL};
     const struct forward_input input = {
         .tokens = tokens, .row_lengths = lengths, .edits = &edit, .n_edits = 1};
     size_t column = 0;

@@ -205,17 +205,17 @@ static void plain_layer(const struct graph *g, struct written *w, size_t layer, 
     plain_input(g, w, (struct hook_point){HOOK_Q, layer}, stream, q);
     plain_input(g, w, (struct hook_point){HOOK_K, layer}, stream, k);
     plain_input(g, w, (struct hook_point){HOOK_V, layer}, stream, v);
-    const struct forward_edit edits[] = {{{HOOK_Q, layer}, put, q},
-                                         {{HOOK_K, layer}, put, k},
-                                         {{HOOK_V, layer}, put, v},
-                                         {z, put, w->z[layer]}};
+    const struct forward_edit edits[] = {{{HOOK_Q, layer}, put, q, NULL},
+                                         {{HOOK_K, layer}, put, k, NULL},
+                                         {{HOOK_V, layer}, put, v, NULL},
+                                         {z, put, w->z[layer], NULL}};
     run_from(layer, stream, edits, 3, z, w->z[layer]);
     change_node(g, z, w->z[layer]);
     run_from(layer, stream, edits, 4, (struct hook_point){HOOK_RESID_MID, layer}, mid);
     for (size_t i = 0; i < n; i++) middle[i] = (double)mid[i];
     stream_of(g, w, mlp, 0, middle, read);
     for (size_t i = 0; i < n; i++) lent[i] = (float)read[i];
-    const struct forward_edit at_mid = {{HOOK_RESID_MID, layer}, put, lent};
+    const struct forward_edit at_mid = {{HOOK_RESID_MID, layer}, put, lent, NULL};
     run_from(layer, stream, &at_mid, 1, mlp, w->mlp[layer]);
     change_node(g, mlp, w->mlp[layer]);
     for (size_t i = 0; i < n; i++) stream[i] = middle[i] + (double)w->mlp[layer][i];

@@ -77,7 +77,7 @@ static status_t change_values(void *context, const struct forward_values *at, st
 static double difference(struct variant_change *change, const float *got)
 {
     const struct hook_point hook = {HOOK_LOGITS, 0};
-    const struct forward_edit edit = {change->hook, change_values, change};
+    const struct forward_edit edit = {change->hook, change_values, change, NULL};
     const struct forward_input input = {
         .tokens = tokens, .row_lengths = lengths, .edits = &edit, .n_edits = 1};
     const size_t n_vocab = world.config->n_vocab;

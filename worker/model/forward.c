@@ -21,6 +21,7 @@ void forward_destroy(struct forward **pointer)
         f->ops->release(f->backend, f->buffers[i].device);
         if (!f->ops->memory_is_host) free(f->buffers[i].host);
     }
+    f->ops->release(f->backend, f->divergences);
     free(f->edited.host);
     forward_replay_fini(f);
     if (f->exec) f->ops->exec_destroy(f->exec);
@@ -278,6 +279,21 @@ static status_t check_head_rows(const struct forward *f, const struct forward_in
     return ST_OK;
 }
 
+static status_t check_head_pairs(const struct forward *f, const struct forward_input *input,
+                                 const struct hook_point *hooks, size_t n_hooks, struct error *err)
+{
+    const size_t n_tokens = f->batch_rows * f->n_ctx;
+    if (!input->head_pairs) return ST_OK;
+    if (n_hooks != 1 || hooks[0].kind != HOOK_LOGITS)
+        return error_set(err, ST_BAD_INPUT, "comparisons beside other values");
+    for (size_t i = 0; i < input->n_head_pairs; i++)
+        if (input->head_pairs[i].p >= n_tokens || input->head_pairs[i].q >= n_tokens)
+            return error_set(err, ST_BAD_INPUT, "comparison %zu: tokens %u and %u of %zu", i,
+                             (unsigned)input->head_pairs[i].p, (unsigned)input->head_pairs[i].q,
+                             n_tokens);
+    return ST_OK;
+}
+
 static status_t check_edits(const struct forward *f, const struct forward_input *input,
                             struct error *err)
 {
@@ -309,7 +325,8 @@ static status_t head_part(struct forward *f, size_t layer, struct error *err)
 {
     (void)layer;
     const status_t status = forward_final_norm(f, err);
-    if (status != ST_OK || forward_is_complete(f) || f->input->head_rows) return status;
+    if (status != ST_OK || forward_is_complete(f) || f->input->head_rows || f->input->head_pairs)
+        return status;
     return forward_part_logits(f, err);
 }
 
@@ -342,6 +359,7 @@ static status_t run_pass(struct forward *f, const struct forward_input *input, s
             status = run_parts(f, forward_layer, i, err);
     }
     if (status == ST_OK && !forward_is_complete(f)) status = run_parts(f, head_part, 0, err);
+    if (status == ST_OK && input->head_pairs) status = forward_head_pairs(f, err);
     if (status == ST_OK && !forward_is_complete(f)) status = forward_head_rows(f, err);
     return status == ST_OK ? f->ops->synchronize(f->exec, err) : status;
 }
@@ -354,6 +372,7 @@ status_t forward_run(struct forward *f, const struct forward_input *input,
     if (status == ST_OK) status = check_edits(f, input, err);
     if (status == ST_OK) status = check_head_rows(f, input, err);
     if (status == ST_OK) status = check_lengths(f, input, err);
+    if (status == ST_OK) status = check_head_pairs(f, input, hooks, n_hooks, err);
     if (status == ST_OK && !input->residual) status = take_tokens(f, input, err);
     if (status != ST_OK) return status;
     f->input = input;

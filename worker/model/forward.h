@@ -62,10 +62,23 @@ struct forward_values {
  * are given. Must not use the forward pass that calls it. An error ends the run with it. */
 typedef status_t forward_edit_fn(void *context, const struct forward_values *values,
                                  struct error *err);
+
+/* The same values where the device has them, to be changed by operations asked of `exec`: rows do
+ * not come to the host for it. */
+struct forward_place {
+    const struct backend_ops *ops;
+    struct exec *exec;
+    float *values; /* device */
+    size_t first_row, n_rows, n_ctx, width, ld;
+};
+typedef status_t forward_change_fn(void *context, const struct forward_place *place,
+                                   struct error *err);
 struct forward_edit {
     struct hook_point hook; /* of a kind that forward_can_edit() */
     forward_edit_fn *apply;
     void *context;
+    forward_change_fn *change; /* the same change by operations, or NULL. Made in the place of
+                                * `apply`, with the same bits, where memory is not the host's */
 };
 
 /* The residual stream, q, k and v (before the rotation), z, neurons, and the outputs of attention
@@ -82,6 +95,11 @@ struct forward_input {
     const bool *stays;         /* [n_hooks] or NULL: hooks whose values stay on the device */
     const uint32_t *head_rows; /* [n_head_rows], each below n_rows * n_ctx: the only tokens whose */
     size_t n_head_rows;        /* logits are computed, in that order; NULL: all */
+    /* Tokens whose distributions are compared (kernels/backend.h), in a run whose one hook is
+     * HOOK_LOGITS: its values are those of head_rows, or NULL without any. */
+    const struct row_pair *head_pairs; /* [n_head_pairs], each below n_rows * n_ctx, or NULL */
+    size_t n_head_pairs;
+    struct divergence *divergences; /* host [n_head_pairs], filled */
 };
 
 /* Run and collect `hooks` [n_hooks]: out_acts[i] is [n_rows * n_ctx, hook_point_width], on the

@@ -327,15 +327,19 @@ static status_t run_logits(struct forward *f, size_t n_rows, size_t first, size_
     return status == ST_OK ? forward_offer(f, HOOK_LOGITS, 0, out, err) : status;
 }
 
-/* normed = the final norm of n head rows from `first` on, in their order. */
-static status_t gather_head_rows(struct forward *f, size_t first, size_t n, struct error *err)
+status_t forward_gather(struct forward *f, const uint32_t *rows, size_t n, size_t first,
+                        struct error *err)
 {
     const size_t d = f->config->d_model;
-    const uint32_t *rows = f->input->head_rows + first;
     status_t status = ST_OK;
     for (size_t i = 0; i < n && status == ST_OK; i++)
-        status = f->ops->copy(f->exec, f->delta + i * d, f->stream + rows[i] * d, d * sizeof(float),
-                              err);
+        status = f->ops->copy(f->exec, f->delta + (first + i) * d, f->stream + rows[i] * d,
+                              d * sizeof(float), err);
+    return status;
+}
+
+status_t forward_norm_gathered(struct forward *f, size_t n, struct error *err)
+{
     const struct norm_params norm = {.kind = f->config->family->norm,
                                      .x = f->delta,
                                      .weight = f->weights->norm_final.weight,
@@ -343,8 +347,8 @@ static status_t gather_head_rows(struct forward *f, size_t first, size_t n, stru
                                      .y = f->normed,
                                      .eps = f->config->norm_eps,
                                      .n_rows = n,
-                                     .d = d};
-    return status == ST_OK ? f->ops->norm(f->exec, &norm, err) : status;
+                                     .d = f->config->d_model};
+    return f->ops->norm(f->exec, &norm, err);
 }
 
 status_t forward_head_rows(struct forward *f, struct error *err)
@@ -354,7 +358,8 @@ status_t forward_head_rows(struct forward *f, struct error *err)
     for (size_t first = 0; first < n_all && status == ST_OK; first += f->n_room) {
         const size_t n = n_all - first < f->n_room ? n_all - first : f->n_room;
         f->n_seen = n_seen;
-        status = gather_head_rows(f, first, n, err);
+        status = forward_gather(f, f->input->head_rows + first, n, 0, err);
+        if (status == ST_OK) status = forward_norm_gathered(f, n, err);
         if (status == ST_OK) status = run_logits(f, n, first, n_all, err);
     }
     return status;

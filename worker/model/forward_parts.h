@@ -43,7 +43,9 @@ struct forward {
     size_t window_layer;              /* that `maps` are of; SIZE_MAX: none */
     const struct packed *const *maps; /* [LAYER_N_MAPS], the window's */
     struct hook_buffer buffers[FORWARD_MAX_HOOKS];
-    struct hook_buffer edited; /* host only: rows of an edit, where device memory is apart */
+    struct hook_buffer edited;      /* host only: rows of an edit, where device memory is apart */
+    struct divergence *divergences; /* device [n_divergences] */
+    size_t n_divergences;
     struct forward_span spans[FORWARD_MAX_SPANS]; /* that have been run */
     size_t n_spans;
     /* of the run under way: */
@@ -95,6 +97,13 @@ struct edit_source {
     size_t width, ld;
 };
 
+/* n floats of the device for an edit on the host, and back: where they are, or a copy, of which
+ * there is one at a time. */
+MUST_CHECK status_t forward_borrow(struct forward *f, float *device, size_t n, float **out,
+                                   struct error *err);
+MUST_CHECK status_t forward_give_back(struct forward *f, float *device, size_t n,
+                                      struct error *err);
+
 /* Make every edit of that kind and layer, then offer what came of it. */
 MUST_CHECK status_t forward_settle(struct forward *f, enum hook_kind kind, size_t layer,
                                    struct edit_source source, struct error *err);
@@ -139,10 +148,22 @@ bool forward_can_replay(const struct forward *f);
 MUST_CHECK status_t forward_layers(struct forward *f, size_t first, struct error *err);
 void forward_replay_fini(struct forward *f);
 
+/* The stream of rows [n] of the batch into rows first and on of `delta`; normed = the final norm of
+ * the first n of those. */
+MUST_CHECK status_t forward_gather(struct forward *f, const uint32_t *rows, size_t n, size_t first,
+                                   struct error *err);
+MUST_CHECK status_t forward_norm_gathered(struct forward *f, size_t n, struct error *err);
 /* The final norm of the part; its logits; those of the input's head rows, of any part. */
 MUST_CHECK status_t forward_final_norm(struct forward *f, struct error *err);
 MUST_CHECK status_t forward_part_logits(struct forward *f, struct error *err);
 MUST_CHECK status_t forward_head_rows(struct forward *f, struct error *err);
+
+/* --- forward_divergence.c --- */
+
+/* Device room for n comparisons. */
+MUST_CHECK status_t forward_reserve_divergences(struct forward *f, size_t n, struct error *err);
+/* Those of the input's head pairs, of any part; the run is over then, unless it has head rows. */
+MUST_CHECK status_t forward_head_pairs(struct forward *f, struct error *err);
 /* Final norm and logits of a batch of one part. */
 MUST_CHECK status_t forward_head(struct forward *f, struct error *err);
 

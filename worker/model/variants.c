@@ -19,9 +19,8 @@ void variants_destroy(struct variants **pointer)
     }
     variants_edges_destroy(v);
     variants_late_destroy(v);
-    if (v->columns) f->ops->packed_destroy(v->columns);
-    if (f && v->logits_host != v->logits) free(v->logits_host);
-    if (f) f->ops->release(f->backend, v->logits);
+    variants_device_destroy(v);
+    variants_logits_destroy(v);
     forward_destroy(&v->forward);
     free(v->clean);
     free(v->clean_out);
@@ -31,7 +30,6 @@ void variants_destroy(struct variants **pointer)
     free(v->answers);
     free(v->rows);
     free(v->answer_rows);
-    free(v->column_ids);
     free(v->batch);
     free(v);
     *pointer = NULL;
@@ -149,7 +147,9 @@ static status_t check_prompts(const struct variants *v, const struct variants_pr
         if (p->columns[i] >= n_vocab)
             return error_set(err, ST_BAD_INPUT, "answer %zu: id %u of %zu", i,
                              (unsigned)p->columns[i], n_vocab);
-    return p->columns && !p->n_columns ? error_set(err, ST_BAD_INPUT, "no answers") : ST_OK;
+    return (p->columns && !p->n_columns) || (p->is_compared && !p->columns)
+               ? error_set(err, ST_BAD_INPUT, "no answers")
+               : ST_OK;
 }
 
 static void take_prompts(struct variants *v, const struct variants_prompts *p)
@@ -165,34 +165,6 @@ static void take_prompts(struct variants *v, const struct variants_prompts *p)
     for (size_t i = 0; i < v->n_prompts; i++) v->answer_rows[i] = i * v->n_ctx + v->answers[i];
 }
 
-static status_t take_columns(struct variants *v, const struct variants_prompts *p,
-                             struct error *err)
-{
-    struct forward *f = v->forward;
-    const size_t n_rows = (v->n_batch + 1) * v->n_prompts;
-    const size_t n_padded = (n_rows + f->row_block - 1) / f->row_block * f->row_block;
-    if (v->columns) f->ops->packed_destroy(v->columns);
-    if (v->logits_host != v->logits) free(v->logits_host);
-    f->ops->release(f->backend, v->logits);
-    v->columns = NULL;
-    v->logits = v->logits_host = NULL;
-    v->n_columns = p->columns ? p->n_columns : f->config->n_vocab;
-    status_t status = ST_OK;
-    free(v->column_ids);
-    v->column_ids = p->columns ? malloc(p->n_columns * sizeof *v->column_ids) : NULL;
-    if (p->columns && !v->column_ids)
-        return error_set(err, ST_NO_MEMORY, "%zu answers", p->n_columns);
-    if (p->columns) {
-        memcpy(v->column_ids, p->columns, p->n_columns * sizeof *v->column_ids);
-        status = model_head_columns(f->model, p->columns, p->n_columns, &v->columns, err);
-    }
-    if (status == ST_OK) status = forward_floats(f, n_padded, v->n_columns, &v->logits, err);
-    if (status != ST_OK) return status;
-    v->logits_host =
-        f->ops->memory_is_host ? v->logits : malloc(n_rows * v->n_columns * sizeof(float));
-    return v->logits_host ? ST_OK : error_set(err, ST_NO_MEMORY, "%zu logits", v->n_columns);
-}
-
 status_t variants_load(struct variants *v, const struct variants_prompts *p, struct error *err)
 {
     struct forward *f = v->forward;
@@ -200,7 +172,7 @@ status_t variants_load(struct variants *v, const struct variants_prompts *p, str
     status_t status = check_prompts(v, p, err);
     if (status != ST_OK) return status;
     take_prompts(v, p);
-    status = take_columns(v, p, err);
+    status = variants_take_columns(v, p, err);
     variants_begin(v);
     variants_place_clean(v);
     v->n_inside = 1;

@@ -41,6 +41,7 @@ struct variants_prompts {
     const uint32_t *answers; /* [n_prompts]: position whose logits count, below the length */
     const uint32_t *columns; /* [n_columns] token ids whose logits count; NULL: all n_vocab */
     size_t n_columns;
+    bool is_compared; /* with columns: the whole distributions too (variants_divergences()) */
 };
 
 /* The prompts, and their clean pass. Copied. Errors: ST_BAD_INPUT (ids, lengths, positions),
@@ -60,11 +61,13 @@ MUST_CHECK status_t variants_clean(struct variants *variants, struct hook_point 
 struct variant_change {
     struct hook_point hook;
     size_t column, n_columns;
-    bool is_added;         /* to what is there; else set */
-    const float *values;   /* host, n_columns floats a row; NULL: zeros */
-    size_t ld;             /* floats between the rows of values, or 0 */
-    const uint8_t *is_row; /* [n_prompts * n_ctx], or NULL: all rows */
-    size_t first_position; /* positions before it are left alone, beside what is_row says */
+    bool is_added;          /* to what is there; else set */
+    const float *values;    /* host, n_columns floats a row; NULL: zeros */
+    size_t ld;              /* floats between the rows of values, or 0 */
+    const float *on_device; /* where `values` lie on the model's device as well, or NULL: they are
+                             * brought there for every batch */
+    const uint8_t *is_row;  /* [n_prompts * n_ctx], or NULL: all rows */
+    size_t first_position;  /* positions before it are left alone, beside what is_row says */
 };
 
 /* One ablated edge: `receiver` reads the stream of this run with what `sender` would write under
@@ -91,10 +94,21 @@ struct variant_rows {
  * the values of its own run. It must change a row by that row alone, and must not use the variants
  * that call it. An error ends the run with it. */
 typedef status_t variant_hook_fn(void *context, const struct variant_rows *rows, struct error *err);
+/* The same rows where the device has them, to be changed by operations asked of `exec`. */
+struct variant_place {
+    const struct backend_ops *ops;
+    struct exec *exec;
+    float *values; /* device */
+    size_t ld, n_rows;
+    const size_t *rows; /* [n_rows], ascending */
+};
+typedef status_t variant_place_fn(void *context, const struct variant_place *place,
+                                  struct error *err);
 struct variant_hook {
     struct hook_point hook; /* of a kind that forward_can_edit() */
     variant_hook_fn *apply;
     void *context;
+    variant_place_fn *change; /* the same by operations, with the same bits, or NULL */
 };
 
 struct variant {
@@ -132,6 +146,11 @@ MUST_CHECK status_t variants_path(struct variants *variants, const struct varian
  * clean ones of the same batch; borrowed for the call. An error ends the run with it. */
 typedef status_t variants_take_fn(void *context, size_t index, const float *logits,
                                   const float *clean, struct error *err);
+
+/* While `take` is called, of prompts that are compared: of each prompt the variant's distribution q
+ * at the answer position beside the clean run's, p (kernels/backend.h): [n_prompts], borrowed for
+ * the call. NULL where they are not compared. */
+const struct divergence *variants_divergences(const struct variants *variants);
 
 /* All of list [n], `take` once for each, in an order that is the same every time. After a load.
  * Errors: ST_BAD_INPUT (a change or an edge that does not lie in the model), ST_TOO_LARGE (edges of

@@ -94,9 +94,8 @@ static bool is_same_hook(struct hook_point a, struct hook_point b)
     return a.kind == b.kind && a.layer == b.layer;
 }
 
-/* The changes of number `index` of those inside at one hook point. */
-static status_t change_one(struct variants *v, size_t index, struct hook_point hook, float *values,
-                           size_t ld, struct error *err)
+status_t variants_change_one(struct variants *v, size_t index, struct hook_point hook,
+                             float *values, size_t ld, struct error *err)
 {
     const struct variant *variant = v->batch[index].variant;
     status_t status = variants_edges_before(v, index, hook, values, ld, err);
@@ -121,7 +120,8 @@ static status_t apply(void *context, const struct forward_values *values, struct
     const size_t n_floats = variants_rows_each(v) * values->ld;
     status_t status = ST_OK;
     for (size_t i = 0; i < v->n_inside && status == ST_OK; i++)
-        status = change_one(v, i, edit->hook, values->values + i * n_floats, values->ld, err);
+        status =
+            variants_change_one(v, i, edit->hook, values->values + i * n_floats, values->ld, err);
     return status;
 }
 
@@ -152,7 +152,8 @@ void variants_edit_layer(struct variants *v, size_t layer)
         const bool is_output = kind == HOOK_ATTN_OUT || kind == HOOK_MLP_OUT;
         if (!forward_can_edit(hook.kind) || (!is_output && !is_changed(v, hook))) continue;
         v->edit_contexts[n] = (struct variants_edit){v, hook};
-        v->edits[n] = (struct forward_edit){hook, apply, &v->edit_contexts[n]};
+        v->edits[n] =
+            (struct forward_edit){hook, apply, &v->edit_contexts[n], variants_change_place};
         n++;
     }
     v->input.edits = v->edits;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* From the tokens to the logits of all positions; the answers' go to row `place` of the prompts. */
+/* From the tokens to the answers, which are those of place `place`. */
 static status_t run_whole(struct variants *v, size_t place, struct error *err)
 {
     struct forward *f = v->forward;
@@ -12,19 +12,9 @@ static status_t run_whole(struct variants *v, size_t place, struct error *err)
         variants_edit_layer(v, i);
         status = forward_layer(f, i, err);
     }
-    const float *logits = NULL;
-    f->out_acts = &logits;
-    if (status == ST_OK) status = forward_head(f, err);
-    if (status == ST_OK) status = f->ops->synchronize(f->exec, err);
-    if (status != ST_OK || !logits) return status;
-    const size_t n_vocab = f->config->n_vocab;
-    for (size_t p = 0; p < v->n_prompts; p++) {
-        const float *from = logits + (p * v->n_ctx + v->answers[p]) * n_vocab;
-        float *to = v->logits_host + (place * v->n_prompts + p) * v->n_columns;
-        for (size_t i = 0; i < v->n_columns; i++)
-            to[i] = from[v->column_ids ? v->column_ids[i] : i];
-    }
-    return ST_OK;
+    if (status != ST_OK) return status;
+    return v->is_compared ? variants_compare_answers(v, place, err)
+                          : variants_keep_answers(v, place, err);
 }
 
 static status_t run_one(struct variants *v, const struct variant *variant, size_t place,
@@ -50,6 +40,7 @@ status_t variants_run_naive(struct variants *v, const struct variant *list, size
     for (size_t i = 0; i < n && status == ST_OK; i++) {
         status = variant_check(v, &list[i], i, err);
         if (status == ST_OK) status = run_one(v, &list[i], 1, err);
+        v->taken = v->is_compared ? v->divergences + v->n_prompts : NULL;
         if (status == ST_OK)
             status =
                 take(context, i, v->logits_host + v->n_prompts * v->n_columns, v->logits_host, err);

@@ -52,9 +52,15 @@ struct variants {
     uint32_t *column_ids;                 /* [n_columns], or NULL: the whole vocabulary */
     uint32_t *tokens, *lengths, *answers; /* of the prompts; lengths repeated for every copy */
     bool is_loaded;
-    struct clean_layer *clean;    /* [n_layers] */
-    float *clean_out;             /* host: an answer of variants_clean() */
-    struct packed *columns;       /* the head's columns that count; NULL: all */
+    struct clean_layer *clean; /* [n_layers] */
+    float *clean_out;          /* host: an answer of variants_clean() */
+    struct packed *columns;    /* the head's columns that count; NULL: all, or compared */
+    bool is_compared;
+    struct row_pair *pairs; /* [n_batch + 1, n_prompts]: a row of the pass and its clean one */
+    struct divergence *divergences; /* host, likewise */
+    const struct divergence *taken; /* those of the variant that is handed out */
+    float *clean_answers; /* device [n_prompts, d_model]: of whole passes that are compared; NULL:
+                           * none yet */
     float *logits, *logits_host;  /* [rows at answer positions, n_columns] */
     struct placed_variant *batch; /* [n_batch + 1]; the first is clean */
     size_t n_placed, n_inside;
@@ -64,6 +70,10 @@ struct variants {
     bool is_at_answers;           /* the rows of the pass are the prompts' answer positions */
     float *path_rows;             /* host [n_prompts * n_ctx, widest]: a sender's values */
     struct variants_edges *edges; /* NULL until a variant has some */
+    struct edit *moves; /* host [move_capacity]: edits of the device, while a list is made */
+    size_t n_moves, move_capacity;
+    float *staged; /* device [n_staged]: values of a change that are nowhere else on the device */
+    size_t n_staged;
     struct variants_edit edit_contexts[HOOK_N_KINDS];
     struct forward_edit edits[HOOK_N_KINDS];
     struct forward_input input;
@@ -83,6 +93,31 @@ size_t variant_order_of(struct hook_point hook);
 size_t variant_order(const struct variant *variant);
 /* The edits of the pass that make the changes of whoever is inside, at this layer. */
 void variants_edit_layer(struct variants *variants, size_t layer);
+
+/* All changes of number `index` of those inside at one hook point, on the host: values are its
+ * rows, ld apart. */
+status_t variants_change_one(struct variants *variants, size_t index, struct hook_point hook,
+                             float *values, size_t ld, struct error *err);
+
+/* --- variants_device.c --- */
+
+/* The same for everyone inside, by operations where the rows are; those whose changes have none, on
+ * the host. A forward_change_fn of a struct variants_edit. */
+status_t variants_change_place(void *context, const struct forward_place *place, struct error *err);
+void variants_device_destroy(struct variants *variants);
+
+/* --- variants_logits.c --- */
+
+/* Room for what the prompts ask for at answer positions; before it what there was goes. */
+status_t variants_take_columns(struct variants *variants, const struct variants_prompts *prompts,
+                               struct error *err);
+void variants_logits_destroy(struct variants *variants);
+/* Logits, and comparisons, of the rows at answer positions, on the host. */
+status_t variants_read_logits(struct variants *variants, struct error *err);
+/* Behind the layers of a whole pass: its answers become those of place 0 (clean) or 1, from the
+ * logits of all positions, or compared. */
+status_t variants_keep_answers(struct variants *variants, size_t place, struct error *err);
+status_t variants_compare_answers(struct variants *variants, size_t place, struct error *err);
 
 /* --- variants_late.c --- */
 

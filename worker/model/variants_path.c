@@ -92,9 +92,9 @@ static status_t receive_qkv(struct variants *v, size_t layer, float *out, struct
     const size_t ld = forward_width_qkv(c), d_q = c->n_heads * c->d_head,
                  d_kv = c->n_kv_heads * c->d_head;
     struct capture parts[] = {{out, 0, ld}, {out, d_q, ld}, {out, d_q + d_kv, ld}};
-    const struct forward_edit edits[] = {{{HOOK_Q, layer}, capture_rows, &parts[0]},
-                                         {{HOOK_K, layer}, capture_rows, &parts[1]},
-                                         {{HOOK_V, layer}, capture_rows, &parts[2]}};
+    const struct forward_edit edits[] = {{{HOOK_Q, layer}, capture_rows, &parts[0], NULL},
+                                         {{HOOK_K, layer}, capture_rows, &parts[1], NULL},
+                                         {{HOOK_V, layer}, capture_rows, &parts[2], NULL}};
     v->input.edits = edits;
     v->input.n_edits = sizeof edits / sizeof edits[0];
     return forward_to_heads(v->forward, layer, err);
@@ -103,7 +103,7 @@ static status_t receive_qkv(struct variants *v, size_t layer, float *out, struct
 static status_t receive_mlp(struct variants *v, size_t layer, float *out, struct error *err)
 {
     struct capture rows = {out, 0, v->forward->config->d_model};
-    const struct forward_edit edit = {{HOOK_MLP_OUT, layer}, capture_rows, &rows};
+    const struct forward_edit edit = {{HOOK_MLP_OUT, layer}, capture_rows, &rows, NULL};
     v->input.edits = &edit;
     v->input.n_edits = 1;
     const status_t status = forward_to_mlp(v->forward, layer, err);

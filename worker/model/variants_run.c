@@ -28,36 +28,6 @@ void variants_place_clean(struct variants *v)
     v->n_placed = 1;
 }
 
-/* Logits of the rows at answer positions, on the host. */
-static status_t read_logits(struct variants *v, struct error *err)
-{
-    struct forward *f = v->forward;
-    const struct norm_weights *w = &f->weights->norm_final;
-    const size_t d = f->config->d_model;
-    const struct norm_params norm = {.kind = f->config->family->norm,
-                                     .x = f->residual,
-                                     .weight = w->weight,
-                                     .bias = w->bias,
-                                     .y = f->normed,
-                                     .eps = f->config->norm_eps,
-                                     .n_rows = f->n_tokens,
-                                     .d = d};
-    const struct packed *head = v->columns;
-    status_t status = f->ops->norm(f->exec, &norm, err);
-    if (status == ST_OK && !head) status = model_head(f->model, &head, err);
-    const struct matmul_params product = {.weights = head,
-                                          .x = f->normed,
-                                          .y = v->logits,
-                                          .ld_x = d,
-                                          .ld_y = v->n_columns,
-                                          .n_rows = f->n_padded};
-    if (status == ST_OK) status = f->ops->matmul(f->exec, &product, err);
-    if (status == ST_OK && v->logits_host != v->logits)
-        status = f->ops->download(f->exec, v->logits_host, v->logits,
-                                  f->n_tokens * v->n_columns * sizeof(float), err);
-    return status == ST_OK ? f->ops->synchronize(f->exec, err) : status;
-}
-
 static status_t run_batch(struct variants *v, struct error *err)
 {
     const size_t n_layers = v->forward->config->n_layers;
@@ -66,16 +36,18 @@ static status_t run_batch(struct variants *v, struct error *err)
     v->first_position = v->forward->first_position = v->batch[0].first_position;
     for (size_t i = v->batch[0].order / ENTRY_N; i < n_layers && status == ST_OK; i++)
         status = variants_layer(v, i, err);
-    return status == ST_OK ? read_logits(v, err) : status;
+    return status == ST_OK ? variants_read_logits(v, err) : status;
 }
 
-static status_t hand_out(const struct variants *v, variants_take_fn *take, void *context,
+static status_t hand_out(struct variants *v, variants_take_fn *take, void *context,
                          struct error *err)
 {
     const size_t n_each = v->n_prompts * v->n_columns;
     status_t status = ST_OK;
-    for (size_t i = 1; i < v->n_placed && status == ST_OK; i++)
+    for (size_t i = 1; i < v->n_placed && status == ST_OK; i++) {
+        v->taken = v->is_compared ? v->divergences + i * v->n_prompts : NULL;
         status = take(context, v->batch[i].index, v->logits_host + i * n_each, v->logits_host, err);
+    }
     return status;
 }
 

@@ -125,8 +125,12 @@ static status_t take_value(struct ablate_changes *self, const struct ablate_site
     if (status == ST_OK)
         status = ablate_values_get(self->with.values, out->hook, (enum ablate_value)change->value,
                                    &out->values, &out->ld, err);
+    if (status == ST_OK)
+        status = ablate_values_on_device(self->with.values, out->hook,
+                                         (enum ablate_value)change->value, &out->on_device, err);
     if (status != ST_OK) return status;
     if (out->values) out->values += site->column;
+    if (out->on_device) out->on_device += site->column;
     if (change->positions) out->is_row = prompts->masks[change->positions - 1];
     return ST_OK;
 }

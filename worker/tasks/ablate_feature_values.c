@@ -55,6 +55,19 @@ status_t feature_read_rows(struct feature_dictionary *at, const float *acts, siz
     return status;
 }
 
+status_t feature_read_device_rows(struct feature_dictionary *at, const float *acts, size_t n,
+                                  float *out, struct error *err)
+{
+    struct sparse_rows rows;
+    status_t status = capture_target_read_device(at->target, acts, n, &rows, err);
+    for (size_t t = 0; t < n && status == ST_OK; t++) {
+        const size_t low = rows.row_start[t];
+        status = read_token(at, NULL, rows.feature + low, rows.value + low,
+                            rows.row_start[t + 1] - low, out + t * at->n_columns, err);
+    }
+    return status;
+}
+
 /* --- values -------------------------------------------------------------------------------- */
 
 static status_t new_matrix(const struct feature_dictionary *at, size_t n_rows, float **out,
@@ -191,7 +204,7 @@ static status_t read_clean(struct feature_dictionary *at, struct error *err)
     const struct ablate_features_params *with = &at->all->with;
     const size_t n_rows = with->prompts->clean.n * with->prompts->n_ctx;
     struct capture capture = {at, calloc(n_rows, at->width * sizeof(float))};
-    const struct variant_hook hook = {at->hook, copy_rows, &capture};
+    const struct variant_hook hook = {at->hook, copy_rows, &capture, NULL};
     const struct variant look = {.hooks = &hook, .n_hooks = 1};
     if (!capture.acts) return error_set(err, ST_NO_MEMORY, "%zu tokens", n_rows);
     status_t status = variants_run_naive(with->variants, &look, 1, drop, NULL, err);

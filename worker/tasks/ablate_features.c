@@ -18,7 +18,9 @@ static void forget_unit(struct feature_dictionary *at)
                                       .target = at->target,
                                       .dictionary = at->dictionary,
                                       .hook = at->hook,
-                                      .width = at->width};
+                                      .width = at->width,
+                                      .device_directions = at->device_directions,
+                                      .n_device_directions = at->n_device_directions};
 }
 
 void ablate_features_forget(struct ablate_features *self)
@@ -36,6 +38,7 @@ void ablate_features_destroy(struct ablate_features **features)
     struct ablate_features *self = *features;
     if (!self) return;
     if (self->dictionaries) ablate_features_forget(self);
+    feature_device_destroy(self);
     for (size_t i = 0; self->dictionaries && i < self->n_dictionaries; i++)
         capture_target_close(&self->dictionaries[i].target);
     free(self->dictionaries);
@@ -274,7 +277,22 @@ static const struct feature_changes *changes_at(const struct feature_hook *hook,
     return &hook->by_prompt[row / hook->at->all->with.prompts->n_ctx];
 }
 
-static bool is_changed(const struct feature_hook *hook, size_t row)
+size_t feature_n_changes(const struct feature_hook *hook, size_t row)
+{
+    return changes_at(hook, row)->n;
+}
+
+bool feature_target_of(const struct feature_hook *hook, size_t row, size_t i, size_t *column,
+                       float *value)
+{
+    const struct ablate_change *change = &changes_at(hook, row)->changes[i];
+    if (!is_of(hook, change, row)) return false;
+    *column = columns_of(hook->at, change).first;
+    *value = value_at(hook->at, change, row, *column);
+    return true;
+}
+
+bool feature_is_changed(const struct feature_hook *hook, size_t row)
 {
     const struct feature_changes *list = changes_at(hook, row);
     for (size_t i = 0; i < list->n; i++)
@@ -306,8 +324,8 @@ static void change_row(const struct feature_hook *hook, size_t row, const float 
     }
 }
 
-static status_t reserve(float **values, size_t *capacity, size_t n_rows, size_t width,
-                        struct error *err)
+status_t feature_reserve(float **values, size_t *capacity, size_t n_rows, size_t width,
+                         struct error *err)
 {
     size_t n_bytes;
     if (!size_tensor(n_rows, width, sizeof **values, &n_bytes))
@@ -325,19 +343,20 @@ static status_t apply(void *context, const struct variant_rows *rows, struct err
     struct feature_dictionary *at = hook->at;
     struct ablate_features *self = at->all;
     size_t n = 0;
-    status_t status = reserve(&self->acts, &self->n_acts, rows->n_rows, at->width, err);
+    status_t status = feature_reserve(&self->acts, &self->n_acts, rows->n_rows, at->width, err);
     if (status == ST_OK)
-        status = reserve(&self->columns, &self->n_columns, rows->n_rows, at->n_columns, err);
+        status =
+            feature_reserve(&self->columns, &self->n_columns, rows->n_rows, at->n_columns, err);
     if (status != ST_OK) return status;
     for (size_t r = 0; r < rows->n_rows; r++)
-        if (is_changed(hook, rows->rows[r]))
+        if (feature_is_changed(hook, rows->rows[r]))
             memcpy(self->acts + n++ * at->width, rows->values + r * rows->ld,
                    at->width * sizeof(float));
     if (n == 0) return ST_OK;
     status = feature_read_rows(at, self->acts, n, self->columns, err);
     n = 0;
     for (size_t r = 0; r < rows->n_rows && status == ST_OK; r++) {
-        if (!is_changed(hook, rows->rows[r])) continue;
+        if (!feature_is_changed(hook, rows->rows[r])) continue;
         change_row(hook, rows->rows[r], self->acts + n * at->width,
                    self->columns + n * at->n_columns, rows->values + r * rows->ld);
         n++;
@@ -356,6 +375,7 @@ status_t ablate_features_hook(struct ablate_features *self, uint32_t dictionary,
                                   .by_prompt = by_prompt,
                                   .number = dictionary};
     self->hooks = hook;
-    *out = (struct variant_hook){hook->at->hook, apply, hook};
+    *out = (struct variant_hook){hook->at->hook, apply, hook,
+                                 feature_is_movable(hook->at) ? feature_change_place : NULL};
     return ST_OK;
 }

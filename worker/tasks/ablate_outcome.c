@@ -1,7 +1,5 @@
 #include "worker/tasks/ablate_outcome.h"
 
-#include "worker/tasks/logits.h"
-
 #include <math.h>
 
 /* Place of an id that is there. */
@@ -52,24 +50,18 @@ struct ablate_outcome ablate_outcome_of_columns(const struct ablate_answers *ans
                                    .kl = NAN};
 }
 
-struct ablate_outcome ablate_outcome_of_all(const struct ablate_answers *answers, size_t n_vocab,
-                                            const float *logits, const float *clean)
+struct ablate_outcome ablate_outcome_of_all(const struct ablate_answers *answers,
+                                            const uint32_t *columns, size_t n_columns,
+                                            const float *logits, const struct divergence *whole)
 {
-    double logit[2] = {0, 0}, probability[2] = {0, 0}, sum = 0;
-    float largest = logits[0];
-    struct ranking ranking = {-INFINITY, -INFINITY};
-    for (size_t i = 1; i < n_vocab; i++) largest = logits[i] > largest ? logits[i] : largest;
-    for (size_t i = 0; i < n_vocab; i++) sum += exp((double)logits[i] - (double)largest);
+    double probability[2] = {0, 0};
+    struct ablate_outcome out = ablate_outcome_of_columns(answers, columns, n_columns, logits);
     for (size_t i = 0; i < answers->n + answers->n_distractors; i++) {
-        const float value = logits[answers->ids[i]];
-        logit[i >= answers->n] += (double)value;
-        probability[i >= answers->n] += exp((double)value - (double)largest) / sum;
-        rank(&ranking, i < answers->n, value);
+        const float logit = logits[find(columns, n_columns, answers->ids[i])];
+        probability[i >= answers->n] += exp((double)logit - whole->largest) / whole->sum;
     }
-    return (struct ablate_outcome){.answer_logit = logit[0] / (double)answers->n,
-                                   .distractor_logit = logit[1] / (double)answers->n_distractors,
-                                   .answer_probability = probability[0],
-                                   .distractor_probability = probability[1],
-                                   .is_correct = is_correct(&ranking),
-                                   .kl = logits_kl(clean, logits, n_vocab)};
+    out.answer_probability = probability[0];
+    out.distractor_probability = probability[1];
+    out.kl = whole->kl;
+    return out;
 }

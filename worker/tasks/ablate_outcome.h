@@ -2,6 +2,7 @@
 #ifndef WORKER_TASKS_ABLATE_OUTCOME_H
 #define WORKER_TASKS_ABLATE_OUTCOME_H
 
+#include "kernels/backend.h"
 #include "worker/tasks/ablate_prompts.h"
 
 /* From the logits of `columns` [n_columns], ascending token ids, alone: what needs the whole
@@ -9,8 +10,9 @@
 struct ablate_outcome ablate_outcome_of_columns(const struct ablate_answers *answers,
                                                 const uint32_t *columns, size_t n_columns,
                                                 const float *logits);
-/* From the logits of all tokens, beside the clean ones. Sums are in double, in ascending order. */
-struct ablate_outcome ablate_outcome_of_all(const struct ablate_answers *answers, size_t n_vocab,
-                                            const float *logits, const float *clean);
+/* Likewise, and with what the whole vocabulary says beside the clean run's: `whole`. */
+struct ablate_outcome ablate_outcome_of_all(const struct ablate_answers *answers,
+                                            const uint32_t *columns, size_t n_columns,
+                                            const float *logits, const struct divergence *whole);
 
 #endif

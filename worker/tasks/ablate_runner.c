@@ -91,8 +91,9 @@ static status_t open_variants(struct ablate_runner *self, atomic_uint_fast64_t *
         .tokens = p->clean.tokens,
         .lengths = p->clean.lengths,
         .answers = p->answer_at,
-        .columns = self->has_vocabulary ? NULL : p->columns,
-        .n_columns = self->has_vocabulary ? 0 : p->n_columns,
+        .columns = p->columns,
+        .n_columns = p->n_columns,
+        .is_compared = self->has_vocabulary,
     };
     const status_t status = variants_create(&self->variants, &params, err);
     return status == ST_OK ? variants_load(self->variants, &prompts, err) : status;
@@ -152,25 +153,33 @@ static void spread(const struct taking *taking, size_t prompt, const struct abla
             taking->outcomes[i * n_prompts + prompt] = *clean;
 }
 
+static struct ablate_outcome outcome_of(const struct ablate_runner *self, size_t prompt,
+                                        const float *logits, const struct divergence *whole)
+{
+    const struct ablate_prompts *p = &self->prompts;
+    return whole
+               ? ablate_outcome_of_all(&p->answers[prompt], p->columns, p->n_columns, logits, whole)
+               : ablate_outcome_of_columns(&p->answers[prompt], p->columns, p->n_columns, logits);
+}
+
 static status_t take(void *context, size_t index, const float *logits, const float *clean,
                      struct error *err)
 {
     const struct taking *taking = context;
     const struct ablate_prompts *p = &taking->runner->prompts;
-    const size_t n = taking->runner->has_vocabulary ? model_config(taking->runner->model)->n_vocab
-                                                    : p->n_columns;
+    const struct divergence *compared = variants_divergences(taking->runner->variants);
+    const size_t n = p->n_columns;
+    (void)clean;
     const bool is_clean = taking->runs->has_clean && index + 1 == taking->runs->n;
     for (size_t i = 0; i < p->clean.n; i++) {
         const size_t member = taking->runs->members[index * p->clean.n + i];
         const float *row = logits + i * n;
         if (!is_clean && member == ABLATE_NOBODY) continue;
-        if (!logits_are_finite(row, n))
+        const struct divergence *whole = compared ? &compared[i] : NULL;
+        if (whole ? whole->n_not_finite > 0 : !logits_are_finite(row, n))
             return error_set(err, ST_BAD_INPUT, "variant %zu, prompt %zu: logits are not finite",
                              is_clean ? taking->n_variants : member, i);
-        const struct ablate_outcome outcome =
-            taking->runner->has_vocabulary
-                ? ablate_outcome_of_all(&p->answers[i], n, row, clean + i * n)
-                : ablate_outcome_of_columns(&p->answers[i], p->columns, n, row);
+        const struct ablate_outcome outcome = outcome_of(taking->runner, i, row, whole);
         if (is_clean)
             spread(taking, i, &outcome);
         else

@@ -9,9 +9,11 @@
 struct place_values {
     float **resample; /* [n_layers], each [n_prompts * n_ctx, width]; NULL until computed */
     float **mean;     /* [n_layers], each [width] or as above */
+    float **on_device[ABLATE_N_VALUES]; /* [n_layers] each, the same there; NULL until wanted */
 };
 
 struct ablate_values {
+    struct backend *backend;
     struct forward *forward; /* [n_prompts, n_ctx] */
     const struct model_config *config;
     const struct ablate_prompts *prompts;
@@ -25,6 +27,12 @@ static void free_layers(float **layers, size_t n_layers)
     free(layers);
 }
 
+static void release_layers(struct backend *backend, float **layers, size_t n_layers)
+{
+    for (size_t i = 0; layers && i < n_layers; i++) backend->ops->release(backend, layers[i]);
+    free(layers);
+}
+
 void ablate_values_destroy(struct ablate_values **pointer)
 {
     struct ablate_values *v = *pointer;
@@ -32,6 +40,8 @@ void ablate_values_destroy(struct ablate_values **pointer)
     for (size_t k = 0; k < HOOK_N_KINDS; k++) {
         free_layers(v->places[k].resample, v->config->n_layers);
         free_layers(v->places[k].mean, v->config->n_layers);
+        for (size_t i = 0; i < ABLATE_N_VALUES; i++)
+            release_layers(v->backend, v->places[k].on_device[i], v->config->n_layers);
     }
     forward_destroy(&v->forward);
     free(v);
@@ -44,6 +54,7 @@ status_t ablate_values_create(struct ablate_values **out, const struct ablate_va
     struct ablate_values *v = calloc(1, sizeof *v);
     if (!v) return error_set(err, ST_NO_MEMORY, "values of ablations");
     v->config = model_config(p->model);
+    v->backend = model_backend(p->model);
     v->prompts = p->prompts;
     v->mean = p->mean;
     const struct forward_params forward = {.model = p->model,
@@ -323,4 +334,43 @@ status_t ablate_values_get(struct ablate_values *v, struct hook_point hook, enum
     if (value == ABLATE_RESAMPLE || v->mean != ABLATE_MEAN_OVERALL)
         *ld = hook_point_width(hook, v->config);
     return ST_OK;
+}
+
+/* Values may take that share of what is free; the rest is for passes. */
+enum { SHARE_OF_FREE = 4 };
+
+static status_t put_on_device(struct ablate_values *v, const float *from, size_t n_bytes,
+                              float **out, struct error *err)
+{
+    const struct backend_ops *ops = v->backend->ops;
+    const struct backend_memory memory = ops->memory(v->backend);
+    struct exec *exec = forward_exec(v->forward);
+    void *device = NULL;
+    if (memory.n_total && n_bytes > memory.n_free / SHARE_OF_FREE) return ST_OK;
+    status_t status = ops->alloc(v->backend, n_bytes, &device, err);
+    if (status != ST_OK) return status;
+    *out = device;
+    status = ops->upload(exec, device, from, n_bytes, err);
+    return status == ST_OK ? ops->synchronize(exec, err) : status; /* others read it */
+}
+
+status_t ablate_values_on_device(struct ablate_values *v, struct hook_point hook,
+                                 enum ablate_value value, const float **out, struct error *err)
+{
+    struct place_values *place = &v->places[hook.kind];
+    const size_t width = hook_point_width(hook, v->config);
+    const bool is_one = value == ABLATE_MEAN && v->mean == ABLATE_MEAN_OVERALL;
+    const size_t n_rows = is_one ? 1 : v->prompts->clean.n * v->prompts->n_ctx;
+    float **from = value == ABLATE_MEAN ? place->mean : place->resample;
+    *out = NULL;
+    if (value == ABLATE_ZERO || !from || v->backend->ops->memory_is_host) return ST_OK;
+    float ***layers = &place->on_device[value];
+    if (!*layers) *layers = calloc(v->config->n_layers, sizeof **layers);
+    if (!*layers) return error_set(err, ST_NO_MEMORY, "values of ablations");
+    float **device = &(*layers)[hook.layer];
+    const status_t status =
+        *device ? ST_OK
+                : put_on_device(v, from[hook.layer], n_rows * width * sizeof(float), device, err);
+    *out = *device;
+    return status;
 }

@@ -34,6 +34,13 @@ MUST_CHECK status_t ablate_values_get(struct ablate_values *values, struct hook_
                                       enum ablate_value value, const float **out, size_t *ld,
                                       struct error *err);
 
+/* The rows that ablate_values_get() has given, as they lie on the model's device, where they are
+ * brought once; NULL where memory is the host's, or the device has no room to spare. Borrowed until
+ * destroy. Errors: those of the device. */
+MUST_CHECK status_t ablate_values_on_device(struct ablate_values *values, struct hook_point hook,
+                                            enum ablate_value value, const float **out,
+                                            struct error *err);
+
 /* --- for values that are not at a place of the model (ablate_features.h) --- */
 
 /* Prompts [low, low + n) of a list, acts: host [n * n_ctx, width]; rows of padding mean nothing. */

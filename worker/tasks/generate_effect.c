@@ -19,18 +19,30 @@ static size_t n_compared(const struct generation *self, size_t prompt)
     return generate_row_of(self, prompt)->n_tokens - generate_first_changed(self, prompt);
 }
 
-/* Of each pair the clean row's tokens, then the steered row's. */
-static size_t list_head_rows(const struct generation *self, const struct generate_batch *batch,
-                             uint32_t *out)
+/* Of each pair its tokens, the clean row's beside the steered row's. */
+static size_t list_head_pairs(const struct generation *self, const struct generate_batch *batch,
+                              struct row_pair *out)
 {
+    const uint32_t n_ctx = (uint32_t)self->runner->n_ctx;
     size_t n = 0;
-    for (uint32_t row = 0; row < 2 * batch->n_pairs; row++) {
-        const size_t prompt = batch->pairs[row / 2].prompt;
-        const uint32_t first = generate_first_changed(self, prompt);
+    for (uint32_t i = 0; i < batch->n_pairs; i++) {
+        const size_t prompt = batch->pairs[i].prompt;
+        const uint32_t clean = 2 * i * n_ctx + generate_first_changed(self, prompt);
         for (uint32_t t = 0; t < n_compared(self, prompt); t++)
-            out[n++] = (uint32_t)(row * self->runner->n_ctx) + first + t;
+            out[n++] = (struct row_pair){clean + t, clean + n_ctx + t};
     }
     return n;
+}
+
+/* Of each pair the last token of the clean row, then of the steered row. */
+static size_t list_last_tokens(const struct generation *self, const struct generate_batch *batch,
+                               uint32_t *out)
+{
+    for (uint32_t row = 0; row < 2 * batch->n_pairs; row++) {
+        const size_t n_tokens = generate_row_of(self, batch->pairs[row / 2].prompt)->n_tokens;
+        out[row] = row * (uint32_t)self->runner->n_ctx + (uint32_t)n_tokens - 1;
+    }
+    return 2 * batch->n_pairs;
 }
 
 static status_t take_changes(struct generate_prompt *prompt, const float *clean,
@@ -50,37 +62,62 @@ static status_t take_changes(struct generate_prompt *prompt, const float *clean,
     return ST_OK;
 }
 
-/* KL of one pair, infinite where a logit is not finite; `logits` are the pair's. */
-static status_t compare(struct generation *self, size_t prompt, const float *logits, bool is_final,
-                        struct error *err)
+/* KL of one pair, infinite where a logit is not finite; divergences are of its tokens. */
+static void take_kl(struct generation *self, size_t prompt, const struct divergence *divergences)
 {
-    const size_t n_vocab = model_config(self->runner->subject.model)->n_vocab;
     const size_t n = n_compared(self, prompt);
-    struct generate_prompt *out = &self->answer->prompts[prompt];
     double sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        const float *clean = logits + i * n_vocab, *steered = logits + (n + i) * n_vocab;
-        const bool is_finite =
-            logits_are_finite(clean, n_vocab) && logits_are_finite(steered, n_vocab);
-        sum += is_finite ? logits_kl(clean, steered, n_vocab) : HUGE_VAL;
-    }
-    out->kl = sum / (double)n;
-    if (!is_final || isinf(out->kl)) return ST_OK;
-    return take_changes(out, logits + (n - 1) * n_vocab, logits + (2 * n - 1) * n_vocab, n_vocab,
-                        err);
+    for (size_t i = 0; i < n; i++)
+        sum += divergences[i].n_not_finite > 0 ? HUGE_VAL : divergences[i].kl;
+    self->answer->prompts[prompt].kl = sum / (double)n;
 }
 
-static status_t compare_batch(struct generation *self, const struct generate_batch *batch,
-                              uint32_t *head_rows, bool is_final, struct error *err)
+/* Room for what a batch is compared by. */
+struct comparing {
+    struct generate_batch batch;
+    struct row_pair *pairs;         /* [n_rows * n_ctx / 2] */
+    struct divergence *divergences; /* likewise */
+};
+
+static status_t compare_batch(struct generation *self, const struct comparing *comparing,
+                              bool is_final, struct error *err)
 {
     const size_t n_vocab = model_config(self->runner->subject.model)->n_vocab;
+    const struct generate_batch *batch = &comparing->batch;
+    uint32_t last[GENERATE_MAX_ROWS];
     const float *logits;
-    const size_t n = list_head_rows(self, batch, head_rows);
-    status_t status = generate_run_batch(self, batch, head_rows, n, &logits, err);
+    struct generate_wanted wanted = {.pairs = comparing->pairs,
+                                     .divergences = comparing->divergences,
+                                     .n_pairs = list_head_pairs(self, batch, comparing->pairs)};
+    if (is_final) {
+        wanted.head_rows = last;
+        wanted.n_head_rows = list_last_tokens(self, batch, last);
+    }
+    status_t status = generate_run_batch(self, batch, &wanted, &logits, err);
+    const struct divergence *divergences = comparing->divergences;
     for (size_t i = 0; i < batch->n_pairs && status == ST_OK; i++) {
         const size_t prompt = batch->pairs[i].prompt;
-        status = compare(self, prompt, logits, is_final, err);
-        logits += 2 * n_compared(self, prompt) * n_vocab;
+        struct generate_prompt *out = &self->answer->prompts[prompt];
+        take_kl(self, prompt, divergences);
+        divergences += n_compared(self, prompt);
+        if (is_final && !isinf(out->kl))
+            status = take_changes(out, logits + 2 * i * n_vocab, logits + (2 * i + 1) * n_vocab,
+                                  n_vocab, err);
+    }
+    return status;
+}
+
+static status_t compare_prompts(struct generation *self, struct comparing *comparing, bool is_final,
+                                struct error *err)
+{
+    const size_t most = self->runner->n_rows / 2;
+    struct generate_batch *batch = &comparing->batch;
+    status_t status = ST_OK;
+    for (size_t first = 0; first < self->n_valid && status == ST_OK; first += most) {
+        *batch = (struct generate_batch){.n_pairs = 0};
+        for (size_t i = first; i < self->n_valid && batch->n_pairs < most; i++)
+            batch->pairs[batch->n_pairs++].prompt = self->valid[i];
+        status = compare_batch(self, comparing, is_final, err);
     }
     return status;
 }
@@ -88,21 +125,20 @@ static status_t compare_batch(struct generation *self, const struct generate_bat
 /* Mean KL over the valid prompts, in answer->kl; each prompt's beside it. */
 static status_t measure(struct generation *self, bool is_final, struct error *err)
 {
-    const size_t most = self->runner->n_rows / 2;
-    struct generate_batch *batch = calloc(1, sizeof *batch);
-    uint32_t *head_rows = malloc(self->runner->n_rows * self->runner->n_ctx * sizeof *head_rows);
-    status_t status = batch && head_rows ? ST_OK : error_set(err, ST_NO_MEMORY, "a comparison");
-    for (size_t first = 0; first < self->n_valid && status == ST_OK; first += most) {
-        *batch = (struct generate_batch){.n_pairs = 0};
-        for (size_t i = first; i < self->n_valid && batch->n_pairs < most; i++)
-            batch->pairs[batch->n_pairs++].prompt = self->valid[i];
-        status = compare_batch(self, batch, head_rows, is_final, err);
-    }
+    const size_t n = self->runner->n_rows / 2 * self->runner->n_ctx;
+    struct comparing *comparing = calloc(1, sizeof *comparing);
     double sum = 0;
+    if (!comparing) return error_set(err, ST_NO_MEMORY, "a comparison");
+    comparing->pairs = malloc(n * sizeof *comparing->pairs);
+    comparing->divergences = malloc(n * sizeof *comparing->divergences);
+    const status_t status = comparing->pairs && comparing->divergences
+                                ? compare_prompts(self, comparing, is_final, err)
+                                : error_set(err, ST_NO_MEMORY, "a comparison");
     for (size_t i = 0; i < self->n_valid; i++) sum += self->answer->prompts[self->valid[i]].kl;
     self->answer->kl = sum / (double)self->n_valid;
-    free(batch);
-    free(head_rows);
+    free(comparing->pairs);
+    free(comparing->divergences);
+    free(comparing);
     return status;
 }
 

@@ -46,11 +46,19 @@ const struct probe_row *generate_row_of(const struct generation *self, size_t pr
 /* Its first token that is changed. */
 uint32_t generate_first_changed(const struct generation *self, size_t prompt);
 
-/* One pass over the batch: *logits [n_head_rows, n_vocab], borrowed until the next. head_rows: row
- * times n_ctx plus token. */
+/* What a pass is to say of the batch; tokens are row times n_ctx plus token. */
+struct generate_wanted {
+    const uint32_t *head_rows; /* [n_head_rows] tokens whose logits are wanted, or NULL */
+    size_t n_head_rows;
+    const struct row_pair *pairs;   /* [n_pairs] tokens to be compared, or NULL */
+    struct divergence *divergences; /* [n_pairs], filled */
+    size_t n_pairs;
+};
+/* One pass over the batch: *logits [n_head_rows, n_vocab], borrowed until the next; NULL if none
+ * are wanted. */
 MUST_CHECK status_t generate_run_batch(struct generation *self, const struct generate_batch *batch,
-                                       const uint32_t *head_rows, size_t n_head_rows,
-                                       const float **logits, struct error *err);
+                                       const struct generate_wanted *wanted, const float **logits,
+                                       struct error *err);
 
 /* --- generate_effect.c --- */
 

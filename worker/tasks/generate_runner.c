@@ -149,7 +149,7 @@ static struct steering_span span_of(const struct generation *self, size_t prompt
 }
 
 status_t generate_run_batch(struct generation *self, const struct generate_batch *batch,
-                            const uint32_t *head_rows, size_t n_head_rows, const float **logits,
+                            const struct generate_wanted *wanted, const float **logits,
                             struct error *err)
 {
     static const struct hook_point hook = {.kind = HOOK_LOGITS};
@@ -163,8 +163,11 @@ status_t generate_run_batch(struct generation *self, const struct generate_batch
     }
     struct forward_input input = {.tokens = runner->tokens,
                                   .row_lengths = lengths,
-                                  .head_rows = head_rows,
-                                  .n_head_rows = n_head_rows};
+                                  .head_rows = wanted->head_rows,
+                                  .n_head_rows = wanted->n_head_rows,
+                                  .head_pairs = wanted->pairs,
+                                  .n_head_pairs = wanted->n_pairs,
+                                  .divergences = wanted->divergences};
     input.edits = steering_edits(self->steering, &input.n_edits);
     steering_set_spans(self->steering, spans);
     return forward_run(runner->forward, &input, &hook, 1, logits, err);
@@ -211,7 +214,8 @@ static status_t draw_tokens(struct generation *self, struct generate_batch *batc
         live[(*n_live)++] = row;
     }
     if (*n_live == 0) return ST_OK;
-    const status_t status = generate_run_batch(self, batch, head_rows, *n_live, &logits, err);
+    const struct generate_wanted wanted = {.head_rows = head_rows, .n_head_rows = *n_live};
+    const status_t status = generate_run_batch(self, batch, &wanted, &logits, err);
     for (size_t i = 0; i < *n_live && status == ST_OK; i++)
         take_token(self, &batch->pairs[live[i] / 2], live[i] % 2, logits + i * n_vocab);
     return status;

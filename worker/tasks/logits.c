@@ -1,5 +1,7 @@
 #include "worker/tasks/logits.h"
 
+#include "kernels/divergence.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -28,14 +30,7 @@ static double log_sum(const float *logits, size_t n)
 
 double logits_kl(const float *clean, const float *steered, size_t n_vocab)
 {
-    const double clean_log = log_sum(clean, n_vocab), steered_log = log_sum(steered, n_vocab);
-    double kl = 0;
-    if (memcmp(clean, steered, n_vocab * sizeof *clean) == 0) return 0;
-    for (size_t i = 0; i < n_vocab; i++) {
-        const double log_p = (double)clean[i] - clean_log;
-        kl += exp(log_p) * (log_p - ((double)steered[i] - steered_log));
-    }
-    return kl > 0 ? kl : 0;
+    return divergence_of_rows(clean, steered, n_vocab).kl;
 }
 
 static uint32_t largest(const float *logits, size_t n)

@@ -10,7 +10,7 @@
 bool logits_are_finite(const float *logits, size_t n_vocab);
 
 /* KL(p || q) in nats, p = softmax(clean), q = softmax(steered); 0 where the rows are equal, never
- * below 0. */
+ * below 0; NaN where a logit is not finite. */
 double logits_kl(const float *clean, const float *steered, size_t n_vocab);
 
 /* The token at `place` in [0, 1) of the cumulated softmax(logits / temperature); temperature 0: the

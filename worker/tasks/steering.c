@@ -1,4 +1,4 @@
-#include "worker/tasks/steering.h"
+#include "worker/tasks/steering_parts.h"
 
 #include "common/size.h"
 #include "worker/model/encoder.h"
@@ -7,41 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct change {
-    struct slot_unit unit;
-    enum intervention_kind kind;
-    uint32_t slot;
-    float value;
-    float *direction; /* [width], owned; NULL: no dictionary */
-};
-
-/* The interventions on one target. */
-struct target_steering {
-    struct steering *all;
-    struct capture_target *target;
-    size_t width, d_head;
-    bool has_set; /* activations must be read */
-    size_t n;
-    struct change changes[GENERATE_MAX_INTERVENTIONS];
-};
-
-struct steering {
-    const struct steering_span *spans;
-    size_t n_targets;
-    struct target_steering targets[GENERATE_MAX_INTERVENTIONS];
-    struct forward_edit edits[GENERATE_MAX_INTERVENTIONS]; /* [n_targets] */
-    struct change *first;                                  /* of the first intervention */
-    float *acts; /* [n_acts] values of the tokens to be changed, packed */
-    size_t n_acts;
-    float *scratch; /* [widest] */
-};
-
 void steering_destroy(struct steering **steering)
 {
     struct steering *self = *steering;
     if (!self) return;
     for (size_t i = 0; i < self->n_targets; i++)
         for (size_t k = 0; k < self->targets[i].n; k++) free(self->targets[i].changes[k].direction);
+    steering_device_destroy(self);
     free(self->acts);
     free(self->scratch);
     free(self);
@@ -51,7 +23,7 @@ void steering_destroy(struct steering **steering)
 /* --- making -------------------------------------------------------------------------------- */
 
 /* What the feature adds to the activations for each unit of its own, before the norm is undone. */
-static status_t make_direction(const struct target_steering *at, struct change *change,
+static status_t make_direction(const struct target_steering *at, struct steering_change *change,
                                struct error *err)
 {
     const struct dictionary *dictionary = change->unit.dictionary;
@@ -100,8 +72,8 @@ static status_t add_change(struct steering *self, const struct subject *subject,
     if (status == ST_OK) status = check_unit(target, one, &unit, err);
     if (status != ST_OK) return status;
     struct target_steering *at = find_target(self, target, model_config(subject->model));
-    struct change *change = &at->changes[at->n++];
-    *change = (struct change){
+    struct steering_change *change = &at->changes[at->n++];
+    *change = (struct steering_change){
         .unit = unit, .kind = one->kind, .slot = one->slot, .value = (float)one->value};
     if (!self->first) self->first = change;
     at->has_set = at->has_set || one->kind == INTERVENTION_SET;
@@ -124,7 +96,9 @@ static status_t make_edits(struct steering *self, struct error *err)
     status_t status = ST_OK;
     for (size_t i = 0; i < self->n_targets && status == ST_OK; i++) {
         struct target_steering *at = &self->targets[i];
-        self->edits[i] = (struct forward_edit){capture_target_hook(at->target), steer_target, at};
+        self->edits[i] =
+            (struct forward_edit){capture_target_hook(at->target), steer_target, at,
+                                  steering_is_movable(at) ? steering_change_place : NULL};
         widest = at->width > widest ? at->width : widest;
         status = select_slots(at, err);
     }
@@ -137,6 +111,7 @@ status_t steering_create(struct steering **out, const struct subject *subject,
 {
     struct steering *self = calloc(1, sizeof *self);
     if (!self) return error_set(err, ST_NO_MEMORY, "steering");
+    self->backend = model_backend(subject->model);
     status_t status = ST_OK;
     for (size_t i = 0; i < n && status == ST_OK; i++)
         status = add_change(self, subject, &interventions[i], err);
@@ -186,7 +161,7 @@ static status_t make_room(struct steering *self, size_t n_tokens, size_t width, 
     return self->acts ? ST_OK : error_set(err, ST_NO_MEMORY, "%zu steered tokens", n_tokens);
 }
 
-static float activation_of(const struct sparse_rows *rows, size_t token, uint32_t slot)
+float steering_activation(const struct sparse_rows *rows, size_t token, uint32_t slot)
 {
     if (!rows->row_start) return 0; /* nothing was to be read */
     for (size_t i = rows->row_start[token]; i < rows->row_start[token + 1]; i++)
@@ -195,19 +170,20 @@ static float activation_of(const struct sparse_rows *rows, size_t token, uint32_
 }
 
 /* x [width] += c W; `before` is x without any of the target's changes. */
-static void change_dictionary(const struct target_steering *at, const struct change *change,
-                              const struct sparse_rows *rows, size_t token, float *x)
+static void change_dictionary(const struct target_steering *at,
+                              const struct steering_change *change, const struct sparse_rows *rows,
+                              size_t token, float *x)
 {
     const float *before = at->all->acts + token * at->width;
     const float scale = encoder_output_scale(change->unit.dictionary, before, at->all->scratch);
     const float by = change->kind == INTERVENTION_ADD
                          ? change->value
-                         : change->value - activation_of(rows, token, change->slot);
+                         : change->value - steering_activation(rows, token, change->slot);
     if (by == 0.0f) return; /* to the bit */
     for (size_t i = 0; i < at->width; i++) x[i] += by * scale * change->direction[i];
 }
 
-static void change_column(const struct target_steering *at, const struct change *change,
+static void change_column(const struct target_steering *at, const struct steering_change *change,
                           size_t token, float *x)
 {
     const size_t column = change->unit.number;
@@ -221,7 +197,7 @@ static void change_token(const struct target_steering *at, const struct sparse_r
                          size_t token, float *x)
 {
     for (size_t i = 0; i < at->n; i++) {
-        const struct change *change = &at->changes[i];
+        const struct steering_change *change = &at->changes[i];
         if (change->unit.dictionary)
             change_dictionary(at, change, rows, token, x);
         else if (change->unit.is_head)
