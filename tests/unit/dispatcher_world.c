@@ -82,6 +82,23 @@ void dispatcher_world_restart(struct dispatcher_world *world)
     open_dispatcher(world);
 }
 
+struct registry *dispatcher_world_registry(struct dispatcher_world *world,
+                                           struct sweep_cache *cache, struct history *history)
+{
+    struct registry *registry;
+    struct error err = {0};
+    const struct sweep_context context = {.dispatcher = world->dispatcher,
+                                          .store = world->store,
+                                          .leader = &world->leader,
+                                          .calls = world->redis.client,
+                                          .clock = &world->clock,
+                                          .data_directory = world->redis.directory,
+                                          .history = history,
+                                          .cache = cache};
+    cr_assert_eq(registry_create(&registry, &context, &err), ST_OK, "%s", err.text);
+    return registry;
+}
+
 void dispatcher_world_stop(struct dispatcher_world *world)
 {
     close_dispatcher(world);

@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "common/transport.h"
 #include "coordinator/dispatch/dispatcher.h"
+#include "coordinator/sweep/registry.h"
 #include "tests/unit/gateway_redis.h"
 
 struct dispatcher_world {
@@ -25,6 +26,10 @@ void dispatcher_world_start(struct dispatcher_world *world);
 void dispatcher_world_stop(struct dispatcher_world *world);
 /* The coordinator dies and another one starts, one epoch later; tasks are the caller's. */
 void dispatcher_world_restart(struct dispatcher_world *world);
+
+/* A registry of its sweeps; `history` may be NULL. Destroyed by the caller, before the world. */
+struct registry *dispatcher_world_registry(struct dispatcher_world *world,
+                                           struct sweep_cache *cache, struct history *history);
 
 /* Steps until nothing moves for a while; every status must be ST_OK. */
 void dispatcher_world_settle(struct dispatcher_world *world);

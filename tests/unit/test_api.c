@@ -23,15 +23,7 @@ static struct error err;
 static void set_up(void)
 {
     dispatcher_world_start(&world);
-    const struct sweep_context context = {.dispatcher = world.dispatcher,
-                                          .store = world.store,
-                                          .leader = &world.leader,
-                                          .calls = world.redis.client,
-                                          .clock = &world.clock,
-                                          .data_directory = world.redis.directory,
-                                          .history = &history,
-                                          .cache = &cache};
-    cr_assert_eq(registry_create(&registry, &context, &err), ST_OK, "%s", err.text);
+    registry = dispatcher_world_registry(&world, &cache, &history);
     api = (struct api){.registry = registry,
                        .dispatcher = world.dispatcher,
                        .store = world.store,

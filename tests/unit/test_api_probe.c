@@ -21,15 +21,7 @@ static struct fake_worker worker;
 static void set_up(void)
 {
     dispatcher_world_start(&world);
-    const struct sweep_context context = {.dispatcher = world.dispatcher,
-                                          .store = world.store,
-                                          .leader = &world.leader,
-                                          .calls = world.redis.client,
-                                          .clock = &world.clock,
-                                          .data_directory = world.redis.directory,
-                                          .history = &history,
-                                          .cache = &cache};
-    cr_assert_eq(registry_create(&registry, &context, &err), ST_OK, "%s", err.text);
+    registry = dispatcher_world_registry(&world, &cache, &history);
     cr_assert_eq(probe_desk_create(&desk, world.dispatcher, world.store, &world.clock, &err),
                  ST_OK);
     api = (struct api){.registry = registry,

@@ -19,17 +19,8 @@ static char circuit[128], prompts[128]; /* files of the user's */
 
 static struct registry *make_registry(void)
 {
-    struct registry *made;
-    const struct sweep_context context = {.dispatcher = world.dispatcher,
-                                          .store = world.store,
-                                          .leader = &world.leader,
-                                          .calls = world.redis.client,
-                                          .clock = &world.clock,
-                                          .data_directory = world.redis.directory,
-                                          .cache = &cache};
     error_clear(&err);
-    cr_assert_eq(registry_create(&made, &context, &err), ST_OK, "%s", err.text);
-    return made;
+    return dispatcher_world_registry(&world, &cache, NULL);
 }
 
 static void write_file(const char *path, const char *text)
