@@ -15,7 +15,7 @@ void op_case_edit(struct op_trial *t)
     const size_t n = op_pick(t, 9, 31, 257, 4096), d = op_pick(t, 37, 257, 768, 4096), ld = d + 3;
     const struct op_array x = op_floats(t, n * ld, 0, 1), from = op_floats(t, n * d, 0, 1);
     const uint32_t third = (uint32_t)n / 3, width = (uint32_t)d;
-    struct edit edits[OP_SIDES][N_EDITS] = {{{NULL}}};
+    struct edit edits[OP_SIDES][N_EDITS] = {0};
     struct edit_params p[OP_SIDES];
     for (size_t i = 0; i < OP_SIDES && t->status == ST_OK; i++) {
         edits[i][SET] = (struct edit){.from = from.on[i],
