@@ -11,6 +11,7 @@ Run by scripts/bench-capture; needs torch, transformers, safetensors (scripts/or
 """
 
 import json
+import statistics
 import sys
 import time
 
@@ -80,9 +81,9 @@ def encode_step(request):
 
 
 def measure(step, n_tokens, request):
-    """Best over the windows, as the other side reports it."""
+    """Best and median over the windows, as the other side reports them."""
     torch.set_num_threads(request["threads"])
-    best_wall = best_cpu = 0.0
+    wall_rates, cpu_rates = [], []
     with torch.inference_mode():
         step()
         for _ in range(request.get("windows", 1)):
@@ -90,9 +91,11 @@ def measure(step, n_tokens, request):
             while time.perf_counter() - wall < request["seconds"] or n == 0:
                 step()
                 n += n_tokens
-            best_wall = max(best_wall, n / (time.perf_counter() - wall))
-            best_cpu = max(best_cpu, n / (time.process_time() - cpu))
-    return {"tokens_per_s": best_wall, "tokens_per_cpu_s": best_cpu}
+            wall_rates.append(n / (time.perf_counter() - wall))
+            cpu_rates.append(n / (time.process_time() - cpu))
+    return {"tokens_per_s": max(wall_rates), "tokens_per_s_median": statistics.median(wall_rates),
+            "tokens_per_cpu_s": max(cpu_rates),
+            "tokens_per_cpu_s_median": statistics.median(cpu_rates)}
 
 
 def logits(request):
