@@ -30,7 +30,7 @@ static const struct subcommand SUBCOMMANDS[] = {
      head_scores_command},
     {"prompts", "a prompt set for circuits, in token ids", prompts_command},
     {"bench", "speed of forward pass and encode on this machine", bench_command},
-    {"paper", "what a device's data sheet allows a capture, kernel by kernel", paper_command},
+    {"paper", "what a device's data sheet allows, kernel by kernel", paper_command},
     {"selftest", "every operation of a backend against the CPU, with its speed", selftest_command},
 };
 

@@ -9,8 +9,8 @@
  *            diagonal included; exp and erf count as one.
  *
  * Who changes a kernel changes its function here: tests/emu/touched_bytes.cc holds the bytes
- * against those that the kernels touch on the emulator, and tests/unit/test_paper.c the order of a
- * pass against what a real one asks for. Pure; any thread. */
+ * against those that the kernels touch on the emulator, and tests/unit/test_paper.c the launches of
+ * whole tasks against those that run there. Pure; any thread. */
 #ifndef KERNELS_CUDA_ACCOUNTING_H
 #define KERNELS_CUDA_ACCOUNTING_H
 

@@ -93,7 +93,6 @@ void account_attend_backward(struct launch_costs *to, const struct attend_backwa
         before += pairs_of(&plan, f->lengths[s], true);
         behind += pairs_of(&plan, f->lengths[s], false);
     }
-    account_transfer(to, LAUNCH_UPLOAD, f->n_sequences * sizeof *f->lengths);
     add_cost(to, LAUNCH_ATTEND_QUERIES, queries, before * heads * 10 * width);
     add_cost(to, LAUNCH_ATTEND_KEYS, keys, behind * heads * 8 * width);
 }

@@ -121,8 +121,11 @@ static void store_tile(const product &p, const float sums[TILE_COLUMNS][TILE_ROW
 /* Packed operands, kept from one product to the next. */
 static std::vector<float> packed_rows, packed_columns;
 
+static uint64_t n_products; /* ever; under the big lock */
+
 static void multiply(const product &p)
 {
+    n_products++;
     const size_t m = static_cast<size_t>(p.m), n = static_cast<size_t>(p.n),
                  k = static_cast<size_t>(p.k);
     const size_t n_columns = (n + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS;
@@ -152,6 +155,13 @@ static void check_and_submit(cublasHandle_t handle, const product &p)
 
 using emu::big_lock;
 typedef std::lock_guard<std::recursive_mutex> locked;
+
+/* For tests (emu.h). */
+uint64_t emu_n_products(void)
+{
+    const locked guard(big_lock());
+    return emu::n_products;
+}
 
 const char *cublasGetStatusString(cublasStatus_t status)
 {

@@ -171,5 +171,11 @@ uint64_t n_graphs_alive(); /* instantiated and not destroyed */
 extern "C" __attribute__((visibility("default"))) uint64_t emu_n_allocations(void);
 /* Device allocations and instantiated graphs that nobody has given back. */
 extern "C" __attribute__((visibility("default"))) uint64_t emu_n_alive(void);
+/* What has run so far: launches of that kernel, products of cuBLAS, bytes that were copied from the
+ * host to a device and back. So a test can hold an accounting against it. */
+extern "C" __attribute__((visibility("default"))) uint64_t emu_n_launches(const char *kernel);
+extern "C" __attribute__((visibility("default"))) uint64_t emu_n_products(void);
+extern "C" __attribute__((visibility("default"))) uint64_t emu_n_bytes_up(void);
+extern "C" __attribute__((visibility("default"))) uint64_t emu_n_bytes_down(void);
 
 #endif

@@ -1,6 +1,7 @@
 #include "kernels/emu/emu.h"
 #include "kernels/emu/fiber.h"
 
+#include <map>
 #include <numeric>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@ namespace emu
 enum { MAX_GRID_YZ = 65535, MAX_BLOCK_Z = 64 };
 
 const char *kernel_name;
+static std::map<std::string, uint64_t> n_run; /* launches of each kernel; under the big lock */
 
 void check_argument(const char *kernel, const void *pointer)
 {
@@ -86,6 +88,7 @@ static void run_grid(const launch_shape &shape, const std::function<void()> &bod
     for (size_t i = n - 1; how == order::random && i > 0; i--)
         std::swap(blocks[i], blocks[random_bits() % (i + 1)]);
     kernel_name = shape.name;
+    n_run[shape.name]++;
     for (size_t i = 0; i < n; i++)
         run_block(shape, blocks[how == order::reverse ? n - 1 - i : i], body);
     kernel_name = nullptr;
@@ -105,3 +108,15 @@ void launch(const launch_shape &shape, std::function<void()> body)
     stream_submit(shape.stream, [shape, body = std::move(body)] { run_grid(shape, body); });
 }
 } // namespace emu
+
+/* For tests (emu.h). A kernel made of a template is "name<...>", with commas "(name<..., ...>)". */
+uint64_t emu_n_launches(const char *kernel)
+{
+    const std::lock_guard<std::recursive_mutex> guard(emu::big_lock());
+    uint64_t n = 0;
+    for (const auto &run : emu::n_run) {
+        const size_t first = run.first[0] == '(' ? 1 : 0;
+        if (run.first.substr(first, run.first.find('<') - first) == kernel) n += run.second;
+    }
+    return n;
+}

@@ -20,7 +20,8 @@ struct allocation {
 
 static std::map<uintptr_t, allocation> allocations; /* by address */
 static size_t n_bytes_in_use[MAX_DEVICES];
-static uint64_t n_allocations; /* of device and pinned memory, ever */
+static uint64_t n_allocations;            /* of device and pinned memory, ever */
+static uint64_t n_bytes_up, n_bytes_down; /* over the link, ever */
 
 static uintptr_t address_of(const void *memory)
 {
@@ -177,6 +178,18 @@ uint64_t emu_n_alive(void)
     return emu::allocations.size() + emu::n_graphs_alive();
 }
 
+uint64_t emu_n_bytes_up(void)
+{
+    const locked guard(big_lock());
+    return emu::n_bytes_up;
+}
+
+uint64_t emu_n_bytes_down(void)
+{
+    const locked guard(big_lock());
+    return emu::n_bytes_down;
+}
+
 cudaError_t cudaMallocHost(void **out, size_t n_bytes)
 {
     const locked guard(big_lock());
@@ -204,7 +217,11 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n_bytes, cudaMemc
     /* until the copy runs, the host must not take what it finds for the result */
     if (emu::current_modes().is_deferred && kind == cudaMemcpyDeviceToHost)
         memset(to, emu::POISON, n_bytes);
-    emu::stream_submit(stream, [=] { memmove(to, from, n_bytes); });
+    emu::stream_submit(stream, [=] {
+        memmove(to, from, n_bytes);
+        if (kind == cudaMemcpyHostToDevice) emu::n_bytes_up += n_bytes;
+        if (kind == cudaMemcpyDeviceToHost) emu::n_bytes_down += n_bytes;
+    });
     return emu::device_state();
 }
 

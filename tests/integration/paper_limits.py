@@ -28,19 +28,47 @@ def lines(*arguments):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def check_limit(r):
+    """The sum of the launches' least times, or the weights' way over the link."""
+    least = max(sum(k["least_seconds"] for k in r["kernels"]), r["streamed_bytes"] / H100["link"])
+    check((r["streamed_bytes"] > 0) == (r["weight_bytes"] > 80e9), f"{r['model']}: streamed")
+    check(abs(r["limit_tokens_per_s"] * least / r["tokens"] - 1) < 1e-9, f"{r['model']}: limit")
+    check(r["products_limit_tokens_per_s"] >= r["limit_tokens_per_s"], f"{r['model']}")
+    check("data sheet" in r["source"], r["source"])
+
+
+def ablations_and_attributions_on_an_h100(_cluster):
+    found = lines("--dry-run", "--compute", "bf16", "--work", "ablate", "attribute", "edges")
+    check([(r["model"], r["work"], r["ctx"]) for r in found] ==
+          [(m, w, c) for m in ("gpt2", "gpt2-xl", "llama-2-70b")
+           for w in ("ablate", "attribute", "edges") for c in (16, 128)], "models and work")
+    nodes = {"gpt2": 12 * 13, "gpt2-xl": 48 * 26, "llama-2-70b": 80 * 65}
+    for r in found:
+        if "refused" in r:  # an answer, with the numbers
+            check(r["model"] == "llama-2-70b" and "bytes" in r["refused"], str(r))
+            continue
+        prompts = r["rows"] * r["ctx"]
+        check_limit(r)
+        check(r["tokens"] == prompts * (nodes[r["model"]] if r["work"] == "ablate" else 1), str(r))
+        check(r.get("variants") == (nodes[r["model"]] if r["work"] == "ablate" else None), str(r))
+        kernels = {k["kernel"] for k in r["kernels"]}
+        wanted = {"ablate": {"edit_kernel", "diverge_kernel"},
+                  "attribute": {"queries_kernel", "keys_kernel", "group_dots_kernel"},
+                  "edges": {"queries_kernel", "contract_kernel", "add_parts_kernel"}}[r["work"]]
+        check(wanted <= kernels, f"{r['work']}: {wanted - kernels}")
+    text = bench("llama-2-70b", "--dry-run", "--work", "ablate", "--compute", "bf16", "--ctx", "16")
+    check("5200 variants, KL and 2 answers of each" in text.stdout and
+          "variant-tokens/s" in text.stdout and "are streamed" in text.stdout, text.stdout)
+
+
 def three_models_on_an_h100(_cluster):
     found = lines("--dry-run", "--device", "h100")
     check({(r["model"], r["compute"]) for r in found} ==
           {(m, c) for m in ("gpt2", "gpt2-xl", "llama-2-70b") for c in ("f32", "bf16x3", "bf16")},
           "models and types")
     for r in found:
-        least = sum(k["least_seconds"] for k in r["kernels"])
-        if r["weight_bytes"] > 80e9:
-            least = max(least, r["weight_bytes"] / H100["link"])
-        tokens = r["rows"] * r["ctx"]
-        check(abs(r["limit_tokens_per_s"] * least / tokens - 1) < 1e-9, f"{r['model']}: limit")
-        check(r["products_limit_tokens_per_s"] >= r["limit_tokens_per_s"], f"{r['model']}")
-        check("data sheet" in r["source"], r["source"])
+        check(r["tokens"] == r["rows"] * r["ctx"], f"{r['model']}: tokens")
+        check_limit(r)
 
 
 def every_kernel_is_on_its_roof(_cluster):
@@ -79,6 +107,8 @@ def measured_beside_the_limit(_cluster):
           "a CPU's peaks are unknown")
     emulated = lines(GOLDEN / "models/llama-gqa-tied", "--backend", "emu", *small)[0]
     check(emulated["measured_tokens_per_s"] > 0 and emulated["n_features"] == 0, str(emulated))
+    for r in lines(GOLDEN / "models/gpt2-tied", "--work", "ablate", "attribute", "edges", *small):
+        check(r["measured_tokens_per_s"] > 0 and r["tokens"] and r["kernels"], str(r))
 
 
 def bad_input_is_one_line(_cluster):
@@ -86,7 +116,8 @@ def bad_input_is_one_line(_cluster):
             (("--dry-run", "--device", "h1"), 3, "device 'h1' is none of h100, "),
             (("gpt3", "--dry-run"), 3, "'gpt3' is neither gpt2, gpt2-xl, llama-2-70b nor"),
             (("gpt2", "--dry-run", "--ctx", "4096"), 2, "--ctx 4096 is over the model's 1024"),
-            (("gpt2", "--dry-run", "--hook", "logits"), 2, "hook_resid_pre and hook_resid_post"),
+            (("gpt2", "--dry-run", "--hook", "blocks.12.hook_resid_pre"), 3, "has 12 layers"),
+            (("gpt2", "--dry-run", "--work", "probe"), 2, "work 'probe' is none of capture, "),
             (("gpt2", "--dry-run", "--compute", "fp8"), 2, "fp8"),
             (("gpt2-xl",), 2, "gpt2-xl is a shape without weights")):
         done = bench(*arguments)
@@ -96,5 +127,5 @@ def bad_input_is_one_line(_cluster):
 
 
 if __name__ == "__main__":
-    run([bad_input_is_one_line, three_models_on_an_h100, every_kernel_is_on_its_roof,
-         products_are_the_models, measured_beside_the_limit])
+    run([bad_input_is_one_line, three_models_on_an_h100, ablations_and_attributions_on_an_h100,
+         every_kernel_is_on_its_roof, products_are_the_models, measured_beside_the_limit])

@@ -33,15 +33,18 @@ void emulated_set_mode(const struct emulated_mode *mode)
     cr_assert_eq(setenv("INTERP_EMU_GUARD", mode->guard, 1), 0);
 }
 
-/* What the emulator's plugin, which is open, counts under that name. */
-static uint64_t emulator_count(const char *name)
+/* A function of the emulator's plugin, which is open. */
+union emulator_function {
+    void *symbol;
+    uint64_t (*count)(void);
+    uint64_t (*count_of)(const char *name);
+};
+
+static union emulator_function emulator_function(const char *name)
 {
     const char *directory = getenv("INTERP_PLUGIN_DIR");
     char path[PATH_MAX] = "";
-    union {
-        void *symbol;
-        uint64_t (*count)(void);
-    } found = {NULL};
+    union emulator_function found = {NULL};
     if (directory && *directory) {
         cr_assert(snprintf(path, sizeof path, "%s", directory) < PATH_MAX);
     } else {
@@ -56,9 +59,13 @@ static uint64_t emulator_count(const char *name)
     cr_assert(library, "%s", dlerror());
     found.symbol = dlsym(library, name);
     cr_assert(found.symbol, "%s", dlerror());
-    const uint64_t n = found.count();
-    (void)dlclose(library);
-    return n;
+    (void)dlclose(library); /* the backend holds it */
+    return found;
+}
+
+static uint64_t emulator_count(const char *name)
+{
+    return emulator_function(name).count();
 }
 
 uint64_t emulated_allocations(void)
@@ -69,6 +76,18 @@ uint64_t emulated_allocations(void)
 uint64_t emulated_alive(void)
 {
     return emulator_count("emu_n_alive");
+}
+
+struct emulated_work emulated_work(void)
+{
+    return (struct emulated_work){emulator_count("emu_n_products"),
+                                  emulator_count("emu_n_bytes_up"),
+                                  emulator_count("emu_n_bytes_down")};
+}
+
+uint64_t emulated_launches(const char *kernel)
+{
+    return emulator_function("emu_n_launches").count_of(kernel);
 }
 
 void emulated_open(struct emulated *e, const struct emulated_mode *mode, size_t row_block)

@@ -51,4 +51,12 @@ uint64_t emulated_allocations(void);
 /* Device memory and recordings that nobody has given back; one was open. */
 uint64_t emulated_alive(void);
 
+/* What has run so far in the plugin that is open: products of cuBLAS, bytes over the link, launches
+ * of a kernel. */
+struct emulated_work {
+    uint64_t n_products, n_bytes_up, n_bytes_down;
+};
+struct emulated_work emulated_work(void);
+uint64_t emulated_launches(const char *kernel);
+
 #endif

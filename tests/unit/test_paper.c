@@ -1,172 +1,138 @@
-/* The paper accounting against what a real pass asks its backend for, and counts by hand. */
-#include "worker/paper/paper_plan.h"
+/* The paper accounting: work walked on a device of paper against the same work on the emulator, and
+ * counts by hand. */
+#include "tests/unit/emulated.h"
+#include "worker/paper/paper_lane.h"
 #include "worker/paper/paper_report.h"
 #include "worker/paper/paper_shape.h"
-
-#include "worker/model/forward.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-/* --- a backend that notes every operation before the CPU does it ------------------------------ */
-static const struct backend_ops *cpu;
-static struct launch_costs recorded;
-static size_t row_block;
-enum { MOST_PACKED = 64 };
-static struct {
-    const struct packed *packed;
-    struct accounted_product shape;
-} products[MOST_PACKED];
-static size_t n_products;
+/* --- what runs, and what is counted ----------------------------------------------------------- */
 
-#define RECORD(slot)                                                                               \
-    static status_t record_##slot(struct exec *exec, const struct slot##_params *p,                \
-                                  struct error *err)                                               \
-    {                                                                                              \
-        account_##slot(&recorded, p);                                                              \
-        return cpu->slot(exec, p, err);                                                            \
-    }
-RECORD(embed)
-RECORD(norm)
-RECORD(add)
-RECORD(activate)
-RECORD(rotate)
-RECORD(attend)
+/* What the emulator has run so far, by kind of launch. */
+struct ran {
+    struct emulated_work work;
+    uint64_t n_launches[LAUNCH_N];
+};
 
-static status_t record_pack(struct packed **out, struct backend *backend,
-                            const struct pack_params *p, struct error *err)
+static struct ran ran_so_far(void)
 {
-    const status_t status = cpu->packed_create(out, backend, p, err);
-    cr_assert_lt(n_products, MOST_PACKED);
-    products[n_products].packed = *out;
-    products[n_products++].shape =
-        (struct accounted_product){.n_in = p->n_in, .n_out = p->n_out, .compute = p->compute};
-    return status;
+    struct ran ran = {.work = emulated_work()};
+    for (unsigned k = 0; k < LAUNCH_N; k++)
+        ran.n_launches[k] = emulated_launches(launch_info_of((enum launch_kind)k)->name);
+    return ran;
 }
 
-static status_t record_exec(struct exec **out, struct backend *backend, const struct exec_params *p,
-                            struct error *err)
+static bool is_product(unsigned kind)
 {
-    row_block = p->row_block;
-    return cpu->exec_create(out, backend, p, err);
+    return kind >= LAUNCH_PRODUCT_F32 && kind <= LAUNCH_PRODUCT_TF32;
 }
 
-static status_t record_matmul(struct exec *exec, const struct matmul_params *p, struct error *err)
+static void expect_ran(const struct paper_counted *counted, const struct ran *before,
+                       const char *what)
 {
-    size_t i = 0;
-    while (i < n_products && products[i].packed != p->weights) i++;
-    cr_assert_lt(i, n_products, "a product with unknown weights");
-    struct accounted_product shape = products[i].shape;
-    shape.n_rows = p->n_rows;
-    shape.row_block = row_block;
-    account_matmul(&recorded, &shape);
-    return cpu->matmul(exec, p, err);
-}
-
-static status_t record_download(struct exec *exec, void *host, const void *device, size_t n_bytes,
-                                struct error *err)
-{
-    account_transfer(&recorded, LAUNCH_DOWNLOAD, n_bytes);
-    return cpu->download(exec, host, device, n_bytes, err);
-}
-
-static status_t record_upload(struct exec *exec, void *device, const void *host, size_t n_bytes,
-                              struct error *err)
-{
-    account_transfer(&recorded, LAUNCH_UPLOAD, n_bytes);
-    return cpu->upload(exec, device, host, n_bytes, err);
-}
-
-static struct backend_ops recording_ops(void)
-{
-    struct backend_ops ops = *cpu;
-    ops.memory_is_host = false; /* as on a device: activations are fetched */
-    ops.packed_create = record_pack;
-    ops.exec_create = record_exec;
-    ops.matmul = record_matmul;
-    ops.upload = record_upload;
-    ops.download = record_download;
-    ops.embed = record_embed;
-    ops.norm = record_norm;
-    ops.add = record_add;
-    ops.activate = record_activate;
-    ops.rotate = record_rotate;
-    ops.attend = record_attend;
-    return ops;
-}
-
-static void run_pass(struct model *model, struct hook_point hook, size_t n_rows, size_t n_ctx)
-{
-    enum { MOST_TOKENS = 512 };
-    static uint32_t tokens[MOST_TOKENS], lengths[MOST_TOKENS];
-    const struct forward_params params = {.model = model, .n_rows = n_rows, .n_ctx = n_ctx};
-    const bool stays = true; /* as in a capture: the encoder reads it on the device */
-    const struct forward_input input = {.tokens = tokens, .row_lengths = lengths, .stays = &stays};
-    struct forward *forward = NULL;
-    struct error err = {0};
-    const float *acts;
-    cr_assert_leq(n_rows * n_ctx, MOST_TOKENS);
-    for (size_t r = 0; r < n_rows; r++) lengths[r] = (uint32_t)n_ctx;
-    cr_assert_eq(forward_create(&forward, &params, &err), ST_OK, "%s", err.text);
-    recorded = (struct launch_costs){0}; /* rotary tables are uploaded once */
-    cr_assert_eq(forward_run(forward, &input, &hook, 1, &acts, &err), ST_OK, "%s", err.text);
-    forward_destroy(&forward);
-}
-
-static void expect_recorded(const struct launch_costs *plan, const char *what)
-{
+    const struct ran now = ran_so_far();
+    const struct launch_cost *of = counted->counts.costs.of;
+    uint64_t n_products = 0;
     for (unsigned k = 0; k < LAUNCH_N; k++) {
-        const char *name = launch_info_of((enum launch_kind)k)->name;
-        cr_expect_eq(plan->of[k].n_launches, recorded.of[k].n_launches, "%s, %s: %zu, not %zu",
-                     what, name, plan->of[k].n_launches, recorded.of[k].n_launches);
-        cr_expect(fabs(plan->of[k].n_bytes - recorded.of[k].n_bytes) < 0.5, "%s, %s: %g, not %g",
-                  what, name, plan->of[k].n_bytes, recorded.of[k].n_bytes);
-        cr_expect(fabs(plan->of[k].flops - recorded.of[k].flops) < 0.5, "%s, %s", what, name);
+        const struct launch_info *info = launch_info_of((enum launch_kind)k);
+        const uint64_t n = now.n_launches[k] - before->n_launches[k];
+        if (is_product(k)) n_products += of[k].n_launches;
+        if (is_product(k) || info->is_link || k == LAUNCH_COPY) continue;
+        cr_expect_eq(of[k].n_launches, n, "%s, %s: %zu counted, %zu run", what, info->name,
+                     of[k].n_launches, (size_t)n);
     }
+    const uint64_t n_ran = now.work.n_products - before->work.n_products,
+                   n_up = now.work.n_bytes_up - before->work.n_bytes_up,
+                   n_down = now.work.n_bytes_down - before->work.n_bytes_down;
+    cr_expect_eq(n_products, n_ran, "%s: %zu products counted, %zu run", what, (size_t)n_products,
+                 (size_t)n_ran);
+    const double up = of[LAUNCH_UPLOAD].n_bytes + counted->counts.streamed_bytes;
+    cr_expect(fabs(up - (double)n_up) < 0.5, "%s: %g bytes up counted, %zu came", what, up,
+              (size_t)n_up);
+    cr_expect(fabs(of[LAUNCH_DOWNLOAD].n_bytes - (double)n_down) < 0.5,
+              "%s: %g bytes down counted, %zu came", what, of[LAUNCH_DOWNLOAD].n_bytes,
+              (size_t)n_down);
 }
 
-static void check_model(const char *name, enum compute compute)
+/* The plan's work on the emulator, its second step beside what a device of paper of that size
+ * counts. memory_bytes 0: as much as it has. */
+static void check_work(const char *model, struct paper_plan plan, size_t memory_bytes)
 {
-    char path[256];
-    struct backend *real;
+    static const struct device_peaks NO_PEAKS = {.name = "small"};
+    struct device_peaks peaks = NO_PEAKS;
+    struct model_config config;
+    struct paper_counted counted;
+    struct backend *backend = NULL;
+    struct paper_lane *lane = NULL;
     struct error err = {0};
-    cr_assert_eq(backend_open_cpu(&real, &err), ST_OK);
-    cpu = real->ops;
-    const struct backend_ops ops = recording_ops();
-    struct backend backend = {.ops = &ops, .device = real->device};
-    struct model *model = NULL;
-    (void)snprintf(path, sizeof path, "tests/golden/models/%s", name);
-    const struct model_params params = {.directory = path, .backend = &backend, .compute = compute};
-    n_products = 0;
-    cr_assert_eq(model_open(&model, &params, &err), ST_OK, "%s", err.text);
-    const struct hook_point hooks[] = {{HOOK_RESID_PRE, 1},
-                                       {HOOK_RESID_POST, model_config(model)->n_layers - 1}};
-    for (size_t i = 0; i < 2; i++) {
-        const struct paper_plan plan = {.config = model_config(model),
-                                        .hook = hooks[i],
-                                        .n_rows = 3,
-                                        .n_ctx = 11,
-                                        .compute = compute};
-        struct launch_costs costs = {0};
-        run_pass(model, hooks[i], plan.n_rows, plan.n_ctx);
-        cr_assert_eq(paper_plan_forward(&plan, &costs, &err), ST_OK, "%s", err.text);
-        expect_recorded(&costs, name);
-    }
-    model_close(&model);
-    backend_close(&real);
+    char path[256], what[300];
+    size_t n_tokens = 0;
+    (void)snprintf(path, sizeof path, "tests/golden/models/%s", model);
+    (void)snprintf(what, sizeof what, "%s of %s in %s", paper_work_name(plan.work), model,
+                   compute_name(plan.compute));
+    cr_assert_eq(setenv("INTERP_EMU_ARCH", "90", 1), 0);
+    emulated_set_mode(&EMULATED_MODES[0]);
+    cr_assert_eq(backend_open("emu", &backend, &err), ST_OK, "%s", err.text);
+    if (memory_bytes) backend->ops->limit_memory(backend, memory_bytes);
+    cr_assert_eq(model_config_read(&config, path, &err), ST_OK, "%s", err.text);
+    plan.config = &config;
+    plan.hook = (struct hook_point){HOOK_RESID_POST, config.n_layers - 1};
+    const struct memory_needs needs = {.n_ctx = plan.n_ctx, .n_rows = plan.n_rows};
+    const struct model_params params = {
+        .directory = path, .backend = backend, .compute = plan.compute, .needs = &needs};
+    struct paper_lane_params of = {.plan = &plan};
+    cr_assert_eq(model_open(&of.model, &params, &err), ST_OK, "%s: %s", what, err.text);
+    cr_assert_eq(paper_lane_open(&lane, &of, &err), ST_OK, "%s: %s", what, err.text);
+    cr_assert_eq(paper_lane_step(lane, &n_tokens, &err), ST_OK, "%s: %s", what, err.text);
+    const struct ran before = ran_so_far();
+    cr_assert_eq(paper_lane_step(lane, &n_tokens, &err), ST_OK, "%s: %s", what, err.text);
+    cr_assert_eq(backend->ops->is_lost(backend), false); /* waits */
+    peaks.memory_bytes = (double)memory_bytes;
+    cr_assert_eq(paper_count(&plan, memory_bytes ? &peaks : NULL, &counted, &err), ST_OK, "%s: %s",
+                 what, err.text);
+    expect_ran(&counted, &before, what);
+    cr_expect_eq(2 * counted.n_tokens, n_tokens);
+    cr_expect_eq(counted.counts.streamed_bytes > 0, model_plan(of.model)->is_streamed, "%s", what);
+    cr_expect_eq(counted.weight_bytes,
+                 (double)model_device_bytes(of.model) +
+                     (double)model_weights(of.model)->n_shelf_bytes,
+                 "%s", what);
+    paper_lane_close(&lane);
+    model_close(&of.model);
+    backend_close(&backend);
 }
 
-Test(paper, plan_is_what_a_pass_of_gpt2_asks_for)
+static void check_model(const char *model, enum compute compute)
+{
+    for (unsigned work = 0; work < WORK_N; work++)
+        check_work(model,
+                   (struct paper_plan){
+                       .work = (enum paper_work)work, .n_rows = 3, .n_ctx = 11, .compute = compute},
+                   0);
+}
+
+Test(paper, counts_what_the_emulator_runs_of_gpt2)
 {
     check_model("gpt2-tied", COMPUTE_F32);
-    check_model("gpt2-tied", COMPUTE_BF16X3);
 }
 
-Test(paper, plan_is_what_a_pass_of_llama_asks_for)
+Test(paper, counts_what_the_emulator_runs_of_gpt2_in_bf16)
+{
+    check_model("gpt2-tied", COMPUTE_BF16X3);
+    check_model("gpt2-tied", COMPUTE_BF16);
+}
+
+Test(paper, counts_what_the_emulator_runs_of_llama)
 {
     check_model("llama-gqa-tied", COMPUTE_F32);
+}
+
+Test(paper, counts_what_the_emulator_runs_of_llama_with_biases)
+{
     check_model("llama-biases", COMPUTE_BF16);
 }
 
@@ -174,14 +140,15 @@ Test(paper, plan_is_what_a_pass_of_llama_asks_for)
 Test(paper, products_of_gpt2_small_are_those_of_its_shape)
 {
     struct model_config config;
-    struct launch_costs costs = {0};
+    struct paper_counted counted;
     cr_assert_eq(paper_shape_find("gpt2", &config, NULL), ST_OK);
     const struct paper_plan plan = {.config = &config,
                                     .hook = {HOOK_RESID_POST, 11},
                                     .n_rows = 8,
                                     .n_ctx = 1024,
                                     .compute = COMPUTE_BF16};
-    cr_assert_eq(paper_plan_forward(&plan, &costs, NULL), ST_OK);
+    cr_assert_eq(paper_count(&plan, NULL, &counted, NULL), ST_OK);
+    const struct launch_costs costs = counted.counts.costs;
     /* 12 d^2 weights a layer, two operations each */
     const double flops = 2.0 * 8192 * 12 * 12 * 768 * 768;
     cr_expect(fabs(costs.of[LAUNCH_PRODUCT_BF16].flops / flops - 1) < 1e-12);
@@ -279,8 +246,9 @@ Test(paper, a_launch_takes_the_longer_of_memory_and_math)
 Test(paper, what_does_not_fit_is_streamed)
 {
     struct model_config config;
-    struct launch_costs costs = {0};
-    struct paper_report report = {.model = "llama-2-70b", .costs = &costs};
+    struct paper_counted counted;
+    struct paper_report report = {.model = "llama-2-70b", .counted = &counted};
+    struct error err = {0};
     cr_assert_eq(paper_shape_find("llama-2-70b", &config, NULL), ST_OK);
     cr_assert_eq(device_peaks_find("h100", &report.peaks, NULL), ST_OK);
     const struct paper_plan plan = {.config = &config,
@@ -289,12 +257,48 @@ Test(paper, what_does_not_fit_is_streamed)
                                     .n_ctx = 16,
                                     .compute = COMPUTE_BF16};
     report.plan = &plan;
-    cr_assert_eq(paper_plan_forward(&plan, &costs, NULL), ST_OK);
-    /* 80 layers: q, o 8192^2; k, v 8192 x 1024; gate, up, down 8192 x 28672; f32 embeddings */
+    cr_assert_eq(paper_count(&plan, report.peaks, &counted, &err), ST_OK, "%s", err.text);
+    /* 80 layers: q, o 8192^2; k, v 8192 x 1024; gate, up, down 8192 x 28672; f32 embeddings, and
+     * weights of 161 norms */
     const double layer = 2.0 * 8192 * 8192 + 2.0 * 8192 * 1024 + 3.0 * 8192 * 28672;
-    const double n_bytes = 80 * layer * 2 + 32000.0 * 8192 * 4;
-    cr_expect(fabs(paper_plan_weight_bytes(&plan) - n_bytes) < 1);
+    const double n_bytes = 80 * layer * 2;
+    cr_expect_eq(counted.counts.streamed_bytes, n_bytes);
+    cr_expect_eq(counted.weight_bytes, n_bytes + (32000.0 + 161) * 8192 * 4);
     cr_expect(fabs(paper_report_limit(&report) / (16 * 64e9 / n_bytes) - 1) < 1e-9);
+}
+
+Test(paper, a_device_that_is_too_small_says_so_with_the_numbers)
+{
+    struct model_config config;
+    struct paper_counted counted;
+    const struct device_peaks small = {.name = "small", .memory_bytes = 100e6};
+    struct error err = {0};
+    cr_assert_eq(paper_shape_find("gpt2-xl", &config, NULL), ST_OK);
+    const struct paper_plan plan = {
+        .work = WORK_ABLATE, .config = &config, .n_rows = 1, .n_ctx = 16, .compute = COMPUTE_F32};
+    cr_expect_eq(paper_count(&plan, &small, &counted, &err), ST_NO_MEMORY);
+    cr_expect(strstr(err.text, "does not fit on small, even streamed: it takes "), "%s", err.text);
+    cr_expect(strstr(err.text, " of 100000000 bytes are free"), "%s", err.text);
+}
+
+/* GPT-2 small, 12 heads and an MLP in each of 12 layers, 8 prompts of 16 tokens: by hand. */
+Test(paper, ablations_of_gpt2_small_are_those_of_its_shape)
+{
+    struct model_config config;
+    struct paper_counted counted;
+    cr_assert_eq(paper_shape_find("gpt2", &config, NULL), ST_OK);
+    const struct paper_plan plan = {
+        .work = WORK_ABLATE, .config = &config, .n_rows = 8, .n_ctx = 16, .compute = COMPUTE_F32};
+    cr_assert_eq(paper_count(&plan, NULL, &counted, NULL), ST_OK);
+    const struct launch_cost *of = counted.counts.costs.of;
+    cr_expect_eq(counted.n_tokens, 12 * 13 * 128);
+    /* batches of 32: 156 variants are 5, whose answers come with those of the clean prompts; the
+     * vocabulary is 25 tiles of 2,048 */
+    cr_expect_eq(of[LAUNCH_DIVERGE].n_launches, 5 * 25);
+    cr_expect_eq(of[LAUNCH_DOWNLOAD].n_bytes, (156 + 5) * 8 * (2 * 4 + 4 * 8));
+    /* an edit for each layer's heads and one for each MLP's; a list entry of 40 bytes for each
+     * variant's whole rows */
+    cr_expect_geq(of[LAUNCH_EDIT].n_launches, 24);
 }
 
 Test(paper, devices_are_found_by_what_the_driver_calls_them)

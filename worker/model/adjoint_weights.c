@@ -164,8 +164,10 @@ static status_t load_writers(struct adjoint_layer *out, const struct weights_sou
     if (status != ST_OK) return status;
     status = make_list(&out->writers, c->n_heads, err);
     for (size_t i = 0; i < c->n_heads && status == ST_OK; i++) {
-        const struct pack_params params = {
-            .n_in = c->d_head, .n_out = c->d_model, .weights = host + i * c->d_head * c->d_model};
+        const struct pack_params params = {.n_in = c->d_head,
+                                           .n_out = c->d_model,
+                                           .weights =
+                                               host ? host + i * c->d_head * c->d_model : NULL};
         status = pack(&out->writers[i], source, params, err);
     }
     free(host);
@@ -181,7 +183,7 @@ static status_t load_reader(struct packed **out, const struct weights_source *so
     const size_t ld = width_of_readers(c);
     const struct pack_params params = {
         .n_in = c->d_head, .n_out = c->d_model, .weights = columns, .is_transposed = true};
-    for (size_t r = 0; r < c->d_model; r++)
+    for (size_t r = 0; r < c->d_model && host; r++)
         memcpy(columns + r * c->d_head, host + r * ld + index * c->d_head,
                c->d_head * sizeof *columns);
     return pack(out, source, params, err);

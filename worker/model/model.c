@@ -44,8 +44,13 @@ void model_close(struct model **pointer)
 
 static status_t open_files(struct model *m, const struct model_params *params, struct error *err)
 {
-    status_t status = model_config_read(&m->config, params->directory, err);
-    if (status == ST_OK) status = safetensors_open(&m->checkpoint, params->directory, err);
+    status_t status = ST_OK;
+    if (params->shape)
+        m->config = *params->shape;
+    else
+        status = model_config_read(&m->config, params->directory, err);
+    if (status == ST_OK && !params->shape)
+        status = safetensors_open(&m->checkpoint, params->directory, err);
     if (status != ST_OK) return status;
     m->source = (struct weights_source){.checkpoint = m->checkpoint,
                                         .config = &m->config,

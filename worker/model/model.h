@@ -14,8 +14,10 @@
 struct model;
 
 struct model_params {
-    const char *directory;   /* an HF directory */
-    struct backend *backend; /* borrowed; must outlive the model */
+    const char *directory;            /* an HF directory; with `shape` a name for errors */
+    const struct model_config *shape; /* NULL, or the shape of a model whose weights have no
+                                       * values: for a backend that only counts (worker/paper) */
+    struct backend *backend;          /* borrowed; must outlive the model */
     enum compute compute;
     uint64_t shuffle_seed; /* random weights: weight_shuffle.h; 0: those of the checkpoint */
     const struct memory_needs

@@ -62,10 +62,11 @@ static status_t load_linear(struct weights_loader *l, const struct linear_plan *
                             struct linear *out, struct error *err)
 {
     const size_t n_out = plan_width(plan);
+    const bool has_values = l->source->checkpoint != NULL;
     float *weights = NULL, *bias = NULL;
-    status_t status = weights_host_floats(plan->n_in, n_out, &weights, err);
-    if (status == ST_OK) status = weights_host_floats(0, n_out, &bias, err);
-    if (status == ST_OK) status = read_parts(l, plan, weights, bias, err);
+    status_t status = has_values ? weights_host_floats(plan->n_in, n_out, &weights, err) : ST_OK;
+    if (status == ST_OK && has_values) status = weights_host_floats(0, n_out, &bias, err);
+    if (status == ST_OK && has_values) status = read_parts(l, plan, weights, bias, err);
     if (status == ST_OK) {
         const struct pack_params params = {.n_in = plan->n_in,
                                            .n_out = n_out,
@@ -174,7 +175,7 @@ static status_t note_head(struct weights_loader *l, struct error *err)
     const struct model_config *c = l->source->config;
     const struct tensor_view *view = NULL;
     char name[TENSOR_NAME_SIZE];
-    if (c->is_tied) return ST_OK;
+    if (c->is_tied || !l->source->checkpoint) return ST_OK;
     const status_t status =
         weights_tensor_name(name, "", c->family->tensors.head, 0, ".weight", err);
     return status == ST_OK ? weights_find_tensor(l, name, &view, err) : status;
@@ -203,7 +204,8 @@ status_t weights_load(struct weights *out, const struct weights_source *source, 
     status_t status = weights_loader_init(&l, source, err);
     if (status != ST_OK) return status;
     l.weights = out;
-    l.used = calloc(safetensors_count(source->checkpoint) + 1, sizeof(void *));
+    const size_t n_tensors = source->checkpoint ? safetensors_count(source->checkpoint) : 0;
+    l.used = calloc(n_tensors + 1, sizeof(void *));
     out->layers = calloc(out->n_layers, sizeof *out->layers);
     if (source->is_streamed) /* cppcheck-suppress pointerSize ; an array of pointers */
         out->shelf = calloc(out->n_layers * LAYER_N_MAPS, sizeof(const struct packed *));
@@ -256,6 +258,8 @@ status_t weights_read_head(const struct weights_source *source, float **out, str
     struct weights_loader l;
     char name[TENSOR_NAME_SIZE];
     float *host = NULL;
+    *out = NULL;
+    if (!source->checkpoint) return ST_OK;
     status_t status = weights_loader_init(&l, source, err);
     if (status != ST_OK) return status;
     status = c->is_tied ? weights_tensor_name(name, l.prefix, c->family->tensors.token_embed, 0,
@@ -300,8 +304,8 @@ status_t weights_load_head_columns(struct packed **out, const struct weights_sou
     float *host, *rows = NULL;
     status_t status = weights_read_head(source, &host, err);
     if (status != ST_OK) return status;
-    status = weights_host_floats(n, d, &rows, err);
-    for (size_t i = 0; i < n && status == ST_OK; i++)
+    status = host ? weights_host_floats(n, d, &rows, err) : ST_OK;
+    for (size_t i = 0; i < n && status == ST_OK && host; i++)
         memcpy(rows + i * d, host + ids[i] * d, d * sizeof *rows);
     if (status == ST_OK) status = pack_head(out, source, rows, n, err);
     free(rows);
@@ -330,6 +334,8 @@ static status_t read_map(float **out, const struct weights_source *source, struc
     const size_t n_out = plan_width(&plan);
     struct weights_loader l;
     float *host = NULL;
+    *out = NULL;
+    if (!source->checkpoint) return ST_OK;
     status_t status = weights_loader_init(&l, source, err);
     if (status != ST_OK) return status;
     plan.has_bias = false;

@@ -45,7 +45,8 @@ struct weights {
 /* The maps of a layer, in the order in which a window has them. */
 enum layer_map { LAYER_QKV, LAYER_ATTN_OUT, LAYER_MLP_IN, LAYER_MLP_OUT, LAYER_N_MAPS };
 
-/* What a load needs to know; all borrowed. */
+/* What a load needs to know; all borrowed. Without a checkpoint weights have a shape and no values:
+ * the backend gets NULL in their place, and what is read onto the host is NULL. */
 struct weights_source {
     const struct safetensors *checkpoint;
     const struct model_config *config;

@@ -111,6 +111,8 @@ status_t weights_load_table(struct weights_loader *l, const char *base, size_t l
 {
     char name[TENSOR_NAME_SIZE];
     float *host = NULL;
+    if (!l->source->checkpoint)
+        return weights_to_device(l, NULL, columns * (rows ? rows : 1), out, err);
     status_t status = weights_tensor_name(name, l->prefix, base, layer, suffix, err);
     if (status == ST_OK) status = weights_host_floats(rows, columns, &host, err);
     if (status == ST_OK) status = weights_read_tensor(l, name, rows, columns, host, err);
@@ -149,6 +151,7 @@ status_t weights_check_all_used(struct weights_loader *l, struct error *err)
 {
     const struct safetensors *checkpoint = l->source->checkpoint;
     const size_t item = sizeof(void *); /* `used` holds pointers */
+    if (!checkpoint) return ST_OK;
     qsort(l->used, l->n_used, item, by_address);
     for (size_t i = 0; i < safetensors_count(checkpoint); i++) {
         const struct tensor_view *view = safetensors_at(checkpoint, i);
@@ -182,7 +185,7 @@ status_t weights_loader_init(struct weights_loader *l, const struct weights_sour
                              struct error *err)
 {
     *l = (struct weights_loader){.source = source, .ops = source->backend->ops};
-    return find_prefix(l, err);
+    return source->checkpoint ? find_prefix(l, err) : ST_OK;
 }
 
 void weights_loader_fini(struct weights_loader *l)

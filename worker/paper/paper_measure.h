@@ -1,5 +1,6 @@
-/* Tokens a second of a capture as the accounting counts it: pass to a hook point, encode of what
- * stays on the device, rows to the host, running top values of each feature. One thread. */
+/* A plan's work on a real backend: tokens a second. Of a capture that is the pass to the hook
+ * point, the encode of what stays on the device, rows to the host, running top values of each
+ * feature. One thread. */
 #ifndef WORKER_PAPER_PAPER_MEASURE_H
 #define WORKER_PAPER_PAPER_MEASURE_H
 

@@ -13,53 +13,81 @@ static const char *bound_name(enum launch_bound bound)
     return "?";
 }
 
-static double n_tokens_of(const struct paper_report *r)
+static const struct launch_cost *cost_of(const struct paper_report *r, unsigned kind)
 {
-    return (double)(r->plan->n_rows * r->plan->n_ctx);
+    return &r->counted->counts.costs.of[kind];
 }
 
 static double launches_seconds(const struct paper_report *r)
 {
     double seconds = 0;
     for (unsigned k = 0; k < LAUNCH_N; k++)
-        seconds += launch_cost_time((enum launch_kind)k, &r->costs->of[k], r->peaks).seconds;
+        seconds += launch_cost_time((enum launch_kind)k, cost_of(r, k), r->peaks).seconds;
     return seconds;
 }
 
-/* The weights' way over the link, once a batch, where the device has no room for them all. */
+/* The weights' way over the link, under the launches, where the device has no room for them all. */
 static double stream_seconds(const struct paper_report *r)
 {
-    const double n_bytes = paper_plan_weight_bytes(r->plan);
-    return n_bytes > r->peaks->memory_bytes ? n_bytes / r->peaks->link_bytes_per_s : 0;
+    return r->counted->counts.streamed_bytes / r->peaks->link_bytes_per_s;
 }
 
 double paper_report_limit(const struct paper_report *r)
 {
-    if (!r->peaks) return 0;
+    if (!r->peaks || !r->counted->n_tokens) return 0;
     const double launches = launches_seconds(r), stream = stream_seconds(r);
-    return n_tokens_of(r) / (launches > stream ? launches : stream);
+    return (double)r->counted->n_tokens / (launches > stream ? launches : stream);
 }
 
 /* What the products' multiplications and additions alone would allow. */
 static double products_limit(const struct paper_report *r)
 {
     double seconds = 0;
+    if (!r->peaks || !r->counted->n_tokens) return 0;
     for (unsigned k = LAUNCH_PRODUCT_F32; k <= LAUNCH_PRODUCT_TF32; k++)
-        seconds += r->costs->of[k].flops / r->peaks->flops_per_s[launch_info_of(k)->unit];
-    return n_tokens_of(r) / seconds;
+        seconds += cost_of(r, k)->flops / r->peaks->flops_per_s[launch_info_of(k)->unit];
+    return (double)r->counted->n_tokens / seconds;
+}
+
+/* Every head and every MLP. */
+static size_t n_variants_of(const struct paper_plan *plan)
+{
+    return plan->config->n_layers * (plan->config->n_heads + 1);
+}
+
+static void print_work(const struct paper_report *r)
+{
+    const struct paper_plan *p = r->plan;
+    const struct model_config *c = p->config;
+    char hook[HOOK_NAME_SIZE];
+    switch (p->work) {
+    case WORK_CAPTURE:
+        (void)printf("%s to %s, %zu x %zu tokens", r->model, hook_point_name(p->hook, hook),
+                     p->n_rows, p->n_ctx);
+        break;
+    case WORK_ABLATE:
+        (void)printf("%s, every head and MLP ablated in %zu prompts of %zu tokens: %zu variants, "
+                     "KL and 2 answers of each",
+                     r->model, p->n_rows, p->n_ctx, n_variants_of(p));
+        break;
+    case WORK_ATTRIBUTE:
+    case WORK_EDGES:
+        (void)printf("%s, scores of all %s by derivatives, %zu pairs of prompts of %zu tokens",
+                     r->model, p->work == WORK_EDGES ? "edges" : "nodes", p->n_rows, p->n_ctx);
+        break;
+    case WORK_N: break;
+    }
+    (void)printf(", %s", compute_name(p->compute));
+    if (p->work == WORK_CAPTURE && p->n_features)
+        (void)printf("; dictionary %zu x %zu%s, %g candidates a token, of which %g fire",
+                     hook_point_width(p->hook, c), p->n_features, p->k ? " (topk)" : "",
+                     p->candidates_per_token, p->fired_per_token);
+    (void)putchar('\n');
 }
 
 static void print_head(const struct paper_report *r)
 {
-    const struct paper_plan *p = r->plan;
-    char hook[HOOK_NAME_SIZE];
-    (void)printf("%s to %s, %zu x %zu tokens, %s", r->model, hook_point_name(p->hook, hook),
-                 p->n_rows, p->n_ctx, compute_name(p->compute));
-    if (p->n_features)
-        (void)printf("; dictionary %zu x %zu%s, %g candidates a token, of which %g fire",
-                     p->config->d_model, p->n_features, p->k ? " (topk)" : "",
-                     p->candidates_per_token, p->fired_per_token);
-    (void)printf("\nweights %.3g GB\n", paper_plan_weight_bytes(p) * 1e-9);
+    print_work(r);
     if (r->peaks)
         (void)printf("%s: %.3g TB/s, bf16 %.4g, f32 %.3g TFLOP/s, link %.3g GB/s (%s)\n",
                      r->peaks->name, r->peaks->bytes_per_s * 1e-12,
@@ -68,11 +96,12 @@ static void print_head(const struct paper_report *r)
                      r->peaks->source);
     else
         (void)printf("device: its peaks are unknown, so are limits\n");
+    if (!r->refusal) (void)printf("weights %.3g GB\n", r->counted->weight_bytes * 1e-9);
 }
 
 static void print_launch(const struct paper_report *r, enum launch_kind kind, double all_s)
 {
-    const struct launch_cost *cost = &r->costs->of[kind];
+    const struct launch_cost *cost = cost_of(r, kind);
     if (!cost->n_launches) return;
     (void)printf("  %-22s %9zu %11.4g %11.4g", launch_info_of(kind)->name, cost->n_launches,
                  cost->n_bytes * 1e-9, cost->flops * 1e-9);
@@ -87,19 +116,20 @@ static void print_launch(const struct paper_report *r, enum launch_kind kind, do
 static void print_limits(const struct paper_report *r)
 {
     if (r->peaks) {
-        (void)printf(
-            "  at most %.4g tokens/s if every launch reads from device memory (a cache that\n"
-            "  keeps weights between row blocks can beat that); the products' math alone\n"
-            "  would allow %.4g\n",
-            paper_report_limit(r), products_limit(r));
+        (void)printf("  at most %.4g %s/s if every launch reads from device memory (a cache that\n"
+                     "  keeps weights between row blocks can beat that); the products' math alone\n"
+                     "  would allow %.4g\n",
+                     paper_report_limit(r),
+                     r->plan->work == WORK_ABLATE ? "variant-tokens" : "tokens", products_limit(r));
         if (stream_seconds(r) > 0)
-            (void)printf("  the weights do not fit %.3g GB: streamed once a batch, %.3g s of link "
+            (void)printf("  the weights do not fit %.3g GB: %.4g GB are streamed, %.3g s of link "
                          "beside %.3g s of launches\n",
-                         r->peaks->memory_bytes * 1e-9, stream_seconds(r), launches_seconds(r));
+                         r->peaks->memory_bytes * 1e-9, r->counted->counts.streamed_bytes * 1e-9,
+                         stream_seconds(r), launches_seconds(r));
     }
     if (r->measured_tokens_per_s > 0) {
         (void)printf("  measured %.4g tokens/s", r->measured_tokens_per_s);
-        if (r->plan->n_features)
+        if (r->plan->work == WORK_CAPTURE && r->plan->n_features)
             (void)printf(", with a running top %zu of every feature", r->plan->tally_k);
         if (r->peaks)
             (void)printf(": %.1f %% of that",
@@ -112,6 +142,10 @@ void paper_report_print_table(const struct paper_report *r)
 {
     const double all_s = r->peaks ? launches_seconds(r) : 0;
     print_head(r);
+    if (r->refusal) {
+        (void)printf("  cannot be done there: %s\n\n", r->refusal);
+        return;
+    }
     (void)printf("  %-22s %9s %11s %11s%s\n", "kernel", "launches", "GB", "GFLOP",
                  r->peaks ? "     least us  bound   share" : "");
     for (unsigned k = 0; k < LAUNCH_N; k++) print_launch(r, (enum launch_kind)k, all_s);
@@ -119,7 +153,7 @@ void paper_report_print_table(const struct paper_report *r)
     (void)puts("  below the roofline by design:");
     for (unsigned k = 0; k < LAUNCH_N; k++) {
         const struct launch_info *info = launch_info_of((enum launch_kind)k);
-        if (r->costs->of[k].n_launches && info->why_below)
+        if (cost_of(r, k)->n_launches && info->why_below)
             (void)printf("    %s: %s\n", info->name, info->why_below);
     }
     (void)putchar('\n');
@@ -127,7 +161,7 @@ void paper_report_print_table(const struct paper_report *r)
 
 static json_t *launch_json(const struct paper_report *r, enum launch_kind kind)
 {
-    const struct launch_cost *cost = &r->costs->of[kind];
+    const struct launch_cost *cost = cost_of(r, kind);
     const struct launch_info *info = launch_info_of(kind);
     json_t *out = json_pack("{s:s, s:I, s:f, s:f, s:s?}", "kernel", info->name, "launches",
                             (json_int_t)cost->n_launches, "bytes", cost->n_bytes, "flops",
@@ -145,30 +179,57 @@ static json_t *known(double value)
     return value > 0 ? json_real(value) : json_null();
 }
 
-status_t paper_report_print_json(const struct paper_report *r, struct error *err)
+/* What it is about. */
+static json_t *plan_json(const struct paper_report *r)
 {
     const struct paper_plan *p = r->plan;
-    char hook[HOOK_NAME_SIZE];
+    const bool is_capture = p->work == WORK_CAPTURE;
+    const size_t n_variants = n_variants_of(p);
+    char hook[HOOK_NAME_SIZE] = "";
+    if (is_capture) (void)hook_point_name(p->hook, hook);
+    json_t *out = json_pack(
+        "{s:s, s:s, s:s, s:I, s:I, s:s?, s:s?, s:s?}", "work", paper_work_name(p->work), "model",
+        r->model, "compute", compute_name(p->compute), "rows", (json_int_t)p->n_rows, "ctx",
+        (json_int_t)p->n_ctx, "hook", is_capture ? hook : NULL, "device",
+        r->peaks ? r->peaks->name : NULL, "source", r->peaks ? r->peaks->source : NULL);
+    if (out && p->work == WORK_ABLATE)
+        (void)json_object_set_new(out, "variants", json_integer((json_int_t)n_variants));
+    if (!out || !is_capture) return out;
+    (void)json_object_set_new(out, "n_features", json_integer((json_int_t)p->n_features));
+    (void)json_object_set_new(out, "k", json_integer((json_int_t)p->k));
+    (void)json_object_set_new(out, "candidates_per_token", json_real(p->candidates_per_token));
+    (void)json_object_set_new(out, "fired_per_token", json_real(p->fired_per_token));
+    (void)json_object_set_new(out, "tally_k", json_integer((json_int_t)p->tally_k));
+    return out;
+}
+
+/* What came of it. */
+static json_t *counted_json(const struct paper_report *r)
+{
     json_t *kernels = json_array();
-    for (unsigned k = 0; kernels && k < LAUNCH_N; k++)
-        if (r->costs->of[k].n_launches)
-            (void)json_array_append_new(kernels, launch_json(r, (enum launch_kind)k));
-    json_t *line = json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:f, s:s?, s:s?, s:o, s:o, s:o, s:o}",
-        "model", r->model, "hook", hook_point_name(p->hook, hook), "compute",
-        compute_name(p->compute), "rows", (json_int_t)p->n_rows, "ctx", (json_int_t)p->n_ctx,
-        "n_features", (json_int_t)p->n_features, "k", (json_int_t)p->k, "candidates_per_token",
-        p->candidates_per_token, "fired_per_token", p->fired_per_token, "tally_k",
-        (json_int_t)p->tally_k, "weight_bytes", paper_plan_weight_bytes(p), "device",
-        r->peaks ? r->peaks->name : NULL, "source", r->peaks ? r->peaks->source : NULL,
-        "limit_tokens_per_s", known(paper_report_limit(r)), "products_limit_tokens_per_s",
-        known(r->peaks ? products_limit(r) : 0), "measured_tokens_per_s",
-        known(r->measured_tokens_per_s), "kernels", kernels);
-    if (!line || json_dumpf(line, stdout, JSON_COMPACT) != 0) {
-        json_decref(line);
-        return error_set(err, ST_NO_MEMORY, "accounting");
+    if (r->refusal) {
+        json_decref(kernels);
+        return json_pack("{s:s}", "refused", r->refusal);
     }
-    (void)putchar('\n');
+    for (unsigned k = 0; kernels && k < LAUNCH_N; k++)
+        if (cost_of(r, k)->n_launches)
+            (void)json_array_append_new(kernels, launch_json(r, (enum launch_kind)k));
+    return json_pack("{s:I, s:f, s:f, s:o, s:o, s:o, s:o}", "tokens",
+                     (json_int_t)r->counted->n_tokens, "weight_bytes", r->counted->weight_bytes,
+                     "streamed_bytes", r->counted->counts.streamed_bytes, "limit_tokens_per_s",
+                     known(paper_report_limit(r)), "products_limit_tokens_per_s",
+                     known(products_limit(r)), "measured_tokens_per_s",
+                     known(r->measured_tokens_per_s), "kernels", kernels);
+}
+
+status_t paper_report_print_json(const struct paper_report *r, struct error *err)
+{
+    json_t *line = plan_json(r), *counted = counted_json(r);
+    const bool is_made = line && counted && json_object_update(line, counted) == 0 &&
+                         json_dumpf(line, stdout, JSON_COMPACT) == 0;
     json_decref(line);
+    json_decref(counted);
+    if (!is_made) return error_set(err, ST_NO_MEMORY, "accounting");
+    (void)putchar('\n');
     return ST_OK;
 }

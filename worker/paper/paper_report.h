@@ -1,19 +1,20 @@
-/* The accounting of a capture beside a device's peaks, and what was measured. */
+/* The accounting of a plan beside a device's peaks, and what was measured. */
 #ifndef WORKER_PAPER_PAPER_REPORT_H
 #define WORKER_PAPER_PAPER_REPORT_H
 
-#include "worker/paper/paper_plan.h"
+#include "worker/paper/paper_count.h"
 
 struct paper_report {
     const char *model; /* as it was asked for */
     const struct paper_plan *plan;
-    const struct launch_costs *costs;
+    const struct paper_counted *counted;
     const struct device_peaks *peaks; /* NULL: unknown, then only counts are shown */
     double measured_tokens_per_s;     /* 0: not measured */
+    const char *refusal;              /* why it cannot be done on that device, or NULL */
 };
 
 /* Tokens a second that the launches allow one after the other: the sum of their least times, or
- * the weights' way over the link where they do not fit. 0: no peaks. */
+ * the weights' way over the link where they are streamed. 0: no peaks. */
 double paper_report_limit(const struct paper_report *report);
 
 /* To stdout: a table for people, or one line of JSON. */
