@@ -90,20 +90,51 @@ static status_t take_option(const struct argument *a, int argc, char **argv, int
     return status;
 }
 
+/* Lists that took two words and more at once: the last of one may have been meant for the
+ * positional argument. */
+struct greedy {
+    size_t n;
+    struct argument_list *list; /* the last of them, while its last word is the list's last */
+};
+
+static void note_list(struct greedy *greedy, const struct argument *a, size_t n_words)
+{
+    if (!a->list) return;
+    if (greedy->list == a->list) greedy->list = NULL; /* repeated: which word is not known */
+    if (n_words < 2) return;
+    greedy->n++;
+    greedy->list = a->list;
+}
+
+/* A required positional argument that nothing else can be: "--dictionary D MODEL". */
+static status_t give_positional(const struct argument *table, size_t n, const struct greedy *greedy,
+                                struct error *err)
+{
+    const struct argument *a = find(table, n, NULL);
+    if (!a || !a->is_required || !a->text || *a->text || greedy->n != 1 || !greedy->list)
+        return ST_OK;
+    return take_value(a, greedy->list->items[--greedy->list->n_items], err);
+}
+
 status_t arguments_parse(const struct argument *table, size_t n_arguments, int argc, char **argv,
                          bool *is_help, struct error *err)
 {
+    struct greedy greedy = {.n = 0};
     status_t status = ST_OK;
     *is_help = false;
     for (int i = 1; i < argc && status == ST_OK; i++) {
+        const int first = i;
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             *is_help = true;
             return ST_OK;
         }
+        if (strcmp(argv[i], "--") == 0) continue; /* the end of a list */
         const struct argument *a = find(table, n_arguments, is_option(argv[i]) ? argv[i] : NULL);
         if (!a) return error_set(err, ST_BAD_INPUT, "unknown argument %s", argv[i]);
         status = a->name ? take_option(a, argc, argv, &i, err) : take_value(a, argv[i], err);
+        if (a->name) note_list(&greedy, a, (size_t)(i - first));
     }
+    if (status == ST_OK) status = give_positional(table, n_arguments, &greedy, err);
     return status == ST_OK ? check_required(table, n_arguments, err) : status;
 }
 

@@ -29,8 +29,10 @@ struct argument {
     bool is_required;
 };
 
-/* Fill the targets from argv[1..]. Errors: ST_BAD_INPUT names the option. "--help" or "-h" sets
- * *is_help and nothing is checked then. */
+/* Fill the targets from argv[1..]. An option with a list takes words up to the next option, or up
+ * to "--"; where a required positional argument is missing then and one list alone took several
+ * words at once, the last of them is that argument ("--dictionary D MODEL"). Errors: ST_BAD_INPUT
+ * names the option. "--help" or "-h" sets *is_help and nothing is checked then. */
 MUST_CHECK status_t arguments_parse(const struct argument *table, size_t n_arguments, int argc,
                                     char **argv, bool *is_help, struct error *err);
 
