@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_ROWS = 5 };
-
 /* --- one check per operation: a case's numbers are what the operation's table below says -- */
 struct op_case {
     size_t shape[5];
@@ -17,13 +15,13 @@ struct op_case {
     float soft_cap; /* of attend */
 };
 
-/* shape: width; kind: a norm_kind, + 2 with weights */
+/* shape: width, rows; kind: a norm_kind, + 2 with weights */
 static void check_norm(struct emulated *e, const struct op_case *c)
 {
-    const size_t d = c->shape[0];
+    const size_t d = c->shape[0], n = c->shape[1];
     const enum norm_kind kind = (enum norm_kind)(c->kind % 2);
     const bool has_weight = c->kind >= 2;
-    struct pair x = pair_of(e, N_ROWS * d, 3), w = pair_of(e, d, 1), b = pair_of(e, d, 1);
+    struct pair x = pair_of(e, n * d, 3), w = pair_of(e, d, 1), b = pair_of(e, d, 1);
     struct norm_params p[2];
     for (size_t i = 0; i < 2; i++)
         p[i] = (struct norm_params){.kind = kind,
@@ -32,7 +30,7 @@ static void check_norm(struct emulated *e, const struct op_case *c)
                                     .bias = has_weight && kind == NORM_LAYER ? b.on[i] : NULL,
                                     .y = x.on[i],
                                     .eps = 1e-5f,
-                                    .n_rows = N_ROWS,
+                                    .n_rows = n,
                                     .d = d};
     ON_BOTH(e, norm, p[side]);
     pair_expect_same(e, &x, 3e-6, "norm");
@@ -41,19 +39,19 @@ static void check_norm(struct emulated *e, const struct op_case *c)
     pair_free(e, &b);
 }
 
-/* shape: width; kind: 1 with b, + 2 with a bias */
+/* shape: width, rows; kind: 1 with b, + 2 with a bias */
 static void check_add(struct emulated *e, const struct op_case *c)
 {
-    const size_t d = c->shape[0];
-    struct pair a = pair_of(e, N_ROWS * (d + 3), 1), b = pair_of(e, N_ROWS * d, 1);
-    struct pair bias = pair_of(e, d, 1), out = pair_of(e, N_ROWS * (d + 1), 1);
+    const size_t d = c->shape[0], n = c->shape[1];
+    struct pair a = pair_of(e, n * (d + 3), 1), b = pair_of(e, n * d, 1);
+    struct pair bias = pair_of(e, d, 1), out = pair_of(e, n * (d + 1), 1);
     struct add_params p[2];
     for (size_t i = 0; i < 2; i++)
         p[i] = (struct add_params){.a = a.on[i],
                                    .b = c->kind & 1u ? b.on[i] : NULL,
                                    .bias = c->kind & 2u ? bias.on[i] : NULL,
                                    .out = out.on[i],
-                                   .n_rows = N_ROWS,
+                                   .n_rows = n,
                                    .d = d,
                                    .ld_a = d + 3,
                                    .ld_out = d + 1};
@@ -65,22 +63,23 @@ static void check_add(struct emulated *e, const struct op_case *c)
     pair_free(e, &out);
 }
 
-/* shape: width; kind: an activation, + ACTIVATION_N gated (SwiGLU, GeGLU of both kinds) */
+/* shape: width, rows; kind: an activation, + ACTIVATION_N gated (SwiGLU, GeGLU of both kinds),
+ * + 2 ACTIVATION_N without biases */
 static void check_activation(struct emulated *e, const struct op_case *c)
 {
-    const size_t d = c->shape[0];
-    const bool is_gated = c->kind >= ACTIVATION_N;
-    struct pair pre = pair_of(e, N_ROWS * 2 * d, 9), bias = pair_of(e, 2 * d, 1);
-    struct pair out = pair_of(e, N_ROWS * d, 1);
+    const size_t d = c->shape[0], n = c->shape[1];
+    const bool is_gated = c->kind / ACTIVATION_N % 2 == 1, has_bias = c->kind < 2 * ACTIVATION_N;
+    struct pair pre = pair_of(e, n * 2 * d, 9), bias = pair_of(e, 2 * d, 1);
+    struct pair out = pair_of(e, n * d, 1);
     struct activate_params p[2];
     for (size_t i = 0; i < 2; i++)
         p[i] = (struct activate_params){.kind = (enum activation)(c->kind % ACTIVATION_N),
                                         .pre = pre.on[i],
-                                        .bias = bias.on[i],
+                                        .bias = has_bias ? bias.on[i] : NULL,
                                         .up = is_gated ? pre.on[i] + d : NULL,
-                                        .up_bias = is_gated ? bias.on[i] + d : NULL,
+                                        .up_bias = is_gated && has_bias ? bias.on[i] + d : NULL,
                                         .out = out.on[i],
-                                        .n_rows = N_ROWS,
+                                        .n_rows = n,
                                         .d = d,
                                         .ld_pre = 2 * d,
                                         .ld_out = d};
@@ -91,22 +90,23 @@ static void check_activation(struct emulated *e, const struct op_case *c)
     pair_free(e, &out);
 }
 
-/* shape: width; kind: 1 tokens, + 2 positions */
+/* shape: width, rows; kind: 1 tokens, + 2 positions */
 static void check_embed(struct emulated *e, const struct op_case *c)
 {
-    enum { VOCABULARY = 50, CONTEXT = 7, ROWS = 3 * CONTEXT };
-    const size_t d = c->shape[0];
+    enum { VOCABULARY = 50, CONTEXT = 7, MOST_ROWS = 257 };
+    const size_t d = c->shape[0], n = c->shape[1];
     struct pair tokens = pair_of(e, VOCABULARY * d, 1), positions = pair_of(e, CONTEXT * d, 1);
-    struct pair out = pair_of(e, ROWS * d, 1);
-    uint32_t ids[ROWS];
+    struct pair out = pair_of(e, n * d, 1);
+    uint32_t ids[MOST_ROWS];
     struct embed_params p[2];
-    for (size_t i = 0; i < ROWS; i++) ids[i] = emulated_random() % VOCABULARY;
+    cr_assert_leq(n, MOST_ROWS);
+    for (size_t i = 0; i < n; i++) ids[i] = emulated_random() % VOCABULARY;
     for (size_t i = 0; i < 2; i++)
         p[i] = (struct embed_params){.tokens = ids,
                                      .token_table = c->kind & 1u ? tokens.on[i] : NULL,
                                      .position_table = c->kind & 2u ? positions.on[i] : NULL,
                                      .out = out.on[i],
-                                     .n_rows = ROWS,
+                                     .n_rows = n,
                                      .n_ctx = CONTEXT,
                                      .d_model = d};
     ON_BOTH(e, embed, p[side]);
@@ -117,19 +117,20 @@ static void check_embed(struct emulated *e, const struct op_case *c)
     pair_free(e, &out);
 }
 
-/* shape: heads, head size; kind: 1 interleaved */
+/* shape: heads, head size, rows; kind: 1 interleaved */
 static void check_rotate(struct emulated *e, const struct op_case *c)
 {
-    enum { CONTEXT = 3, ROWS = 7 };
-    const size_t n_heads = c->shape[0], d_head = c->shape[1], ld = n_heads * d_head + 5;
-    struct pair x = pair_of(e, ROWS * ld, 1), cos = pair_of(e, CONTEXT * d_head / 2, 1),
+    enum { CONTEXT = 3 };
+    const size_t n_heads = c->shape[0], d_head = c->shape[1], n = c->shape[2],
+                 ld = n_heads * d_head + 5;
+    struct pair x = pair_of(e, n * ld, 1), cos = pair_of(e, CONTEXT * d_head / 2, 1),
                 sin = pair_of(e, CONTEXT * d_head / 2, 1);
     struct rotate_params p[2];
     for (size_t i = 0; i < 2; i++)
         p[i] = (struct rotate_params){.x = x.on[i],
                                       .cos = cos.on[i],
                                       .sin = sin.on[i],
-                                      .n_rows = ROWS,
+                                      .n_rows = n,
                                       .n_ctx = CONTEXT,
                                       .n_heads = n_heads,
                                       .d_head = d_head,
@@ -150,9 +151,9 @@ static void check_attend(struct emulated *e, const struct op_case *c)
     const size_t n_rows = n_sequences * n_ctx, d_q = n_heads * d_head, d_kv = n_kv_heads * d_head,
                  ld = d_q + 2 * d_kv;
     struct pair qkv = pair_of(e, n_rows * ld, 1), z = pair_of(e, n_rows * d_q, 1);
-    uint32_t lengths[8];
+    uint32_t lengths[31];
     struct attend_params p[2];
-    cr_assert_leq(n_sequences, 8);
+    cr_assert_leq(n_sequences, 31);
     for (size_t i = 0; i < n_sequences; i++) /* full, empty, anything */
         lengths[i] = (uint32_t)(i == 0 ? n_ctx : i == 1 ? 0 : emulated_random() % n_ctx);
     for (size_t i = 0; i < 2; i++)
@@ -197,17 +198,16 @@ static void check_head_norms(struct emulated *e, const struct op_case *c)
     pair_free(e, &out);
 }
 
-/* shape: columns in, columns out; kind: a compute, + COMPUTE_N transposed */
+/* shape: columns in, columns out, rows; kind: a compute, + COMPUTE_N transposed */
 static void check_matmul(struct emulated *e, const struct op_case *c)
 {
-    enum { ROWS = 32 }; /* two blocks */
     static const double tolerances[COMPUTE_N] = {[COMPUTE_F32] = 1e-6,
                                                  [COMPUTE_BF16X3] = 3e-6,
                                                  [COMPUTE_BF16] = 1e-6,
                                                  [COMPUTE_TF32] = 1e-3 /* the CPU's are f32 */};
-    const size_t n_in = c->shape[0], n_out = c->shape[1];
+    const size_t n_in = c->shape[0], n_out = c->shape[1], n = c->shape[2];
     const enum compute compute = (enum compute)(c->kind % COMPUTE_N);
-    struct pair x = pair_of(e, ROWS * (n_in + 2), 1), y = pair_of(e, ROWS * (n_out + 3), 1);
+    struct pair x = pair_of(e, n * (n_in + 2), 1), y = pair_of(e, n * (n_out + 3), 1);
     struct pair weights = pair_of(e, n_in * n_out, 1);
     struct packed *packed[2];
     struct matmul_params p[2];
@@ -225,7 +225,7 @@ static void check_matmul(struct emulated *e, const struct op_case *c)
                                       .y = y.on[i],
                                       .ld_x = n_in + 2,
                                       .ld_y = n_out + 3,
-                                      .n_rows = ROWS};
+                                      .n_rows = n};
     }
     ON_BOTH(e, matmul, p[side]);
     (void)snprintf(what, sizeof what, "%s product %zu -> %zu", compute_name(compute), n_in, n_out);
@@ -236,19 +236,18 @@ static void check_matmul(struct emulated *e, const struct op_case *c)
     pair_free(e, &weights);
 }
 
-/* shape: width; kind: a prepare_kind, + 3 centred, + 6 with a bias */
+/* shape: width, rows; kind: a prepare_kind, + 3 centred, + 6 with a bias */
 static void check_prepare(struct emulated *e, const struct op_case *c)
 {
-    enum { ROWS = 40 };
-    const size_t d = c->shape[0];
-    struct pair x = pair_of(e, ROWS * d, 3), bias = pair_of(e, d, 1), out = pair_of(e, ROWS * d, 1);
+    const size_t d = c->shape[0], n = c->shape[1];
+    struct pair x = pair_of(e, n * d, 3), bias = pair_of(e, d, 1), out = pair_of(e, n * d, 1);
     for (size_t in_place = 0; in_place < 2; in_place++) {
         struct prepare_params p[2];
         for (size_t i = 0; i < 2; i++)
             p[i] = (struct prepare_params){.x = x.on[i],
                                            .bias = c->kind >= 6 ? bias.on[i] : NULL,
                                            .out = in_place ? x.on[i] : out.on[i],
-                                           .n_rows = ROWS,
+                                           .n_rows = n,
                                            .d = d,
                                            .kind = (enum prepare_kind)(c->kind % 3),
                                            .is_centred = c->kind / 3 % 2 == 1};
@@ -260,11 +259,29 @@ static void check_prepare(struct emulated *e, const struct op_case *c)
     pair_free(e, &out);
 }
 
+/* shape: floats */
+static void check_copy(struct emulated *e, const struct op_case *c)
+{
+    struct pair from = pair_of(e, c->shape[0], 1), to = pair_of(e, c->shape[0], 1);
+    for (size_t i = 0; i < 2; i++) {
+        struct backend *backend = i ? e->emu : e->cpu;
+        cr_assert_eq(backend->ops->copy(i ? e->emu_exec : e->cpu_exec, to.on[i], from.on[i],
+                                        to.n * sizeof(float), &e->err),
+                     ST_OK, "%s: %s", e->mode, e->err.text);
+    }
+    pair_expect_same(e, &to, 0, "copy");
+    pair_free(e, &from);
+    pair_free(e, &to);
+}
+
 /* --- the table: operation x shape (1, 31, 257 and a real one) x kind -- */
-static const size_t WIDTHS[][5] = {{1}, {31}, {257}, {768}, {0}};
-static const size_t HEADS[][5] = {{1, 2}, {31, 10}, {3, 258}, {12, 64}, {0}};
-static const size_t HEAD_NORMS[][5] = {{1, 1, 1}, {3, 31, 8}, {2, 2, 257}, {7, 12, 64}, {0}};
-static const size_t PRODUCTS[][5] = {{1, 1}, {31, 257}, {257, 31}, {768, 96}, {0}};
+static const size_t LENGTHS[][5] = {{1}, {31}, {257}, {768}, {0}};
+static const size_t WIDTHS[][5] = {{1, 257}, {31, 1}, {257, 31}, {768, 5}, {0}};
+static const size_t HEADS[][5] = {{1, 2, 1},    {31, 10, 31}, {3, 256, 7},
+                                  {5, 32, 257}, {12, 64, 7},  {0}};
+static const size_t HEAD_NORMS[][5] = {{1, 1, 1},    {31, 31, 8}, {2, 2, 257},
+                                       {257, 3, 31}, {7, 12, 64}, {0}};
+static const size_t PRODUCTS[][5] = {{1, 1, 32}, {31, 257, 32}, {257, 31, 32}, {768, 96, 32}, {0}};
 
 static const struct op {
     void (*check)(struct emulated *e, const struct op_case *c);
@@ -272,7 +289,8 @@ static const struct op {
     unsigned n_kinds;
 } OPS[] = {{check_norm, WIDTHS, 4},
            {check_add, WIDTHS, 4},
-           {check_activation, WIDTHS, 2 * ACTIVATION_N},
+           {check_copy, LENGTHS, 1},
+           {check_activation, WIDTHS, 4 * ACTIVATION_N},
            {check_embed, WIDTHS, 4},
            {check_rotate, HEADS, 2},
            {check_head_norms, HEAD_NORMS, 1},
@@ -294,7 +312,9 @@ static const struct op_case ATTENTIONS[] = {
     {{1, 9, 6, 3, 32}, 0, 0},     {{1, 70, 2, 1, 80}, 0, 0},    {{1, 33, 2, 1, 96}, 0, 0},
     {{1, 1, 1, 1, 1}, 1, 0.5f},   {{3, 31, 3, 1, 8}, 1, 0},     {{1, 257, 1, 1, 33}, 31, 0},
     {{1, 257, 1, 1, 5}, 100, 2},  {{3, 64, 4, 2, 64}, 0, 1},    {{1, 40, 2, 2, 128}, 8, 0.7f},
-    {{1, 33, 1, 1, 256}, 32, 30}, {{1, 70, 2, 1, 80}, 1000, 0}, {{1, 130, 1, 1, 64}, 33, 0}};
+    {{1, 33, 1, 1, 256}, 32, 30}, {{1, 70, 2, 1, 80}, 1000, 0}, {{1, 130, 1, 1, 64}, 33, 0},
+    {{31, 3, 2, 1, 16}, 0, 0},    {{1, 31, 31, 1, 32}, 0, 0},   {{1, 40, 4, 2, 192}, 0, 0},
+    {{1, 40, 2, 1, 256}, 17, 50}, {{1, 64, 12, 12, 64}, 0, 0},  {{1, 31, 31, 31, 5}, 7, 9}};
 
 /* Criterion copies parameters to the test's process. */
 static struct criterion_test_params all_modes(void)
@@ -334,6 +354,32 @@ ParameterizedTest(struct emulated_mode *mode, kernels_emulated, attention_matche
     emulated_open(&e, mode, 16);
     for (size_t i = 0; i < sizeof ATTENTIONS / sizeof ATTENTIONS[0]; i++)
         check_attend(&e, &ATTENTIONS[i]);
+    emulated_close(&e);
+}
+
+ParameterizedTestParameters(kernels_emulated, products_match_in_blocks_of_any_size)
+{
+    return all_modes();
+}
+
+ParameterizedTest(struct emulated_mode *mode, kernels_emulated,
+                  products_match_in_blocks_of_any_size)
+{
+    static const size_t ROW_BLOCKS[] = {1, 31, 257, 256};
+    struct emulated e;
+    emulated_open(&e, mode, 16);
+    for (size_t i = 0; i < sizeof ROW_BLOCKS / sizeof ROW_BLOCKS[0]; i++) {
+        struct emulated blocks = e;
+        const struct exec_params params = {.row_block = ROW_BLOCKS[i]};
+        cr_assert_eq(e.cpu->ops->exec_create(&blocks.cpu_exec, e.cpu, &params, &e.err), ST_OK);
+        cr_assert_eq(e.emu->ops->exec_create(&blocks.emu_exec, e.emu, &params, &e.err), ST_OK);
+        for (unsigned compute = 0; compute < COMPUTE_N; compute++) {
+            const struct op_case c = {.shape = {33, 40, 2 * ROW_BLOCKS[i]}, .kind = compute};
+            check_matmul(&blocks, &c);
+        }
+        e.cpu->ops->exec_destroy(blocks.cpu_exec);
+        e.emu->ops->exec_destroy(blocks.emu_exec);
+    }
     emulated_close(&e);
 }
 

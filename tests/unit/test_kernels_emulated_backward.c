@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const size_t WIDTHS[] = {1, 31, 257, 768};
-enum { N_WIDTHS = sizeof WIDTHS / sizeof WIDTHS[0], N_ROWS = 5 };
+/* Columns, rows. */
+static const size_t WIDTHS[][2] = {{1, 257}, {31, 1}, {257, 31}, {768, 5}};
+enum { N_WIDTHS = sizeof WIDTHS / sizeof WIDTHS[0] };
 
 /* Criterion copies parameters to the test's process. */
 static struct criterion_test_params all_modes(void)
@@ -27,18 +28,19 @@ static void free_pairs(struct emulated *e, struct pair *const *pairs, size_t n)
 
 /* --- norms --------------------------------------------------------------------------------- */
 
-static void check_norm(struct emulated *e, enum norm_kind kind, size_t d, bool has_weight,
-                       bool is_in_place)
+static void check_norm(struct emulated *e, enum norm_kind kind, const size_t width[2],
+                       bool has_weight, bool is_in_place)
 {
-    struct pair x = pair_of(e, N_ROWS * d, 3), w = pair_of(e, d, 1),
-                d_y = pair_of(e, N_ROWS * d, 1), d_x = pair_of(e, N_ROWS * d, 1);
+    const size_t d = width[0], n = width[1];
+    struct pair x = pair_of(e, n * d, 3), w = pair_of(e, d, 1), d_y = pair_of(e, n * d, 1),
+                d_x = pair_of(e, n * d, 1);
     struct norm_backward_params p[2];
     for (size_t i = 0; i < 2; i++)
         p[i] = (struct norm_backward_params){.forward = {.kind = kind,
                                                          .x = x.on[i],
                                                          .weight = has_weight ? w.on[i] : NULL,
                                                          .eps = 1e-2f,
-                                                         .n_rows = N_ROWS,
+                                                         .n_rows = n,
                                                          .d = d},
                                              .d_y = d_y.on[i],
                                              .d_x = is_in_place ? d_y.on[i] : d_x.on[i]};
@@ -58,7 +60,8 @@ ParameterizedTest(struct emulated_mode *mode, kernels_emulated_backward, norms_m
     emulated_open(&e, mode, 16);
     for (size_t i = 0; i < N_WIDTHS; i++) {
         check_norm(&e, NORM_RMS, WIDTHS[i], true, false);
-        if (WIDTHS[i] == 1) continue; /* nothing is left of one value without its mean */
+        check_norm(&e, NORM_RMS, WIDTHS[i], false, true);
+        if (WIDTHS[i][0] == 1) continue; /* nothing is left of one value without its mean */
         check_norm(&e, NORM_LAYER, WIDTHS[i], true, true);
         check_norm(&e, NORM_LAYER, WIDTHS[i], false, false);
     }
@@ -67,19 +70,21 @@ ParameterizedTest(struct emulated_mode *mode, kernels_emulated_backward, norms_m
 
 /* --- nonlinearities ------------------------------------------------------------------------ */
 
-static void check_activation(struct emulated *e, enum activation kind, size_t d, bool is_gated)
+static void check_activation(struct emulated *e, enum activation kind, const size_t width[2],
+                             bool is_gated, bool has_bias)
 {
-    struct pair pre = pair_of(e, N_ROWS * 2 * d, 9), bias = pair_of(e, 2 * d, 1);
-    struct pair d_out = pair_of(e, N_ROWS * (d + 1), 1), slopes = pair_of(e, N_ROWS * 2 * d, 1);
+    const size_t d = width[0], n = width[1];
+    struct pair pre = pair_of(e, n * 2 * d, 9), bias = pair_of(e, 2 * d, 1);
+    struct pair d_out = pair_of(e, n * (d + 1), 1), slopes = pair_of(e, n * 2 * d, 1);
     struct activate_backward_params p[2];
     for (size_t i = 0; i < 2; i++)
         p[i] = (struct activate_backward_params){
             .forward = {.kind = kind,
                         .pre = pre.on[i],
-                        .bias = bias.on[i],
+                        .bias = has_bias ? bias.on[i] : NULL,
                         .up = is_gated ? pre.on[i] + d : NULL,
-                        .up_bias = is_gated ? bias.on[i] + d : NULL,
-                        .n_rows = N_ROWS,
+                        .up_bias = is_gated && has_bias ? bias.on[i] + d : NULL,
+                        .n_rows = n,
                         .d = d,
                         .ld_pre = 2 * d},
             .d_out = d_out.on[i],
@@ -103,8 +108,9 @@ ParameterizedTest(struct emulated_mode *mode, kernels_emulated_backward, activat
     emulated_open(&e, mode, 16);
     for (size_t i = 0; i < N_WIDTHS; i++)
         for (unsigned kind = 0; kind < ACTIVATION_N; kind++) {
-            check_activation(&e, (enum activation)kind, WIDTHS[i], false);
-            check_activation(&e, (enum activation)kind, WIDTHS[i], true);
+            check_activation(&e, (enum activation)kind, WIDTHS[i], false, true);
+            check_activation(&e, (enum activation)kind, WIDTHS[i], true, true);
+            check_activation(&e, (enum activation)kind, WIDTHS[i], kind % 2 == 0, false);
         }
     emulated_close(&e);
 }
@@ -123,9 +129,9 @@ static void check_attend(struct emulated *e, const struct attend_shape *s)
                  d_kv = s->n_kv_heads * s->d_head, ld = d_q + 2 * d_kv;
     struct pair qkv = pair_of(e, n_rows * ld, 1), d_z = pair_of(e, n_rows * d_q, 1),
                 slopes = pair_of(e, n_rows * ld, 1);
-    uint32_t lengths[8];
+    uint32_t lengths[31];
     struct attend_backward_params p[2];
-    cr_assert_leq(s->n_sequences, 8);
+    cr_assert_leq(s->n_sequences, 31);
     for (size_t i = 0; i < s->n_sequences; i++) /* full, empty, anything */
         lengths[i] = (uint32_t)(i == 0 ? s->n_ctx : i == 1 ? 0 : emulated_random() % s->n_ctx);
     for (size_t i = 0; i < 2; i++)
@@ -160,10 +166,12 @@ ParameterizedTestParameters(kernels_emulated_backward, attention_matches)
 ParameterizedTest(struct emulated_mode *mode, kernels_emulated_backward, attention_matches)
 {
     static const struct attend_shape SHAPES[] = {
-        {1, 1, 1, 1, 1, 0, 0},    {3, 31, 3, 1, 8, 0, 0},     {1, 257, 1, 1, 33, 0, 0},
-        {2, 64, 4, 2, 64, 0, 0},  {1, 40, 2, 2, 128, 0, 0},   {1, 33, 1, 1, 256, 0, 0},
-        {1, 1, 1, 1, 1, 1, 0.5f}, {3, 31, 3, 1, 8, 7, 0},     {1, 70, 1, 1, 33, 33, 2},
-        {3, 64, 4, 2, 64, 0, 1},  {1, 40, 2, 2, 128, 1, 0.7f}};
+        {1, 1, 1, 1, 1, 0, 0},    {3, 31, 3, 1, 8, 0, 0},      {1, 257, 1, 1, 33, 0, 0},
+        {2, 64, 4, 2, 64, 0, 0},  {1, 40, 2, 2, 128, 0, 0},    {1, 33, 1, 1, 256, 0, 0},
+        {1, 1, 1, 1, 1, 1, 0.5f}, {3, 31, 3, 1, 8, 7, 0},      {1, 70, 1, 1, 33, 33, 2},
+        {3, 64, 4, 2, 64, 0, 1},  {1, 40, 2, 2, 128, 1, 0.7f}, {1, 31, 31, 1, 32, 0, 0},
+        {31, 3, 2, 1, 16, 0, 0},  {1, 70, 2, 1, 80, 9, 0},     {1, 33, 2, 1, 96, 0, 3},
+        {1, 33, 2, 1, 192, 0, 0}, {1, 33, 2, 1, 256, 17, 50},  {1, 40, 12, 12, 64, 0, 0}};
     struct emulated e;
     emulated_open(&e, mode, 16);
     for (size_t i = 0; i < sizeof SHAPES / sizeof SHAPES[0]; i++) check_attend(&e, &SHAPES[i]);
@@ -172,29 +180,33 @@ ParameterizedTest(struct emulated_mode *mode, kernels_emulated_backward, attenti
 
 /* --- rows ---------------------------------------------------------------------------------- */
 
+/* out: another array, a or b. */
 static void check_blend(struct emulated *e, size_t n)
 {
-    struct pair a = pair_of(e, n, 1), b = pair_of(e, n, 1);
-    struct blend_params p[2];
-    for (size_t i = 0; i < 2; i++)
-        p[i] = (struct blend_params){
-            .a = a.on[i], .b = b.on[i], .out = a.on[i], .factor = -0.3f, .n = n};
-    ON_BOTH(e, blend, p[side]);
-    pair_expect_same(e, &a, 0, "blend");
-    FREE_PAIRS(e, &a, &b);
+    struct pair a = pair_of(e, n, 1), b = pair_of(e, n, 1), other = pair_of(e, n, 1);
+    const struct pair *const out[] = {&other, &a, &b};
+    for (size_t k = 0; k < 3; k++) {
+        struct blend_params p[2];
+        for (size_t i = 0; i < 2; i++)
+            p[i] = (struct blend_params){
+                .a = a.on[i], .b = b.on[i], .out = out[k]->on[i], .factor = -0.3f, .n = n};
+        ON_BOTH(e, blend, p[side]);
+        pair_expect_same(e, out[k], 0, "blend");
+    }
+    FREE_PAIRS(e, &a, &b, &other);
 }
 
-static void check_group_dots(struct emulated *e, size_t n_groups, size_t d)
+static void check_group_dots(struct emulated *e, size_t n_rows, size_t n_groups, size_t d)
 {
     const size_t ld = n_groups * d + 3;
-    struct pair a = pair_of(e, N_ROWS * ld, 1), b = pair_of(e, N_ROWS * (ld + 2), 1),
-                out = pair_of(e, N_ROWS * n_groups, 1);
+    struct pair a = pair_of(e, n_rows * ld, 1), b = pair_of(e, n_rows * (ld + 2), 1),
+                out = pair_of(e, n_rows * n_groups, 1);
     struct group_dots_params p[2];
     for (size_t i = 0; i < 2; i++)
         p[i] = (struct group_dots_params){.a = a.on[i],
                                           .b = b.on[i],
                                           .out = out.on[i],
-                                          .n_rows = N_ROWS,
+                                          .n_rows = n_rows,
                                           .n_groups = n_groups,
                                           .d = d,
                                           .ld_a = ld,
@@ -214,9 +226,9 @@ ParameterizedTest(struct emulated_mode *mode, kernels_emulated_backward, blends_
     struct emulated e;
     emulated_open(&e, mode, 16);
     for (size_t i = 0; i < N_WIDTHS; i++) {
-        check_blend(&e, WIDTHS[i]);
-        check_group_dots(&e, 1, WIDTHS[i]);
-        check_group_dots(&e, WIDTHS[i], 64);
+        check_blend(&e, WIDTHS[i][0]);
+        check_group_dots(&e, WIDTHS[i][1], 1, WIDTHS[i][0]);
+        check_group_dots(&e, 5, WIDTHS[i][0], 64);
     }
     emulated_close(&e);
 }
@@ -270,8 +282,9 @@ ParameterizedTestParameters(kernels_emulated_backward, contractions_match)
 
 ParameterizedTest(struct emulated_mode *mode, kernels_emulated_backward, contractions_match)
 {
-    static const struct contract_shape SHAPES[] = {
-        {1, 1, 1, 1}, {31, 3, 31, 31}, {3, 257, 2, 31}, {36, 40, 3, 768}, {33, 1, 40, 7}};
+    static const struct contract_shape SHAPES[] = {{1, 1, 1, 1},    {31, 3, 31, 31},
+                                                   {3, 257, 2, 31}, {36, 40, 3, 768},
+                                                   {33, 1, 40, 7},  {257, 31, 1, 257}};
     struct emulated e;
     emulated_open(&e, mode, 16);
     for (size_t i = 0; i < sizeof SHAPES / sizeof SHAPES[0]; i++) check_contract(&e, &SHAPES[i]);

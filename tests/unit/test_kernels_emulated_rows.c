@@ -61,6 +61,46 @@ ParameterizedTest(struct emulated_mode *mode, kernels_emulated_rows, edits_have_
     emulated_close(&e);
 }
 
+ParameterizedTestParameters(kernels_emulated_rows, any_number_of_edits_has_the_bits_of_the_cpu)
+{
+    return all_modes();
+}
+
+/* One of its own for every row: columns from another place on, every third row added to. */
+ParameterizedTest(struct emulated_mode *mode, kernels_emulated_rows,
+                  any_number_of_edits_has_the_bits_of_the_cpu)
+{
+    enum { MOST = 257, WIDTH = 37 };
+    static const size_t NUMBERS[] = {1, 31, MOST};
+    struct emulated e;
+    emulated_open(&e, mode, 16);
+    struct pair x = pair_of(&e, MOST * WIDTH, 1), from = pair_of(&e, MOST * WIDTH, 1);
+    for (size_t i = 0; i < sizeof NUMBERS / sizeof NUMBERS[0]; i++) {
+        struct edit edits[2][MOST];
+        struct edit_params p[2];
+        for (size_t s = 0; s < 2; s++) {
+            for (uint32_t k = 0; k < NUMBERS[i]; k++)
+                edits[s][k] = (struct edit){.from = from.on[s] + (MOST - 1 - k) * WIDTH,
+                                            .row = k,
+                                            .n_rows = 1,
+                                            .column = k % WIDTH,
+                                            .n_columns = WIDTH - k % WIDTH,
+                                            .is_added = k % 3 == 0,
+                                            .factor = 0.3F};
+            p[s] = (struct edit_params){.x = x.on[s],
+                                        .n_rows = MOST,
+                                        .ld = WIDTH,
+                                        .edits = edits[s],
+                                        .n_edits = NUMBERS[i]};
+        }
+        ON_BOTH(&e, edit, p[side]);
+        pair_expect_same(&e, &x, 0, "edits");
+    }
+    pair_free(&e, &x);
+    pair_free(&e, &from);
+    emulated_close(&e);
+}
+
 Test(kernels_emulated_rows, edits_that_leave_the_rows_are_refused)
 {
     struct emulated e;
@@ -179,6 +219,92 @@ ParameterizedTest(struct emulated_mode *mode, kernels_emulated_rows,
         pair_expect_same(&e, &c.logits, 0, "asked logits");
         close_comparison(&e, &c);
     }
+    emulated_close(&e);
+}
+
+/* A product of several columns, whose logits differ from side to side as products do. */
+struct mixture {
+    size_t n_in, n_out, n_pairs;
+    enum compute compute;
+};
+
+static float largest_of(const float *values, size_t n)
+{
+    float largest = 0;
+    for (size_t i = 0; i < n; i++) largest = fmaxf(largest, fabsf(values[i]));
+    return largest;
+}
+
+/* Logits within +-largest change KL by at most 4 largest times what they change by. */
+static void check_mixture(struct emulated *e, const struct mixture *m)
+{
+    enum { ROWS = 2 * ROW_BLOCK, MOST_PAIRS = 257 };
+    static const double PRODUCT[COMPUTE_N] = {[COMPUTE_F32] = 1e-6,
+                                              [COMPUTE_BF16X3] = 3e-6,
+                                              [COMPUTE_BF16] = 1e-6,
+                                              [COMPUTE_TF32] = 1e-3};
+    const uint32_t column = (uint32_t)m->n_out - 1;
+    struct row_pair named[MOST_PAIRS];
+    struct divergence got[MOST_PAIRS];
+    struct packed *packed[2];
+    struct diverge_params p[2];
+    struct pair x = pair_of(e, ROWS * m->n_in, 1), weights = pair_of(e, m->n_in * m->n_out, 0.5F),
+                out = pair_of(e, 8 * m->n_pairs, 0), logits = pair_of(e, m->n_pairs, 0);
+    for (size_t k = 0; k < m->n_pairs; k++)
+        named[k] = (struct row_pair){emulated_random() % ROWS, emulated_random() % ROWS};
+    const struct pack_params pack = {
+        .n_in = m->n_in, .n_out = m->n_out, .weights = weights.on[0], .compute = m->compute};
+    for (size_t s = 0; s < 2; s++) {
+        struct backend *backend = s ? e->emu : e->cpu;
+        cr_assert_eq(backend->ops->packed_create(&packed[s], backend, &pack, &e->err), ST_OK);
+        p[s] = (struct diverge_params){.weights = packed[s],
+                                       .x = x.on[s],
+                                       .ld_x = m->n_in,
+                                       .n_rows = ROWS,
+                                       .pairs = named,
+                                       .columns = &column,
+                                       .n_pairs = m->n_pairs,
+                                       .n_columns = 1,
+                                       .out = (struct divergence *)(void *)out.on[s],
+                                       .logits = logits.on[s]};
+    }
+    ON_BOTH(e, diverge, p[side]);
+    cr_assert_eq(
+        e->emu->ops->download(e->emu_exec, got, out.on[1], m->n_pairs * sizeof *got, &e->err),
+        ST_OK);
+    const double largest = (double)largest_of(x.on[0], x.n) *
+                           (double)largest_of(weights.on[0], weights.n) * (double)m->n_in;
+    const double allowed = 4 * largest * largest * PRODUCT[m->compute];
+    for (size_t k = 0; k < m->n_pairs; k++) {
+        const struct divergence *want = &p[0].out[k];
+        cr_assert(fabs(got[k].kl - want->kl) <= allowed,
+                  "%s, %s %zu x %zu: KL of pair %zu is %.9g, not %.9g", e->mode,
+                  compute_name(m->compute), m->n_in, m->n_out, k, got[k].kl, want->kl);
+        cr_assert(named[k].p != named[k].q || got[k].kl == 0);
+    }
+    pair_expect_same(e, &logits, 30 * PRODUCT[m->compute], "asked logits");
+    for (size_t s = 0; s < 2; s++) (s ? e->emu : e->cpu)->ops->packed_destroy(packed[s]);
+    struct pair *const pairs_of_it[] = {&x, &weights, &out, &logits};
+    for (size_t i = 0; i < 4; i++) pair_free(e, pairs_of_it[i]);
+}
+
+ParameterizedTestParameters(kernels_emulated_rows, kl_matches_in_every_number_type)
+{
+    return all_modes();
+}
+
+ParameterizedTest(struct emulated_mode *mode, kernels_emulated_rows,
+                  kl_matches_in_every_number_type)
+{
+    static const size_t MIXTURES[][3] = {{1, 31, 1}, {31, 257, 31}, {257, 31, 257}, {64, 2100, 5}};
+    struct emulated e;
+    emulated_open(&e, mode, ROW_BLOCK);
+    for (size_t i = 0; i < sizeof MIXTURES / sizeof MIXTURES[0]; i++)
+        for (unsigned compute = 0; compute < COMPUTE_N; compute++) {
+            const struct mixture m = {MIXTURES[i][0], MIXTURES[i][1], MIXTURES[i][2],
+                                      (enum compute)compute};
+            check_mixture(&e, &m);
+        }
     emulated_close(&e);
 }
 
