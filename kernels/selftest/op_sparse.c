@@ -47,7 +47,7 @@ static void make_problem(struct op_trial *t, enum kind kind, struct problem *out
     }
 }
 
-/* One side's encoder, and the rows of its last run. */
+/* One side's encoder, the rows of its last run, and the tally of all. */
 struct encoding {
     const struct op_side *side;
     struct sparse *sparse;
@@ -55,6 +55,7 @@ struct encoding {
     const float *x;
     size_t n_tokens, tally_k;
     struct sparse_rows rows;
+    struct sparse_tally tally;
 };
 
 static status_t encode(void *context, struct error *err)
@@ -95,9 +96,10 @@ static bool is_same(float a, float b)
 }
 
 /* Says in row->why where two encodings part, if they do. */
-static void compare_rows(const struct sparse_rows *tested, const struct sparse_rows *oracle,
+static void compare_rows(const struct encoding *tested_side, const struct encoding *oracle_side,
                          struct op_row *row)
 {
+    const struct sparse_rows *tested = &tested_side->rows, *oracle = &oracle_side->rows;
     if (tested->n_rows != oracle->n_rows) {
         (void)snprintf(row->why, sizeof row->why, "%zu rows, not %zu", tested->n_rows,
                        oracle->n_rows);
@@ -124,36 +126,58 @@ static void compare_rows(const struct sparse_rows *tested, const struct sparse_r
     }
 }
 
+/* What is done on each side, and how what came of it is compared. */
+struct comparison {
+    status_t (*run)(struct encoding *e, const struct problem *p, struct error *err);
+    void (*compare)(const struct encoding *tested, const struct encoding *oracle,
+                    struct op_row *row);
+};
+
+/* Both sides, the tested one's time, and a row of the report. An error of the oracle ends the
+ * trial. */
+static void check(struct op_trial *t, const struct problem *p, size_t tally_k,
+                  const struct comparison *c, struct op_row *row)
+{
+    struct error err = {0};
+    const struct op_array x = op_floats(t, p->n_tokens * p->params.n_in, 0, 1);
+    struct encoding e[OP_SIDES];
+    for (size_t i = 0; i < OP_SIDES; i++)
+        e[i] = (struct encoding){
+            .side = &t->sides[i], .x = x.on[i], .n_tokens = p->n_tokens, .tally_k = tally_k};
+    if (t->status == ST_OK) t->status = c->run(&e[OP_ORACLE], p, t->err);
+    if (t->status == ST_OK && !e[OP_ORACLE].rows.row_start[p->n_tokens])
+        t->status = error_set(t->err, ST_INTERNAL, "self-test: nothing fires");
+    if (t->status == ST_OK) {
+        if (c->run(&e[OP_TESTED], p, &err) == ST_OK) {
+            c->compare(&e[OP_TESTED], &e[OP_ORACLE], row);
+            row->seconds = op_time(t, encode, &e[OP_TESTED]);
+        } else {
+            (void)snprintf(row->why, sizeof row->why, "%.*s", OP_WHY_SIZE - 1, err.text);
+        }
+        op_note(t, row);
+    }
+    for (size_t i = 0; i < OP_SIDES; i++) close_encoding(&e[i]);
+}
+
+static void free_problem(struct problem *p)
+{
+    free(p->weights);
+    free(p->vectors);
+}
+
 static void check_problem(struct op_trial *t, enum kind kind)
 {
     static const char *const KINDS[N_KINDS] = {"plain", "jumprelu", "topk, scaled", "gated",
                                                "50 features"};
+    static const struct comparison ROWS = {open_encoding, compare_rows};
     struct problem p;
     struct op_row row = {.compute = COMPUTE_F32};
-    struct error err = {0};
     make_problem(t, kind, &p);
-    const struct op_array x = op_floats(t, p.n_tokens * p.params.n_in, 0, 1);
-    struct encoding e[OP_SIDES];
-    for (size_t i = 0; i < OP_SIDES; i++)
-        e[i] = (struct encoding){.side = &t->sides[i], .x = x.on[i], .n_tokens = p.n_tokens};
     (void)snprintf(row.variant, sizeof row.variant, "%s", KINDS[kind]);
     (void)snprintf(row.shape, sizeof row.shape, "%zux%zu->%zu", p.n_tokens, p.params.n_in,
                    p.params.n_features);
-    if (t->status == ST_OK) t->status = open_encoding(&e[OP_ORACLE], &p, t->err);
-    if (t->status == ST_OK && !e[OP_ORACLE].rows.row_start[p.n_tokens])
-        t->status = error_set(t->err, ST_INTERNAL, "self-test: nothing fires");
-    if (t->status == ST_OK) {
-        if (open_encoding(&e[OP_TESTED], &p, &err) == ST_OK) {
-            compare_rows(&e[OP_TESTED].rows, &e[OP_ORACLE].rows, &row);
-            row.seconds = op_time(t, encode, &e[OP_TESTED]);
-        } else {
-            (void)snprintf(row.why, sizeof row.why, "%.*s", OP_WHY_SIZE - 1, err.text);
-        }
-        op_note(t, &row);
-    }
-    for (size_t i = 0; i < OP_SIDES; i++) close_encoding(&e[i]);
-    free(p.weights);
-    free(p.vectors);
+    check(t, &p, 0, &ROWS, &row);
+    free_problem(&p);
 }
 
 void op_case_sparse_encode(struct op_trial *t)
@@ -164,9 +188,10 @@ void op_case_sparse_encode(struct op_trial *t)
 }
 
 /* Says in row->why where two tallies part, if they do. */
-static void compare_tallies(const struct sparse_tally *tested, const struct sparse_tally *oracle,
+static void compare_tallies(const struct encoding *tested_side, const struct encoding *oracle_side,
                             struct op_row *row)
 {
+    const struct sparse_tally *tested = &tested_side->tally, *oracle = &oracle_side->tally;
     const size_t k = oracle->k;
     if (tested->n_features != oracle->n_features || tested->k != k) {
         (void)snprintf(row->why, sizeof row->why, "%zu x %zu, not %zu x %zu", tested->n_features,
@@ -184,44 +209,27 @@ static void compare_tallies(const struct sparse_tally *tested, const struct spar
     }
 }
 
-/* Two runs on each side, then what came of them. */
-static status_t tally_of(struct encoding *e, const struct problem *p, struct sparse_tally *out,
-                         struct error *err)
+/* Two runs, then what came of them. */
+static status_t run_tally(struct encoding *e, const struct problem *p, struct error *err)
 {
     status_t status = open_encoding(e, p, err);
     if (status == ST_OK) status = encode(e, err);
-    return status == ST_OK ? e->side->backend->ops->sparse_tally(e->encoder, out, err) : status;
+    return status == ST_OK ? e->side->backend->ops->sparse_tally(e->encoder, &e->tally, err)
+                           : status;
 }
 
 static void check_tally(struct op_trial *t, enum kind kind, size_t k)
 {
+    static const struct comparison TALLIES = {run_tally, compare_tallies};
     struct problem p;
     struct op_row row = {.compute = COMPUTE_F32};
-    struct error err = {0};
-    struct sparse_tally tested, oracle;
     make_problem(t, kind, &p);
-    const struct op_array x = op_floats(t, p.n_tokens * p.params.n_in, 0, 1);
-    struct encoding e[OP_SIDES];
-    for (size_t i = 0; i < OP_SIDES; i++)
-        e[i] = (struct encoding){
-            .side = &t->sides[i], .x = x.on[i], .n_tokens = p.n_tokens, .tally_k = k};
     (void)snprintf(row.variant, sizeof row.variant, "%s, %zu a feature",
                    kind == TOPK ? "topk" : "plain", k);
     (void)snprintf(row.shape, sizeof row.shape, "2x%zux%zu->%zu", p.n_tokens, p.params.n_in,
                    p.params.n_features);
-    if (t->status == ST_OK) t->status = tally_of(&e[OP_ORACLE], &p, &oracle, t->err);
-    if (t->status == ST_OK) {
-        if (tally_of(&e[OP_TESTED], &p, &tested, &err) == ST_OK) {
-            compare_tallies(&tested, &oracle, &row);
-            row.seconds = op_time(t, encode, &e[OP_TESTED]);
-        } else {
-            (void)snprintf(row.why, sizeof row.why, "%.*s", OP_WHY_SIZE - 1, err.text);
-        }
-        op_note(t, &row);
-    }
-    for (size_t i = 0; i < OP_SIDES; i++) close_encoding(&e[i]);
-    free(p.weights);
-    free(p.vectors);
+    check(t, &p, k, &TALLIES, &row);
+    free_problem(&p);
 }
 
 void op_case_sparse_tally(struct op_trial *t)
