@@ -30,7 +30,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BACKEND_ABI_VERSION = 5 };
+enum { BACKEND_ABI_VERSION = 6 };
 
 struct backend;
 struct packed;
@@ -86,8 +86,7 @@ struct backend_memory {
     size_t n_free, n_total;
 };
 
-/* Bytes on the device of a dictionary's weights and of one encoder's scratch (without a tally), at
- * most. */
+/* Bytes on the device of a dictionary's weights and of one encoder's scratch, at most. */
 struct sparse_cost {
     size_t n_weights, n_encoder;
 };
@@ -238,6 +237,11 @@ struct diverge_params {
     size_t n_pairs, n_columns;
     struct divergence *out; /* device [n_pairs] */
     float *logits;          /* device [n_pairs, n_columns]; NULL without columns */
+};
+
+/* How large a comparison is: n_out columns of W, of which the logits of n_columns are asked for. */
+struct diverge_shape {
+    size_t n_rows, n_out, n_pairs, n_columns;
 };
 
 /* --- adjoints ----------------------------------------------------------------------------
@@ -404,8 +408,10 @@ struct backend_ops {
     /* What packed_bytes() would be; params->weights is not read. 0: no such product. */
     size_t (*packed_estimate)(const struct backend *backend, const struct pack_params *params);
 
-    /* Bytes on the device that an exec has before its first operation. */
+    /* Bytes on the device that an exec has before its first operation, */
     size_t (*exec_bytes)(const struct backend *backend);
+    /* and that comparisons of at most that size add. 0: none is of that size. */
+    size_t (*diverge_estimate)(const struct backend *backend, const struct diverge_shape *shape);
     status_t (*exec_create)(struct exec **out, struct backend *backend,
                             const struct exec_params *params, struct error *err);
     void (*exec_destroy)(struct exec *exec);
@@ -459,8 +465,9 @@ struct backend_ops {
                               const struct sparse_params *params, struct error *err);
     void (*sparse_destroy)(struct sparse *sparse);
     size_t (*sparse_bytes)(const struct sparse *sparse);
+    /* tally_k: of the encoder, 0: none. All 0: no such dictionary, or no such tally. */
     struct sparse_cost (*sparse_estimate)(const struct backend *backend, size_t n_in,
-                                          size_t n_features);
+                                          size_t n_features, size_t tally_k);
     status_t (*sparse_encoder_create)(struct sparse_encoder **out, struct exec *exec,
                                       const struct sparse_encoder_params *params,
                                       struct error *err);

@@ -1,8 +1,11 @@
-/* Attribution of all nodes, and of all edges, beside setting every node to zero exactly. */
+/* Attribution of all nodes, and of all edges, beside setting every node to zero exactly. A device
+ * that has no room for all prompts at once gets them in as many batches as it takes, and the line
+ * says how many there are in one. */
 #include "worker/bench.h"
 #include "worker/bench_clock.h"
 #include "worker/model/attribution.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { IG_STEPS = 5 };
@@ -29,22 +32,34 @@ static status_t slope(void *context, size_t prompt, const float *logits, const f
     return ST_OK;
 }
 
-static status_t attribute_step(void *state, size_t *n_tokens, struct error *err)
+/* n of the prompts, as many as are taken at once. */
+static status_t run_batch(struct attribute_lane *lane, size_t first, size_t n, struct error *err)
 {
-    struct attribute_lane *lane = state;
     const struct bench *b = lane->bench;
-    const struct attribution_prompts prompts = {.n = b->options.n_rows,
-                                                .clean = b->tokens,
-                                                .corrupted = lane->corrupted,
-                                                .lengths = b->lengths,
-                                                .answers = lane->answers};
+    const size_t n_ctx = b->options.n_ctx;
+    const struct attribution_prompts prompts = {.n = n,
+                                                .clean = b->tokens + first * n_ctx,
+                                                .corrupted = lane->corrupted + first * n_ctx,
+                                                .lengths = b->lengths + first,
+                                                .answers = lane->answers + first};
     const struct attribution_request request = {
         .n_steps = lane->method == ATTRIBUTE_EAP_IG ? IG_STEPS : 0,
         .slope = slope,
         .nodes = lane->nodes,
         .edges = lane->method == ATTRIBUTE_ATP ? NULL : lane->edges};
-    *n_tokens += b->n_tokens;
     return attribution_run(lane->attribution, &prompts, &request, err);
+}
+
+static status_t attribute_step(void *state, size_t *n_tokens, struct error *err)
+{
+    struct attribute_lane *lane = state;
+    const size_t n_all = lane->bench->options.n_rows;
+    const size_t n_batch = attribution_n_prompts(lane->attribution);
+    status_t status = ST_OK;
+    for (size_t first = 0; first < n_all && status == ST_OK; first += n_batch)
+        status = run_batch(lane, first, n_all - first < n_batch ? n_all - first : n_batch, err);
+    *n_tokens += lane->bench->n_tokens;
+    return status;
 }
 
 static void close_lane(struct attribute_lane *lane)
@@ -75,8 +90,9 @@ static status_t open_lane(struct attribute_lane *lane, const struct bench *b, st
     return attribution_create(&lane->attribution, &params, err);
 }
 
+/* n_batch: prompts that the last thread to come takes at once. */
 static status_t measure(const struct bench *b, size_t n_threads, enum attribute_method method,
-                        struct bench_rate *rate, struct error *err)
+                        struct bench_rate *rate, size_t *n_batch, struct error *err)
 {
     struct attribute_lane lanes[BENCH_MAX_THREADS] = {{.bench = NULL}};
     struct bench_work work = {.step = attribute_step,
@@ -88,6 +104,7 @@ static status_t measure(const struct bench *b, size_t n_threads, enum attribute_
         work.state[i] = &lanes[i];
         lanes[i].method = method;
         status = open_lane(&lanes[i], b, err);
+        if (status == ST_OK) *n_batch = attribution_n_prompts(lanes[i].attribution);
     }
     if (status == ST_OK) status = bench_measure(&work, rate, err);
     for (size_t i = 0; i < n_threads; i++) close_lane(&lanes[i]);
@@ -101,14 +118,21 @@ static status_t report(const struct bench *b, size_t n_threads, enum attribute_m
     const struct attribute_shape shape = attribution_shape(model_config(b->model));
     const bool has_edges = method != ATTRIBUTE_ATP;
     struct bench_rate rate = {.best = 0};
-    const status_t status = measure(b, n_threads, method, &rate, err);
+    size_t n_batch = 0;
+    const status_t status = measure(b, n_threads, method, &rate, &n_batch, err);
     if (status != ST_OK) return status;
+    if (n_batch < b->options.n_rows)
+        (void)fprintf(stderr,
+                      "interp-worker bench: attribute: the device has room for %zu of %zu "
+                      "prompts at once\n",
+                      n_batch, b->options.n_rows);
     const double cpu_s = (double)b->n_tokens / rate.per_cpu_best;
     bench_print_line(json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f}", "what", "attribute", "method",
-        attribute_method_name(method), "compute", compute_name(model_compute(b->model)), "threads",
-        (json_int_t)n_threads, "prompts", (json_int_t)b->options.n_rows, "ctx",
-        (json_int_t)b->options.n_ctx, "nodes", (json_int_t)attribute_n_nodes(&shape), "edges",
+        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f}", "what", "attribute",
+        "method", attribute_method_name(method), "compute", compute_name(model_compute(b->model)),
+        "threads", (json_int_t)n_threads, "prompts", (json_int_t)b->options.n_rows,
+        "prompts_at_once", (json_int_t)n_batch, "ctx", (json_int_t)b->options.n_ctx, "nodes",
+        (json_int_t)attribute_n_nodes(&shape), "edges",
         (json_int_t)(has_edges ? attribute_n_edges(&shape) : 0), "cpu_s", cpu_s,
         "exact_nodes_cpu_s", exact_cpu_s, "exact_nodes_over_it", exact_cpu_s / cpu_s));
     return ST_OK;

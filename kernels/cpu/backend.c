@@ -9,6 +9,7 @@
 #include "kernels/cpu/host_memory.h"
 #include "kernels/cpu/matmul.h"
 #include "kernels/cpu/sparse.h"
+#include "kernels/cpu/sparse_tally.h"
 #include "kernels/cpu/vector.h"
 #include "kernels/divergence.h"
 #include "kernels/prepare_row.h"
@@ -80,13 +81,21 @@ union array_head {
     char room[CPU_ALIGNMENT];
 };
 
+/* What an array of n_bytes takes. */
+static bool array_bytes(size_t n_bytes, size_t *out)
+{
+    size_t with_head;
+    if (!size_add(n_bytes, CPU_ALIGNMENT - 1 + sizeof(union array_head), &with_head)) return false;
+    *out = with_head / CPU_ALIGNMENT * CPU_ALIGNMENT;
+    return true;
+}
+
 static status_t cpu_alloc(struct backend *backend, size_t n_bytes, void **out, struct error *err)
 {
     struct memory_ledger *ledger = &cpu_of(backend)->ledger;
     size_t rounded;
-    if (!size_add(n_bytes, CPU_ALIGNMENT - 1 + sizeof(union array_head), &rounded))
+    if (!array_bytes(n_bytes, &rounded))
         return error_set(err, ST_TOO_LARGE, "allocation of %zu bytes", n_bytes);
-    rounded = rounded / CPU_ALIGNMENT * CPU_ALIGNMENT;
     const status_t status = memory_ledger_take(ledger, rounded, err);
     if (status != ST_OK) return status;
     union array_head *head = aligned_alloc(CPU_ALIGNMENT, rounded);
@@ -327,6 +336,16 @@ static status_t cpu_edit(struct exec *exec, const struct edit_params *p, struct 
     return edit_rows(p, err);
 }
 
+static size_t cpu_diverge_estimate(const struct backend *backend, const struct diverge_shape *s)
+{
+    size_t n_bytes;
+    (void)backend;
+    return size_tensor(s->n_rows, s->n_out, sizeof(float), &n_bytes) &&
+                   array_bytes(n_bytes, &n_bytes)
+               ? n_bytes
+               : 0;
+}
+
 /* All rows of logits, in scratch. */
 static status_t cpu_diverge(struct exec *exec, const struct diverge_params *p, struct error *err)
 {
@@ -375,11 +394,14 @@ static status_t cpu_sparse_create(struct sparse **out, struct backend *backend,
 }
 
 static struct sparse_cost cpu_sparse_estimate(const struct backend *backend, size_t n_in,
-                                              size_t n_features)
+                                              size_t n_features, size_t tally_k)
 {
     const struct cpu_device *cpu = cpu_of(backend);
     const bool has_vnni = cpu->isa == CPU_ISA_AVX512 && cpu_has_vnni();
-    return (struct sparse_cost){.n_weights = sparse_weights_estimate(n_in, n_features, has_vnni)};
+    const size_t n_tally = tally_bytes(n_features, tally_k);
+    if (tally_k && !n_tally) return (struct sparse_cost){0};
+    return (struct sparse_cost){.n_weights = sparse_weights_estimate(n_in, n_features, has_vnni),
+                                .n_encoder = n_tally};
 }
 
 static status_t cpu_sparse_encoder_create(struct sparse_encoder **out, struct exec *exec,
@@ -405,6 +427,7 @@ static const struct backend_ops CPU_OPS = {
     .packed_bytes = matmul_packed_bytes,
     .packed_estimate = cpu_packed_estimate,
     .exec_bytes = cpu_exec_bytes,
+    .diverge_estimate = cpu_diverge_estimate,
     .exec_create = cpu_exec_create,
     .exec_destroy = cpu_exec_destroy,
     .upload = cpu_copy,

@@ -123,7 +123,7 @@ static status_t encoder_init(struct sparse_encoder *e, const struct sparse_encod
     status = select_features(e, p, err);
     if (status == ST_OK) status = alloc_scratch(e, err);
     if (status == ST_OK) status = refiner_init(&e->refiner, s, e->selected, err);
-    if (status == ST_OK) status = tally_init(&e->tally, s->n_features, p->tally_k, err);
+    if (status == ST_OK) status = tally_init(&e->tally, s->n_features, p->tally_k, s->ledger, err);
     return status;
 }
 

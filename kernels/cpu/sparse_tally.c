@@ -1,14 +1,29 @@
 #include "kernels/cpu/sparse_tally.h"
 
+#include "common/size.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-status_t tally_init(struct tally *tally, size_t n_features, size_t k, struct error *err)
+size_t tally_bytes(size_t n_features, size_t k)
 {
-    *tally = (struct tally){.n_features = n_features, .k = k};
+    size_t n_bytes;
+    if (!k || k > SPARSE_MAX_TALLY || !size_tensor(n_features, 1 + k, sizeof(uint64_t), &n_bytes))
+        return 0;
+    return n_bytes;
+}
+
+status_t tally_init(struct tally *tally, size_t n_features, size_t k, struct memory_ledger *ledger,
+                    struct error *err)
+{
+    const size_t n_bytes = tally_bytes(n_features, k);
+    *tally = (struct tally){.ledger = ledger, .n_features = n_features, .k = k};
     if (!k) return ST_OK;
-    if (k > SPARSE_MAX_TALLY)
+    if (!n_bytes)
         return error_set(err, ST_TOO_LARGE, "tally of %zu values, at most %d", k, SPARSE_MAX_TALLY);
+    const status_t status = memory_ledger_take(ledger, n_bytes, err);
+    if (status != ST_OK) return status;
+    tally->n_bytes = n_bytes;
     tally->n_fired = calloc(n_features, sizeof *tally->n_fired);
     tally->top = calloc(n_features, k * sizeof *tally->top);
     if (tally->n_fired && tally->top) return ST_OK;
@@ -19,6 +34,7 @@ void tally_fini(struct tally *tally)
 {
     free(tally->n_fired);
     free(tally->top);
+    if (tally->n_bytes) memory_ledger_give(tally->ledger, tally->n_bytes);
     *tally = (struct tally){0};
 }
 

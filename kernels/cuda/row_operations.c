@@ -34,16 +34,44 @@ status_t operation_edit(struct exec *exec, const struct edit_params *p, struct e
     return cuda_check(launch_edit(exec->stream, p, exec->edits.memory, n_values), "edit", err);
 }
 
-/* Room for a tile of all rows and the states of all pairs; the lists. */
+/* Bytes of a tile of all rows, of the states of all pairs, of the lists. */
+struct diverge_room {
+    size_t tile, states, pairs, columns;
+};
+
+static bool diverge_room(const struct diverge_shape *s, struct diverge_room *out)
+{
+    return size_tensor(s->n_rows, DIVERGE_TILE, sizeof(float), &out->tile) &&
+           size_mul(s->n_pairs, sizeof(struct diverge_state), &out->states) &&
+           size_mul(s->n_pairs, sizeof(struct row_pair), &out->pairs) &&
+           size_mul(s->n_columns, sizeof(uint32_t), &out->columns);
+}
+
+size_t operation_diverge_estimate(const struct backend *backend, const struct diverge_shape *shape)
+{
+    struct diverge_room room;
+    size_t n_bytes;
+    (void)backend;
+    return diverge_room(shape, &room) && size_add(room.tile, room.states, &n_bytes) &&
+                   size_add(n_bytes, room.pairs, &n_bytes) &&
+                   size_add(n_bytes, room.columns, &n_bytes)
+               ? n_bytes
+               : 0;
+}
+
+/* To the byte, as it was planned: no recording points here. The lists, too. */
 static status_t prepare_diverge(struct exec *exec, const struct diverge_params *p,
                                 struct error *err)
 {
-    size_t n_bytes;
-    if (!size_tensor(p->n_rows, DIVERGE_TILE, sizeof(float), &n_bytes))
+    const struct diverge_shape shape = {p->n_rows, p->weights->n_out, p->n_pairs, p->n_columns};
+    struct diverge_room room;
+    if (!diverge_room(&shape, &room))
         return error_set(err, ST_TOO_LARGE, "logits of %zu rows", p->n_rows);
-    status_t status = exec_reserve(exec, &exec->tile, n_bytes, err);
-    if (status == ST_OK)
-        status = exec_reserve(exec, &exec->states, p->n_pairs * sizeof(struct diverge_state), err);
+    if (exec->is_recording) return error_set(err, ST_INTERNAL, "a comparison that is recorded");
+    status_t status = scratch_reserve(exec, &exec->tile, room.tile, err);
+    if (status == ST_OK) status = scratch_reserve(exec, &exec->states, room.states, err);
+    if (status == ST_OK) status = scratch_reserve(exec, &exec->pairs, room.pairs, err);
+    if (status == ST_OK) status = scratch_reserve(exec, &exec->columns, room.columns, err);
     if (status == ST_OK)
         status = put_list(exec, &exec->pairs, p->pairs, p->n_pairs * sizeof *p->pairs, err);
     if (status == ST_OK && p->n_columns)

@@ -30,9 +30,10 @@ MUST_CHECK status_t sparse_weights_create(struct sparse **out, struct backend *b
                                           const struct sparse_params *params, struct error *err);
 void sparse_weights_destroy(struct sparse *sparse); /* NULL-safe */
 size_t sparse_weights_bytes(const struct sparse *sparse);
-/* Bytes of weights, with every optional vector, and of an encoder's scratch without a tally. */
+/* Bytes of weights, with every optional vector, and of an encoder's scratch with a tally of tally_k
+ * values a feature (0: none). */
 struct sparse_cost sparse_weights_estimate(const struct backend *backend, size_t n_in,
-                                           size_t n_features);
+                                           size_t n_features, size_t tally_k);
 
 /* Errors: ST_UNSUPPORTED (an int8 screen), ST_NOT_FOUND (a selected feature), ST_NO_MEMORY. */
 MUST_CHECK status_t sparse_encoder_open(struct sparse_encoder **out, struct exec *exec,

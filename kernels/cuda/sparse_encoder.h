@@ -58,7 +58,9 @@ void sparse_rows_fini(struct sparse_encoder *e);
 /* Fetch `bad` and the first n of `numbers` into host_report. Waits for them. */
 MUST_CHECK status_t sparse_read_report(struct sparse_encoder *e, size_t n, struct error *err);
 
-/* sparse_tally.c. Open: nothing where k is 0; Errors: ST_TOO_LARGE, ST_NO_MEMORY. */
+/* sparse_tally.c. Bytes of one on the device: 0 if k is 0 or over SPARSE_MAX_TALLY. */
+size_t sparse_tally_bytes(size_t n_features, size_t k);
+/* Open: nothing where k is 0; Errors: ST_TOO_LARGE, ST_NO_MEMORY. */
 MUST_CHECK status_t sparse_tally_open(struct sparse_encoder *e, size_t k, struct error *err);
 void sparse_tally_close(struct sparse_encoder *e); /* safe where none was opened */
 /* Before a run. Errors: ST_TOO_LARGE (tokens can no longer be numbered). */

@@ -13,15 +13,24 @@ void sparse_tally_close(struct sparse_encoder *e)
     free(e->host_top);
 }
 
+size_t sparse_tally_bytes(size_t n_features, size_t k)
+{
+    size_t n_bytes;
+    if (!k || k > SPARSE_MAX_TALLY || !size_tensor(n_features, 1 + k, sizeof(uint64_t), &n_bytes))
+        return 0;
+    return n_bytes;
+}
+
 status_t sparse_tally_open(struct sparse_encoder *e, size_t k, struct error *err)
 {
     const size_t n_features = e->sparse->device.n_features,
                  n_counts = n_features * sizeof(uint64_t);
+    const size_t n_bytes = sparse_tally_bytes(n_features, k);
     void *n_fired = NULL, *top = NULL;
-    size_t n_keys;
     if (!k) return ST_OK;
-    if (k > SPARSE_MAX_TALLY || !size_tensor(n_features, k, sizeof(uint64_t), &n_keys))
+    if (!n_bytes)
         return error_set(err, ST_TOO_LARGE, "tally of %zu values, at most %d", k, SPARSE_MAX_TALLY);
+    const size_t n_keys = n_bytes - n_counts;
     e->host_fired = malloc(n_counts);
     e->host_top = malloc(n_keys);
     if (!e->host_fired || !e->host_top)

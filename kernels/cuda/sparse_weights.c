@@ -166,7 +166,7 @@ size_t sparse_weights_bytes(const struct sparse *s)
 }
 
 struct sparse_cost sparse_weights_estimate(const struct backend *backend, size_t n_in,
-                                           size_t n_features)
+                                           size_t n_features, size_t tally_k)
 {
     enum { N_VECTORS = 10, N_TOKEN_VECTORS = 5, N_ENDS = 2 /* behind those, and what is bad */ };
     const size_t n_row = (n_in + ROW_STEP - 1) / ROW_STEP * ROW_STEP;
@@ -175,10 +175,11 @@ struct sparse_cost sparse_weights_estimate(const struct backend *backend, size_t
     const size_t per_token = per_row + n_features * sizeof(float) + n_words * sizeof(uint32_t) +
                              N_TOKEN_VECTORS * sizeof(float);
     (void)backend;
-    if (!n_features) return (struct sparse_cost){0};
-    return (struct sparse_cost){.n_weights = n_features * (per_row + N_VECTORS * sizeof(float)),
-                                .n_encoder =
-                                    sparse_encoder_block(n_features) * per_token +
-                                    sparse_encoder_pass(n_features) * SPARSE_CANDIDATE_BYTES +
-                                    n_words * sizeof(uint32_t) + N_ENDS * sizeof(uint64_t)};
+    const size_t n_tally = sparse_tally_bytes(n_features, tally_k);
+    if (!n_features || (tally_k && !n_tally)) return (struct sparse_cost){0};
+    return (struct sparse_cost){
+        .n_weights = n_features * (per_row + N_VECTORS * sizeof(float)),
+        .n_encoder = sparse_encoder_block(n_features) * per_token +
+                     sparse_encoder_pass(n_features) * SPARSE_CANDIDATE_BYTES +
+                     n_words * sizeof(uint32_t) + N_ENDS * sizeof(uint64_t) + n_tally};
 }

@@ -45,6 +45,7 @@
     X(packed_bytes)                                                                                \
     X(packed_estimate)                                                                             \
     X(exec_bytes)                                                                                  \
+    X(diverge_estimate)                                                                            \
     X(exec_create)                                                                                 \
     X(exec_destroy)                                                                                \
     X(upload)                                                                                      \

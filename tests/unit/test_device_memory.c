@@ -47,6 +47,12 @@ Test(device_memory, weights_take_what_was_estimated)
     }
 }
 
+static size_t taken(const struct backend *backend)
+{
+    const struct backend_memory memory = backend->ops->memory(backend);
+    return memory.n_total - memory.n_free;
+}
+
 static void expect_dictionary_estimate(struct backend *backend, size_t n_in, size_t n_features)
 {
     struct error err = {0};
@@ -55,7 +61,7 @@ static void expect_dictionary_estimate(struct backend *backend, size_t n_in, siz
     const struct sparse_params params = {
         .n_in = n_in, .n_features = n_features, .weights = zeros, .bias = zeros};
     cr_assert(zeros);
-    const struct sparse_cost cost = backend->ops->sparse_estimate(backend, n_in, n_features);
+    const struct sparse_cost cost = backend->ops->sparse_estimate(backend, n_in, n_features, 0);
     cr_assert_eq(backend->ops->sparse_create(&sparse, backend, &params, &err), ST_OK, "%s",
                  err.text);
     const size_t n_bytes = backend->ops->sparse_bytes(sparse);
@@ -75,6 +81,118 @@ Test(device_memory, dictionaries_take_at_most_what_was_estimated)
         expect_dictionary_estimate(backends[b], 31, 257);
         expect_dictionary_estimate(backends[b], 64, 2100);
         backend_close(&backends[b]);
+    }
+}
+
+/* Two encoders that differ in their tally alone. */
+static void expect_tally_estimate(struct backend *backend, size_t n_in, size_t n_features, size_t k)
+{
+    const struct backend_ops *ops = backend->ops;
+    const struct exec_params params = {.row_block = 16};
+    const size_t tallies[] = {0, k};
+    struct sparse_encoder *encoders[2];
+    struct error err = {0};
+    struct sparse *sparse = NULL;
+    struct exec *exec;
+    size_t n_taken[3], n_planned[2];
+    float *zeros = calloc(n_in * n_features + n_features, sizeof *zeros);
+    const struct sparse_params of = {
+        .n_in = n_in, .n_features = n_features, .weights = zeros, .bias = zeros};
+    cr_assert(zeros);
+    ops->limit_memory(backend, (size_t)1 << 30);
+    cr_assert_eq(ops->sparse_create(&sparse, backend, &of, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(ops->exec_create(&exec, backend, &params, &err), ST_OK, "%s", err.text);
+    n_taken[0] = taken(backend);
+    for (size_t i = 0; i < 2; i++) {
+        const struct sparse_encoder_params encoder = {.sparse = sparse, .tally_k = tallies[i]};
+        n_planned[i] = ops->sparse_estimate(backend, n_in, n_features, tallies[i]).n_encoder;
+        cr_assert_eq(ops->sparse_encoder_create(&encoders[i], exec, &encoder, &err), ST_OK, "%s",
+                     err.text);
+        n_taken[i + 1] = taken(backend);
+    }
+    const size_t n_tally = (n_taken[2] - n_taken[1]) - (n_taken[1] - n_taken[0]);
+    cr_expect_eq(n_planned[1] - n_planned[0], n_tally, "%s: %zu", ops->name, n_tally);
+    cr_expect_eq(n_tally, n_features * (1 + k) * sizeof(uint64_t));
+    for (size_t i = 0; i < 2; i++) ops->sparse_encoder_destroy(encoders[i]);
+    cr_expect_eq(taken(backend), n_taken[0], "%s: all of it came back", ops->name);
+    ops->exec_destroy(exec);
+    ops->sparse_destroy(sparse);
+    free(zeros);
+}
+
+Test(device_memory, tallies_take_what_was_estimated)
+{
+    static const char *const BACKENDS[] = {"cpu", "emu"};
+    for (size_t b = 0; b < 2; b++) {
+        struct backend *backend = NULL;
+        struct error err = {0};
+        cr_assert_eq(backend_open(BACKENDS[b], &backend, &err), ST_OK, "%s", err.text);
+        expect_tally_estimate(backend, 31, 257, 20);
+        cr_expect_eq(
+            backend->ops->sparse_estimate(backend, 31, 257, SPARSE_MAX_TALLY + 1).n_weights, 0,
+            "no such tally");
+        backend_close(&backend);
+    }
+}
+
+/* What exec has taken since n_before, after comparisons of these sizes one after the other. */
+static void expect_comparison_estimates(struct backend *backend)
+{
+    static const size_t N_ROWS[] = {16, 48, 32};
+    const struct backend_ops *ops = backend->ops;
+    const struct exec_params params = {.row_block = 16};
+    struct row_pair pairs[48];
+    uint32_t columns[3] = {0, 6, 2};
+    struct error err = {0};
+    struct packed *packed = NULL;
+    struct exec *exec;
+    void *x, *out, *logits;
+    float weights[7] = {1, 2, 3, 4, 5, 6, 7};
+    const struct pack_params pack = {.n_in = 1, .n_out = 7, .weights = weights};
+    for (uint32_t i = 0; i < 48; i++) pairs[i] = (struct row_pair){0, i % 16};
+    ops->limit_memory(backend, (size_t)1 << 28);
+    cr_assert_eq(ops->packed_create(&packed, backend, &pack, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(ops->exec_create(&exec, backend, &params, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(ops->alloc(backend, 48 * sizeof(float), &x, &err), ST_OK);
+    cr_assert_eq(ops->alloc(backend, sizeof pairs * sizeof(struct divergence), &out, &err), ST_OK);
+    cr_assert_eq(ops->alloc(backend, 48 * 3 * sizeof(float), &logits, &err), ST_OK);
+    const size_t n_before = taken(backend);
+    for (size_t i = 0; i < 3; i++) {
+        const size_t n = N_ROWS[i], n_largest = n > 16 ? 48 : 16;
+        const struct diverge_shape shape = {n_largest, 7, n_largest, 3};
+        const struct diverge_params p = {.weights = packed,
+                                         .x = x,
+                                         .ld_x = 1,
+                                         .n_rows = n,
+                                         .pairs = pairs,
+                                         .columns = columns,
+                                         .n_pairs = n,
+                                         .n_columns = 3,
+                                         .out = out,
+                                         .logits = logits};
+        cr_assert_eq(ops->diverge(exec, &p, &err), ST_OK, "%s", err.text);
+        cr_assert_eq(ops->synchronize(exec, &err), ST_OK, "%s", err.text);
+        cr_expect_eq(taken(backend) - n_before, ops->diverge_estimate(backend, &shape),
+                     "%s, %zu rows", ops->name, n);
+    }
+    const struct diverge_shape endless = {SIZE_MAX / 16, SIZE_MAX / 16, 1, 1};
+    cr_expect_eq(ops->diverge_estimate(backend, &endless), 0);
+    ops->release(backend, x);
+    ops->release(backend, out);
+    ops->release(backend, logits);
+    ops->exec_destroy(exec);
+    ops->packed_destroy(packed);
+}
+
+Test(device_memory, comparisons_take_what_was_estimated)
+{
+    static const char *const BACKENDS[] = {"cpu", "emu"};
+    for (size_t b = 0; b < 2; b++) {
+        struct backend *backend = NULL;
+        struct error err = {0};
+        cr_assert_eq(backend_open(BACKENDS[b], &backend, &err), ST_OK, "%s", err.text);
+        expect_comparison_estimates(backend);
+        backend_close(&backend);
     }
 }
 

@@ -208,7 +208,7 @@ Test(kernels_emulated_sparse, more_candidates_than_a_pass_holds_take_another_pas
     emulated_open(&e, &EMULATED_MODES[5], 16);
     struct problem p = make_problem(PLAIN, 2, N_FEATURES, N_TOKENS);
     for (size_t f = 0; f < N_FEATURES; f++) p.vectors[f] = f % 20 == 0 ? -100 : 10;
-    const struct sparse_cost cost = e.emu->ops->sparse_estimate(e.emu, 2, N_FEATURES);
+    const struct sparse_cost cost = e.emu->ops->sparse_estimate(e.emu, 2, N_FEATURES, 0);
     const size_t n_free = e.emu->ops->memory(e.emu).n_free;
     open_encoding(&e, &c, &p, SCREEN_NONE, NULL, 0);
     const size_t n = expect_same(&e, &c, N_TOKENS, "two passes");

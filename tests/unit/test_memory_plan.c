@@ -143,8 +143,8 @@ Test(memory_plan, counts_every_dictionary_and_the_context_asked_for)
         const struct backend_ops *ops = backend->ops;
         make_plan(&alone, backend, GPT2);
         plan_for(&plan, backend, GPT2, &NEEDS);
-        const struct sparse_cost a = ops->sparse_estimate(backend, D_MODEL, 300),
-                                 b = ops->sparse_estimate(backend, D_MLP, 500);
+        const struct sparse_cost a = ops->sparse_estimate(backend, D_MODEL, 300, 0),
+                                 b = ops->sparse_estimate(backend, D_MLP, 500, 0);
         const size_t n_scratch = 4 * ops->exec_bytes(backend) + 2 * a.n_encoder + b.n_encoder;
         const size_t n_dictionary = a.n_weights + b.n_weights;
         cr_expect_eq(alone.n_ctx, 64, "%zu: all its positions, below 128", alone.n_ctx);
@@ -245,8 +245,8 @@ Test(memory_plan, what_a_backend_cannot_hold_is_named)
     cr_expect_eq(try_plan(&plan, &copy, GPT2, NULL, &err), ST_TOO_LARGE);
     cr_expect_str_eq(err.text, "backend cpu has no product of 72 x 32 in f32");
     error_clear(&err);
-    const struct memory_needs endless = {.n_targets = 1,
-                                         .targets = {{"x", 0, SIZE_MAX / 8, 1000, false}}};
+    const struct memory_needs endless = {
+        .n_targets = 1, .targets = {{.directory = "x", .d_in = SIZE_MAX / 8, .n_features = 1000}}};
     cr_expect_eq(try_plan(&plan, backend, GPT2, &endless, &err), ST_TOO_LARGE);
     cr_expect(strstr(err.text, "backend cpu has no dictionary of "), "%s", err.text);
     cr_expect_eq(plan.n_ctx, 7, "untouched");

@@ -115,6 +115,16 @@ Test(model_cache, a_dictionary_that_is_open_is_not_planned_for_again)
     model_cache_release_dictionary(cache, dictionary);
 }
 
+Test(model_cache, plans_count_every_thread_that_computes)
+{
+    const struct model_wanted wanted = {.directory = "config/demo/model"};
+    struct model *model = NULL;
+    model_cache_share(cache, 3);
+    cr_assert_eq(model_cache_model(cache, &wanted, &model, &err), ST_OK, "%s", err.text);
+    cr_expect_eq(model_plan(model)->n_threads, 3);
+    model_cache_release_model(cache, model);
+}
+
 /* What all of the model takes with them, less 64 bytes. */
 static size_t little_less_than(const struct memory_needs *needs)
 {

@@ -51,6 +51,28 @@ Test(model_spec, dictionaries_of_ablations_count_too)
     cr_expect_eq(wanted.needs.n_ctx, 0);
 }
 
+Test(model_spec, what_an_ablation_keeps_of_its_prompts_counts)
+{
+    struct model_wanted wanted;
+    static const char PROMPTS[] = "\"prompts\":[{\"answers\":[1,2],\"distractors\":[3]},"
+                                  "{\"answers\":[2],\"distractors\":[5,6,7]}]";
+    char text[512];
+    (void)snprintf(
+        text, sizeof text,
+        "{\"kind\":\"ablate\",\"model\":\"m\",\"compute\":\"f32\",\"vocabulary\":true,%s}",
+        PROMPTS);
+    cr_assert_eq(read_spec(text, &wanted), ST_OK);
+    cr_expect(wanted.needs.n_prompts == 2 && wanted.needs.n_columns == 7);
+    cr_expect(wanted.needs.is_compared);
+    (void)snprintf(text, sizeof text,
+                   "{\"kind\":\"attribute\",\"model\":\"m\",\"compute\":\"f32\",%s}", PROMPTS);
+    cr_assert_eq(read_spec(text, &wanted), ST_OK);
+    cr_expect(wanted.needs.n_prompts == 0 && !wanted.needs.is_compared, "it keeps no clean pass");
+    cr_assert_eq(read_spec("{\"kind\":\"generate\",\"model\":\"m\",\"compute\":\"f32\"}", &wanted),
+                 ST_OK);
+    cr_expect(wanted.needs.is_compared && wanted.needs.n_prompts == 0);
+}
+
 Test(model_spec, what_is_wrong_beside_the_model_is_left_to_who_opens_it)
 {
     static const char *const SPECS[] = {

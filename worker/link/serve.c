@@ -146,6 +146,7 @@ static status_t serve_on(const struct serve_options *options, const struct curve
     if (status == ST_OK) log_device(backend, &notes);
     if (status == ST_OK) status = model_cache_create(&models, backend, err);
     if (status == ST_OK) {
+        model_cache_share(models, options->n_threads);
         const bool is_auto = strcmp(options->device.backend, "auto") == 0;
         const struct link_params params = {.endpoint = options->endpoint,
                                            .curve = curve,

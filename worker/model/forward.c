@@ -63,7 +63,7 @@ static size_t choose_part(const struct forward *f, bool is_whole)
 {
     const size_t n_fit = is_whole ? 0
                                   : memory_plan_tokens(model_plan(f->model), f->backend,
-                                                       memory_plan_token_bytes(f->config));
+                                                       memory_plan_token_bytes(f->config), 0);
     const size_t least = f->row_block / f->n_ctx ? f->row_block / f->n_ctx : 1;
     size_t n_rows = f->batch_rows;
     if (n_fit && n_fit / f->n_ctx < n_rows) n_rows = n_fit / f->n_ctx;

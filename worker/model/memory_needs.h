@@ -1,5 +1,6 @@
-/* What a task will have on the device beside a model: how long its sequences are, and the
- * dictionaries that it encodes with. Plain data, for memory_plan.h. */
+/* What a task will have on the device beside the model itself, known from its spec before anything
+ * is opened: how long its sequences are, the dictionaries that it will load, what it keeps of its
+ * prompts, on how many threads. Plain data; input of memory_plan.h. */
 #ifndef WORKER_MODEL_MEMORY_NEEDS_H
 #define WORKER_MODEL_MEMORY_NEEDS_H
 
@@ -15,12 +16,18 @@ struct memory_target {
     const char *directory; /* of its dictionary, borrowed; NULL: it has none */
     double norm_scaling_factor;
     size_t d_in, n_features;
-    bool is_there; /* its weights are counted with an earlier target's, or are loaded already */
+    bool is_there;  /* its weights are counted with an earlier target's, or are loaded already */
+    size_t tally_k; /* of the tally that its encoder keeps; 0: none */
 };
 
 struct memory_needs {
-    size_t n_ctx;  /* tokens of a sequence; 0: as many as the context, at most 128 */
-    size_t n_rows; /* sequences of a batch; 0: not known, as many as fit */
+    size_t n_ctx;     /* tokens of a sequence; 0: as many as the context, at most 128 */
+    size_t n_rows;    /* sequences of a batch; 0: not known, as many as fit */
+    size_t n_threads; /* that compute with the model at once, each like this; 0: one */
+    size_t n_prompts; /* of an ablation, which keeps their clean pass; 0: it is none */
+    bool is_compared; /* whole distributions are compared (KL): of an ablation those of its
+                       * prompts at their answers, else those of all tokens of a pass */
+    size_t n_columns; /* answers whose logits are asked for beside them, at most */
     size_t n_targets;
     struct memory_target targets[MEMORY_MAX_TARGETS];
 };

@@ -35,23 +35,53 @@ void variants_destroy(struct variants **pointer)
     *pointer = NULL;
 }
 
+/* Of the rows of struct clean_layer, in its order. */
+enum { N_CLEAN = 5 };
+struct clean_widths {
+    size_t of[N_CLEAN];
+};
+
+static struct clean_widths clean_widths(const struct model_config *c)
+{
+    const size_t d = c->d_model;
+    return (struct clean_widths){{d, forward_width_qkv(c), c->n_heads * c->d_head, d, d}};
+}
+
+size_t variants_clean_bytes(const struct model_config *c, size_t n_tokens)
+{
+    const struct clean_widths widths = clean_widths(c);
+    size_t n_floats = 0;
+    for (size_t k = 0; k < N_CLEAN; k++) n_floats += widths.of[k];
+    return n_tokens * c->n_layers * n_floats * sizeof(float);
+}
+
+/* The pass, and what attention reads where rows are late positions alone (make_late()). */
+size_t variants_token_bytes(const struct model_config *c)
+{
+    return memory_plan_token_bytes(c) + memory_plan_kept_bytes(c) +
+           (forward_width_qkv(c) + c->n_heads * c->d_head) * sizeof(float);
+}
+
+size_t variants_least_bytes(const struct model_config *c, size_t n_tokens)
+{
+    const size_t block = forward_row_block(n_tokens);
+    return (2 * n_tokens + block - 1) / block * block * variants_token_bytes(c);
+}
+
 static status_t make_clean(struct variants *v, struct error *err)
 {
     struct forward *f = v->forward;
     const struct model_config *c = f->config;
+    const struct clean_widths widths = clean_widths(c);
     const size_t n_rows = v->n_prompts * v->n_ctx;
     status_t status = ST_OK;
     v->clean = calloc(c->n_layers, sizeof *v->clean);
     if (!v->clean) return error_set(err, ST_NO_MEMORY, "%zu layers", c->n_layers);
     for (size_t i = 0; i < c->n_layers && status == ST_OK; i++) {
-        struct clean_layer *clean = &v->clean[i];
-        status = forward_floats(f, n_rows, c->d_model, &clean->pre, err);
-        if (status == ST_OK)
-            status = forward_floats(f, n_rows, forward_width_qkv(c), &clean->qkv, err);
-        if (status == ST_OK)
-            status = forward_floats(f, n_rows, c->n_heads * c->d_head, &clean->z, err);
-        if (status == ST_OK) status = forward_floats(f, n_rows, c->d_model, &clean->mid, err);
-        if (status == ST_OK) status = forward_floats(f, n_rows, c->d_model, &clean->delta, err);
+        struct clean_layer *l = &v->clean[i];
+        float **const kept[N_CLEAN] = {&l->pre, &l->qkv, &l->z, &l->mid, &l->delta};
+        for (size_t k = 0; k < N_CLEAN && status == ST_OK; k++)
+            status = forward_floats(f, n_rows, widths.of[k], kept[k], err);
     }
     return status;
 }
@@ -76,17 +106,17 @@ static status_t make_arrays(struct variants *v, struct error *err)
     return ST_OK;
 }
 
-/* Variants at once: as many as the device has room for beside the clean pass, halved as often
- * as it was found full. Their size changes no bit. */
+/* Variants at once: one, and as many more as the device has room for beside it and the clean pass,
+ * halved as often as it was found full. Their size changes no bit. */
 static size_t choose_batch(const struct variants_params *p)
 {
     const struct model_config *c = model_config(p->model);
-    const size_t n_each = memory_plan_token_bytes(c) + memory_plan_kept_bytes(c);
-    const size_t n_tokens =
-        memory_plan_tokens(model_plan(p->model), model_backend(p->model), n_each);
+    const size_t n_each = p->n_prompts * p->n_ctx;
+    const size_t n_beside = variants_clean_bytes(c, n_each) + variants_least_bytes(c, n_each);
+    const size_t n_more = memory_plan_tokens(model_plan(p->model), model_backend(p->model),
+                                             variants_token_bytes(c), n_beside);
     size_t n_copies = p->n_batch + 1;
-    if (n_tokens && n_tokens / p->n_prompts / p->n_ctx < n_copies)
-        n_copies = n_tokens / p->n_prompts / p->n_ctx;
+    if (n_more && n_more / n_each + 2 < n_copies) n_copies = n_more / n_each + 2;
     for (unsigned i = 0; i < model_n_halvings(p->model); i++) n_copies /= 2;
     return n_copies > 2 ? n_copies - 1 : 1;
 }

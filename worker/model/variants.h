@@ -30,6 +30,13 @@ struct variants_params {
     atomic_uint_fast64_t *progress; /* one tick per layer; borrowed; may be NULL */
 };
 
+/* Bytes on the device, for memory plans: of the clean pass over n_tokens of prompts, of a batch for
+ * each token of a copy of the prompts, and of the smallest batch: a variant beside the clean
+ * run. */
+size_t variants_clean_bytes(const struct model_config *config, size_t n_tokens);
+size_t variants_token_bytes(const struct model_config *config);
+size_t variants_least_bytes(const struct model_config *config, size_t n_tokens);
+
 /* On ST_OK the caller owns *out. Errors: those of forward_create(), ST_BAD_INPUT (no batch). */
 MUST_CHECK status_t variants_create(struct variants **out, const struct variants_params *params,
                                     struct error *err);

@@ -52,6 +52,7 @@ static status_t open_all(struct opened *o, const struct paper_measure *m, struct
     const struct model_params model = {
         .directory = m->model, .backend = m->backend, .compute = plan->compute, .needs = &needs};
     status_t status = has_encode ? memory_needs_add(&needs, m->dictionary, 0, err) : ST_OK;
+    needs.targets[0].tally_k = plan->tally_k;
     if (status == ST_OK) status = model_open(&o->model, &model, err);
     plan->n_features = plan->k = 0;
     if (status == ST_OK && has_encode) status = open_dictionary(o, m, plan, err);

@@ -26,6 +26,7 @@ struct known_fingerprint {
 struct model_cache {
     pthread_mutex_t lock; /* held while opening: two threads never open the same thing twice */
     struct backend *backend;
+    size_t n_threads; /* that compute with what is here */
     uint64_t clock;
     struct entry entries[CACHE_SLOTS];
     pthread_mutex_t fingerprint_lock; /* held while files are read, not while models are opened */
@@ -42,6 +43,7 @@ status_t model_cache_create(struct model_cache **out, struct backend *backend, s
         return error_set(err, ST_NO_MEMORY, "model cache");
     }
     cache->backend = backend;
+    cache->n_threads = 1;
     *out = cache;
     return ST_OK;
 }
@@ -62,6 +64,11 @@ void model_cache_destroy(struct model_cache **cache)
     (void)pthread_mutex_destroy(&(*cache)->lock);
     free(*cache);
     *cache = NULL;
+}
+
+void model_cache_share(struct model_cache *cache, size_t n_threads)
+{
+    cache->n_threads = n_threads;
 }
 
 struct backend *model_cache_backend(struct model_cache *cache)
@@ -194,8 +201,7 @@ static bool keep_for(struct entry *entry, const struct memory_needs *needs)
         return false;
     }
     const struct memory_plan *now = model_plan(entry->model);
-    if (now->n_ctx != before.n_ctx || now->n_dictionary != before.n_dictionary)
-        log_plan(entry->model);
+    if (now->n_ctx != before.n_ctx || now->n_resident != before.n_resident) log_plan(entry->model);
     return true;
 }
 
@@ -211,6 +217,7 @@ static status_t open_model(struct model_cache *cache, const struct model_wanted 
                                         .needs = &needs};
     struct entry *entry = find_model(cache, wanted, stamp);
     mark_loaded(cache, &needs);
+    needs.n_threads = cache->n_threads;
     if (entry && !entry->n_users && !keep_for(entry, &needs)) entry = NULL;
     if (!entry) {
         entry = find_room(cache);

@@ -18,6 +18,10 @@ MUST_CHECK status_t model_cache_create(struct model_cache **out, struct backend 
                                        struct error *err);
 void model_cache_destroy(struct model_cache **cache); /* nothing may be in use; NULL-safe */
 
+/* As many threads compute with what is here, each with buffers of its own: plans count them. One
+ * where nobody says so. Before the first model. */
+void model_cache_share(struct model_cache *cache, size_t n_threads);
+
 struct backend *model_cache_backend(struct model_cache *cache);
 
 /* A device was found full. The first time (of a unit) close what nobody uses, but for the model

@@ -1,6 +1,9 @@
 #include "worker/tasks/model_spec.h"
 
+#include "common/task.h"
 #include "worker/tasks/spec.h"
+
+#include <string.h>
 
 status_t model_spec_read(const json_t *spec, struct model_wanted *out, struct error *err)
 {
@@ -30,6 +33,34 @@ static void read_targets(const json_t *list, struct memory_needs *out)
     }
 }
 
+static bool is_kind(const json_t *spec, enum task_kind kind)
+{
+    const char *name = json_string_value(json_object_get(spec, "kind"));
+    return name && strcmp(name, task_kind_name(kind)) == 0;
+}
+
+/* Answers of all prompts, each as often as it is named. */
+static size_t count_columns(const json_t *prompts)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < json_array_size(prompts); i++) {
+        const json_t *prompt = json_array_get(prompts, i);
+        n += json_array_size(json_object_get(prompt, "answers")) +
+             json_array_size(json_object_get(prompt, "distractors"));
+    }
+    return n;
+}
+
+static void read_prompts(const json_t *spec, struct memory_needs *out)
+{
+    const json_t *prompts = json_object_get(spec, "prompts");
+    out->is_compared = is_kind(spec, TASK_GENERATE);
+    if (!is_kind(spec, TASK_ABLATE)) return;
+    out->n_prompts = json_array_size(prompts);
+    out->is_compared = json_is_true(json_object_get(spec, "vocabulary"));
+    out->n_columns = count_columns(prompts);
+}
+
 status_t model_spec_read_needs(const json_t *spec, struct model_wanted *out, struct error *err)
 {
     const status_t status = model_spec_read_compute(spec, out, err);
@@ -38,6 +69,7 @@ status_t model_spec_read_needs(const json_t *spec, struct model_wanted *out, str
     if (status != ST_OK) return status;
     if (n_ctx > 0) out->needs.n_ctx = (size_t)n_ctx;
     if (n_rows > 0) out->needs.n_rows = (size_t)n_rows;
+    read_prompts(spec, &out->needs);
     read_targets(json_object_get(spec, "targets"), &out->needs);
     read_targets(json_object_get(spec, "dictionaries"), &out->needs);
     return ST_OK;
