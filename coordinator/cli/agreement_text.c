@@ -1,7 +1,7 @@
 #include "coordinator/cli/agreement_text.h"
 
+#include "common/quantity.h"
 #include "coordinator/cli/json_field.h"
-#include "coordinator/cli/quantity.h"
 #include "coordinator/cli/text_table.h"
 
 #include <math.h>

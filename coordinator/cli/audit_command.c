@@ -1,10 +1,10 @@
 /* audit-sample: do people agree with a sweep's labels? Writes a blinded sheet, or reads filled-in
  * ones back. Reading needs no coordinator: the key says what the sheet was drawn from. */
+#include "common/quantity.h"
 #include "coordinator/cli/audit_population.h"
 #include "coordinator/cli/audit_report.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/document.h"
-#include "coordinator/cli/quantity.h"
 #include "coordinator/cli/status_text.h"
 
 #include "common/file.h"

@@ -1,7 +1,7 @@
 /* The report of an audit for people. See audit_report.h. */
+#include "common/quantity.h"
 #include "coordinator/cli/audit_report.h"
 #include "coordinator/cli/json_field.h"
-#include "coordinator/cli/quantity.h"
 
 #include <math.h>
 #include <string.h>

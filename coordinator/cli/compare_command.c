@@ -1,10 +1,10 @@
 /* compare: what changed from one sweep to another over the same features (compare_pairs.h). */
+#include "common/quantity.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/compare_pairs.h"
 #include "coordinator/cli/csv_text.h"
 #include "coordinator/cli/document.h"
 #include "coordinator/cli/json_field.h"
-#include "coordinator/cli/quantity.h"
 #include "coordinator/cli/status_text.h"
 #include "coordinator/cli/sweep_rows.h"
 #include "coordinator/cli/text_table.h"

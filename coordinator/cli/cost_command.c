@@ -1,8 +1,8 @@
 /* cost: a sweep's books, by provider. */
+#include "common/quantity.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/document.h"
 #include "coordinator/cli/json_field.h"
-#include "coordinator/cli/quantity.h"
 #include "coordinator/cli/status_text.h"
 #include "coordinator/cli/text_table.h"
 

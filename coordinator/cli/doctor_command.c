@@ -1,11 +1,11 @@
 /* doctor: does this machine have what a cluster needs, and does the cluster answer? */
+#include "common/quantity.h"
 #include "coordinator/cli/cluster_process.h"
 #include "coordinator/cli/cluster_ready.h"
 #include "coordinator/cli/cluster_stop.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/document.h"
 #include "coordinator/cli/json_field.h"
-#include "coordinator/cli/quantity.h"
 #include "coordinator/cli/status_text.h"
 #include "coordinator/cli/supervisor.h"
 #include "coordinator/cli/text_table.h"

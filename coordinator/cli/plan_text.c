@@ -1,9 +1,9 @@
 #include "coordinator/cli/plan_text.h"
 
 #include "common/hash.h"
+#include "common/quantity.h"
 #include "coordinator/cli/cluster_paths.h"
 #include "coordinator/cli/document.h"
-#include "coordinator/cli/quantity.h"
 #include "coordinator/gateway/call.h"
 #include "coordinator/plan/budget.h"
 #include "coordinator/plan/circuit_estimate.h"
@@ -120,7 +120,10 @@ static void print_circuit(FILE *out, const struct sweep_spec *spec)
     line(out, "prompts", text);
     line(out, "metric", circuit_metric_name(spec->metric));
     print_components(out, spec);
-    print_search(out, &spec->search);
+    if (spec->circuit)
+        line(out, "circuit", spec->circuit);
+    else
+        print_search(out, &spec->search);
     (void)snprintf(text, sizeof text,
                    "beside %u random circuits of the same size, on %u %% of "
                    "the prompts",

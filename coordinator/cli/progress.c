@@ -1,8 +1,8 @@
 #include "coordinator/cli/progress.h"
 
+#include "common/quantity.h"
 #include "coordinator/cli/clean_text.h"
 #include "coordinator/cli/json_field.h"
-#include "coordinator/cli/quantity.h"
 
 #include <math.h>
 #include <string.h>
@@ -65,7 +65,7 @@ status_t progress_format(struct buffer *out, const json_t *summary, struct error
     if (status == ST_OK && reason) {
         status = buffer_append_text(out, "  (", err);
         if (status == ST_OK)
-            status = clean_text_append(out, reason, strlen(reason), 200, NULL, err);
+            status = clean_text_append(out, reason, strlen(reason), 256, NULL, err);
         if (status == ST_OK) status = buffer_append_text(out, ")", err);
     }
     return status;

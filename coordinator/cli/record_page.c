@@ -1,8 +1,8 @@
 /* One record as a page: label, scores, evidence. See record_text.h. */
+#include "common/quantity.h"
 #include "coordinator/cli/agreement_text.h"
 #include "coordinator/cli/clean_text.h"
 #include "coordinator/cli/json_field.h"
-#include "coordinator/cli/quantity.h"
 #include "coordinator/cli/record_kinds.h"
 #include "coordinator/cli/record_rounds.h"
 #include "coordinator/cli/record_text.h"

@@ -1,7 +1,7 @@
 #include "coordinator/cli/record_rounds.h"
 
+#include "common/quantity.h"
 #include "coordinator/cli/json_field.h"
-#include "coordinator/cli/quantity.h"
 #include "coordinator/cli/status_text.h"
 #include "coordinator/cli/text_table.h"
 

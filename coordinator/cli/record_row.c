@@ -1,7 +1,7 @@
 /* Records as rows: tables and CSV. See record_text.h. */
+#include "common/quantity.h"
 #include "coordinator/cli/csv_text.h"
 #include "coordinator/cli/json_field.h"
-#include "coordinator/cli/quantity.h"
 #include "coordinator/cli/record_text.h"
 
 #include <errno.h>

@@ -1,10 +1,10 @@
 #include "coordinator/cli/status_text.h"
 
+#include "common/quantity.h"
 #include "coordinator/cli/agreement_text.h"
 #include "coordinator/cli/clean_text.h"
 #include "coordinator/cli/json_field.h"
 #include "coordinator/cli/progress.h"
-#include "coordinator/cli/quantity.h"
 #include "coordinator/cli/wrapped_text.h"
 
 #include <math.h>

@@ -1,10 +1,10 @@
 /* top: the coordinator's overview as text, drawn again every second on a terminal. */
+#include "common/quantity.h"
 #include "coordinator/cli/clean_text.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/document.h"
 #include "coordinator/cli/json_field.h"
 #include "coordinator/cli/progress.h"
-#include "coordinator/cli/quantity.h"
 #include "coordinator/cli/worker_text.h"
 
 #include <math.h>

@@ -1,8 +1,8 @@
 #include "coordinator/cli/trace_calls.h"
 
+#include "common/quantity.h"
 #include "coordinator/cli/clean_text.h"
 #include "coordinator/cli/json_field.h"
-#include "coordinator/cli/quantity.h"
 #include "coordinator/cli/text_table.h"
 #include "coordinator/cli/wrapped_text.h"
 

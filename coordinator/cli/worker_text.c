@@ -1,7 +1,7 @@
 #include "coordinator/cli/worker_text.h"
 
+#include "common/quantity.h"
 #include "coordinator/cli/json_field.h"
-#include "coordinator/cli/quantity.h"
 
 enum { N_COLUMNS = 13, N_NARROW = 8 };
 

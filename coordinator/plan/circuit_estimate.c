@@ -1,5 +1,6 @@
 #include "coordinator/plan/circuit_estimate.h"
 
+#include "common/quantity.h"
 #include "coordinator/circuit/circuit_verdict_plan.h"
 #include "coordinator/circuit/faithfulness_curve.h"
 #include "coordinator/circuit/node_search.h"
@@ -155,26 +156,29 @@ json_t *circuit_estimate_json(const struct circuit_estimate *estimate)
 static status_t print_bounds(const char *what, uint64_t usual, uint64_t most, const char *unit,
                              struct buffer *out, struct error *err)
 {
+    char under[QUANTITY_SIZE], at_most[QUANTITY_SIZE];
+    (void)quantity_count((double)most, at_most);
     if (usual >= most)
-        return buffer_printf(out, err, "  %-11s at most %llu %s\n", what, (unsigned long long)most,
-                             unit);
-    return buffer_printf(out, err, "  %-11s usually under %llu, at most %llu %s\n", what,
-                         (unsigned long long)usual, (unsigned long long)most, unit);
+        return buffer_printf(out, err, "  %-11s at most %s %s\n", what, at_most, unit);
+    return buffer_printf(out, err, "  %-11s usually under %s, at most %s %s\n", what,
+                         quantity_count((double)usual, under), at_most, unit);
 }
 
 static status_t print_variants(const char *what, struct circuit_range range, struct buffer *out,
                                struct error *err)
 {
+    char count[QUANTITY_SIZE];
     if (range.least == range.most)
-        return buffer_printf(out, err, "  %-11s %llu variants\n", what,
-                             (unsigned long long)range.most);
+        return buffer_printf(out, err, "  %-11s %s variants\n", what,
+                             quantity_count((double)range.most, count));
     return print_bounds(what, range.usual, range.most, "variants", out, err);
 }
 
 static status_t print_seconds(double seconds, const char *of, struct buffer *out, struct error *err)
 {
-    return seconds < 10 ? buffer_printf(out, err, "%.2g s for %s", seconds, of)
-                        : buffer_printf(out, err, "%.0f s for %s", seconds, of);
+    char time[QUANTITY_SIZE];
+    return seconds < 1 ? buffer_printf(out, err, "%.2g s for %s", seconds, of)
+                       : buffer_printf(out, err, "%s for %s", quantity_seconds(seconds, time), of);
 }
 
 /* Tokens over a rate: no bound, whatever the tokens are. */
@@ -182,6 +186,7 @@ static status_t print_time(const struct circuit_estimate *estimate, struct buffe
                            struct error *err)
 {
     const struct ablate_rate *rate = &estimate->rate;
+    char speed[QUANTITY_SIZE];
     status_t status = buffer_printf(out, err, "  %-11s about ", "time");
     if (status == ST_OK && estimate->seconds_usual < estimate->seconds_most)
         status = print_seconds(estimate->seconds_usual, "the usual, ", out, err);
@@ -189,10 +194,10 @@ static status_t print_time(const struct circuit_estimate *estimate, struct buffe
         status = print_seconds(estimate->seconds_most, "the most of that", out, err);
     if (status == ST_OK)
         status = buffer_printf(out, err,
-                               " at %.0f variant-tokens/s: %u run thread%s (%s), each as fast "
+                               " at %s variant-tokens/s: %u run thread%s (%s), each as fast "
                                "as in this model's last verdict, and never idle\n",
-                               estimate->tokens_per_second, (unsigned)rate->n_threads,
-                               rate->n_threads == 1 ? "" : "s",
+                               quantity_count(estimate->tokens_per_second, speed),
+                               (unsigned)rate->n_threads, rate->n_threads == 1 ? "" : "s",
                                rate->isa[0] ? rate->isa : rate->backend);
     return status;
 }
@@ -200,17 +205,18 @@ static status_t print_time(const struct circuit_estimate *estimate, struct buffe
 static status_t print_work(const struct circuit_estimate *estimate, struct buffer *out,
                            struct error *err)
 {
+    char tasks[QUANTITY_SIZE], least[QUANTITY_SIZE], most[QUANTITY_SIZE];
+    const bool is_searched = estimate->search.most > 0;
     status_t status = ST_OK;
     if (estimate->n_tokens_most)
         status = print_bounds("together", estimate->n_tokens_usual, estimate->n_tokens_most,
                               "variant-tokens", out, err);
     if (status == ST_OK)
-        status = buffer_printf(out, err,
-                               "  %-11s %llu at least, and one for every further round of the "
-                               "search; %llu to %llu units\n",
-                               "tasks", (unsigned long long)estimate->n_tasks_least,
-                               (unsigned long long)estimate->units.least,
-                               (unsigned long long)estimate->units.most);
+        status = buffer_printf(out, err, "  %-11s %s at least%s; %s to %s units\n", "tasks",
+                               quantity_count((double)estimate->n_tasks_least, tasks),
+                               is_searched ? ", and one for every further round of the search" : "",
+                               quantity_count((double)estimate->units.least, least),
+                               quantity_count((double)estimate->units.most, most));
     return status == ST_OK && estimate->seconds_most > 0.0 ? print_time(estimate, out, err)
                                                            : status;
 }
@@ -218,12 +224,14 @@ static status_t print_work(const struct circuit_estimate *estimate, struct buffe
 status_t circuit_estimate_print(const struct circuit_estimate *estimate, struct buffer *out,
                                 struct error *err)
 {
+    char count[QUANTITY_SIZE];
     status_t status =
         estimate->n_candidates
-            ? buffer_printf(out, err, "estimate    %llu candidates\n",
-                            (unsigned long long)estimate->n_candidates)
+            ? buffer_printf(out, err, "estimate    %s candidates\n",
+                            quantity_count((double)estimate->n_candidates, count))
             : buffer_append_text(out, "estimate    how many candidates is not known\n", err);
-    if (status == ST_OK) status = print_variants("search", estimate->search, out, err);
+    if (status == ST_OK && estimate->search.most)
+        status = print_variants("search", estimate->search, out, err);
     if (status == ST_OK && estimate->verdict.most)
         status = print_variants("verdict", estimate->verdict, out, err);
     return status == ST_OK ? print_work(estimate, out, err) : status;

@@ -1,5 +1,6 @@
 #include "coordinator/plan/estimate.h"
 
+#include "common/quantity.h"
 #include "coordinator/plan/budget.h"
 #include "coordinator/plan/tokenize_plan.h"
 
@@ -366,18 +367,22 @@ json_t *estimate_to_json(const struct estimate *estimate)
 static status_t print_calls(const char *what, const struct estimate_calls *calls,
                             struct buffer *out, struct error *err)
 {
-    return buffer_printf(out, err, "  %-11s %12llu %14llu %13llu %10.2f %9.2f\n", what,
-                         (unsigned long long)calls->n_calls, (unsigned long long)calls->n_tokens_in,
-                         (unsigned long long)calls->n_tokens_out, calls->dollars, calls->hours);
+    char n[QUANTITY_SIZE], in[QUANTITY_SIZE], out_of[QUANTITY_SIZE];
+    return buffer_printf(
+        out, err, "  %-11s %12s %14s %13s %10.2f %9.2f\n", what,
+        quantity_count((double)calls->n_calls, n), quantity_count((double)calls->n_tokens_in, in),
+        quantity_count((double)calls->n_tokens_out, out_of), calls->dollars, calls->hours);
 }
 
 static status_t print_work(const struct estimate *estimate, struct buffer *out, struct error *err)
 {
+    char tokens[QUANTITY_SIZE], units[QUANTITY_SIZE], batches[QUANTITY_SIZE];
     status_t status = buffer_printf(
-        out, err, "capture     %s%llu tokens in %s%llu units, %llu batches of text\n",
-        estimate->is_tokens_exact ? "" : "about ", (unsigned long long)estimate->n_tokens,
-        estimate->is_units_exact ? "" : "about ", (unsigned long long)estimate->n_units,
-        (unsigned long long)estimate->n_tokenize_batches);
+        out, err, "capture     %s%s tokens in %s%s units, %s batches of text\n",
+        estimate->is_tokens_exact ? "" : "about ",
+        quantity_count((double)estimate->n_tokens, tokens),
+        estimate->is_units_exact ? "" : "about ", quantity_count((double)estimate->n_units, units),
+        quantity_count((double)estimate->n_tokenize_batches, batches));
     if (status == ST_OK && estimate->capture_hours > 0.0)
         status = estimate->capture_hours < 1.0
                      ? buffer_printf(out, err, "            %.0f s on the workers there are now\n",
@@ -387,32 +392,37 @@ static status_t print_work(const struct estimate *estimate, struct buffer *out, 
     return status;
 }
 
+/* All calls together, in the columns of print_calls(). */
+static status_t print_sum(const struct estimate *estimate, struct buffer *out, struct error *err)
+{
+    const struct estimate_calls *const parts[] = {&estimate->explain, &estimate->judge,
+                                                  &estimate->null_pairs, &estimate->agreement};
+    struct estimate_calls sum = {
+        .n_calls = estimate->n_calls, .dollars = estimate->dollars, .hours = estimate->call_hours};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        sum.n_tokens_in += parts[i]->n_tokens_in;
+        sum.n_tokens_out += parts[i]->n_tokens_out;
+    }
+    return print_calls("together", &sum, out, err);
+}
+
 static status_t print_total(const struct estimate *estimate, double budget_dollars,
                             struct buffer *out, struct error *err)
 {
-    const unsigned long long n_in = estimate->explain.n_tokens_in + estimate->judge.n_tokens_in +
-                                    estimate->null_pairs.n_tokens_in +
-                                    estimate->agreement.n_tokens_in;
-    const unsigned long long n_out = estimate->explain.n_tokens_out + estimate->judge.n_tokens_out +
-                                     estimate->null_pairs.n_tokens_out +
-                                     estimate->agreement.n_tokens_out;
-    char words[BUDGET_WORDS_SIZE];
-    status_t status = buffer_printf(out, err, "  %-11s %12llu %14llu %13llu %10.2f %9.2f\n",
-                                    "together", (unsigned long long)estimate->n_calls, n_in, n_out,
-                                    estimate->dollars, estimate->call_hours);
+    char words[BUDGET_WORDS_SIZE], count[QUANTITY_SIZE];
+    status_t status = print_sum(estimate, out, err);
     if (status == ST_OK && estimate->n_calls_least < estimate->n_calls)
         status = buffer_printf(out, err,
-                               "  %-11s %12llu %14s %13s %10.2f            if every label settles "
+                               "  %-11s %12s %14s %13s %10.2f            if every label settles "
                                "after rounds.min\n",
-                               "at least", (unsigned long long)estimate->n_calls_least, "", "",
-                               estimate->dollars_least);
+                               "at least", quantity_count((double)estimate->n_calls_least, count),
+                               "", "", estimate->dollars_least);
     if (status == ST_OK && estimate->meanings.n_calls)
-        status =
-            buffer_printf(out, err,
-                          "%llu calls more (%.2f dollars) if every feature had %d meanings; few "
-                          "have several\n",
-                          (unsigned long long)estimate->meanings.n_calls,
-                          estimate->meanings.dollars, ESTIMATE_MOST_MEANINGS);
+        status = buffer_printf(out, err,
+                               "%s calls more (%.2f dollars) if every feature had %d meanings; few "
+                               "have several\n",
+                               quantity_count((double)estimate->meanings.n_calls, count),
+                               estimate->meanings.dollars, ESTIMATE_MOST_MEANINGS);
     if (status == ST_OK && estimate->is_prompt_capped)
         status = buffer_append_text(out, "prompts are cut to max_prompt_tokens per feature\n", err);
     if (status == ST_OK && estimate->is_over_budget)
@@ -425,31 +435,37 @@ static status_t print_total(const struct estimate *estimate, double budget_dolla
 static status_t print_null_power(const struct estimate *estimate, struct buffer *out,
                                  struct error *err)
 {
-    const unsigned long long n_pairs = estimate->n_null_pairs;
-    const unsigned long long n_features = estimate->n_features;
+    char pairs[QUANTITY_SIZE], features[QUANTITY_SIZE], more[QUANTITY_SIZE];
     if (estimate->n_supported_least <= 1) return ST_OK;
-    if (estimate->n_supported_least > n_features)
+    (void)quantity_count((double)estimate->n_null_pairs, pairs);
+    (void)quantity_count((double)estimate->n_null_pairs + 1, more);
+    (void)quantity_count((double)estimate->n_features, features);
+    if (estimate->n_supported_least > estimate->n_features)
         return buffer_printf(out, err,
-                             "warning     %llu null pairs can support no label of %llu: p is at "
-                             "least 1/%llu, above thresholds.fdr_q; raise scoring.null_pairs\n",
-                             n_pairs, n_features, n_pairs + 1);
-    return buffer_printf(out, err,
-                         "note        %llu null pairs, %llu features: p is at least 1/%llu, so "
-                         "Benjamini-Hochberg\n            supports %llu labels or more that beat "
-                         "every null score, or none\n",
-                         n_pairs, n_features, n_pairs + 1,
-                         (unsigned long long)estimate->n_supported_least);
+                             "warning     %s null pairs can support no label of %s: p is at "
+                             "least 1/%s, above thresholds.fdr_q; raise scoring.null_pairs\n",
+                             pairs, features, more);
+    status_t status = buffer_printf(out, err,
+                                    "note        %s null pairs, %s features: p is at least 1/%s, "
+                                    "so Benjamini-Hochberg\n            ",
+                                    pairs, features, more);
+    if (status == ST_OK)
+        status = buffer_printf(out, err,
+                               "supports %s labels or more that beat every null score, or none\n",
+                               quantity_count((double)estimate->n_supported_least, more));
+    return status;
 }
 
 static status_t print_all_calls(const struct estimate *estimate, double budget_dollars,
                                 struct buffer *out, struct error *err)
 {
+    char each[QUANTITY_SIZE], features[QUANTITY_SIZE];
     status_t status = buffer_printf(out, err,
-                                    "calls       at most %llu a feature, %llu features\n"
+                                    "calls       at most %s a feature, %s features\n"
                                     "  %-11s %12s %14s %13s %10s %9s\n",
-                                    (unsigned long long)estimate->calls_per_feature,
-                                    (unsigned long long)estimate->n_features, "", "calls",
-                                    "tokens in", "tokens out", "dollars", "hours");
+                                    quantity_count((double)estimate->calls_per_feature, each),
+                                    quantity_count((double)estimate->n_features, features), "",
+                                    "calls", "tokens in", "tokens out", "dollars", "hours");
     if (status == ST_OK) status = print_calls("explain", &estimate->explain, out, err);
     if (status == ST_OK) status = print_calls("judge", &estimate->judge, out, err);
     if (status == ST_OK) status = print_calls("null pairs", &estimate->null_pairs, out, err);
@@ -461,14 +477,15 @@ static status_t print_all_calls(const struct estimate *estimate, double budget_d
 status_t estimate_print(const struct estimate *estimate, double budget_dollars, struct buffer *out,
                         struct error *err)
 {
+    char features[QUANTITY_SIZE];
     status_t status = print_work(estimate, out, err);
     if (status != ST_OK) return status;
     if (estimate->n_features == 0)
         return buffer_append_text(out, "calls       not counted: features are not known yet\n",
                                   err);
     status = estimate->n_calls == 0
-                 ? buffer_printf(out, err, "calls       none (lexical), %llu features\n",
-                                 (unsigned long long)estimate->n_features)
+                 ? buffer_printf(out, err, "calls       none (lexical), %s features\n",
+                                 quantity_count((double)estimate->n_features, features))
                  : print_all_calls(estimate, budget_dollars, out, err);
     return status == ST_OK ? print_null_power(estimate, out, err) : status;
 }

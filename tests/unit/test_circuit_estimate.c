@@ -2,6 +2,7 @@
 #include "coordinator/plan/circuit_estimate.h"
 
 #include "common/file.h"
+#include "common/quantity.h"
 #include "coordinator/circuit/circuit_verdict_plan.h"
 #include "tests/unit/search_world.h"
 
@@ -32,6 +33,18 @@ static struct circuit_estimate estimate_of(const struct sweep_spec *spec, uint64
     struct circuit_estimate estimate;
     circuit_estimate_make(&input, &estimate);
     return estimate;
+}
+
+/* The lines of a plan; the caller frees them. */
+static char *printed(const struct circuit_estimate *estimate)
+{
+    struct buffer text;
+    buffer_init(&text, 1 << 16);
+    cr_assert_eq(circuit_estimate_print(estimate, &text, NULL), ST_OK);
+    char *copy = strdup(buffer_text(&text));
+    cr_assert_not_null(copy);
+    buffer_fini(&text);
+    return copy;
 }
 
 Test(circuit_estimate, single_components_are_counted_exactly)
@@ -113,6 +126,28 @@ Test(circuit_estimate, a_brought_circuit_is_not_searched_and_unknown_is_said)
     circuit_estimate_make(&input, &estimate);
     cr_expect(estimate.search.most == 0 && estimate.units.least == 1);
     cr_expect_eq(estimate.verdict.most, 3 * (3 + 6 + 2 * 3 + 2 * 2 * 6 + 2 * 20));
+    char *text = printed(&estimate);
+    cr_expect(!strstr(text, "search") && strstr(text, "  tasks       3 at least; 1 to "), "%s",
+              text);
+    free(text);
+}
+
+/* As everywhere else: digits in groups of three, times as people read them. */
+Test(circuit_estimate, large_numbers_can_be_read)
+{
+    const struct sweep_spec spec = circuit_spec();
+    const struct circuit_estimate estimate = estimate_of(&spec, 12345);
+    char *text = printed(&estimate);
+    cr_expect(strstr(text, "estimate    12,345 candidates\n"), "%s", text);
+    cr_expect(strstr(text, "  search      usually under 200,000, at most 200,000 variants\n") ||
+                  strstr(text, "  search      at most 200,000 variants\n"),
+              "%s", text);
+    for (const char *digit = text; *(digit += strcspn(digit, "0123456789"));) {
+        const size_t n = strspn(digit, "0123456789");
+        cr_expect(n <= 3, "%s", digit);
+        digit += n;
+    }
+    free(text);
 }
 
 /* What it is: work over a rate of those threads, and no bound. */
@@ -120,24 +155,22 @@ Test(circuit_estimate, says_whose_speed_the_time_is)
 {
     const struct sweep_spec spec = circuit_spec();
     struct circuit_estimate estimate = estimate_of(&spec, 12);
-    struct buffer text;
-    char want[256];
-    buffer_init(&text, 1 << 16);
+    char want[256], usual[QUANTITY_SIZE], most[QUANTITY_SIZE];
     cr_expect_float_eq(estimate.tokens_per_second, 1000.0, 1e-9, "four threads together");
-    cr_assert_eq(circuit_estimate_print(&estimate, &text, NULL), ST_OK);
-    (void)snprintf(
-        want, sizeof want,
-        "\n  time        about %.0f s for the usual, %.0f s for the most of that at 1000 "
-        "variant-tokens/s: 4 run threads (cpu avx512), each as fast as in this model's "
-        "last verdict, and never idle\n",
-        estimate.seconds_usual, estimate.seconds_most);
-    cr_expect(strstr(buffer_text(&text), want), "%s\nnot:%s", want, buffer_text(&text));
+    char *text = printed(&estimate);
+    (void)snprintf(want, sizeof want,
+                   "\n  time        about %s for the usual, %s for the most of that at 1,000 "
+                   "variant-tokens/s: 4 run threads (cpu avx512), each as fast as in this model's "
+                   "last verdict, and never idle\n",
+                   quantity_seconds(estimate.seconds_usual, usual),
+                   quantity_seconds(estimate.seconds_most, most));
+    cr_expect(strstr(text, want), "%s\nnot:%s", want, text);
+    free(text);
     json_t *json = circuit_estimate_json(&estimate);
     const json_t *on = json_object_get(json, "measured_on");
     cr_expect_str_eq(json_string_value(json_object_get(on, "backend")), "cpu");
     cr_expect_eq(json_integer_value(json_object_get(on, "run_threads")), 4);
     json_decref(json);
-    buffer_fini(&text);
     estimate.tokens_per_second = 0.0;
     json = circuit_estimate_json(&estimate);
     cr_expect(json_is_null(json_object_get(json, "measured_on")));

@@ -1,7 +1,7 @@
 /* Numbers as people read them. Each writes into out[QUANTITY_SIZE] and returns it; a value that
  * is not known (NAN) is "-". Any thread. */
-#ifndef COORDINATOR_CLI_QUANTITY_H
-#define COORDINATOR_CLI_QUANTITY_H
+#ifndef COMMON_QUANTITY_H
+#define COMMON_QUANTITY_H
 
 enum { QUANTITY_SIZE = 40 };
 

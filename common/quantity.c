@@ -1,4 +1,4 @@
-#include "coordinator/cli/quantity.h"
+#include "common/quantity.h"
 
 #include <math.h>
 #include <stdio.h>
