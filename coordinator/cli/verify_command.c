@@ -31,17 +31,20 @@ static status_t check_circuit(const char *path, struct error *err)
     return status;
 }
 
-/* The file may be one of a search too: what orders it is left out, as is who would be asked. */
-static void search_nothing(struct circuit_search_spec *search)
+/* Without the key `search`. The caller frees it; NULL without memory. */
+static char *text_of(const struct sweep_spec *spec)
 {
-    free(search->agent.provider);
-    free(search->agent.labels);
-    search->agent = (struct circuit_agent_spec){.max_tokens = CIRCUIT_AGENT_MAX_TOKENS};
-    search->order = CIRCUIT_ORDER_LISTED;
+    char *text = sweep_spec_to_json(spec);
+    json_t *json = text ? json_loads(text, 0, NULL) : NULL;
+    free(text);
+    (void)json_object_del(json, "search");
+    text = json ? json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    json_decref(json);
+    return text;
 }
 
-/* The sweep file with its key `circuit` set: canonical JSON, which is a sweep file too. The caller
- * frees *out. */
+/* The sweep file with its key `circuit` set: canonical JSON, which is a sweep file too. The file
+ * may be one of a search: its key `search` is left out. The caller frees *out. */
 static status_t sweep_with(struct sweep_spec *spec, const char *sweep_file, const char *circuit,
                            char **out, struct error *err)
 {
@@ -54,8 +57,7 @@ static status_t sweep_with(struct sweep_spec *spec, const char *sweep_file, cons
     free(spec->circuit_sha256);
     spec->circuit = path;
     spec->circuit_sha256 = NULL;
-    search_nothing(&spec->search);
-    *out = sweep_spec_to_json(spec);
+    *out = text_of(spec);
     return *out ? ST_OK : error_set(err, ST_NO_MEMORY, "%s", sweep_file);
 }
 

@@ -106,7 +106,7 @@ static status_t check_circuit_search(const struct yaml_tree *tree, const struct 
     if (spec->ablation.values == 0)
         return config_error(tree, "ablation.values", err, ST_BAD_INPUT,
                             "at least one of zero, mean, resample is wanted");
-    if (!(spec->ablation.values >> spec->search.value & 1u))
+    if (!spec->circuit && !(spec->ablation.values >> spec->search.value & 1u))
         return config_error(tree, "ablation.values", err, ST_BAD_INPUT,
                             "search.value, '%s', is not among them",
                             ablate_value_name(spec->search.value));
@@ -118,25 +118,45 @@ static status_t check_circuit_search(const struct yaml_tree *tree, const struct 
     return status == ST_OK ? check_components(tree, spec, err) : status;
 }
 
-/* What would be passed over in silence: labels that nobody reads, an order of no search. */
+/* --- what would be passed over in silence ------------------------------------------------- */
+
 static status_t check_agent(const struct yaml_tree *tree, const struct sweep_spec *spec,
                             struct error *err)
 {
     const struct circuit_agent_spec *agent = &spec->search.agent;
-    const char *key = agent->provider                                 ? "search.agent.provider"
-                      : agent->labels                                 ? "search.agent.labels"
+    const char *key = agent->labels                                   ? "search.agent.labels"
                       : agent->max_tokens != CIRCUIT_AGENT_MAX_TOKENS ? "search.agent.max_tokens"
                                                                       : NULL;
-    if (key && !agent->provider)
-        return config_error(tree, key, err, ST_BAD_INPUT,
-                            "is of an agent, and nobody is asked: give search.agent.provider too, "
-                            "or leave it out");
-    if (!key && spec->search.order != CIRCUIT_ORDER_LISTED) key = "search.order";
-    if (!key || !spec->circuit) return ST_OK;
+    if (!key || agent->provider) return ST_OK;
+    return config_error(tree, key, err, ST_BAD_INPUT,
+                        "is of an agent, and nobody is asked: give search.agent.provider too, or "
+                        "leave it out");
+}
+
+/* Keys of a search beside a circuit that is brought. */
+static status_t check_not_searched(const struct yaml_tree *tree, const struct sweep_spec *spec,
+                                   struct error *err)
+{
+    const char *changed = NULL;
+    char key[PATH_KEY_SIZE];
+    if (!spec->circuit) return ST_OK;
+    const status_t status = circuit_search_changed(&spec->search, &changed, err);
+    if (status != ST_OK || !changed) return status;
+    (void)snprintf(key, sizeof key, "search.%s%s", changed,
+                   spec->search.agent.provider ? ".provider" : "");
     return config_error(tree, key, err, ST_BAD_INPUT,
                         "is of a search, and a circuit that is brought is not searched: leave it "
                         "out");
 }
+
+status_t circuit_check_unused(const struct yaml_tree *tree, const struct sweep_spec *spec,
+                              struct error *err)
+{
+    const status_t status = check_agent(tree, spec, err);
+    return status == ST_OK ? check_not_searched(tree, spec, err) : status;
+}
+
+/* --- what cannot be ------------------------------------------------------------------------ */
 
 /* The hash of a file that the sweep brings: of one that it names, and spelled as one. */
 static status_t check_hash(const struct yaml_tree *tree, const char *key, const char *hash,
@@ -157,7 +177,7 @@ static status_t check_brought(const struct yaml_tree *tree, const struct sweep_s
     status_t status = check_hash(tree, "circuit_sha256", spec->circuit_sha256, spec->circuit, err);
     if (status == ST_OK)
         status = check_hash(tree, "task.prompts_sha256", task->prompts_sha256, task->prompts, err);
-    return status == ST_OK ? check_agent(tree, spec, err) : status;
+    return status;
 }
 
 status_t circuit_check_keys(const struct yaml_tree *tree, const struct sweep_spec *spec,

@@ -10,4 +10,9 @@
 MUST_CHECK status_t circuit_check_keys(const struct yaml_tree *tree, const struct sweep_spec *spec,
                                        struct error *err);
 
+/* Keys that would change nothing: those of an agent where none is asked, those of a search where
+ * the circuit is brought. ST_BAD_INPUT by key; ST_NO_MEMORY. */
+MUST_CHECK status_t circuit_check_unused(const struct yaml_tree *tree,
+                                         const struct sweep_spec *spec, struct error *err);
+
 #endif

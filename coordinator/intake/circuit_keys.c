@@ -223,6 +223,33 @@ static const struct config_key circuit_keys[] = {
 const struct config_schema sweep_circuit_schema = {"circuit sweep", circuit_keys,
                                                    sizeof(struct sweep_spec)};
 
+/* The first key whose value differs. */
+static const char *first_changed(const struct config_key *keys, const json_t *values,
+                                 const json_t *defaults)
+{
+    for (; keys->name; keys++)
+        if (!json_equal(json_object_get(values, keys->name), json_object_get(defaults, keys->name)))
+            return keys->name;
+    return NULL;
+}
+
+status_t circuit_search_changed(const struct circuit_search_spec *search, const char **out,
+                                struct error *err)
+{
+    static const struct config_schema schema = {"search", search_keys,
+                                                sizeof(struct circuit_search_spec)};
+    void *unset = NULL;
+    const status_t status = config_load_text(&unset, &schema, "{}", 2, "search", err);
+    if (status != ST_OK) return status;
+    json_t *values = config_to_json(&schema, search), *defaults = config_to_json(&schema, unset);
+    const bool is_told = values && defaults;
+    *out = is_told ? first_changed(search_keys, values, defaults) : NULL;
+    json_decref(values);
+    json_decref(defaults);
+    config_destroy(&unset, &schema);
+    return is_told ? ST_OK : error_set(err, ST_NO_MEMORY, "search");
+}
+
 static const char *name_in(const struct config_choice *choices, int value)
 {
     while (choices->name && choices->value != value) choices++;

@@ -4,6 +4,7 @@
 #define COORDINATOR_INTAKE_CIRCUIT_SPEC_H
 
 #include "common/attribute.h"
+#include "common/error.h"
 #include "coordinator/circuit/ablation_method.h"
 #include "coordinator/circuit/circuit_metric.h"
 #include "coordinator/circuit/component.h"
@@ -116,6 +117,10 @@ const char *circuit_generator_name(enum circuit_generator generator);
 bool circuit_hook_read(const char *hook, struct component *out);
 /* False: it is no number above 0. */
 bool circuit_tau_read(const char *text, double *out);
+/* *out: the first key of `search` that is not as it is where the file says nothing; NULL: none.
+ * Errors: ST_NO_MEMORY. */
+MUST_CHECK status_t circuit_search_changed(const struct circuit_search_spec *search,
+                                           const char **out, struct error *err);
 const char *circuit_mean_name(enum ablation_mean mean); /* "overall", "position", "template" */
 
 #endif

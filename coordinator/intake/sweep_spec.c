@@ -370,7 +370,7 @@ static status_t check_keys(const struct yaml_tree *tree, const struct sweep_spec
 }
 
 static status_t parse_tree(struct sweep_spec **out, const struct yaml_tree *tree,
-                           const char *directory, struct error *err)
+                           const struct sweep_text *text, bool is_accepted, struct error *err)
 {
     enum sweep_kind kind;
     void *data = NULL;
@@ -380,7 +380,9 @@ static status_t parse_tree(struct sweep_spec **out, const struct yaml_tree *tree
     if (status != ST_OK) return status;
     spec = data;
     status = check_keys(tree, spec, err);
-    if (status == ST_OK && directory) status = resolve_paths(spec, directory, err);
+    if (status == ST_OK && kind == SWEEP_KIND_CIRCUIT && !is_accepted)
+        status = circuit_check_unused(tree, spec, err);
+    if (status == ST_OK && text->directory) status = resolve_paths(spec, text->directory, err);
     if (status == ST_OK)
         *out = spec;
     else
@@ -388,13 +390,25 @@ static status_t parse_tree(struct sweep_spec **out, const struct yaml_tree *tree
     return status;
 }
 
-status_t sweep_spec_parse(struct sweep_spec **out, const struct sweep_text *text, struct error *err)
+static status_t parse_text(struct sweep_spec **out, const struct sweep_text *text, bool is_accepted,
+                           struct error *err)
 {
     struct yaml_tree *tree = NULL;
     status_t status = yaml_tree_parse(&tree, text->yaml, text->n_bytes, text->name, err);
-    if (status == ST_OK) status = parse_tree(out, tree, text->directory, err);
+    if (status == ST_OK) status = parse_tree(out, tree, text, is_accepted, err);
     yaml_tree_destroy(&tree);
     return status;
+}
+
+status_t sweep_spec_parse(struct sweep_spec **out, const struct sweep_text *text, struct error *err)
+{
+    return parse_text(out, text, false, err);
+}
+
+status_t sweep_spec_parse_accepted(struct sweep_spec **out, const struct sweep_text *text,
+                                   struct error *err)
+{
+    return parse_text(out, text, true, err);
 }
 
 void sweep_spec_free(struct sweep_spec **spec)

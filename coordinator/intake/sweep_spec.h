@@ -242,6 +242,9 @@ struct sweep_text {
  * ST_TOO_LARGE, ST_NO_MEMORY; *out untouched. */
 MUST_CHECK status_t sweep_spec_parse(struct sweep_spec **out, const struct sweep_text *text,
                                      struct error *err);
+/* The same of a sweep that was accepted: keys that change nothing are no reason to lose it. */
+MUST_CHECK status_t sweep_spec_parse_accepted(struct sweep_spec **out,
+                                              const struct sweep_text *text, struct error *err);
 void sweep_spec_free(struct sweep_spec **spec); /* NULL-safe; sets *spec = NULL */
 
 /* Canonical JSON (sorted keys, compact, values in force); the caller frees it; NULL without

@@ -55,10 +55,11 @@ static json_t *json_record(const struct circuit_run *run, size_t index)
     const struct circuit_node *node = circuit_find_node(&run->found.circuit, component);
     char name[COMPONENT_NAME_SIZE], hook[COMPONENT_NAME_SIZE];
     return json_pack(
-        "{s:s s:s s:s s:s s:b s:s? s:s s:b s:o s:o s:o s:o}", "component",
+        "{s:s s:s s:s s:s? s:b s:s? s:s s:b s:o s:o s:o s:o}", "component",
         component_name(component, name), "type", component_type_name(component->type), "hook_point",
-        component_hook(component, hook), "value", ablate_value_name(run->sweep->spec->search.value),
-        "in_circuit", node != NULL, "class", node && node->role[0] ? node->role : NULL, "reason",
+        component_hook(component, hook), "value",
+        run->search ? ablate_value_name(run->sweep->spec->search.value) : NULL, "in_circuit",
+        node != NULL, "class", node && node->role[0] ? node->role : NULL, "reason",
         reason_name(found->reason, node && !run->search), "is_measured", (int)found->is_measured,
         "effect", found->is_measured ? json_effect(&found->alone) : json_null(), "given",
         found->n_context ? json_given(run, found) : json_null(), "head_scores",

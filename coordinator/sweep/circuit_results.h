@@ -9,7 +9,7 @@
  *   agent.json      where one was asked: what it proposed and how good that was (circuit_agent.h);
  *   agent.txt       for a terminal. Not in verdict.txt: the rules of a verdict know no agent
  *   results.jsonl   a record for each candidate, in their order:
- *     {"component", "type", "hook_point", "value", "in_circuit", "class" (text or null),
+ *     {"component", "type", "hook_point", "value" (of a search), "in_circuit", "class" (or null),
  *      "reason": "single"|"conditional"|"dropped"|"none"|"brought" (by the user),
  *      "is_measured", "effect": {"mean", "standard_error" (or null), "p"} (null: only in a group),
  *      "given": {"context": [names], "mean", "standard_error", "p"} or null,

@@ -187,7 +187,7 @@ static status_t parse(const redisReply *hash, struct sweep *out, struct error *e
         return error_set(err, ST_CORRUPT, "no %s is stored", spec ? "state" : "spec");
     status_t status = sweep_state_parse(state->str, &out->state, err);
     const struct sweep_text text = {.yaml = spec->str, .n_bytes = spec->len, .name = "spec"};
-    if (status == ST_OK) status = sweep_spec_parse(&out->spec, &text, err);
+    if (status == ST_OK) status = sweep_spec_parse_accepted(&out->spec, &text, err);
     return status == ST_OK || status == ST_NO_MEMORY ? status : ST_CORRUPT;
 }
 

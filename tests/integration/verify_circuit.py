@@ -45,6 +45,23 @@ def refused(cluster, circuit, sweep, code, *words):
         check(word in err, "'%s' is not said: %s" % (word, err))
 
 
+def keys_of_a_search_are_left_out_or_refused(cluster):
+    """The sweep file of a search serves to verify a circuit; beside a circuit of one's own its
+    keys would do nothing, and submit says so."""
+    cluster.up(workers=2)
+    model = known("induction")
+    circuit = write("truth.json", (model / "circuit.json").read_text())
+    search = "search: {value: mean, edges: acdc, fdr_q: 0.01, agent: {provider: nobody}}\n"
+    judge(cluster, circuit, sweep_file(model, more=search), 0)
+    for keys, named in (("edges: acdc", "edges"), ("fdr_q: 0.01", "fdr_q")):
+        sweep = sweep_file(model, more="circuit: %s\nsearch: {%s}\n" % (circuit, keys))
+        _, err = cluster.ctl_both("submit", sweep, "--dry-run", code=2)
+        check("search.%s: is of a search, and a circuit that is brought is not searched" % named
+              in err and err.count("\n") == 1, err)
+    plan = cluster.ctl("submit", sweep_file(model, more="circuit: %s\n" % circuit), "--dry-run")
+    check("circuit     %s\n" % circuit in plan and "search " not in plan, plan)
+
+
 def the_true_circuit_holds_in_every_notation(cluster):
     cluster.up(workers=2)
     model = known("induction")
@@ -264,7 +281,7 @@ def a_flat_metric_is_undefined(cluster):
 
 if __name__ == "__main__":
     with folder:
-        run([the_true_circuit_holds_in_every_notation,
+        run([the_true_circuit_holds_in_every_notation, keys_of_a_search_are_left_out_or_refused,
              gates_and_backups_are_judged_by_their_classes, what_was_accepted_is_judged,
              a_wrong_circuit_is_rejected, what_does_not_fit_is_refused, prompts_that_measure_nothing_are_refused,
              means_of_no_prompts_are_refused, a_flat_metric_is_undefined])

@@ -18,7 +18,8 @@ static status_t check(const char *yaml)
     error_clear(&err);
     cr_assert_eq(yaml_tree_parse(&tree, yaml, strlen(yaml), "s.yaml", &err), ST_OK, "%s", err.text);
     cr_assert_eq(config_load(&spec, &sweep_circuit_schema, tree, &err), ST_OK, "%s", err.text);
-    const status_t status = circuit_check_keys(tree, spec, &err);
+    status_t status = circuit_check_keys(tree, spec, &err);
+    if (status == ST_OK) status = circuit_check_unused(tree, spec, &err);
     config_destroy(&spec, &sweep_circuit_schema);
     yaml_tree_destroy(&tree);
     return status;
@@ -32,7 +33,8 @@ Test(circuit_check, takes_what_goes_together)
         TASK "search: {agent: {provider: p}}\n",
         TASK "search: {agent: {provider: p, labels: l-1, max_tokens: 100}, order: attribution}\n",
         TASK "circuit: c.json\n",
-        TASK "circuit: c.json\nsearch: {order: listed, agent: {max_tokens: 4000}, value: mean}\n",
+        TASK "circuit: c.json\nsearch: {order: listed, agent: {max_tokens: 4000}, fdr_q: 0.05}\n",
+        TASK "circuit: c.json\nablation: {values: [mean]}\n",
         TASK "candidates: []\ndictionaries: [{hook: blocks.1.hook_resid_pre, dictionary: d}]\n",
         TASK "search: {edges: acdc, taus: [\"0.1\", \"1e-3\"]}\n",
         TASK "metric: kl\nsearch: {order: attribution, method: eap_ig}\n",
@@ -51,6 +53,12 @@ Test(circuit_check, passes_over_nothing_that_a_user_asked_for)
         {TASK "circuit: c.json\nsearch:\n  agent: {provider: p}\n",
          "s.yaml:7: search.agent.provider: "},
         {TASK "circuit: c.json\nsearch:\n  order: attribution\n", "s.yaml:7: search.order: "},
+        {TASK "circuit: c.json\nsearch:\n  edges: acdc\n", "s.yaml:7: search.edges: "},
+        {TASK "circuit: c.json\nsearch:\n  fdr_q: 0.01\n", "s.yaml:7: search.fdr_q: "},
+        {TASK "circuit: c.json\nsearch:\n  taus: [0.1]\n", "s.yaml:7: search.taus: "},
+        {TASK "circuit: c.json\nsearch:\n  value: mean\n", "s.yaml:7: search.value: "},
+        {TASK "circuit: c.json\nsearch:\n  n_searches: 9\n", "s.yaml:7: search.n_searches: "},
+        {TASK "circuit: c.json\nsearch:\n  conditional: false\n", "s.yaml:7: search.conditional: "},
         {TASK "circuit: c.json\nsearch: {agent: {labels: l-1}}\n",
          "s.yaml:6: search.agent.labels: "}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -107,13 +107,26 @@ Test(sweep_spec, the_key_sees_every_change_and_no_spelling)
     }
 }
 
-Test(sweep_spec, errors_are_one_line_with_place_and_remedy)
+struct refusal {
+    const char *yaml;
+    status_t status;
+    const char *text; /* one line, with place and remedy */
+};
+
+static void expect_refusals(const struct refusal *cases, size_t n)
 {
-    static const struct {
-        const char *yaml;
-        status_t status;
-        const char *text;
-    } cases[] = {
+    for (size_t i = 0; i < n; i++) {
+        struct error err = {.status = ST_OK};
+        struct sweep_spec *spec;
+        cr_expect_eq(parse(&spec, cases[i].yaml, "/d", &err), cases[i].status, "case %zu", i);
+        cr_expect_str_eq(err.text, cases[i].text);
+        cr_expect_null(spec);
+    }
+}
+
+Test(sweep_spec, kinds_and_words_are_refused_with_what_is_allowed)
+{
+    static const struct refusal cases[] = {
         {"kind: audit\nname: x\n", ST_UNSUPPORTED,
          "s.yaml:1: kind: 'audit' sweeps are not built yet; allowed: label | circuit | noop"},
         {"kind: lable\nname: x\n", ST_BAD_INPUT,
@@ -122,6 +135,18 @@ Test(sweep_spec, errors_are_one_line_with_place_and_remedy)
          "s.yaml:1: kind: missing and required; allowed: label | circuit | noop"},
         {SMALLEST "mode: twice\n", ST_BAD_INPUT,
          "s.yaml:7: mode: 'twice' is unknown; allowed: single_pass | agentic | score_only"},
+        {SMALLEST "backend: cuda\n", ST_UNSUPPORTED,
+         "s.yaml:7: backend: 'cuda' is not built yet; allowed: cpu"},
+        {"kind: label\nname: a b\nmodel: m\ncorpus: {path: p}\ntargets: [{hook: h, dictionary: d}]",
+         ST_BAD_INPUT,
+         "s.yaml:2: name: 'a b' is no name; allowed: 1 to 64 letters, digits, . _ -, no leading "
+         "."}};
+    expect_refusals(cases, sizeof cases / sizeof cases[0]);
+}
+
+Test(sweep_spec, a_mode_wants_what_it_needs)
+{
+    static const struct refusal cases[] = {
         {SMALLEST "mode: agentic\n", ST_BAD_INPUT,
          "s.yaml:7: mode: agentic needs a provider as 'explainer'; the lexical one designs no "
          "experiments"},
@@ -140,12 +165,13 @@ Test(sweep_spec, errors_are_one_line_with_place_and_remedy)
         {SMALLEST "mode: score_only\njudge: other\n", ST_BAD_INPUT,
          "s.yaml:7: mode: score_only scores labels of yours, but the key 'labels' is missing"},
         {SMALLEST "labels: l.jsonl\n", ST_BAD_INPUT,
-         "s.yaml:7: labels: is used only with mode: score_only"},
-        {SMALLEST "backend: cuda\n", ST_UNSUPPORTED,
-         "s.yaml:7: backend: 'cuda' is not built yet; allowed: cpu"},
-        {"kind: label\nname: a b\nmodel: m\ncorpus: {path: p}\ntargets: [{hook: h, dictionary: d}]",
-         ST_BAD_INPUT,
-         "s.yaml:2: name: 'a b' is no name; allowed: 1 to 64 letters, digits, . _ -, no leading ."},
+         "s.yaml:7: labels: is used only with mode: score_only"}};
+    expect_refusals(cases, sizeof cases / sizeof cases[0]);
+}
+
+Test(sweep_spec, a_corpus_is_cut_as_it_can_be)
+{
+    static const struct refusal cases[] = {
         {"kind: label\nname: a\nmodel: m\ntargets: [{hook: h, dictionary: d}]", ST_BAD_INPUT,
          "s.yaml:1: corpus.path: missing and required; allowed: text"},
         {"kind: label\nname: a\nmodel: m\ncorpus: {path: p, chat_template: x}\n"
@@ -160,6 +186,16 @@ Test(sweep_spec, errors_are_one_line_with_place_and_remedy)
          ST_BAD_INPUT,
          "s.yaml:4: corpus.document: documents end at a separator, but the key 'separator' is "
          "missing"},
+        {SMALLEST "splits: {explain: 60}\n", ST_BAD_INPUT,
+         "s.yaml:7: splits: explain 60, validate 20 and test 30 make 110 percent, not 100"},
+        {SMALLEST "ood:\n- {name: a, path: p}\n- {name: a, path: q}\n", ST_BAD_INPUT,
+         "s.yaml:9: ood[1].name: 'a' names two corpora"}};
+    expect_refusals(cases, sizeof cases / sizeof cases[0]);
+}
+
+Test(sweep_spec, a_target_is_of_one_kind_and_its_features_are_a_list)
+{
+    static const struct refusal cases[] = {
         {"kind: label\nname: a\nmodel: m\ncorpus: {path: p}\ntargets: []\n", ST_BAD_INPUT,
          "s.yaml:5: targets: wrong number of items; allowed: a list of 1 to 64 mappings"},
         {SMALLEST "- {hook: h}\n", ST_BAD_INPUT,
@@ -173,9 +209,13 @@ Test(sweep_spec, errors_are_one_line_with_place_and_remedy)
         {SMALLEST "- {hook: h, units: heads, features: 9-3}\n", ST_BAD_INPUT,
          "s.yaml:7: targets[1].features: range 9-3 runs backwards"},
         {SMALLEST "- {hook: h, units: heads, features: '1,x'}\n", ST_BAD_INPUT,
-         "s.yaml:7: targets[1].features: 'x' is no feature or range of features (0 to 1048575)"},
-        {SMALLEST "splits: {explain: 60}\n", ST_BAD_INPUT,
-         "s.yaml:7: splits: explain 60, validate 20 and test 30 make 110 percent, not 100"},
+         "s.yaml:7: targets[1].features: 'x' is no feature or range of features (0 to 1048575)"}};
+    expect_refusals(cases, sizeof cases / sizeof cases[0]);
+}
+
+Test(sweep_spec, scores_want_a_judge_that_can)
+{
+    static const struct refusal cases[] = {
         {SMALLEST "scores: []\n", ST_BAD_INPUT, "s.yaml:7: scores: at least one score is wanted"},
         {SMALLEST "scores: [detection, insight]\n", ST_BAD_INPUT,
          "s.yaml:7: scores[1]: 'insight' is unknown; allowed: a list of detection | fuzzing | "
@@ -200,9 +240,14 @@ Test(sweep_spec, errors_are_one_line_with_place_and_remedy)
          "s.yaml:9: judges[0]: the lexical judge reads no labels but those of the lexical "
          "explainer"},
         {SMALLEST "scoring: {n_silent: 50}\n", ST_BAD_INPUT,
-         "s.yaml:7: scoring.n_silent: 50 silent windows are wanted but evidence.silent_k keeps 40"},
-        {SMALLEST "ood:\n- {name: a, path: p}\n- {name: a, path: q}\n", ST_BAD_INPUT,
-         "s.yaml:9: ood[1].name: 'a' names two corpora"},
+         "s.yaml:7: scoring.n_silent: 50 silent windows are wanted but evidence.silent_k keeps "
+         "40"}};
+    expect_refusals(cases, sizeof cases / sizeof cases[0]);
+}
+
+Test(sweep_spec, unknown_keys_hear_of_the_nearest_one)
+{
+    static const struct refusal cases[] = {
         {SMALLEST "rows_per_unit: 4096\nwindow_tokens: 3\n", ST_BAD_INPUT,
          "s.yaml:8: window_tokens: unknown key; did you mean 'corpus.window_tokens'?"},
         {SMALLEST "ood: [{name: a, path: p, context_tokens: 9}]\n", ST_BAD_INPUT,
@@ -211,18 +256,11 @@ Test(sweep_spec, errors_are_one_line_with_place_and_remedy)
          "s.yaml:7: windows: unknown key; allowed: kind, name, priority, durability, mode, "
          "rounds, experiments, labels, labels_format, model, corpus, ood, targets, explainer, "
          "judge, judges, allow_same_family, control, scores, compute, backend, rows_per_unit, "
-         "splits, evidence, scoring, keep_judged"}, /* as much as an error holds */
+         "splits, evidence, scoring, keep_judged"},
         {"kind: noop\nname: x\nmodel: m\n", ST_BAD_INPUT,
          "s.yaml:3: model: unknown key; allowed: kind, name, priority, durability, n_units, "
-         "payload_bytes, unit_ms, fail_unit, kill_unit"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct error err = {.status = ST_OK};
-        struct sweep_spec *spec;
-        cr_expect_eq(parse(&spec, cases[i].yaml, "/d", &err), cases[i].status, "case %zu", i);
-        cr_expect_str_eq(err.text, cases[i].text);
-        cr_expect_null(spec);
-    }
+         "payload_bytes, unit_ms, fail_unit, kill_unit"}};
+    expect_refusals(cases, sizeof cases / sizeof cases[0]);
 }
 
 Test(sweep_spec, a_unit_may_not_outgrow_a_message)
@@ -366,85 +404,102 @@ Test(sweep_spec, a_circuit_sweep_has_defaults_and_reads_its_own_json)
     sweep_spec_free(&again);
 }
 
-Test(sweep_spec, errors_of_circuit_sweeps)
+Test(sweep_spec, a_circuit_has_one_source_of_prompts)
 {
-    static const struct {
-        const char *yaml, *text;
-    } cases[] = {
-        {CIRCUIT, "s.yaml:1: task: prompts are missing; give a generator, or a file of prompts"},
-        {CIRCUIT "task: {generator: ioi, prompts: p}\n",
+    static const struct refusal cases[] = {
+        {CIRCUIT, ST_BAD_INPUT,
+         "s.yaml:1: task: prompts are missing; give a generator, or a file of prompts"},
+        {CIRCUIT "task: {generator: ioi, prompts: p}\n", ST_BAD_INPUT,
          "s.yaml:4: task.prompts: a task has a generator or a file of prompts, not both"},
-        {CIRCUIT "task: {generator: iou}\n",
+        {CIRCUIT "task: {generator: iou}\n", ST_BAD_INPUT,
          "s.yaml:4: task.generator: 'iou' is unknown; allowed: none | induction | ioi | "
          "greater_than | gendered_pronoun | subject_verb"},
-        {CIRCUIT "task: {generator: ioi}\nprompt_splits: {search: 50}\n",
+        {CIRCUIT "task: {generator: ioi}\nprompt_splits: {search: 50}\n", ST_BAD_INPUT,
          "s.yaml:5: prompt_splits: search 50, reference 20 and verdict 40 make 110 percent, not "
          "100"},
-        {CIRCUIT "task: {generator: ioi}\nablation: {values: [mean]}\n",
-         "s.yaml:5: ablation.values: search.value, 'resample', is not among them"},
-        {CIRCUIT "task: {generator: ioi}\nablation: {values: []}\n",
-         "s.yaml:5: ablation.values: at least one of zero, mean, resample is wanted"},
-        {CIRCUIT "task: {generator: ioi}\ncandidates: []\n",
+        {CIRCUIT "task: {generator: ioi, prompts_sha256: abc}\n", ST_BAD_INPUT,
+         "s.yaml:4: task.prompts_sha256: of no file that is named"},
+        {CIRCUIT "task: {prompts: p.jsonl, prompts_sha256: abc}\n", ST_BAD_INPUT,
+         "s.yaml:4: task.prompts_sha256: 64 hexadecimal digits in lower case are wanted"}};
+    expect_refusals(cases, sizeof cases / sizeof cases[0]);
+}
+
+Test(sweep_spec, a_circuit_is_searched_among_components_that_are_named)
+{
+    static const struct refusal cases[] = {
+        {CIRCUIT "task: {generator: ioi}\ncandidates: []\n", ST_BAD_INPUT,
          "s.yaml:5: candidates: at least one kind of components is wanted"},
-        {CIRCUIT "task: {generator: ioi}\nlayers: 0-x\n",
+        {CIRCUIT "task: {generator: ioi}\nlayers: 0-x\n", ST_BAD_INPUT,
          "s.yaml:5: layers: '0-x' is no feature or range of features (0 to 1048575)"},
-        {CIRCUIT "task: {generator: ioi}\nsearch: {taus: [0.1, -1]}\n",
-         "s.yaml:5: search.taus[1]: '-1' is no number above 0"},
-        {CIRCUIT "task: {generator: ioi}\ntargets: []\n",
+        {CIRCUIT "task: {generator: ioi}\ntargets: []\n", ST_BAD_INPUT,
          "s.yaml:5: targets: unknown key; allowed: kind, name, priority, durability, model, task, "
          "circuit, circuit_sha256, metric, candidates, layers, neurons, dimensions, dictionaries, "
          "positions, head_scores, ablation, prompt_splits, search, verdict, budget_dollars, "
          "compute, backend, seed"},
-        {CIRCUIT "task: {generator: ioi}\ndictionaries: [{hook: h, dictionary: d}]\n",
+        {CIRCUIT "task: {generator: ioi}\ndictionaries: [{hook: h, dictionary: d}]\n", ST_BAD_INPUT,
          "s.yaml:5: dictionaries[0].hook: 'h' is no hook point of a dictionary, as "
          "blocks.6.hook_resid_pre"},
         {CIRCUIT "task: {generator: ioi}\ndictionaries:\n"
                  " - {hook: blocks.1.hook_mlp_out, dictionary: d}\n"
                  " - {hook: blocks.1.hook_mlp_out, dictionary: e}\n",
+         ST_UNSUPPORTED,
          "s.yaml:7: dictionaries[1].hook: a second dictionary at blocks.1.hook_mlp_out: features "
          "are named by their hook point"},
-        {CIRCUIT "task: {generator: ioi}\nneurons: 3-1\n",
-         "s.yaml:5: neurons: range 3-1 runs backwards"},
+        {CIRCUIT "task: {generator: ioi}\nneurons: 3-1\n", ST_BAD_INPUT,
+         "s.yaml:5: neurons: range 3-1 runs backwards"}};
+    expect_refusals(cases, sizeof cases / sizeof cases[0]);
+}
+
+Test(sweep_spec, a_circuit_search_wants_what_goes_together)
+{
+    static const struct refusal cases[] = {
+        {CIRCUIT "task: {generator: ioi}\nablation: {values: [mean]}\n", ST_BAD_INPUT,
+         "s.yaml:5: ablation.values: search.value, 'resample', is not among them"},
+        {CIRCUIT "task: {generator: ioi}\nablation: {values: []}\n", ST_BAD_INPUT,
+         "s.yaml:5: ablation.values: at least one of zero, mean, resample is wanted"},
+        {CIRCUIT "task: {generator: ioi}\nsearch: {taus: [0.1, -1]}\n", ST_BAD_INPUT,
+         "s.yaml:5: search.taus[1]: '-1' is no number above 0"},
         {CIRCUIT "task: {generator: ioi}\ncandidates: [neurons]\nsearch: {edges: acdc}\n",
+         ST_UNSUPPORTED,
          "s.yaml:6: search.edges: edges are searched between heads and MLPs; neurons have none: "
          "leave them out"},
-        {CIRCUIT "task: {generator: ioi}\ncircuit_sha256: abc\n",
-         "s.yaml:5: circuit_sha256: of no file that is named"},
-        {CIRCUIT "task: {generator: ioi, prompts_sha256: abc}\n",
-         "s.yaml:4: task.prompts_sha256: of no file that is named"},
-        {CIRCUIT "task: {prompts: p.jsonl, prompts_sha256: abc}\n",
-         "s.yaml:4: task.prompts_sha256: 64 hexadecimal digits in lower case are wanted"},
-        {CIRCUIT "task: {generator: ioi}\nsearch:\n  agent:\n    labels: l-1\n",
-         "s.yaml:7: search.agent.labels: is of an agent, and nobody is asked: give "
-         "search.agent.provider too, or leave it out"},
-        {CIRCUIT "task: {generator: ioi}\nsearch: {agent: {max_tokens: 100}}\n",
-         "s.yaml:5: search.agent.max_tokens: is of an agent, and nobody is asked: give "
-         "search.agent.provider too, or leave it out"},
-        {CIRCUIT "task: {generator: ioi}\ncircuit: c.json\nsearch: {agent: {provider: p}}\n",
-         "s.yaml:6: search.agent.provider: is of a search, and a circuit that is brought is not "
-         "searched: leave it out"},
-        {CIRCUIT "task: {generator: ioi}\ncircuit: c.json\nsearch: {order: attribution}\n",
-         "s.yaml:6: search.order: is of a search, and a circuit that is brought is not searched: "
-         "leave it out"},
-        {CIRCUIT "task: {generator: ioi}\ncircuit: c.json\ncircuit_sha256: abc\n",
-         "s.yaml:6: circuit_sha256: 64 hexadecimal digits in lower case are wanted"},
         {CIRCUIT "task: {generator: ioi}\npositions: [end]\nsearch: {edges: acdc}\n",
+         ST_UNSUPPORTED,
          "s.yaml:6: search.edges: edges are not searched between components at named positions"},
         {CIRCUIT "task: {generator: ioi}\nmetric: accuracy\nsearch: {order: attribution}\n",
+         ST_BAD_INPUT,
          "s.yaml:6: search.order: attribution follows slopes, and metric accuracy has none"},
         {CIRCUIT "task: {generator: ioi}\nmetric: kl\nsearch: {order: attribution, method: eap}\n",
+         ST_BAD_INPUT,
          "s.yaml:6: search.method: metric kl has slope 0 at the clean run, where eap takes it: use "
          "eap_ig"},
         {CIRCUIT "task: {generator: ioi}\nsearch: {order: attribution, method: atp, edges: acdc}\n",
-         "s.yaml:5: search.method: atp orders no edges: use eap or eap_ig"},
-        {CIRCUIT "task: {generator: ioi}\nhead_scores: {n_words: 1}\n",
-         "s.yaml:5: head_scores.n_words: two words at least are wanted, or 0"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct error err = {.status = ST_OK};
-        struct sweep_spec *spec = NULL;
-        cr_expect_neq(parse(&spec, cases[i].yaml, "/d", &err), ST_OK, "case %zu", i);
-        cr_expect_str_eq(err.text, cases[i].text);
-        cr_expect_null(spec);
-    }
+         ST_BAD_INPUT, "s.yaml:5: search.method: atp orders no edges: use eap or eap_ig"},
+        {CIRCUIT "task: {generator: ioi}\nhead_scores: {n_words: 1}\n", ST_BAD_INPUT,
+         "s.yaml:5: head_scores.n_words: two words at least are wanted, or 0"}};
+    expect_refusals(cases, sizeof cases / sizeof cases[0]);
+}
+
+Test(sweep_spec, a_circuit_sweep_passes_over_no_key)
+{
+    static const struct refusal cases[] = {
+        {CIRCUIT "task: {generator: ioi}\ncircuit_sha256: abc\n", ST_BAD_INPUT,
+         "s.yaml:5: circuit_sha256: of no file that is named"},
+        {CIRCUIT "task: {generator: ioi}\nsearch:\n  agent:\n    labels: l-1\n", ST_BAD_INPUT,
+         "s.yaml:7: search.agent.labels: is of an agent, and nobody is asked: give "
+         "search.agent.provider too, or leave it out"},
+        {CIRCUIT "task: {generator: ioi}\nsearch: {agent: {max_tokens: 100}}\n", ST_BAD_INPUT,
+         "s.yaml:5: search.agent.max_tokens: is of an agent, and nobody is asked: give "
+         "search.agent.provider too, or leave it out"},
+        {CIRCUIT "task: {generator: ioi}\ncircuit: c.json\nsearch: {agent: {provider: p}}\n",
+         ST_BAD_INPUT,
+         "s.yaml:6: search.agent.provider: is of a search, and a circuit that is brought is not "
+         "searched: leave it out"},
+        {CIRCUIT "task: {generator: ioi}\ncircuit: c.json\nsearch: {order: attribution}\n",
+         ST_BAD_INPUT,
+         "s.yaml:6: search.order: is of a search, and a circuit that is brought is not searched: "
+         "leave it out"},
+        {CIRCUIT "task: {generator: ioi}\ncircuit: c.json\ncircuit_sha256: abc\n", ST_BAD_INPUT,
+         "s.yaml:6: circuit_sha256: 64 hexadecimal digits in lower case are wanted"}};
+    expect_refusals(cases, sizeof cases / sizeof cases[0]);
 }
