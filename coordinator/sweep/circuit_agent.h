@@ -27,6 +27,9 @@ struct circuit_agent {
 /* circuit_agent_phase.c. At the start of a sweep: are provider, prompt and labels there? Errors:
  * ST_NOT_FOUND, ST_BAD_INPUT, those of prompt_template_load() and circuit_labels_open(). */
 status_t circuit_agent_start(struct circuit_run *run, struct error *err);
+/* Model and dictionaries are known: are the labels about them? Errors: those of
+ * circuit_labels_check_same(). */
+status_t circuit_agent_described(const struct circuit_run *run, struct error *err);
 /* Is the reason gone for which the phase had the sweep paused? */
 status_t circuit_agent_recheck(struct circuit_run *run, bool *may_go_on, struct error *err);
 void circuit_agent_fini(struct circuit_run *run); /* after the search, which borrows the order */

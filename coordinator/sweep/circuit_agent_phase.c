@@ -92,6 +92,13 @@ static status_t check_labels(const struct circuit_run *run, struct error *err)
     return status;
 }
 
+status_t circuit_agent_described(const struct circuit_run *run, struct error *err)
+{
+    const struct circuit_labels_source source = labels_source(run);
+    const struct circuit_labels_subjects now = {run->fingerprint, run->dictionaries.fingerprints};
+    return spec_of(run)->labels ? circuit_labels_check_same(&source, &now, err) : ST_OK;
+}
+
 static status_t fill_messages(struct circuit_run *run, struct prompt_messages *messages,
                               struct error *err)
 {

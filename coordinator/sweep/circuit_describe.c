@@ -62,8 +62,10 @@ static status_t describe_begin(struct circuit_run *run, struct error *err)
 
 static status_t describe_poll(struct circuit_run *run, bool *is_over, struct error *err)
 {
-    const status_t status = sweep_task_poll(&run->work, is_over, err);
-    return status == ST_OK && *is_over ? sweep_task_end(&run->work, err) : status;
+    status_t status = sweep_task_poll(&run->work, is_over, err);
+    if (status != ST_OK || !*is_over) return status;
+    status = circuit_agent_described(run, err);
+    return status == ST_OK ? sweep_task_end(&run->work, err) : status;
 }
 
 const struct circuit_phase_ops circuit_describe_phase = {CIRCUIT_FIRST_TASK, describe_begin,

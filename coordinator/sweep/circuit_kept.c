@@ -5,6 +5,7 @@
 #include "coordinator/circuit/circuit_file.h"
 #include "coordinator/sweep/kept_file.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,6 +85,48 @@ status_t circuit_kept_take(struct sweep_spec *spec, const char *data_directory, 
     if (spec->kind != SWEEP_KIND_CIRCUIT) return ST_OK;
     const status_t status = take(&circuit, check_is_circuit, &spec->circuit_sha256, err);
     return status == ST_OK ? take(&prompts, NULL, &spec->task.prompts_sha256, err) : status;
+}
+
+/* --- comparing ---------------------------------------------------------------------------- */
+
+/* The hash that the spec names, or that of the file; false: neither is known. */
+static bool find_hash(const struct brought *file, char out[HASH_HEX_SIZE])
+{
+    struct error ignored = {.status = ST_OK};
+    char *text;
+    size_t n_bytes;
+    if (file->hash) {
+        (void)snprintf(out, HASH_HEX_SIZE, "%s", file->hash);
+        return true;
+    }
+    if (!file->path ||
+        file_read(file->path, file->folder.max_bytes, &text, &n_bytes, &ignored) != ST_OK)
+        return false;
+    hash_sha256_hex(text, n_bytes, out);
+    free(text);
+    return true;
+}
+
+static status_t compare(const struct brought *file, const struct brought *accepted, const char *id,
+                        struct error *err)
+{
+    char hash[HASH_HEX_SIZE];
+    if (!accepted->hash || !find_hash(file, hash) || strcmp(hash, accepted->hash) == 0)
+        return ST_OK;
+    return error_set(err, ST_CONFLICT,
+                     "%s is not as it was when this client key made %s: a new sweep needs a key of "
+                     "its own",
+                     file->path, id);
+}
+
+status_t circuit_kept_compare(const struct sweep_spec *spec, const struct sweep_spec *accepted,
+                              const char *id, struct error *err)
+{
+    const struct brought circuit = circuit_of(spec, NULL), prompts = prompts_of(spec, NULL);
+    const struct brought circuit_then = circuit_of(accepted, NULL);
+    const struct brought prompts_then = prompts_of(accepted, NULL);
+    const status_t status = compare(&circuit, &circuit_then, id, err);
+    return status == ST_OK ? compare(&prompts, &prompts_then, id, err) : status;
 }
 
 /* --- reading ------------------------------------------------------------------------------ */

@@ -15,6 +15,12 @@
 MUST_CHECK status_t circuit_kept_take(struct sweep_spec *spec, const char *data_directory,
                                       struct error *err);
 
+/* Is each file of `spec` the one that `accepted`, of the sweep `id`, brought? A file that cannot be
+ * read is no other one. Errors: ST_CONFLICT, by the user's file. */
+MUST_CHECK status_t circuit_kept_compare(const struct sweep_spec *spec,
+                                         const struct sweep_spec *accepted, const char *id,
+                                         struct error *err);
+
 /* What was kept, parsed; the caller owns *out. Errors name the user's file: ST_CORRUPT (the kept
  * file has another hash), ST_NOT_FOUND, those of circuit_file_parse(). */
 MUST_CHECK status_t circuit_kept_read(const struct sweep_spec *spec, const char *data_directory,

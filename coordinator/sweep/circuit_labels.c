@@ -1,24 +1,34 @@
 #include "coordinator/sweep/circuit_labels.h"
 
+#include "common/file.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define KEY "search.agent.labels: "
+enum { PATH_SIZE = 4096, SUMMARY_MAX = 1 << 20 };
 
 /* --- may they be shown? ------------------------------------------------------------------- */
 
-/* The dictionary that the circuit sweep has at that hook point; NULL: none. */
-static const char *dictionary_at(const struct sweep_spec *spec, const char *hook)
+/* Which of the circuit sweep's dictionaries is at that hook point; n_dictionaries: none. */
+static size_t find_dictionary(const struct sweep_spec *spec, const char *hook)
 {
     struct component wanted, place;
-    if (!circuit_hook_read(hook, &wanted)) return NULL;
-    for (size_t i = 0; i < spec->n_dictionaries; i++)
-        if (circuit_hook_read(spec->dictionaries[i].hook, &place) &&
-            component_equal(&place, &wanted))
-            return spec->dictionaries[i].dictionary;
-    return NULL;
+    if (!circuit_hook_read(hook, &wanted)) return spec->n_dictionaries;
+    size_t i = 0;
+    while (i < spec->n_dictionaries && !(circuit_hook_read(spec->dictionaries[i].hook, &place) &&
+                                         component_equal(&place, &wanted)))
+        i++;
+    return i;
+}
+
+/* Its path; NULL: none. */
+static const char *dictionary_at(const struct sweep_spec *spec, const char *hook)
+{
+    const size_t index = find_dictionary(spec, hook);
+    return index < spec->n_dictionaries ? spec->dictionaries[index].dictionary : NULL;
 }
 
 /* *is_known: some of what the target is about may be a candidate. */
@@ -69,22 +79,94 @@ status_t circuit_labels_check(const struct sweep_spec *spec, const struct sweep 
     return check_targets(spec, from, err);
 }
 
-/* --- reading ------------------------------------------------------------------------------ */
+/* --- files of the label sweep ------------------------------------------------------------- */
+
+static status_t path_of(const struct circuit_labels_source *source, const char *name,
+                        char out[PATH_SIZE], struct error *err)
+{
+    const char *id = source->spec->search.agent.labels;
+    const int n = snprintf(out, PATH_SIZE, "%s/sweeps/%s/%s", source->data_directory, id, name);
+    if (!call_name_is_valid(id) || id[0] == '.') /* part of a path */
+        return error_set(err, ST_BAD_INPUT, KEY "'%.64s' is no sweep's id", id);
+    return n > 0 && n < PATH_SIZE ? ST_OK
+                                  : error_set(err, ST_TOO_LARGE, KEY "path of %s: too long", id);
+}
 
 status_t circuit_labels_open(const struct circuit_labels_source *source, struct results_file **out,
                              struct error *err)
 {
-    const char *id = source->spec->search.agent.labels;
-    char path[4096];
-    const int n =
-        snprintf(path, sizeof path, "%s/sweeps/%s/results.jsonl", source->data_directory, id);
-    if (!call_name_is_valid(id) || id[0] == '.') /* part of a path */
-        return error_set(err, ST_BAD_INPUT, KEY "'%.64s' is no sweep's id", id);
-    if (n < 0 || (size_t)n >= sizeof path)
-        return error_set(err, ST_TOO_LARGE, KEY "path of %s: too long", id);
-    const status_t status = results_file_open(out, path, err);
+    char path[PATH_SIZE];
+    status_t status = path_of(source, "results.jsonl", path, err);
+    if (status != ST_OK) return status;
+    status = results_file_open(out, path, err);
     return status == ST_OK ? ST_OK : error_wrap(err, "search.agent.labels");
 }
+
+/* --- are they about what is there now? ---------------------------------------------------- */
+
+static status_t read_summary(const struct circuit_labels_source *source, json_t **out,
+                             struct error *err)
+{
+    char path[PATH_SIZE], *text;
+    size_t n_bytes;
+    status_t status = path_of(source, "summary.json", path, err);
+    if (status != ST_OK) return status;
+    status = file_read(path, SUMMARY_MAX, &text, &n_bytes, err);
+    if (status != ST_OK) return error_wrap(err, "search.agent.labels");
+    *out = json_loadb(text, n_bytes, 0, NULL);
+    free(text);
+    return *out ? ST_OK : error_set(err, ST_CORRUPT, KEY "%s: no JSON", path);
+}
+
+/* `what`: "model", "dictionary"; `then`: NULL where the label sweep did not keep it. */
+static status_t check_fingerprint(const struct circuit_labels_source *source, const char *what,
+                                  const char *then, const char *now, struct error *err)
+{
+    const char *id = source->spec->search.agent.labels;
+    if (then && strcmp(then, now) == 0) return ST_OK;
+    if (!then)
+        return error_set(err, ST_CONFLICT,
+                         KEY "%s does not say which %s it labelled: submit its file again (calls "
+                             "that were paid for cost nothing), and name that sweep",
+                         id, what);
+    return error_set(err, ST_CONFLICT,
+                     KEY "%s labelled another %s of the same path (fingerprint %.12s, now %.12s): "
+                         "label it again, or leave the labels out",
+                     id, what, then, now);
+}
+
+static status_t check_subjects(const struct circuit_labels_source *source,
+                               const struct circuit_labels_subjects *now, const json_t *summary,
+                               struct error *err)
+{
+    const json_t *targets = json_object_get(summary, "targets"), *target;
+    const char *model = json_string_value(json_object_get(summary, "model_fingerprint"));
+    status_t status = check_fingerprint(source, "model", model, now->model, err);
+    size_t i;
+    json_array_foreach(targets, i, target)
+    {
+        const char *hook = json_string_value(json_object_get(target, "hook_point"));
+        const bool has_dictionary = json_is_string(json_object_get(target, "dictionary"));
+        const size_t mine = hook && has_dictionary ? find_dictionary(source->spec, hook) : SIZE_MAX;
+        if (status != ST_OK || mine >= source->spec->n_dictionaries) continue;
+        const json_t *fingerprint = json_object_get(target, "dictionary_fingerprint");
+        status = check_fingerprint(source, "dictionary", json_string_value(fingerprint),
+                                   now->dictionaries[mine], err);
+    }
+    return status;
+}
+
+status_t circuit_labels_check_same(const struct circuit_labels_source *source,
+                                   const struct circuit_labels_subjects *now, struct error *err)
+{
+    json_t *summary = NULL;
+    status_t status = read_summary(source, &summary, err);
+    if (status == ST_OK) status = check_subjects(source, now, summary, err);
+    json_decref(summary);
+    return status;
+}
+
+/* --- reading ------------------------------------------------------------------------------ */
 
 void circuit_labels_fini(struct circuit_labels *labels)
 {

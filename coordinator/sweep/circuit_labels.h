@@ -3,9 +3,11 @@
  * number in one dictionary of one model, so both must be the same; labels of a control are about
  * other windows than their feature's, and are none.
  *
- *   circuit_labels_check()  when the sweep is submitted, against the spec of the label sweep
- *   circuit_labels_open()   when it starts, and
- *   circuit_labels_read()   once the candidates are known, from DATA/sweeps/ID/results.jsonl
+ *   circuit_labels_check()       when the sweep is submitted, against the spec of the label sweep
+ *   circuit_labels_open()        when it starts
+ *   circuit_labels_check_same()  when a worker has said what model and dictionaries are: not
+ *                                trained again under the same paths (DATA/sweeps/ID/summary.json)
+ *   circuit_labels_read()        once the candidates are known, from DATA/sweeps/ID/results.jsonl
  *
  * Labels are what a language model wrote: data (prompt_data.h). Loop thread only. */
 #ifndef COORDINATOR_SWEEP_CIRCUIT_LABELS_H
@@ -32,6 +34,17 @@ struct circuit_labels_source {
  * with its text. */
 MUST_CHECK status_t circuit_labels_open(const struct circuit_labels_source *source,
                                         struct results_file **out, struct error *err);
+
+/* What model and dictionaries are now, by content (worker/model/fingerprint.h). */
+struct circuit_labels_subjects {
+    const char *model;
+    const char (*dictionaries)[HASH_HEX_SIZE]; /* [n_dictionaries of the spec] */
+};
+/* Are they what was labelled? Errors, all with the key's name: ST_CONFLICT (they are not, or it is
+ * not known), ST_NOT_FOUND and all others of file_read(), ST_CORRUPT. */
+MUST_CHECK status_t circuit_labels_check_same(const struct circuit_labels_source *source,
+                                              const struct circuit_labels_subjects *now,
+                                              struct error *err);
 
 struct circuit_labels {
     struct proposal_label *items; /* [n], owned; texts too */

@@ -14,6 +14,24 @@ enum { RESULTS_MAX_BYTES = INT32_MAX, SUMMARY_MAX = 1 << 20 };
 
 /* --- writing ------------------------------------------------------------------------------- */
 
+/* What was labelled, by content: whoever uses the labels later can tell it from what was trained
+ * again under the same path. */
+static void add_subjects(const struct label_run *run, json_t *summary)
+{
+    const struct sweep_spec *spec = run->sweep->spec;
+    json_t *targets = json_array();
+    for (size_t i = 0; i < spec->n_targets; i++) {
+        const char *fingerprint = run->description.targets[i].fingerprint;
+        (void)json_array_append_new(
+            targets, json_pack("{s:s s:s? s:s?}", "hook_point", spec->targets[i].hook, "dictionary",
+                               spec->targets[i].dictionary, "dictionary_fingerprint",
+                               fingerprint[0] ? fingerprint : NULL));
+    }
+    (void)json_object_set_new(summary, "targets", targets);
+    (void)json_object_set_new(summary, "model_fingerprint",
+                              json_string(run->description.fingerprint));
+}
+
 static json_t *json_summary(const struct label_scoring *scoring)
 {
     const struct label_run *run = scoring->run;
@@ -33,6 +51,7 @@ static json_t *json_summary(const struct label_scoring *scoring)
                   verdicts ? json_integer(verdicts->n_supported) : json_null(), "leak_count",
                   (json_int_t)run->n_leaks, "statuses", statuses, "splits", splits, "types",
                   label_types_json(scoring));
+    add_subjects(run, json);
     label_control_describe(run->sweep->spec, json);
     return json;
 }

@@ -5,6 +5,7 @@
 #include "coordinator/sweep/circuit_kept.h"
 #include "coordinator/sweep/circuit_labels.h"
 #include "coordinator/sweep/paid_calls.h"
+#include "coordinator/sweep/repeated.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -192,6 +193,12 @@ static status_t find_repeated(struct registry *registry, const char *client_key,
     return status == ST_OK && id[0] ? find_accepted(registry, id, out, err) : status;
 }
 
+static status_t check_repeat(const struct sweep_spec *spec, const struct sweep *made,
+                             struct error *err)
+{
+    return made->ops == &unreadable_engine ? ST_OK : repeated_check(spec, made, err);
+}
+
 /* Of a circuit sweep that shows its agent labels: those of a sweep that is known and fits. */
 static status_t check_labels(struct registry *registry, const struct sweep_spec *spec,
                              struct error *err)
@@ -248,6 +255,7 @@ status_t registry_submit(struct registry *registry, struct sweep_spec *spec, con
     if (status == ST_OK) status = find_repeated(registry, client_key, out, err);
     if (status == ST_OK && !*out) status = accept_spec(registry, spec, client_key, out, err);
     *is_new = status == ST_OK && (*out)->spec == spec;
+    if (status == ST_OK && !*is_new) status = check_repeat(spec, *out, err);
     if (status == ST_OK && !*is_new) sweep_spec_free(&spec);
     return status;
 }

@@ -19,9 +19,9 @@ void registry_destroy(struct registry **registry); /* engines stop, nothing is f
 MUST_CHECK status_t registry_load(struct registry *registry, struct error *err);
 
 /* Accept a parsed spec (taken on ST_OK). Durable when it returns. What `client_key` made before is
- * found again, and needs no file any more; of a new sweep the files that it brings are kept, and
- * the labels that its agent is shown are asked for: errors of circuit_kept_take() and
- * circuit_labels_check(); ST_BUSY. */
+ * found again, and needs no file any more, but must be of the same sweep (repeated.h); of a new
+ * sweep the files that it brings are kept, and the labels that its agent is shown are asked for:
+ * errors of circuit_kept_take() and circuit_labels_check(); ST_BUSY. */
 MUST_CHECK status_t registry_submit(struct registry *registry, struct sweep_spec *spec,
                                     const char *client_key, struct sweep **out, bool *is_new,
                                     struct error *err);

@@ -197,6 +197,56 @@ Test(circuit_labels_file, say_how_far_they_hold)
     sweep_spec_free(&spec);
 }
 
+#define MODEL_HASH "aa00000000000000000000000000000000000000000000000000000000000000"
+#define SAE_HASH "bb00000000000000000000000000000000000000000000000000000000000000"
+
+static status_t check_same(const char *summary)
+{
+    static const char dictionaries[1][HASH_HEX_SIZE] = {SAE_HASH};
+    char path[128];
+    struct sweep_spec *spec = parse(ASKING);
+    const struct circuit_labels_source source = {spec, directory, NULL, 0};
+    const struct circuit_labels_subjects now = {MODEL_HASH, dictionaries};
+    (void)snprintf(path, sizeof path, "%s/sweeps/l-1/summary.json", directory);
+    cr_assert_eq(file_write_atomic(path, summary, strlen(summary), NULL), ST_OK);
+    const status_t status = circuit_labels_check_same(&source, &now, &err);
+    sweep_spec_free(&spec);
+    return status;
+}
+
+#define SUMMARY(model, dictionary)                                                                 \
+    "{\"model_fingerprint\":\"" model "\",\"targets\":["                                           \
+    "{\"hook_point\":\"blocks.1.attn.hook_z\",\"dictionary\":null,"                                \
+    "\"dictionary_fingerprint\":null},"                                                            \
+    "{\"hook_point\":\"blocks.0.hook_resid_pre\",\"dictionary\":\"/another\","                     \
+    "\"dictionary_fingerprint\":\"cc\"},"                                                          \
+    "{\"hook_point\":\"" HOOK "\",\"dictionary\":\"/sae\","                                        \
+    "\"dictionary_fingerprint\":" dictionary "}]}"
+
+Test(circuit_labels_file, are_of_the_model_and_dictionary_that_are_there_now)
+{
+    static const struct {
+        const char *summary;
+        status_t status;
+        const char *words;
+    } cases[] = {
+        {SUMMARY(MODEL_HASH, "\"" SAE_HASH "\""), ST_OK, ""},
+        {SUMMARY("ab12", "\"" SAE_HASH "\""), ST_CONFLICT,
+         "l-1 labelled another model of the same path (fingerprint ab12, now aa0000000000): label "
+         "it again, or leave the labels out"},
+        {SUMMARY(MODEL_HASH, "\"cd34\""), ST_CONFLICT,
+         "l-1 labelled another dictionary of the same path (fingerprint cd34, now bb0000000000)"},
+        {SUMMARY(MODEL_HASH, "null"), ST_CONFLICT, "l-1 does not say which dictionary it labelled"},
+        {"{\"n_features\":3}", ST_CONFLICT, "l-1 does not say which model it labelled"},
+        {"none", ST_CORRUPT, "summary.json: no JSON"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cr_expect_eq(check_same(cases[i].summary), cases[i].status, "case %zu: %s", i, err.text);
+        cr_expect(strstr(err.text, cases[i].words), "case %zu: %s", i, err.text);
+        if (cases[i].status != ST_OK)
+            cr_expect_eq(strncmp(err.text, "search.agent.labels: ", 21), 0, "%s", err.text);
+    }
+}
+
 Test(circuit_labels_file, that_cannot_be_read_say_why)
 {
     struct sweep_spec *spec = parse(ASKING);

@@ -106,6 +106,50 @@ Test(registry, a_repeat_finds_what_an_earlier_leader_accepted)
     cr_expect_str_eq(again->id, id);
 }
 
+/* Under a key that made another sweep nothing is made, and nobody is told the other one. */
+Test(registry, a_used_key_takes_no_other_sweep)
+{
+    static const char other[] = "kind: circuit\nname: c\nmodel: /m\ncircuit: mine.json\n"
+                                "task: {prompts: mine.jsonl}\nseed: 1\n";
+    static const char richer[] = "kind: circuit\nname: c\nmodel: /m\ncircuit: mine.json\n"
+                                 "task: {prompts: mine.jsonl}\nbudget_dollars: 20\n";
+    struct sweep *again;
+    bool is_new = true;
+    const struct sweep *first = must_submit(BRINGS, "key");
+    cr_expect_eq(submit(other, "key", &again, &is_new), ST_CONFLICT);
+    cr_expect_str_eq(err.text, "this client key made c-1 of another sweep file (`seed` differs): a "
+                               "new sweep needs a key of its own");
+    cr_expect_eq(submit("kind: noop\nname: c\n", "key", &again, &is_new), ST_CONFLICT);
+    cr_expect_not(is_new);
+    cr_expect_eq(submit(richer, "key", &again, &is_new), ST_OK, "%s", err.text);
+    cr_expect(again == first && !is_new, "a budget may be set anew");
+    cr_expect_eq(registry_count(registry), 1);
+}
+
+/* The path says nothing of what is in a file. */
+Test(registry, a_used_key_takes_no_other_file_of_the_same_path)
+{
+    static const char *const paths[] = {circuit, prompts};
+    struct sweep *again;
+    bool is_new = true;
+    (void)must_submit(BRINGS, "key");
+    for (size_t i = 0; i < 2; i++) {
+        char *before, want[256];
+        size_t n_bytes;
+        cr_assert_eq(file_read(paths[i], 4096, &before, &n_bytes, &err), ST_OK);
+        write_file(paths[i], "[\"L0H0\"]");
+        cr_expect_eq(submit(BRINGS, "key", &again, &is_new), ST_CONFLICT);
+        (void)snprintf(want, sizeof want,
+                       "%s is not as it was when this client key made c-1: a new sweep needs a key "
+                       "of its own",
+                       paths[i]);
+        cr_expect_str_eq(err.text, want);
+        write_file(paths[i], before);
+        free(before);
+        cr_expect_eq(submit(BRINGS, "key", &again, &is_new), ST_OK, "%s", err.text);
+    }
+}
+
 #define LABELS                                                                                     \
     "kind: label\nname: l\nmodel: /m\ncorpus: {path: /c.jsonl}\ntargets:\n"                        \
     "- {hook: blocks.1.attn.hook_z, units: heads}\n"
