@@ -121,20 +121,47 @@ status_t down_command(struct cli *cli, const struct cli_arguments *arguments, st
 
 /* --- up ------------------------------------------------------------------------------------ */
 
-static status_t check_input(const struct cluster_options *options, struct error *err)
+/* A gateway asks nobody whose key it has not: said before a sweep waits for it. */
+static status_t check_provider_keys(const struct cli *cli, const struct provider_config *config,
+                                    struct error *err)
+{
+    struct error problems[PROVIDERS_MAX] = {{.status = ST_OK}};
+    size_t n_missing = 0;
+    for (size_t i = 0; i < config->n_providers; i++) {
+        char key[PROVIDER_KEY_MAX];
+        n_missing += provider_read_key(&config->providers[i], key, &problems[i]) != ST_OK;
+        memset(key, 0, sizeof key);
+    }
+    if (n_missing == config->n_providers)
+        return error_set(err, ST_BAD_INPUT, "%s, and no other provider is there", problems[0].text);
+    for (size_t i = 0; i < config->n_providers; i++)
+        if (problems[i].status != ST_OK)
+            (void)fprintf(cli->err, "warning: %s: nobody asks it until a cluster has the key\n",
+                          problems[i].text);
+    return ST_OK;
+}
+
+static status_t check_providers(const struct cli *cli, const char *path, struct error *err)
+{
+    struct provider_config *providers = NULL;
+    status_t status = provider_config_load(&providers, path, err);
+    if (status == ST_OK) status = check_provider_keys(cli, providers, err);
+    provider_config_destroy(&providers);
+    return status;
+}
+
+static status_t check_input(const struct cli *cli, const struct cluster_options *options,
+                            struct error *err)
 {
     static const char *const programs[] = {"redis-server", "interp-coordinator", "interp-worker",
                                            "interp-gateway"};
-    struct provider_config *providers = NULL;
     char path[CLUSTER_PATH_SIZE];
     status_t status = ST_OK;
     const size_t n = options->n_gateways ? 4 : 3;
     for (size_t i = 0; i < n && status == ST_OK; i++)
         status = cluster_find_program(programs[i], path, err);
-    if (status == ST_OK && options->providers[0])
-        status = provider_config_load(&providers, options->providers, err);
-    provider_config_destroy(&providers);
-    return status;
+    return status == ST_OK && options->providers[0] ? check_providers(cli, options->providers, err)
+                                                    : status;
 }
 
 static void print_running(const struct cli *cli, const struct cluster_paths *paths,
@@ -210,7 +237,7 @@ static status_t bring_up(struct cli *cli, const struct cli_arguments *arguments,
         return ST_OK;
     }
     if (status == ST_OK) status = cluster_options_init(&options, arguments, config, paths, err);
-    if (status == ST_OK) status = check_input(&options, err);
+    if (status == ST_OK) status = check_input(cli, &options, err);
     if (status == ST_OK) status = start_cluster(cli, &options, paths, arguments, err);
     if (status != ST_OK) return status;
     print_running(cli, paths, options.listen);

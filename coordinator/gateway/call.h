@@ -205,6 +205,8 @@ MUST_CHECK status_t call_forget_sweep(struct call_client *client, const char *sw
 struct call_provider_state {
     bool is_open;       /* breaker: nothing is sent */
     char reason[256];   /* why, "" if fine */
+    char unserved[256]; /* why no gateway can ask it, as its key that is not there; "": one can, or
+                           none runs */
     int64_t stopped_ms; /* told to wait (Retry-After): ms left, else 0 */
     double scale;       /* 1 = full rate, less after 429s */
     uint64_t in_flight;

@@ -161,6 +161,22 @@ status_t call_uncertain_read(struct store *store, const char *sweep_id, struct c
     return ST_OK;
 }
 
+/* Gateways say what they can ask and what not, and why (gateway_report.c). */
+static status_t read_unserved(struct store *store, const char *provider, char out[256],
+                              struct error *err)
+{
+    redisReply *reply = NULL;
+    const status_t status = store_run(
+        store, &reply, err, "MGET interp:served:{%s} interp:unserved:{%s}", provider, provider);
+    out[0] = '\0';
+    if (status != ST_OK) return status;
+    const bool is_told = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2;
+    if (is_told && !reply->element[0]->str && reply->element[1]->str)
+        (void)snprintf(out, 256, "%s", reply->element[1]->str);
+    freeReplyObject(reply);
+    return is_told ? ST_OK : error_set(err, ST_CORRUPT, "unexpected answer of Redis");
+}
+
 status_t call_provider_state_read(struct store *store, const char *provider,
                                   struct call_provider_state *out, struct error *err)
 {
@@ -182,6 +198,7 @@ status_t call_provider_state_read(struct store *store, const char *provider,
         };
         (void)snprintf(out->reason, sizeof out->reason, "%s",
                        limit->element[1]->str ? limit->element[1]->str : "");
+        status = read_unserved(store, provider, out->unserved, err);
     }
     if (limit) freeReplyObject(limit);
     if (held) freeReplyObject(held);

@@ -100,6 +100,28 @@ static status_t put_latency(struct gateway *gateway, const struct gateway_provid
     return status;
 }
 
+/* Can this gateway ask the provider? A name of each kind for all gateways, gone with the last of
+ * them: coordinators tell a provider that nobody can ask from one that nobody asks. */
+static status_t put_reach(struct gateway *gateway, const struct gateway_provider *provider,
+                          struct error *err)
+{
+    const char *name = provider->limited.provider->name, *mine = gateway->options.name;
+    if (provider->is_usable) {
+        const status_t status =
+            store_queue(gateway->store, err, "HDEL interp:gateway:%s %s:unusable", mine, name);
+        return status == ST_OK ? store_queue(gateway->store, err, "SET interp:served:{%s} %s EX %d",
+                                             name, mine, GATEWAY_HEARTBEAT_TTL_SECONDS)
+                               : status;
+    }
+    const status_t status =
+        store_queue(gateway->store, err, "HSET interp:gateway:%s %s:unusable %s", mine, name,
+                    provider->last_problem);
+    return status == ST_OK
+               ? store_queue(gateway->store, err, "SET interp:unserved:{%s} %s EX %d", name,
+                             provider->last_problem, GATEWAY_HEARTBEAT_TTL_SECONDS)
+               : status;
+}
+
 static status_t put_provider(struct gateway *gateway, const struct gateway_provider *provider,
                              struct error *err)
 {
@@ -123,9 +145,7 @@ static status_t put_provider(struct gateway *gateway, const struct gateway_provi
     for (size_t i = 0; status == ST_OK && i < sizeof numbers / sizeof numbers[0]; i++)
         status = put_provider_number(gateway, name, numbers[i].field, numbers[i].value, err);
     if (status == ST_OK) status = put_latency(gateway, provider, err);
-    if (status == ST_OK && !provider->is_usable)
-        status = store_queue(gateway->store, err, "HSET interp:gateway:%s %s:unusable %s",
-                             gateway->options.name, name, provider->last_problem);
+    if (status == ST_OK) status = put_reach(gateway, provider, err);
     if (status == ST_OK)
         status = store_queue(gateway->store, err, "HSET interp:gateway:%s %s:waits_for %s",
                              gateway->options.name, name, provider->waits_for);

@@ -4,6 +4,7 @@
 #include "coordinator/plan/budget.h"
 
 #include <stdio.h>
+#include <string.h>
 
 status_t paid_calls_set_budget(const struct sweep *sweep, struct error *err)
 {
@@ -37,18 +38,45 @@ static const char *fallback_of(const struct sweep *sweep, const char *provider)
     return asked ? asked->fallback : NULL;
 }
 
-/* Nothing is wrong where a fallback answers. */
+#define REMEDY "; give it to the gateways and start them again"
+
+/* No gateway can ask it: `why` names the provider, and the variable or file of its key. */
+static void say_unserved(const char *why, char out[SWEEP_REASON_SIZE])
+{
+    (void)snprintf(out, SWEEP_REASON_SIZE, "%.*s" REMEDY, (int)(SWEEP_REASON_SIZE - sizeof REMEDY),
+                   why);
+}
+
+/* It refuses, and no gateway can ask the fallback: what to do is told whole, the refusal as far as
+ * there is room. */
+static void say_both(const char *refusal, const char *why, char out[SWEEP_REASON_SIZE])
+{
+    static const char between[] = "; fallback: ";
+    char fallback[SWEEP_REASON_SIZE];
+    say_unserved(why, fallback);
+    const size_t n_behind = sizeof between + strlen(fallback);
+    const int n_before = n_behind < SWEEP_REASON_SIZE ? (int)(SWEEP_REASON_SIZE - n_behind) : 0;
+    const int n =
+        snprintf(out, SWEEP_REASON_SIZE, "%.*s%s%s", n_before, refusal, between, fallback);
+    if (n < 0) out[0] = '\0';
+}
+
+/* Nothing is wrong where a fallback answers. It stands in for a provider that refuses, and not for
+ * one that is not asked at all. */
 static status_t check_provider(const struct sweep *sweep, const char *provider,
                                char out[SWEEP_REASON_SIZE], struct error *err)
 {
     const char *fallback = fallback_of(sweep, provider);
     struct call_provider_state state, instead = {.is_open = true};
     status_t status = read_state(sweep, provider, &state, err);
-    if (status != ST_OK || !state.is_open) return status;
+    if (status == ST_OK && state.unserved[0]) say_unserved(state.unserved, out);
+    if (status != ST_OK || out[0] || !state.is_open) return status;
+    const char *refusal = state.reason[0] ? state.reason : provider;
     if (fallback) status = read_state(sweep, fallback, &instead, err);
-    if (status == ST_OK && instead.is_open)
-        (void)snprintf(out, SWEEP_REASON_SIZE, "%.*s", SWEEP_REASON_SIZE - 1,
-                       state.reason[0] ? state.reason : provider);
+    if (status == ST_OK && instead.unserved[0])
+        say_both(refusal, instead.unserved, out);
+    else if (status == ST_OK && instead.is_open)
+        (void)snprintf(out, SWEEP_REASON_SIZE, "%.*s", SWEEP_REASON_SIZE - 1, refusal);
     return status;
 }
 

@@ -16,8 +16,9 @@ struct paid_providers {
  * Errors: those of call_set_budget(). */
 MUST_CHECK status_t paid_calls_set_budget(const struct sweep *sweep, struct error *err);
 
-/* Why the calls do not move, "" if they do: the budget is spent, or a provider refuses and has no
- * fallback that answers in its place. Errors: those of the store. */
+/* Why the calls do not move, "" if they do: the budget is spent, no gateway has a provider's key,
+ * or a provider refuses and has no fallback that answers in its place. Errors: those of the
+ * store. */
 MUST_CHECK status_t paid_calls_find_problem(const struct sweep *sweep,
                                             const struct paid_providers *providers,
                                             char out[SWEEP_REASON_SIZE], struct error *err);

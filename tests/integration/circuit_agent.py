@@ -3,7 +3,9 @@
 """The agent of a circuit sweep: it is asked once, its proposals order the search and are scored;
 whatever it answers, or when it answers nothing, circuit and verdict are those without it."""
 import json
+import os
 import pathlib
+import shutil
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
@@ -171,13 +173,19 @@ def a_budget_of_nothing_is_no_budget_without_limit(cluster):
     check(cluster.json("circuit", sweep)["agent"]["problem"] is None, "then it was asked")
 
 
+def with_fallback(cluster, more=""):
+    """The providers file, in which the judge stands in for the one that is asked."""
+    asked, judge = "model: explainer-1\n", "model: judge-1\n"
+    config = cluster.providers.read_text()
+    config = config.replace(asked, asked + "    fallback: stand-in-judge\n")
+    cluster.providers.write_text(config.replace(judge, judge + more))
+
+
 def a_fallback_that_answers_is_named(cluster):
     """The one that is asked refuses the key; the sweep does not wait for it."""
     cluster.start_llm("--responder", RESPONDER, faults=[
         {"when": {"match": "explainer-1"}, "do": "status", "status": 401}])
-    asked = "model: explainer-1\n"
-    config = cluster.providers.read_text()
-    cluster.providers.write_text(config.replace(asked, asked + "    fallback: stand-in-judge\n"))
+    with_fallback(cluster)
     cluster.up(workers=1, gateways=1)
     sweep, told = finish(cluster, sweep_of(known("induction"), "agent-all"))
     agent = told["agent"]
@@ -187,21 +195,60 @@ def a_fallback_that_answers_is_named(cluster):
     check("its fallback stand-in-judge answered, model judge-1" in text, text)
 
 
+def a_fallback_without_a_key_pauses_it(cluster):
+    """Nobody waits without a word: which variable is missing is the reason, and a gateway that has
+    it is enough to go on."""
+    refused = {"when": {"match": "explainer-1"}, "do": "status", "status": 401}
+    cluster.start_llm("--responder", RESPONDER, faults=[refused])
+    with_fallback(cluster, "    api_key_env: KEY_OF_THE_JUDGE\n")
+    cluster.up(workers=1, gateways=1)
+    sweep = cluster.submit(sweep_of(known("induction"), "agent-all"))
+    reason = cluster.wait(sweep, "paused", seconds=30)["reason"]
+    check("HTTP 401" in reason and reason.endswith(
+        "; fallback: provider stand-in-judge: environment variable KEY_OF_THE_JUDGE is not set; "
+        "give it to the gateways and start them again"), reason)
+    told = " ".join(cluster.ctl("status", sweep).split())
+    check(reason in told, "people are told: " + told)
+    os.environ["KEY_OF_THE_JUDGE"] = "a-key-for-nobody"
+    cluster.start_gateway("g2")
+    cluster.wait(sweep, seconds=60)
+    check(cluster.json("circuit", sweep)["agent"]["served_by"] == "stand-in-judge", "it answered")
+
+
+def a_provider_without_a_key_pauses_it(cluster):
+    cluster.start_llm("--responder", RESPONDER)
+    asked = "model: explainer-1\n"
+    config = cluster.providers.read_text()
+    cluster.providers.write_text(config.replace(asked, asked + "    api_key_env: NOBODYS_KEY\n"))
+    cluster.up(workers=1, gateways=1)
+    sweep = cluster.submit(sweep_of(known("induction"), "agent-all"))
+    reason = cluster.wait(sweep, "paused", seconds=30)["reason"]
+    check(reason == "provider stand-in: environment variable NOBODYS_KEY is not set; give it to "
+                    "the gateways and start them again", reason)
+    check(not [e for e in cluster.llm_log() if e["event"] == "received"], "nobody was asked")
+
+
+def labels_of_heads(model, layers):
+    """By the lexical explainer, on the model's own words."""
+    corpus = HOME / "corpus.jsonl"
+    pairs = [json.loads(line) for line in (model / "prompts.jsonl").read_text().splitlines()]
+    corpus.write_text("".join(json.dumps({"id": str(i), "tokens": pair["clean"]}) + "\n"
+                              for i, pair in enumerate(pairs)))
+    targets = "".join("- {hook: blocks.%d.attn.hook_z, units: heads}\n" % layer for layer in layers)
+    return ("kind: label\nname: heads\nmodel: %s\ncorpus: {path: %s, format: tokens, "
+            "context_tokens: 24, window_tokens: 8, min_window_tokens: 2}\n"
+            "scoring: {n_firing: 2, n_silent: 2, null_pairs: 0, bootstrap_resamples: 100}\n"
+            "thresholds: {min_test_documents: 1, unit_quantile: 0.6}\ntargets:\n%s"
+            % (model, corpus, targets))
+
+
 def labels_of_another_sweep_are_shown(cluster):
-    """Labels of heads, by the lexical explainer on the model's own words; where components are at
-    named positions too. What does not fit is refused when it is submitted."""
+    """Where components are at named positions too. What does not fit is refused when it is
+    submitted."""
     up(cluster)
     model = known("induction")
     pairs = [json.loads(line) for line in (model / "prompts.jsonl").read_text().splitlines()]
-    corpus = HOME / "corpus.jsonl"
-    corpus.write_text("".join(json.dumps({"id": str(i), "tokens": pair["clean"]}) + "\n"
-                              for i, pair in enumerate(pairs)))
-    targets = "".join("- {hook: blocks.%d.attn.hook_z, units: heads}\n" % layer for layer in (0, 1))
-    labels = ("kind: label\nname: heads\nmodel: %s\ncorpus: {path: %s, format: tokens, "
-              "context_tokens: 24, window_tokens: 8, min_window_tokens: 2}\n"
-              "scoring: {n_firing: 2, n_silent: 2, null_pairs: 0, bootstrap_resamples: 100}\n"
-              "thresholds: {min_test_documents: 1, unit_quantile: 0.6}\ntargets:\n%s"
-              % (model, corpus, targets))
+    labels = labels_of_heads(model, (0, 1))
     cluster.submit(labels)
     cluster.wait("heads-1")
     named = {"L%dH%d" % (int(r["target"]["hook_point"].split(".")[1]), r["feature"]): r["label"]
@@ -234,6 +281,21 @@ def labels_of_another_sweep_are_shown(cluster):
         check("search.agent.labels: " + words in err and err.count("\n") == 1, err)
 
 
+def labels_of_what_was_trained_again_are_refused(cluster):
+    """The path says nothing of what is there: another model in its place has other heads."""
+    up(cluster)
+    model = HOME / "mine"
+    shutil.copytree(known("induction"), model)
+    cluster.submit(labels_of_heads(model, (0,)))
+    cluster.wait("heads-1")
+    asks = sweep_of(model, "agent-all", "{provider: stand-in, labels: heads-1}")
+    finish(cluster, asks)
+    with (model / "config.json").open("a") as config:
+        config.write("\n")
+    reason = cluster.wait(cluster.submit(asks), "failed")["reason"]
+    check("search.agent.labels: heads-1 labelled another model of the same path" in reason, reason)
+
+
 def what_cannot_be_asked_is_said(cluster):
     up(cluster)
     model = known("induction")
@@ -261,4 +323,6 @@ if __name__ == "__main__":
         run([no_answer_changes_the_verdict, what_heads_attend_to_is_shown_and_scored,
              it_is_asked_and_paid_once, a_spent_budget_pauses_it,
              a_budget_of_nothing_is_no_budget_without_limit, a_fallback_that_answers_is_named,
-             labels_of_another_sweep_are_shown, what_cannot_be_asked_is_said])
+             a_fallback_without_a_key_pauses_it, a_provider_without_a_key_pauses_it,
+             labels_of_another_sweep_are_shown,
+             labels_of_what_was_trained_again_are_refused, what_cannot_be_asked_is_said])

@@ -4,6 +4,7 @@
 #include "tests/unit/gateway_redis.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 static struct gateway_world world;
@@ -107,4 +108,45 @@ Test(paid_calls, go_on_where_a_fallback_answers)
     cr_expect_str_eq(problem_of(names, 1), "");
     gateway_world_run(&world, "HSET interp:limit:{other} breaker open breaker_reason away");
     cr_expect_str_eq(problem_of(names, 1), "key", "neither answers");
+}
+
+#define SAID "; give it to the gateways and start them again"
+
+static void say_unserved(const char *provider)
+{
+    char command[160], reason[80];
+    (void)snprintf(reason, sizeof reason, "no-key-of-%s", provider);
+    (void)snprintf(command, sizeof command, "SET interp:unserved:{%s} %s EX 5", provider, reason);
+    gateway_world_run(&world, command);
+}
+
+Test(paid_calls, stand_still_where_no_gateway_has_the_key)
+{
+    const char *const names[] = {"fine", "keyless"};
+    allow(1);
+    cr_expect_str_eq(problem_of(names, 2), "", "no gateway runs yet: nothing is known");
+    say_unserved("keyless");
+    cr_expect_str_eq(problem_of(names, 2), "no-key-of-keyless" SAID);
+    gateway_world_run(&world, "SET interp:served:{keyless} g2 EX 5");
+    cr_expect_str_eq(problem_of(names, 2), "", "another gateway has it");
+}
+
+Test(paid_calls, stand_still_where_no_gateway_has_the_key_of_the_fallback)
+{
+    static char ill[] = "ill", other[] = "other";
+    const char *const names[] = {"ill"};
+    struct provider providers[] = {{.name = ill, .fallback = other}, {.name = other}};
+    const struct provider_config config = {.providers = providers, .n_providers = 2};
+    context.providers = &config;
+    allow(1);
+    say_unserved("other");
+    cr_expect_str_eq(problem_of(names, 1), "", "nobody needs it");
+    gateway_world_run(&world, "HSET interp:limit:{ill} breaker open breaker_reason refused");
+    cr_expect_str_eq(problem_of(names, 1), "refused; fallback: no-key-of-other" SAID);
+    char command[400] = "HSET interp:limit:{ill} breaker_reason ";
+    memset(command + strlen(command), 'x', 255);
+    gateway_world_run(&world, command);
+    const char *problem = problem_of(names, 1);
+    cr_expect_eq(strlen(problem), SWEEP_REASON_SIZE - 1, "%s", problem);
+    cr_expect(strstr(problem, "x; fallback: no-key-of-other" SAID), "what to do is not cut off");
 }
