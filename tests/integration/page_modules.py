@@ -107,6 +107,28 @@ def a_search_says_where_it_did_not_look(module):
     check("too low" in got and "Not looked at" not in got, got)
 
 
+def the_overview_tells_one_moment(module):
+    def point(second, **states):
+        return dict({"ready": 0, "leased": 0, "done": 0, "dead": 0, "calls_in_flight": 0,
+                     "dollars": 0, "labelled": 0}, at="2026-01-01T00:00:0%dZ" % second, **states)
+
+    overview = {"now": "2026-01-01T00:00:03Z", "sweeps": [], "workers": [],
+                "queue": {"ready": 0, "leased": 7, "done": 93, "dead": 0},
+                "history": [point(1, ready=90, leased=9, done=1), point(2, ready=40, done=60)],
+                "calls": {"in_flight": 0, "queued": 0, "done": 0, "failed": 0},
+                "spend": {"dollars": 0, "reserved_dollars": 0}}
+    text = json.dumps(overview)
+    tiles = module("view_overview", f"m.figures({text}).textContent")
+    check("0 ready, 7 leased" in tiles, tiles)
+    legend = dict(module("view_overview", f"[...m.queuePanel({text}).querySelectorAll("
+                         "'.legend-item')].map((item) => [item.dataset.key, "
+                         "item.querySelector('.legend-value').textContent])"))
+    check(legend == {key: str(n) for key, n in overview["queue"].items()}, legend)
+    label = module("view_overview", f"m.queuePanel({text}).querySelector('.plot')"
+                   ".getAttribute('aria-label')")
+    check(label == "Units by state: 93 Done, 7 Leased, 0 Ready, 0 Dead", label)
+
+
 def addresses_name_views(module):
     check(module("router", "m.match('sweeps/:sweep', ['sweeps', 'a'])") == {"sweep": "a"}, "match")
     check(module("router", "m.match('sweeps/:sweep', ['sweeps'])") is None, "too short")
@@ -161,6 +183,7 @@ def main():
         sessions_are_told_in_sentences(module)
         judges_and_correlations_have_their_numbers(module)
         a_search_says_where_it_did_not_look(module)
+        the_overview_tells_one_moment(module)
         addresses_name_views(module)
         patching_keeps_what_is_there(module)
         text_stays_text(module)

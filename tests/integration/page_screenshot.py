@@ -4,6 +4,7 @@ corpus full of markup, and without its coordinator. Pictures go to $BUILD/integr
 # timeout: 300
 import pathlib
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import chromium
@@ -19,6 +20,23 @@ def an_empty_page_says_what_to_do(cluster, page):
     page.wait_text("interpctl submit config/sweeps/demo.yaml")
     page.wait_text("Live")
     page.picture(PICTURES / "empty.png")
+
+
+def the_queue_is_told_once(cluster, page):
+    """Tile and legend show one moment, at every look while units come and go."""
+    sweep = cluster.submit("kind: noop\nname: slow\nn_units: 2000\nunit_ms: 2\n", "slow")
+    page.wait("document.querySelectorAll('.plot path').length > 0")
+    ask = ("(() => { const words = document.querySelector(\"[data-key='Units settled']\").innerText;"
+           " return ['ready', 'leased'].map((key) => [words.match('([0-9.kM]+) ' + key)?.[1],"
+           " document.querySelector(`.legend-item[data-key=${key}] .legend-value`)?.innerText]); })()")
+    seen = set()
+    for _ in range(40):
+        pairs = page.value(ask)
+        check(all(told == drawn for told, drawn in pairs), f"tile and legend: {pairs}")
+        seen.add(str(pairs))
+        time.sleep(0.1)
+    check(len(seen) > 1, f"units came and went: {seen}")
+    cluster.wait_finished(sweep)
 
 
 def a_sweep_appears_by_itself(cluster, page):
@@ -157,6 +175,7 @@ def main():
         cluster.start_worker()
         an_empty_page_says_what_to_do(cluster, page)
         sweep = a_sweep_appears_by_itself(cluster, page)
+        the_queue_is_told_once(cluster, page)
         the_numbers_are_those_of_the_api(cluster, page, sweep)
         the_keyboard_reaches_the_next_page(cluster, page, sweep)
         text_is_never_markup(cluster, page, sweep)

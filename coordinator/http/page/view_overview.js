@@ -59,7 +59,7 @@ function workersTile({ workers }) {
     foot: meter(workers.length ? busy / workers.length : 0, { label: "busy workers" }) };
 }
 
-function figures(overview) {
+export function figures(overview) {
   const { queue, history } = overview;
   return tiles([
     sweepsTile(overview),
@@ -74,13 +74,15 @@ function figures(overview) {
   ]);
 }
 
-function queuePanel({ history }) {
-  const isUsed = history.some((point) => SERIES.some(({ key }) => point[key] > 0));
-  const states = SERIES.map(({ key, name }) => `${history.at(-1)?.[key]} ${name}`).join(", ");
+/** The chart ends with this moment, so that its legend says what the tiles say. */
+export function queuePanel({ history, queue, now }) {
+  const points = [...history, { at: now, ...queue }];
+  const isUsed = points.some((point) => SERIES.some(({ key }) => point[key] > 0));
+  const states = SERIES.map(({ key, name }) => `${queue[key]} ${name}`).join(", ");
   const { hiddenSeries: hidden, hoverFraction: hover } = store.ui;
   return panel({ title: "Queue", side: "units by state, last 10 minutes" },
     history.length > 1 && isUsed
-      ? stackedArea({ points: history, series: SERIES, hidden, hover,
+      ? stackedArea({ points, series: SERIES, hidden, hover,
         label: `Units by state: ${states}` })
       : emptyState("The queue is empty", "No unit of work waited, ran or failed."));
 }
