@@ -6,10 +6,12 @@
 #include "common/socket_monitor.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 extern const char embed_coordinator_dispatch_keep_lua[];
+extern const char embed_coordinator_dispatch_close_lua[];
 
 enum {
     ROUTER_QUEUE_MESSAGES = 20000,
@@ -65,7 +67,9 @@ status_t dispatcher_create(struct dispatcher **out, const struct dispatcher_opti
     dispatcher->options = *options;
     transport_message_init(&dispatcher->incoming);
     dispatcher->keep = leader_script("keep", embed_coordinator_dispatch_keep_lua);
+    dispatcher->close = leader_script("close", embed_coordinator_dispatch_close_lua);
     status_t status = store_register_script(options->store, &dispatcher->keep, err);
+    if (status == ST_OK) status = store_register_script(options->store, &dispatcher->close, err);
     if (status == ST_OK) status = worker_table_create(&dispatcher->workers, err);
     if (status == ST_OK) status = lease_table_create(&dispatcher->leases, options->epoch, err);
     if (status == ST_OK) status = task_queue_create(&dispatcher->queue, err);
@@ -174,28 +178,43 @@ void dispatcher_forget_task(struct dispatcher *dispatcher, struct task *task)
 
 /* With keeps_dead, what the sweep lists as dead stays. */
 static status_t forget_keys(struct dispatcher *dispatcher, const char *task_id, bool keeps_dead,
-                            struct error *err)
+                            const char *why, struct error *err)
 {
-    char open_key[TASK_KEY_SIZE], done_key[TASK_KEY_SIZE], revoked_key[TASK_KEY_SIZE];
-    char dead_key[DEAD_KEY_SIZE];
-    const struct leader_command command = {{"UNLINK",
-                                            dispatcher_task_key(task_id, "open", open_key),
-                                            dispatcher_task_key(task_id, "done", done_key),
-                                            dispatcher_task_key(task_id, "revoked", revoked_key),
-                                            keeps_dead ? NULL : dead_units_key(task_id, dead_key)}};
-    return leader_write(dispatcher->options.leader, &command, 1, err);
+    static const char told_seconds[] = "600"; /* longer than a unit that runs on may take */
+    struct leader_fence fence;
+    char keys[4][TASK_KEY_SIZE], dead_key[DEAD_KEY_SIZE];
+    char since[CLOCK_RFC3339_SIZE], text[256];
+    leader_fence(dispatcher->options.leader, &fence);
+    (void)snprintf(text, sizeof text, "%.120s, since %s (coordinator of epoch %llu)", why,
+                   clock_format_rfc3339(clock_unix_ms(dispatcher->options.clock), since),
+                   (unsigned long long)dispatcher->options.epoch);
+    const char *const args[] = {dispatcher_task_key(task_id, "open", keys[0]),
+                                dispatcher_task_key(task_id, "done", keys[1]),
+                                dispatcher_task_key(task_id, "revoked", keys[2]),
+                                dispatcher_task_key(task_id, "closed", keys[3]),
+                                keeps_dead ? "" : dead_units_key(task_id, dead_key),
+                                fence.keys[0],
+                                fence.keys[1],
+                                fence.args[0],
+                                fence.args[1],
+                                text,
+                                told_seconds};
+    return store_run_script(dispatcher->options.store, NULL, &dispatcher->close, 7,
+                            sizeof args / sizeof args[0], args, NULL, err);
 }
 
-status_t dispatcher_forget_keys(struct dispatcher *dispatcher, const char *task_id,
+status_t dispatcher_forget_keys(struct dispatcher *dispatcher, const char *task_id, const char *why,
                                 struct error *err)
 {
-    return forget_keys(dispatcher, task_id, false, err);
+    return forget_keys(dispatcher, task_id, false, why, err);
 }
 
 status_t dispatcher_end_task(struct dispatcher *dispatcher, struct task *task, struct error *err)
 {
+    const bool is_complete = unit_table_is_complete(task->units);
     dispatcher_forget_task(dispatcher, task);
-    return forget_keys(dispatcher, task->id, task->keeps_dead, err);
+    return forget_keys(dispatcher, task->id, task->keeps_dead,
+                       is_complete ? "every unit has its result" : "its sweep gave it up", err);
 }
 
 static status_t wait_for_messages(struct dispatcher *dispatcher, int timeout_ms, int wake_fd,

@@ -73,9 +73,9 @@ MUST_CHECK status_t dispatcher_end_task(struct dispatcher *dispatcher, struct ta
                                         struct error *err);
 
 /* Remove the keys of a task of that id that is not on the queue (an earlier life may have left
- * them). */
+ * them). `why` is for workers that come too late with a result: "its sweep was cancelled". */
 MUST_CHECK status_t dispatcher_forget_keys(struct dispatcher *dispatcher, const char *task_id,
-                                           struct error *err);
+                                           const char *why, struct error *err);
 
 /* Results of this sweep's pinned tasks come from workers of this kind, whoever coordinates: written
  * with the sweep, then share->pin. `id` is the sweep's or one of its tasks'. Errors:

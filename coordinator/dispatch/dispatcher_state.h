@@ -26,7 +26,7 @@ struct dispatcher {
     struct log_budget failed_handshakes;
     struct dispatcher_counts counts;
     struct dead_units dead; /* changes to be written */
-    struct store_script keep;
+    struct store_script keep, close;
     uint64_t n_connections; /* to the store, when the tasks were last known to be open there */
 };
 

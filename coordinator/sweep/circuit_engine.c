@@ -102,7 +102,7 @@ static status_t forget_task(const struct sweep *sweep, const char *phase, struct
 {
     char id[TASK_ID_SIZE];
     sweep_task_id(sweep, phase, id);
-    return dispatcher_forget_keys(sweep->context->dispatcher, id, err);
+    return dispatcher_forget_keys(sweep->context->dispatcher, id, sweep_over_words(sweep), err);
 }
 
 /* Tasks of rounds that are over are gone already: one more than there are files at most. */

@@ -426,16 +426,17 @@ status_t generate_pool_step(struct generate_pool *pool, generate_pool_answer_fn 
 status_t generate_pool_forget(struct dispatcher *dispatcher, struct store *store,
                               const char *sweep_id, struct error *err)
 {
+    static const char why[] = "nobody waits for its answers any more";
     char answers[KEY_SIZE], tasks[KEY_SIZE], any[TASK_ID_SIZE];
     redisReply *names = NULL;
     make_keys(sweep_id, answers, tasks);
     /* the list of dead units goes with a task of the sweep */
     (void)snprintf(any, sizeof any, "%.*s/generate", SWEEP_ID_SIZE, sweep_id);
-    status_t status = dispatcher_forget_keys(dispatcher, any, err);
+    status_t status = dispatcher_forget_keys(dispatcher, any, why, err);
     if (status == ST_OK) status = store_run(store, &names, err, "SMEMBERS %s", tasks);
     if (status != ST_OK) return status;
     for (size_t i = 0; i < names->elements && status == ST_OK; i++)
-        status = dispatcher_forget_keys(dispatcher, names->element[i]->str, err);
+        status = dispatcher_forget_keys(dispatcher, names->element[i]->str, why, err);
     freeReplyObject(names);
     return status == ST_OK ? store_run(store, NULL, err, "UNLINK %s %s", answers, tasks) : status;
 }

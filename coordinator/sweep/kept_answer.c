@@ -121,7 +121,8 @@ status_t kept_answer_poll(struct kept_answer *answer, kept_answer_fn *gather, vo
     if (answer->was_kept) {
         char id[TASK_ID_SIZE];
         sweep_task_id(work->sweep, answer->name, id);
-        status = dispatcher_forget_keys(work->sweep->context->dispatcher, id, err);
+        status = dispatcher_forget_keys(work->sweep->context->dispatcher, id,
+                                        "its numbers are on disk", err);
         *is_over = answer->is_here = status == ST_OK;
         return status;
     }

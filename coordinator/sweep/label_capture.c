@@ -293,7 +293,8 @@ static status_t forget_explain(const struct label_run *run, struct error *err)
 {
     char id[TASK_ID_SIZE];
     sweep_task_id(run->sweep, label_capture_explain_phase.name, id);
-    return dispatcher_forget_keys(run->sweep->context->dispatcher, id, err);
+    return dispatcher_forget_keys(run->sweep->context->dispatcher, id, "its evidence is on disk",
+                                  err);
 }
 
 static void log_captured(const struct label_run *run)

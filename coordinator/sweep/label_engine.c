@@ -113,7 +113,8 @@ static status_t label_forget(const struct sweep *sweep, struct error *err)
     for (unsigned phase = 0; phase < LABEL_SCORE && status == ST_OK; phase++) {
         char id[TASK_ID_SIZE];
         sweep_task_id(sweep, phases[phase]->name, id);
-        status = dispatcher_forget_keys(sweep->context->dispatcher, id, err);
+        status =
+            dispatcher_forget_keys(sweep->context->dispatcher, id, sweep_over_words(sweep), err);
     }
     if (status == ST_OK)
         status =

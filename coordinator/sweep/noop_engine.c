@@ -65,7 +65,7 @@ static status_t noop_forget(const struct sweep *sweep, struct error *err)
 {
     char id[TASK_ID_SIZE];
     noop_task_id(sweep, id);
-    return dispatcher_forget_keys(sweep->context->dispatcher, id, err);
+    return dispatcher_forget_keys(sweep->context->dispatcher, id, sweep_over_words(sweep), err);
 }
 
 static void noop_progress(const struct sweep *sweep, struct sweep_progress *out)

@@ -105,7 +105,8 @@ static status_t take_up(struct probe_pool *pool, const struct record *record, st
 static status_t discard(struct probe_pool *pool, const char *task_id, struct error *err)
 {
     log_event(LOG_WARN, "probe_task_discarded", LOG_TEXT("task_id", task_id));
-    const status_t status = dispatcher_forget_keys(pool->dispatcher, task_id, err);
+    const status_t status =
+        dispatcher_forget_keys(pool->dispatcher, task_id, "it could not be read", err);
     return status == ST_OK
                ? store_run(pool->store, NULL, err, "HDEL %s %s", pool->tasks_key, task_id)
                : status;
@@ -162,16 +163,17 @@ status_t probe_pool_recover(struct probe_pool *pool, struct error *err)
 status_t probe_pool_forget(struct dispatcher *dispatcher, struct store *store, const char *sweep_id,
                            struct error *err)
 {
+    static const char why[] = "nobody waits for its answers any more";
     char answers[PROBE_KEY_SIZE], tasks[PROBE_KEY_SIZE];
     redisReply *names = NULL;
     char any[TASK_ID_SIZE]; /* the list of dead units goes with a task of the sweep */
     probe_pool_keys(sweep_id, answers, tasks);
     (void)snprintf(any, sizeof any, "%.*s/probe", SWEEP_ID_SIZE, sweep_id);
-    status_t status = dispatcher_forget_keys(dispatcher, any, err);
+    status_t status = dispatcher_forget_keys(dispatcher, any, why, err);
     if (status == ST_OK) status = store_run(store, &names, err, "HKEYS %s", tasks);
     if (status != ST_OK) return status;
     for (size_t i = 0; i < names->elements && status == ST_OK; i++)
-        status = dispatcher_forget_keys(dispatcher, names->element[i]->str, err);
+        status = dispatcher_forget_keys(dispatcher, names->element[i]->str, why, err);
     freeReplyObject(names);
     return status == ST_OK ? store_run(store, NULL, err, "UNLINK %s %s", answers, tasks) : status;
 }

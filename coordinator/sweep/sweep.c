@@ -15,6 +15,20 @@ const struct sweep_engine_ops *sweep_engine_for(enum sweep_kind kind)
     return NULL;
 }
 
+const char *sweep_over_words(const struct sweep *sweep)
+{
+    switch (sweep->state) {
+    case SWEEP_FINISHED: return "its sweep is finished";
+    case SWEEP_CANCELLED: return "its sweep was cancelled";
+    case SWEEP_FAILED: return "its sweep failed";
+    case SWEEP_QUEUED:
+    case SWEEP_RUNNING:
+    case SWEEP_PAUSED:
+    case SWEEP_N_STATES: break;
+    }
+    return "its sweep gave it up";
+}
+
 char *sweep_path(const struct sweep *sweep, const char *name)
 {
     char path[4096];

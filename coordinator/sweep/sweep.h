@@ -135,6 +135,9 @@ extern const struct sweep_engine_ops noop_engine, label_engine, circuit_engine, 
  * as failed unless it is over; the store is left as it is. Errors: ST_NO_MEMORY. */
 status_t sweep_make_unreadable(struct sweep *sweep, const char *why, struct error *err);
 
+/* Why its tasks are closed, for workers that come too late: "its sweep was cancelled". */
+const char *sweep_over_words(const struct sweep *sweep);
+
 /* DATA/sweeps/ID, or DATA/sweeps/ID/NAME; the caller frees it; NULL without memory. */
 char *sweep_path(const struct sweep *sweep, const char *name);
 

@@ -112,6 +112,22 @@ static void step(struct dispatcher_world *world, int timeout_ms)
     cr_assert_eq(dispatcher_step(world->dispatcher, timeout_ms, -1, &err), ST_OK, "%s", err.text);
 }
 
+long long dispatcher_world_n_keys(struct dispatcher_world *world)
+{
+    static const char told[] = "}:closed";
+    redisReply *keys = NULL;
+    struct error err = {0};
+    cr_assert_eq(store_run(world->redis.store, &keys, &err, "KEYS *"), ST_OK, "%s", err.text);
+    long long n = 0;
+    for (size_t i = 0; i < keys->elements; i++) {
+        const char *key = keys->element[i]->str;
+        const size_t length = keys->element[i]->len;
+        n += length < sizeof told || strcmp(key + length - (sizeof told - 1), told) != 0;
+    }
+    freeReplyObject(keys);
+    return n;
+}
+
 void dispatcher_world_settle(struct dispatcher_world *world)
 {
     for (int i = 0; i < QUIET_ROUNDS; i++) step(world, WAIT_MS);
@@ -250,7 +266,7 @@ status_t fake_worker_store_bytes(struct dispatcher_world *world, const struct fa
 {
     static struct store_script script = {.name = "settle"};
     struct error err = {0};
-    char keys[3][192], lease[24], epoch[24], number[24];
+    char keys[4][192], lease[24], epoch[24], number[24];
     if (!script.source) {
         script.source = embed_common_settle_lua;
         cr_assert_eq(store_register_script(world->redis.store, &script, &err), ST_OK);
@@ -258,13 +274,17 @@ status_t fake_worker_store_bytes(struct dispatcher_world *world, const struct fa
     (void)snprintf(keys[0], sizeof keys[0], "interp:{%s}:done", worker->task);
     (void)snprintf(keys[1], sizeof keys[1], "interp:{%s}:open", worker->task);
     (void)snprintf(keys[2], sizeof keys[2], "interp:{%s}:revoked", worker->task);
+    (void)snprintf(keys[3], sizeof keys[3], "interp:{%s}:closed", worker->task);
     (void)snprintf(lease, sizeof lease, "%llu", (unsigned long long)worker->lease);
     (void)snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)worker->epoch);
     (void)snprintf(number, sizeof number, "%llu", (unsigned long long)unit);
-    const char *const args[] = {keys[0], keys[1], keys[2], lease, epoch, number, bytes};
-    const size_t sizes[] = {strlen(keys[0]), strlen(keys[1]), strlen(keys[2]), strlen(lease),
-                            strlen(epoch),   strlen(number),  n_bytes};
-    return store_run_script(world->redis.store, NULL, &script, 3, 7, args, sizes, &err);
+    const char *const args[] = {keys[0], keys[1], keys[2], keys[3], lease, epoch, number, bytes};
+    const size_t sizes[] = {strlen(keys[0]), strlen(keys[1]), strlen(keys[2]), strlen(keys[3]),
+                            strlen(lease),   strlen(epoch),   strlen(number),  n_bytes};
+    const status_t status =
+        store_run_script(world->redis.store, NULL, &script, 4, 8, args, sizes, &err);
+    (void)snprintf(world->refusal, sizeof world->refusal, "%s", err.text);
+    return status;
 }
 
 status_t fake_worker_store(struct dispatcher_world *world, const struct fake_worker *worker,

@@ -20,6 +20,7 @@ struct dispatcher_world {
     char endpoint[128];
     struct dispatcher *dispatcher;
     struct fair_share share;
+    char refusal[512]; /* of the last result that a worker stored; "": it was taken */
 };
 
 void dispatcher_world_start(struct dispatcher_world *world);
@@ -30,6 +31,9 @@ void dispatcher_world_restart(struct dispatcher_world *world);
 /* A registry of its sweeps; `history` may be NULL. Destroyed by the caller, before the world. */
 struct registry *dispatcher_world_registry(struct dispatcher_world *world,
                                            struct sweep_cache *cache, struct history *history);
+
+/* Keys in the store, but for what results that come too late are told (close.lua). */
+long long dispatcher_world_n_keys(struct dispatcher_world *world);
 
 /* Steps until nothing moves for a while; every status must be ST_OK. */
 void dispatcher_world_settle(struct dispatcher_world *world);

@@ -74,7 +74,7 @@ Test(dispatcher, settled_units_are_done_and_make_room_for_the_next_lease)
     cr_expect_eq(dispatcher_counts(world.dispatcher)->n_units_settled, 6);
     fake_worker_stop(&worker);
     end(task);
-    cr_expect_eq(gateway_world_number(&world.redis, "DBSIZE"), 2, "no key is left but who leads");
+    cr_expect_eq(dispatcher_world_n_keys(&world), 2, "no key is left but who leads");
 }
 
 /* --- results ------------------------------------------------------------------------------- */
@@ -258,7 +258,39 @@ Test(dispatcher, the_store_refuses_what_the_fence_shuts_out)
     cr_expect_eq(fake_worker_store(&world, &worker, 2, 3), ST_CONFLICT, "an older epoch");
     end(task);
     cr_expect_eq(fake_worker_store(&world, &worker, 2, 3), ST_CONFLICT, "a closed task");
-    cr_expect_eq(gateway_world_number(&world.redis, "DBSIZE"), 2, "but who leads");
+    cr_expect_eq(gateway_world_number(&world.redis, "EXISTS interp:{s-1/t}:closed"), 1);
+    cr_expect_eq(dispatcher_world_n_keys(&world), 2, "but who leads");
+    fake_worker_stop(&worker);
+}
+
+/* Nothing is wrong then, and whoever reads the worker's log must see that. */
+Test(dispatcher, a_result_that_comes_too_late_is_told_who_closed_the_task_and_why)
+{
+    struct fake_worker worker;
+    struct task *task = dispatcher_world_task(&world, "s-1/t", 1, NULL, 1);
+    fake_worker_start(&world, &worker, "w");
+    cr_assert(fake_worker_await(&world, &worker, WIRE_LEASE));
+    cr_assert_eq(fake_worker_store(&world, &worker, 0, 1), ST_OK);
+    fake_worker_say_settled(&worker, 0, 1, 0.1);
+    dispatcher_world_settle(&world);
+    end(task); /* while a copy of the lease runs on */
+    cr_expect_eq(fake_worker_store(&world, &worker, 0, 1), ST_CONFLICT);
+    cr_expect(strstr(world.refusal, "FENCED task is closed: every unit has its result, since 20") &&
+                  strstr(world.refusal, "Z (coordinator of epoch "),
+              "%s", world.refusal);
+    task = dispatcher_world_task(&world, "s-2/t", 2, NULL, 1);
+    cr_assert(fake_worker_await(&world, &worker, WIRE_LEASE));
+    dispatcher_forget_task(world.dispatcher, task); /* as a sweep that is cancelled does */
+    cr_assert_eq(dispatcher_forget_keys(world.dispatcher, "s-2/t", "its sweep was cancelled", &err),
+                 ST_OK);
+    task_destroy(&task);
+    cr_expect_eq(fake_worker_store(&world, &worker, 0, 1), ST_CONFLICT);
+    cr_expect(strstr(world.refusal, "closed: its sweep was cancelled, since 20"), "%s",
+              world.refusal);
+    gateway_world_run(&world.redis, "DEL interp:{s-2/t}:closed");
+    cr_expect_eq(fake_worker_store(&world, &worker, 0, 1), ST_CONFLICT);
+    cr_expect(strstr(world.refusal, "closed: the store does not know it (any more)"), "%s",
+              world.refusal);
     fake_worker_stop(&worker);
 }
 

@@ -128,7 +128,7 @@ Test(kept_answer, is_asked_once_and_found_again)
     ask("a question", 0, "the same again");
     ask("another question", N, "of the same name");
     ask("another question", 0, "which is the one that is kept");
-    cr_expect_eq(gateway_world_number(&world.redis, "DBSIZE"), 2, "no key is left but who leads");
+    cr_expect_eq(dispatcher_world_n_keys(&world), 2, "no key is left but who leads");
 }
 
 Test(kept_answer, that_is_damaged_is_asked_again)

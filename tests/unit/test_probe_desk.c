@@ -171,13 +171,13 @@ Test(probe_desk, what_the_workers_give_up_is_an_error_once)
 
 Test(probe_desk, nobody_waits_for_ever)
 {
-    const long long n_before = redis("DBSIZE");
+    const long long n_before = dispatcher_world_n_keys(&world);
     cr_assert_eq(ask("left alone"), ST_OK);
     go_on();
-    cr_expect_gt(redis("DBSIZE"), n_before);
+    cr_expect_gt(dispatcher_world_n_keys(&world), n_before);
     world.now_ms += PROBE_DESK_ABANDON_MS;
     go_on();
-    cr_expect_eq(redis("DBSIZE"), n_before);
+    cr_expect_eq(dispatcher_world_n_keys(&world), n_before);
     cr_expect_null(task_queue_at(dispatcher_queue(world.dispatcher), 0));
 }
 
@@ -188,12 +188,12 @@ Test(probe_desk, what_an_earlier_life_left_is_removed)
     cr_expect_eq(redis("SCARD interp:user_probes"), 1);
     probe_desk_destroy(&desk);
     dispatcher_world_restart(&world);
-    const long long n_before = redis("DBSIZE");
+    const long long n_before = dispatcher_world_n_keys(&world);
     cr_assert_geq(n_before, 3);
     open_desk();
     go_on();
     cr_expect_eq(redis("EXISTS interp:user_probes"), 0);
-    cr_expect_leq(redis("DBSIZE"), n_before - 3, "name, record and task");
+    cr_expect_leq(dispatcher_world_n_keys(&world), n_before - 3, "name, record and task");
 }
 
 Test(probe_desk, the_same_request_after_a_restart_is_answered)

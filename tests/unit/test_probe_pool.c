@@ -45,7 +45,7 @@ static void open_pool(void)
 static void set_up(void)
 {
     dispatcher_world_start(&world);
-    n_keys_before = gateway_world_number(&world.redis, "DBSIZE");
+    n_keys_before = dispatcher_world_n_keys(&world);
     open_pool();
 }
 
@@ -156,7 +156,7 @@ static long long redis(const char *command)
 /* Keys that are there because of probes. */
 static long long n_keys(void)
 {
-    return redis("DBSIZE") - n_keys_before;
+    return dispatcher_world_n_keys(&world) - n_keys_before;
 }
 
 /* --- asking -------------------------------------------------------------------------------- */

@@ -12,7 +12,7 @@ enum {
     RETRY_FIRST_MS = 50,
     RETRY_MAX_MS = 2000,
     RESULTS_MAX_BYTES = 256 * 1024 * 1024,
-    N_KEYS = 3,
+    N_KEYS = 4,
     NUMBER_SIZE = 24
 };
 
@@ -53,7 +53,7 @@ bool result_batch_is_due(const struct result_batch *batch, int64_t now_ms)
            (batch->n_units && now_ms - batch->first_ms >= RESULT_BATCH_MAX_MS);
 }
 
-/* Arguments of settle.lua: 3 keys, lease, epoch, then (unit, bytes) pairs. */
+/* Arguments of settle.lua: its keys, lease, epoch, then (unit, bytes) pairs. */
 struct arguments {
     char keys[N_KEYS][TASK_ID_SIZE + 32];
     char lease[NUMBER_SIZE], epoch[NUMBER_SIZE];
@@ -78,7 +78,7 @@ static void push_number(struct arguments *args, char text[NUMBER_SIZE], uint64_t
 static void build_arguments(const struct result_batch *batch,
                             const struct result_batch_target *target, struct arguments *args)
 {
-    static const char *const parts[N_KEYS] = {"done", "open", "revoked"};
+    static const char *const parts[N_KEYS] = {"done", "open", "revoked", "closed"};
     args->n = 0;
     for (size_t i = 0; i < N_KEYS; i++) {
         const int n =

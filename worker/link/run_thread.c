@@ -125,6 +125,17 @@ static void fail_unit(struct run_thread *self, struct job *job, uint64_t unit,
     send_report(self, &report);
 }
 
+/* Fenced off is nobody's failure: a copy of a late lease came second, the sweep was cancelled, the
+ * lease had been given to another. The text says which. */
+static void log_refusal(const struct job *job, status_t status, const struct error *err)
+{
+    const bool is_fenced = status == ST_CONFLICT;
+    log_event(is_fenced ? LOG_INFO : LOG_WARN,
+              is_fenced ? "result_not_needed" : "result_batch_refused",
+              LOG_TEXT("task_id", job->task), LOG_NUMBER("lease", job->lease),
+              LOG_TEXT("error", err->text));
+}
+
 static status_t flush(struct run_thread *self, struct job *job, struct error *err)
 {
     if (self->batch.n_units == 0) return ST_OK;
@@ -144,9 +155,8 @@ static status_t flush(struct run_thread *self, struct job *job, struct error *er
         send_report(self, &report);
         return ST_OK;
     }
-    log_event(LOG_WARN, "result_batch_refused", LOG_TEXT("task_id", job->task),
-              LOG_NUMBER("lease", job->lease), LOG_TEXT("error", err->text));
-    err->status = status; /* ST_CONFLICT: fenced off, which is no failure of the unit */
+    log_refusal(job, status, err);
+    err->status = status;
     for (size_t i = 0; i < report.ranges.n; i++)
         for (uint64_t unit = report.ranges.low[i]; unit < report.ranges.high[i]; unit++)
             fail_unit(self, job, unit, err);
