@@ -18,6 +18,7 @@ void task_world_open(struct task_world *world, const char *backend)
 
 void task_world_close(struct task_world *world)
 {
+    task_world_close_task(world);
     model_cache_destroy(&world->models);
     backend_close(&world->backend);
 }
@@ -27,18 +28,38 @@ struct task_environment task_world_environment(struct task_world *world)
     return (struct task_environment){world->models, &world->ticks};
 }
 
+status_t task_world_open_task(struct task_world *world, const struct task_handler *handler,
+                              json_t *spec)
+{
+    const struct task_environment environment = task_world_environment(world);
+    task_world_close_task(world);
+    error_clear(&world->err);
+    world->handler = handler;
+    const status_t status = handler->open(&world->task, &environment, spec, &world->err);
+    json_decref(spec);
+    if (status != ST_OK) world->task = NULL;
+    return status;
+}
+
+void task_world_close_task(struct task_world *world)
+{
+    if (world->task) world->handler->close(world->task);
+    world->task = NULL;
+}
+
+status_t task_world_run_unit(struct task_world *world, struct wire_text payload, struct buffer *out)
+{
+    const struct wire_text none = {"", 0};
+    error_clear(&world->err);
+    return world->handler->run(world->task, 0, payload, none, out, &world->err);
+}
+
 status_t task_world_run(struct task_world *world, const struct task_handler *handler, json_t *spec,
                         struct wire_text payload, struct buffer *out)
 {
-    const struct task_environment environment = task_world_environment(world);
-    const struct wire_text none = {"", 0};
-    void *task;
-    error_clear(&world->err);
-    status_t status = handler->open(&task, &environment, spec, &world->err);
-    json_decref(spec);
-    if (status != ST_OK) return status;
-    status = handler->run(task, 0, payload, none, out, &world->err);
-    handler->close(task);
+    status_t status = task_world_open_task(world, handler, spec);
+    if (status == ST_OK) status = task_world_run_unit(world, payload, out);
+    task_world_close_task(world);
     return status;
 }
 

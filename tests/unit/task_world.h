@@ -1,5 +1,5 @@
-/* For tests of task handlers: a backend and a model cache as a worker has them, and a task run
- * once. */
+/* For tests of task handlers: a backend and a model cache as a worker has them, and a task that is
+ * open, or run once. */
 #ifndef TESTS_UNIT_TASK_WORLD_H
 #define TESTS_UNIT_TASK_WORLD_H
 
@@ -12,6 +12,8 @@ struct task_world {
     struct model_cache *models;
     atomic_uint_fast64_t ticks;
     struct error err; /* of what was called last */
+    const struct task_handler *handler;
+    void *task; /* the one that is open; NULL: none */
 };
 
 /* On the backend of that name; NULL: on that of any_backend.h. */
@@ -19,6 +21,14 @@ void task_world_open(struct task_world *world, const char *backend);
 void task_world_close(struct task_world *world);
 
 struct task_environment task_world_environment(struct task_world *world);
+
+/* Open a task of `spec` (taken) in the place of the one that is open. */
+MUST_CHECK status_t task_world_open_task(struct task_world *world,
+                                         const struct task_handler *handler, json_t *spec);
+void task_world_close_task(struct task_world *world); /* fine without */
+/* Run a unit of these bytes; `out` has a cap. */
+MUST_CHECK status_t task_world_run_unit(struct task_world *world, struct wire_text payload,
+                                        struct buffer *out);
 
 /* Open a task of `spec` (taken), run one unit of these bytes, close it: the first error there is,
  * in world->err too. `out` has a cap. */

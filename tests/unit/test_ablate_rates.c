@@ -1,9 +1,9 @@
 /* Rates that estimates are made of: what they are of, and where they are kept. */
-#define _XOPEN_SOURCE 700 /* mkdtemp */
 #include "coordinator/plan/ablate_rates.h"
 
 #include "common/buffer.h"
 #include "common/file.h"
+#include "tests/unit/file_tree.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -12,19 +12,18 @@
 #include <string.h>
 #include <unistd.h>
 
-static char directory[64], file_path[128];
+static const char file_name[] = "ablate-rates.json";
+static char directory[FILE_TREE_ROOT_SIZE], file_path[128];
 
 static void make_directory(void)
 {
-    (void)snprintf(directory, sizeof directory, "/tmp/interp-rates-XXXXXX");
-    cr_assert_not_null(mkdtemp(directory));
-    (void)snprintf(file_path, sizeof file_path, "%s/ablate-rates.json", directory);
+    file_tree_make(directory);
+    (void)snprintf(file_path, sizeof file_path, "%s/%s", directory, file_name);
 }
 
 static void remove_directory(void)
 {
-    (void)unlink(file_path);
-    (void)rmdir(directory);
+    file_tree_remove(directory);
 }
 
 TestSuite(ablate_rates, .init = make_directory, .fini = remove_directory);
@@ -140,7 +139,7 @@ Test(ablate_rates, a_file_that_cannot_be_used_is_written_anew)
     const struct sweep_spec spec = {.model = model};
     const struct ablate_rate rate = rate_on("cpu", 2.0, 1);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        cr_assert_eq(file_write_atomic(file_path, texts[i], strlen(texts[i]), NULL), ST_OK);
+        file_tree_write(directory, file_name, texts[i]);
         cr_expect_eq(read_rate(&spec), 0.0, "%s", texts[i]);
         note(&spec, &rate);
         cr_expect_eq(read_rate(&spec), 2.0, "%s", texts[i]);
@@ -164,7 +163,7 @@ Test(ablate_rates, a_full_file_begins_anew)
                                    i ? "," : "", i, i),
                      ST_OK);
     cr_assert_eq(buffer_append_text(&text, "}", NULL), ST_OK);
-    cr_assert_eq(file_write_atomic(file_path, text.bytes, text.n_bytes, NULL), ST_OK);
+    file_tree_write(directory, file_name, buffer_text(&text));
     (void)snprintf(model, sizeof model, "%s", first);
     note(&spec, &rate);
     cr_expect_eq(read_rate(&spec), 2.0, "there is no more of it for that");

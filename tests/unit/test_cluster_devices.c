@@ -1,30 +1,27 @@
 /* How many devices a worker's program names: programs of the test's own say what drivers and
  * workers say. */
-#define _XOPEN_SOURCE 700 /* mkdtemp */
 #include "coordinator/cli/cluster_devices.h"
 
-#include "common/file.h"
+#include "tests/unit/file_tree.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char directory[64], program[128];
+static const char program_name[] = "interp-worker";
+static char directory[FILE_TREE_ROOT_SIZE], program[128];
 
 static void make_directory(void)
 {
-    (void)snprintf(directory, sizeof directory, "/tmp/interp-devices-XXXXXX");
-    cr_assert_not_null(mkdtemp(directory));
-    (void)snprintf(program, sizeof program, "%s/interp-worker", directory);
+    file_tree_make(directory);
+    (void)snprintf(program, sizeof program, "%s/%s", directory, program_name);
 }
 
 static void remove_directory(void)
 {
-    (void)unlink(program);
-    (void)rmdir(directory);
+    file_tree_remove(directory);
 }
 
 TestSuite(cluster_devices, .init = make_directory, .fini = remove_directory);
@@ -33,8 +30,8 @@ TestSuite(cluster_devices, .init = make_directory, .fini = remove_directory);
 static void write_program(const char *body)
 {
     char text[1024];
-    const int n = snprintf(text, sizeof text, "#!/bin/sh\n%s\n", body);
-    cr_assert_eq(file_write_atomic(program, text, (size_t)n, NULL), ST_OK);
+    (void)snprintf(text, sizeof text, "#!/bin/sh\n%s\n", body);
+    file_tree_write(directory, program_name, text);
     cr_assert_eq(chmod(program, 0700), 0);
 }
 

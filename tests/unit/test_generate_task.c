@@ -1,43 +1,31 @@
 /* The generate handler on the demo model: continuations and effects against those that transformers
  * gives with the same change (tests/golden/steering), and what must hold besides. */
-#include "worker/tasks/task_handler.h"
+#include "tests/unit/task_world.h"
 
 #include "common/generate.h"
-#include "tests/unit/any_backend.h"
-#include "worker/tasks/model_cache.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-static struct backend *backend;
-static struct model_cache *models;
-static struct error err;
-static atomic_uint_fast64_t ticks;
-static void *task;
+static struct task_world world;
 
 static void set_up(void)
 {
-    error_clear(&err);
-    cr_assert_eq(any_backend_open(&backend, &err), ST_OK, "%s", err.text);
-    cr_assert_eq(model_cache_create(&models, backend, &err), ST_OK);
-    const struct task_environment environment = {models, &ticks};
+    task_world_open(&world, NULL);
     json_t *spec =
         json_pack("{s:s s:s s:s s:s s:i s:s s:[{s:s s:s s:s s:i}]}", "kind", "generate", "model",
                   "config/demo/model", "fingerprint", "", "compute", "f32", "n_ctx", 2048, "bos",
                   "true", "targets", "hook", "blocks.2.hook_resid_pre", "units", "dictionary",
                   "dictionary", "config/demo/sae", "n_slots", 16384);
-    cr_assert_eq(generate_task_handler.open(&task, &environment, spec, &err), ST_OK, "%s",
-                 err.text);
-    json_decref(spec);
+    cr_assert_eq(task_world_open_task(&world, &generate_task_handler, spec), ST_OK, "%s",
+                 world.err.text);
 }
 
 static void tear_down(void)
 {
-    generate_task_handler.close(task);
-    model_cache_destroy(&models);
-    backend_close(&backend);
+    task_world_close(&world);
 }
 
 TestSuite(generate_task, .init = set_up, .fini = tear_down, .timeout = 60);
@@ -45,14 +33,12 @@ TestSuite(generate_task, .init = set_up, .fini = tear_down, .timeout = 60);
 static struct buffer run_bytes(const struct generate_job *job)
 {
     struct buffer payload, out;
-    const struct wire_text none = {"", 0};
     buffer_init(&payload, GENERATE_MAX_JOB_BYTES);
     buffer_init(&out, GENERATE_MAX_ANSWER_BYTES);
-    error_clear(&err);
-    cr_assert_eq(generate_job_encode(job, &payload, &err), ST_OK, "%s", err.text);
+    error_clear(&world.err);
+    cr_assert_eq(generate_job_encode(job, &payload, &world.err), ST_OK, "%s", world.err.text);
     const struct wire_text bytes = {(const char *)payload.bytes, payload.n_bytes};
-    cr_assert_eq(generate_task_handler.run(task, 0, bytes, none, &out, &err), ST_OK, "%s",
-                 err.text);
+    cr_assert_eq(task_world_run_unit(&world, bytes, &out), ST_OK, "%s", world.err.text);
     buffer_fini(&payload);
     return out;
 }
@@ -61,8 +47,8 @@ static struct generate_answer run(const struct generate_job *job)
 {
     struct generate_answer answer;
     struct buffer bytes = run_bytes(job);
-    cr_assert_eq(generate_answer_decode(bytes.bytes, bytes.n_bytes, &answer, &err), ST_OK, "%s",
-                 err.text);
+    cr_assert_eq(generate_answer_decode(bytes.bytes, bytes.n_bytes, &answer, &world.err), ST_OK,
+                 "%s", world.err.text);
     buffer_fini(&bytes);
     return answer;
 }

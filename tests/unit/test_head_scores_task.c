@@ -1,13 +1,11 @@
 /* The head_scores handler: TransformerLens' scores on models of both families (GQA, no scale), what
  * the known models' heads are built to attend to, and equal bits however sequences are cut. */
 #define _XOPEN_SOURCE 700 /* mkdtemp */
-#include "worker/tasks/task_handler.h"
+#include "tests/unit/task_world.h"
 
 #include "common/file.h"
 #include "common/head_scores.h"
-#include "tests/unit/any_backend.h"
 #include "worker/known/known_model.h"
-#include "worker/tasks/model_cache.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -16,57 +14,37 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct backend *backend;
-static struct model_cache *models;
-static struct error err;
-static atomic_uint_fast64_t ticks;
-static void *task;
+static struct task_world world;
 
 static void set_up(void)
 {
-    error_clear(&err);
-    cr_assert_eq(any_backend_open(&backend, &err), ST_OK, "%s", err.text);
-    cr_assert_eq(model_cache_create(&models, backend, &err), ST_OK);
-    task = NULL;
-}
-
-static void close_task(void)
-{
-    if (task) head_scores_task_handler.close(task);
-    task = NULL;
+    task_world_open(&world, NULL);
 }
 
 static void tear_down(void)
 {
-    close_task();
-    model_cache_destroy(&models);
-    backend_close(&backend);
+    task_world_close(&world);
 }
 
 TestSuite(head_scores_task, .init = set_up, .fini = tear_down, .timeout = 60);
 
 static status_t open_task(const char *directory, size_t n_ctx, json_t *repeated)
 {
-    const struct task_environment environment = {models, &ticks};
     json_t *spec = json_pack("{s:s s:s s:s s:s s:I s:o*}", "kind", "head_scores", "model",
                              directory, "fingerprint", "", "compute", "f32", "n_ctx",
                              (json_int_t)n_ctx, "repeated", repeated);
-    error_clear(&err);
-    const status_t status = head_scores_task_handler.open(&task, &environment, spec, &err);
-    json_decref(spec);
-    return status;
+    return task_world_open_task(&world, &head_scores_task_handler, spec);
 }
 
 static status_t run(const struct head_scores_unit *unit, struct buffer *out)
 {
     struct buffer payload;
-    const struct wire_text none = {"", 0};
     buffer_init(&payload, HEAD_SCORES_MAX_UNIT_BYTES);
     buffer_init(out, HEAD_SCORES_MAX_RESULT_BYTES);
-    error_clear(&err);
-    cr_assert_eq(head_scores_unit_encode(unit, &payload, &err), ST_OK, "%s", err.text);
+    error_clear(&world.err);
+    cr_assert_eq(head_scores_unit_encode(unit, &payload, &world.err), ST_OK, "%s", world.err.text);
     const struct wire_text bytes = {(const char *)payload.bytes, payload.n_bytes};
-    const status_t status = head_scores_task_handler.run(task, 0, bytes, none, out, &err);
+    const status_t status = task_world_run_unit(&world, bytes, out);
     buffer_fini(&payload);
     return status;
 }
@@ -75,12 +53,12 @@ static void add(struct head_scores *scores, const struct head_scores_unit *unit)
 {
     struct buffer bytes;
     struct head_scores_result result;
-    cr_assert_eq(run(unit, &bytes), ST_OK, "%s", err.text);
-    cr_assert_eq(head_scores_result_decode(bytes.bytes, bytes.n_bytes, &result, &err), ST_OK, "%s",
-                 err.text);
+    cr_assert_eq(run(unit, &bytes), ST_OK, "%s", world.err.text);
+    cr_assert_eq(head_scores_result_decode(bytes.bytes, bytes.n_bytes, &result, &world.err), ST_OK,
+                 "%s", world.err.text);
     if (!scores->sums)
-        cr_assert_eq(head_scores_init(scores, result.n_layers, result.n_heads, &err), ST_OK);
-    cr_assert_eq(head_scores_add(scores, &result, &err), ST_OK);
+        cr_assert_eq(head_scores_init(scores, result.n_layers, result.n_heads, &world.err), ST_OK);
+    cr_assert_eq(head_scores_add(scores, &result, &world.err), ST_OK);
     head_scores_result_fini(&result);
     buffer_fini(&bytes);
 }
@@ -139,13 +117,13 @@ Test(head_scores_task, scores_are_those_of_transformer_lens)
         json_t *golden = json_load_file(path, 0, NULL);
         const json_t *sequences = json_object_get(golden, "sequences");
         cr_assert_geq(json_array_size(sequences), 15, "%s", path);
-        cr_assert_eq(open_task(directory, 40, NULL), ST_OK, "%s", err.text);
+        cr_assert_eq(open_task(directory, 40, NULL), ST_OK, "%s", world.err.text);
         struct head_scores_unit unit = read_unit(sequences, 0, json_array_size(sequences));
         add(&scores, &unit);
         expect_scores(&scores, json_object_get(golden, "scores"), names[i]);
         head_scores_unit_fini(&unit);
         head_scores_fini(&scores);
-        close_task();
+        task_world_close_task(&world);
         json_decref(golden);
     }
 }
@@ -158,12 +136,14 @@ Test(head_scores_task, equal_sequences_give_equal_bits_however_they_are_cut)
     const json_t *sequences = json_object_get(golden, "sequences");
     const size_t n = json_array_size(sequences);
     struct head_scores whole = {.sums = NULL}, parts = {.sums = NULL};
-    cr_assert_eq(open_task("tests/golden/models/llama-gqa-tied", 33, NULL), ST_OK, "%s", err.text);
+    cr_assert_eq(open_task("tests/golden/models/llama-gqa-tied", 33, NULL), ST_OK, "%s",
+                 world.err.text);
     struct head_scores_unit unit = read_unit(sequences, 0, n);
     add(&whole, &unit);
     head_scores_unit_fini(&unit);
-    close_task();
-    cr_assert_eq(open_task("tests/golden/models/llama-gqa-tied", 64, NULL), ST_OK, "%s", err.text);
+    task_world_close_task(&world);
+    cr_assert_eq(open_task("tests/golden/models/llama-gqa-tied", 64, NULL), ST_OK, "%s",
+                 world.err.text);
     for (size_t first = 0; first < n; first += 4) {
         unit = read_unit(sequences, first, n - first < 4 ? n - first : 4);
         add(&parts, &unit);
@@ -241,15 +221,15 @@ static void check_known(const char *kind, uint64_t seed)
     struct head_scores scores = {.sums = NULL};
     cr_assert(mkdtemp(root));
     (void)snprintf(directory, sizeof directory, "%s/model", root);
-    cr_assert_eq(known_model_write(&params, 8, directory, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(known_model_write(&params, 8, directory, &world.err), ST_OK, "%s", world.err.text);
     cr_assert_eq(open_task(directory, 21,
                            json_pack("{s:i s:i s:s}", "n_tokens", 21, "seed", 4, "bos", "auto")),
-                 ST_OK, "%s", err.text);
+                 ST_OK, "%s", world.err.text);
     add(&scores, &unit);
     cr_expect_eq(scores.n_queries[PATTERN_INDUCTION], 20 * 10);
     check_roles(&scores, directory);
     head_scores_fini(&scores);
-    close_task();
+    task_world_close_task(&world);
     remove_known(root, directory);
 }
 
@@ -262,15 +242,15 @@ Test(head_scores_task, words_of_a_copy_are_the_tokens_with_bos_or_without)
         struct buffer by_words, by_tokens;
         cr_assert_eq(open_task("config/demo/model", 17,
                                json_pack("{s:i s:i s:s}", "n_words", 8, "seed", 4, "bos", bos[i])),
-                     ST_OK, "%s", err.text);
-        cr_assert_eq(run(&unit, &by_words), ST_OK, "%s", err.text);
-        close_task();
+                     ST_OK, "%s", world.err.text);
+        cr_assert_eq(run(&unit, &by_words), ST_OK, "%s", world.err.text);
+        task_world_close_task(&world);
         cr_assert_eq(
             open_task("config/demo/model", 17,
                       json_pack("{s:i s:i s:s}", "n_tokens", n_tokens, "seed", 4, "bos", bos[i])),
-            ST_OK, "%s", err.text);
-        cr_assert_eq(run(&unit, &by_tokens), ST_OK, "%s", err.text);
-        close_task();
+            ST_OK, "%s", world.err.text);
+        cr_assert_eq(run(&unit, &by_tokens), ST_OK, "%s", world.err.text);
+        task_world_close_task(&world);
         cr_assert_eq(by_words.n_bytes, by_tokens.n_bytes);
         cr_expect_arr_eq(by_words.bytes, by_tokens.bytes, by_words.n_bytes);
         buffer_fini(&by_words);
@@ -290,8 +270,8 @@ Test(head_scores_task, heads_of_the_known_models_do_what_they_are_built_for)
 static void expect_open_refusal(const char *why, size_t n_ctx, json_t *repeated)
 {
     cr_expect_neq(open_task("config/demo/model", n_ctx, repeated), ST_OK);
-    cr_expect_not_null(strstr(err.text, why), "\"%s\" does not say \"%s\"", err.text, why);
-    task = NULL;
+    cr_expect_not_null(strstr(world.err.text, why), "\"%s\" does not say \"%s\"", world.err.text,
+                       why);
 }
 
 Test(head_scores_task, what_is_wrong_is_named)
@@ -306,14 +286,14 @@ Test(head_scores_task, what_is_wrong_is_named)
                         json_pack("{s:i s:i s:s}", "n_tokens", 10, "seed", 1, "bos", "false"));
     expect_open_refusal("repeated: n_words is 4: BOS does not fit in n_ctx, 8", 8,
                         json_pack("{s:i s:i s:s}", "n_words", 4, "seed", 1, "bos", "true"));
-    cr_assert_eq(open_task("config/demo/model", 8, NULL), ST_OK, "%s", err.text);
+    cr_assert_eq(open_task("config/demo/model", 8, NULL), ST_OK, "%s", world.err.text);
     cr_expect_eq(run(&unit, &out), ST_BAD_INPUT);
-    cr_expect_str_eq(err.text, "sequence 0 has 9 tokens, n_ctx is 8");
+    cr_expect_str_eq(world.err.text, "sequence 0 has 9 tokens, n_ctx is 8");
     lengths[0] = 8;
     ids[4] = 4096;
     cr_expect_eq(run(&unit, &out), ST_BAD_INPUT);
-    cr_expect_not_null(strstr(err.text, "4096"), "%s", err.text);
+    cr_expect_not_null(strstr(world.err.text, "4096"), "%s", world.err.text);
     unit.is_listed = false;
     cr_expect_eq(run(&unit, &out), ST_BAD_INPUT);
-    cr_expect_str_eq(err.text, "the task has no repeated sequences");
+    cr_expect_str_eq(world.err.text, "the task has no repeated sequences");
 }

@@ -37,26 +37,22 @@ struct scene {
     struct label_record record;
 };
 
-static struct scene *make_scene(void)
+static void make_scores(struct scene *s)
 {
     static double null_scores[] = {0.5, 0.4, 0.55};
-    struct scene *s = keep_alloc(1, sizeof *s);
-    s->texts = texts_of(WORDS, 5);
     cr_assert_eq(null_model_init(&s->null, null_scores, 3, NULL), ST_OK);
     s->support = (struct support){SUPPORT_Z, {true, 2.75}, {true, 0.25}};
     s->versus = (struct score_comparison){{true, -0.125}, {true, -0.25, 0.0, 0}, false};
-    s->counts = (struct triage_input){100000, 250, 31, 0.1, 1.0 / 3.0};
-    s->lexical = (struct lexical_label){.family = FAMILY_TOKEN, .held_out = {true, 0.9}};
-    (void)snprintf(s->lexical.text, sizeof s->lexical.text, "the token \" cat\"");
     s->scores[0] = (struct label_score){"detection", NEGATIVES_RANDOM, &SUMMARY,
                                         &s->null,    &s->support,      &s->versus};
     s->scores[1] = (struct label_score){"detection", NEGATIVES_HARD, &UNDEFINED, NULL, NULL, NULL};
     s->lexical_scores[0] =
         (struct label_score){"fuzzing", NEGATIVES_RANDOM, &SUMMARY, NULL, NULL, NULL};
-    s->prompts[0] = (struct label_prompt){"explainer", "aa11"};
-    s->prompts[1] = (struct label_prompt){"detection", "bb22"};
-    s->evidence[0] = (struct label_evidence){&FIRING, "doc-1"};
-    s->evidence[1] = (struct label_evidence){&SILENT, NULL};
+}
+
+/* Two meanings: one that was judged, and one that has no label. */
+static void make_meanings(struct scene *s)
+{
     s->typing = (struct feature_typing){
         FEATURE_TYPE_POLYSEMANTIC,
         FEATURE_TYPE_CONCRETE,
@@ -69,38 +65,58 @@ static struct scene *make_scene(void)
                                             .lexical_scores = s->lexical_scores,
                                             .n_lexical_scores = 1};
     s->meanings[1] = (struct label_meaning){.no_label = "no reply", .n_windows = 4};
-    s->record = (struct label_record){.feature = 12345,
-                                      .model = "demo",
-                                      .hook_point = "blocks.2.hook_resid_pre",
-                                      .dictionary = "demo-sae",
-                                      .status = FEATURE_OPEN,
-                                      .fire_threshold = 0.0f,
-                                      .max_value = 123456.789f,
-                                      .counts = &s->counts,
-                                      .label = "caf\xC3\xA9s \"and\" cats",
-                                      .type = FEATURE_TYPE_CONCRETE,
-                                      .explainer = "big-model",
-                                      .judge = "other-model",
-                                      .is_supported = false,
-                                      .prompts = s->prompts,
-                                      .n_prompts = 2,
-                                      .scores = s->scores,
-                                      .n_scores = 2,
-                                      .lexical = &s->lexical,
-                                      .lexical_scores = s->lexical_scores,
-                                      .n_lexical_scores = 1,
-                                      .typing = &s->typing,
-                                      .meanings = s->meanings,
-                                      .n_meanings = 2,
-                                      .n_test_firing = 60,
-                                      .n_test_grouped = 48,
-                                      .n_near_duplicates = 2,
-                                      .n_shared_documents = 1,
-                                      .evidence = s->evidence,
-                                      .n_evidence = 2,
-                                      .neighbours = NEIGHBOURS,
-                                      .n_neighbours = 2,
-                                      .texts = &s->texts};
+}
+
+static struct label_record make_record(const struct scene *s)
+{
+    return (struct label_record){.feature = 12345,
+                                 .model = "demo",
+                                 .hook_point = "blocks.2.hook_resid_pre",
+                                 .dictionary = "demo-sae",
+                                 .status = FEATURE_OPEN,
+                                 .fire_threshold = 0.0f,
+                                 .max_value = 123456.789f,
+                                 .counts = &s->counts,
+                                 .label = "caf\xC3\xA9s \"and\" cats",
+                                 .type = FEATURE_TYPE_CONCRETE,
+                                 .explainer = "big-model",
+                                 .judge = "other-model",
+                                 .is_supported = false,
+                                 .prompts = s->prompts,
+                                 .n_prompts = 2,
+                                 .scores = s->scores,
+                                 .n_scores = 2,
+                                 .lexical = &s->lexical,
+                                 .lexical_scores = s->lexical_scores,
+                                 .n_lexical_scores = 1,
+                                 .typing = &s->typing,
+                                 .meanings = s->meanings,
+                                 .n_meanings = 2,
+                                 .n_test_firing = 60,
+                                 .n_test_grouped = 48,
+                                 .n_near_duplicates = 2,
+                                 .n_shared_documents = 1,
+                                 .evidence = s->evidence,
+                                 .n_evidence = 2,
+                                 .neighbours = NEIGHBOURS,
+                                 .n_neighbours = 2,
+                                 .texts = &s->texts};
+}
+
+static struct scene *make_scene(void)
+{
+    struct scene *s = keep_alloc(1, sizeof *s);
+    s->texts = texts_of(WORDS, 5);
+    s->counts = (struct triage_input){100000, 250, 31, 0.1, 1.0 / 3.0};
+    s->lexical = (struct lexical_label){.family = FAMILY_TOKEN, .held_out = {true, 0.9}};
+    (void)snprintf(s->lexical.text, sizeof s->lexical.text, "the token \" cat\"");
+    s->prompts[0] = (struct label_prompt){"explainer", "aa11"};
+    s->prompts[1] = (struct label_prompt){"detection", "bb22"};
+    s->evidence[0] = (struct label_evidence){&FIRING, "doc-1"};
+    s->evidence[1] = (struct label_evidence){&SILENT, NULL};
+    make_scores(s);
+    make_meanings(s);
+    s->record = make_record(s);
     return s;
 }
 

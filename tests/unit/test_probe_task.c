@@ -1,7 +1,7 @@
 #define _XOPEN_SOURCE 700 /* mkdtemp */
 /* The probe handler against what capture computes for the same tokens: the same forward pass in
  * the capture's own batch shape, the same reader over all slots, compared bit for bit. */
-#include "worker/tasks/task_handler.h"
+#include "tests/unit/task_world.h"
 
 #include "common/file.h"
 #include "common/probe.h"
@@ -9,7 +9,6 @@
 #include "worker/model/safetensors_writer.h"
 #include "worker/model/tokenizer.h"
 #include "worker/tasks/capture_target.h"
-#include "worker/tasks/model_cache.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -29,23 +28,16 @@ static const char *const texts[N_TEXTS] = {
     "1, 2, 3, 4, 5, 6, 7",
 };
 
-static struct backend *backend;
-static struct model_cache *models;
-static struct error err;
-static atomic_uint_fast64_t ticks;
-static void *task;
+static struct task_world world;
 
 static void set_up(void)
 {
-    cr_assert_eq(backend_open_cpu(&backend, &err), ST_OK, "%s", err.text);
-    cr_assert_eq(model_cache_create(&models, backend, &err), ST_OK);
+    task_world_open(&world, "cpu");
 }
 
 static void tear_down(void)
 {
-    if (task) probe_task_handler.close(task);
-    model_cache_destroy(&models);
-    backend_close(&backend);
+    task_world_close(&world);
 }
 
 TestSuite(probe_task, .init = set_up, .fini = tear_down, .timeout = 60);
@@ -62,30 +54,25 @@ static json_t *make_target(const char *hook, const char *units)
 
 static status_t open_task(json_t *target, uint32_t n_slots, const char *bos)
 {
-    const struct task_environment environment = {models, &ticks};
     (void)json_object_set_new(target, "n_slots", json_integer(n_slots));
     json_t *spec =
         json_pack("{s:s s:s s:s s:s s:i s:i s:s s:b s:[O]}", "kind", "probe", "model",
                   "config/demo/model", "fingerprint", "", "compute", "f32", "n_rows", N_ROWS,
                   "n_ctx", N_CTX, "bos", bos, "with_pieces", 1, "targets", target);
-    error_clear(&err);
-    const status_t status = probe_task_handler.open(&task, &environment, spec, &err);
-    json_decref(spec);
-    return status;
+    return task_world_open_task(&world, &probe_task_handler, spec);
 }
 
 static status_t run(const struct probe_unit *unit, struct probe_answer *answers)
 {
     struct buffer payload, out;
-    const struct wire_text none = {"", 0};
     buffer_init(&payload, PROBE_MAX_UNIT_BYTES);
     buffer_init(&out, PROBE_MAX_RESULT_BYTES);
-    error_clear(&err);
-    cr_assert_eq(probe_unit_encode(unit, &payload, &err), ST_OK, "%s", err.text);
+    error_clear(&world.err);
+    cr_assert_eq(probe_unit_encode(unit, &payload, &world.err), ST_OK, "%s", world.err.text);
     const struct wire_text bytes = {(const char *)payload.bytes, payload.n_bytes};
-    status_t status = probe_task_handler.run(task, 0, bytes, none, &out, &err);
+    status_t status = task_world_run_unit(&world, bytes, &out);
     if (status == ST_OK)
-        status = probe_result_decode(out.bytes, out.n_bytes, answers, unit->n_probes, &err);
+        status = probe_result_decode(out.bytes, out.n_bytes, answers, unit->n_probes, &world.err);
     buffer_fini(&payload);
     buffer_fini(&out);
     return status;
@@ -110,13 +97,15 @@ static void tokenize(struct reference *self)
 {
     struct tokenizer *tokenizer;
     uint32_t bos;
-    cr_assert_eq(tokenizer_open(&tokenizer, "config/demo/model", &err), ST_OK, "%s", err.text);
+    cr_assert_eq(tokenizer_open(&tokenizer, "config/demo/model", &world.err), ST_OK, "%s",
+                 world.err.text);
     cr_assert(tokenizer_bos(tokenizer, &bos));
     for (size_t i = 0; i < N_TEXTS; i++) {
         struct token_list ids = {0};
-        cr_assert_eq(token_list_append(&ids, &bos, 1, &err), ST_OK);
-        cr_assert_eq(tokenizer_encode(tokenizer, texts[i], strlen(texts[i]), false, &ids, &err),
-                     ST_OK);
+        cr_assert_eq(token_list_append(&ids, &bos, 1, &world.err), ST_OK);
+        cr_assert_eq(
+            tokenizer_encode(tokenizer, texts[i], strlen(texts[i]), false, &ids, &world.err),
+            ST_OK);
         cr_assert_leq(ids.n_ids, N_CTX);
         self->lengths[i] = (uint32_t)ids.n_ids;
         memcpy(self->tokens + i * N_CTX, ids.ids, ids.n_ids * sizeof *ids.ids);
@@ -133,19 +122,20 @@ static void reference_open(struct reference *self, const json_t *target)
     *self = (struct reference){0};
     tokenize(self);
     const struct model_wanted wanted = {.directory = "config/demo/model"};
-    cr_assert_eq(model_cache_model(models, &wanted, &self->model, &err), ST_OK);
-    cr_assert_eq(capture_target_open(&self->target, models, self->model, target, &err), ST_OK, "%s",
-                 err.text);
+    cr_assert_eq(model_cache_model(world.models, &wanted, &self->model, &world.err), ST_OK);
+    cr_assert_eq(capture_target_open(&self->target, world.models, self->model, target, &world.err),
+                 ST_OK, "%s", world.err.text);
     self->n_slots = capture_target_n_slots(self->target);
     const struct forward_params params = {
-        .model = self->model, .n_rows = N_ROWS, .n_ctx = N_CTX, .progress = &ticks};
+        .model = self->model, .n_rows = N_ROWS, .n_ctx = N_CTX, .progress = &world.ticks};
     const struct forward_input input = {.tokens = self->tokens, .row_lengths = self->lengths};
     const struct hook_point hook = capture_target_hook(self->target);
-    cr_assert_eq(forward_create(&forward, &params, &err), ST_OK, "%s", err.text);
-    cr_assert_eq(forward_run(forward, &input, &hook, 1, &acts, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(forward_create(&forward, &params, &world.err), ST_OK, "%s", world.err.text);
+    cr_assert_eq(forward_run(forward, &input, &hook, 1, &acts, &world.err), ST_OK, "%s",
+                 world.err.text);
     cr_assert_eq(
-        capture_target_read(self->target, forward, acts, (size_t)N_ROWS * N_CTX, &rows, &err),
-        ST_OK, "%s", err.text);
+        capture_target_read(self->target, forward, acts, (size_t)N_ROWS * N_CTX, &rows, &world.err),
+        ST_OK, "%s", world.err.text);
     self->values = calloc((size_t)N_TEXTS * N_CTX * self->n_slots, sizeof *self->values);
     cr_assert(self->values);
     for (size_t t = 0; t < (size_t)N_TEXTS * N_CTX; t++)
@@ -158,7 +148,7 @@ static void reference_close(struct reference *self)
 {
     free(self->values);
     capture_target_close(&self->target);
-    model_cache_release_model(models, self->model);
+    model_cache_release_model(world.models, self->model);
 }
 
 static float value_of(const struct reference *self, size_t text, size_t token, uint32_t slot)
@@ -211,7 +201,7 @@ static size_t compare_all(const struct reference *self)
             unit.probes[unit.n_probes++] = probe_of(texts[i], slots[k]);
         }
     }
-    cr_assert_eq(run(&unit, answers), ST_OK, "%s", err.text);
+    cr_assert_eq(run(&unit, answers), ST_OK, "%s", world.err.text);
     for (size_t i = 0; i < unit.n_probes; i++) {
         n_firing += expect_same(self, of_text[i], unit.probes[i].slot, &answers[i]);
         probe_answer_fini(&answers[i]);
@@ -224,7 +214,7 @@ static void check_kind(const char *hook, const char *units)
     struct reference reference;
     json_t *target = make_target(hook, units);
     reference_open(&reference, target);
-    cr_assert_eq(open_task(target, reference.n_slots, "true"), ST_OK, "%s", err.text);
+    cr_assert_eq(open_task(target, reference.n_slots, "true"), ST_OK, "%s", world.err.text);
     cr_expect_geq(compare_all(&reference), 20, "something fired");
     reference_close(&reference);
     json_decref(target);
@@ -260,10 +250,10 @@ Test(probe_task, a_list_of_features_has_the_slots_of_its_places)
     cr_assert_geq(firing_slots(&reference, 0, slots), 2);
     (void)snprintf(list, sizeof list, "%u,%u", slots[1], slots[0]);
     (void)json_object_set_new(target, "features", json_string(list));
-    cr_assert_eq(open_task(target, 2, "true"), ST_OK, "%s", err.text);
+    cr_assert_eq(open_task(target, 2, "true"), ST_OK, "%s", world.err.text);
     const struct probe_unit unit = {1, {probe_of(texts[0], 1)}}; /* ascending: slots[0] is second */
     struct probe_answer answer;
-    cr_assert_eq(run(&unit, &answer), ST_OK, "%s", err.text);
+    cr_assert_eq(run(&unit, &answer), ST_OK, "%s", world.err.text);
     cr_expect_gt(expect_same(&reference, 0, slots[0], &answer), 0);
     probe_answer_fini(&answer);
     reference_close(&reference);
@@ -275,7 +265,7 @@ Test(probe_task, a_list_of_features_has_the_slots_of_its_places)
 static uint32_t open_demo(const char *bos)
 {
     json_t *target = make_target("blocks.2.hook_resid_pre", "dictionary");
-    cr_assert_eq(open_task(target, 16384, bos), ST_OK, "%s", err.text);
+    cr_assert_eq(open_task(target, 16384, bos), ST_OK, "%s", world.err.text);
     json_decref(target);
     return 16384;
 }
@@ -286,7 +276,7 @@ Test(probe_task, what_shares_the_unit_changes_nothing)
     struct probe_answer together[N_TEXTS], alone;
     (void)open_demo("true");
     for (size_t i = 0; i < N_TEXTS; i++) all.probes[all.n_probes++] = probe_of(texts[i], 100);
-    cr_assert_eq(run(&all, together), ST_OK, "%s", err.text);
+    cr_assert_eq(run(&all, together), ST_OK, "%s", world.err.text);
     for (size_t i = 0; i < N_TEXTS; i++) {
         const struct probe_unit one = {1, {all.probes[i]}};
         cr_assert_eq(run(&one, &alone), ST_OK);
@@ -304,7 +294,7 @@ Test(probe_task, a_long_text_is_cut_at_the_context_and_says_so)
     (void)open_demo("true");
     for (size_t i = 0; i + 2 < sizeof text; i += 2) memcpy(text + i, "a ", 2);
     const struct probe_unit unit = {2, {probe_of(text, 0), probe_of("a short one", 0)}};
-    cr_assert_eq(run(&unit, answers), ST_OK, "%s", err.text);
+    cr_assert_eq(run(&unit, answers), ST_OK, "%s", world.err.text);
     cr_expect(answers[0].is_cut);
     cr_expect_eq(answers[0].n_tokens, N_CTX - 1, "BOS takes a place");
     cr_expect_not(answers[1].is_cut);
@@ -317,7 +307,7 @@ Test(probe_task, a_text_without_tokens_is_answered_with_an_error)
     struct probe_answer answers[2];
     (void)open_demo("true");
     const struct probe_unit unit = {2, {probe_of("", 0), probe_of("the next one", 0)}};
-    cr_assert_eq(run(&unit, answers), ST_OK, "%s", err.text);
+    cr_assert_eq(run(&unit, answers), ST_OK, "%s", world.err.text);
     cr_expect_str_eq(answers[0].error, "empty after tokenization");
     cr_expect_str_eq(answers[1].error, "");
     cr_expect_gt(answers[1].n_tokens, 1);
@@ -332,7 +322,7 @@ Test(probe_task, pieces_join_to_the_text)
     const char *text = "Caf\xc3\xa9 \xf0\x9f\x98\x80, twice";
     (void)open_demo("false");
     const struct probe_unit unit = {1, {probe_of(text, 3)}};
-    cr_assert_eq(run(&unit, &answer), ST_OK, "%s", err.text);
+    cr_assert_eq(run(&unit, &answer), ST_OK, "%s", world.err.text);
     size_t n = 0;
     for (size_t i = 0; i < answer.n_tokens; i++) {
         memcpy(joined + n, answer.pieces[i].bytes, answer.pieces[i].n_bytes);
@@ -348,7 +338,7 @@ Test(probe_task, any_bytes_are_a_text)
     struct probe_answer answer;
     (void)open_demo("true");
     const struct probe_unit unit = {1, {{0, 0, {"\xff\0\xc3 \x1b[31m", 9}}}};
-    cr_assert_eq(run(&unit, &answer), ST_OK, "%s", err.text);
+    cr_assert_eq(run(&unit, &answer), ST_OK, "%s", world.err.text);
     cr_expect_str_eq(answer.error, "");
     cr_expect_gt(answer.n_tokens, 0);
     probe_answer_fini(&answer);
@@ -381,9 +371,9 @@ static void write_dictionary(const char *directory, change_fn *change)
         size_t n;
         (void)snprintf(from, sizeof from, "config/demo/sae/%s", names[i]);
         (void)snprintf(to, sizeof to, "%s/%s", directory, names[i]);
-        cr_assert_eq(file_read(from, 1 << 30, &bytes, &n, &err), ST_OK, "%s", err.text);
+        cr_assert_eq(file_read(from, 1 << 30, &bytes, &n, &world.err), ST_OK, "%s", world.err.text);
         if (i == 1) change(bytes, 8 + (unsigned char)bytes[0] + 256u * (unsigned char)bytes[1], n);
-        cr_assert_eq(file_write_atomic(to, bytes, n, &err), ST_OK, "%s", err.text);
+        cr_assert_eq(file_write_atomic(to, bytes, n, &world.err), ST_OK, "%s", world.err.text);
         free(bytes);
     }
 }
@@ -405,7 +395,7 @@ static void open_changed(char directory[], change_fn *change)
     cr_assert(mkdtemp(directory));
     write_dictionary(directory, change);
     (void)json_object_set_new(target, "dictionary", json_string(directory));
-    cr_assert_eq(open_task(target, 16384, "true"), ST_OK, "%s", err.text);
+    cr_assert_eq(open_task(target, 16384, "true"), ST_OK, "%s", world.err.text);
     json_decref(target);
 }
 
@@ -418,7 +408,7 @@ static double sum_of_slots(void)
     unit.n_probes = PROBE_MAX_PER_UNIT;
     for (uint32_t i = 0; i < PROBE_MAX_PER_UNIT; i++)
         unit.probes[i] = probe_of(texts[4], 13 + 97 * i);
-    cr_assert_eq(run(&unit, answers), ST_OK, "%s", err.text);
+    cr_assert_eq(run(&unit, answers), ST_OK, "%s", world.err.text);
     for (size_t i = 0; i < PROBE_MAX_PER_UNIT; i++) {
         for (size_t t = 0; t < answers[i].n_tokens; t++) sum += (double)answers[i].activations[t];
         probe_answer_fini(&answers[i]);
@@ -480,9 +470,10 @@ static void write_overflowing(const char *directory)
                                          .data = bias,
                                          .n_bytes = sizeof bias}};
     (void)snprintf(path, sizeof path, "%s/sae_weights.safetensors", directory);
-    cr_assert_eq(safetensors_write(path, views, 4, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(safetensors_write(path, views, 4, &world.err), ST_OK, "%s", world.err.text);
     (void)snprintf(path, sizeof path, "%s/cfg.json", directory);
-    cr_assert_eq(file_write_atomic(path, cfg, strlen(cfg), &err), ST_OK, "%s", err.text);
+    cr_assert_eq(file_write_atomic(path, cfg, strlen(cfg), &world.err), ST_OK, "%s",
+                 world.err.text);
 }
 
 Test(probe_task, a_value_that_overflows_fails_its_own_probe_only)
@@ -496,9 +487,9 @@ Test(probe_task, a_value_that_overflows_fails_its_own_probe_only)
     cr_assert(mkdtemp(directory));
     write_overflowing(directory);
     (void)json_object_set_new(target, "dictionary", json_string(directory));
-    cr_assert_eq(open_task(target, N_FEATURES, "true"), ST_OK, "%s", err.text);
-    cr_assert_eq(run(&one, &alone), ST_OK, "%s", err.text);
-    cr_assert_eq(run(&unit, together), ST_OK, "%s", err.text);
+    cr_assert_eq(open_task(target, N_FEATURES, "true"), ST_OK, "%s", world.err.text);
+    cr_assert_eq(run(&one, &alone), ST_OK, "%s", world.err.text);
+    cr_assert_eq(run(&unit, together), ST_OK, "%s", world.err.text);
     cr_expect_str_eq(together[0].error, "");
     cr_expect_gt(probe_answer_max(&together[0]), 0);
     cr_expect(together[1].error[0], "its products are not finite");
@@ -520,14 +511,13 @@ Test(probe_task, targets_and_slots_that_do_not_exist_are_refused)
     cr_expect_eq(run(&unit, &answer), ST_PROTOCOL);
     unit.probes[0] = (struct probe){0, n_slots, {"x", 1}};
     cr_expect_eq(run(&unit, &answer), ST_BAD_INPUT);
-    cr_expect(strstr(err.text, "slot 16384"), "%s", err.text);
+    cr_expect(strstr(world.err.text, "slot 16384"), "%s", world.err.text);
 }
 
 Test(probe_task, another_count_of_slots_is_refused)
 {
     json_t *target = make_target("blocks.2.hook_resid_pre", "dictionary");
     cr_expect_eq(open_task(target, 100, "true"), ST_CONFLICT);
-    task = NULL;
     json_decref(target);
 }
 
@@ -535,6 +525,5 @@ Test(probe_task, an_unknown_word_for_bos_is_refused)
 {
     json_t *target = make_target("blocks.2.hook_resid_pre", "dictionary");
     cr_expect_eq(open_task(target, 16384, "perhaps"), ST_PROTOCOL);
-    task = NULL;
     json_decref(target);
 }
