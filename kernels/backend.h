@@ -30,7 +30,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BACKEND_ABI_VERSION = 6 };
+enum { BACKEND_ABI_VERSION = 7 };
 
 struct backend;
 struct packed;
@@ -196,19 +196,24 @@ struct head_norms_params {
  * Rows [row, row + n_rows) and columns [column, column + n_columns) of x:
  *   x = from                 0 where from is NULL
  *   x = x + factor * from    where is_added: the product rounded, then the sum
- * Row i of them takes row i of `from`, ld_from floats apart (0: all the same). No two edits of one
- * call touch the same value, and none reads what another one writes. The same bits everywhere. */
+ *   x = 0 + term + term ...  where n_terms: those of the call from first_term on, in their order
+ * Row i of them takes row i of `from` and of each term, ld_from floats apart (0: all the same). No
+ * two edits of one call touch the same value, and none reads what another one writes. The same bits
+ * everywhere. */
 struct edit {
-    const float *from; /* device, n_columns floats a row, or NULL unless is_added */
+    const float *from; /* device, n_columns floats a row; NULL with terms, may be if not is_added */
     uint32_t row, n_rows, column, n_columns, ld_from;
     uint32_t is_added;
-    float factor; /* where is_added */
+    float factor;                 /* where is_added */
+    uint32_t first_term, n_terms; /* 0: no sum */
 };
 struct edit_params {
     float *x; /* device [n_rows, at most ld], rows ld apart */
     size_t n_rows, ld;
     const struct edit *edits; /* host [n_edits] */
     size_t n_edits;
+    const float *const *terms; /* host [n_terms]: device rows */
+    size_t n_terms;
 };
 
 /* --- distributions compared ----------------------------------------------------------------
@@ -313,6 +318,9 @@ struct prepare_params {
     size_t n_rows, d;
     enum prepare_kind kind;
     bool is_centred;
+    float
+        *scales; /* device [n_rows] or NULL: what undoes a row's norm, std + 1e-5 or |x| / sqrt(d);
+                    * not written by PREPARE_NONE */
 };
 
 /* --- sparse encode ------------------------------------------------------------------------

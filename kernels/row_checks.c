@@ -1,8 +1,20 @@
 #include "kernels/row_checks.h"
 
+static status_t check_terms(const struct edit_params *p, size_t i, struct error *err)
+{
+    const struct edit *e = &p->edits[i];
+    if (e->first_term > p->n_terms || e->n_terms > p->n_terms - e->first_term)
+        return error_set(err, ST_BAD_INPUT, "edit %zu: terms %u and %u on, of %zu", i,
+                         (unsigned)e->first_term, (unsigned)e->n_terms, p->n_terms);
+    return e->n_terms && (e->from || e->is_added)
+               ? error_set(err, ST_BAD_INPUT, "edit %zu is a sum and something else", i)
+               : ST_OK;
+}
+
 status_t edit_check(const struct edit_params *p, struct error *err)
 {
-    for (size_t i = 0; i < p->n_edits; i++) {
+    status_t status = ST_OK;
+    for (size_t i = 0; i < p->n_edits && status == ST_OK; i++) {
         const struct edit *e = &p->edits[i];
         if (e->row > p->n_rows || e->n_rows > p->n_rows - e->row || e->column > p->ld ||
             e->n_columns > p->ld - e->column)
@@ -12,8 +24,9 @@ status_t edit_check(const struct edit_params *p, struct error *err)
                              (unsigned)e->n_columns, p->n_rows, p->ld);
         if (e->is_added && !e->from)
             return error_set(err, ST_BAD_INPUT, "edit %zu adds nothing", i);
+        status = check_terms(p, i, err);
     }
-    return ST_OK;
+    return status;
 }
 
 status_t divergence_check(const struct diverge_params *params, size_t n_out, struct error *err)

@@ -5,8 +5,9 @@
 
 #include "kernels/backend.h"
 
-/* Errors: ST_BAD_INPUT names the first edit that lies outside of x, or that adds nothing. That no
- * two touch the same value is the caller's to know. */
+/* Errors: ST_BAD_INPUT names the first edit that lies outside of x, that adds nothing, or whose
+ * terms are not those of the call or not all it has. That no two touch the same value is the
+ * caller's to know. */
 MUST_CHECK status_t edit_check(const struct edit_params *p, struct error *err);
 
 /* Errors: ST_BAD_INPUT names the first pair that is none of the rows, or the first column that is

@@ -378,7 +378,8 @@ static status_t cpu_prepare(struct exec *exec, const struct prepare_params *p, s
     (void)err;
     for (size_t r = 0; r < p->n_rows; r++) {
         float *out = p->out + r * p->d;
-        (void)prepare_row(p->kind, p->is_centred, p->x + r * p->d, out, p->d);
+        const float scale = prepare_row(p->kind, p->is_centred, p->x + r * p->d, out, p->d);
+        if (p->scales && p->kind != PREPARE_NONE) p->scales[r] = scale;
         for (size_t i = 0; p->bias && i < p->d; i++) out[i] -= p->bias[i];
     }
     return ST_OK;

@@ -199,7 +199,9 @@ void account_prepare(struct launch_costs *to, const struct prepare_params *p)
                                                       : p->kind == PREPARE_CONSTANT ? 3
                                                                                     : 0);
     const double n_passed = p->is_centred || p->kind == PREPARE_LAYER ? 3 : 2;
-    if (has_sums) add_cost(to, LAUNCH_PREPARE_SUMS, values * 4 * n_passed, values * a_value);
+    const double scales = p->scales && p->kind != PREPARE_NONE ? (double)p->n_rows * 4 : 0;
+    if (has_sums)
+        add_cost(to, LAUNCH_PREPARE_SUMS, values * 4 * n_passed + scales, values * a_value);
     if (p->bias || !has_sums)
         add_cost(to, LAUNCH_PREPARE_BIAS, values * 8 + (p->bias ? (double)p->d * 4 : 0),
                  p->bias ? values : 0);

@@ -13,15 +13,17 @@ static void add_cost(struct launch_costs *to, enum launch_kind kind, double n_by
 void account_edit(struct launch_costs *to, const struct edit_params *p)
 {
     /* what follows the last field of an edit is not read */
-    const size_t n_read = offsetof(struct edit, factor) + sizeof(float);
+    const size_t n_read = offsetof(struct edit, n_terms) + sizeof(uint32_t);
     double n_bytes = (double)(p->n_edits * n_read), flops = 0;
     account_transfer(to, LAUNCH_UPLOAD, p->n_edits * sizeof *p->edits);
+    if (p->n_terms) account_transfer(to, LAUNCH_UPLOAD, p->n_terms * sizeof *p->terms);
     for (size_t i = 0; i < p->n_edits; i++) {
         const struct edit *e = &p->edits[i];
         const double values = (double)e->n_rows * (double)e->n_columns;
-        const double read = e->from ? (e->ld_from ? values : (double)e->n_columns) : 0;
-        n_bytes += (values * (e->is_added ? 2 : 1) + read) * 4;
-        flops += e->is_added ? 2 * values : 0;
+        const double n_terms = (double)e->n_terms, n_from = e->from ? 1 : n_terms;
+        const double read = n_from * (e->ld_from ? values : (double)e->n_columns);
+        n_bytes += (values * (e->is_added ? 2 : 1) + read) * 4 + n_terms * sizeof *p->terms;
+        flops += values * (e->is_added ? 2 : n_terms);
     }
     add_cost(to, LAUNCH_EDIT, n_bytes, flops);
 }

@@ -111,6 +111,7 @@ void exec_close(struct exec *exec)
     scratch_release(&exec->lo);
     scratch_release(&exec->sums);
     scratch_release(&exec->edits);
+    scratch_release(&exec->terms);
     scratch_release(&exec->tile);
     scratch_release(&exec->states);
     scratch_release(&exec->pairs);

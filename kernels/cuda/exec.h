@@ -45,7 +45,7 @@ struct exec {
     struct scratch tokens;                       /* u32: of embed */
     struct scratch hi, lo;                       /* bf16 parts of a matmul's rows */
     struct scratch sums;                         /* of attend_backward and contract */
-    struct scratch edits;                        /* the list of an edit */
+    struct scratch edits, terms;                 /* the lists of an edit */
     struct scratch tile, states, pairs, columns; /* of diverge: logits, what is known, its lists */
     struct exec_lengths lengths;
     bool is_recording;

@@ -25,7 +25,8 @@ static __device__ __forceinline__ void take_mean(const float *from, float *to, s
     for (size_t i = 0; i < d; i++) to[i] = from[i] - mean;
 }
 
-static __device__ __forceinline__ void layer_norm(const float *from, float *to, size_t d)
+/* Returns what undoes it. */
+static __device__ __forceinline__ float layer_norm(const float *from, float *to, size_t d)
 {
     const double n = static_cast<double>(d);
     take_mean(from, to, d);
@@ -34,13 +35,15 @@ static __device__ __forceinline__ void layer_norm(const float *from, float *to, 
     const double variance = fmax(squares, 0.0) / static_cast<double>(d - 1);
     const float divisor = static_cast<float>(sqrt(variance)) + 1e-5f;
     for (size_t i = 0; i < d; i++) to[i] /= divisor;
+    return divisor;
 }
 
-static __device__ __forceinline__ void constant_norm(const float *from, float *to, size_t d)
+static __device__ __forceinline__ float constant_norm(const float *from, float *to, size_t d)
 {
     const float length = static_cast<float>(sqrt(row_squares(from, d)));
     const float factor = sqrtf(static_cast<float>(d)) / length;
     for (size_t i = 0; i < d; i++) to[i] = from[i] * factor;
+    return 1.0f / factor;
 }
 
 /* Centre and norm; a thread to a row. */
@@ -55,8 +58,10 @@ __global__ void __launch_bounds__(ROWS_OF_BLOCK) norm_rows_kernel(prepare_params
             take_mean(from, to, p.d);
             from = to;
         }
-        if (p.kind == PREPARE_LAYER) layer_norm(from, to, p.d);
-        if (p.kind == PREPARE_CONSTANT) constant_norm(from, to, p.d);
+        if (p.kind == PREPARE_NONE) continue;
+        const float scale =
+            p.kind == PREPARE_LAYER ? layer_norm(from, to, p.d) : constant_norm(from, to, p.d);
+        if (p.scales) p.scales[r] = scale;
     }
 }
 

@@ -10,9 +10,9 @@ extern "C" {
 
 #include <cuda_runtime_api.h>
 
-/* edits: device [n], their rows inside of x; n_values: of the largest. */
+/* edits and terms: device, those of p; n_values: of the largest edit. */
 cudaError_t launch_edit(cudaStream_t stream, const struct edit_params *p, const struct edit *edits,
-                        size_t n_values);
+                        const float *const *terms, size_t n_values);
 
 /* A pair after some tiles of columns: of each row the largest logit and the sum of
  * exp(logit - largest), and the sum of exp(p's logit - largest) (p's logit - q's). */

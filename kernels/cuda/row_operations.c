@@ -30,8 +30,12 @@ status_t operation_edit(struct exec *exec, const struct edit_params *p, struct e
     if (status == ST_OK) status = exec_enter(exec, err);
     if (status != ST_OK || !n_values) return status;
     status = put_list(exec, &exec->edits, p->edits, p->n_edits * sizeof *p->edits, err);
+    if (status == ST_OK && p->n_terms)
+        status = put_list(exec, &exec->terms, p->terms, p->n_terms * sizeof *p->terms, err);
     if (status != ST_OK) return status;
-    return cuda_check(launch_edit(exec->stream, p, exec->edits.memory, n_values), "edit", err);
+    return cuda_check(
+        launch_edit(exec->stream, p, exec->edits.memory, exec->terms.memory, n_values), "edit",
+        err);
 }
 
 /* Bytes of a tile of all rows, of the states of all pairs, of the lists. */

@@ -8,33 +8,46 @@
 OP_RUN(edit)
 OP_RUN(diverge)
 
-/* What ablations and steering do: rows set to other rows, one row set to 0, a direction added. */
+enum { SET, ZERO, ADD, SUM, N_EDITS, N_TERMS = 3 };
+
+/* What ablations and steering do: rows set to other rows, one row set to 0, a direction added, rows
+ * set to a sum of others. */
+static void make_edits(float *from, uint32_t n, uint32_t d, struct edit *out, const float **terms)
+{
+    const uint32_t third = n / 3;
+    out[SET] =
+        (struct edit){.from = from, .n_rows = third, .column = 1, .n_columns = d - 1, .ld_from = d};
+    out[ZERO] = (struct edit){.row = third, .n_rows = 1, .n_columns = d};
+    out[ADD] = (struct edit){.from = from,
+                             .row = third + 1,
+                             .n_rows = n - 2 * third - 1,
+                             .n_columns = d,
+                             .is_added = 1,
+                             .factor = -0.37f};
+    out[SUM] = (struct edit){
+        .row = n - third, .n_rows = third, .n_columns = d, .ld_from = d, .n_terms = N_TERMS};
+    for (size_t i = 0; i < N_TERMS; i++) terms[i] = from + (N_TERMS - i) * d;
+}
+
 void op_case_edit(struct op_trial *t)
 {
-    enum { SET, ZERO, ADD, N_EDITS };
     const size_t n = op_pick(t, 9, 31, 257, 4096), d = op_pick(t, 37, 257, 768, 4096), ld = d + 3;
     const struct op_array x = op_floats(t, n * ld, 0, 1), from = op_floats(t, n * d, 0, 1);
-    const uint32_t third = (uint32_t)n / 3, width = (uint32_t)d;
-    struct edit edits[OP_SIDES][N_EDITS] = {0};
+    const float *terms[OP_SIDES][N_TERMS];
+    struct edit edits[OP_SIDES][N_EDITS];
     struct edit_params p[OP_SIDES];
     for (size_t i = 0; i < OP_SIDES && t->status == ST_OK; i++) {
-        edits[i][SET] = (struct edit){.from = from.on[i],
-                                      .n_rows = third,
-                                      .column = 1,
-                                      .n_columns = width - 1,
-                                      .ld_from = width};
-        edits[i][ZERO] = (struct edit){.row = third, .n_rows = 1, .n_columns = width};
-        edits[i][ADD] = (struct edit){.from = from.on[i],
-                                      .row = third + 1,
-                                      .n_rows = (uint32_t)n - third - 1,
-                                      .n_columns = width,
-                                      .is_added = 1,
-                                      .factor = -0.37f};
-        p[i] = (struct edit_params){
-            .x = x.on[i], .n_rows = n, .ld = ld, .edits = edits[i], .n_edits = N_EDITS};
+        make_edits(from.on[i], (uint32_t)n, (uint32_t)d, edits[i], terms[i]);
+        p[i] = (struct edit_params){.x = x.on[i],
+                                    .n_rows = n,
+                                    .ld = ld,
+                                    .edits = edits[i],
+                                    .n_edits = N_EDITS,
+                                    .terms = terms[i],
+                                    .n_terms = N_TERMS};
     }
     struct op_call call = {
-        .variant = "set, zero, add", .run = run_edit, .params = {&p[0], &p[1]}, .out = {x}};
+        .variant = "set, zero, add, sum", .run = run_edit, .params = {&p[0], &p[1]}, .out = {x}};
     (void)snprintf(call.shape, sizeof call.shape, "%zux%zu", n, d);
     if (t->status == ST_OK) OP_COST(&call, edit, &p[0]);
     op_check(t, &call);

@@ -245,7 +245,7 @@ void op_case_prepare(struct op_trial *t)
     static const char *const KINDS[] = {"bias", "layer", "constant norm"};
     const size_t n = op_pick(t, 5, 9, 257, 4096), d = op_pick(t, 37, 257, 768, 4096);
     const struct op_array x = op_floats(t, n * d, 0.5f, 2), bias = op_floats(t, d, 0, 1),
-                          out = op_floats(t, n * d, 0, 1);
+                          out = op_floats(t, n * d, 0, 1), scales = op_floats(t, n, 0, 1);
     for (unsigned form = 0; form < 6; form++) {
         char variant[OP_TEXT_SIZE];
         struct prepare_params p[OP_SIDES];
@@ -256,11 +256,12 @@ void op_case_prepare(struct op_trial *t)
                                            .n_rows = n,
                                            .d = d,
                                            .kind = (enum prepare_kind)(form % 3),
-                                           .is_centred = form >= 3};
+                                           .is_centred = form >= 3,
+                                           .scales = scales.on[i]};
         (void)snprintf(variant, sizeof variant, "%s%s", KINDS[form % 3],
                        form >= 3 ? ", centred" : "");
         struct op_call call = {
-            .variant = variant, .run = run_prepare, .params = {&p[0], &p[1]}, .out = {out}};
+            .variant = variant, .run = run_prepare, .params = {&p[0], &p[1]}, .out = {out, scales}};
         (void)snprintf(call.shape, sizeof call.shape, "%zux%zu", n, d);
         op_check(t, &call);
     }

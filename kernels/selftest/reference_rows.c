@@ -13,7 +13,10 @@ status_t reference_edit(struct exec *exec, const struct edit_params *p, struct e
             float *to = &p->x[(e->row + row) * p->ld + e->column + column];
             const float from = e->from ? e->from[row * e->ld_from + column] : 0;
             const float product = e->factor * from; /* rounded, as backend.h says */
-            *to = e->is_added ? *to + product : from;
+            float sum = 0;                          /* likewise */
+            for (size_t t = 0; t < e->n_terms; t++)
+                sum += p->terms[e->first_term + t][row * e->ld_from + column];
+            *to = e->n_terms ? sum : e->is_added ? *to + product : from;
         }
     }
     return ST_OK;

@@ -221,11 +221,13 @@ static void take_mean(float *x, size_t d)
     for (size_t i = 0; i < d; i++) x[i] -= mean;
 }
 
-/* One row with the roundings that backend.h promises, since bits are promised. */
-static void prepare_one(const struct prepare_params *p, const float *from, float *to)
+/* One row with the roundings that backend.h promises, since bits are promised; returns what undoes
+ * the norm. */
+static float prepare_one(const struct prepare_params *p, const float *from, float *to)
 {
     const size_t d = p->d;
     const double n = (double)d;
+    float scale = 1;
     for (size_t i = 0; i < d; i++) to[i] = from[i];
     if (p->is_centred) take_mean(to, d);
     if (p->kind == PREPARE_LAYER) take_mean(to, d);
@@ -234,17 +236,23 @@ static void prepare_one(const struct prepare_params *p, const float *from, float
         const double rest = s.sum / n, variance = fmax(s.squares - n * rest * rest, 0) / (n - 1);
         const float divisor = (float)sqrt(variance) + 1e-5f;
         for (size_t i = 0; i < d; i++) to[i] /= divisor;
+        scale = divisor;
     } else if (p->kind == PREPARE_CONSTANT) {
         const float factor = sqrtf((float)d) / (float)sqrt(s.squares);
         for (size_t i = 0; i < d; i++) to[i] *= factor;
+        scale = 1 / factor;
     }
     for (size_t i = 0; p->bias && i < d; i++) to[i] -= p->bias[i];
+    return scale;
 }
 
 status_t reference_prepare(struct exec *exec, const struct prepare_params *p, struct error *err)
 {
     (void)exec;
     (void)err;
-    for (size_t r = 0; r < p->n_rows; r++) prepare_one(p, p->x + r * p->d, p->out + r * p->d);
+    for (size_t r = 0; r < p->n_rows; r++) {
+        const float scale = prepare_one(p, p->x + r * p->d, p->out + r * p->d);
+        if (p->scales && p->kind != PREPARE_NONE) p->scales[r] = scale;
+    }
     return ST_OK;
 }

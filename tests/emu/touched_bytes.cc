@@ -183,7 +183,7 @@ static void check_rows()
     const struct activate_params activate = {
         ACTIVATION_SILU, pre, biases, pre + WIDTH, biases + WIDTH, y, ROWS, WIDTH, 2 * WIDTH, LD};
     RUN(activate, LAUNCH_ACTIVATE, "gated", activate);
-    struct prepare_params rows = {x, vector, y, ROWS, WIDTH, PREPARE_NONE, false};
+    struct prepare_params rows = {x, vector, y, ROWS, WIDTH, PREPARE_NONE, false, nullptr};
     RUN(prepare, LAUNCH_PREPARE_BIAS, "bias", rows);
     rows.bias = nullptr;
     rows.kind = PREPARE_LAYER;
@@ -191,6 +191,7 @@ static void check_rows()
     RUN(prepare, LAUNCH_PREPARE_SUMS, "centred, layer", rows);
     rows.kind = PREPARE_CONSTANT;
     rows.is_centred = false;
+    rows.scales = floats(ROWS);
     RUN(prepare, LAUNCH_PREPARE_SUMS, "constant norm", rows);
 }
 
@@ -306,16 +307,22 @@ static void check_attend_backward()
     expect(costs, LAUNCH_ATTEND_KEYS, "grouped heads of 10");
 }
 
-/* Two edits that set, one of them rows of 0; one that adds the same row everywhere. */
+/* Two edits that set, one of them rows of 0; one that adds the same row everywhere; two sums. */
 static void check_edit()
 {
-    const struct edit set[] = {{floats(2 * LD), 1, 2, 3, WIDTH - 3, LD, 0, 0},
-                               {nullptr, 4, 1, 0, WIDTH, 0, 0, 0}};
-    const struct edit add[] = {{floats(WIDTH), 0, ROWS, 2, WIDTH - 2, 0, 1, 0.5f}};
+    const struct edit set[] = {{floats(2 * LD), 1, 2, 3, WIDTH - 3, LD, 0, 0, 0, 0},
+                               {nullptr, 4, 1, 0, WIDTH, 0, 0, 0, 0, 0}};
+    const struct edit add[] = {{floats(WIDTH), 0, ROWS, 2, WIDTH - 2, 0, 1, 0.5f, 0, 0}};
+    const struct edit sum[] = {{nullptr, 0, 2, 0, WIDTH, LD, 0, 0, 1, 2},
+                               {nullptr, 3, 1, 1, WIDTH - 1, 0, 0, 0, 0, 1}};
+    const float *const terms[] = {floats(WIDTH), floats(2 * LD), floats(2 * LD)};
     float *x = floats(ROWS * LD);
-    const struct edit_params sets = {x, ROWS, LD, set, 2}, adds = {x, ROWS, LD, add, 1};
+    const struct edit_params sets = {x, ROWS, LD, set, 2, nullptr, 0},
+                             adds = {x, ROWS, LD, add, 1, nullptr, 0},
+                             sums = {x, ROWS, LD, sum, 2, terms, 3};
     RUN(edit, LAUNCH_EDIT, "set", sets);
     RUN(edit, LAUNCH_EDIT, "added", adds);
+    RUN(edit, LAUNCH_EDIT, "sums", sums);
 }
 
 /* A vocabulary of one tile; three pairs of two rows. */

@@ -185,6 +185,59 @@ Test(ablate_bus, kl_comes_down_as_numbers, .timeout = 120)
     close_world(&w);
 }
 
+/* --- edges --------------------------------------------------------------------------------- */
+
+/* Of the two layers of gpt2-tied: a head of the first one, set to 0, to all queries and to the MLP
+ * of the second and to the logits; a head of the second, set to what the device has, to its MLP. */
+enum { N_HEADS = 4, D_HEAD = 9, N_EDGES = 4 };
+
+static void run_edges(struct world *w)
+{
+    static const float none[1];
+    const struct variant_change early = {.hook = {HOOK_Z, 0}, .n_columns = D_HEAD};
+    const struct variant_change late = {.hook = {HOOK_Z, 1},
+                                        .column = D_HEAD,
+                                        .n_columns = D_HEAD,
+                                        .values = none, /* not to be read */
+                                        .on_device = w->on_device,
+                                        .ld = w->d};
+    const struct variant_edge edges[N_EDGES] = {{early, {HOOK_Q, 1}, 0, N_HEADS * D_HEAD},
+                                                {early, {HOOK_MLP_OUT, 1}, 0, w->d},
+                                                {late, {HOOK_MLP_OUT, 1}, 0, w->d},
+                                                {early, {HOOK_RESID_POST, 1}, 0, w->d}};
+    const struct variant graph = {.edges = edges, .n_edges = N_EDGES};
+    size_t n_changed = 0;
+    cr_assert_eq(w->d, N_HEADS * D_HEAD);
+    cr_assert_eq(variants_run(w->variants, &graph, 1, take, &n_changed, &w->err), ST_OK, "%s",
+                 w->err.text);
+    cr_expect_eq(n_changed, 1);
+}
+
+/* Edits: the difference of the head set to 0 is 0 twice and less what is there, that of the other
+ * takes one more; a sum and what is made of it for each head; the stream kept, the sum of each
+ * answer's row, and it added; the logits' likewise. */
+enum {
+    N_EDGE_EDITS = 3 + 4 + 2 * N_HEADS + (2 + N_PROMPTS) + (1 + N_PROMPTS),
+    N_EDGE_TERMS = N_HEADS + 2 * N_PROMPTS + N_PROMPTS
+};
+
+Test(ablate_bus, edges_move_lists_and_a_number_a_row, .timeout = 120)
+{
+    struct world w;
+    open_world(&w, false);
+    run_edges(&w);
+    memset(&counted, 0, sizeof counted);
+    const uint64_t n_warm = emulated_allocations();
+    run_edges(&w);
+    cr_expect_eq(up(), N_EDGE_EDITS * sizeof(struct edit) + N_EDGE_TERMS * sizeof(float *),
+                 "%g bytes up", up());
+    cr_expect_eq(down(),
+                 N_HEADS * N_ROWS * sizeof(float) + 2 * N_PROMPTS * N_COLUMNS * sizeof(float),
+                 "%g bytes down", down());
+    cr_expect_eq(emulated_allocations(), n_warm);
+    close_world(&w);
+}
+
 Test(ablate_bus, a_steady_state_allocates_nothing, .timeout = 120)
 {
     struct world w;

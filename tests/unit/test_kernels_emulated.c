@@ -241,6 +241,7 @@ static void check_prepare(struct emulated *e, const struct op_case *c)
 {
     const size_t d = c->shape[0], n = c->shape[1];
     struct pair x = pair_of(e, n * d, 3), bias = pair_of(e, d, 1), out = pair_of(e, n * d, 1);
+    struct pair scales = pair_of(e, n, 1);
     for (size_t in_place = 0; in_place < 2; in_place++) {
         struct prepare_params p[2];
         for (size_t i = 0; i < 2; i++)
@@ -250,13 +251,16 @@ static void check_prepare(struct emulated *e, const struct op_case *c)
                                            .n_rows = n,
                                            .d = d,
                                            .kind = (enum prepare_kind)(c->kind % 3),
-                                           .is_centred = c->kind / 3 % 2 == 1};
+                                           .is_centred = c->kind / 3 % 2 == 1,
+                                           .scales = scales.on[i]};
         ON_BOTH(e, prepare, p[side]);
         pair_expect_same(e, in_place ? &x : &out, 0, "prepare");
+        pair_expect_same(e, &scales, 0, "what undoes the norm");
     }
     pair_free(e, &x);
     pair_free(e, &bias);
     pair_free(e, &out);
+    pair_free(e, &scales);
 }
 
 /* shape: floats */

@@ -15,10 +15,11 @@ static struct criterion_test_params all_modes(void)
 
 /* --- edits --------------------------------------------------------------------------------- */
 
-enum { N_ROWS = 9, N_EDITS = 4 };
+enum { N_ROWS = 11, N_EDITS = 6, N_TERMS = 9 };
 
-/* Rows set to others, rows that all get one, a column set to 0, rows that are added to. */
-static void make_edits(const float *from, size_t d, struct edit *out)
+/* Rows set to others, rows that all get one, a column set to 0, rows that are added to, rows that
+ * are sums: of rows in an order of their own, and of one that they share. */
+static void make_edits(const float *from, size_t d, struct edit *out, const float **terms)
 {
     const uint32_t width = (uint32_t)d;
     out[0] = (struct edit){.from = from, .n_rows = 3, .n_columns = width, .ld_from = width + 2};
@@ -31,6 +32,11 @@ static void make_edits(const float *from, size_t d, struct edit *out)
                            .ld_from = width,
                            .is_added = 1,
                            .factor = 0.3F};
+    out[4] = (struct edit){
+        .row = 9, .n_rows = 1, .n_columns = width, .ld_from = width, .n_terms = N_TERMS - 1};
+    out[5] = (struct edit){
+        .row = 10, .n_rows = 1, .n_columns = width, .first_term = N_TERMS - 1, .n_terms = 1};
+    for (size_t i = 0; i < N_TERMS; i++) terms[i] = from + (i * 4 % N_TERMS) * (d + 2);
 }
 
 ParameterizedTestParameters(kernels_emulated_rows, edits_have_the_bits_of_the_cpu)
@@ -48,10 +54,16 @@ ParameterizedTest(struct emulated_mode *mode, kernels_emulated_rows, edits_have_
         struct pair x = pair_of(&e, N_ROWS * ld, 1), from = pair_of(&e, N_ROWS * (d + 2), 1);
         struct edit edits[2][N_EDITS];
         struct edit_params p[2];
+        const float *terms[2][N_TERMS];
         for (size_t s = 0; s < 2; s++) {
-            make_edits(from.on[s], d, edits[s]);
-            p[s] = (struct edit_params){
-                .x = x.on[s], .n_rows = N_ROWS, .ld = ld, .edits = edits[s], .n_edits = N_EDITS};
+            make_edits(from.on[s], d, edits[s], terms[s]);
+            p[s] = (struct edit_params){.x = x.on[s],
+                                        .n_rows = N_ROWS,
+                                        .ld = ld,
+                                        .edits = edits[s],
+                                        .n_edits = N_EDITS,
+                                        .terms = terms[s],
+                                        .n_terms = N_TERMS};
         }
         ON_BOTH(&e, edit, p[side]);
         pair_expect_same(&e, &x, 0, "edit");
@@ -112,12 +124,20 @@ Test(kernels_emulated_rows, edits_that_leave_the_rows_are_refused)
     } cases[] = {{{.row = 3, .n_rows = 2, .n_columns = 1}, "rows 3 and 2 on"},
                  {{.n_rows = 1, .column = 8, .n_columns = 1}, "columns 8 and 1 on"},
                  {{.n_rows = UINT32_MAX, .n_columns = 1}, "of 4 x 8"},
-                 {{.n_rows = 1, .n_columns = 1, .is_added = 1}, "adds nothing"}};
+                 {{.n_rows = 1, .n_columns = 1, .is_added = 1}, "adds nothing"},
+                 {{.n_rows = 1, .n_columns = 1, .first_term = 1, .n_terms = 2}, "terms 1 and 2 on"},
+                 {{.n_rows = 1, .n_columns = 1, .from = x.on[0], .n_terms = 1}, "something else"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         for (size_t s = 0; s < 2; s++) {
             struct error err = {0};
-            const struct edit_params p = {
-                .x = x.on[s], .n_rows = 4, .ld = 8, .edits = &cases[i].edit, .n_edits = 1};
+            const float *const terms[2] = {x.on[s], x.on[s]};
+            const struct edit_params p = {.x = x.on[s],
+                                          .n_rows = 4,
+                                          .ld = 8,
+                                          .edits = &cases[i].edit,
+                                          .n_edits = 1,
+                                          .terms = terms,
+                                          .n_terms = 2};
             const struct backend_ops *ops = s ? e.emu->ops : e.cpu->ops;
             cr_expect_eq(ops->edit(s ? e.emu_exec : e.cpu_exec, &p, &err), ST_BAD_INPUT);
             cr_expect(strstr(err.text, cases[i].want), "case %zu: %s", i, err.text);

@@ -22,6 +22,8 @@ struct encoder {
     float *bias;                  /* device [d_in], what is subtracted from rows; or NULL */
     struct encoder_rows rows;     /* prepared */
     struct encoder_rows uploaded; /* as the host gave them */
+    float *scales;                /* device [n_scales] */
+    size_t n_scales;
 };
 
 static void free_rows(struct encoder *e, struct encoder_rows *rows)
@@ -39,6 +41,7 @@ void encoder_destroy(struct encoder **pointer)
     free_rows(e, &e->rows);
     free_rows(e, &e->uploaded);
     e->backend->ops->release(e->backend, e->bias);
+    e->backend->ops->release(e->backend, e->scales);
     free(e);
     *pointer = NULL;
 }
@@ -138,20 +141,58 @@ status_t encoder_decode(const struct dictionary *dictionary, const float *acts,
     return ST_OK;
 }
 
-status_t encoder_run_device(struct encoder *e, const float *acts, size_t n_tokens,
-                            struct sparse_rows *out, struct error *err)
+/* Into e->rows. */
+static status_t prepare(struct encoder *e, const float *acts, size_t n_tokens, float *scales,
+                        struct error *err)
 {
-    const struct backend_ops *ops = e->backend->ops;
     const struct dictionary_config *c = dictionary_config(e->dictionary);
-    status_t status = reserve_rows(e, &e->rows, n_tokens, err);
+    const status_t status = reserve_rows(e, &e->rows, n_tokens, err);
     const struct prepare_params p = {.x = acts,
                                      .bias = e->bias,
                                      .out = e->rows.device,
                                      .n_rows = n_tokens,
                                      .d = c->d_in,
                                      .kind = kind_of(c),
-                                     .is_centred = c->is_centred};
-    if (status == ST_OK) status = ops->prepare(e->exec, &p, err);
+                                     .is_centred = c->is_centred,
+                                     .scales = scales};
+    return status == ST_OK ? e->backend->ops->prepare(e->exec, &p, err) : status;
+}
+
+static status_t reserve_scales(struct encoder *e, size_t n, struct error *err)
+{
+    const struct backend_ops *ops = e->backend->ops;
+    void *device = NULL;
+    if (n <= e->n_scales) return ST_OK;
+    ops->release(e->backend, e->scales);
+    e->scales = NULL;
+    e->n_scales = 0;
+    const status_t status = ops->alloc(e->backend, n * sizeof *e->scales, &device, err);
+    if (status != ST_OK) return status;
+    e->scales = device;
+    e->n_scales = n;
+    return ST_OK;
+}
+
+bool encoder_has_output_scale(const struct dictionary *dictionary)
+{
+    return kind_of(dictionary_config(dictionary)) != PREPARE_NONE;
+}
+
+status_t encoder_output_scales(struct encoder *e, const float *acts, size_t n_tokens, float *out,
+                               struct error *err)
+{
+    status_t status = reserve_scales(e, n_tokens, err);
+    if (status == ST_OK) status = prepare(e, acts, n_tokens, e->scales, err);
+    return status == ST_OK
+               ? e->backend->ops->download(e->exec, out, e->scales, n_tokens * sizeof *out, err)
+               : status;
+}
+
+status_t encoder_run_device(struct encoder *e, const float *acts, size_t n_tokens,
+                            struct sparse_rows *out, struct error *err)
+{
+    const struct backend_ops *ops = e->backend->ops;
+    const status_t status = prepare(e, acts, n_tokens, NULL, err);
     return status == ST_OK ? ops->sparse_encode(e->sparse, e->rows.device, n_tokens, out, err)
                            : status;
 }

@@ -40,6 +40,13 @@ MUST_CHECK status_t encoder_run_device(struct encoder *encoder, const float *act
  * is overwritten. */
 float encoder_output_scale(const struct dictionary *dictionary, const float *acts, float *scratch);
 
+/* Does that depend on the activations? */
+bool encoder_has_output_scale(const struct dictionary *dictionary);
+/* Then the same of each row of acts, device [n_tokens, d_in], where whatever wrote them is done:
+ * out, host [n_tokens]. The same bits. */
+MUST_CHECK status_t encoder_output_scales(struct encoder *encoder, const float *acts,
+                                          size_t n_tokens, float *out, struct error *err);
+
 /* What SAELens decodes of the firing features [n] of one token, `values` as encoder_run() gave them
  * for its activations acts [d_in]: out [d_in], in the scale of acts. scratch [d_in] is overwritten.
  * What a centred dictionary does not see, the mean over d_model, is not in it. Errors: ST_NOT_FOUND

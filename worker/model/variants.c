@@ -19,7 +19,7 @@ void variants_destroy(struct variants **pointer)
     }
     variants_edges_destroy(v);
     variants_late_destroy(v);
-    variants_device_destroy(v);
+    variants_moves_destroy(v);
     variants_logits_destroy(v);
     forward_destroy(&v->forward);
     free(v->clean);
@@ -216,37 +216,43 @@ status_t variants_load(struct variants *v, const struct variants_prompts *p, str
     return status;
 }
 
+status_t variants_clean_rows(struct variants *v, struct hook_point hook, const float **out,
+                             struct error *err)
+{
+    struct forward *f = v->forward;
+    const size_t d = f->config->d_model;
+    char name[HOOK_NAME_SIZE];
+    if (!v->is_loaded || hook.layer >= f->config->n_layers)
+        return error_set(err, ST_BAD_INPUT, "%s: nothing is kept", hook_point_name(hook, name));
+    const struct clean_layer *clean = &v->clean[hook.layer];
+    const float *bias = f->weights->layers[hook.layer].mlp_out.bias;
+    *out = hook.kind == HOOK_Z           ? clean->z
+           : hook.kind == HOOK_RESID_PRE ? clean->pre
+           : hook.kind == HOOK_RESID_MID ? clean->mid
+           : hook.kind == HOOK_MLP_OUT   ? clean->delta
+                                         : NULL;
+    if (!*out) return error_set(err, ST_UNSUPPORTED, "%s is not kept", hook_point_name(hook, name));
+    if (hook.kind != HOOK_MLP_OUT || !bias) return ST_OK;
+    const struct add_params add = {.a = *out,
+                                   .bias = bias,
+                                   .out = f->normed,
+                                   .n_rows = v->n_prompts * v->n_ctx,
+                                   .d = d,
+                                   .ld_a = d,
+                                   .ld_out = d};
+    *out = f->normed;
+    return f->ops->add(f->exec, &add, err);
+}
+
 status_t variants_clean(struct variants *v, struct hook_point hook, const float **out,
                         struct error *err)
 {
     struct forward *f = v->forward;
-    const struct model_config *c = f->config;
-    const size_t n_rows = v->n_prompts * v->n_ctx, width = hook_point_width(hook, c);
-    char name[HOOK_NAME_SIZE];
-    if (!v->is_loaded || hook.layer >= c->n_layers)
-        return error_set(err, ST_BAD_INPUT, "%s: nothing is kept", hook_point_name(hook, name));
-    const struct clean_layer *clean = &v->clean[hook.layer];
-    const float *from = hook.kind == HOOK_Z           ? clean->z
-                        : hook.kind == HOOK_RESID_PRE ? clean->pre
-                        : hook.kind == HOOK_RESID_MID ? clean->mid
-                        : hook.kind == HOOK_MLP_OUT   ? clean->delta
-                                                      : NULL;
-    if (!from) return error_set(err, ST_UNSUPPORTED, "%s is not kept", hook_point_name(hook, name));
-    status_t status = ST_OK;
-    const float *bias = f->weights->layers[hook.layer].mlp_out.bias;
-    if (hook.kind == HOOK_MLP_OUT && bias) {
-        const struct add_params add = {.a = from,
-                                       .bias = bias,
-                                       .out = f->normed,
-                                       .n_rows = n_rows,
-                                       .d = width,
-                                       .ld_a = width,
-                                       .ld_out = width};
-        status = f->ops->add(f->exec, &add, err);
-        from = f->normed;
-    }
+    const size_t n_floats = v->n_prompts * v->n_ctx * hook_point_width(hook, f->config);
+    const float *from;
+    status_t status = variants_clean_rows(v, hook, &from, err);
     if (status == ST_OK)
-        status = f->ops->download(f->exec, v->clean_out, from, n_rows * width * sizeof(float), err);
+        status = f->ops->download(f->exec, v->clean_out, from, n_floats * sizeof(float), err);
     *out = v->clean_out;
     return status;
 }

@@ -221,11 +221,9 @@ void edge_plan_destroy(struct edge_plan **pointer)
 {
     struct edge_plan *plan = *pointer;
     if (!plan) return;
-    for (size_t i = 0; plan->senders && i < plan->n_senders; i++) free(plan->senders[i].own);
     free(plan->senders);
     free(plan->receivers);
     free(plan->terms);
-    free(plan->kept);
     free(plan);
     *pointer = NULL;
 }
@@ -270,19 +268,15 @@ status_t edge_plan_create(struct edge_plan **out, const struct variant *variant,
                           const struct model_config *config, size_t n_rows, struct error *err)
 {
     size_t n_entries = 0;
-    bool has_mlp = false;
     struct edge_plan *plan = calloc(1, sizeof *plan);
     if (!plan) return error_set(err, ST_NO_MEMORY, "edges");
-    for (size_t i = 0; i < variant->n_edges; i++) {
+    for (size_t i = 0; i < variant->n_edges; i++)
         n_entries += n_receivers_of(&variant->edges[i], config);
-        has_mlp = has_mlp || variant->edges[i].receiver.kind == HOOK_MLP_OUT;
-    }
     plan->senders = calloc(variant->n_edges, sizeof *plan->senders);
     plan->receivers = calloc(n_entries, sizeof *plan->receivers);
     plan->terms = calloc(n_entries, sizeof *plan->terms);
-    plan->kept = has_mlp ? calloc(n_rows, config->d_model * sizeof *plan->kept) : NULL;
     status_t status = ST_OK;
-    if (!plan->senders || !plan->receivers || !plan->terms || (has_mlp && !plan->kept))
+    if (!plan->senders || !plan->receivers || !plan->terms)
         status = error_set(err, ST_NO_MEMORY, "%zu edges", variant->n_edges);
     if (status == ST_OK) status = fill(plan, variant, config, n_rows, n_entries, err);
     if (status == ST_OK)
@@ -290,6 +284,13 @@ status_t edge_plan_create(struct edge_plan **out, const struct variant *variant,
     else
         edge_plan_destroy(&plan);
     return status;
+}
+
+bool edge_plan_has_mlp(const struct edge_plan *plan)
+{
+    for (size_t i = 0; i < plan->n_receivers; i++)
+        if (plan->receivers[i].hook.kind == HOOK_MLP_OUT) return true;
+    return false;
 }
 
 size_t edge_plan_receivers(const struct edge_plan *plan, struct hook_point hook,

@@ -7,7 +7,8 @@
  *
  * A difference is what a sender would write with its value less what it writes, as it arrives in
  * the stream: [n_prompts * n_ctx, d_model]. Its own run's, where the variant has left the clean
- * pass before the sender; else the clean pass's, which is one for all variants. */
+ * pass before the sender; else the clean pass's, which is one for all variants. Differences lie on
+ * the model's device and are whoever's runs the plan (variants_edges.c). */
 #ifndef WORKER_MODEL_VARIANTS_EDGE_PLAN_H
 #define WORKER_MODEL_VARIANTS_EDGE_PLAN_H
 
@@ -15,8 +16,8 @@
 
 struct edge_sender {
     const struct variant_change *what; /* borrowed from the variant */
-    float *own;                        /* difference in this run, owned; NULL: the clean one */
-    const float *clean;                /* borrowed from struct variants; NULL: own */
+    float *own;                        /* device: the difference in this run; NULL: the clean one */
+    const float *clean;                /* device, of struct variants; NULL: own */
 };
 
 struct edge_receiver {
@@ -30,8 +31,8 @@ struct edge_plan {
     struct edge_sender *senders;     /* in the order of the model */
     struct edge_receiver *receivers; /* by layer, kind, head */
     size_t *terms;                   /* indices of senders, ascending for each receiver */
-    float *kept; /* [n_prompts * n_ctx, d_model]: the stream in front of an MLP that reads another;
-                  * NULL: no MLP does */
+    float *kept;                     /* device [n_prompts * n_ctx, d_model]: the stream in front of
+                                      * an MLP that reads another; NULL: no MLP does */
 };
 
 /* Does every edge lie in the model, and run forwards? Names the first that does not. */
@@ -44,6 +45,8 @@ MUST_CHECK status_t edge_plan_create(struct edge_plan **out, const struct varian
                                      struct error *err);
 void edge_plan_destroy(struct edge_plan **plan); /* NULL-safe */
 
+/* Does an MLP receive? */
+bool edge_plan_has_mlp(const struct edge_plan *plan);
 /* The receivers of a hook point: their number, and the first of them. */
 size_t edge_plan_receivers(const struct edge_plan *plan, struct hook_point hook,
                            const struct edge_receiver **first);

@@ -72,12 +72,20 @@ struct variants {
     struct variants_edges *edges; /* NULL until a variant has some */
     struct edit *moves; /* host [move_capacity]: edits of the device, while a list is made */
     size_t n_moves, move_capacity;
+    const float **terms; /* host [term_capacity]: device rows that edits of the list sum */
+    size_t n_terms, term_capacity;
     float *staged; /* device [n_staged]: values of a change that are nowhere else on the device */
     size_t n_staged;
     struct variants_edit edit_contexts[HOOK_N_KINDS];
     struct forward_edit edits[HOOK_N_KINDS];
     struct forward_input input;
 };
+
+/* --- variants.c --- */
+
+/* variants_clean() where it lies: device, until the pass goes on. */
+status_t variants_clean_rows(struct variants *variants, struct hook_point hook, const float **out,
+                             struct error *err);
 
 /* --- variants_change.c --- */
 
@@ -99,12 +107,33 @@ void variants_edit_layer(struct variants *variants, size_t layer);
 status_t variants_change_one(struct variants *variants, size_t index, struct hook_point hook,
                              float *values, size_t ld, struct error *err);
 
+/* --- variants_moves.c --- */
+
+/* Rows [first, first + n) of those at hand, which are rows [row, row + n) of the prompts. */
+struct row_stretch {
+    size_t first, row, n;
+};
+/* The stretch behind *at (zeroed: the first one) of rows that `is_row`, if given, marks, at
+ * positions from first_position on. False: there is no other. */
+bool variants_next_stretch(const struct variants *variants, const uint8_t *is_row,
+                           size_t first_position, struct row_stretch *at);
+/* Onto the list of edits. Terms are those of the edit that is added next. */
+status_t variants_add_move(struct variants *variants, const struct edit *move, struct error *err);
+status_t variants_add_term(struct variants *variants, const float *rows, struct error *err);
+/* The list in x, device [n_rows, at most ld]; then it is empty. */
+status_t variants_make_moves(struct variants *variants, float *x, size_t n_rows, size_t ld,
+                             struct error *err);
+/* Where the values of a change lie on the device, NULL for zeros: brought there if nobody has, to a
+ * place that the next ones overwrite, so edits that read them are made before. */
+status_t variants_put_values(struct variants *variants, const struct variant_change *change,
+                             const float **out, struct error *err);
+void variants_moves_destroy(struct variants *variants);
+
 /* --- variants_device.c --- */
 
-/* The same for everyone inside, by operations where the rows are; those whose changes have none, on
- * the host. A forward_change_fn of a struct variants_edit. */
+/* The same for everyone inside, by operations where the rows are; hooks that have none, on the
+ * host. A forward_change_fn of a struct variants_edit. */
 status_t variants_change_place(void *context, const struct forward_place *place, struct error *err);
-void variants_device_destroy(struct variants *variants);
 
 /* --- variants_logits.c --- */
 
@@ -150,7 +179,7 @@ bool variants_edges_are_many(const struct variants *variants);
 /* Must it pass an edit at that hook point? */
 bool variants_edges_touch(const struct placed_variant *placed, struct hook_point hook);
 /* Number `index` of those inside at a hook point, in front of its changes and behind them.
- * values: its rows, ld apart. */
+ * values: its rows, device, ld apart. */
 status_t variants_edges_before(struct variants *variants, size_t index, struct hook_point hook,
                                float *values, size_t ld, struct error *err);
 status_t variants_edges_behind(struct variants *variants, size_t index, struct hook_point hook,

@@ -44,6 +44,7 @@ void ablate_features_destroy(struct ablate_features **features)
     free(self->dictionaries);
     free(self->acts);
     free(self->columns);
+    free(self->scales);
     free(self->scratch);
     free(self);
     *features = NULL;

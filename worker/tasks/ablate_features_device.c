@@ -1,5 +1,6 @@
 /* Changed features where their rows are: the rows are gathered and encoded on the device, the few
- * values of the unit's features come to the host, and a list of directions with factors goes back.
+ * values of the unit's features come to the host, with what undoes the norm of each row where that
+ * depends on the row, and a list of directions with factors goes back.
  * Sums and their order are those of ablate_features.c, so the bits are, too. */
 #include "worker/tasks/ablate_features_parts.h"
 
@@ -18,9 +19,7 @@ void feature_device_destroy(struct ablate_features *self)
 
 bool feature_is_movable(const struct feature_dictionary *at)
 {
-    const enum dictionary_norm norm = dictionary_config(at->dictionary)->norm;
-    return !at->has_error && capture_target_is_on_device(at->target) &&
-           (norm == DICTIONARY_NORM_NONE || norm == DICTIONARY_NORM_EXPECTED_AVERAGE);
+    return !at->has_error && capture_target_is_on_device(at->target);
 }
 
 /* Device floats, grown. */
@@ -86,13 +85,31 @@ static status_t gather(const struct feature_hook *hook, const struct variant_pla
     return status == ST_OK ? place->ops->edit(place->exec, &p, err) : status;
 }
 
-/* Change number i of every row that has one: x += (value - now) direction. *is_any: there were. */
+/* What is known of the changed rows [n] from device_acts: columns, scales where there are any. */
+static status_t read_rows(struct feature_dictionary *at, const struct variant_place *place,
+                          size_t n, struct error *err)
+{
+    struct ablate_features *self = at->all;
+    /* the encoder works on an exec of its own */
+    status_t status = place->ops->synchronize(place->exec, err);
+    if (status == ST_OK)
+        status = feature_read_device_rows(at, self->device_acts, n, self->columns, err);
+    if (status != ST_OK || !encoder_has_output_scale(at->dictionary)) return status;
+    status = feature_reserve(&self->scales, &self->n_scales, n, 1, err);
+    return status == ST_OK
+               ? capture_target_output_scales(at->target, self->device_acts, n, self->scales, err)
+               : status;
+}
+
+/* Change number i of every row that has one: x += (value - now) scale direction. *is_any: there
+ * were. */
 static status_t add_directions(const struct feature_hook *hook, const struct variant_place *place,
                                size_t i, bool *is_any, struct error *err)
 {
     const struct feature_dictionary *at = hook->at;
     struct ablate_features *self = at->all;
-    const float *now = self->columns;
+    const bool has_scale = encoder_has_output_scale(at->dictionary);
+    const float *now = self->columns, *scale = self->scales;
     size_t n = 0, column;
     float value;
     *is_any = false;
@@ -107,8 +124,10 @@ static status_t add_directions(const struct feature_hook *hook, const struct var
                                              .n_rows = 1,
                                              .n_columns = (uint32_t)at->width,
                                              .is_added = 1,
-                                             .factor = value - now[column]};
+                                             .factor = has_scale ? (value - now[column]) * *scale
+                                                                 : value - now[column]};
         now += at->n_columns;
+        scale += has_scale;
     }
     const struct edit_params p = {.x = place->values,
                                   .n_rows = place->n_rows,
@@ -132,10 +151,7 @@ status_t feature_change_place(void *context, const struct variant_place *place, 
             feature_reserve(&self->columns, &self->n_columns, place->n_rows, at->n_columns, err);
     if (status == ST_OK) status = gather(hook, place, &n, err);
     if (status != ST_OK || n == 0) return status;
-    status =
-        place->ops->synchronize(place->exec, err); /* the encoder works on an exec of its own */
-    if (status == ST_OK)
-        status = feature_read_device_rows(at, self->device_acts, n, self->columns, err);
+    status = read_rows(at, place, n, err);
     for (size_t i = 0; is_any && status == ST_OK; i++)
         status = add_directions(hook, place, i, &is_any, err);
     return status;

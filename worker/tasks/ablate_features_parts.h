@@ -43,8 +43,8 @@ struct ablate_features {
     struct feature_dictionary *dictionaries;
     struct feature_hook *hooks;
     /* scratch, grown: rows of a variant, and what is in them */
-    float *acts, *columns;
-    size_t n_acts, n_columns;
+    float *acts, *columns, *scales;
+    size_t n_acts, n_columns, n_scales;
     float *scratch; /* [2 * widest] */
     /* device [n_device_acts], grown; and a list of edits [edit_capacity] */
     float *device_acts;
@@ -69,8 +69,8 @@ MUST_CHECK status_t feature_reserve(float **values, size_t *capacity, size_t n_r
 
 /* --- ablate_features_device.c --- */
 
-/* Can the dictionary's changes of this unit be made by operations? Not where its norm depends on
- * the activations, nor where the error is one of them: that needs the whole decoder. */
+/* Can the dictionary's changes of this unit be made by operations? Not where the error is one of
+ * them: that needs the whole decoder. */
 bool feature_is_movable(const struct feature_dictionary *at);
 /* A variant_place_fn of a struct feature_hook. */
 status_t feature_change_place(void *context, const struct variant_place *place, struct error *err);

@@ -297,6 +297,12 @@ status_t capture_target_read_device(struct capture_target *self, const float *ac
     return status;
 }
 
+status_t capture_target_output_scales(struct capture_target *self, const float *acts,
+                                      size_t n_tokens, float *out, struct error *err)
+{
+    return encoder_output_scales(self->encoder, acts, n_tokens, out, err);
+}
+
 status_t capture_target_read(struct capture_target *self, struct forward *forward,
                              const float *acts, size_t n_tokens, struct sparse_rows *out,
                              struct error *err)

@@ -96,9 +96,8 @@ static status_t make_edits(struct steering *self, struct error *err)
     status_t status = ST_OK;
     for (size_t i = 0; i < self->n_targets && status == ST_OK; i++) {
         struct target_steering *at = &self->targets[i];
-        self->edits[i] =
-            (struct forward_edit){capture_target_hook(at->target), steer_target, at,
-                                  steering_is_movable(at) ? steering_change_place : NULL};
+        self->edits[i] = (struct forward_edit){capture_target_hook(at->target), steer_target, at,
+                                               steering_change_place};
         widest = at->width > widest ? at->width : widest;
         status = select_slots(at, err);
     }

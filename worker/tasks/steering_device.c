@@ -1,7 +1,7 @@
 /* Steering where the activations are: lists of edits go to the device. Where a change depends on
- * what is there (SET), the changed tokens' values are gathered there first, encoded there for a
- * dictionary, and no more than one number a token and change comes to the host. Arithmetic and
- * order are those of steering.c, so the bits are, too. */
+ * what is there (SET, or a norm of each token), the changed tokens' values are gathered and, for a
+ * dictionary, encoded there; a number a token and change comes to the host at most, and one for the
+ * norm. Arithmetic and order are those of steering.c, so the bits are, too. */
 #include "worker/tasks/steering_parts.h"
 
 #include "worker/model/encoder.h"
@@ -19,12 +19,11 @@ void steering_device_destroy(struct steering *self)
     free(self->edit_list);
 }
 
-bool steering_is_movable(const struct target_steering *at)
+/* Does what undoes the norm of the target's dictionary depend on the token? */
+static bool has_scales(const struct target_steering *at)
 {
     const struct dictionary *dictionary = at->changes[0].unit.dictionary;
-    if (!dictionary) return true;
-    const enum dictionary_norm norm = dictionary_config(dictionary)->norm;
-    return norm == DICTIONARY_NORM_NONE || norm == DICTIONARY_NORM_EXPECTED_AVERAGE;
+    return dictionary && encoder_has_output_scale(dictionary);
 }
 
 /* --- room ---------------------------------------------------------------------------------- */
@@ -97,13 +96,19 @@ static status_t gather(const struct target_steering *at, const struct forward_pl
     return place->ops->edit(place->exec, &p, err);
 }
 
+/* Of a dictionary's changed tokens [n_tokens]: the features where one is set, and into scales what
+ * undoes the norm where that depends on the token. */
 static status_t read_features(const struct target_steering *at, const struct forward_place *place,
-                              size_t n_tokens, struct sparse_rows *out, struct error *err)
+                              size_t n_tokens, struct sparse_rows *out, float *scales,
+                              struct error *err)
 {
+    const float *gathered = at->all->gathered;
     status_t status = gather(at, place, 0, at->width, at->all->gathered, err);
     if (status == ST_OK) status = place->ops->synchronize(place->exec, err); /* another exec's */
-    return status == ST_OK
-               ? capture_target_read_device(at->target, at->all->gathered, n_tokens, out, err)
+    if (status == ST_OK && has_scales(at))
+        status = capture_target_output_scales(at->target, gathered, n_tokens, scales, err);
+    return status == ST_OK && at->has_set
+               ? capture_target_read_device(at->target, gathered, n_tokens, out, err)
                : status;
 }
 
@@ -128,7 +133,8 @@ static status_t read_columns(const struct target_steering *at, const struct forw
 /* What the changed tokens have, before any change of the target. */
 struct there {
     struct sparse_rows rows; /* of a dictionary */
-    const float *columns;    /* [n, n_tokens] of others */
+    const float *values;     /* of a dictionary its scales [n_tokens], of others the columns [n,
+                              * n_tokens] */
     size_t n_tokens;
 };
 
@@ -137,11 +143,16 @@ static float difference(const struct target_steering *at, size_t i, size_t token
                         const struct there *there)
 {
     const struct steering_change *change = &at->changes[i];
-    const float sign = change->unit.dictionary ? 1 : change->unit.sign;
-    if (change->kind == INTERVENTION_ADD) return sign * change->value;
-    if (change->unit.dictionary)
-        return change->value - steering_activation(&there->rows, token, change->slot);
-    const float value = sign * there->columns[i * there->n_tokens + token];
+    const bool is_set = change->kind == INTERVENTION_SET;
+    if (change->unit.dictionary) {
+        const float activation =
+            is_set ? steering_activation(&there->rows, token, change->slot) : 0.0F;
+        const float by = is_set ? change->value - activation : change->value;
+        return has_scales(at) ? by * there->values[token] : by;
+    }
+    const float sign = change->unit.sign;
+    if (!is_set) return sign * change->value;
+    const float value = sign * there->values[i * there->n_tokens + token];
     return sign * (change->value - (value > 0.0F ? value : 0.0F));
 }
 
@@ -151,7 +162,8 @@ static void add_edits(const struct target_steering *at, size_t i, const struct t
 {
     const struct steering_change *change = &at->changes[i];
     const bool is_head = change->unit.is_head, has_row = change->unit.dictionary != NULL;
-    const bool is_same = is_head || change->kind == INTERVENTION_ADD; /* for all of them */
+    const bool is_same = /* for all of them */
+        is_head || (change->kind == INTERVENTION_ADD && !(has_row && has_scales(at)));
     struct edit edit = {.n_rows = (uint32_t)(is_same ? n : 1)};
     if (is_head) {
         edit.column = (uint32_t)(change->unit.number * at->d_head);
@@ -188,13 +200,13 @@ static status_t make_change(const struct target_steering *at, size_t i,
 }
 
 static status_t read_there(const struct target_steering *at, const struct forward_place *place,
-                           struct there *there, float *columns, struct error *err)
+                           struct there *there, float *values, struct error *err)
 {
-    there->columns = columns;
-    if (!at->has_set) return ST_OK;
+    there->values = values;
+    if (!at->has_set && !has_scales(at)) return ST_OK;
     return at->changes[0].unit.dictionary
-               ? read_features(at, place, there->n_tokens, &there->rows, err)
-               : read_columns(at, place, there->n_tokens, columns, err);
+               ? read_features(at, place, there->n_tokens, &there->rows, values, err)
+               : read_columns(at, place, there->n_tokens, values, err);
 }
 
 status_t steering_change_place(void *context, const struct forward_place *place, struct error *err)
@@ -205,14 +217,14 @@ status_t steering_change_place(void *context, const struct forward_place *place,
     for (size_t r = 0; r < place->n_rows; r++)
         there.n_tokens += (size_t)(spans[r].end - spans[r].begin);
     if (there.n_tokens == 0) return ST_OK;
-    float *columns = calloc(at->n * there.n_tokens, sizeof *columns);
-    if (!columns) return error_set(err, ST_NO_MEMORY, "%zu steered tokens", there.n_tokens);
+    float *values = calloc(at->n * there.n_tokens, sizeof *values);
+    if (!values) return error_set(err, ST_NO_MEMORY, "%zu steered tokens", there.n_tokens);
     const size_t width = at->changes[0].unit.dictionary ? at->width : 1;
     status_t status = put_constants(at, place, err);
     if (status == ST_OK) status = reserve(at->all, there.n_tokens, there.n_tokens * width, err);
-    if (status == ST_OK) status = read_there(at, place, &there, columns, err);
+    if (status == ST_OK) status = read_there(at, place, &there, values, err);
     for (size_t i = 0; i < at->n && status == ST_OK; i++)
         status = make_change(at, i, place, &there, err);
-    free(columns);
+    free(values);
     return status;
 }

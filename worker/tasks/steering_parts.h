@@ -46,9 +46,6 @@ float steering_activation(const struct sparse_rows *rows, size_t token, uint32_t
 
 /* --- steering_device.c --- */
 
-/* Can the target's changes be made by operations? Not where the norm of its dictionary depends on
- * the activations. */
-bool steering_is_movable(const struct target_steering *at);
 /* A forward_change_fn of a struct target_steering. */
 status_t steering_change_place(void *context, const struct forward_place *place, struct error *err);
 void steering_device_destroy(struct steering *steering);
