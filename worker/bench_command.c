@@ -14,8 +14,8 @@ enum { DEFAULT_ROWS = 8, DEFAULT_CTX = 128, MAKE_LAYERS = 12, MAKE_TOKENS = 4096
 
 static const char SUMMARY[] = "Measure forward pass and encode on this machine; prints JSON lines.";
 
-static status_t read_options(struct bench_options *o, int argc, char **argv, bool *is_help,
-                             struct error *err)
+static status_t parse(struct bench_options *o, int argc, char **argv, bool *is_help,
+                      struct error *err)
 {
     const struct argument table[] = {
         {.name = "--make",
@@ -69,13 +69,20 @@ static status_t read_options(struct bench_options *o, int argc, char **argv, boo
          .count = &o->n_windows},
     };
     const size_t n = sizeof table / sizeof table[0];
+    const status_t status = arguments_parse(table, n, argc, argv, is_help, err);
+    if (*is_help) arguments_print_help("bench", SUMMARY, table, n);
+    return status;
+}
+
+static status_t read_options(struct bench_options *o, int argc, char **argv, bool *is_help,
+                             struct error *err)
+{
     *o = (struct bench_options){.n_rows = DEFAULT_ROWS,
                                 .n_ctx = DEFAULT_CTX,
                                 .n_windows = 3,
                                 .n_vocab = BENCH_VOCAB,
                                 .seconds = 1};
-    const status_t status = arguments_parse(table, n, argc, argv, is_help, err);
-    if (*is_help) arguments_print_help("bench", SUMMARY, table, n);
+    const status_t status = parse(o, argc, argv, is_help, err);
     if (status != ST_OK || *is_help) return status;
     if (!o->make && !o->model && !o->activations)
         return error_set(err, ST_BAD_INPUT, "give --model or --activations (or --make)");
