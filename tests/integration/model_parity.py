@@ -218,7 +218,10 @@ def check_plans(worker):
     check(0 < one["plan"]["dictionary_bytes"] < both["plan"]["dictionary_bytes"]
           and both["plan"]["dictionary_bytes"] >= sizes[0] + sizes[1], "their weights")
     check(both["plan"]["sequence_bytes"] > one["plan"]["sequence_bytes"], "their inputs")
-    print("plans: 3")
+    swapped = run(worker, "inspect", "--dictionary", first, model, "--ctx", "32", "-o", "json")
+    check(swapped.returncode == 0 and json.loads(swapped.stdout)["plan"]["n_dictionaries"] == 1,
+          f"the model behind the dictionary: {swapped.stderr}")
+    print("plans: 4")
 
 
 def check_smollm2(worker, folder):
