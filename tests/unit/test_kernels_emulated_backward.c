@@ -165,7 +165,7 @@ ParameterizedTestParameters(kernels_emulated_backward, attention_matches)
 
 ParameterizedTest(struct emulated_mode *mode, kernels_emulated_backward, attention_matches)
 {
-    static const struct attend_shape SHAPES[] = {
+    static const struct attend_shape ATTENTIONS[] = {
         {1, 1, 1, 1, 1, 0, 0},    {3, 31, 3, 1, 8, 0, 0},      {1, 257, 1, 1, 33, 0, 0},
         {2, 64, 4, 2, 64, 0, 0},  {1, 40, 2, 2, 128, 0, 0},    {1, 33, 1, 1, 256, 0, 0},
         {1, 1, 1, 1, 1, 1, 0.5f}, {3, 31, 3, 1, 8, 7, 0},      {1, 70, 1, 1, 33, 33, 2},
@@ -174,7 +174,8 @@ ParameterizedTest(struct emulated_mode *mode, kernels_emulated_backward, attenti
         {1, 33, 2, 1, 192, 0, 0}, {1, 33, 2, 1, 256, 17, 50},  {1, 40, 12, 12, 64, 0, 0}};
     struct emulated e;
     emulated_open(&e, mode, 16);
-    for (size_t i = 0; i < sizeof SHAPES / sizeof SHAPES[0]; i++) check_attend(&e, &SHAPES[i]);
+    for (size_t i = 0; i < sizeof ATTENTIONS / sizeof ATTENTIONS[0]; i++)
+        check_attend(&e, &ATTENTIONS[i]);
     emulated_close(&e);
 }
 
@@ -282,12 +283,13 @@ ParameterizedTestParameters(kernels_emulated_backward, contractions_match)
 
 ParameterizedTest(struct emulated_mode *mode, kernels_emulated_backward, contractions_match)
 {
-    static const struct contract_shape SHAPES[] = {{1, 1, 1, 1},    {31, 3, 31, 31},
-                                                   {3, 257, 2, 31}, {36, 40, 3, 768},
-                                                   {33, 1, 40, 7},  {257, 31, 1, 257}};
+    static const struct contract_shape CONTRACTIONS[] = {{1, 1, 1, 1},    {31, 3, 31, 31},
+                                                         {3, 257, 2, 31}, {36, 40, 3, 768},
+                                                         {33, 1, 40, 7},  {257, 31, 1, 257}};
     struct emulated e;
     emulated_open(&e, mode, 16);
-    for (size_t i = 0; i < sizeof SHAPES / sizeof SHAPES[0]; i++) check_contract(&e, &SHAPES[i]);
+    for (size_t i = 0; i < sizeof CONTRACTIONS / sizeof CONTRACTIONS[0]; i++)
+        check_contract(&e, &CONTRACTIONS[i]);
     emulated_close(&e);
 }
 

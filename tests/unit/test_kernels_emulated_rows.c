@@ -46,11 +46,11 @@ ParameterizedTestParameters(kernels_emulated_rows, edits_have_the_bits_of_the_cp
 
 ParameterizedTest(struct emulated_mode *mode, kernels_emulated_rows, edits_have_the_bits_of_the_cpu)
 {
-    static const size_t widths[] = {1, 31, 257, 768};
+    static const size_t WIDTHS[] = {1, 31, 257, 768};
     struct emulated e;
     emulated_open(&e, mode, 16);
-    for (size_t i = 0; i < sizeof widths / sizeof widths[0]; i++) {
-        const size_t d = widths[i], ld = d + 5;
+    for (size_t i = 0; i < sizeof WIDTHS / sizeof WIDTHS[0]; i++) {
+        const size_t d = WIDTHS[i], ld = d + 5;
         struct pair x = pair_of(&e, N_ROWS * ld, 1), from = pair_of(&e, N_ROWS * (d + 2), 1);
         struct edit edits[2][N_EDITS];
         struct edit_params p[2];
@@ -83,7 +83,7 @@ ParameterizedTest(struct emulated_mode *mode, kernels_emulated_rows,
                   any_number_of_edits_has_the_bits_of_the_cpu)
 {
     enum { MOST = 257, WIDTH = 37 };
-    static const size_t NUMBERS[] = {1, 31, MOST};
+    static const size_t NUMBERS[] = {1, 31, 64, 257};
     struct emulated e;
     emulated_open(&e, mode, 16);
     struct pair x = pair_of(&e, MOST * WIDTH, 1), from = pair_of(&e, MOST * WIDTH, 1);
@@ -218,13 +218,13 @@ ParameterizedTestParameters(kernels_emulated_rows, kl_in_tiles_is_that_of_whole_
 ParameterizedTest(struct emulated_mode *mode, kernels_emulated_rows,
                   kl_in_tiles_is_that_of_whole_rows)
 {
-    static const size_t sizes[] = {1, 31, 257, 2048, 2049, 50257};
+    static const size_t SIZES[] = {1, 31, 257, 2048, 2049, 50257};
     struct emulated e;
     emulated_open(&e, mode, ROW_BLOCK);
-    for (size_t i = 0; i < 2 * sizeof sizes / sizeof sizes[0]; i++) {
+    for (size_t i = 0; i < 2 * sizeof SIZES / sizeof SIZES[0]; i++) {
         struct comparison c;
         struct divergence got[N_PAIRS];
-        open_comparison(&e, &c, sizes[i / 2], i % 2 ? 40 : 1e-3F);
+        open_comparison(&e, &c, SIZES[i / 2], i % 2 ? 40 : 1e-3F);
         ON_BOTH(&e, diverge, c.p[side]);
         fetch(&e, &c, N_PAIRS, got);
         for (size_t k = 0; k < N_PAIRS; k++) {
@@ -235,7 +235,7 @@ ParameterizedTest(struct emulated_mode *mode, kernels_emulated_rows,
             cr_expect_eq(got[k].n_not_finite, 0);
         }
         cr_expect_eq(got[2].kl, 0);
-        cr_expect(sizes[i / 2] == 1 || got[0].kl > 0, "%zu columns", sizes[i / 2]);
+        cr_expect(SIZES[i / 2] == 1 || got[0].kl > 0, "%zu columns", SIZES[i / 2]);
         pair_expect_same(&e, &c.logits, 0, "asked logits");
         close_comparison(&e, &c);
     }

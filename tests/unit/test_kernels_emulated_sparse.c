@@ -127,19 +127,36 @@ static size_t expect_same(struct emulated *e, struct encoding *c, size_t n_token
     return n;
 }
 
+/* One encoder of a problem, opened, run over its first n_tokens, and closed. Returns how many pairs
+ * fire; *stats are the emulated side's. */
+struct run {
+    enum screen screen;
+    const uint32_t *features; /* [n_selected], NULL: all */
+    size_t n_selected, n_tokens;
+};
+
+static size_t run_once(struct emulated *e, const struct problem *p, const struct run *run,
+                       const char *what, struct sparse_stats *stats)
+{
+    struct encoding c;
+    open_encoding(e, &c, p, run->screen, run->features, run->n_selected);
+    const size_t n = expect_same(e, &c, run->n_tokens, what);
+    *stats = e->emu->ops->sparse_stats(c.encoder[1]);
+    close_encoding(e, &c);
+    return n;
+}
+
 static size_t check_problem(struct emulated *e, const struct problem *p, enum screen screen,
                             const char *what)
 {
-    struct encoding c;
+    const struct run run = {.screen = screen, .n_tokens = p->n_tokens};
+    struct sparse_stats stats;
     char name[96];
     (void)snprintf(name, sizeof name, "%s %zux%zu screen %s", what, p->params.n_in,
                    p->params.n_features, screen_name(screen));
-    open_encoding(e, &c, p, screen, NULL, 0);
-    const size_t n = expect_same(e, &c, p->n_tokens, name);
-    const struct sparse_stats stats = e->emu->ops->sparse_stats(c.encoder[1]);
+    const size_t n = run_once(e, p, &run, name, &stats);
     cr_expect_eq(stats.n_fired, n);
     cr_expect(stats.n_candidates >= n);
-    close_encoding(e, &c);
     return n;
 }
 
@@ -174,7 +191,7 @@ Test(kernels_emulated_sparse, equals_the_cpu_at_a_real_shape)
 {
     struct emulated e;
     emulated_open(&e, &EMULATED_MODES[0], 16);
-    for (unsigned kind = JUMPRELU; kind <= TOPK; kind++) {
+    for (unsigned kind = 0; kind < N_KINDS; kind++) {
         struct problem p = make_problem((enum kind)kind, 768, 2048, 24);
         const size_t n = check_problem(&e, &p, SCREEN_BF16, KIND_NAMES[kind]);
         cr_expect(n > 100 && n < 24 * 2048 / 4, "%zu fire", n);
@@ -307,11 +324,10 @@ Test(kernels_emulated_sparse, a_selection_is_what_the_cpu_selects)
     struct emulated e;
     emulated_open(&e, &EMULATED_MODES[0], 16);
     for (unsigned kind = 0; kind < N_KINDS; kind++) {
+        const struct run run = {SCREEN_BF16, SELECTED, sizeof SELECTED / sizeof SELECTED[0], 60};
         struct problem p = make_problem((enum kind)kind, 40, 200, 60);
-        struct encoding c;
-        open_encoding(&e, &c, &p, SCREEN_BF16, SELECTED, sizeof SELECTED / sizeof SELECTED[0]);
-        cr_expect(expect_same(&e, &c, 60, KIND_NAMES[kind]) > 0);
-        close_encoding(&e, &c);
+        struct sparse_stats stats;
+        cr_expect(run_once(&e, &p, &run, KIND_NAMES[kind], &stats) > 0);
         free_problem(&p);
     }
     emulated_close(&e);
@@ -319,53 +335,52 @@ Test(kernels_emulated_sparse, a_selection_is_what_the_cpu_selects)
 
 Test(kernels_emulated_sparse, a_screen_drops_most_silent_pairs_and_auto_leaves_one_that_does_not)
 {
+    const struct run screened = {.screen = SCREEN_BF16, .n_tokens = 64},
+                     automatic = {.screen = SCREEN_AUTO, .n_tokens = 2100};
     struct emulated e;
-    struct encoding c;
+    struct sparse_stats stats;
     emulated_open(&e, &EMULATED_MODES[0], 16);
     struct problem sparse = make_problem(PLAIN, 256, 512, 64);
-    open_encoding(&e, &c, &sparse, SCREEN_BF16, NULL, 0);
-    const size_t n = expect_same(&e, &c, 64, "sparse");
-    const struct sparse_stats stats = e.emu->ops->sparse_stats(c.encoder[1]);
+    const size_t n = run_once(&e, &sparse, &screened, "sparse", &stats);
     cr_expect((double)stats.n_candidates < 1.3 * (double)n, "%zu candidates for %zu",
               (size_t)stats.n_candidates, n);
-    close_encoding(&e, &c);
     free_problem(&sparse);
 
     struct problem dense = make_problem(PLAIN, 32, 16, 2100);
     for (size_t f = 0; f < 16; f++) dense.vectors[f] = 100;
-    open_encoding(&e, &c, &dense, SCREEN_AUTO, NULL, 0);
-    (void)expect_same(&e, &c, 2100, "dense");
-    cr_expect_eq(e.emu->ops->sparse_stats(c.encoder[1]).screen, SCREEN_NONE);
-    close_encoding(&e, &c);
+    (void)run_once(&e, &dense, &automatic, "dense", &stats);
+    cr_expect_eq(stats.screen, SCREEN_NONE);
     free_problem(&dense);
     emulated_close(&e);
+}
+
+static void expect_refused(struct emulated *e, const struct problem *p, enum screen screen,
+                           const char *says)
+{
+    struct encoding c;
+    struct sparse_rows rows;
+    open_encoding(e, &c, p, screen, NULL, 0);
+    cr_expect_eq(e->emu->ops->sparse_encode(c.encoder[1], c.x.on[1], p->n_tokens, &rows, &e->err),
+                 ST_BAD_INPUT);
+    cr_expect(strstr(e->err.text, says), "%s", e->err.text);
+    close_encoding(e, &c);
+    error_clear(&e->err);
 }
 
 Test(kernels_emulated_sparse, names_what_is_not_finite)
 {
     struct emulated e;
-    struct encoding c;
-    struct sparse_rows rows;
     emulated_open(&e, &EMULATED_MODES[0], 16);
     struct problem p = make_problem(PLAIN, 40, 64, 9);
     p.x[7 * 40 + 39] = NAN;
     p.x[8 * 40] = INFINITY;
-    open_encoding(&e, &c, &p, SCREEN_AUTO, NULL, 0);
-    cr_expect_eq(e.emu->ops->sparse_encode(c.encoder[1], c.x.on[1], 9, &rows, &e.err),
-                 ST_BAD_INPUT);
-    cr_expect_str_eq(e.err.text, "activation of token 7 is not finite");
-    close_encoding(&e, &c);
-    error_clear(&e.err);
+    expect_refused(&e, &p, SCREEN_AUTO, "activation of token 7 is not finite");
     p.x[7 * 40 + 39] = p.x[8 * 40] = 0;
     for (size_t i = 0; i < 40; i++) {
         p.x[5 * 40 + i] = 3e38f;
         p.weights[9 * 40 + i] = 1;
     }
-    open_encoding(&e, &c, &p, SCREEN_BF16, NULL, 0);
-    cr_expect_eq(e.emu->ops->sparse_encode(c.encoder[1], c.x.on[1], 9, &rows, &e.err),
-                 ST_BAD_INPUT);
-    cr_expect(strstr(e.err.text, "overflows on token 5"), "%s", e.err.text);
-    close_encoding(&e, &c);
+    expect_refused(&e, &p, SCREEN_BF16, "overflows on token 5");
     free_problem(&p);
     emulated_close(&e);
 }
