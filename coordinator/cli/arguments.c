@@ -1,6 +1,8 @@
 #define _GNU_SOURCE /* getopt_long */
 #include "coordinator/cli/arguments.h"
 
+#include "coordinator/cli/help_text.h"
+
 #include "common/config.h"
 
 #include <errno.h>
@@ -282,7 +284,7 @@ static status_t parse_format(const struct cli_accepts *accepts, struct cli_argum
 }
 
 /* getopt's arrays for the options in `mask`. val = option number + 1000, so that letters differ. */
-enum { OPTION_BASE = 1000 };
+enum { OPTION_BASE = 1000, OPTION_COLUMN = 25 };
 static void fill_getopt(uint64_t mask, struct option longs[CLI_N_OPTIONS + 1],
                         char shorts[2 * CLI_N_OPTIONS + 2])
 {
@@ -406,12 +408,12 @@ static void format_choices(unsigned formats, char *out, size_t cap)
                                      format_names[i]);
 }
 
-void cli_arguments_help(FILE *out, uint64_t options, unsigned formats)
+void cli_arguments_help(FILE *out, uint64_t options, unsigned formats, size_t width)
 {
     for (int i = 0; i < CLI_N_OPTIONS; i++) {
         if (!(options & CLI_BIT(i))) continue;
         const struct definition *definition = &definitions[i];
-        char name[40], choices[64] = "";
+        char name[40], choices[128] = "", text[512];
         (void)snprintf(name, sizeof name, "%c%c%s--%s%s%s", definition->letter ? '-' : ' ',
                        definition->letter ? definition->letter : ' ',
                        definition->letter ? ", " : "  ", definition->name,
@@ -420,6 +422,7 @@ void cli_arguments_help(FILE *out, uint64_t options, unsigned formats)
         if (i == CLI_OUTPUT) format_choices(formats, choices, sizeof choices);
         if (definition->choices)
             (void)snprintf(choices, sizeof choices, ": %s", definition->choices);
-        (void)fprintf(out, "  %-22s %s%s\n", name, definition->help, choices);
+        (void)snprintf(text, sizeof text, "%s%s", definition->help, choices);
+        help_text_row(out, name, text, OPTION_COLUMN, width);
     }
 }

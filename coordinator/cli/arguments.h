@@ -127,8 +127,8 @@ MUST_CHECK status_t cli_arguments_parse(struct cli_arguments *out,
                                         const struct cli_accepts *accepts, int argc, char **argv,
                                         struct error *err);
 
-/* One line per option in `options`, for usage texts. */
-void cli_arguments_help(FILE *out, uint64_t options, unsigned formats);
+/* What each option in `options` is, for usage texts of so many columns. */
+void cli_arguments_help(FILE *out, uint64_t options, unsigned formats, size_t width);
 /* "--wait" ...; NULL-terminated names of the options in the mask go to names[CLI_N_OPTIONS + 1],
  * without dashes. Returns how many. */
 size_t cli_arguments_names(uint64_t options, const char *names[CLI_N_OPTIONS + 1]);

@@ -3,7 +3,9 @@
 #include "common/cluster_config.h"
 #include "common/config.h"
 #include "coordinator/cli/cluster_paths.h"
+#include "coordinator/cli/help_text.h"
 #include "coordinator/cli/supervisor.h"
+#include "coordinator/cli/wrapped_text.h"
 #include "coordinator/gateway/provider_config.h"
 #include "coordinator/intake/sweep_spec.h"
 
@@ -16,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { N_COMMANDS_MAX = 64, HELP_MAX_BYTES = 256 * 1024 };
+enum { N_COMMANDS_MAX = 64, HELP_MAX_BYTES = 256 * 1024, OVERVIEW_COLUMN = 29 };
 static const double default_timeout_s = 10;
 
 static volatile sig_atomic_t interrupt_signal;
@@ -103,16 +105,17 @@ status_t cli_ask(const struct cli *cli, const struct cli_arguments *arguments,
 
 /* --- commands ------------------------------------------------------------------------------ */
 
-static void print_overview(FILE *out, const struct cli_command *commands)
+static void print_overview(const struct cli *cli, FILE *out)
 {
+    const size_t width = help_text_width(cli->width);
     (void)fprintf(out, "interpctl: submit sweeps to a cluster and read what it found\n\n"
                        "usage: interpctl COMMAND [ARGUMENTS] [OPTIONS]\n\n");
-    for (const struct cli_command *it = commands; it->name; it++) {
+    for (const struct cli_command *it = cli->commands; it->name; it++) {
         if (it->is_hidden) continue;
         char head[64];
         (void)snprintf(head, sizeof head, "%s%s%s %s", it->name, it->alias ? "|" : "",
                        it->alias ? it->alias : "", it->arguments);
-        (void)fprintf(out, "  %-26s %s\n", head, it->summary);
+        help_text_row(out, head, it->summary, OVERVIEW_COLUMN, width);
     }
     (void)fprintf(
         out, "\ninterpctl COMMAND --help explains one; interpctl help "
@@ -129,15 +132,19 @@ static uint64_t options_of(const struct cli_command *command)
            (command->formats & tables ? CLI_BIT(CLI_NO_HEADERS) : 0);
 }
 
-void cli_print_usage(FILE *out, const struct cli_command *command)
+static void print_usage(const struct cli *cli, const struct cli_command *command)
 {
-    (void)fprintf(out, "usage: interpctl %s%s%s [OPTIONS]\n%s\n\n", command->name,
-                  *command->arguments ? " " : "", command->arguments, command->summary);
-    cli_arguments_help(out, options_of(command), command->formats);
+    const size_t width = help_text_width(cli->width);
+    (void)fprintf(cli->out, "usage: interpctl %s%s%s [OPTIONS]\n", command->name,
+                  *command->arguments ? " " : "", command->arguments);
+    wrapped_text_print(cli->out, command->summary, 0, width);
+    (void)fputc('\n', cli->out);
+    cli_arguments_help(cli->out, options_of(command), command->formats, width);
 }
 
 /* `interpctl help sweep`: the keys of a file kind, out of the tables that check such files. */
-static status_t print_file_help(FILE *out, const char *kind, bool *is_known, struct error *err)
+static status_t print_file_help(const struct cli *cli, const char *kind, bool *is_known,
+                                struct error *err)
 {
     struct buffer text;
     buffer_init(&text, HELP_MAX_BYTES);
@@ -151,7 +158,7 @@ static status_t print_file_help(FILE *out, const char *kind, bool *is_known, str
         status = config_help(&cluster_config_schema, &text, err);
     else
         *is_known = false;
-    if (status == ST_OK) (void)fwrite(text.bytes, 1, text.n_bytes, out);
+    if (status == ST_OK) help_text_print(cli->out, buffer_text(&text), help_text_width(cli->width));
     buffer_fini(&text);
     return status;
 }
@@ -165,10 +172,13 @@ static const struct cli_command *find_command(const struct cli_command *commands
 
 static status_t unknown_command(const struct cli *cli, const char *name, struct error *err)
 {
-    const char *names[N_COMMANDS_MAX + 1];
+    const char *names[N_COMMANDS_MAX + 2];
     size_t n = 0;
-    for (const struct cli_command *it = cli->commands; it->name && n < N_COMMANDS_MAX; it++)
-        if (!it->is_hidden) names[n++] = it->name;
+    for (const struct cli_command *it = cli->commands; it->name && n < N_COMMANDS_MAX; it++) {
+        if (it->is_hidden) continue;
+        names[n++] = it->name;
+        if (it->alias) names[n++] = it->alias;
+    }
     names[n] = NULL;
     const char *near = config_nearest(name, names);
     return near
@@ -188,14 +198,14 @@ static status_t run_command(struct cli *cli, const struct cli_command *command, 
     struct cli_arguments arguments;
     const status_t status = cli_arguments_parse(&arguments, &accepts, argc, argv, err);
     if (status != ST_OK) {
-        (void)error_wrap(err, "%s", command->name);
+        (void)error_wrap(err, "%s", argv[0]); /* as it was typed: an alias, perhaps */
         (void)fprintf(cli->err, "interpctl: %s\n(interpctl %s --help lists what it takes)\n",
                       err->text, command->name);
         err->text[0] = '\0';
         return status;
     }
     if (arguments.help) {
-        cli_print_usage(cli->out, command);
+        print_usage(cli, command);
         return ST_OK;
     }
     return command->run(cli, &arguments, err);
@@ -214,14 +224,14 @@ static status_t help(struct cli *cli, const char *about, struct error *err)
     bool is_file_kind = false;
     const struct cli_command *command = about ? find_command(cli->commands, about) : NULL;
     if (command) {
-        cli_print_usage(cli->out, command);
+        print_usage(cli, command);
         return ST_OK;
     }
     if (!about) {
-        print_overview(cli->out, cli->commands);
+        print_overview(cli, cli->out);
         return ST_OK;
     }
-    const status_t status = print_file_help(cli->out, about, &is_file_kind, err);
+    const status_t status = print_file_help(cli, about, &is_file_kind, err);
     return is_file_kind ? status : unknown_command(cli, about, err);
 }
 
@@ -231,7 +241,7 @@ int cli_run(struct cli *cli, int argc, char **argv)
     status_t status;
     const char *name = argc > 1 ? argv[1] : NULL;
     if (!name) {
-        print_overview(cli->err, cli->commands);
+        print_overview(cli, cli->err);
         return status_exit_code(ST_BAD_INPUT);
     }
     if (strcmp(name, "--version") == 0) name = "version";

@@ -65,7 +65,4 @@ MUST_CHECK status_t cli_ask(const struct cli *cli, const struct cli_arguments *a
                             const struct client_request *request, json_t **result,
                             struct error *err);
 
-/* Usage of one command, from its table row. */
-void cli_print_usage(FILE *out, const struct cli_command *command);
-
 #endif

@@ -97,11 +97,12 @@ static void print_components(FILE *out, const struct sweep_spec *spec)
 static void print_search(FILE *out, const struct circuit_search_spec *search)
 {
     const bool is_ordered = search->order == CIRCUIT_ORDER_ATTRIBUTION;
-    char text[256];
+    char text[256], most[QUANTITY_SIZE];
     (void)snprintf(
-        text, sizeof text, "under %s%s, at most %u variants%s%s%s",
+        text, sizeof text, "under %s%s, at most %s variants%s%s%s",
         ablate_value_name(search->value), search->conditional ? ", backups and gates too" : "",
-        search->max_variants, search->edges == CIRCUIT_EDGES_NONE ? "" : ", then edges",
+        quantity_count(search->max_variants, most),
+        search->edges == CIRCUIT_EDGES_NONE ? "" : ", then edges",
         is_ordered ? "; ordered by " : "", is_ordered ? attribute_method_name(search->method) : "");
     line(out, "search", text);
 }
@@ -125,8 +126,7 @@ static void print_circuit(FILE *out, const struct sweep_spec *spec)
     else
         print_search(out, &spec->search);
     (void)snprintf(text, sizeof text,
-                   "beside %u random circuits of the same size, on %u %% of "
-                   "the prompts",
+                   "beside %u random circuits of its size, on %u %% of the prompts",
                    spec->verdict.n_random, spec->prompt_splits.verdict);
     line(out, "verdict", text);
     if (sweep_spec_asks_agent(spec))

@@ -26,7 +26,7 @@ struct text_table_style status_text_style(const struct cli *cli,
 /* --- the list ------------------------------------------------------------------------------ */
 
 static const struct text_column list_columns[N_LIST_COLUMNS] = {
-    {"SWEEP", false, true}, {"STATE", false, false},     {"PHASE", false, false},
+    {"SWEEP", false, true}, {"STATE", false, false},     {"PHASE", false, true},
     {"DONE", true, false},  {"FEATURES", true, false},   {"LABELLED", true, false},
     {"ETA", true, false},   {"CREATED", false, false},   {"SUPPORTED", true, false},
     {"SPENT", true, false}, {"EXPLAINER", false, false}, {"JUDGE", false, false}};
@@ -44,14 +44,18 @@ static status_t add_list_row(struct text_table *table, const json_t *sweep, size
 {
     char done[QUANTITY_SIZE], features[QUANTITY_SIZE], labelled[QUANTITY_SIZE];
     char eta[QUANTITY_SIZE], supported[QUANTITY_SIZE], spent[QUANTITY_SIZE], created[20];
-    (void)snprintf(created, sizeof created, "%s", json_field_text(sweep, "created_at", "-"));
+    const int n_created = n_columns == N_LIST_COLUMNS ? 19 : 16; /* to seconds, or to minutes */
+    const double n_features = json_field_number(sweep, "n_features");
+    const bool has_features = n_features > 0; /* a circuit sweep has none, a new one none yet */
+    (void)snprintf(created, sizeof created, "%.*s", n_created,
+                   json_field_text(sweep, "created_at", "-"));
     const char *const cells[N_LIST_COLUMNS] = {
         json_field_text(sweep, "id", NULL),
         json_field_text(sweep, "state", NULL),
         json_field_text(sweep, "phase", NULL),
         quantity_percent(json_field_number(sweep, "progress"), done),
-        quantity_count(json_field_number(sweep, "n_features"), features),
-        quantity_count(json_field_number(sweep, "n_labelled"), labelled),
+        quantity_count(has_features ? n_features : NAN, features),
+        quantity_count(has_features ? json_field_number(sweep, "n_labelled") : NAN, labelled),
         quantity_seconds(json_field_number(sweep, "eta_seconds"), eta),
         created,
         quantity_count(json_field_number(sweep, "n_supported"), supported),
@@ -113,21 +117,27 @@ void status_text_print_waivers(const struct cli *cli, const json_t *from)
         status_text_line(cli, "families", "explainer and judge may be of one family");
 }
 
+/* "3 queued, 1 in flight"; nothing where nothing was counted. */
 static void print_counts(const struct cli *cli, const char *title, const json_t *counts)
 {
     struct buffer line;
     const char *key;
     json_t *value;
+    double sum = 0;
     buffer_init(&line, LINE_MAX_BYTES);
     json_object_foreach((json_t *)(uintptr_t)counts, key, value)
     {
         char number[QUANTITY_SIZE];
         if (!json_is_number(value)) continue;
-        if (buffer_printf(&line, NULL, "%s%s %s", line.n_bytes ? ", " : "",
-                          quantity_count(json_number_value(value), number), key) != ST_OK)
+        sum += json_number_value(value);
+        const int n_before = (int)strcspn(key, "_");
+        const char *behind = key[n_before] ? key + n_before + 1 : "";
+        if (buffer_printf(&line, NULL, "%s%s %.*s%s%s", line.n_bytes ? ", " : "",
+                          quantity_count(json_number_value(value), number), n_before, key,
+                          *behind ? " " : "", behind) != ST_OK)
             break;
     }
-    if (line.n_bytes) status_text_line(cli, title, buffer_text(&line));
+    if (sum > 0) status_text_line(cli, title, buffer_text(&line));
     buffer_fini(&line);
 }
 

@@ -214,7 +214,7 @@ static status_t print_work(const struct circuit_estimate *estimate, struct buffe
     if (status == ST_OK)
         status = buffer_printf(out, err, "  %-11s %s at least%s; %s to %s units\n", "tasks",
                                quantity_count((double)estimate->n_tasks_least, tasks),
-                               is_searched ? ", and one for every further round of the search" : "",
+                               is_searched ? ", and one for each further round" : "",
                                quantity_count((double)estimate->units.least, least),
                                quantity_count((double)estimate->units.most, most));
     return status == ST_OK && estimate->seconds_most > 0.0 ? print_time(estimate, out, err)

@@ -443,16 +443,19 @@ static status_t print_null_power(const struct estimate *estimate, struct buffer 
     if (estimate->n_supported_least > estimate->n_features)
         return buffer_printf(out, err,
                              "warning     %s null pairs can support no label of %s: p is at "
-                             "least 1/%s, above thresholds.fdr_q; raise scoring.null_pairs\n",
+                             "least 1/%s,\n            above thresholds.fdr_q; raise "
+                             "scoring.null_pairs\n",
                              pairs, features, more);
     status_t status = buffer_printf(out, err,
                                     "note        %s null pairs, %s features: p is at least 1/%s, "
-                                    "so Benjamini-Hochberg\n            ",
+                                    "so\n            Benjamini-Hochberg ",
                                     pairs, features, more);
     if (status == ST_OK)
-        status = buffer_printf(out, err,
-                               "supports %s labels or more that beat every null score, or none\n",
-                               quantity_count((double)estimate->n_supported_least, more));
+        status =
+            buffer_printf(out, err,
+                          "supports %s labels or more that beat every null\n            score, or "
+                          "none\n",
+                          quantity_count((double)estimate->n_supported_least, more));
     return status;
 }
 

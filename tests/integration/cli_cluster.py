@@ -225,6 +225,11 @@ def bad_input_is_named(cluster):
     check("107" in err and "--state" in err, err)
     _, err = cluster.run("up", "--providers", "nowhere.yaml", code=3)
     check("nowhere.yaml" in err, err)
+    keyless = ("  - {name: %s, base_url: https://127.0.0.1:1/v1, model: m, family: f, "
+               "api_key_env: NOBODYS_KEY}\n")
+    (cluster.home / "k.yaml").write_text("providers:\n" + keyless % "big")
+    _, err = cluster.run("up", "--providers", "k.yaml", code=2)
+    check("provider big: environment variable NOBODYS_KEY is not set" in err, err)
     (cluster.home / "p.yaml").write_text("providers:\n  - nam: x\n")
     _, err = cluster.run("up", "--providers", "p.yaml", code=2)
     check("p.yaml:2" in err and "nam" in err, err)
@@ -236,6 +241,13 @@ def bad_input_is_named(cluster):
     out, _ = cluster.run("up", "--config", "c.yaml")
     check(f"{cluster.home}/other/coordinator.sock" in out, "the file's state directory")
     cluster.run("down", "--state", str(cluster.home / "other"))
+    (cluster.home / "k.yaml").write_text("providers:\n" + keyless % "big" +
+                                         "  - {name: own, base_url: http://127.0.0.1:1, model: m, "
+                                         "family: f}\n")
+    _, err = cluster.up("--providers", "k.yaml")
+    check("warning: provider big: environment variable NOBODYS_KEY is not set: nobody asks it" in
+          err and "warning: provider own" not in err, err)
+    cluster.run("down")
 
 
 def completion_is_a_script_that_bash_takes(cluster):
