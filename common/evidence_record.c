@@ -4,18 +4,6 @@
 
 #include <stdlib.h>
 
-uint64_t evidence_sum_add(uint64_t sum_fixed, uint64_t more_fixed)
-{
-    uint64_t sum;
-    return __builtin_add_overflow(sum_fixed, more_fixed, &sum) ? UINT64_MAX : sum;
-}
-
-uint64_t evidence_sum_of(float value)
-{
-    const double units = (double)value * 1048576.0 + 0.5;
-    return units >= 18446744073709551615.0 ? UINT64_MAX : (uint64_t)units;
-}
-
 status_t evidence_record_create(struct evidence_record **out, struct error *err)
 {
     struct evidence_record *record = malloc(sizeof *record);

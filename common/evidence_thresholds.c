@@ -141,15 +141,31 @@ const struct evidence_identity *evidence_thresholds_identity(
     return &thresholds->identity;
 }
 
+struct evidence_cuts evidence_thresholds_cuts(const struct evidence_thresholds *thresholds,
+                                              uint32_t slot)
+{
+    if (!thresholds)
+        return (struct evidence_cuts){.silent = UINT64_MAX,
+                                      .near_miss = UINT64_MAX,
+                                      .neighbour = UINT64_MAX,
+                                      .document = UINT64_MAX};
+    const struct cuts *cuts = &thresholds->cuts[slot];
+    return (struct evidence_cuts){.top_bits = (uint32_t)cuts->top_value << 16,
+                                  .first_bin = cuts->first_bin,
+                                  .n_bins = cuts->n_bins,
+                                  .bin_limit = thresholds->bin_limit + cuts->first,
+                                  .has_samples = thresholds->identity.limits.bin_k > 0,
+                                  .silent = key_code16_end(cuts->silent),
+                                  .near_miss = key_code16_end(cuts->near_miss),
+                                  .neighbour = key_code16_end(cuts->neighbour),
+                                  .document = key_code16_end(cuts->document)};
+}
+
 bool evidence_thresholds_keep_firing(const struct evidence_thresholds *thresholds, uint32_t slot,
                                      float max_value, uint64_t key)
 {
-    const struct cuts *cuts = &thresholds->cuts[slot];
-    if (value_code(max_value) >= cuts->top_value) return true;
-    if (thresholds->identity.limits.bin_k == 0) return false;
-    const uint32_t bin = evidence_reservoir_bin(max_value);
-    if (bin < cuts->first_bin || bin - cuts->first_bin >= cuts->n_bins) return true;
-    return key_code8(key) <= thresholds->bin_limit[cuts->first + bin - cuts->first_bin];
+    const struct evidence_cuts cuts = evidence_thresholds_cuts(thresholds, slot);
+    return evidence_cuts_keep(&cuts, max_value, evidence_reservoir_bin(max_value), key);
 }
 
 uint64_t evidence_thresholds_silent(const struct evidence_thresholds *thresholds, uint32_t slot)

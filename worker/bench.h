@@ -1,6 +1,6 @@
 /* What `interp-worker bench` measures and with what, shared by bench_command.c (options, files),
- * bench_forward.c, bench_encode.c, bench_ablate.c and bench_attribute.c. One thread but for the
- * lanes of bench_clock.h. */
+ * bench_forward.c, bench_encode.c, bench_evidence.c, bench_ablate.c and bench_attribute.c. One
+ * thread but for the lanes of bench_clock.h. */
 #ifndef WORKER_BENCH_H
 #define WORKER_BENCH_H
 
@@ -15,7 +15,7 @@ struct bench_options {
     const char *make, *model, *dictionary, *activations, *hook, *what, *backend;
     struct argument_list computes, screens;
     struct argument_list threads;
-    size_t n_rows, n_ctx, n_windows, n_vocab;
+    size_t n_rows, n_ctx, n_windows, n_vocab, n_units;
     double seconds, norm_scaling_factor;
 };
 
@@ -64,6 +64,10 @@ MUST_CHECK status_t bench_attribute(struct bench *b, struct error *err);
 
 /* For every --screen: measure and report the encode, alone and with a running top 20. */
 MUST_CHECK status_t bench_encode(struct bench *b, struct error *err);
+
+/* Measure and report what a host thread takes to make evidence partials of made-up activations,
+ * from the first to the --units-th unit of a sweep; only with --what evidence. */
+MUST_CHECK status_t bench_evidence(const struct bench *b, struct error *err);
 
 /* Take `x` of the --activations file as what is encoded. */
 MUST_CHECK status_t bench_read_activations(struct bench *b, struct error *err);

@@ -16,7 +16,7 @@ struct lane {
     struct error err;
 };
 
-static int64_t thread_cpu_ns(void)
+int64_t bench_thread_cpu_ns(void)
 {
     struct timespec now;
     if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) != 0) return 0;
@@ -29,12 +29,12 @@ static void *lane_run(void *context)
     const struct clock *clock = clock_system();
     (void)pthread_barrier_wait(lane->start);
     lane->begin_ns = clock_monotonic_ns(clock);
-    const int64_t cpu_begin_ns = thread_cpu_ns();
+    const int64_t cpu_begin_ns = bench_thread_cpu_ns();
     do {
         lane->status = lane->work->step(lane->state, &lane->n_tokens, &lane->err);
         lane->end_ns = clock_monotonic_ns(clock);
     } while (lane->status == ST_OK && lane->end_ns - lane->begin_ns < lane->window_ns);
-    lane->cpu_ns = thread_cpu_ns() - cpu_begin_ns;
+    lane->cpu_ns = bench_thread_cpu_ns() - cpu_begin_ns;
     return NULL;
 }
 

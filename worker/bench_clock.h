@@ -6,6 +6,7 @@
 #include "common/error.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum { BENCH_MAX_THREADS = 64, BENCH_MAX_WINDOWS = 64 };
 
@@ -23,6 +24,9 @@ struct bench_rate {
     double per_cpu_best, per_cpu_median; /* tokens a second of processor time of one thread: what
                                           * a busy machine distorts least */
 };
+
+/* Processor time of the calling thread. */
+int64_t bench_thread_cpu_ns(void);
 
 MUST_CHECK status_t bench_measure(const struct bench_work *work, struct bench_rate *out,
                                   struct error *err);

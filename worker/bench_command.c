@@ -10,9 +10,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_ROWS = 8, DEFAULT_CTX = 128, MAKE_LAYERS = 12, MAKE_TOKENS = 4096 };
+enum {
+    DEFAULT_ROWS = 8,
+    DEFAULT_CTX = 128,
+    MAKE_LAYERS = 12,
+    MAKE_TOKENS = 4096,
+    BENCH_MAX_UNITS = 4096
+};
 
 static const char SUMMARY[] = "Measure forward pass and encode on this machine; prints JSON lines.";
+
+/* Made of nothing, so it needs no model. */
+static bool is_evidence(const struct bench_options *o)
+{
+    return o->what && strcmp(o->what, "evidence") == 0;
+}
 
 static status_t parse(struct bench_options *o, int argc, char **argv, bool *is_help,
                       struct error *err)
@@ -45,7 +57,7 @@ static status_t parse(struct bench_options *o, int argc, char **argv, bool *is_h
          .text = &o->hook},
         {.name = "--what",
          .value = "WHAT",
-         .help = "forward, encode, all (both, the default), ablate or attribute",
+         .help = "forward, encode, all (both, the default), ablate, attribute or evidence",
          .text = &o->what},
         {.name = "--compute",
          .value = "NAME",
@@ -62,6 +74,10 @@ static status_t parse(struct bench_options *o, int argc, char **argv, bool *is_h
         {.name = "--threads", .value = "N", .help = "1 and 2 by default", .list = &o->threads},
         {.name = "--rows", .value = "N", .help = "rows of a batch (8)", .count = &o->n_rows},
         {.name = "--ctx", .value = "N", .help = "tokens of a row (128)", .count = &o->n_ctx},
+        {.name = "--units",
+         .value = "N",
+         .help = "units of the sweep that --what evidence plays (100)",
+         .count = &o->n_units},
         {.name = "--seconds", .value = "S", .help = "of one window (1)", .number = &o->seconds},
         {.name = "--windows",
          .value = "N",
@@ -80,12 +96,16 @@ static status_t read_options(struct bench_options *o, int argc, char **argv, boo
     *o = (struct bench_options){.n_rows = DEFAULT_ROWS,
                                 .n_ctx = DEFAULT_CTX,
                                 .n_windows = 3,
+                                .n_units = 100,
                                 .n_vocab = BENCH_VOCAB,
                                 .seconds = 1};
     const status_t status = parse(o, argc, argv, is_help, err);
     if (status != ST_OK || *is_help) return status;
-    if (!o->make && !o->model && !o->activations)
+    if (!o->make && !o->model && !o->activations && !is_evidence(o))
         return error_set(err, ST_BAD_INPUT, "give --model or --activations (or --make)");
+    if (o->n_units == 0 || o->n_units > BENCH_MAX_UNITS)
+        return error_set(err, ST_BAD_INPUT, "--units %zu is not 1..%d", o->n_units,
+                         BENCH_MAX_UNITS);
     if (o->activations && !o->dictionary)
         return error_set(err, ST_BAD_INPUT, "--activations needs --dictionary");
     return ST_OK;
@@ -149,6 +169,7 @@ static status_t make_files(const char *directory, size_t n_vocab, struct error *
 static status_t run_all(struct bench *b, struct error *err)
 {
     struct bench_options *o = &b->options;
+    if (is_evidence(o)) return bench_evidence(b, err);
     default_list(&o->computes, "f32", "bf16x3", "bf16");
     default_list(&o->screens, "auto", "none", NULL);
     default_list(&o->threads, "1", "2", NULL);

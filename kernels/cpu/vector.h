@@ -28,6 +28,19 @@ struct scan_params {
     uint32_t *masks;                               /* [n_tokens] */
 };
 
+enum { WINDOW_KEY_BLOCK = 64 };
+
+/* Sampling keys (common/evidence_key.h) of one slot's windows, and which of them are small:
+ * key[i] = evidence_key(number[i], slot_number); bit i % 64 of below[i / 64] is set if it is at
+ * most `limit`. The caller pads to whole blocks and ignores what it gets for the padding. */
+struct window_keys_params {
+    const uint64_t *number; /* [n_blocks, 64] */
+    size_t n_blocks;
+    uint64_t slot_number, limit;
+    uint64_t *key;   /* [n_blocks, 64] */
+    uint64_t *below; /* [n_blocks] */
+};
+
 struct vector_kernels {
     const char *name;
     void (*norm)(const struct norm_params *p);
@@ -53,6 +66,7 @@ struct vector_kernels {
     void (*scan)(const struct scan_params *p);
     /* out[r] = exact dot (backend.h) of w with x[r], r < n_rows; d is a multiple of DOT_LANES. */
     void (*dots)(const float *w, const float *const *x, size_t n_rows, size_t d, float *out);
+    void (*window_keys)(const struct window_keys_params *p);
     /* Multiply-adds in registers, as fast as the core can: the peak that products are measured
      * against. Does n_rounds x fma_round_flops operations; returns their (meaningless) sum. */
     float (*fma_burst)(size_t n_rounds);

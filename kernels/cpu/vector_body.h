@@ -1,5 +1,6 @@
 /* The loops of one instruction set: included once by each vector_*.c, after it has defined `vec`,
  * VEC_WIDTH, vec_fma(), vec_madd(), VECTOR_KERNELS and VECTOR_NAME. No include guard on purpose. */
+#include "common/evidence_key.h"
 #include "kernels/cpu/vector.h"
 
 #include <string.h>
@@ -92,6 +93,7 @@ static inline vec vec_exp(vec x)
 #include "kernels/cpu/attention_backward_body.h"
 #include "kernels/cpu/backward_body.h"
 #include "kernels/cpu/contract_body.h"
+#include "kernels/cpu/window_keys_body.h"
 
 enum { BURST_CHAINS = 12 };
 
@@ -126,6 +128,7 @@ const struct vector_kernels VECTOR_KERNELS = {
     .quantise = quantise,
     .scan = scan,
     .dots = dots,
+    .window_keys = window_keys,
     .fma_burst = fma_burst,
     .fma_round_flops = 2 * BURST_CHAINS * VEC_WIDTH,
 };

@@ -46,11 +46,13 @@ static void fill_row(struct world_unit *unit, uint32_t row, struct source *sourc
         cr_assert_lt(source->document, world->params.n_documents, "world ran out of documents");
         unit->segments[unit->unit.n_segments++] = (struct capture_segment){
             row, at, n, source->document, source->offset, world->document_keys[source->document]};
-        for (uint32_t i = 0; i < n; i++)
-            unit->tokens[row * row_tokens + at + i] =
-                1 +
-                (uint32_t)(world_random(&source->random) %
-                           (world_random(&source->random) % (world->params.vocabulary - 1) + 1));
+        for (uint32_t i = 0; i < n; i++) {
+            /* drawn in this order by every compiler, for bytes that are pinned */
+            const uint64_t draw = world_random(&source->random);
+            const uint64_t bound =
+                world_random(&source->random) % (world->params.vocabulary - 1) + 1;
+            unit->tokens[row * row_tokens + at + i] = 1 + (uint32_t)(draw % bound);
+        }
         source->offset += n;
         at += n;
     }

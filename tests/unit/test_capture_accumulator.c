@@ -198,6 +198,26 @@ Test(capture_accumulator, gives_equal_bytes_again_from_the_same_object)
     capture_accumulator_destroy(&accumulator);
 }
 
+Test(capture_accumulator, takes_a_unit_of_padding_alone)
+{
+    struct capture_accumulator *accumulator = make_accumulator();
+    struct capture_unit unit = make_unit();
+    struct row_data data;
+    struct buffer out;
+    struct error err = {0};
+    const struct sparse_rows rows = make_rows(&data, 4, 2);
+    unit.n_segments = 0;
+    buffer_init(&out, 1 << 16);
+    cr_assert_eq(capture_accumulator_begin(accumulator, &unit, NULL, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(capture_accumulator_add(accumulator, &rows, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(capture_accumulator_finish(accumulator, &out, &err), ST_OK, "%s", err.text);
+    cr_assert_gt(out.n_bytes, 4);
+    for (size_t i = 1; i <= 4; i++)
+        cr_expect_eq(out.bytes[out.n_bytes - i], 0, "the count of records is not 0");
+    buffer_fini(&out);
+    capture_accumulator_destroy(&accumulator);
+}
+
 Test(capture_accumulator, says_when_the_bytes_have_no_room)
 {
     struct capture_accumulator *accumulator = make_accumulator();

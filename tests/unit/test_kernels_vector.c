@@ -1,5 +1,6 @@
 /* The CPU's loops against closed forms in double, on every instruction set of this machine and at
  * shapes that no vector width divides. */
+#include "common/evidence_key.h"
 #include "kernels/cpu/vector.h"
 
 #include <criterion/criterion.h>
@@ -354,4 +355,29 @@ static void check_dots(const struct vector_kernels *k)
 Test(kernels_vector, dots_are_the_same_bits_on_every_instruction_set)
 {
     on_every_isa(check_dots);
+}
+
+static void check_window_keys(const struct vector_kernels *k)
+{
+    enum { N_BLOCKS = 3, N = N_BLOCKS * WINDOW_KEY_BLOCK };
+    static const uint64_t LIMITS[] = {0, 0 /* a key itself */, UINT64_C(1) << 63, UINT64_MAX};
+    uint64_t number[N], key[N], below[N_BLOCKS];
+    for (size_t i = 0; i < N; i++) number[i] = hash_mix64(i * i);
+    for (size_t l = 0; l < sizeof LIMITS / sizeof LIMITS[0]; l++) {
+        const uint64_t slot_number = evidence_slot_number((uint32_t)l);
+        const uint64_t limit = l == 1 ? evidence_key(number[70], slot_number) : LIMITS[l];
+        const struct window_keys_params p = {number, N_BLOCKS, slot_number, limit, key, below};
+        k->window_keys(&p);
+        for (size_t i = 0; i < N; i++) {
+            const uint64_t want = evidence_key(number[i], slot_number);
+            const uint64_t bit = below[i / WINDOW_KEY_BLOCK] >> i % WINDOW_KEY_BLOCK & 1u;
+            cr_assert_eq(key[i], want, "%s: key %zu", k->name, i);
+            cr_assert_eq(bit, want <= limit, "%s: bit %zu, limit %zu", k->name, i, l);
+        }
+    }
+}
+
+Test(kernels_vector, window_keys_are_those_of_one_at_a_time)
+{
+    on_every_isa(check_window_keys);
 }

@@ -32,10 +32,10 @@ status_t capture_accumulator_create(struct capture_accumulator **out,
     if (!accumulator) return error_set(err, ST_NO_MEMORY, "capture accumulator");
     accumulator->identity = *identity;
     accumulator->frozen = frozen;
-    accumulator->slot_start =
-        malloc(((size_t)identity->n_slots + 2) * sizeof *accumulator->slot_start);
-    accumulator->firing = malloc((EVIDENCE_MAX_FIRING + 1) * sizeof *accumulator->firing);
-    if (!accumulator->slot_start || !accumulator->firing)
+    accumulator->kernels = vector_kernels_of(cpu_isa_detect(CPU_ISA_AVX512));
+    accumulator->slot_start = malloc(identity->n_slots * sizeof *accumulator->slot_start);
+    accumulator->slot_end = malloc(identity->n_slots * sizeof *accumulator->slot_end);
+    if (!accumulator->slot_start || !accumulator->slot_end)
         status = error_set(err, ST_NO_MEMORY, "capture of %u slots", identity->n_slots);
     if (status == ST_OK) status = evidence_record_create(&accumulator->record, err);
     if (status == ST_OK)
@@ -48,8 +48,13 @@ status_t capture_accumulator_create(struct capture_accumulator **out,
 static void free_window_scratch(struct capture_accumulator *accumulator)
 {
     free(accumulator->runs);
-    free(accumulator->is_firing);
+    free(accumulator->is_out);
     free(accumulator->is_marked);
+    free(accumulator->key);
+    free(accumulator->below);
+    free(accumulator->candidates);
+    free(accumulator->by_bin);
+    free(accumulator->chosen);
     free(accumulator->hits.key);
     free(accumulator->hits.order);
     free(accumulator->hits.place);
@@ -69,27 +74,45 @@ void capture_accumulator_destroy(struct capture_accumulator **accumulator)
     free(old->value);
     free(old->grouped);
     free(old->slot_start);
-    free(old->firing);
+    free(old->slot_end);
     evidence_record_destroy(&old->record);
     free(old);
     *accumulator = NULL;
 }
 
+static bool allocate_window_scratch(struct capture_accumulator *accumulator, size_t n)
+{
+    struct capture_hits *hits = &accumulator->hits;
+    accumulator->runs = malloc(n * sizeof *accumulator->runs);
+    accumulator->is_out = malloc(n * sizeof *accumulator->is_out);
+    accumulator->is_marked = calloc(n, sizeof *accumulator->is_marked);
+    accumulator->key = malloc(n * sizeof *accumulator->key);
+    accumulator->below = malloc(n / WINDOW_KEY_BLOCK * sizeof *accumulator->below);
+    accumulator->candidates = malloc(n * sizeof *accumulator->candidates);
+    accumulator->by_bin = malloc(n * sizeof *accumulator->by_bin);
+    accumulator->chosen = malloc(n * sizeof *accumulator->chosen);
+    hits->key = malloc(n * sizeof *hits->key);
+    hits->order = malloc(n * sizeof *hits->order);
+    hits->place = malloc(n * sizeof *hits->place);
+    return accumulator->runs && accumulator->is_out && accumulator->is_marked && accumulator->key &&
+           accumulator->below && accumulator->candidates && accumulator->by_bin &&
+           accumulator->chosen && hits->key && hits->order && hits->place;
+}
+
+/* Room for the unit's windows and one more, in whole blocks; is_out as it is between slots. */
 static status_t reserve_windows(struct capture_accumulator *accumulator, struct error *err)
 {
-    const size_t n = (size_t)accumulator->windows.n + 1;
-    if (n <= accumulator->window_capacity) return ST_OK;
-    free_window_scratch(accumulator);
-    accumulator->runs = malloc(n * sizeof *accumulator->runs);
-    accumulator->is_firing = calloc(n, sizeof *accumulator->is_firing);
-    accumulator->is_marked = calloc(n, sizeof *accumulator->is_marked);
-    accumulator->hits.key = malloc(n * sizeof *accumulator->hits.key);
-    accumulator->hits.order = malloc(n * sizeof *accumulator->hits.order);
-    accumulator->hits.place = malloc(n * sizeof *accumulator->hits.place);
-    if (!accumulator->runs || !accumulator->is_firing || !accumulator->is_marked ||
-        !accumulator->hits.key || !accumulator->hits.order || !accumulator->hits.place)
-        return error_set(err, ST_NO_MEMORY, "capture of %zu windows", n);
-    accumulator->window_capacity = n;
+    const struct capture_windows *windows = &accumulator->windows;
+    const size_t n = (windows->n / WINDOW_KEY_BLOCK + (size_t)1) * WINDOW_KEY_BLOCK;
+    if (n > accumulator->window_capacity) {
+        free_window_scratch(accumulator);
+        if (!allocate_window_scratch(accumulator, n))
+            return error_set(err, ST_NO_MEMORY, "capture of %zu windows", n);
+        accumulator->window_capacity = n;
+    }
+    for (size_t i = 0; i < n; i++)
+        accumulator->is_out[i] =
+            i >= windows->n || windows->item[i].table_place == CAPTURE_NO_PLACE;
     return ST_OK;
 }
 
@@ -105,6 +128,7 @@ static status_t reserve_tokens(struct capture_accumulator *accumulator, size_t n
     }
     accumulator->token_start[0] = 0;
     accumulator->n_added_tokens = 0;
+    memset(accumulator->slot_end, 0, accumulator->identity.n_slots * sizeof *accumulator->slot_end);
     return ST_OK;
 }
 
@@ -161,24 +185,39 @@ static status_t reserve_activations(struct capture_accumulator *accumulator, siz
     return ST_OK;
 }
 
-/* Copy the positive values of one token; false if a slot or value is not what it must be. */
+/* Copy and count the positive values of one token; false if a slot or value is not what it must
+ * be. */
 static bool add_token(struct capture_accumulator *accumulator, const struct sparse_rows *rows,
                       size_t row)
 {
     const uint32_t n_slots = accumulator->identity.n_slots;
+    uint32_t *count = accumulator->slot_end, *slots = accumulator->slot;
+    float *values = accumulator->value;
     size_t at = accumulator->token_start[accumulator->n_added_tokens];
     uint32_t next_slot = 0;
     for (size_t i = rows->row_start[row]; i < rows->row_start[row + 1]; i++) {
-        if (rows->feature[i] < next_slot || rows->feature[i] >= n_slots ||
-            !isfinite(rows->value[i]))
-            return false;
-        next_slot = rows->feature[i] + 1;
-        if (!(rows->value[i] > 0)) continue;
-        accumulator->slot[at] = rows->feature[i];
-        accumulator->value[at++] = rows->value[i];
+        const uint32_t slot = rows->feature[i];
+        const float value = rows->value[i];
+        if (slot < next_slot || slot >= n_slots || !isfinite(value)) return false;
+        next_slot = slot + 1;
+        if (!(value > 0)) continue;
+        slots[at] = slot;
+        values[at++] = value;
+        count[slot]++;
     }
     accumulator->token_start[++accumulator->n_added_tokens] = at;
     return true;
+}
+
+/* What was counted of the token is not taken back: the unit has to begin again. */
+static status_t refuse_token(struct capture_accumulator *accumulator, struct error *err)
+{
+    const unsigned long long unit_number = accumulator->unit->unit_number;
+    accumulator->unit = NULL;
+    return error_set(err, ST_BAD_INPUT,
+                     "token %zu of capture unit %llu: a slot out of order or range, or "
+                     "an activation that is not finite",
+                     accumulator->n_added_tokens, unit_number);
 }
 
 status_t capture_accumulator_add(struct capture_accumulator *accumulator,
@@ -197,12 +236,7 @@ status_t capture_accumulator_add(struct capture_accumulator *accumulator,
     const status_t status = reserve_activations(accumulator, n_needed, err);
     if (status != ST_OK) return status;
     for (size_t row = 0; row < rows->n_rows; row++)
-        if (!add_token(accumulator, rows, row))
-            return error_set(err, ST_BAD_INPUT,
-                             "token %zu of capture unit %llu: a slot out of order or range, or "
-                             "an activation that is not finite",
-                             accumulator->n_added_tokens,
-                             (unsigned long long)accumulator->unit->unit_number);
+        if (!add_token(accumulator, rows, row)) return refuse_token(accumulator, err);
     return ST_OK;
 }
 

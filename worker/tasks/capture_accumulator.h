@@ -2,10 +2,12 @@
  *
  *   begin(unit) -> add(tokens' activations) ... -> finish() -> bytes
  *
- * Bounded: holds the unit's activations (20 bytes each), then writes slot by slot; only
- * what can enter a slot's top or one of its bins or samples is written. Silent windows are
- * found by a scan of n_slots x n_windows hashes. One accumulator per target and thread; it
- * keeps its scratch between units. */
+ * Bounded: holds the unit's activations (16 bytes each): copied and counted by slot while they
+ * are added, then sorted by slot (a counting sort), so that each slot is looked at once, with all
+ * of its scratch in the first cache. Only what can enter a slot's top or one of its bins or
+ * samples is written. Silent windows are found by a scan of n_slots x n_windows hashes, which is
+ * the one vector loop here (kernels/cpu/vector.h). One accumulator per target and thread; it
+ * keeps its scratch between units. What it costs: worker/README.md. */
 #ifndef WORKER_TASKS_CAPTURE_ACCUMULATOR_H
 #define WORKER_TASKS_CAPTURE_ACCUMULATOR_H
 
@@ -41,8 +43,8 @@ MUST_CHECK status_t capture_accumulator_begin(struct capture_accumulator *accumu
 
 /* The activations of the next rows->n_rows tokens of the unit, in the order of unit->tokens
  * (row by row); rows->feature are slots. Values <= 0 are skipped. Copied. Errors: ST_BAD_INPUT
- * (slot out of range or not ascending, NaN or infinity, more tokens than the unit has),
- * ST_NO_MEMORY. */
+ * (slot out of range or not ascending, NaN or infinity: the unit must begin again; more tokens
+ * than the unit has), ST_NO_MEMORY. */
 MUST_CHECK status_t capture_accumulator_add(struct capture_accumulator *accumulator,
                                             const struct sparse_rows *rows, struct error *err);
 

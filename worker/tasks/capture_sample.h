@@ -13,7 +13,10 @@ struct capture_hits {
     size_t n;
 };
 
-/* Write the places of the k hits of smallest key to `out`, in the order of the hits; of equal
+/* The k-th smallest key, 1 <= k <= hits->n. */
+uint64_t capture_hits_limit(struct capture_hits *hits, size_t k);
+
+/* Write the places of the k hits of smallest key to `out` [k], in the order of the hits; of equal
  * keys the earlier hits. Returns how many, at most k. */
 size_t capture_hits_smallest(struct capture_hits *hits, size_t k, uint32_t *out);
 

@@ -49,6 +49,7 @@ struct capture_task {
     struct hook_point hooks[TARGETS_MAX];
     bool stays[TARGETS_MAX]; /* the target reads its activations on the device */
     const float *acts[TARGETS_MAX];
+    struct buffer partials, plain; /* of the unit under way; their memory serves the next */
 };
 
 static void close_target(struct target_run *run)
@@ -65,6 +66,8 @@ static void capture_close(void *context)
 {
     struct capture_task *task = context;
     for (size_t i = 0; i < task->n_targets; i++) close_target(&task->targets[i]);
+    buffer_fini(&task->partials);
+    buffer_fini(&task->plain);
     forward_destroy(&task->forward);
     if (task->model) model_cache_release_model(task->models, task->model);
     free(task->row_lengths);
@@ -169,6 +172,8 @@ static status_t capture_open(void **out, const struct task_environment *environm
     struct capture_task *task = calloc(1, sizeof *task);
     if (!task) return error_set(err, ST_NO_MEMORY, "capture task");
     task->models = environment->models;
+    buffer_init(&task->partials, EVIDENCE_MAX_PARTIAL_BYTES);
+    buffer_init(&task->plain, (size_t)EVIDENCE_MAX_PARTIAL_BYTES * 2);
     status_t status = open_model(task, environment, spec, err);
     if (status == ST_OK) status = read_all_limits(task, spec, err);
     if (status == ST_OK) status = open_targets(task, spec, err);
@@ -305,22 +310,19 @@ static status_t run_forward(struct capture_task *task, const struct capture_unit
 static status_t capture_all(struct capture_task *task, const struct capture_unit *unit,
                             struct buffer *out, struct error *err)
 {
-    struct buffer partials, plain;
+    struct buffer *partials = &task->partials, *plain = &task->plain;
     struct wire_text parts[TARGETS_MAX];
     size_t ends[TARGETS_MAX];
-    buffer_init(&partials, EVIDENCE_MAX_PARTIAL_BYTES);
-    buffer_init(&plain, (size_t)EVIDENCE_MAX_PARTIAL_BYTES * 2);
+    partials->n_bytes = plain->n_bytes = 0;
     status_t status = run_forward(task, unit, err);
     for (size_t i = 0; i < task->n_targets && status == ST_OK; i++) {
-        status = capture_one(task, i, unit, &partials, err);
-        ends[i] = partials.n_bytes;
+        status = capture_one(task, i, unit, partials, err);
+        ends[i] = partials->n_bytes;
     }
     for (size_t i = 0, start = 0; status == ST_OK && i < task->n_targets; start = ends[i++])
-        parts[i] = (struct wire_text){(const char *)partials.bytes + start, ends[i] - start};
-    if (status == ST_OK) status = wire_parts_encode(parts, task->n_targets, &plain, err);
-    if (status == ST_OK) status = evidence_compress(plain.bytes, plain.n_bytes, out, err);
-    buffer_fini(&partials);
-    buffer_fini(&plain);
+        parts[i] = (struct wire_text){(const char *)partials->bytes + start, ends[i] - start};
+    if (status == ST_OK) status = wire_parts_encode(parts, task->n_targets, plain, err);
+    if (status == ST_OK) status = evidence_compress(plain->bytes, plain->n_bytes, out, err);
     return status;
 }
 

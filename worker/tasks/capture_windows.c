@@ -3,10 +3,12 @@
 #include "common/evidence_key.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void capture_windows_fini(struct capture_windows *windows)
 {
     free(windows->item);
+    free(windows->number);
     free(windows->document_number);
     free(windows->table.document);
     free(windows->table.window);
@@ -24,11 +26,14 @@ static status_t reserve(struct capture_windows *windows, uint32_t n_windows, uin
 {
     struct evidence_table *table = &windows->table;
     if (n_windows > windows->capacity) {
+        const size_t n_padded = (size_t)n_windows + WINDOW_KEY_BLOCK;
         free(windows->item);
+        free(windows->number);
         free(table->window);
         windows->item = malloc(n_windows * sizeof *windows->item);
+        windows->number = malloc(n_padded * sizeof *windows->number);
         table->window = malloc(n_windows * sizeof *table->window);
-        windows->capacity = windows->item && table->window ? n_windows : 0;
+        windows->capacity = windows->item && windows->number && table->window ? n_windows : 0;
     }
     if (n_documents > windows->document_capacity) {
         free(windows->document_number);
@@ -82,6 +87,7 @@ static void fill_table(struct capture_windows *windows, uint32_t min_window_toke
         }
         item->document_place = table->n_documents - 1;
         item->number = evidence_window_number(document_key, item->window.document_offset);
+        windows->number[i] = item->number;
         item->table_place = CAPTURE_NO_PLACE;
         if (item->window.n_tokens < min_window_tokens) continue;
         item->table_place = table->n_windows;
@@ -120,6 +126,8 @@ status_t capture_windows_cut(struct capture_windows *windows, const struct captu
     }
     if (windows->n > 0) qsort(windows->item, windows->n, sizeof *windows->item, compare_windows);
     fill_table(windows, limits->min_window_tokens);
+    if (windows->n > 0)
+        memset(windows->number + windows->n, 0, WINDOW_KEY_BLOCK * sizeof *windows->number);
     if (limits->counts_positions) count_positions(windows);
     return ST_OK;
 }

@@ -5,6 +5,7 @@
 
 #include "common/capture_unit.h"
 #include "common/evidence_message.h"
+#include "kernels/cpu/vector.h"
 
 #include <stdint.h>
 
@@ -23,6 +24,7 @@ struct capture_window {
 struct capture_windows {
     struct capture_window *item; /* [n] */
     uint32_t n, capacity;
+    uint64_t *number;          /* [n], those of item[], and 0 up to a whole WINDOW_KEY_BLOCK */
     uint64_t *document_number; /* [table.n_documents], evidence_document_number() */
     uint32_t document_capacity;
     uint64_t documents_check;
