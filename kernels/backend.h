@@ -70,7 +70,7 @@ struct window_params {
                                           * the same shape in all. Borrowed for the window's life */
     size_t n_layers, n_weights;
 };
-enum { WINDOW_N_LAYERS = 2, WINDOW_MAX_WEIGHTS = 8 };
+enum { WINDOW_N_LAYERS = 2 };
 
 /* Of a device, for whoever plans or pins. Texts are "" where unknown. */
 struct backend_place {
@@ -495,9 +495,9 @@ struct backend_ops {
                               const struct window_params *params, struct error *err);
     void (*window_destroy)(struct window *window); /* NULL-safe; waits for the work */
     /* *out [n_weights]: the weights of a layer, for products on the window's exec until the next
-     * take. Begins to bring the layer behind it (behind the last, the first). Asynchronous. */
-    status_t (*window_take)(struct window *window, size_t layer, const struct packed *const **out,
-                            struct error *err);
+     * take. Begins to bring `next`, which a pass forward or back will take then. Asynchronous. */
+    status_t (*window_take)(struct window *window, size_t layer, size_t next,
+                            const struct packed *const **out, struct error *err);
 };
 
 struct backend {

@@ -131,16 +131,32 @@ static status_t keep_activations(struct bench *b, struct error *err)
     return status;
 }
 
+/* As many threads as --threads has at most; what is wrong with it is said when it is measured. */
+static struct memory_needs needs_of(const struct bench_options *o)
+{
+    struct memory_needs needs = {.n_ctx = o->n_ctx};
+    size_t n_threads = 1;
+    for (size_t i = 0; i < o->threads.n_items; i++)
+        if (bench_parse_threads(o->threads.items[i], &n_threads, NULL) == ST_OK &&
+            n_threads > needs.n_threads)
+            needs.n_threads = n_threads;
+    if (!o->what || strcmp(o->what, "attribute") != 0) return needs;
+    needs.adjoint = MEMORY_ADJOINT_EDGES;
+    needs.n_prompts = o->n_rows;
+    return needs;
+}
+
 status_t bench_forward(struct bench *b, struct error *err)
 {
     const struct bench_options *o = &b->options;
+    const struct memory_needs needs = needs_of(o);
     status_t status = ST_OK;
     for (size_t i = 0; i < o->computes.n_items && status == ST_OK; i++) {
         enum compute compute = COMPUTE_F32;
         status = compute_parse(o->computes.items[i], &compute, err);
         model_close(&b->model);
         const struct model_params params = {
-            .directory = o->model, .backend = b->backend, .compute = compute};
+            .directory = o->model, .backend = b->backend, .compute = compute, .needs = &needs};
         if (status == ST_OK) status = model_open(&b->model, &params, err);
         if (status == ST_OK) status = default_hook(b, err);
         if (status == ST_OK && !b->tokens) status = make_tokens(b, err);

@@ -139,6 +139,7 @@ static json_t *describe_plan(const struct memory_plan *p)
                    {"head_bytes", p->n_head},
                    {"n_layers", p->n_layers},
                    {"layer_bytes", p->n_layer},
+                   {"adjoint_bytes", p->n_adjoint},
                    {"n_dictionaries", p->n_dictionaries},
                    {"dictionary_bytes", p->n_dictionary},
                    {"n_threads", p->n_threads},

@@ -10,10 +10,10 @@ static const size_t NO_LAYER = SIZE_MAX;
 
 /* Half of the window: where a layer's weights are read from. */
 struct half {
-    size_t layer; /* that it holds, or is being filled with */
-    char *memory; /* device */
-    struct packed weights[WINDOW_MAX_WEIGHTS];
-    const struct packed *list[WINDOW_MAX_WEIGHTS];
+    size_t layer;               /* that it holds, or is being filled with */
+    char *memory;               /* device */
+    struct packed *weights;     /* [n_weights] */
+    const struct packed **list; /* [n_weights] of them */
     cudaEvent_t there, free;
 };
 
@@ -34,6 +34,8 @@ void window_close(struct window *w)
     for (size_t i = 0; i < WINDOW_N_LAYERS; i++) {
         struct half *half = &w->halves[i];
         device_free(half->memory);
+        free(half->weights);
+        free(half->list);
         if (half->there) (void)cudaEventDestroy(half->there);
         if (half->free) (void)cudaEventDestroy(half->free);
     }
@@ -55,7 +57,7 @@ static bool is_like(const struct packed *a, const struct packed *b)
 static status_t check_shelf(const struct window_params *p, size_t *n_bytes, struct error *err)
 {
     *n_bytes = 0;
-    if (!p->n_layers || !p->n_weights || p->n_weights > WINDOW_MAX_WEIGHTS)
+    if (!p->n_layers || !p->n_weights)
         return error_set(err, ST_BAD_INPUT, "a window of %zu layers of %zu weights", p->n_layers,
                          p->n_weights);
     for (size_t i = 0; i < p->n_layers * p->n_weights; i++)
@@ -74,6 +76,10 @@ static status_t open_half(struct window *w, struct half *half, size_t n_bytes, s
     status_t status = device_alloc(w->exec->backend->device, n_bytes, &memory, err);
     half->layer = NO_LAYER;
     half->memory = memory;
+    half->weights = calloc(w->n_weights, sizeof *half->weights);
+    half->list = calloc(w->n_weights, sizeof(const struct packed *));
+    if (status == ST_OK && (!half->weights || !half->list))
+        status = error_set(err, ST_NO_MEMORY, "a window of %zu weights", w->n_weights);
     for (size_t i = 0, at = 0; i < w->n_weights && status == ST_OK; i++) {
         struct packed *weights = &half->weights[i];
         *weights = *w->shelf[i];
@@ -145,11 +151,11 @@ static status_t bring(struct window *w, struct half *half, size_t layer, struct 
     return status;
 }
 
-status_t window_take(struct window *w, size_t layer, const struct packed *const **out,
+status_t window_take(struct window *w, size_t layer, size_t next, const struct packed *const **out,
                      struct error *err)
 {
-    if (layer >= w->n_layers)
-        return error_set(err, ST_BAD_INPUT, "layer %zu of %zu", layer, w->n_layers);
+    if (layer >= w->n_layers || next >= w->n_layers)
+        return error_set(err, ST_BAD_INPUT, "layers %zu and %zu of %zu", layer, next, w->n_layers);
     status_t status = exec_enter(w->exec, err);
     if (status != ST_OK) return status;
     if (w->halves[w->current].layer != layer) w->current = 1 - w->current;
@@ -158,8 +164,7 @@ status_t window_take(struct window *w, size_t layer, const struct packed *const 
     if (status == ST_OK)
         status = cuda_check(cudaStreamWaitEvent(w->exec->stream, half->there, 0),
                             "waiting for weights", err);
-    if (status == ST_OK)
-        status = bring(w, &w->halves[1 - w->current], (layer + 1) % w->n_layers, err);
+    if (status == ST_OK && next != layer) status = bring(w, &w->halves[1 - w->current], next, err);
     *out = half->list;
     return status;
 }

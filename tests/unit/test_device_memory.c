@@ -315,13 +315,16 @@ static void shelf_empty(struct shelf *shelf, struct emulated *e)
 static void run_products(struct emulated *e, const struct shelf *shelf, struct window *window,
                          const float *x, float *y)
 {
-    static const size_t LAYERS[] = {0, 1, 2, 3, 4, 0, 1, 1, 3, 0};
+    /* forward, on from a layer that was not announced, there and back */
+    static const size_t LAYERS[] = {0, 1, 2, 3, 4, 0, 1, 1, 3, 0, 3, 4, 3, 2, 1, 0, 1};
+    const size_t n = sizeof LAYERS / sizeof LAYERS[0];
     const struct backend_ops *ops = e->emu->ops;
-    for (size_t i = 0; i < sizeof LAYERS / sizeof LAYERS[0]; i++) {
+    for (size_t i = 0; i < n; i++) {
+        const size_t next = i < 8 ? (LAYERS[i] + 1) % N_LAYERS : LAYERS[(i + 1) % n];
         const struct packed *const *weights = NULL;
         if (window)
-            cr_assert_eq(ops->window_take(window, LAYERS[i], &weights, &e->err), ST_OK, "%s: %s",
-                         e->mode, e->err.text);
+            cr_assert_eq(ops->window_take(window, LAYERS[i], next, &weights, &e->err), ST_OK,
+                         "%s: %s", e->mode, e->err.text);
         for (size_t k = 0; k < N_WEIGHTS; k++, y += N_ROWS * N_OUT) {
             const struct matmul_params p = {
                 .weights = weights ? weights[k] : shelf->resident[LAYERS[i] * N_WEIGHTS + k],
@@ -338,7 +341,7 @@ static void run_products(struct emulated *e, const struct shelf *shelf, struct w
 
 static void expect_same_products(struct emulated *e, enum compute compute)
 {
-    enum { N_TAKES = 10, N_FLOATS = N_TAKES * N_WEIGHTS * N_ROWS * N_OUT };
+    enum { N_TAKES = 17, N_FLOATS = N_TAKES * N_WEIGHTS * N_ROWS * N_OUT };
     const struct backend_ops *ops = e->emu->ops;
     struct shelf shelf;
     struct window *window = NULL;

@@ -68,9 +68,27 @@ Test(model_spec, what_an_ablation_keeps_of_its_prompts_counts)
                    "{\"kind\":\"attribute\",\"model\":\"m\",\"compute\":\"f32\",%s}", PROMPTS);
     cr_assert_eq(read_spec(text, &wanted), ST_OK);
     cr_expect(wanted.needs.n_prompts == 0 && !wanted.needs.is_compared, "it keeps no clean pass");
+    cr_expect_eq(wanted.needs.adjoint, MEMORY_ADJOINT_EDGES);
     cr_assert_eq(read_spec("{\"kind\":\"generate\",\"model\":\"m\",\"compute\":\"f32\"}", &wanted),
                  ST_OK);
     cr_expect(wanted.needs.is_compared && wanted.needs.n_prompts == 0);
+}
+
+Test(model_spec, what_derivatives_take_counts)
+{
+    struct model_wanted wanted;
+    static const char *const METHODS[] = {"atp", "eap_ig"};
+    static const enum memory_adjoint WANT[] = {MEMORY_ADJOINT_NODES, MEMORY_ADJOINT_EDGES};
+    char text[256];
+    for (size_t i = 0; i < 2; i++) {
+        (void)snprintf(text, sizeof text,
+                       "{\"kind\":\"attribute\",\"model\":\"m\",\"compute\":\"f32\",\"n_ctx\":100,"
+                       "\"method\":\"%s\",\"prompts\":[{},{},{}]}",
+                       METHODS[i]);
+        cr_assert_eq(read_spec(text, &wanted), ST_OK);
+        cr_expect_eq(wanted.needs.adjoint, WANT[i], "%s", METHODS[i]);
+        cr_expect_eq(wanted.needs.n_prompts, 2, "a batch of 256 tokens");
+    }
 }
 
 Test(model_spec, what_is_wrong_beside_the_model_is_left_to_who_opens_it)

@@ -6,7 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_ROW_BLOCK = 64 };
+enum { TASK_TOKENS = 256 };
+
+size_t attribution_task_batch(size_t n_prompts, size_t n_ctx)
+{
+    const size_t n = n_ctx < TASK_TOKENS ? TASK_TOKENS / n_ctx : 1;
+    return n < n_prompts ? n : n_prompts;
+}
 
 struct attribute_shape attribution_shape(const struct model_config *c)
 {
@@ -44,6 +50,7 @@ void attribution_destroy(struct attribution **pointer)
     if (!a) return;
     struct forward *f = a->forward;
     if (f) {
+        attribution_close_windows(a);
         void *const device[] = {a->embed,    a->embed_difference, a->last,     a->d_last,
                                 a->d_stream, a->d_normed,         a->d_z,      a->d_mlp_in,
                                 a->columns,  a->d_mlp_post,       a->d_logits, a->dots,
@@ -155,33 +162,18 @@ static status_t make_negative_sine(struct attribution *a, struct error *err)
     return f->ops->blend(f->exec, &p, err);
 }
 
-/* Rows of one product: few enough that a batch has several blocks to give up when the device is
- * full (they do not follow the batch that is left, for a row's bits depend on them), or as few as
- * the tiles of edges have room for. */
-static size_t choose_row_block(const struct attribution_params *p)
-{
-    const struct model_config *c = model_config(p->model);
-    const struct attribute_shape shape = attribution_shape(c);
-    const size_t n_columns = attribute_n_senders(&shape) + n_readers(c);
-    size_t block = forward_row_block(p->n_prompts * p->n_ctx);
-    if (block > MOST_ROW_BLOCK) block = MOST_ROW_BLOCK;
-    while (p->has_edges && block > 1 &&
-           block > ATTRIBUTION_TILE_BYTES / sizeof(float) / (n_columns * c->d_model))
-        block /= 2;
-    return block;
-}
-
 status_t attribution_create(struct attribution **out, const struct attribution_params *p,
                             struct error *err)
 {
     const struct backend *backend = model_backend(p->model);
     if (!backend_supports(backend, BACKEND_BACKWARD))
         return error_set(err, ST_UNSUPPORTED, "backend %s has no adjoints", backend->ops->name);
-    const size_t block = choose_row_block(p);
+    const struct attribution_size size = {model_config(p->model), p->n_prompts, p->n_ctx,
+                                          p->has_edges};
     size_t n_prompts;
-    status_t status = attribution_choose_prompts(p, block, &n_prompts, err);
+    status_t status = attribution_choose_prompts(p, &size, &n_prompts, err);
     if (status != ST_OK) return status;
-    model_note_pass(p->model, attribution_can_shrink(n_prompts, p->n_ctx, block));
+    model_note_pass(p->model, attribution_can_shrink(&size, n_prompts));
     struct attribution *a = calloc(1, sizeof *a);
     if (!a) return error_set(err, ST_NO_MEMORY, "attribution");
     a->shape = attribution_shape(model_config(p->model));
@@ -190,11 +182,12 @@ status_t attribution_create(struct attribution **out, const struct attribution_p
     const struct forward_params forward = {.model = p->model,
                                            .n_rows = n_prompts,
                                            .n_ctx = p->n_ctx,
-                                           .row_block = block,
+                                           .row_block = attribution_row_block(&size),
                                            .is_whole = true,
                                            .progress = p->progress};
     status = forward_create(&a->forward, &forward, err);
     if (status == ST_OK) status = model_adjoint(p->model, p->has_edges, &a->weights, err);
+    if (status == ST_OK) status = attribution_open_windows(a, err);
     if (status == ST_OK) status = make_layers(a, err);
     if (status == ST_OK) status = make_rows(a, err);
     if (status == ST_OK) status = make_tiles(a, err);
@@ -211,13 +204,18 @@ size_t attribution_n_prompts(const struct attribution *attribution)
     return attribution->n_rows;
 }
 
-status_t attribution_product(struct attribution *a, const struct packed *weights, const float *x,
-                             size_t n_in, float *y, size_t n_out, struct error *err)
+status_t attribution_product(struct attribution *a, const struct attribution_product *product,
+                             struct error *err)
 {
     struct forward *f = a->forward;
-    const struct matmul_params p = {
-        .weights = weights, .x = x, .y = y, .ld_x = n_in, .ld_y = n_out, .n_rows = f->n_padded};
-    return f->ops->matmul(f->exec, &p, err);
+    struct matmul_params p = {.x = product->x,
+                              .y = product->y,
+                              .ld_x = product->n_in,
+                              .ld_y = product->n_out,
+                              .n_rows = f->n_padded};
+    const status_t status =
+        attribution_weights(a, ADJOINT_MAPS, product->layer, product->map, &p.weights, err);
+    return status == ST_OK ? f->ops->matmul(f->exec, &p, err) : status;
 }
 
 status_t attribution_copy(struct attribution *a, float *to, const float *from, size_t n_floats,

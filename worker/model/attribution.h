@@ -13,6 +13,9 @@
  * (at most ATTRIBUTION_TILE_BYTES, however long the prompts), then one product for every layer of
  * receivers.
  *
+ * Of a model whose layers are streamed, the weights that derivatives take are streamed too, from
+ * the last layer to the first (attribution_windows.c); the bits are the same.
+ *
  * A batch takes fewer prompts where the device has no room for all of them (attribution_room.c).
  * The row block does not follow it, so what is summed keeps its bits; only the order of sums over
  * prompts in f64 may change.
@@ -25,6 +28,16 @@
 #include "worker/model/forward.h"
 
 enum { ATTRIBUTION_TILE_BYTES = 1 << 28 };
+
+/* For memory plans, on the device beside weights and an exec: n of at most n_prompts prompts in a
+ * batch, and the smallest batch that saves anything. */
+struct attribution_size {
+    const struct model_config *config;
+    size_t n_prompts, n_ctx;
+    bool has_edges;
+};
+size_t attribution_batch_bytes(const struct attribution_size *size, size_t n);
+size_t attribution_least_bytes(const struct attribution_size *size);
 
 struct attribution;
 
@@ -45,6 +58,10 @@ void attribution_destroy(struct attribution **attribution); /* NULL-safe */
 
 /* Prompts that a run may have. */
 size_t attribution_n_prompts(const struct attribution *attribution);
+
+/* Prompts of a batch that a task with n_prompts of n_ctx tokens asks for: more than a few hundred
+ * tokens at once save nothing. */
+size_t attribution_task_batch(size_t n_prompts, size_t n_ctx);
 
 struct attribute_shape attribution_shape(const struct model_config *config);
 

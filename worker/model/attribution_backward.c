@@ -96,7 +96,6 @@ static status_t mlp_backward(struct attribution *a, size_t index, struct error *
     struct forward *f = a->forward;
     const struct model_config *c = f->config;
     const struct layer_weights *w = &f->weights->layers[index];
-    const struct adjoint_layer *back = &a->weights->layers[index];
     const bool is_gated = c->family->tensors.mlp_gate != NULL;
     const size_t ld = forward_width_mlp_in(c);
     const float *bias = w->mlp_in.bias;
@@ -114,13 +113,14 @@ static status_t mlp_backward(struct attribution *a, size_t index, struct error *
         .d_up = is_gated ? a->d_mlp_in + c->d_mlp : NULL,
         .ld_d_out = c->d_mlp,
         .ld_d = ld};
+    const struct attribution_product out = {LAYER_MLP_OUT, index,       c->d_model,
+                                            c->d_mlp,      a->d_stream, a->d_mlp_post},
+                                     in = {LAYER_MLP_IN, index,       ld,
+                                           c->d_model,   a->d_mlp_in, a->d_normed};
     float *d_mid = a->layers[index].d_mid;
-    status_t status = attribution_product(a, back->mlp_out, a->d_stream, c->d_model, a->d_mlp_post,
-                                          c->d_mlp, err);
+    status_t status = attribution_product(a, &out, err);
     if (status == ST_OK) status = f->ops->activate_backward(f->exec, &p, err);
-    if (status == ST_OK)
-        status =
-            attribution_product(a, back->mlp_in, a->d_mlp_in, ld, a->d_normed, c->d_model, err);
+    if (status == ST_OK) status = attribution_product(a, &in, err);
     if (status == ST_OK) status = norm_backward(a, &w->norm_2, f->residual, d_mid, err);
     return status == ST_OK ? join_stream(a, d_mid, err) : status;
 }
@@ -164,7 +164,6 @@ static status_t attention_backward(struct attribution *a, size_t index, double *
     struct forward *f = a->forward;
     const struct model_config *c = f->config;
     const struct attribution_layer *layer = &a->layers[index];
-    const struct adjoint_layer *back = &a->weights->layers[index];
     const size_t d_z = c->n_heads * c->d_head, ld = forward_width_qkv(c),
                  d_kv = 2 * c->n_kv_heads * c->d_head;
     const struct group_dots_params heads = {.a = layer->z,
@@ -179,14 +178,16 @@ static status_t attention_backward(struct attribution *a, size_t index, double *
                                              .d = c->d_head,
                                              .ld_a = d_kv,
                                              .ld_b = ld};
-    status_t status =
-        attribution_product(a, back->attn_out, a->d_stream, c->d_model, a->d_z, d_z, err);
+    const struct attribution_product out = {LAYER_ATTN_OUT, index, c->d_model, d_z,
+                                            a->d_stream,    a->d_z},
+                                     in = {LAYER_QKV,  index,        ld,
+                                           c->d_model, layer->d_qkv, a->d_normed};
+    status_t status = attribution_product(a, &out, err);
     if (status == ST_OK) status = score_groups(a, heads, nodes, err);
     if (status == ST_OK) status = attend_backward(a, index, layer->d_qkv, err);
     if (status == ST_OK) status = score_groups(a, groups, nodes + c->n_heads, err);
     if (status == ST_OK) status = rotate_backward(a, layer->d_qkv, err);
-    if (status == ST_OK)
-        status = attribution_product(a, back->qkv, layer->d_qkv, ld, a->d_normed, c->d_model, err);
+    if (status == ST_OK) status = attribution_product(a, &in, err);
     if (status == ST_OK)
         status = norm_backward(a, &f->weights->layers[index].norm_1, layer->pre, a->d_normed, err);
     return status == ST_OK ? join_stream(a, a->d_normed, err) : status;
@@ -217,6 +218,7 @@ status_t attribution_backward(struct attribution *a, double *nodes, struct error
     struct forward *f = a->forward;
     f->hooks = &at_the_end; /* not yet seen: the stages run to their ends */
     f->n_seen = 0;
+    f->order = LAYERS_BACK;
     status_t status = head_backward(a, err);
     for (size_t i = f->config->n_layers; i-- > 0 && status == ST_OK;)
         status = layer_backward(a, i, nodes, err);

@@ -46,10 +46,13 @@ static status_t spread_senders(struct attribution *a, struct token_block block, 
     for (size_t i = 0; i < c->n_layers && status == ST_OK; i++) {
         const struct attribution_layer *layer = &a->layers[i];
         const size_t first = attribute_layer_sender(&a->shape, i);
-        for (size_t h = 0; h < c->n_heads && status == ST_OK; h++)
-            status = spread(a, a->weights->layers[i].writers[h],
-                            layer->z + block.first * d_z + h * c->d_head, d_z,
-                            sender_rows(a, first + h), err);
+        for (size_t h = 0; h < c->n_heads && status == ST_OK; h++) {
+            const struct packed *writer;
+            status = attribution_weights(a, ADJOINT_WRITERS, i, h, &writer, err);
+            if (status == ST_OK)
+                status = spread(a, writer, layer->z + block.first * d_z + h * c->d_head, d_z,
+                                sender_rows(a, first + h), err);
+        }
         if (status == ST_OK)
             status = attribution_copy(a, sender_rows(a, first + c->n_heads),
                                       layer->mlp + block.first * d, n, err);
@@ -65,7 +68,8 @@ static status_t spread_readers(struct attribution *a, size_t index, struct token
     const struct model_config *c = f->config;
     const size_t d = c->d_model, ld = forward_width_qkv(c);
     status_t status = ST_OK;
-    for (size_t r = 0; r < a->weights->n_readers && status == ST_OK; r++) {
+    for (size_t r = 0; r < a->weights->n_each[ADJOINT_READERS] && status == ST_OK; r++) {
+        const struct packed *reader;
         float *rows = a->receivers + r * f->row_block * d;
         const struct norm_backward_params norm = {
             .forward = {.kind = c->family->norm,
@@ -76,8 +80,10 @@ static status_t spread_readers(struct attribution *a, size_t index, struct token
                         .d = d},
             .d_y = rows,
             .d_x = rows};
-        status = spread(a, a->weights->layers[index].readers[r],
-                        a->layers[index].d_qkv + block.first * ld + r * c->d_head, ld, rows, err);
+        status = attribution_weights(a, ADJOINT_READERS, index, r, &reader, err);
+        if (status == ST_OK)
+            status = spread(a, reader, a->layers[index].d_qkv + block.first * ld + r * c->d_head,
+                            ld, rows, err);
         if (status == ST_OK) status = f->ops->norm_backward(f->exec, &norm, err);
     }
     return status;
@@ -117,7 +123,7 @@ static status_t score_layer(struct attribution *a, size_t index, struct token_bl
     const float *d_mid = a->layers[index].d_mid + block.first * a->forward->config->d_model;
     status_t status = spread_readers(a, index, block, err);
     if (status == ST_OK)
-        status = contract(a, a->receivers, a->weights->n_readers, n_before, n,
+        status = contract(a, a->receivers, a->weights->n_each[ADJOINT_READERS], n_before, n,
                           edges + attribute_attention_edge(shape, index), err);
     return status == ST_OK ? contract(a, d_mid, 1, n_before + shape->n_heads, n,
                                       edges + attribute_mlp_edge(shape, index), err)

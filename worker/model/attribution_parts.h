@@ -13,9 +13,17 @@ struct attribution_layer {
     float *d_mid;        /* [d_model] slopes by what the MLP reads; likewise */
 };
 
+/* Of a list of weights, where layers are streamed. */
+struct attribution_window {
+    struct window *window; /* NULL: they are not */
+    size_t layer;          /* that `weights` are of; SIZE_MAX: none */
+    const struct packed *const *weights;
+};
+
 struct attribution {
     struct forward *forward;
     const struct adjoint_weights *weights;
+    struct attribution_window windows[ADJOINT_N_LISTS];
     struct attribute_shape shape;
     bool has_edges;
     size_t n_rows;                    /* prompts of a batch, at most, as the device has room */
@@ -45,11 +53,25 @@ struct attribution {
 
 /* --- attribution_room.c --- */
 
-/* Would half of the prompts take fewer row blocks? */
-bool attribution_can_shrink(size_t n_prompts, size_t n_ctx, size_t block);
+/* Rows of one product: few enough that a batch has several blocks to give up when the device is
+ * full (they do not follow the batch that is left, for a row's bits depend on them), or as few as
+ * the tiles of edges have room for. */
+size_t attribution_row_block(const struct attribution_size *size);
+/* Would half of n_prompts of them take fewer row blocks? */
+bool attribution_can_shrink(const struct attribution_size *size, size_t n_prompts);
 /* Prompts of a batch: params->n_prompts, or fewer. Errors: ST_NO_MEMORY with the numbers. */
 MUST_CHECK status_t attribution_choose_prompts(const struct attribution_params *params,
-                                               size_t block, size_t *out, struct error *err);
+                                               const struct attribution_size *size, size_t *out,
+                                               struct error *err);
+
+/* --- attribution_windows.c --- */
+
+/* Once the weights are loaded. Errors: ST_NO_MEMORY. */
+MUST_CHECK status_t attribution_open_windows(struct attribution *a, struct error *err);
+void attribution_close_windows(struct attribution *a);
+/* Number `index` of a layer's list, for products until another layer of that list is asked for. */
+MUST_CHECK status_t attribution_weights(struct attribution *a, enum adjoint_list list, size_t layer,
+                                        size_t index, const struct packed **out, struct error *err);
 
 /* Backward from d_logits to the embedding. nodes: added to, [attribute_n_nodes]. */
 MUST_CHECK status_t attribution_backward(struct attribution *a, double *nodes, struct error *err);
@@ -58,9 +80,14 @@ MUST_CHECK status_t attribution_backward(struct attribution *a, double *nodes, s
 MUST_CHECK status_t attribution_score_edges(struct attribution *a, double *edges,
                                             struct error *err);
 
-/* y = x W over all rows. */
-MUST_CHECK status_t attribution_product(struct attribution *a, const struct packed *weights,
-                                        const float *x, size_t n_in, float *y, size_t n_out,
+/* y = x W over all rows, W a map of a layer the other way round. */
+struct attribution_product {
+    enum layer_map map;
+    size_t layer, n_in, n_out;
+    const float *x;
+    float *y;
+};
+MUST_CHECK status_t attribution_product(struct attribution *a, const struct attribution_product *p,
                                         struct error *err);
 MUST_CHECK status_t attribution_copy(struct attribution *a, float *to, const float *from,
                                      size_t n_floats, struct error *err);

@@ -14,6 +14,7 @@ static void begin_pass(struct attribution *a)
     f->n_hooks = 1;
     f->n_seen = 0;
     f->out_acts = NULL;
+    f->order = LAYERS_ROUND;
 }
 
 /* --- prompts ------------------------------------------------------------------------------- */
@@ -118,15 +119,17 @@ static status_t settle_layer(struct attribution *a, size_t layer, bool is_clean,
     return status == ST_OK ? forward_to_post(f, layer, err) : status;
 }
 
-/* Differences of all senders; the clean pass is the last, so its streams are the ones kept. */
+/* Differences of all senders; the clean pass is the last, so its streams are the ones kept.
+ * turns_back: slopes are taken of it. */
 static status_t run_both(struct attribution *a, const struct attribution_prompts *p,
-                         struct error *err)
+                         bool turns_back, struct error *err)
 {
     struct forward *f = a->forward;
     const size_t d = f->config->d_model;
     status_t status = ST_OK;
     for (int is_clean = 0; is_clean < 2 && status == ST_OK; is_clean++) {
         status = embed(a, p, is_clean ? p->clean : p->corrupted, err);
+        if (is_clean && turns_back) f->order = LAYERS_AND_BACK;
         if (status == ST_OK) status = settle(a, a->embed_difference, f->residual, d, is_clean, err);
         if (status == ST_OK)
             status = attribution_copy(a, a->embed, f->residual, f->n_tokens * d, err);
@@ -145,6 +148,7 @@ static status_t run_between(struct attribution *a, float share, struct error *er
     const size_t n = f->n_tokens * f->config->d_model;
     const struct blend_params from = {a->embed, a->embed_difference, f->residual, 1.0f - share, n};
     begin_pass(a);
+    f->order = LAYERS_AND_BACK;
     status_t status = f->ops->blend(f->exec, &from, err);
     for (size_t i = 0; i < f->config->n_layers && status == ST_OK; i++) {
         status = attribution_copy(a, a->layers[i].pre, f->residual, n, err);
@@ -207,7 +211,7 @@ status_t attribution_run(struct attribution *a, const struct attribution_prompts
     if (request->edges && !a->has_edges)
         return error_set(err, ST_BAD_INPUT, "edges of an attribution of nodes");
     status_t status = take_prompts(a, prompts, err);
-    if (status == ST_OK) status = run_both(a, prompts, err);
+    if (status == ST_OK) status = run_both(a, prompts, !request->n_steps, err);
     if (status == ST_OK) status = read_logits(a, a->clean, err);
     const size_t n_passes = request->n_steps ? request->n_steps : 1;
     for (size_t i = 0; i < n_passes && status == ST_OK; i++) status = run_step(a, request, i, err);

@@ -115,6 +115,14 @@ static status_t make_window(struct forward *f, struct error *err)
     return f->weights->shelf ? f->ops->window_create(&f->window, f->exec, &params, err) : ST_OK;
 }
 
+size_t forward_next_layer(enum layer_order order, size_t layer, size_t n_layers)
+{
+    const bool is_last = layer + 1 == n_layers;
+    if (order == LAYERS_ROUND) return (layer + 1) % n_layers;
+    if (layer == 0) return n_layers > 1;
+    return order == LAYERS_AND_BACK && !is_last ? layer + 1 : layer - 1;
+}
+
 status_t forward_map(struct forward *f, size_t layer, enum layer_map map, const struct packed **out,
                      struct error *err)
 {
@@ -126,7 +134,8 @@ status_t forward_map(struct forward *f, size_t layer, enum layer_map map, const 
     status_t status = ST_OK;
     if (f->window && f->window_layer != layer) {
         f->window_layer = SIZE_MAX;
-        status = f->ops->window_take(f->window, layer, &f->maps, err);
+        const size_t next = forward_next_layer(f->order, layer, f->config->n_layers);
+        status = f->ops->window_take(f->window, layer, next, &f->maps, err);
         if (status == ST_OK) f->window_layer = layer;
     }
     if (status == ST_OK) *out = f->window ? f->maps[map] : resident[map];

@@ -19,6 +19,14 @@ struct forward_span {
 };
 enum { FORWARD_MAX_SPANS = 8 };
 
+/* Which layer's weights a pass will want next, of a streamed model. */
+enum layer_order {
+    LAYERS_ROUND,    /* the one behind, and behind the last the first */
+    LAYERS_AND_BACK, /* behind the last the one before it: derivatives are taken next */
+    LAYERS_BACK      /* the one before; behind the first the second, for the next pass */
+};
+size_t forward_next_layer(enum layer_order order, size_t layer, size_t n_layers);
+
 struct forward {
     struct model *model;
     const struct model_config *config;
@@ -40,6 +48,7 @@ struct forward {
     float *rope_cos, *rope_sin;       /* device [n_ctx, d_head / 2] */
     uint32_t *tokens;                 /* host, of the batch, padding 0 */
     struct window *window;            /* of a streamed model, else NULL */
+    enum layer_order order;           /* in which it is filled */
     size_t window_layer;              /* that `maps` are of; SIZE_MAX: none */
     const struct packed *const *maps; /* [LAYER_N_MAPS], the window's */
     struct hook_buffer buffers[FORWARD_MAX_HOOKS];

@@ -1,6 +1,7 @@
 #include "worker/model/memory_measure.h"
 
 #include "common/size.h"
+#include "worker/model/attribution.h"
 #include "worker/model/forward_parts.h"
 #include "worker/model/variants.h"
 
@@ -54,6 +55,23 @@ static status_t measure_layer(struct memory_plan *plan, const struct memory_plan
         status = add_product(p, &shape, &plan->n_layer, err);
     }
     return status;
+}
+
+static void measure_adjoint(struct memory_plan *plan, const struct memory_plan_params *p)
+{
+    /* what backend.h's functions of estimates read of a backend is const */
+    const union {
+        const struct backend *read;
+        struct backend *backend;
+    } of = {.read = p->backend};
+    const struct weights_source source = {
+        .config = p->config, .backend = of.backend, .compute = p->compute};
+    const struct adjoint_cost cost = adjoint_weights_estimate(&source);
+    const enum memory_adjoint adjoint = needs_of(p)->adjoint;
+    if (adjoint == MEMORY_NO_ADJOINT) return;
+    plan->n_adjoint_head = cost.n_head;
+    plan->n_adjoint_layer =
+        cost.n_layer + (adjoint == MEMORY_ADJOINT_EDGES ? cost.n_layer_heads : 0);
 }
 
 static size_t table_bytes(const struct model_config *c)
@@ -124,9 +142,26 @@ static void measure_ablation(struct memory_plan *plan, const struct memory_plan_
     plan->n_smallest = plan->n_kept + in_blocks(plan->n_ctx) * memory_plan_token_bytes(c);
 }
 
+/* A pass over whole prompts, and all that is kept of it. */
+static void measure_attribution(struct memory_plan *plan, const struct memory_plan_params *p)
+{
+    const struct attribution_size size = {p->config, needs_of(p)->n_prompts, plan->n_ctx,
+                                          needs_of(p)->adjoint == MEMORY_ADJOINT_EDGES};
+    plan->n_windows = 1;
+    plan->n_sequence = attribution_batch_bytes(&size, 1);
+    plan->n_smallest = attribution_least_bytes(&size);
+}
+
+static bool is_attribution(const struct memory_plan *plan, const struct memory_plan_params *p)
+{
+    return needs_of(p)->adjoint != MEMORY_NO_ADJOINT &&
+           is_batch(needs_of(p)->n_prompts, plan->n_ctx);
+}
+
 static bool is_ablation(const struct memory_plan *plan, const struct memory_plan_params *p)
 {
-    return is_batch(needs_of(p)->n_prompts, plan->n_ctx);
+    return needs_of(p)->adjoint == MEMORY_NO_ADJOINT &&
+           is_batch(needs_of(p)->n_prompts, plan->n_ctx);
 }
 
 /* --- what a thread computes with ----------------------------------------------------------- */
@@ -209,7 +244,10 @@ status_t memory_measure(struct memory_plan *plan, const struct memory_plan_param
     plan->n_tables = table_bytes(c);
     plan->n_layers = c->n_layers;
     plan->n_cache = variants_clean_bytes(c, plan->n_ctx);
-    (is_ablation(plan, p) ? measure_ablation : measure_pass)(plan, p);
+    measure_adjoint(plan, p);
+    (is_ablation(plan, p)      ? measure_ablation
+     : is_attribution(plan, p) ? measure_attribution
+                               : measure_pass)(plan, p);
     status_t status = add_product(p, &head, &plan->n_head, err);
     if (status == ST_OK) status = measure_layer(plan, p, err);
     if (status == ST_OK) status = measure_targets(plan, p, err);

@@ -11,6 +11,10 @@
 
 enum { MEMORY_MAX_TARGETS = 64 };
 
+/* Derivatives, and of what: they take the layers' weights once more, edges those of single heads
+ * too. */
+enum memory_adjoint { MEMORY_NO_ADJOINT, MEMORY_ADJOINT_NODES, MEMORY_ADJOINT_EDGES };
+
 /* A hook point that is read at every token. */
 struct memory_target {
     const char *directory; /* of its dictionary, borrowed; NULL: it has none */
@@ -24,7 +28,9 @@ struct memory_needs {
     size_t n_ctx;     /* tokens of a sequence; 0: as many as the context, at most 128 */
     size_t n_rows;    /* sequences of a batch; 0: not known, as many as fit */
     size_t n_threads; /* that compute with the model at once, each like this; 0: one */
-    size_t n_prompts; /* of an ablation, which keeps their clean pass; 0: it is none */
+    size_t n_prompts; /* of an ablation, which keeps their clean pass; of a batch of an attribution,
+                       * at most; 0: it is neither */
+    enum memory_adjoint adjoint; /* an attribution's */
     bool is_compared; /* whole distributions are compared (KL): of an ablation those of its
                        * prompts at their answers, else those of all tokens of a pass */
     size_t n_columns; /* answers whose logits are asked for beside them, at most */

@@ -36,27 +36,33 @@ size_t memory_plan_least(const struct memory_plan *plan)
     return plan->n_resident + plan->n_threads * plan->n_smallest;
 }
 
-/* How many layers may be there, then how many sequences. The head comes with the first task that
- * reads logits; what streams may still find room for it by smaller batches, unless it is known to
- * be read. */
+/* Windows are each thread's own. The head comes with the first task that reads logits; what streams
+ * may still find room for it by smaller batches, unless it is known to be read. */
+static void stream_layers(struct memory_plan *plan, size_t n_fixed)
+{
+    const size_t n_at_once = plan->n_threads * WINDOW_N_LAYERS;
+    const bool has_head = plan->n_compare || plan->n_adjoint_head;
+    plan->is_streamed = true;
+    plan->n_adjoint = plan->n_adjoint_head + n_at_once * plan->n_adjoint_layer;
+    plan->n_resident = n_fixed + plan->n_adjoint + n_at_once * plan->n_windows * plan->n_layer +
+                       (has_head ? plan->n_head : 0);
+    plan->n_host = plan->n_layers * (plan->n_layer + plan->n_adjoint_layer);
+}
+
+/* How many layers may be there, then how many sequences. */
 static void choose(struct memory_plan *plan, const struct memory_plan_params *p)
 {
     const size_t n_fixed =
         plan->n_tables + plan->n_dictionary + plan->n_threads * beside_bytes(plan);
-    const size_t n_windows = plan->n_threads * plan->n_windows * WINDOW_N_LAYERS;
     const size_t n_usable = plan->memory.n_free - plan->memory.n_free / MARGIN;
     const bool can_stream =
         backend_supports(p->backend, BACKEND_STREAMING) && plan->n_layers > WINDOW_N_LAYERS;
-    plan->n_resident = n_fixed + plan->n_head + plan->n_layers * plan->n_layer;
+    plan->n_adjoint = plan->n_adjoint_head + plan->n_layers * plan->n_adjoint_layer;
+    plan->n_resident = n_fixed + plan->n_adjoint + plan->n_head + plan->n_layers * plan->n_layer;
     plan->n_room = SIZE_MAX;
     plan->n_fitting = 1;
     if (!plan->memory.n_total) return; /* nobody knows: try */
-    plan->is_streamed = memory_plan_least(plan) > n_usable && can_stream;
-    if (plan->is_streamed) {
-        plan->n_resident =
-            n_fixed + n_windows * plan->n_layer + (plan->n_compare ? plan->n_head : 0);
-        plan->n_host = plan->n_layers * plan->n_layer;
-    }
+    if (can_stream && memory_plan_least(plan) > n_usable) stream_layers(plan, n_fixed);
     plan->n_fitting = plan->n_room = 0;
     if (memory_plan_least(plan) > n_usable) return;
     plan->n_room = n_usable - plan->n_resident - plan->n_threads * plan->n_kept;
@@ -93,16 +99,17 @@ status_t memory_plan_check(const struct memory_plan *plan, const struct backend 
     char each[EACH_SIZE];
     if (plan->n_fitting) return ST_OK;
     const size_t n_least = memory_plan_least(plan);
-    const size_t n_weights =
-        plan->n_resident - plan->n_dictionary - plan->n_threads * beside_bytes(plan);
-    return error_set(err, ST_NO_MEMORY,
-                     "does not fit on %s%s: it takes %zu bytes (%.1f MiB: weights %.1f, %zu "
-                     "dictionaries %.1f, %s, a batch with a pass over %zu tokens %.1f), "
-                     "%zu of %zu bytes are free",
-                     backend->ops->describe(backend), plan->is_streamed ? ", even streamed" : "",
-                     n_least, (double)n_least / MIB, (double)n_weights / MIB, plan->n_dictionaries,
-                     (double)plan->n_dictionary / MIB, write_each(plan, each), plan->n_ctx,
-                     (double)plan->n_smallest / MIB, plan->memory.n_free, plan->memory.n_total);
+    const size_t n_weights = plan->n_resident - plan->n_adjoint - plan->n_dictionary -
+                             plan->n_threads * beside_bytes(plan);
+    return error_set(
+        err, ST_NO_MEMORY,
+        "does not fit on %s%s: it takes %zu bytes (%.1f MiB: weights %.1f, derivatives' %.1f, %zu "
+        "dictionaries %.1f, %s, a batch with a pass over %zu tokens %.1f), "
+        "%zu of %zu bytes are free",
+        backend->ops->describe(backend), plan->is_streamed ? ", even streamed" : "", n_least,
+        (double)n_least / MIB, (double)n_weights / MIB, (double)plan->n_adjoint / MIB,
+        plan->n_dictionaries, (double)plan->n_dictionary / MIB, write_each(plan, each), plan->n_ctx,
+        (double)plan->n_smallest / MIB, plan->memory.n_free, plan->memory.n_total);
 }
 
 /* "... 12.5 of 80.0 MiB free" */
@@ -119,13 +126,14 @@ const char *memory_plan_text(const struct memory_plan *plan, char out[MEMORY_PLA
 {
     char n_free[MEMORY_FREE_SIZE], each[EACH_SIZE];
     write_free(plan, n_free);
-    (void)snprintf(out, MEMORY_PLAN_TEXT_SIZE,
-                   "%s, %.1f MiB resident (tables %.1f, head %.1f, %zu layers of %.1f, %zu "
-                   "dictionaries %.1f, %s), %zu sequences of %zu tokens at %.2f MiB, %s",
-                   plan->is_streamed ? "layers streamed" : "all layers there",
-                   (double)plan->n_resident / MIB, (double)plan->n_tables / MIB,
-                   (double)plan->n_head / MIB, plan->n_layers, (double)plan->n_layer / MIB,
-                   plan->n_dictionaries, (double)plan->n_dictionary / MIB, write_each(plan, each),
-                   plan->n_fitting, plan->n_ctx, (double)plan->n_sequence / MIB, n_free);
+    (void)snprintf(
+        out, MEMORY_PLAN_TEXT_SIZE,
+        "%s, %.1f MiB resident (tables %.1f, head %.1f, %zu layers of %.1f, derivatives' %.1f, %zu "
+        "dictionaries %.1f, %s), %zu sequences of %zu tokens at %.2f MiB, %s",
+        plan->is_streamed ? "layers streamed" : "all layers there", (double)plan->n_resident / MIB,
+        (double)plan->n_tables / MIB, (double)plan->n_head / MIB, plan->n_layers,
+        (double)plan->n_layer / MIB, (double)plan->n_adjoint / MIB, plan->n_dictionaries,
+        (double)plan->n_dictionary / MIB, write_each(plan, each), plan->n_fitting, plan->n_ctx,
+        (double)plan->n_sequence / MIB, n_free);
     return out;
 }

@@ -3,7 +3,7 @@
  * model larger than the device"), and for how many sequences at once. Nothing here changes a
  * result: a row's values depend on that row alone.
  *
- *   tables (embeddings, norms, biases) + head + layers + dictionaries
+ *   tables (embeddings, norms, biases) + head + layers + those of derivatives + dictionaries
  *     + of each thread: scratch + comparisons + clean pass of its prompts
  *                       + sequences x what a pass needs for one      against what is free
  *
@@ -31,6 +31,9 @@ struct memory_plan {
     struct backend_memory memory; /* when the plan was made */
     size_t n_tables, n_head;
     size_t n_layers, n_layer; /* how many, and of one */
+    size_t n_adjoint_head;    /* of derivatives: of the head, */
+    size_t n_adjoint_layer;   /* of one layer, and */
+    size_t n_adjoint;         /* of all that is there at once, as planned */
     size_t n_dictionaries;    /* how many will be loaded, */
     size_t n_dictionary;      /* and the weights of all of them */
     size_t n_ctx;             /* tokens of a sequence */

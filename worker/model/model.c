@@ -134,6 +134,14 @@ const struct memory_plan *model_plan(const struct model *model)
     return &model->plan;
 }
 
+/* What a plan for these needs counts again: weights of derivatives that they do not count stay. */
+static size_t own_bytes(struct model *model, const struct memory_needs *needs)
+{
+    const size_t n_bytes = model_device_bytes(model);
+    return needs && needs->adjoint != MEMORY_NO_ADJOINT ? n_bytes
+                                                        : n_bytes - model->adjoint.n_bytes;
+}
+
 bool model_plan_again(struct model *model, const struct memory_needs *needs)
 {
     struct memory_plan plan;
@@ -141,7 +149,7 @@ bool model_plan_again(struct model *model, const struct memory_needs *needs)
                                               .backend = model->backend,
                                               .compute = model->source.compute,
                                               .needs = needs,
-                                              .n_own = model_device_bytes(model)};
+                                              .n_own = own_bytes(model, needs)};
     if (memory_plan_make(&plan, &params, NULL) != ST_OK || !plan.n_fitting) return false;
     if (plan.is_streamed == model->plan.is_streamed)
         model->plan = plan;

@@ -81,7 +81,8 @@ MUST_CHECK status_t model_head_factors(struct model *model, size_t layer, const 
  * has_heads, loaded by the first caller. Thread-safe; lives until model_close(). */
 MUST_CHECK status_t model_adjoint(struct model *model, bool has_heads,
                                   const struct adjoint_weights **out, struct error *err);
-/* Bytes on the device that model_adjoint() and model_head() would still take. Thread-safe. */
+/* Bytes on the device that model_adjoint() and model_head() would still take, without windows.
+ * Thread-safe. */
 size_t model_adjoint_missing(struct model *model, bool has_heads);
 
 #endif

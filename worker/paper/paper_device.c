@@ -165,13 +165,12 @@ static status_t paper_window_create(struct window **out, struct exec *exec,
     return status;
 }
 
-/* As kernels/cuda/window.c: the layer itself where it is not there, and the one behind it. */
-static status_t paper_window_take(struct window *w, size_t layer, const struct packed *const **out,
-                                  struct error *err)
+/* As kernels/cuda/window.c: the layer itself where it is not there, and the next one. */
+static status_t paper_window_take(struct window *w, size_t layer, size_t next,
+                                  const struct packed *const **out, struct error *err)
 {
-    if (layer >= w->n_layers)
-        return error_set(err, ST_BAD_INPUT, "layer %zu of %zu", layer, w->n_layers);
-    const size_t next = (layer + 1) % w->n_layers;
+    if (layer >= w->n_layers || next >= w->n_layers)
+        return error_set(err, ST_BAD_INPUT, "layers %zu and %zu of %zu", layer, next, w->n_layers);
     const size_t at = w->held[0] == layer ? 0 : 1;
     if (w->held[at] != layer) w->device->counts.streamed_bytes += (double)w->n_bytes;
     if (w->held[1 - at] != next) w->device->counts.streamed_bytes += (double)w->n_bytes;

@@ -16,7 +16,7 @@
 
 #include <stdlib.h>
 
-enum { BATCH_TOKENS = 256, DEFAULT_STEPS = 5 };
+enum { DEFAULT_STEPS = 5 };
 
 struct attribute_task {
     struct model_cache *models;
@@ -95,9 +95,8 @@ static status_t open_attribution(struct attribute_task *self, atomic_uint_fast64
                                  struct error *err)
 {
     const size_t n_ctx = self->prompts.n_ctx, n_prompts = self->prompts.clean.n;
-    const size_t n = n_ctx < BATCH_TOKENS ? BATCH_TOKENS / n_ctx : 1;
     const struct attribution_params params = {.model = self->model,
-                                              .n_prompts = n < n_prompts ? n : n_prompts,
+                                              .n_prompts = attribution_task_batch(n_prompts, n_ctx),
                                               .n_ctx = n_ctx,
                                               .has_edges = self->method != ATTRIBUTE_ATP,
                                               .progress = progress};

@@ -1,6 +1,7 @@
 #include "worker/tasks/model_spec.h"
 
 #include "common/task.h"
+#include "worker/model/attribution.h"
 #include "worker/tasks/spec.h"
 
 #include <string.h>
@@ -51,9 +52,20 @@ static size_t count_columns(const json_t *prompts)
     return n;
 }
 
+/* Those of the task's largest batch. */
+static void read_attribution(const json_t *spec, struct memory_needs *out)
+{
+    const char *method = json_string_value(json_object_get(spec, "method"));
+    const size_t n_prompts = json_array_size(json_object_get(spec, "prompts"));
+    const bool has_edges = !method || strcmp(method, attribute_method_name(ATTRIBUTE_ATP)) != 0;
+    out->adjoint = has_edges ? MEMORY_ADJOINT_EDGES : MEMORY_ADJOINT_NODES;
+    out->n_prompts = out->n_ctx ? attribution_task_batch(n_prompts, out->n_ctx) : 0;
+}
+
 static void read_prompts(const json_t *spec, struct memory_needs *out)
 {
     const json_t *prompts = json_object_get(spec, "prompts");
+    if (is_kind(spec, TASK_ATTRIBUTE)) read_attribution(spec, out);
     out->is_compared = is_kind(spec, TASK_GENERATE);
     if (!is_kind(spec, TASK_ABLATE)) return;
     out->n_prompts = json_array_size(prompts);

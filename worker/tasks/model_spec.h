@@ -15,9 +15,9 @@ MUST_CHECK status_t model_spec_read_compute(const json_t *spec, struct model_wan
                                             struct error *err);
 /* And what a task that runs passes will have on the device beside it: "n_ctx", "n_rows", the
  * dictionaries of "targets" (capture, probe, generate) or "dictionaries" (ablate), the prompts
- * whose clean pass is kept (ablate) and whether distributions are compared (ablate with
- * "vocabulary", generate). What of that is missing or wrong is left to who opens it and says so
- * better. */
+ * whose clean pass is kept (ablate) or whose derivatives are taken (attribute), and whether
+ * distributions are compared (ablate with "vocabulary", generate). What of that is missing or
+ * wrong is left to who opens it and says so better. */
 MUST_CHECK status_t model_spec_read_needs(const json_t *spec, struct model_wanted *out,
                                           struct error *err);
 
