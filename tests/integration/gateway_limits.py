@@ -44,11 +44,16 @@ def three_gateways_use_the_request_limit(bench):
     request_limit(bench, 3)
 
 
+def calls_for(per_second):
+    """So many that none of the measured seconds lacks any, the burst and the start included."""
+    return range(per_second * (MEASURED_SECONDS + 30))
+
+
 def request_limit(bench, n_gateways):
     bench.start_redis()
     bench.start_server("--rpm", 3000, "--burst-seconds", 10, "--latency", 0.2)
     bench.write_providers({"name": "p", "rpm": 3000, "burst_seconds": 10, "max_in_flight": 256})
-    bench.submit([body_of("call %d" % i) for i in range(3000)])
+    bench.submit([body_of("call %d" % i) for i in calls_for(60)])
     utilisation(bench, 3000, n_gateways, lambda _line: 1)
 
 
@@ -58,7 +63,7 @@ def three_gateways_use_the_token_limit(bench):
     bench.write_providers({"name": "p", "rpm": 6000, "tpm": 200000, "burst_seconds": 10,
                            "max_in_flight": 256})
     bench.submit([body_of("call %d " % i + "words " * (i % 40), max_tokens=40)
-                  for i in range(6000)])
+                  for i in calls_for(100)])
     utilisation(bench, 200000, 3, lambda l: l["tokens_in"] + l["tokens_out"])
 
 
@@ -68,7 +73,7 @@ def output_that_counts_as_it_is_written_is_reserved_by_experience(bench):
     bench.start_server("--otpm", 60000, "--burst-seconds", 10, "--latency", 1, "--count-actual")
     bench.write_providers({"name": "p", "otpm": 60000, "burst_seconds": 10, "max_in_flight": 512,
                            "reserve_output": "p90"})
-    bench.submit([body_of("call %d" % i, max_tokens=512) for i in range(6000)])
+    bench.submit([body_of("call %d" % i, max_tokens=512) for i in calls_for(150)])
     utilisation(bench, 60000, 2, lambda l: l["tokens_out"], warm_seconds=12)
 
 

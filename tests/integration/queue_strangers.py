@@ -12,6 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import zmtp
 from cluster import check, check_store_is_clean, run, say, wait_until
 
+N_TO_VERSION = len(zmtp.pack({"v": 1}))
 SEED = int(os.environ.get("SEED", "0")) or random.randrange(1, 1 << 30)
 
 
@@ -56,7 +57,7 @@ def bad_frames(rng):
     yield [zmtp.message("REQUEST", id=1, name="x" * 127), b""]
     yield [zmtp.message("WELCOME", epoch=1, heartbeat_ms=1, store="unix:/x")]
     for _ in range(30):
-        cut = rng.randrange(len(good))
+        cut = rng.randrange(N_TO_VERSION, len(good))  # another version is another matter
         yield [good[:cut]]
         yield [good[:cut] + rng.randbytes(5) + good[cut:]]
 
