@@ -313,6 +313,22 @@ size_t cli_arguments_names(uint64_t options, const char *names[CLI_N_OPTIONS + 1
     return n;
 }
 
+size_t cli_arguments_leading(int argc, char **argv)
+{
+    const char *names[CLI_N_OPTIONS + 1];
+    int at = 1;
+    (void)cli_arguments_names(CLI_COMMON_OPTIONS & ~CLI_BIT(CLI_HELP), names);
+    while (at < argc && strncmp(argv[at], "--", 2) == 0) {
+        const char *word = argv[at] + 2;
+        const size_t n = strcspn(word, "=");
+        size_t i = 0;
+        while (names[i] && (strlen(names[i]) != n || memcmp(names[i], word, n) != 0)) i++;
+        if (!names[i] || (!word[n] && at + 1 == argc)) break;
+        at += word[n] ? 1 : 2;
+    }
+    return argc > 1 ? (size_t)at - 1 : 0;
+}
+
 static status_t unknown_option(uint64_t mask, const char *word, struct error *err)
 {
     const char *names[CLI_N_OPTIONS + 1];

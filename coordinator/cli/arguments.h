@@ -127,6 +127,10 @@ MUST_CHECK status_t cli_arguments_parse(struct cli_arguments *out,
                                         const struct cli_accepts *accepts, int argc, char **argv,
                                         struct error *err);
 
+/* How many words of argv from argv[1] on are options that every command takes, with their values:
+ * `interpctl --state DIR list`. --help is none of them: without a command it is one. */
+size_t cli_arguments_leading(int argc, char **argv);
+
 /* What each option in `options` is, for usage texts of so many columns. */
 void cli_arguments_help(FILE *out, uint64_t options, unsigned formats, size_t width);
 /* "--wait" ...; NULL-terminated names of the options in the mask go to names[CLI_N_OPTIONS + 1],

@@ -181,10 +181,27 @@ static status_t unknown_command(const struct cli *cli, const char *name, struct 
     }
     names[n] = NULL;
     const char *near = config_nearest(name, names);
+    if (*name == '-')
+        return error_set(err, ST_BAD_INPUT,
+                         "option %s without a command: interpctl COMMAND [ARGUMENTS] [OPTIONS], "
+                         "see interpctl --help",
+                         name);
     return near
                ? error_set(err, ST_BAD_INPUT, "unknown command \"%s\": did you mean \"%s\"?", name,
                            near)
                : error_set(err, ST_BAD_INPUT, "unknown command \"%s\": see interpctl --help", name);
+}
+
+/* What argv says of the command `name`. What is wrong with it is printed, with where to look. */
+static status_t read_arguments(struct cli_arguments *out, struct cli *cli,
+                               const struct cli_accepts *accepts, int argc, char **argv)
+{
+    struct error err = {0};
+    const status_t status = cli_arguments_parse(out, accepts, argc, argv, &err);
+    if (status != ST_OK) /* argv[0] as it was typed: an alias, perhaps */
+        (void)fprintf(cli->err, "interpctl: %s: %s\n(interpctl %s --help lists what it takes)\n",
+                      argv[0], err.text, argv[0]);
+    return status;
 }
 
 static status_t run_command(struct cli *cli, const struct cli_command *command, int argc,
@@ -196,14 +213,8 @@ static status_t run_command(struct cli *cli, const struct cli_command *command, 
                                         .n_max = command->n_max,
                                         .positional = command->arguments};
     struct cli_arguments arguments;
-    const status_t status = cli_arguments_parse(&arguments, &accepts, argc, argv, err);
-    if (status != ST_OK) {
-        (void)error_wrap(err, "%s", argv[0]); /* as it was typed: an alias, perhaps */
-        (void)fprintf(cli->err, "interpctl: %s\n(interpctl %s --help lists what it takes)\n",
-                      err->text, command->name);
-        err->text[0] = '\0';
-        return status;
-    }
+    const status_t status = read_arguments(&arguments, cli, &accepts, argc, argv);
+    if (status != ST_OK) return status;
     if (arguments.help) {
         print_usage(cli, command);
         return ST_OK;
@@ -219,9 +230,15 @@ static int finish(struct cli *cli, status_t status, struct error *err)
     return cli->was_interrupted ? 130 : status_exit_code(status);
 }
 
-static status_t help(struct cli *cli, const char *about, struct error *err)
+static status_t help(struct cli *cli, int argc, char **argv, struct error *err)
 {
+    const struct cli_accepts accepts = {
+        .options = CLI_COMMON_OPTIONS, .n_max = 1, .positional = "COMMAND"};
+    struct cli_arguments arguments;
     bool is_file_kind = false;
+    status_t status = read_arguments(&arguments, cli, &accepts, argc, argv);
+    if (status != ST_OK) return status;
+    const char *about = arguments.positional[0];
     const struct cli_command *command = about ? find_command(cli->commands, about) : NULL;
     if (command) {
         print_usage(cli, command);
@@ -231,14 +248,32 @@ static status_t help(struct cli *cli, const char *about, struct error *err)
         print_overview(cli, cli->out);
         return ST_OK;
     }
-    const status_t status = print_file_help(cli, about, &is_file_kind, err);
+    status = print_file_help(cli, about, &is_file_kind, err);
     return is_file_kind ? status : unknown_command(cli, about, err);
+}
+
+/* Options that every command takes may stand in front of it, as with kubectl: the command's word
+ * is moved before them. */
+static void put_command_first(int argc, char **argv)
+{
+    const size_t n = cli_arguments_leading(argc, argv);
+    if (n + 1 >= (size_t)argc) return;
+    char *command = argv[n + 1];
+    memmove(&argv[2], &argv[1], n * sizeof *argv);
+    argv[1] = command;
+}
+
+static bool is_help(const char *name)
+{
+    return strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0;
 }
 
 int cli_run(struct cli *cli, int argc, char **argv)
 {
+    static char help_word[] = "help";
     struct error err = {0};
     status_t status;
+    put_command_first(argc, argv);
     const char *name = argc > 1 ? argv[1] : NULL;
     if (!name) {
         print_overview(cli, cli->err);
@@ -246,10 +281,12 @@ int cli_run(struct cli *cli, int argc, char **argv)
     }
     if (strcmp(name, "--version") == 0) name = "version";
     const struct cli_command *command = find_command(cli->commands, name);
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
-        status = help(cli, argc > 2 ? argv[2] : NULL, &err);
-    else
+    if (is_help(name)) {
+        argv[1] = help_word;
+        status = help(cli, argc - 1, argv + 1, &err);
+    } else {
         status = command ? run_command(cli, command, argc - 1, argv + 1, &err)
                          : unknown_command(cli, name, &err);
+    }
     return finish(cli, status, &err);
 }

@@ -127,6 +127,52 @@ Test(cli_run, an_unknown_command_names_the_nearest)
     forget(&ran);
 }
 
+/* The text begins so, and the run went well. */
+static void expect_begins(struct ran ran, const char *text)
+{
+    cr_expect_eq(ran.code, 0, "%s", ran.err);
+    cr_expect(strncmp(ran.out, text, strlen(text)) == 0, "%s", ran.out);
+    forget(&ran);
+}
+
+Test(cli_run, help_takes_the_options_that_every_command_takes)
+{
+    const char *const overview = "interpctl: submit sweeps", *const status =
+                                                                 "usage: interpctl status";
+    expect_begins(RUN(NULL, "help", "--state", "/tmp/x"), overview);
+    expect_begins(RUN(NULL, "--state=/tmp/x", "help"), overview);
+    expect_begins(RUN(NULL, "--help", "--state", "/tmp/x"), overview);
+    expect_begins(RUN(NULL, "help", "--state", "/tmp/x", "status"), status);
+    expect_begins(RUN(NULL, "help", "status", "--state", "/tmp/x"), status);
+    expect_begins(RUN(NULL, "--state", "/tmp/x", "help", "status"), status);
+    struct ran two = RUN(NULL, "help", "status", "list"), unknown = RUN(NULL, "help", "--watch");
+    cr_expect_eq(two.code, 2);
+    cr_expect(strstr(two.err, "help: unexpected argument \"list\""), "%s", two.err);
+    cr_expect_eq(unknown.code, 2);
+    cr_expect(strstr(unknown.err, "help: unknown option --watch"), "%s", unknown.err);
+    forget(&two);
+    forget(&unknown);
+}
+
+Test(cli_run, common_options_may_stand_before_the_command)
+{
+    struct world world = {.state = "running"};
+    struct cli_router router = {.answer = answer, .context = &world};
+    cli_router_start(&router, NULL);
+    expect_begins(RUN(NULL, "--timeout", "5", "--endpoint", router.endpoint, "list", "--quiet"),
+                  "demo-1\n");
+    struct ran late = RUN(NULL, "--quiet", "list"), alone = RUN(NULL, "--state", "/tmp/x");
+    struct ran cut = RUN(NULL, "--state");
+    cr_expect(late.code == 2 && alone.code == 2 && cut.code == 2);
+    cr_expect(strstr(late.err, "option --quiet without a command"), "%s", late.err);
+    cr_expect(strstr(alone.err, "option --state without a command"), "%s", alone.err);
+    cr_expect(strstr(cut.err, "option --state without a command"), "%s", cut.err);
+    forget(&late);
+    forget(&alone);
+    forget(&cut);
+    cli_router_stop(&router);
+}
+
 Test(cli_run, exit_codes_are_the_coordinators_status)
 {
     struct world world = {0};
