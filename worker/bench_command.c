@@ -90,6 +90,24 @@ static status_t parse(struct bench_options *o, int argc, char **argv, bool *is_h
     return status;
 }
 
+static status_t check_what(const struct bench_options *o, struct error *err)
+{
+    static const char *const to_hook[] = {"all", "forward", "encode"};
+    static const char *const whole[] = {"ablate", "attribute", "evidence"};
+    for (size_t i = 0; i < 3; i++)
+        if (!o->what || strcmp(o->what, to_hook[i]) == 0) return ST_OK;
+    for (size_t i = 0; i < 3; i++)
+        if (strcmp(o->what, whole[i]) == 0)
+            return o->hook
+                       ? error_set(err, ST_BAD_INPUT,
+                                   "--hook is where forward and encode stop: --what %s has none",
+                                   o->what)
+                       : ST_OK;
+    return error_set(err, ST_BAD_INPUT,
+                     "--what '%s' is none of forward, encode, all, ablate, attribute and evidence",
+                     o->what);
+}
+
 static status_t read_options(struct bench_options *o, int argc, char **argv, bool *is_help,
                              struct error *err)
 {
@@ -103,6 +121,8 @@ static status_t read_options(struct bench_options *o, int argc, char **argv, boo
     if (status != ST_OK || *is_help) return status;
     if (!o->make && !o->model && !o->activations && !is_evidence(o))
         return error_set(err, ST_BAD_INPUT, "give --model or --activations (or --make)");
+    const status_t known = check_what(o, err);
+    if (known != ST_OK) return known;
     if (o->n_units == 0 || o->n_units > BENCH_MAX_UNITS)
         return error_set(err, ST_BAD_INPUT, "--units %zu is not 1..%d", o->n_units,
                          BENCH_MAX_UNITS);

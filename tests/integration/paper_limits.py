@@ -120,6 +120,9 @@ def bad_input_is_one_line(_cluster):
             (("gpt3", "--dry-run"), 3, "'gpt3' is neither gpt2, gpt2-xl, llama-2-70b nor"),
             (("gpt2", "--dry-run", "--ctx", "4096"), 2, "--ctx 4096 is over the model's 1024"),
             (("gpt2", "--dry-run", "--hook", "blocks.12.hook_resid_pre"), 3, "has 12 layers"),
+            (("gpt2", "--dry-run", "--work", "ablate", "--hook", "blocks.6.hook_resid_pre"), 2,
+             "--hook is of a capture, which --work does not name: ablate is counted over the"),
+            (("gpt2", "--dry-run", "--work", "edges", "--topk", "32"), 2, "--topk is of a capture"),
             (("gpt2", "--dry-run", "--work", "probe"), 2, "work 'probe' is none of capture, "),
             (("gpt2", "--dry-run", "--compute", "fp8"), 2, "fp8"),
             (("gpt2-xl",), 2, "gpt2-xl is a shape without weights")):
@@ -129,6 +132,17 @@ def bad_input_is_one_line(_cluster):
               f"{arguments}: {done.returncode}: {text}")
 
 
+def a_bench_refuses_what_it_would_ignore(_cluster):
+    for arguments, words in (
+            (("--what", "ablate", "--hook", "blocks.6.hook_resid_pre"),
+             "--hook is where forward and encode stop: --what ablate has none"),
+            (("--what", "forwards"), "--what 'forwards' is none of forward, encode, all, ")):
+        done = subprocess.run([WORKER, "bench", "--model", "/nonexistent", *arguments],
+                              capture_output=True, text=True)
+        check(done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1,
+              f"{arguments}: {done.returncode}: {done.stderr}")
+
+
 if __name__ == "__main__":
-    run([bad_input_is_one_line, three_models_on_an_h100, ablations_and_attributions_on_an_h100,
+    run([bad_input_is_one_line, a_bench_refuses_what_it_would_ignore, three_models_on_an_h100, ablations_and_attributions_on_an_h100,
          every_kernel_is_on_its_roof, products_are_the_models, measured_beside_the_limit])

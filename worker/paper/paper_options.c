@@ -96,8 +96,33 @@ static status_t read_texts(struct paper_options *o, const struct texts *texts, s
     return status;
 }
 
+/* Work that has neither a hook point of its own nor an encode would be counted as if these were not
+ * there. */
+static status_t check_of_capture(const struct paper_options *o, struct error *err)
+{
+    const struct {
+        const char *name;
+        bool is_given;
+    } options[] = {{"--hook", o->hook},
+                   {"--dictionary", o->dictionary},
+                   {"--features", o->n_features},
+                   {"--topk", o->k},
+                   {"--candidates", !isnan(o->candidates)},
+                   {"--fired", !isnan(o->fired)}};
+    for (size_t i = 0; i < o->n_works; i++)
+        if (o->works[i] == WORK_CAPTURE) return ST_OK;
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+        if (options[i].is_given)
+            return error_set(err, ST_BAD_INPUT,
+                             "%s is of a capture, which --work does not name: %s is counted over "
+                             "the whole model and encodes nothing",
+                             options[i].name, paper_work_name(o->works[0]));
+    return ST_OK;
+}
+
 static status_t check_numbers(struct paper_options *o, struct error *err)
 {
+    if (isnan(o->candidates)) o->candidates = CANDIDATES;
     if (!(o->candidates >= 0))
         return error_set(err, ST_BAD_INPUT, "--candidates %g is below 0", o->candidates);
     if (isnan(o->fired)) o->fired = fmin(FIRED, o->candidates);
@@ -115,6 +140,7 @@ static void fill_defaults(struct paper_options *o)
     if (!o->shapes.n_items) o->shapes.n_items = o->is_dry ? 3 : 1;
     for (size_t i = 0; !o->computes.n_items && i < 3; i++) o->computes.items[i] = COMPUTES[i];
     if (!o->computes.n_items) o->computes.n_items = 3;
+    if (!o->n_features) o->n_features = FEATURES;
     o->is_most_ctx = !o->n_ctx;
 }
 
@@ -123,14 +149,14 @@ status_t paper_options_read(struct paper_options *out, int argc, char **argv, bo
 {
     struct texts texts = {.format = NULL};
     *out = (struct paper_options){.n_rows = ROWS,
-                                  .n_features = FEATURES,
-                                  .candidates = CANDIDATES,
-                                  .fired = NAN, /* not given */
+                                  .candidates = NAN, /* not given */
+                                  .fired = NAN,      /* not given */
                                   .n_windows = 3,
                                   .seconds = 1};
     status_t status = parse(out, &texts, argc, argv, is_help, err);
     if (status != ST_OK || *is_help) return status;
     status = read_texts(out, &texts, err);
+    if (status == ST_OK) status = check_of_capture(out, err);
     if (status == ST_OK) status = check_numbers(out, err);
     if (status == ST_OK) fill_defaults(out);
     return status;
