@@ -187,19 +187,14 @@ static status_t begin_task(struct label_run *run, const char *phase, struct erro
     const struct sweep_spec *spec = run->sweep->spec;
     const size_t unit_tokens = (size_t)spec->rows_per_unit * spec->corpus.context_tokens;
     uint64_t low, high;
-    char *json = label_spec_json(run, TASK_CAPTURE);
-    if (!json) return error_set(err, ST_NO_MEMORY, "task spec");
     phase_range(run, &low, &high);
     const struct sweep_task_params params = {.phase = phase,
                                              .kind = TASK_CAPTURE,
                                              .n_units = (size_t)(high - low),
-                                             .spec_json = json,
                                              .ops = &capture_ops,
-                                             .owner = run,
                                              .is_pinned = true,
                                              .max_units_per_lease = LEASE_MAX_TOKENS / unit_tokens};
-    const status_t status = sweep_task_begin(&run->work, &params, err);
-    free(json);
+    const status_t status = label_task_begin(run, params, err);
     if (status == ST_OK) label_checkpoint_settle(run);
     return status;
 }

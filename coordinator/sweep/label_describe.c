@@ -2,8 +2,6 @@
 #include "coordinator/sweep/label_run.h"
 #include "coordinator/sweep/label_scoring.h"
 
-#include <stdlib.h>
-
 static status_t take_description(struct task *task, size_t unit, const void *bytes, size_t n_bytes,
                                  struct error *err)
 {
@@ -24,17 +22,12 @@ static status_t describe_begin(struct label_run *run, struct error *err)
 {
     status_t status = label_scoring_preflight(run, err);
     if (status != ST_OK) return status;
-    char *spec = label_spec_json(run, TASK_DESCRIBE);
-    if (!spec) return error_set(err, ST_NO_MEMORY, "task spec");
     const struct sweep_task_params params = {.phase = LABEL_FIRST_TASK,
                                              .kind = TASK_DESCRIBE,
                                              .n_units = 1,
-                                             .spec_json = spec,
                                              .ops = &describe_ops,
-                                             .owner = run,
                                              .is_new = sweep_take_new_task(run->sweep)};
-    status = sweep_task_begin(&run->work, &params, err);
-    free(spec);
+    status = label_task_begin(run, params, err);
     return status == ST_OK ? label_corpus_read(run, err) : status;
 }
 

@@ -106,19 +106,13 @@ static status_t logits_begin(struct label_run *run, struct error *err)
     }
     const status_t found = find_kept(run, &is_there, err);
     if (found != ST_OK || is_there) return found;
-    char *spec = label_spec_json(run, TASK_LOGITS);
-    if (!spec) return error_set(err, ST_NO_MEMORY, "task spec");
     const struct sweep_task_params params = {.phase = "logits",
                                              .kind = TASK_LOGITS,
                                              .n_units = n_units,
-                                             .spec_json = spec,
                                              .ops = &logits_ops,
-                                             .owner = run,
                                              .is_pinned = true,
                                              .max_units_per_lease = UNITS_PER_LEASE};
-    const status_t status = sweep_task_begin(&run->work, &params, err);
-    free(spec);
-    return status;
+    return label_task_begin(run, params, err);
 }
 
 static status_t logits_poll(struct label_run *run, bool *is_over, struct error *err)

@@ -147,19 +147,13 @@ static status_t neighbours_begin(struct label_run *run, struct error *err)
     const status_t found =
         label_kept_read(run, label_neighbours_phase.name, decode_lists, &is_there, err);
     if (found != ST_OK || is_there) return found;
-    char *spec = label_spec_json(run, TASK_NEIGHBOURS);
-    if (!spec) return error_set(err, ST_NO_MEMORY, "task spec");
     const struct sweep_task_params params = {.phase = "neighbours",
                                              .kind = TASK_NEIGHBOURS,
                                              .n_units = n_units,
-                                             .spec_json = spec,
                                              .ops = &neighbours_ops,
-                                             .owner = run,
                                              .is_pinned = true,
                                              .max_units_per_lease = UNITS_PER_LEASE};
-    const status_t status = sweep_task_begin(&run->work, &params, err);
-    free(spec);
-    return status;
+    return label_task_begin(run, params, err);
 }
 
 static status_t neighbours_poll(struct label_run *run, bool *is_over, struct error *err)

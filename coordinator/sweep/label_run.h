@@ -109,6 +109,9 @@ status_t label_task_poll(struct label_run *run, bool *is_over, struct error *err
 
 /* label_spec.c: what workers are told */
 char *label_spec_json(const struct label_run *run, enum task_kind kind); /* caller frees */
+/* run->work's next task, of `params` without spec and owner: those are the run's. */
+MUST_CHECK status_t label_task_begin(struct label_run *run, struct sweep_task_params params,
+                                     struct error *err);
 
 /* label_corpus.c */
 status_t label_corpus_read(struct label_run *run, struct error *err); /* starts the job */

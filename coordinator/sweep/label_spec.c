@@ -102,3 +102,14 @@ char *label_spec_json(const struct label_run *run, enum task_kind kind)
     json_decref(root);
     return text;
 }
+
+status_t label_task_begin(struct label_run *run, struct sweep_task_params params, struct error *err)
+{
+    char *spec = label_spec_json(run, params.kind);
+    if (!spec) return error_set(err, ST_NO_MEMORY, "task spec");
+    params.spec_json = spec;
+    params.owner = run;
+    const status_t status = sweep_task_begin(&run->work, &params, err);
+    free(spec);
+    return status;
+}

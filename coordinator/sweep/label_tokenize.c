@@ -9,8 +9,6 @@
 #include "coordinator/sweep/label_job.h"
 #include "coordinator/sweep/label_run.h"
 
-#include <stdlib.h>
-
 static status_t tokenize_payload(struct task *task, size_t unit, struct buffer *out,
                                  struct error *err)
 {
@@ -41,17 +39,12 @@ static status_t tokenize_begin(struct label_run *run, struct error *err)
 {
     const size_t n_batches = text_batches_count(run->batches);
     if (n_batches == 0) return label_plan_begin(run, err); /* the corpus came as token ids */
-    char *spec = label_spec_json(run, TASK_TOKENIZE);
-    if (!spec) return error_set(err, ST_NO_MEMORY, "task spec");
     const struct sweep_task_params params = {.phase = "tokenize",
                                              .kind = TASK_TOKENIZE,
                                              .n_units = n_batches,
-                                             .spec_json = spec,
                                              .ops = &tokenize_ops,
-                                             .owner = run,
                                              .max_units_per_lease = BATCHES_PER_LEASE};
-    status_t status = sweep_task_begin(&run->work, &params, err);
-    free(spec);
+    status_t status = label_task_begin(run, params, err);
     if (status == ST_OK) status = unit_set_init(text_batches_dropped(run->batches), n_batches, err);
     return status;
 }

@@ -7,10 +7,7 @@
 
 #include "common/logits.h"
 #include "worker/model/logit_lens.h"
-#include "worker/tasks/capture_target.h"
-#include "worker/tasks/model_cache.h"
-#include "worker/tasks/model_spec.h"
-#include "worker/tasks/spec.h"
+#include "worker/tasks/slot_targets.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -21,9 +18,7 @@ enum { N_TOP = 10 };
 
 struct logits_task {
     struct task_environment environment;
-    struct model *model;
-    size_t n_targets;
-    struct capture_target *targets[DESCRIBE_MAX_TARGETS];
+    struct slot_targets targets;
     struct logit_lens *lens; /* of the target that was asked for last */
     uint32_t lens_target;
     float *directions; /* [LOGIT_LENS_ROWS, width] */
@@ -42,40 +37,17 @@ static void logits_close(void *context)
 {
     struct logits_task *task = context;
     close_lens(task);
-    for (size_t i = 0; i < task->n_targets; i++) capture_target_close(&task->targets[i]);
-    if (task->model) model_cache_release_model(task->environment.models, task->model);
+    slot_targets_close(&task->targets);
     free(task);
-}
-
-static status_t open_targets(struct logits_task *task, const json_t *spec, struct error *err)
-{
-    const json_t *targets;
-    status_t status = spec_array(spec, "targets", &targets, err);
-    if (status == ST_OK && json_array_size(targets) > DESCRIBE_MAX_TARGETS)
-        status = error_set(err, ST_TOO_LARGE, "%zu targets", json_array_size(targets));
-    for (size_t i = 0; status == ST_OK && i < json_array_size(targets); i++) {
-        status = capture_target_open(&task->targets[i], task->environment.models, task->model,
-                                     json_array_get(targets, i), err);
-        if (status == ST_OK) task->n_targets = i + 1;
-    }
-    return status;
 }
 
 static status_t logits_open(void **out, const struct task_environment *environment,
                             const json_t *spec, struct error *err)
 {
-    struct model_wanted wanted;
-    const char *planned;
     struct logits_task *task = calloc(1, sizeof *task);
     if (!task) return error_set(err, ST_NO_MEMORY, "logits task");
     task->environment = *environment;
-    status_t status = model_spec_read_compute(spec, &wanted, err);
-    if (status == ST_OK) status = spec_text(spec, "fingerprint", &planned, err);
-    if (status == ST_OK)
-        status = model_cache_check_model(environment->models, &wanted, planned, err);
-    if (status == ST_OK)
-        status = model_cache_model(environment->models, &wanted, &task->model, err);
-    if (status == ST_OK) status = open_targets(task, spec, err);
+    const status_t status = slot_targets_open(&task->targets, environment->models, spec, err);
     if (status == ST_OK)
         *out = task;
     else
@@ -87,11 +59,11 @@ static status_t logits_open(void **out, const struct task_environment *environme
 
 static status_t have_lens(struct logits_task *task, uint32_t target, struct error *err)
 {
-    const struct hook_point hook = capture_target_hook(task->targets[target]);
-    const struct model_config *config = model_config(task->model);
+    const struct hook_point hook = capture_target_hook(task->targets.item[target]);
+    const struct model_config *config = model_config(task->targets.model);
     if (task->lens && task->lens_target == target) return ST_OK;
     close_lens(task);
-    status_t status = logit_lens_create(&task->lens, task->model, hook, err);
+    status_t status = logit_lens_create(&task->lens, task->targets.model, hook, err);
     if (status != ST_OK) return status;
     task->lens_target = target;
     task->directions =
@@ -136,7 +108,7 @@ static void find_top(const float *logits, size_t n_vocab, float sign, size_t n_t
 static status_t read_rows(struct logits_task *task, size_t n, uint32_t first,
                           struct logits_answer *out, struct error *err)
 {
-    const size_t n_vocab = model_config(task->model)->n_vocab;
+    const size_t n_vocab = model_config(task->targets.model)->n_vocab;
     status_t status = logit_lens_run(task->lens, task->directions, n, task->logits, err);
     for (size_t i = 0; i < n && status == ST_OK; i++) {
         const float *logits = task->logits + i * n_vocab;
@@ -154,8 +126,9 @@ static status_t read_rows(struct logits_task *task, size_t n, uint32_t first,
 static status_t run_slots(struct logits_task *task, const struct logits_unit *unit,
                           struct logits_answer *out, struct error *err)
 {
-    struct capture_target *target = task->targets[unit->target];
-    const size_t width = hook_point_width(capture_target_hook(target), model_config(task->model));
+    struct capture_target *target = task->targets.item[unit->target];
+    const size_t width =
+        hook_point_width(capture_target_hook(target), model_config(task->targets.model));
     status_t status = have_lens(task, unit->target, err);
     for (uint32_t first = 0; first < unit->n_slots && status == ST_OK; first += LOGIT_LENS_ROWS) {
         const uint32_t left = unit->n_slots - first;
@@ -177,17 +150,17 @@ static const char *refusal_of(const struct logits_task *task, const struct logit
                               struct error *err)
 {
     struct slot_unit first;
-    if (capture_target_slot_unit(task->targets[unit->target], unit->slots[0], &first, err) ==
+    if (capture_target_slot_unit(task->targets.item[unit->target], unit->slots[0], &first, err) ==
             ST_OK &&
         first.is_head)
         return "a head writes no one direction";
-    return logit_lens_refusal(capture_target_hook(task->targets[unit->target]).kind);
+    return logit_lens_refusal(capture_target_hook(task->targets.item[unit->target]).kind);
 }
 
 static status_t answer(struct logits_task *task, const struct logits_unit *unit, struct buffer *out,
                        struct error *err)
 {
-    const size_t n_vocab = model_config(task->model)->n_vocab;
+    const size_t n_vocab = model_config(task->targets.model)->n_vocab;
     const char *refusal = refusal_of(task, unit, NULL);
     struct logits_answer made;
     status_t status =
@@ -212,9 +185,9 @@ static status_t logits_run(void *context, uint64_t unit_index, struct wire_text 
     struct logits_unit *unit = malloc(sizeof *unit);
     if (!unit) return error_set(err, ST_NO_MEMORY, "logits unit");
     status_t status = logits_unit_decode(payload.bytes, payload.n_bytes, unit, err);
-    if (status == ST_OK && (unit->target >= task->n_targets || unit->n_slots == 0))
+    if (status == ST_OK && (unit->target >= task->targets.n || unit->n_slots == 0))
         status = error_set(err, ST_BAD_INPUT, "logits of %u slots of target %u of %zu",
-                           (unsigned)unit->n_slots, (unsigned)unit->target, task->n_targets);
+                           (unsigned)unit->n_slots, (unsigned)unit->target, task->targets.n);
     if (status == ST_OK) status = answer(task, unit, out, err);
     free(unit);
     return status;

@@ -8,18 +8,13 @@
 
 #include "common/neighbours.h"
 #include "worker/model/nearest_directions.h"
-#include "worker/tasks/capture_target.h"
-#include "worker/tasks/model_cache.h"
-#include "worker/tasks/model_spec.h"
-#include "worker/tasks/spec.h"
+#include "worker/tasks/slot_targets.h"
 
 #include <stdlib.h>
 
 struct neighbours_task {
     struct task_environment environment;
-    struct model *model;
-    size_t n_targets;
-    struct capture_target *targets[DESCRIBE_MAX_TARGETS];
+    struct slot_targets targets;
     struct nearest_directions *nearest; /* of the target that was asked for last */
     uint32_t nearest_target;
     bool *is_wanted; /* [n_slots] of that target */
@@ -36,40 +31,17 @@ static void neighbours_close(void *context)
 {
     struct neighbours_task *task = context;
     close_nearest(task);
-    for (size_t i = 0; i < task->n_targets; i++) capture_target_close(&task->targets[i]);
-    if (task->model) model_cache_release_model(task->environment.models, task->model);
+    slot_targets_close(&task->targets);
     free(task);
-}
-
-static status_t open_targets(struct neighbours_task *task, const json_t *spec, struct error *err)
-{
-    const json_t *targets;
-    status_t status = spec_array(spec, "targets", &targets, err);
-    if (status == ST_OK && json_array_size(targets) > DESCRIBE_MAX_TARGETS)
-        status = error_set(err, ST_TOO_LARGE, "%zu targets", json_array_size(targets));
-    for (size_t i = 0; status == ST_OK && i < json_array_size(targets); i++) {
-        status = capture_target_open(&task->targets[i], task->environment.models, task->model,
-                                     json_array_get(targets, i), err);
-        if (status == ST_OK) task->n_targets = i + 1;
-    }
-    return status;
 }
 
 static status_t neighbours_open(void **out, const struct task_environment *environment,
                                 const json_t *spec, struct error *err)
 {
-    struct model_wanted wanted;
-    const char *planned;
     struct neighbours_task *task = calloc(1, sizeof *task);
     if (!task) return error_set(err, ST_NO_MEMORY, "neighbours task");
     task->environment = *environment;
-    status_t status = model_spec_read_compute(spec, &wanted, err);
-    if (status == ST_OK) status = spec_text(spec, "fingerprint", &planned, err);
-    if (status == ST_OK)
-        status = model_cache_check_model(environment->models, &wanted, planned, err);
-    if (status == ST_OK)
-        status = model_cache_model(environment->models, &wanted, &task->model, err);
-    if (status == ST_OK) status = open_targets(task, spec, err);
+    const status_t status = slot_targets_open(&task->targets, environment->models, spec, err);
     if (status == ST_OK)
         *out = task;
     else
@@ -101,7 +73,7 @@ static status_t read_rows(const struct capture_target *target, size_t n_slots, s
 
 static status_t have_nearest(struct neighbours_task *task, uint32_t index, struct error *err)
 {
-    struct capture_target *target = task->targets[index];
+    struct capture_target *target = task->targets.item[index];
     const size_t n_slots = capture_target_n_slots(target);
     struct slot_unit first;
     float *rows = NULL;
@@ -129,12 +101,12 @@ static status_t have_nearest(struct neighbours_task *task, uint32_t index, struc
 static status_t read_wanted(struct neighbours_task *task, uint32_t index, struct wire_text shared,
                             struct error *err)
 {
-    const size_t n_slots = capture_target_n_slots(task->targets[index]);
+    const size_t n_slots = capture_target_n_slots(task->targets.item[index]);
     struct wire_parts parts;
     status_t status = wire_parts_decode(shared.bytes, shared.n_bytes, &parts, err);
     if (status != ST_OK) return status;
-    if (parts.n != task->n_targets)
-        return error_set(err, ST_CORRUPT, "%zu parts for %zu targets", parts.n, task->n_targets);
+    if (parts.n != task->targets.n)
+        return error_set(err, ST_CORRUPT, "%zu parts for %zu targets", parts.n, task->targets.n);
     const struct wire_text bits = wire_part(&parts, index);
     if (bits.n_bytes != 0 && bits.n_bytes != (n_slots + 7) / 8)
         return error_set(err, ST_CORRUPT, "%zu bytes say which of %zu slots may be neighbours",
@@ -151,10 +123,10 @@ static status_t read_wanted(struct neighbours_task *task, uint32_t index, struct
 static status_t check_unit(const struct neighbours_task *task, const struct neighbours_unit *unit,
                            struct error *err)
 {
-    if (unit->target >= task->n_targets)
+    if (unit->target >= task->targets.n)
         return error_set(err, ST_BAD_INPUT, "neighbours of target %u of %zu",
-                         (unsigned)unit->target, task->n_targets);
-    const uint32_t n_slots = capture_target_n_slots(task->targets[unit->target]);
+                         (unsigned)unit->target, task->targets.n);
+    const uint32_t n_slots = capture_target_n_slots(task->targets.item[unit->target]);
     if (unit->first >= n_slots || unit->n_slots > n_slots - unit->first)
         return error_set(err, ST_BAD_INPUT, "neighbours of slots %u + %u of %u",
                          (unsigned)unit->first, (unsigned)unit->n_slots, (unsigned)n_slots);
