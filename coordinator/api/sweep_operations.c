@@ -1,4 +1,4 @@
-/* submit, list, status, results, feature, and the moves of a sweep's state. */
+/* submit, list, status, feature, and the moves of a sweep's state. */
 #include "coordinator/api/operations.h"
 
 #include "coordinator/plan/circularity.h"
@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RESULTS_MAX = 1000, RESULTS_DEFAULT = 200, CLIENT_KEY_MAX = 128 };
-enum { RECORD_MAX_BYTES = 16 * 1024 * 1024, PAGE_BYTES = 1024 * 1024 };
+enum { CLIENT_KEY_MAX = 128, RECORD_MAX_BYTES = 16 * 1024 * 1024 };
 
 static status_t check_client_key(const char *key, struct error *err)
 {
@@ -105,57 +104,6 @@ status_t api_status(struct api *api, const json_t *args, json_t **out, struct er
     else
         json_decref(result);
     return status;
-}
-
-/* Records are canonical JSON already: they pass as they are. */
-static status_t write_rows(const struct sweep *sweep, size_t *index, size_t total, size_t limit,
-                           struct buffer *out, struct error *err)
-{
-    const size_t n_before = out->n_bytes;
-    status_t status = ST_OK;
-    for (size_t n_rows = 0; *index < total && n_rows < limit && status == ST_OK; ++*index) {
-        struct error missing = {0};
-        const size_t n_without = out->n_bytes;
-        if (n_rows) status = buffer_append_text(out, ",", err);
-        if (status == ST_OK) status = sweep->ops->record(sweep, *index, out, &missing);
-        if (status == ST_OK) {
-            n_rows++;
-        } else if (status == ST_NOT_FOUND) { /* not there yet */
-            out->n_bytes = n_without;
-            status = ST_OK;
-        } else {
-            (void)error_set(err, status, "%s", missing.text);
-        }
-        if (out->n_bytes - n_before > PAGE_BYTES) limit = n_rows;
-    }
-    return status;
-}
-
-static status_t write_page(const struct sweep *sweep, size_t index, size_t limit,
-                           struct buffer *out, struct error *err)
-{
-    const size_t total = sweep->ops->n_records ? sweep->ops->n_records(sweep) : 0;
-    status_t status = buffer_append_text(out, "{\"rows\":[", err);
-    if (status == ST_OK) status = write_rows(sweep, &index, total, limit, out, err);
-    if (status != ST_OK) return status;
-    return index < total
-               ? buffer_printf(out, err, "],\"next_cursor\":%zu,\"total\":%zu}", index, total)
-               : buffer_printf(out, err, "],\"next_cursor\":null,\"total\":%zu}", total);
-}
-
-status_t api_results(struct api *api, const json_t *args, struct buffer *out, struct error *err)
-{
-    const struct args_allowed allowed = {{"sweep", "cursor", "limit", NULL}};
-    struct sweep *sweep;
-    uint64_t cursor = 0, limit = RESULTS_DEFAULT;
-    status_t status = args_check(args, &allowed, err);
-    if (status == ST_OK) status = args_sweep(api, args, &sweep, err);
-    if (status == ST_OK) status = args_count(args, "cursor", 0, &cursor, err);
-    if (status == ST_OK) status = args_count(args, "limit", RESULTS_DEFAULT, &limit, err);
-    if (status == ST_OK && (limit < 1 || limit > RESULTS_MAX))
-        status = error_set(err, ST_BAD_INPUT, "limit: 1 to %d", RESULTS_MAX);
-    if (status != ST_OK) return status;
-    return write_page(sweep, (size_t)cursor, (size_t)limit, out, err);
 }
 
 static status_t find_record(const struct sweep *sweep, uint64_t feature, size_t target,

@@ -159,6 +159,12 @@ Test(api, a_missing_or_wrong_argument_is_named)
          "argument \"limit\" is not a whole number >= 0"},
         {"results", "{\"sweep\":\"n-1\",\"limit\":1.5}",
          "argument \"limit\" is not a whole number >= 0"},
+        {"results", "{\"sweep\":\"n-1\",\"fields\":\"label\"}",
+         "argument \"fields\" is not a list of 1 to 64 texts"},
+        {"results", "{\"sweep\":\"n-1\",\"fields\":[]}",
+         "argument \"fields\" is not a list of 1 to 64 texts"},
+        {"results", "{\"sweep\":\"n-1\",\"fields\":[\"label\",7]}",
+         "argument \"fields\": number 1 is not a text"},
         {"results", "{\"sweep\":\"n-1\",\"cursor\":-1}",
          "argument \"cursor\" is not a whole number >= 0"},
         {"feature", "{\"sweep\":\"n-1\"}", "argument \"feature\" is missing"},
@@ -338,6 +344,31 @@ Test(api, results_come_in_pages_without_gap_or_repeat)
         cr_expect_eq(number(answer, "total"), 5);
         json_decref(answer);
     }
+}
+
+Test(api, results_have_only_the_fields_that_are_asked_for)
+{
+    const char *const arguments =
+        "{\"sweep\":\"f-1\",\"limit\":2,\"cursor\":1,"
+        "\"fields\":[\"feature\",\"scores.detection.random.auroc\",\"no.such\"]}";
+    finish_with_records(5);
+    json_t *whole = must_ask("results", "{\"sweep\":\"f-1\"}"),
+           *brief = must_ask("results", arguments);
+    const json_t *rows = json_object_get(brief, "rows");
+    const json_t *scores =
+        json_object_get(json_array_get(json_object_get(whole, "rows"), 0), "scores");
+    const json_t *auroc =
+        json_object_get(json_object_get(json_object_get(scores, "detection"), "random"), "auroc");
+    cr_assert_eq(json_array_size(rows), 2);
+    cr_expect_eq(number(brief, "next_cursor"), 3);
+    for (size_t i = 0; i < 2; i++) {
+        json_t *want = json_pack("{s:I, s:{s:{s:{s:O}}}}", "feature", (json_int_t)(20 + 10 * i),
+                                 "scores", "detection", "random", "auroc", auroc);
+        cr_expect(json_equal(json_array_get(rows, i), want), "row %zu", i);
+        json_decref(want);
+    }
+    json_decref(whole);
+    json_decref(brief);
 }
 
 Test(api, a_feature_is_found_by_its_number_and_target)
