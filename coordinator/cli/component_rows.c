@@ -62,6 +62,17 @@ status_t component_row_add(struct text_table *table, bool is_wide, const json_t 
     return text_table_add_cells(table, cells, is_wide ? N_COLUMNS : N_NARROW, err);
 }
 
+status_t component_row_fields(json_t *fields, struct error *err)
+{
+    static const char *const paths[] = {"component", "hook_point", "in_circuit",
+                                        "class",     "value",      "effect",
+                                        "reason",    "given",      "head_scores"};
+    int failed = 0;
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        failed |= json_array_append_new(fields, json_string(paths[i]));
+    return failed ? error_set(err, ST_NO_MEMORY, "fields of a record") : ST_OK;
+}
+
 void component_row_print_csv_heading(FILE *out)
 {
     (void)fputs("component,hook_point,in_circuit,class,value,effect,standard_error,p,reason,given,"

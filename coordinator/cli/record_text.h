@@ -13,10 +13,25 @@ double record_score(const json_t *record, const char *score, const char *negativ
 /* The score that stands for the record: detection on random negatives, else fuzzing's; NAN. */
 double record_main_score(const json_t *record);
 
-/* The columns of `results`, narrow or wide, and one record as a row under them. */
-const struct text_column *record_columns(bool is_wide, size_t *n_columns);
-MUST_CHECK status_t record_add_row(struct text_table *table, bool is_wide, const json_t *record,
-                                   struct error *err);
+/* The columns of `results` that a terminal has room for. */
+enum { RECORD_MAX_COLUMNS = 17 };
+struct record_columns {
+    struct text_column columns[RECORD_MAX_COLUMNS]; /* [n_columns] */
+    unsigned char of[RECORD_MAX_COLUMNS];           /* [n_columns] which each is; record_row.c */
+    size_t n_columns;
+    char hidden[80]; /* headings of those there is no room for, "" if there are none */
+};
+/* Wide: all of them. Else those that leave the label room in `width` columns (0: any number). */
+void record_columns_choose(struct record_columns *out, bool is_wide, size_t width);
+/* As wide as any record needs them, for a table that is printed before all records are there. */
+void record_columns_reserve(const struct record_columns *columns, struct text_table *table);
+/* One record as a row under them. */
+MUST_CHECK status_t record_add_row(struct text_table *table, const struct record_columns *columns,
+                                   const json_t *record, struct error *err);
+
+/* What of a record its row and its line of CSV are made of: paths as the operation `results` takes
+ * them. Appended to `fields`, an array. Errors: ST_NO_MEMORY. */
+MUST_CHECK status_t record_row_fields(json_t *fields, struct error *err);
 
 /* RFC 4180 lines. Text that a spreadsheet would take for a formula gets an apostrophe in front;
  * -o json has it untouched. */

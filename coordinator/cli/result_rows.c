@@ -17,9 +17,9 @@ struct result_row {
     char *text;
 };
 
-void result_rows_init(struct result_rows *rows, bool by_score, bool drops_bulk, size_t limit)
+void result_rows_init(struct result_rows *rows, bool by_score, size_t limit)
 {
-    *rows = (struct result_rows){.by_score = by_score, .drops_bulk = drops_bulk, .limit = limit};
+    *rows = (struct result_rows){.by_score = by_score, .limit = limit};
 }
 
 void result_rows_fini(struct result_rows *rows)
@@ -70,11 +70,10 @@ static double key_of(const struct result_rows *rows, const json_t *record)
     return isnan(score) ? INFINITY : -score;
 }
 
-status_t result_rows_add(struct result_rows *rows, json_t *record, struct error *err)
+status_t result_rows_add(struct result_rows *rows, const json_t *record, struct error *err)
 {
     const status_t status = grow(rows, err);
     if (status != ST_OK) return status;
-    if (rows->drops_bulk) (void)json_object_del(record, "evidence");
     char *text = json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(17));
     if (!text) return error_set(err, ST_NO_MEMORY, "result");
     rows->rows[rows->n++] = (struct result_row){key_of(rows, record), rows->n_seen++, text};

@@ -1,5 +1,6 @@
-/* results: the records of a sweep, page by page, filtered, sorted, in five formats. Only a sorted
- * or tabular output is held in memory, as text; the rest streams. */
+/* results: the records of a sweep, page by page, filtered, sorted, in five formats. Pages are
+ * printed as they come; only what is to be sorted is held in memory, as text. Tables and CSV ask
+ * for the fields that they show: a hundredth of a record. */
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/component_rows.h"
 #include "coordinator/cli/json_field.h"
@@ -14,13 +15,17 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { PAGE_ROWS = 100 }; /* small: the coordinator answers one page between two beats */
+/* Small: the coordinator answers one page between two beats. The first is small also where rows
+ * are, so that something is seen at once. */
+enum { PAGE_ROWS = 100, PAGE_BRIEF_ROWS = 500 };
 
 struct results {
     struct cli *cli;
     const struct cli_arguments *arguments;
     struct result_rows rows; /* kept for sorting */
     struct text_table *table;
+    struct record_columns columns; /* of the table, unless it is of components */
+    json_t *fields;                /* those of a record that are asked for; NULL: all */
     size_t n_printed;
     double n_total;      /* records of the sweep so far */
     bool has_components; /* they are of a circuit sweep */
@@ -88,17 +93,24 @@ static void print_csv_heading(const struct results *self)
         record_print_csv_heading(self->cli->out);
 }
 
+static status_t create_table(struct results *self, struct error *err)
+{
+    const bool is_wide = self->arguments->format == CLI_FORMAT_WIDE;
+    if (self->has_components) {
+        size_t n_columns;
+        const struct text_column *columns = component_row_columns(is_wide, &n_columns);
+        return text_table_create(&self->table, columns, n_columns, err);
+    }
+    record_columns_choose(&self->columns, is_wide, self->cli->width);
+    return text_table_create(&self->table, self->columns.columns, self->columns.n_columns, err);
+}
+
 static status_t begin(struct results *self, const json_t *rows, struct error *err)
 {
-    size_t n_columns;
-    const bool is_wide = self->arguments->format == CLI_FORMAT_WIDE;
     self->has_components = component_row_is(json_array_get(rows, 0));
-    const struct text_column *columns = self->has_components
-                                            ? component_row_columns(is_wide, &n_columns)
-                                            : record_columns(is_wide, &n_columns);
     switch (self->arguments->format) {
     case CLI_FORMAT_TABLE:
-    case CLI_FORMAT_WIDE: return text_table_create(&self->table, columns, n_columns, err);
+    case CLI_FORMAT_WIDE: return create_table(self, err);
     case CLI_FORMAT_CSV:
         if (!self->arguments->no_headers) print_csv_heading(self);
         return ST_OK;
@@ -123,7 +135,7 @@ static status_t add_row(struct results *self, const json_t *record, struct error
 {
     const bool is_wide = self->arguments->format == CLI_FORMAT_WIDE;
     return self->has_components ? component_row_add(self->table, is_wide, record, err)
-                                : record_add_row(self->table, is_wide, record, err);
+                                : record_add_row(self->table, &self->columns, record, err);
 }
 
 static status_t emit(void *context, const json_t *record, struct error *err)
@@ -151,14 +163,26 @@ static status_t emit(void *context, const json_t *record, struct error *err)
     return status;
 }
 
-static void end(struct results *self)
+/* Show what has come; `has_more` rows follow, which must line up. */
+static void flush(struct results *self, bool has_more)
 {
     const struct text_table_style style = status_text_style(self->cli, self->arguments);
+    const bool is_sorted = self->arguments->sort_by != NULL; /* then all come at the end */
+    if (self->table && !self->has_components && has_more && !is_sorted)
+        record_columns_reserve(&self->columns, self->table);
+    if (self->table) text_table_flush(self->table, &style, self->cli->out);
+    (void)fflush(self->cli->out); /* what cannot be written is told at the end */
+}
+
+static void end(struct results *self)
+{
     if (self->arguments->format == CLI_FORMAT_JSON) (void)fputs("\n]}\n", self->cli->out);
     if (!self->table) return;
-    if (text_table_n_rows(self->table)) text_table_print(self->table, &style, self->cli->out);
+    flush(self, false);
     (void)fprintf(self->cli->err, "%zu of %.0f %s\n", self->n_printed, self->n_total,
                   self->has_components ? "components" : "features");
+    if (self->n_printed && self->columns.hidden[0])
+        (void)fprintf(self->cli->err, "a wider terminal also shows %s\n", self->columns.hidden);
 }
 
 /* --- pages --------------------------------------------------------------------------------- */
@@ -193,6 +217,42 @@ static status_t take_page(struct results *self, const json_t *rows, struct error
     return status;
 }
 
+/* Tables and CSV are made of few fields; JSON is the record. */
+static status_t choose_fields(struct results *self, struct error *err)
+{
+    const enum cli_format format = self->arguments->format;
+    if (format == CLI_FORMAT_JSON || format == CLI_FORMAT_JSONL) return ST_OK;
+    self->fields = json_array();
+    if (!self->fields) return error_set(err, ST_NO_MEMORY, "fields of a record");
+    const status_t status = record_row_fields(self->fields, err);
+    return status == ST_OK ? component_row_fields(self->fields, err) : status;
+}
+
+/* Rows to ask for; fewer than a page where no more can be wanted. */
+static json_int_t page_rows(const struct results *self, json_int_t cursor)
+{
+    const struct cli_arguments *arguments = self->arguments;
+    const json_int_t most = self->fields && cursor ? PAGE_BRIEF_ROWS : PAGE_ROWS;
+    const bool is_filtered = arguments->status || arguments->type || !isnan(arguments->min_score);
+    if (arguments->limit < 0 || arguments->sort_by || is_filtered) return most;
+    const json_int_t wanted = arguments->limit - (json_int_t)self->n_printed;
+    if (wanted < 1) return 1; /* of -n 0: the total is told */
+    return wanted < most ? wanted : most;
+}
+
+static status_t ask_page(const struct results *self, struct client *client, json_int_t cursor,
+                         json_t **page, struct error *err)
+{
+    json_t *to_send =
+        json_pack("{s:s, s:I, s:I, s:O*}", "sweep", self->arguments->positional[0], "cursor",
+                  cursor, "limit", page_rows(self, cursor), "fields", self->fields);
+    if (!to_send) return error_set(err, ST_BAD_INPUT, "the sweep's id is not valid UTF-8");
+    const struct client_request request = {"results", to_send, true};
+    const status_t status = client_ask(client, &request, page, err);
+    json_decref(to_send);
+    return status;
+}
+
 static status_t read_pages(struct results *self, struct client *client, struct error *err)
 {
     json_int_t cursor = 0;
@@ -200,12 +260,7 @@ static status_t read_pages(struct results *self, struct client *client, struct e
     bool is_begun = false; /* an unknown sweep leaves nothing half-written */
     for (bool has_more = true; has_more && status == ST_OK;) {
         json_t *page = NULL;
-        json_t *to_send = json_pack("{s:s, s:I, s:i}", "sweep", self->arguments->positional[0],
-                                    "cursor", cursor, "limit", PAGE_ROWS);
-        if (!to_send) return error_set(err, ST_BAD_INPUT, "the sweep's id is not valid UTF-8");
-        const struct client_request request = {"results", to_send, true};
-        status = client_ask(client, &request, &page, err);
-        json_decref(to_send);
+        status = ask_page(self, client, cursor, &page, err);
         if (status == ST_OK && !is_begun) status = begin(self, json_field(page, "rows"), err);
         is_begun = true;
         if (status == ST_OK) {
@@ -215,6 +270,7 @@ static status_t read_pages(struct results *self, struct client *client, struct e
             has_more =
                 json_is_integer(next) && json_integer_value(next) > cursor && !is_enough(self);
             cursor = has_more ? json_integer_value(next) : cursor;
+            flush(self, has_more);
         }
         json_decref(page);
     }
@@ -226,21 +282,21 @@ status_t results_command(struct cli *cli, const struct cli_arguments *arguments,
     struct client *client = NULL;
     struct results self = {.cli = cli, .arguments = arguments};
     const bool by_score = arguments->sort_by && strcmp(arguments->sort_by, "score") == 0;
-    const bool is_tabular =
-        arguments->format != CLI_FORMAT_JSON && arguments->format != CLI_FORMAT_JSONL;
-    result_rows_init(&self.rows, by_score, is_tabular,
+    result_rows_init(&self.rows, by_score,
                      arguments->limit < 0 ? SIZE_MAX : (size_t)arguments->limit);
     status_t status = check_list("--status", arguments->status, is_status,
                                  "open, token, dense, position, insufficient or dead", err);
     if (status == ST_OK)
         status = check_list("--type", arguments->type, is_type,
                             "concrete, syntactic, abstract or polysemantic", err);
+    if (status == ST_OK) status = choose_fields(&self, err);
     if (status == ST_OK) status = cli_connect(&client, cli, arguments, err);
     if (status == ST_OK) status = read_pages(&self, client, err);
     if (status == ST_OK) status = result_rows_visit(&self.rows, emit, &self, err);
     if (status == ST_OK) end(&self);
     text_table_destroy(&self.table);
     result_rows_fini(&self.rows);
+    json_decref(self.fields);
     client_close(&client);
     return status;
 }

@@ -21,6 +21,7 @@ struct text_table {
     struct cell *cells; /* [n_cells], row by row */
     size_t n_cells, capacity;
     size_t widths[TEXT_TABLE_MAX_COLUMNS];
+    bool is_begun; /* a flush has printed the heading */
 };
 
 status_t text_table_create(struct text_table **out, const struct text_column *columns,
@@ -39,10 +40,16 @@ status_t text_table_create(struct text_table **out, const struct text_column *co
     return ST_OK;
 }
 
+static void clear(struct text_table *table)
+{
+    for (size_t i = 0; i < table->n_cells; i++) free(table->cells[i].text);
+    table->n_cells = 0;
+}
+
 void text_table_destroy(struct text_table **table)
 {
     if (!table || !*table) return;
-    for (size_t i = 0; i < (*table)->n_cells; i++) free((*table)->cells[i].text);
+    clear(*table);
     free((*table)->cells);
     free(*table);
     *table = NULL;
@@ -92,6 +99,11 @@ status_t text_table_add_cells(struct text_table *table, const char *const *cells
 size_t text_table_n_rows(const struct text_table *table)
 {
     return table->n_cells / table->n_columns;
+}
+
+void text_table_reserve(struct text_table *table, size_t column, size_t width)
+{
+    if (width > table->widths[column]) table->widths[column] = width;
 }
 
 /* Narrow the flexible columns, the widest first, until the line fits. */
@@ -156,4 +168,14 @@ void text_table_print(const struct text_table *table, const struct text_table_st
                  table->columns[column].is_right, is_last, out);
         if (is_last) (void)fputc('\n', out);
     }
+}
+
+void text_table_flush(struct text_table *table, const struct text_table_style *style, FILE *out)
+{
+    struct text_table_style rest = *style;
+    if (table->n_cells == 0) return;
+    rest.has_heading = style->has_heading && !table->is_begun;
+    text_table_print(table, &rest, out);
+    table->is_begun = true;
+    clear(table);
 }

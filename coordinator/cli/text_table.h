@@ -30,6 +30,9 @@ MUST_CHECK status_t text_table_add(struct text_table *table, const char *text, s
 MUST_CHECK status_t text_table_add_cells(struct text_table *table, const char *const *cells,
                                          size_t n_cells, struct error *err);
 
+/* Make the column at least so wide, before cells that need it have come. */
+void text_table_reserve(struct text_table *table, size_t column, size_t width);
+
 struct text_table_style {
     bool has_heading;
     bool has_color; /* heading in bold */
@@ -37,6 +40,9 @@ struct text_table_style {
 };
 void text_table_print(const struct text_table *table, const struct text_table_style *style,
                       FILE *out);
+/* Print the rows added since the last flush and forget them, the heading before the first ones. For
+ * tables too long to wait for: columns line up as far as they were reserved. */
+void text_table_flush(struct text_table *table, const struct text_table_style *style, FILE *out);
 size_t text_table_n_rows(const struct text_table *table);
 
 #endif

@@ -65,7 +65,8 @@ enum { N_RECORDS = 1203 };
 struct world {
     const char *state; /* of the sweep, once it was asked `n_looks` times */
     int n_looks;
-    json_t *submitted; /* arguments of the last submit */
+    json_t *submitted;                  /* arguments of the last submit */
+    size_t n_pages, n_brief, most_rows; /* pages asked for, those of some fields, rows of one */
 };
 
 static json_t *summary(const char *state)
@@ -74,8 +75,12 @@ static json_t *summary(const char *state)
                      state, "phase", "label", "progress", 0.5, "reason", "because");
 }
 
-static json_t *results_page(const json_t *arguments)
+static json_t *results_page(struct world *world, const json_t *arguments)
 {
+    const size_t n_wanted = (size_t)json_integer_value(json_object_get(arguments, "limit"));
+    world->n_pages++;
+    world->n_brief += json_array_size(json_object_get(arguments, "fields")) > 0;
+    if (n_wanted > world->most_rows) world->most_rows = n_wanted;
     const json_int_t cursor = json_integer_value(json_object_get(arguments, "cursor"));
     json_int_t limit = json_integer_value(json_object_get(arguments, "limit"));
     json_t *rows = json_array();
@@ -108,7 +113,7 @@ static status_t answer(void *context, const char *operation, const json_t *argum
     } else if (strcmp(operation, "status") == 0) {
         *result = summary(world->n_looks-- > 0 ? "running" : world->state);
     } else if (strcmp(operation, "results") == 0) {
-        *result = results_page(arguments);
+        *result = results_page(world, arguments);
     } else {
         (void)snprintf(error, 256, "demo-1 is finished");
         return ST_CONFLICT;
@@ -349,6 +354,46 @@ Test(cli_run, results_filters_sorts_and_limits)
     forget(&best);
     forget(&few);
     forget(&bad);
+    cli_router_stop(&router);
+}
+
+Test(cli_run, results_asks_for_no_more_than_it_shows)
+{
+    struct world world = {0};
+    struct cli_router router = {.answer = answer, .context = &world};
+    cli_router_start(&router, NULL);
+    struct ran few = RUN(&router, "results", "demo-1", "-n", "7");
+    cr_expect(world.n_pages == 1 && world.n_brief == 1 && world.most_rows == 7,
+              "%zu pages, %zu rows", world.n_pages, world.most_rows);
+    world = (struct world){0};
+    struct ran best = RUN(&router, "results", "demo-1", "--sort-by", "score", "-n", "3");
+    cr_expect_eq(world.n_brief, world.n_pages);
+    cr_expect_eq(count_lines(best.out), 4);
+    cr_expect(strstr(best.out, "\n     99 "), "%s", best.out);
+    world = (struct world){0};
+    struct ran whole = RUN(&router, "results", "demo-1", "-o", "jsonl");
+    cr_expect(world.n_pages > 1 && world.n_brief == 0 && world.most_rows <= 100);
+    forget(&few);
+    forget(&best);
+    forget(&whole);
+    cli_router_stop(&router);
+}
+
+/* The columns that every line of a table has in the same place. */
+Test(cli_run, a_table_of_many_pages_lines_up)
+{
+    struct world world = {0};
+    struct cli_router router = {.answer = answer, .context = &world};
+    cli_router_start(&router, NULL);
+    struct ran ran = RUN(&router, "results", "demo-1");
+    const size_t at = (size_t)(strstr(ran.out, "LABEL") - ran.out);
+    size_t n = 0;
+    for (const char *line = strchr(ran.out, '\n') + 1; *line; line = strchr(line, '\n') + 1, n++)
+        cr_expect(strcspn(line, "\n") > at && strncmp(line + at, "words\n", 6) == 0, "%.100s",
+                  line);
+    cr_expect_eq(n, N_RECORDS);
+    cr_expect(world.n_pages > 2);
+    forget(&ran);
     cli_router_stop(&router);
 }
 

@@ -86,6 +86,32 @@ Test(cli_text_table, a_cell_cannot_forge_a_row)
     cr_expect_str_eq(print_table(cells, 2, 0), "N  LABEL\n1  x\u21B5999  forged\n");
 }
 
+Test(cli_text_table, printed_in_parts_it_lines_up_as_far_as_reserved)
+{
+    static const struct text_column columns[] = {
+        {"N", true, false}, {"STATUS", false, false}, {"LABEL", false, true}};
+    const char *const first[] = {"7", "open", "sea"}, *const later[] = {"1200", "insufficient",
+                                                                        "-"};
+    const struct text_table_style style = {.has_heading = true, .width = 0};
+    char text[256] = "";
+    struct text_table *table = NULL;
+    FILE *out = fmemopen(text, sizeof text, "w");
+    cr_assert_eq(text_table_create(&table, columns, 3, NULL), ST_OK);
+    text_table_reserve(table, 0, 4);
+    text_table_reserve(table, 1, 12);
+    text_table_flush(table, &style, out); /* nothing has come: not even the heading */
+    cr_assert_eq(text_table_add_cells(table, first, 3, NULL), ST_OK);
+    text_table_flush(table, &style, out);
+    cr_expect_eq(text_table_n_rows(table), 0, "what was printed is forgotten");
+    cr_assert_eq(text_table_add_cells(table, later, 3, NULL), ST_OK);
+    text_table_flush(table, &style, out);
+    text_table_destroy(&table);
+    (void)fclose(out);
+    cr_expect_str_eq(text, "   N  STATUS        LABEL\n"
+                           "   7  open          sea\n"
+                           "1200  insufficient  -\n");
+}
+
 /* --- progress ------------------------------------------------------------------------------ */
 
 static json_t *summary(const char *state, const char *phase, double share)
