@@ -256,9 +256,10 @@ static void add_worker(struct cluster_command *command, const struct cluster_pro
     if (options->n_devices) {
         (void)snprintf(device, sizeof device, "%s:%zu", options->backend,
                        (process->number - 1) % options->n_devices);
-        add_pair(command, "--backend", device);
+        add_pair(command, "--backend", device); /* whose memory says how many threads */
+    } else {
+        add_pair(command, "--threads", "1");
     }
-    add_pair(command, "--threads", "1");
     add_pair(command, "--log", options->log);
 }
 

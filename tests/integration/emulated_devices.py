@@ -47,18 +47,44 @@ def a_device_with_room_halves_nothing(cluster):
     check(" device isa=" in log and "total_bytes=4294967296" in log, "the device is named")
     check(" memory_plan model=" in log and "all layers there" in log, "the plan is shown")
     check("batch_halved" not in log, "there was room")
+    check("device_threads" in log and "n_threads=2 why=\"one has the device" in log, "for two passes")
 
 
-def a_full_device_halves_the_batch_and_finds_the_same(cluster):
+def one_thread_finds_the_same(cluster):
     begin(cluster)
-    # planned with all of it, and then another process takes 14 MiB in the middle of a pass
-    start_worker(cluster, "w1", "--backend", "emu", INTERP_EMU_MEMORY_MIB="40",
-                 INTERP_EMU_TAKEN="embed_kernel:5:14")
+    start_worker(cluster, "w1", "--backend", "emu", "--threads", "1")
+    check(finish(cluster, sweep_of(cluster)) == WANT, "the same bytes")
+    check("device_threads" not in cluster.log("w1"), "what is asked for is not chosen")
+
+
+def a_streamed_model_has_one_thread(cluster):
+    begin(cluster)
+    start_worker(cluster, "w1", "--backend", "emu", INTERP_EMU_MEMORY_MIB="26")
+    check(finish(cluster, sweep_of(cluster)) == WANT, "the same bytes")
+    log = cluster.log("w1")
+    check("layers streamed" in log and
+          "n_threads=1 why=\"its layers are streamed\"" in log, log[-2000:])
+
+
+def halves_and_finds_the_same(cluster, n_threads, mib, taken_mib):
+    """Planned with all of it, and then another process takes the rest in the middle of a pass."""
+    begin(cluster)
+    start_worker(cluster, "w1", "--backend", "emu", INTERP_EMU_MEMORY_MIB=str(mib),
+                 INTERP_EMU_TAKEN="embed_kernel:5:%d" % taken_mib)
     got = finish(cluster, sweep_of(cluster))
     log = cluster.log("w1")
+    check(log.count("device_threads") and "n_threads=%d" % n_threads in log, log[-2000:])
     check("batch_halved" in log, "the batch was halved: " + log[-2000:])
     check(" bytes on the device, " in log, "with the numbers")
     check(got == WANT, "the same bytes")
+
+
+def a_full_device_halves_the_batch_and_finds_the_same(cluster):
+    halves_and_finds_the_same(cluster, 1, 40, 14)
+
+
+def two_threads_on_a_full_device_halve_and_find_the_same(cluster):
+    halves_and_finds_the_same(cluster, 2, 160, 105)
 
 
 def a_device_too_small_fails_the_task_with_the_numbers_and_the_worker_lives(cluster):
@@ -131,7 +157,9 @@ def up_starts_a_worker_on_each_device(cluster):
 
 
 if __name__ == "__main__":
-    run([a_device_with_room_halves_nothing, a_full_device_halves_the_batch_and_finds_the_same,
+    run([a_device_with_room_halves_nothing, one_thread_finds_the_same,
+         a_streamed_model_has_one_thread, a_full_device_halves_the_batch_and_finds_the_same,
+         two_threads_on_a_full_device_halve_and_find_the_same,
          a_device_too_small_fails_the_task_with_the_numbers_and_the_worker_lives,
          a_lost_device_retires_its_worker_and_the_sweep_goes_on,
          auto_takes_the_cpu_for_a_model_that_does_not_fit, up_starts_a_worker_on_each_device])

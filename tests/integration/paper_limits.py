@@ -37,6 +37,17 @@ def check_limit(r):
     check("data sheet" in r["source"], r["source"])
 
 
+def check_threads(r, evidence):
+    """A thread is at the device or at its evidence; two wait only for the device, which is one."""
+    device = r["limit_tokens_per_s"]
+    alone = 1 / (1 / device + 1 / evidence)
+    check(abs(r["one_thread_tokens_per_s"] / alone - 1) < 1e-9, str(r))
+    if r["streamed_bytes"]:
+        check(r["two_threads_tokens_per_s"] is None, "streamed models have one thread")
+    else:
+        check(abs(r["two_threads_tokens_per_s"] / min(device, 2 * alone) - 1) < 1e-9, str(r))
+
+
 def ablations_and_attributions_on_an_h100(_cluster):
     options = ("--dry-run", "--compute", "bf16", "--work")
     found = (lines("gpt2", "gpt2-xl", *options, "ablate", "attribute", "edges") +
@@ -72,6 +83,11 @@ def three_models_on_an_h100(_cluster):
     for r in found:
         check(r["tokens"] == r["rows"] * r["ctx"], f"{r['model']}: tokens")
         check_limit(r)
+        check_threads(r, 563e3)
+    check_threads(lines("gpt2", "--dry-run", "--compute", "bf16", "--evidence", "200000")[0], 2e5)
+    text = bench("gpt2", "llama-2-70b", "--dry-run", "--compute", "bf16").stdout
+    check(text.count(" tokens/s a thread: one thread ") == 2 and
+          text.count(", two on the device ") == 1, text)
 
 
 def every_kernel_is_on_its_roof(_cluster):
@@ -125,6 +141,7 @@ def bad_input_is_one_line(_cluster):
             (("gpt2", "--dry-run", "--work", "edges", "--topk", "32"), 2, "--topk is of a capture"),
             (("gpt2", "--dry-run", "--work", "probe"), 2, "work 'probe' is none of capture, "),
             (("gpt2", "--dry-run", "--compute", "fp8"), 2, "fp8"),
+            (("gpt2", "--dry-run", "--evidence", "0"), 2, "--evidence 0 is not above 0"),
             (("gpt2-xl",), 2, "gpt2-xl is a shape without weights")):
         done = bench(*arguments)
         text = done.stderr

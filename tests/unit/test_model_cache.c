@@ -3,6 +3,9 @@
 #include "worker/tasks/model_cache.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,7 +122,7 @@ Test(model_cache, plans_count_every_thread_that_computes)
 {
     const struct model_wanted wanted = {.directory = "config/demo/model"};
     struct model *model = NULL;
-    model_cache_share(cache, 3);
+    model_cache_share(cache, 3, false);
     cr_assert_eq(model_cache_model(cache, &wanted, &model, &err), ST_OK, "%s", err.text);
     cr_expect_eq(model_plan(model)->n_threads, 3);
     model_cache_release_model(cache, model);
@@ -137,6 +140,139 @@ static size_t little_less_than(const struct memory_needs *needs)
     cr_assert_not(plan.is_streamed);
     const size_t n_least = plan.n_resident + plan.n_smallest;
     return n_least + n_least / 31 - 64; /* a margin of 1/32 */
+}
+
+/* --- threads that may be fewer ------------------------------------------------------------- */
+
+static void open_emulated(size_t limit)
+{
+    model_cache_destroy(&cache);
+    backend_close(&backend);
+    cr_assert_eq(backend_open("emu", &backend, &err), ST_OK, "%s", err.text);
+    if (limit) backend->ops->limit_memory(backend, limit);
+    cr_assert_eq(model_cache_create(&cache, backend, &err), ST_OK);
+    model_cache_share(cache, 2, true);
+}
+
+/* Another thread that wants the model and gives it back. */
+struct other_thread {
+    struct model_wanted wanted;
+    pthread_t thread;
+    atomic_bool has_it;
+};
+
+static void *want_model(void *context)
+{
+    struct other_thread *other = context;
+    struct model *model = NULL;
+    struct error problem = {0};
+    if (model_cache_model(cache, &other->wanted, &model, &problem) != ST_OK) return NULL;
+    atomic_store(&other->has_it, true);
+    model_cache_release_model(cache, model);
+    return NULL;
+}
+
+static void start_other(struct other_thread *other, size_t n_ctx)
+{
+    *other =
+        (struct other_thread){.wanted = {.directory = "config/demo/model", .needs.n_ctx = n_ctx}};
+    cr_assert_eq(pthread_create(&other->thread, NULL, want_model, other), 0);
+}
+
+static void expect_wait(struct other_thread *other, struct model *model)
+{
+    while (!model_cache_is_awaited(cache)) (void)sched_yield();
+    cr_expect_not(atomic_load(&other->has_it), "while it is in use");
+    model_cache_release_model(cache, model);
+    cr_assert_eq(pthread_join(other->thread, NULL), 0);
+    cr_expect(atomic_load(&other->has_it));
+    cr_expect_not(model_cache_is_awaited(cache));
+}
+
+Test(model_cache, two_threads_share_a_model_where_both_have_room)
+{
+    struct other_thread other;
+    open_emulated(0);
+    cr_expect_eq(model_cache_n_seats(cache), 1, "before anything is planned");
+    struct model *model = open_model(COMPUTE_F32);
+    cr_expect_eq(model_plan(model)->n_threads, 2);
+    cr_expect_eq(model_cache_n_seats(cache), 2);
+    start_other(&other, 0);
+    cr_assert_eq(pthread_join(other.thread, NULL), 0);
+    cr_expect(atomic_load(&other.has_it), "beside this one");
+    model_cache_release_model(cache, model);
+}
+
+Test(model_cache, what_was_planned_for_other_needs_is_waited_for)
+{
+    struct other_thread other;
+    open_emulated(0);
+    struct model *model = open_model(COMPUTE_F32);
+    start_other(&other, 17);
+    expect_wait(&other, model);
+    model = open_model(COMPUTE_F32);
+    cr_expect_eq(model_plan(model)->n_ctx, 128, "planned again for each");
+    model_cache_release_model(cache, model);
+}
+
+/* The plan of the demo model on the emulator for these needs. */
+static struct memory_plan plan_of(const struct memory_needs *needs)
+{
+    struct model_config config;
+    struct memory_plan plan;
+    const struct memory_plan_params params = {
+        .config = &config, .backend = backend, .needs = needs};
+    cr_assert_eq(model_config_read(&config, "config/demo/model", &err), ST_OK);
+    cr_assert_eq(memory_plan_make(&plan, &params, &err), ST_OK, "%s", err.text);
+    return plan;
+}
+
+Test(model_cache, a_model_without_room_for_two_passes_is_one_threads_at_a_time)
+{
+    struct other_thread other;
+    struct memory_needs needs = {.n_threads = 2};
+    open_emulated(0);
+    struct memory_plan plan = plan_of(&needs);
+    const size_t n_two = memory_plan_least(&plan);
+    open_emulated(n_two + n_two / 31 - 64); /* a margin of 1/32 */
+    plan = plan_of(&needs);
+    cr_expect(plan.is_streamed, "if it has to be two");
+    struct model *model = open_model(COMPUTE_F32);
+    cr_expect(!model_plan(model)->is_streamed && model_plan(model)->n_threads == 1);
+    cr_expect_eq(model_cache_n_seats(cache), 1);
+    start_other(&other, 0);
+    expect_wait(&other, model);
+}
+
+Test(model_cache, batches_that_are_whole_go_before_a_second_thread)
+{
+    struct memory_needs needs = {.n_ctx = 128, .n_rows = 16};
+    open_emulated(0);
+    const struct memory_plan one = plan_of(&needs);
+    const size_t n_whole = memory_plan_least(&one) + 16 * 2 * one.n_sequence;
+    backend->ops->limit_memory(backend, n_whole + n_whole / 16);
+    needs.n_threads = 2;
+    cr_expect_eq(plan_of(&needs).n_threads, 2, "no choice");
+    needs.may_be_fewer = true;
+    const struct memory_plan plan = plan_of(&needs);
+    cr_expect(plan.n_threads == 1 && plan.n_fitting >= 16, "%zu sequences", plan.n_fitting);
+}
+
+Test(model_cache, a_full_device_leaves_a_model_to_one_thread_when_nothing_else_helps)
+{
+    struct other_thread other;
+    open_emulated(0);
+    struct model *first = open_model(COMPUTE_F32), *second = open_model(COMPUTE_F32);
+    model_note_pass(first, true);
+    cr_expect(model_cache_relieve(cache, false));
+    cr_expect_eq(model_n_halvings(first), 1);
+    cr_expect_eq(model_cache_n_seats(cache), 2);
+    cr_expect(model_cache_relieve(cache, false), "nothing is left to halve");
+    cr_expect_eq(model_cache_n_seats(cache), 1);
+    cr_expect_not(model_cache_relieve(cache, false));
+    model_cache_release_model(cache, second);
+    start_other(&other, 0);
+    expect_wait(&other, first);
 }
 
 /* A describe task opens the model alone; the capture behind it brings dictionaries. */

@@ -8,6 +8,7 @@
 #include "common/version.h"
 #include "worker/link/job.h"
 #include "worker/link/run_thread.h"
+#include "worker/tasks/model_cache.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -140,9 +141,12 @@ static void beat(struct link *link)
 
 /* --- jobs ---------------------------------------------------------------------------------- */
 
+/* To as many threads as the models have room for. */
 static void assign(struct link *link)
 {
-    for (size_t i = 0; i < link->params->n_threads && link->n_waiting; i++) {
+    const size_t n_seats = model_cache_n_seats(link->params->models);
+    const size_t n = n_seats < link->params->n_threads ? n_seats : link->params->n_threads;
+    for (size_t i = 0; i < n && link->n_waiting; i++) {
         if (link->running[i]) continue;
         struct job *job = link->waiting[0];
         memmove(&link->waiting[0], &link->waiting[1], --link->n_waiting * sizeof link->waiting[0]);
@@ -503,6 +507,7 @@ static status_t step(struct link *link, struct error *err)
     status_t status = watch_handshakes(link, err);
     if (status == ST_OK) status = receive_all(link, err);
     carry_reports(link);
+    assign(link); /* a model that was opened may have made room for another thread */
     if (link->is_welcome && now_ms() >= link->next_beat_ms) beat(link);
     if (!link->is_welcome && now_ms() >= link->next_hello_ms) say_hello(link);
     return status;

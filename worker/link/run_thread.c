@@ -15,6 +15,8 @@
 #include <string.h>
 #include <time.h>
 
+enum { IDLE_LOOK_MS = 20 };
+
 struct run_thread {
     struct run_thread_params params;
     pthread_t thread;
@@ -282,11 +284,29 @@ static void run_job(struct run_thread *self, struct job *job)
     send_report(self, &done);
 }
 
+/* Between leases the task stays open, unless its model is wanted by a thread that may not have it
+ * beside this one, or this thread will get no more work. */
+static void make_room(struct run_thread *self)
+{
+    struct model_cache *models = self->params.environment.models;
+    if (model_cache_is_awaited(models) || self->params.thread_index >= model_cache_n_seats(models))
+        close_task(self);
+}
+
+/* A thread without work gives way within IDLE_LOOK_MS. */
+static void wait_for_job(struct run_thread *self)
+{
+    zmq_pollitem_t item = {.socket = self->jobs, .events = ZMQ_POLLIN};
+    make_room(self);
+    while (self->task && zmq_poll(&item, 1, IDLE_LOOK_MS) == 0) make_room(self);
+}
+
 static void *main_loop(void *context)
 {
     struct run_thread *self = context;
     for (;;) {
         struct job *job = NULL;
+        wait_for_job(self);
         if (zmq_recv(self->jobs, &job, sizeof job, 0) < 0) {
             if (errno == EINTR) continue;
             break;

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { THREADS_LIMIT = 64 };
+enum { THREADS_LIMIT = 64, DEVICE_THREADS = 2 };
 
 static volatile sig_atomic_t stop_signal;
 
@@ -37,8 +37,9 @@ static const char usage[] =
     "                      emu (the CUDA backend on the host emulator: slow, for tests)\n"
     "  --device-memory N   use no more than N bytes of it, or NKiB, NMiB, NGiB\n"
     "                      (INTERP_DEVICE_MEMORY; default: what is free)\n"
-    "  --threads N         units computed at once (default 1; one worker per core or GPU is\n"
-    "                      the usual choice)\n"
+    "  --threads N         units computed at once (default 1; on a device 2 where it has room for\n"
+    "                      the passes of both beside all layers, else 1; one worker per core or\n"
+    "                      GPU is the usual choice)\n"
     "  --log LEVEL         debug | info | warn | error (default info)\n"
     "Without a coordinator: interp-worker help; --selftest [--backend NAME]: does this device\n"
     "compute right?  --bench [--dry-run]: what is it allowed?\n";
@@ -48,7 +49,7 @@ struct serve_options {
     struct device_options device;
     struct curve_files keys;
     char name[WORKER_NAME_SIZE];
-    size_t n_threads;
+    size_t n_threads; /* 0: as many as suit what computes */
     int log_level;
 };
 
@@ -99,8 +100,7 @@ static status_t parse_options(int argc, char **argv, struct serve_options *out, 
                                             {NULL, 0, NULL, 0}};
     char host[32] = "worker";
     (void)gethostname(host, sizeof host - 1);
-    *out = (struct serve_options){
-        .device.backend = backend_default_name(), .n_threads = 1, .log_level = LOG_INFO};
+    *out = (struct serve_options){.device.backend = backend_default_name(), .log_level = LOG_INFO};
     (void)snprintf(out->name, sizeof out->name, "%s-%ld", host, (long)getpid());
     int option;
     optind = 1;
@@ -146,17 +146,19 @@ static status_t serve_on(const struct serve_options *options, const struct curve
     if (status == ST_OK) log_device(backend, &notes);
     if (status == ST_OK) status = model_cache_create(&models, backend, err);
     if (status == ST_OK) {
-        model_cache_share(models, options->n_threads);
         const bool is_auto = strcmp(options->device.backend, "auto") == 0;
+        const bool is_device = strcmp(backend->ops->name, "cpu") != 0;
+        const size_t n_default = is_device ? DEVICE_THREADS : 1;
+        const size_t n_threads = options->n_threads ? options->n_threads : n_default;
+        model_cache_share(models, n_threads, !options->n_threads);
         const struct link_params params = {.endpoint = options->endpoint,
                                            .curve = curve,
                                            .name = options->name,
                                            .backend = backend->ops->name,
                                            .isa = backend->ops->describe(backend),
-                                           .n_threads = options->n_threads,
+                                           .n_threads = n_threads,
                                            .models = models,
-                                           .may_leave_device =
-                                               is_auto && strcmp(backend->ops->name, "cpu") != 0,
+                                           .may_leave_device = is_auto && is_device,
                                            .stop_signal = &stop_signal};
         status = link_run(&params, err);
     }

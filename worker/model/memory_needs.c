@@ -33,3 +33,18 @@ status_t memory_needs_add(struct memory_needs *needs, const char *directory,
     needs->targets[needs->n_targets++] = target;
     return ST_OK;
 }
+
+static bool is_same_target(const struct memory_target *a, const struct memory_target *b)
+{
+    return a->d_in == b->d_in && a->n_features == b->n_features && a->tally_k == b->tally_k;
+}
+
+bool memory_needs_are_equal(const struct memory_needs *a, const struct memory_needs *b)
+{
+    bool is_same = a->n_ctx == b->n_ctx && a->n_rows == b->n_rows && a->n_prompts == b->n_prompts &&
+                   a->adjoint == b->adjoint && a->is_compared == b->is_compared &&
+                   a->n_columns == b->n_columns && a->n_targets == b->n_targets;
+    for (size_t i = 0; is_same && i < a->n_targets; i++)
+        is_same = is_same_target(&a->targets[i], &b->targets[i]);
+    return is_same;
+}

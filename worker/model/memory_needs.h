@@ -25,9 +25,10 @@ struct memory_target {
 };
 
 struct memory_needs {
-    size_t n_ctx;     /* tokens of a sequence; 0: as many as the context, at most 128 */
-    size_t n_rows;    /* sequences of a batch; 0: not known, as many as fit */
-    size_t n_threads; /* that compute with the model at once, each like this; 0: one */
+    size_t n_ctx;      /* tokens of a sequence; 0: as many as the context, at most 128 */
+    size_t n_rows;     /* sequences of a batch; 0: not known, as many as fit */
+    size_t n_threads;  /* that compute with the model at once, each like this; 0: one */
+    bool may_be_fewer; /* one thread, where all of them have no room beside all layers */
     size_t n_prompts; /* of an ablation, which keeps their clean pass; of a batch of an attribution,
                        * at most; 0: it is neither */
     enum memory_adjoint adjoint; /* an attribution's */
@@ -42,5 +43,8 @@ struct memory_needs {
  * Errors: those of dictionary_config_read(), ST_TOO_LARGE (too many). */
 MUST_CHECK status_t memory_needs_add(struct memory_needs *needs, const char *directory,
                                      double norm_scaling_factor, struct error *err);
+
+/* Do plans of both come to the same? is_there, threads and names of directories aside. */
+bool memory_needs_are_equal(const struct memory_needs *a, const struct memory_needs *b);
 
 #endif

@@ -49,6 +49,14 @@ static void stream_layers(struct memory_plan *plan, size_t n_fixed)
     plan->n_host = plan->n_layers * (plan->n_layer + plan->n_adjoint_layer);
 }
 
+/* Several threads that may be fewer are worth having where none of them streams layers for itself
+ * and each has a batch in its buffers that is whole, as far as it is known. */
+static bool is_for_fewer(const struct memory_plan *plan, const struct memory_plan_params *p)
+{
+    if (plan->n_threads == 1 || !p->needs || !p->needs->may_be_fewer) return false;
+    return plan->is_streamed || !plan->n_fitting || plan->n_fitting < p->needs->n_rows;
+}
+
 /* How many layers may be there, then how many sequences. */
 static void choose(struct memory_plan *plan, const struct memory_plan_params *p)
 {
@@ -77,6 +85,11 @@ status_t memory_plan_make(struct memory_plan *out, const struct memory_plan_para
     const status_t status = memory_measure(&plan, params, err);
     if (status != ST_OK) return status;
     choose(&plan, params);
+    if (is_for_fewer(&plan, params)) {
+        plan.n_threads = 1;
+        plan.is_streamed = false;
+        choose(&plan, params);
+    }
     *out = plan;
     return ST_OK;
 }

@@ -37,7 +37,7 @@ struct memory_plan {
     size_t n_dictionaries;    /* how many will be loaded, */
     size_t n_dictionary;      /* and the weights of all of them */
     size_t n_ctx;             /* tokens of a sequence */
-    size_t n_threads;         /* that have each of: */
+    size_t n_threads;         /* as chosen, that have each of: */
     size_t n_scratch;         /* products, the dictionaries' encoders and their tallies */
     size_t n_compare;         /* distributions compared, with the smallest pass */
     size_t n_clean;           /* the clean pass over an ablation's prompts, */

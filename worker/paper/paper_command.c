@@ -35,7 +35,8 @@ static status_t make_plan(const struct paper_options *o, const struct wanted *wa
                                .k = o->k,
                                .candidates_per_token = o->candidates,
                                .fired_per_token = o->fired,
-                               .tally_k = PAPER_TALLY_K};
+                               .tally_k = PAPER_TALLY_K,
+                               .evidence_tokens_per_s = o->evidence};
     if (o->is_most_ctx && out->n_ctx > config->n_positions) out->n_ctx = config->n_positions;
     if (out->n_ctx > config->n_positions)
         return error_set(err, ST_BAD_INPUT, "--ctx %zu is over the model's %zu positions",

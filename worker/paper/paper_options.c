@@ -13,6 +13,8 @@ static const char SUMMARY[] =
 /* Candidates: performance.md 3b, a dictionary of 16,384 features of which 49 fire on a token. */
 enum { ROWS = 8, CAPTURE_CTX = 1024, SHORT_CTX = 16, LONG_CTX = 128, FEATURES = 16384 };
 static const double CANDIDATES = 58, FIRED = 49;
+/* The 200th unit of a sweep of such a dictionary, with zstd: worker/README.md. */
+static const double EVIDENCE = 563e3;
 
 /* What is read as text first. */
 struct texts {
@@ -60,6 +62,11 @@ static status_t parse(struct paper_options *o, struct texts *texts, int argc, ch
          .value = "X",
          .help = "a token, of the candidates (49)",
          .number = &o->fired},
+        {.name = "--evidence",
+         .value = "X",
+         .help = "tokens/s of which a host thread makes the bytes of a result\n"
+                 "(563000: 'interp-worker bench --what evidence', worker/README.md)",
+         .number = &o->evidence},
         {.name = "--backend",
          .value = "NAME",
          .help = "measured: cpu (default), cuda, cuda:N, auto or emu",
@@ -108,7 +115,8 @@ static status_t check_of_capture(const struct paper_options *o, struct error *er
                    {"--features", o->n_features},
                    {"--topk", o->k},
                    {"--candidates", !isnan(o->candidates)},
-                   {"--fired", !isnan(o->fired)}};
+                   {"--fired", !isnan(o->fired)},
+                   {"--evidence", !isnan(o->evidence)}};
     for (size_t i = 0; i < o->n_works; i++)
         if (o->works[i] == WORK_CAPTURE) return ST_OK;
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
@@ -125,6 +133,9 @@ static status_t check_numbers(struct paper_options *o, struct error *err)
     if (isnan(o->candidates)) o->candidates = CANDIDATES;
     if (!(o->candidates >= 0))
         return error_set(err, ST_BAD_INPUT, "--candidates %g is below 0", o->candidates);
+    if (isnan(o->evidence)) o->evidence = EVIDENCE;
+    if (!(o->evidence > 0))
+        return error_set(err, ST_BAD_INPUT, "--evidence %g is not above 0", o->evidence);
     if (isnan(o->fired)) o->fired = fmin(FIRED, o->candidates);
     if (!(o->fired >= 0 && o->fired <= o->candidates))
         return error_set(err, ST_BAD_INPUT, "--fired %g is not 0 .. %g, the candidates", o->fired,
@@ -151,6 +162,7 @@ status_t paper_options_read(struct paper_options *out, int argc, char **argv, bo
     *out = (struct paper_options){.n_rows = ROWS,
                                   .candidates = NAN, /* not given */
                                   .fired = NAN,      /* not given */
+                                  .evidence = NAN,   /* not given */
                                   .n_windows = 3,
                                   .seconds = 1};
     status_t status = parse(out, &texts, argc, argv, is_help, err);

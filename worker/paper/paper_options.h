@@ -15,7 +15,7 @@ struct paper_options {
     size_t n_rows, n_features, k, n_windows;
     size_t n_ctx;     /* 0: not given */
     bool is_most_ctx; /* not given: a context is cut to the model's positions */
-    double candidates, fired, seconds;
+    double candidates, fired, evidence, seconds;
     bool is_dry, is_json;
 };
 

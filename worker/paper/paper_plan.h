@@ -27,7 +27,8 @@ struct paper_plan {
     /* of a capture alone: */
     size_t n_features, k; /* of the dictionary; n_features 0: no encode; k: topk */
     double candidates_per_token, fired_per_token;
-    size_t tally_k; /* largest values that are kept of each feature */
+    size_t tally_k;               /* largest values that are kept of each feature */
+    double evidence_tokens_per_s; /* of which a thread of the host makes a result */
 };
 
 /* Add the encode of a batch's activations. */

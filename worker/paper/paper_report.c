@@ -49,6 +49,32 @@ static double products_limit(const struct paper_report *r)
     return (double)r->counted->n_tokens / seconds;
 }
 
+/* Work of a capture goes to and fro between device and host: a thread alone has one of them wait.
+ * Two threads keep both busy until the device, which they share, is full. 0: not known. */
+static double threads_limit(const struct paper_report *r, size_t n_threads)
+{
+    const double device = paper_report_limit(r), host = r->plan->evidence_tokens_per_s;
+    if (r->plan->work != WORK_CAPTURE || !r->plan->n_features || !(device > 0)) return 0;
+    const double alternating = (double)n_threads / (1 / device + 1 / host);
+    return n_threads > 1 && alternating > device ? device : alternating;
+}
+
+/* A model that is streamed has one (worker/README.md). */
+static double pair_limit(const struct paper_report *r)
+{
+    return !r->peaks || stream_seconds(r) > 0 ? 0 : threads_limit(r, 2);
+}
+
+static void print_threads(const struct paper_report *r)
+{
+    const double one = threads_limit(r, 1), two = pair_limit(r);
+    if (!(one > 0)) return;
+    (void)printf("  with evidence on the host, %.4g tokens/s a thread: one thread %.4g",
+                 r->plan->evidence_tokens_per_s, one);
+    if (two > 0) (void)printf(", two on the device %.4g", two);
+    (void)puts(" tokens/s");
+}
+
 /* Every head and every MLP. */
 static size_t n_variants_of(const struct paper_plan *plan)
 {
@@ -126,6 +152,7 @@ static void print_limits(const struct paper_report *r)
                          "beside %.3g s of launches\n",
                          r->peaks->memory_bytes * 1e-9, r->counted->counts.streamed_bytes * 1e-9,
                          stream_seconds(r), launches_seconds(r));
+        print_threads(r);
     }
     if (r->measured_tokens_per_s > 0) {
         (void)printf("  measured %.4g tokens/s", r->measured_tokens_per_s);
@@ -214,12 +241,13 @@ static json_t *counted_json(const struct paper_report *r)
     for (unsigned k = 0; kernels && k < LAUNCH_N; k++)
         if (cost_of(r, k)->n_launches)
             (void)json_array_append_new(kernels, launch_json(r, (enum launch_kind)k));
-    return json_pack("{s:I, s:f, s:f, s:o, s:o, s:o, s:o}", "tokens",
+    return json_pack("{s:I, s:f, s:f, s:o, s:o, s:o, s:o, s:o, s:o}", "tokens",
                      (json_int_t)r->counted->n_tokens, "weight_bytes", r->counted->weight_bytes,
                      "streamed_bytes", r->counted->counts.streamed_bytes, "limit_tokens_per_s",
                      known(paper_report_limit(r)), "products_limit_tokens_per_s",
-                     known(products_limit(r)), "measured_tokens_per_s",
-                     known(r->measured_tokens_per_s), "kernels", kernels);
+                     known(products_limit(r)), "one_thread_tokens_per_s",
+                     known(threads_limit(r, 1)), "two_threads_tokens_per_s", known(pair_limit(r)),
+                     "measured_tokens_per_s", known(r->measured_tokens_per_s), "kernels", kernels);
 }
 
 status_t paper_report_print_json(const struct paper_report *r, struct error *err)

@@ -3,6 +3,7 @@
 #include "common/log.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,8 @@ struct entry {
     double norm_scaling_factor; /* that the dictionary was opened with */
     uint64_t stamp;             /* of its files when it was opened */
     size_t n_users;
+    struct memory_needs needs; /* of whoever the model was planned for; without names */
+    bool is_alone;             /* the device was found full: one user at a time */
     uint64_t last_used;
 };
 
@@ -27,6 +30,10 @@ struct model_cache {
     pthread_mutex_t lock; /* held while opening: two threads never open the same thing twice */
     struct backend *backend;
     size_t n_threads; /* that compute with what is here */
+    bool may_be_fewer;
+    atomic_size_t n_seats;      /* of the model that was asked for last */
+    atomic_size_t n_waiting;    /* for models that others use */
+    pthread_cond_t is_released; /* a model was */
     uint64_t clock;
     struct entry entries[CACHE_SLOTS];
     pthread_mutex_t fingerprint_lock; /* held while files are read, not while models are opened */
@@ -38,12 +45,13 @@ status_t model_cache_create(struct model_cache **out, struct backend *backend, s
 {
     struct model_cache *cache = calloc(1, sizeof *cache);
     if (!cache || pthread_mutex_init(&cache->lock, NULL) != 0 ||
-        pthread_mutex_init(&cache->fingerprint_lock, NULL) != 0) {
+        pthread_mutex_init(&cache->fingerprint_lock, NULL) != 0 ||
+        pthread_cond_init(&cache->is_released, NULL) != 0) {
         free(cache);
         return error_set(err, ST_NO_MEMORY, "model cache");
     }
     cache->backend = backend;
-    cache->n_threads = 1;
+    model_cache_share(cache, 1, false);
     *out = cache;
     return ST_OK;
 }
@@ -60,15 +68,28 @@ void model_cache_destroy(struct model_cache **cache)
     if (!*cache) return;
     for (size_t i = 0; i < CACHE_SLOTS; i++) empty(&(*cache)->entries[i]);
     for (size_t i = 0; i < FINGERPRINTS_KEPT; i++) free((*cache)->fingerprints[i].directory);
+    (void)pthread_cond_destroy(&(*cache)->is_released);
     (void)pthread_mutex_destroy(&(*cache)->fingerprint_lock);
     (void)pthread_mutex_destroy(&(*cache)->lock);
     free(*cache);
     *cache = NULL;
 }
 
-void model_cache_share(struct model_cache *cache, size_t n_threads)
+void model_cache_share(struct model_cache *cache, size_t n_threads, bool may_be_fewer)
 {
     cache->n_threads = n_threads;
+    cache->may_be_fewer = may_be_fewer && n_threads > 1;
+    atomic_store(&cache->n_seats, cache->may_be_fewer ? 1 : n_threads);
+}
+
+size_t model_cache_n_seats(struct model_cache *cache)
+{
+    return atomic_load(&cache->n_seats);
+}
+
+bool model_cache_is_awaited(struct model_cache *cache)
+{
+    return atomic_load(&cache->n_waiting) > 0;
 }
 
 struct backend *model_cache_backend(struct model_cache *cache)
@@ -90,15 +111,32 @@ static bool close_idle(struct model_cache *cache)
     return is_any;
 }
 
+static bool halve(struct model_cache *cache)
+{
+    bool is_any = false;
+    for (size_t i = 0; i < CACHE_SLOTS; i++) {
+        struct model *model = cache->entries[i].model;
+        if (model && model_halve(model)) is_any = true;
+    }
+    return is_any;
+}
+
+static bool leave_alone(struct model_cache *cache)
+{
+    bool is_any = false;
+    for (size_t i = 0; i < CACHE_SLOTS && cache->may_be_fewer; i++) {
+        struct entry *entry = &cache->entries[i];
+        if (!entry->model || entry->n_users < 2 || entry->is_alone) continue;
+        entry->is_alone = is_any = true;
+    }
+    if (is_any) atomic_store(&cache->n_seats, 1);
+    return is_any;
+}
+
 bool model_cache_relieve(struct model_cache *cache, bool is_first)
 {
     (void)pthread_mutex_lock(&cache->lock);
-    bool has_given = is_first && close_idle(cache);
-    const bool is_closed = has_given;
-    for (size_t i = 0; i < CACHE_SLOTS && !is_closed; i++) {
-        struct model *model = cache->entries[i].model;
-        if (model && model_halve(model)) has_given = true;
-    }
+    const bool has_given = (is_first && close_idle(cache)) || halve(cache) || leave_alone(cache);
     (void)pthread_mutex_unlock(&cache->lock);
     return has_given;
 }
@@ -177,6 +215,17 @@ static void log_plan(const struct model *model)
               LOG_TEXT("plan", memory_plan_text(model_plan(model), text)));
 }
 
+/* Which of the threads that may be fewer there are, and why. */
+static void log_threads(const struct model *model)
+{
+    const struct memory_plan *plan = model_plan(model);
+    log_event(LOG_INFO, "device_threads", LOG_TEXT("model", model_directory(model)),
+              LOG_NUMBER("n_threads", plan->n_threads),
+              LOG_TEXT("why", plan->n_threads > 1 ? "one has the device while another's host works"
+                              : plan->is_streamed ? "its layers are streamed"
+                                                  : "no room for the passes of more"));
+}
+
 /* Each opening function below runs with the lock held. */
 
 /* Dictionaries that are open already have taken their room. */
@@ -202,7 +251,43 @@ static bool keep_for(struct entry *entry, const struct memory_needs *needs)
     }
     const struct memory_plan *now = model_plan(entry->model);
     if (now->n_ctx != before.n_ctx || now->n_resident != before.n_resident) log_plan(entry->model);
+    if (now->n_threads != before.n_threads) log_threads(entry->model);
     return true;
+}
+
+static size_t seats_of(const struct model_cache *cache, const struct entry *entry)
+{
+    if (!cache->may_be_fewer) return cache->n_threads;
+    return entry->is_alone ? 1 : model_plan(entry->model)->n_threads;
+}
+
+/* Threads share what was planned for both: a plan for others' needs is made again when they have
+ * left. */
+static bool is_seat_free(const struct model_cache *cache, const struct entry *entry,
+                         const struct memory_needs *needs)
+{
+    if (!cache->may_be_fewer || entry->n_users == 0) return true;
+    return entry->n_users < seats_of(cache, entry) && memory_needs_are_equal(&entry->needs, needs);
+}
+
+/* The model, once there is room at it for one more; NULL: it is not open. */
+static struct entry *wait_for_model(struct model_cache *cache, const struct model_wanted *wanted,
+                                    uint64_t stamp)
+{
+    struct entry *entry;
+    while ((entry = find_model(cache, wanted, stamp)) &&
+           !is_seat_free(cache, entry, &wanted->needs)) {
+        atomic_fetch_add(&cache->n_waiting, 1);
+        (void)pthread_cond_wait(&cache->is_released, &cache->lock);
+        atomic_fetch_sub(&cache->n_waiting, 1);
+    }
+    return entry;
+}
+
+static void note_needs(struct entry *entry, const struct memory_needs *needs)
+{
+    entry->needs = *needs;
+    for (size_t i = 0; i < needs->n_targets; i++) entry->needs.targets[i].directory = NULL;
 }
 
 static status_t open_model(struct model_cache *cache, const struct model_wanted *wanted,
@@ -215,9 +300,10 @@ static status_t open_model(struct model_cache *cache, const struct model_wanted 
                                         .compute = wanted->compute,
                                         .shuffle_seed = wanted->shuffle_seed,
                                         .needs = &needs};
-    struct entry *entry = find_model(cache, wanted, stamp);
+    struct entry *entry = wait_for_model(cache, wanted, stamp);
     mark_loaded(cache, &needs);
     needs.n_threads = cache->n_threads;
+    needs.may_be_fewer = cache->may_be_fewer;
     if (entry && !entry->n_users && !keep_for(entry, &needs)) entry = NULL;
     if (!entry) {
         entry = find_room(cache);
@@ -225,8 +311,11 @@ static status_t open_model(struct model_cache *cache, const struct model_wanted 
         const status_t status = model_open(&entry->model, &params, err);
         if (status != ST_OK) return status;
         log_plan(entry->model);
+        if (cache->may_be_fewer) log_threads(entry->model);
         entry->stamp = stamp;
     }
+    if (!entry->n_users) note_needs(entry, &needs);
+    atomic_store(&cache->n_seats, seats_of(cache, entry));
     use(cache, entry);
     *out = entry->model;
     return ST_OK;
@@ -277,6 +366,7 @@ void model_cache_release_model(struct model_cache *cache, struct model *model)
     (void)pthread_mutex_lock(&cache->lock);
     for (size_t i = 0; i < CACHE_SLOTS; i++)
         if (cache->entries[i].model == model) cache->entries[i].n_users--;
+    (void)pthread_cond_broadcast(&cache->is_released);
     (void)pthread_mutex_unlock(&cache->lock);
 }
 

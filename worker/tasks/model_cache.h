@@ -19,15 +19,24 @@ MUST_CHECK status_t model_cache_create(struct model_cache **out, struct backend 
 void model_cache_destroy(struct model_cache **cache); /* nothing may be in use; NULL-safe */
 
 /* As many threads compute with what is here, each with buffers of its own: plans count them. One
- * where nobody says so. Before the first model. */
-void model_cache_share(struct model_cache *cache, size_t n_threads);
+ * where nobody says so. may_be_fewer: a model whose plan has no room for all of them is one
+ * thread's at a time, and whoever wants it too waits. Before the first model. */
+void model_cache_share(struct model_cache *cache, size_t n_threads, bool may_be_fewer);
+
+/* How many threads may be given work: as many as the model that was asked for last is planned for;
+ * before the first one, one if they may be fewer. Does not wait. */
+size_t model_cache_n_seats(struct model_cache *cache);
+/* Somebody waits for a model that somebody else uses: who has come to the end of a lease closes its
+ * task. Does not wait. */
+bool model_cache_is_awaited(struct model_cache *cache);
 
 struct backend *model_cache_backend(struct model_cache *cache);
 
 /* A device was found full. The first time (of a unit) close what nobody uses, but for the model
  * that was used last; then, or if there is nothing to close, halve the batches of passes over
- * the open models (model.h). False if neither gives anything back. What is open must be opened
- * anew to take less. */
+ * the open models (model.h); then, where threads may be fewer, make models that several use one
+ * thread's at a time. False if nothing gives anything back. What is open must be opened anew to
+ * take less. */
 bool model_cache_relieve(struct model_cache *cache, bool is_first);
 
 /* Log, once for each model, that its layers cannot be recorded (model.h). For whoever runs units,
@@ -42,7 +51,8 @@ struct model_wanted {
     struct memory_needs needs; /* of the task, for a model that is not open yet */
 };
 
-/* Borrow an open model; give it back by model_cache_release_model(). */
+/* Borrow an open model; give it back by model_cache_release_model(). A thread has one at a time,
+ * for one that is planned for a single thread is waited for until its user gives it back. */
 MUST_CHECK status_t model_cache_model(struct model_cache *cache, const struct model_wanted *wanted,
                                       struct model **out, struct error *err);
 void model_cache_release_model(struct model_cache *cache, struct model *model);
