@@ -1,5 +1,7 @@
 #include "coordinator/intake/circuit_check.h"
 
+#include "coordinator/intake/hash_key.h"
+
 #include "coordinator/plan/feature_set.h"
 
 #include <stdio.h>
@@ -158,25 +160,15 @@ status_t circuit_check_unused(const struct yaml_tree *tree, const struct sweep_s
 
 /* --- what cannot be ------------------------------------------------------------------------ */
 
-/* The hash of a file that the sweep brings: of one that it names, and spelled as one. */
-static status_t check_hash(const struct yaml_tree *tree, const char *key, const char *hash,
-                           const char *path, struct error *err)
-{
-    if (!hash) return ST_OK;
-    if (!path) return config_error(tree, key, err, ST_BAD_INPUT, "of no file that is named");
-    if (strlen(hash) != HASH_HEX_SIZE - 1 || strspn(hash, "0123456789abcdef") != HASH_HEX_SIZE - 1)
-        return config_error(tree, key, err, ST_BAD_INPUT,
-                            "64 hexadecimal digits in lower case are wanted");
-    return ST_OK;
-}
-
 static status_t check_brought(const struct yaml_tree *tree, const struct sweep_spec *spec,
                               struct error *err)
 {
     const struct circuit_task_spec *task = &spec->task;
-    status_t status = check_hash(tree, "circuit_sha256", spec->circuit_sha256, spec->circuit, err);
+    status_t status =
+        hash_key_check(tree, "circuit_sha256", spec->circuit_sha256, spec->circuit, err);
     if (status == ST_OK)
-        status = check_hash(tree, "task.prompts_sha256", task->prompts_sha256, task->prompts, err);
+        status =
+            hash_key_check(tree, "task.prompts_sha256", task->prompts_sha256, task->prompts, err);
     return status;
 }
 

@@ -215,6 +215,9 @@ static const struct config_key label_keys[] = {
         struct sweep_spec, labels, NULL,
         "mode score_only: JSON lines {\"feature\": 7, \"label\": \"...\"}, \"target\" from 0; or "
         "a Neuronpedia export, or delphi's directory"),
+    CONFIG_TEXT(struct sweep_spec, labels_sha256, NULL,
+                "of those labels: others are refused; set when the sweep is accepted, from when on "
+                "a copy counts"),
     CONFIG_CHOICE(struct sweep_spec, labels_format, labels_format_choices, "auto",
                   "of `labels`; auto: by the names in a directory, the first line of a file"),
     CONFIG_REQUIRED_TEXT(struct sweep_spec, model, "directory of the checkpoint"),

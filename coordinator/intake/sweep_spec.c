@@ -1,6 +1,7 @@
 #include "coordinator/intake/sweep_spec.h"
 
 #include "coordinator/intake/circuit_check.h"
+#include "coordinator/intake/hash_key.h"
 #include "coordinator/intake/sweep_keys.h"
 #include "coordinator/plan/feature_set.h"
 
@@ -248,6 +249,9 @@ static status_t check_judges(const struct yaml_tree *tree, const struct sweep_sp
 static status_t check_mode(const struct yaml_tree *tree, const struct sweep_spec *spec,
                            struct error *err)
 {
+    const status_t status =
+        hash_key_check(tree, "labels_sha256", spec->labels_sha256, spec->labels, err);
+    if (status != ST_OK) return status;
     const bool is_score_only = spec->mode == SWEEP_MODE_SCORE_ONLY;
     const bool is_agentic = spec->mode == SWEEP_MODE_AGENTIC;
     if (is_score_only && !spec->labels)

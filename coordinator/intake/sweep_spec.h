@@ -176,7 +176,8 @@ struct sweep_spec {
     enum sweep_mode mode;
     struct sweep_rounds rounds;           /* SWEEP_MODE_AGENTIC */
     struct sweep_experiments experiments; /* the same */
-    char *labels; /* SWEEP_MODE_SCORE_ONLY only, else NULL: a file, or a directory */
+    char *labels;        /* SWEEP_MODE_SCORE_ONLY only, else NULL: a file, or a directory */
+    char *labels_sha256; /* of them as they were accepted; NULL: not accepted yet */
     enum sweep_labels_format labels_format;
     char *model; /* HF directory */
     struct sweep_corpus corpus;

@@ -12,43 +12,22 @@
 /* One of the files of a spec. */
 struct brought {
     struct kept_folder folder;
-    const char *path; /* the user's; NULL: none is brought */
-    const char *hash; /* NULL: not accepted yet */
-    const char *hash_key;
+    struct kept_brought file;
 };
 
 static struct brought circuit_of(const struct sweep_spec *spec, const char *data_directory)
 {
     return (struct brought){{data_directory, "circuits", CIRCUIT_MAX_BYTES},
-                            spec->circuit,
-                            spec->circuit_sha256,
-                            "circuit_sha256"};
+                            {spec->circuit, spec->circuit_sha256, "circuit_sha256"}};
 }
 
 static struct brought prompts_of(const struct sweep_spec *spec, const char *data_directory)
 {
     return (struct brought){{data_directory, "prompts", PROMPTS_MAX_FILE_BYTES},
-                            spec->task.prompts,
-                            spec->task.prompts_sha256,
-                            "task.prompts_sha256"};
+                            {spec->task.prompts, spec->task.prompts_sha256, "task.prompts_sha256"}};
 }
 
 /* --- taking ------------------------------------------------------------------------------- */
-
-/* The user's bytes, whose hash is the one that the spec names if it names one, are kept. */
-static status_t keep(const struct brought *file, const char *text, size_t n_bytes, char **hash_out,
-                     struct error *err)
-{
-    char hash[HASH_HEX_SIZE];
-    hash_sha256_hex(text, n_bytes, hash);
-    if (file->hash && strcmp(file->hash, hash) != 0)
-        return error_set(err, ST_BAD_INPUT, "%s: its SHA-256 is %s, %s says %s", file->path, hash,
-                         file->hash_key, file->hash);
-    const status_t status = kept_file_write(&file->folder, hash, text, n_bytes, err);
-    if (status != ST_OK || *hash_out) return status;
-    *hash_out = strdup(hash);
-    return *hash_out ? ST_OK : error_set(err, ST_NO_MEMORY, "%s", file->path);
-}
 
 /* May the sweep bring these bytes? NULL: any. */
 typedef status_t check_fn(const char *path, const char *text, size_t n_bytes, struct error *err);
@@ -63,17 +42,19 @@ static status_t check_is_circuit(const char *path, const char *text, size_t n_by
 }
 
 /* *hash_out is the spec's own. */
-static status_t take(const struct brought *file, check_fn *check, char **hash_out,
+static status_t take(const struct brought *brought, check_fn *check, char **hash_out,
                      struct error *err)
 {
+    const struct kept_brought *file = &brought->file;
     char *text;
     size_t n_bytes;
     if (!file->path) return ST_OK;
-    if (file->hash && kept_file_is_there(&file->folder, file->hash)) return ST_OK;
-    status_t status = file_read(file->path, file->folder.max_bytes, &text, &n_bytes, err);
+    if (file->hash && kept_file_is_there(&brought->folder, file->hash)) return ST_OK;
+    status_t status = file_read(file->path, brought->folder.max_bytes, &text, &n_bytes, err);
     if (status != ST_OK) return status;
     if (check) status = check(file->path, text, n_bytes, err);
-    if (status == ST_OK) status = keep(file, text, n_bytes, hash_out, err);
+    if (status == ST_OK)
+        status = kept_file_keep(&brought->folder, file, text, n_bytes, hash_out, err);
     free(text);
     return status;
 }
@@ -90,8 +71,9 @@ status_t circuit_kept_take(struct sweep_spec *spec, const char *data_directory, 
 /* --- comparing ---------------------------------------------------------------------------- */
 
 /* The hash that the spec names, or that of the file; false: neither is known. */
-static bool find_hash(const struct brought *file, char out[HASH_HEX_SIZE])
+static bool find_hash(const struct brought *brought, char out[HASH_HEX_SIZE])
 {
+    const struct kept_brought *file = &brought->file;
     struct error ignored = {.status = ST_OK};
     char *text;
     size_t n_bytes;
@@ -100,23 +82,19 @@ static bool find_hash(const struct brought *file, char out[HASH_HEX_SIZE])
         return true;
     }
     if (!file->path ||
-        file_read(file->path, file->folder.max_bytes, &text, &n_bytes, &ignored) != ST_OK)
+        file_read(file->path, brought->folder.max_bytes, &text, &n_bytes, &ignored) != ST_OK)
         return false;
     hash_sha256_hex(text, n_bytes, out);
     free(text);
     return true;
 }
 
-static status_t compare(const struct brought *file, const struct brought *accepted, const char *id,
-                        struct error *err)
+static status_t compare(const struct brought *brought, const struct brought *accepted,
+                        const char *id, struct error *err)
 {
     char hash[HASH_HEX_SIZE];
-    if (!accepted->hash || !find_hash(file, hash) || strcmp(hash, accepted->hash) == 0)
-        return ST_OK;
-    return error_set(err, ST_CONFLICT,
-                     "%s is not as it was when this client key made %s: a new sweep needs a key of "
-                     "its own",
-                     file->path, id);
+    if (!accepted->file.hash || !find_hash(brought, hash)) return ST_OK;
+    return kept_file_compare(brought->file.path, hash, accepted->file.hash, id, err);
 }
 
 status_t circuit_kept_compare(const struct sweep_spec *spec, const struct sweep_spec *accepted,
@@ -131,12 +109,13 @@ status_t circuit_kept_compare(const struct sweep_spec *spec, const struct sweep_
 
 /* --- reading ------------------------------------------------------------------------------ */
 
-static status_t read_kept(const struct brought *file, char **text, size_t *n_bytes,
+static status_t read_kept(const struct brought *brought, char **text, size_t *n_bytes,
                           struct error *err)
 {
+    const struct kept_brought *file = &brought->file;
     const status_t status =
         file->hash
-            ? kept_file_read(&file->folder, file->hash, text, n_bytes, err)
+            ? kept_file_read(&brought->folder, file->hash, text, n_bytes, err)
             : error_set(err, ST_CORRUPT, "accepted without its hash; submit the sweep again");
     return status == ST_OK ? ST_OK : error_wrap(err, "%s", file->path);
 }

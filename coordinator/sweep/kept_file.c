@@ -33,6 +33,30 @@ status_t kept_file_write(const struct kept_folder *folder, const char *hash, con
     return status == ST_OK ? file_write_atomic(path, bytes, n_bytes, err) : status;
 }
 
+status_t kept_file_keep(const struct kept_folder *folder, const struct kept_brought *brought,
+                        const char *bytes, size_t n_bytes, char **hash_out, struct error *err)
+{
+    char hash[HASH_HEX_SIZE];
+    hash_sha256_hex(bytes, n_bytes, hash);
+    if (brought->hash && strcmp(brought->hash, hash) != 0)
+        return error_set(err, ST_BAD_INPUT, "%s: its SHA-256 is %s, %s says %s", brought->path,
+                         hash, brought->hash_key, brought->hash);
+    const status_t status = kept_file_write(folder, hash, bytes, n_bytes, err);
+    if (status != ST_OK || *hash_out) return status;
+    *hash_out = strdup(hash);
+    return *hash_out ? ST_OK : error_set(err, ST_NO_MEMORY, "%s", brought->path);
+}
+
+status_t kept_file_compare(const char *path, const char *found, const char *accepted,
+                           const char *id, struct error *err)
+{
+    if (strcmp(found, accepted) == 0) return ST_OK;
+    return error_set(err, ST_CONFLICT,
+                     "%s is not as it was when this client key made %s: a new sweep needs a key of "
+                     "its own",
+                     path, id);
+}
+
 status_t kept_file_read(const struct kept_folder *folder, const char *hash, char **bytes,
                         size_t *n_bytes, struct error *err)
 {

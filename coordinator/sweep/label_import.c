@@ -1,7 +1,5 @@
 #include "coordinator/sweep/label_import.h"
 
-#include "coordinator/sweep/label_formats.h"
-
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,19 +138,15 @@ static status_t read_all(struct label_import *import, const char *text, size_t n
     return status == ST_OK ? sort(import, err) : status;
 }
 
-status_t label_import_load(struct label_import **out, const struct sweep_spec *spec,
-                           struct error *err)
+status_t label_import_parse(struct label_import **out, const struct sweep_spec *spec,
+                            const struct buffer *lines, struct error *err)
 {
-    struct buffer lines;
     struct label_import *import = calloc(1, sizeof *import);
     if (import) import->path = strdup(spec->labels);
     status_t status =
         import && import->path ? ST_OK : error_set(err, ST_NO_MEMORY, "%s", spec->labels);
-    buffer_init(&lines, LABEL_IMPORT_MAX_BYTES);
-    if (status == ST_OK) status = label_formats_read(spec, &lines, err);
     if (status == ST_OK)
-        status = read_all(import, (const char *)lines.bytes, lines.n_bytes, spec->n_targets, err);
-    buffer_fini(&lines);
+        status = read_all(import, (const char *)lines->bytes, lines->n_bytes, spec->n_targets, err);
     if (status == ST_OK)
         *out = import;
     else

@@ -10,6 +10,7 @@
 #ifndef COORDINATOR_SWEEP_LABEL_IMPORT_H
 #define COORDINATOR_SWEEP_LABEL_IMPORT_H
 
+#include "common/buffer.h"
 #include "common/error.h"
 #include "coordinator/intake/sweep_spec.h"
 #include "coordinator/session/prompt_reply.h"
@@ -22,11 +23,11 @@ enum { LABEL_IMPORT_MAX_BYTES = 64 << 20 };
 
 struct label_import; /* opaque */
 
-/* spec->labels, whoever wrote them (label_formats.h). On ST_OK the caller owns *out. Errors:
- * ST_BAD_INPUT (no JSON, a key that is missing or wrong, a label that is empty, a feature given
- * twice, no label at all), ST_NOT_FOUND, ST_IO, ST_TOO_LARGE, ST_CORRUPT, ST_NO_MEMORY. */
-MUST_CHECK status_t label_import_load(struct label_import **out, const struct sweep_spec *spec,
-                                      struct error *err);
+/* `lines`, which stand for spec->labels (labels_kept.h reads them). On ST_OK the caller owns *out.
+ * Errors: ST_BAD_INPUT (no JSON, a key that is missing or wrong, a label that is empty, a feature
+ * given twice, no label at all), ST_NO_MEMORY. */
+MUST_CHECK status_t label_import_parse(struct label_import **out, const struct sweep_spec *spec,
+                                       const struct buffer *lines, struct error *err);
 void label_import_destroy(struct label_import **import); /* NULL-safe */
 
 /* Is every label of `target` about one of its units, units[n_units] ascending? A signed unit has

@@ -8,6 +8,7 @@
 #include "coordinator/session/prompt_explainer.h"
 #include "coordinator/session/session_prompts.h"
 #include "coordinator/sweep/label_job.h"
+#include "coordinator/sweep/labels_kept.h"
 #include "coordinator/sweep/paid_calls.h"
 #include "coordinator/sweep/provider_format.h"
 #include "coordinator/sweep/token_ratio.h"
@@ -197,7 +198,8 @@ static status_t make_rules(struct label_scoring *scoring, struct error *err)
     rules->has_ood = spec->n_ood > 0;
     set_rounds(rules, spec);
     if (status == ST_OK && rules->mode == SESSION_SCORE_ONLY)
-        status = label_import_load(&scoring->import, spec, err);
+        status = labels_kept_load(&scoring->import, spec,
+                                  scoring->run->sweep->context->data_directory, err);
     return status == ST_OK ? load_templates(scoring, err) : status;
 }
 

@@ -4,6 +4,7 @@
 #include "coordinator/sweep/captures.h"
 #include "coordinator/sweep/circuit_kept.h"
 #include "coordinator/sweep/circuit_labels.h"
+#include "coordinator/sweep/labels_kept.h"
 #include "coordinator/sweep/paid_calls.h"
 #include "coordinator/sweep/repeated.h"
 
@@ -109,7 +110,9 @@ static bool is_brought_file_named(const void *context, const char *hash)
 {
     const struct registry *registry = context;
     for (size_t i = 0; i < registry->n_sweeps; i++)
-        if (circuit_kept_names(registry->sweeps[i]->spec, hash)) return true;
+        if (circuit_kept_names(registry->sweeps[i]->spec, hash) ||
+            labels_kept_names(registry->sweeps[i]->spec, hash))
+            return true;
     return false;
 }
 
@@ -119,14 +122,20 @@ static bool is_brought_file_named(const void *context, const char *hash)
  * another store. */
 static void clean_brought_files(const struct registry *registry)
 {
+    const char *directory = registry->context.data_directory;
     struct error problem = {0};
-    size_t n_removed = 0;
+    size_t n = 0;
     if (registry->n_sweeps == 0) return;
     for (size_t i = 0; i < registry->n_sweeps; i++)
         if (registry->sweeps[i]->ops == &unreadable_engine) return;
-    if (circuit_kept_clean(registry->context.data_directory, is_brought_file_named, registry,
-                           &n_removed, &problem) != ST_OK)
+    status_t status = circuit_kept_clean(directory, is_brought_file_named, registry, &n, &problem);
+    size_t n_removed = n;
+    if (status == ST_OK)
+        status = labels_kept_clean(directory, is_brought_file_named, registry, &n, &problem);
+    if (status != ST_OK)
         log_event(LOG_WARN, "brought_files_not_cleaned", LOG_TEXT("error", problem.text));
+    else
+        n_removed += n;
     if (n_removed) log_event(LOG_INFO, "brought_files_cleaned", LOG_NUMBER("files", n_removed));
 }
 
@@ -215,9 +224,10 @@ static status_t check_labels(struct registry *registry, const struct sweep_spec 
 /* What is asked of a new one alone: a repeat needs neither files nor labels again. */
 static status_t take_inputs(struct registry *registry, struct sweep_spec *spec, struct error *err)
 {
-    const status_t status = check_labels(registry, spec, err);
-    return status == ST_OK ? circuit_kept_take(spec, registry->context.data_directory, err)
-                           : status;
+    const char *directory = registry->context.data_directory;
+    status_t status = check_labels(registry, spec, err);
+    if (status == ST_OK) status = circuit_kept_take(spec, directory, err);
+    return status == ST_OK ? labels_kept_take(spec, directory, err) : status;
 }
 
 /* *out is the sweep (taken), or the one that the key made meanwhile. */

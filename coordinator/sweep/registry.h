@@ -15,13 +15,13 @@ MUST_CHECK status_t registry_create(struct registry **out, const struct sweep_co
 void registry_destroy(struct registry **registry); /* engines stop, nothing is forgotten */
 
 /* Read every sweep from the store and start those that are not final. Files that users brought and
- * no sweep names are removed (circuit_kept.h). */
+ * no sweep names are removed (circuit_kept.h, labels_kept.h). */
 MUST_CHECK status_t registry_load(struct registry *registry, struct error *err);
 
 /* Accept a parsed spec (taken on ST_OK). Durable when it returns. What `client_key` made before is
  * found again, and needs no file any more, but must be of the same sweep (repeated.h); of a new
  * sweep the files that it brings are kept, and the labels that its agent is shown are asked for:
- * errors of circuit_kept_take() and circuit_labels_check(); ST_BUSY. */
+ * errors of circuit_kept_take(), labels_kept_take() and circuit_labels_check(); ST_BUSY. */
 MUST_CHECK status_t registry_submit(struct registry *registry, struct sweep_spec *spec,
                                     const char *client_key, struct sweep **out, bool *is_new,
                                     struct error *err);

@@ -1,6 +1,7 @@
 #include "coordinator/sweep/repeated.h"
 
 #include "coordinator/sweep/circuit_kept.h"
+#include "coordinator/sweep/labels_kept.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@ static json_t *keys_of(const struct sweep_spec *spec)
     free(text);
     (void)json_object_del(json, "budget_dollars");
     (void)json_object_del(json, "circuit_sha256");
+    (void)json_object_del(json, "labels_sha256");
     (void)json_object_del(json_object_get(json, "task"), "prompts_sha256");
     return json;
 }
@@ -52,6 +54,7 @@ static status_t check_keys(const struct sweep_spec *spec, const struct sweep *ma
 status_t repeated_check(const struct sweep_spec *spec, const struct sweep *made, struct error *err)
 {
     const status_t status = check_keys(spec, made, err);
-    if (status != ST_OK || spec->kind != SWEEP_KIND_CIRCUIT) return status;
-    return circuit_kept_compare(spec, made->spec, made->id, err);
+    if (status != ST_OK) return status;
+    return spec->kind == SWEEP_KIND_CIRCUIT ? circuit_kept_compare(spec, made->spec, made->id, err)
+                                            : labels_kept_compare(spec, made->spec, made->id, err);
 }

@@ -3,7 +3,7 @@
  * same key is a mistake, and whoever sent it would wait for results of something else.
  *
  * Compared are the keys that a user sets, but for the budget, which may be set anew while a sweep
- * runs; and by content the files that a circuit sweep brings, where they can still be read. Loop
+ * runs; and by content the files that a sweep brings, where they can still be read. Loop
  * thread only. */
 #ifndef COORDINATOR_SWEEP_REPEATED_H
 #define COORDINATOR_SWEEP_REPEATED_H

@@ -268,14 +268,18 @@ def labels_of_the_user(cluster):
     for text, wanted in (('{"feature": 1}', ':1: "label" must be a text'),
                          ('{"feature": 1, "label": "a"}\n{"feature": 1, "label": "b"}',
                           ":2: feature 1 has a label in line 1 already"),
-                         ('{"feature": 99, "label": "a"}', ":1: targets[0] has no feature 99"),
                          ('{"feature": 1, "label": " "}', ":1: the label is empty"),
                          ('\nnot json', ":2: not a JSON object"), ("", "holds no label")):
         path.write_text(text)
-        sweep = cluster.submit(sweep_text("bad%d" % len(text), "score_only",
-                                          more="labels: %s" % path))
-        cluster.wait(sweep, "failed")
-        check(wanted in cluster.status(sweep)["reason"], cluster.status(sweep)["reason"])
+        _, err = cluster.ctl_both("submit", "-", code=2, stdin=sweep_text(
+            "bad", "score_only", more="labels: %s" % path))
+        check(wanted in err, err)
+    path.write_text('{"feature": 99, "label": "a"}')
+    sweep = cluster.submit(sweep_text("far", "score_only", more="labels: %s" % path))
+    path.unlink()  # what was there at submission counts
+    cluster.wait(sweep, "failed")
+    check(":1: targets[0] has no feature 99" in cluster.status(sweep)["reason"],
+          cluster.status(sweep)["reason"])
 
 
 # --- pauses, repeats, other targets ------------------------------------------------------------

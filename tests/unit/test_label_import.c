@@ -1,4 +1,4 @@
-#include "coordinator/sweep/label_import.h"
+#include "coordinator/sweep/labels_kept.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@ static status_t load(const char *text, struct label_import **out, struct error *
     *out = NULL;
     cr_assert(fd >= 0 && write(fd, text, n) == (ssize_t)n && close(fd) == 0);
     const struct sweep_spec spec = {.labels = path, .n_targets = 2};
-    const status_t status = label_import_load(out, &spec, err);
+    const status_t status = labels_kept_load(out, &spec, NULL, err);
     (void)unlink(path);
     return status;
 }

@@ -3,6 +3,7 @@
 #include "coordinator/sweep/registry.h"
 
 #include "common/file.h"
+#include "coordinator/sweep/labels_kept.h"
 #include "tests/unit/dispatcher_world.h"
 
 #include <criterion/criterion.h>
@@ -150,6 +151,72 @@ Test(registry, a_used_key_takes_no_other_file_of_the_same_path)
     }
 }
 
+static const char SCORES[] =
+    "kind: label\nname: s\nmode: score_only\nlabels: labels.jsonl\nmodel: /m\njudge: p\n"
+    "corpus: {path: /c.jsonl}\ntargets:\n- {hook: blocks.1.attn.hook_z, units: heads}\n";
+
+/* Labels of the user's, where SCORES has them. */
+static char *write_labels(const char *text)
+{
+    static char path[160];
+    (void)snprintf(path, sizeof path, "%s/labels.jsonl", world.redis.directory);
+    write_file(path, text);
+    return path;
+}
+
+Test(registry, labels_are_those_that_were_there_at_submission)
+{
+    static const char one[] = "{\"feature\": 1, \"label\": \"one\"}\n";
+    struct label_import *import = NULL;
+    struct prompt_label label;
+    struct sweep *again;
+    bool is_new = true;
+    const char *path = write_labels(one);
+    const struct sweep *first = must_submit(SCORES, "key");
+    cr_assert_not_null(first->spec->labels_sha256);
+    (void)write_labels("{\"feature\": 1, \"label\": \"two\"}\n");
+    cr_expect_eq(submit(SCORES, "key", &again, &is_new), ST_CONFLICT);
+    cr_expect(strstr(err.text, "labels.jsonl is not as it was when this client key made s-1"), "%s",
+              err.text);
+    cr_assert_eq(labels_kept_load(&import, first->spec, world.redis.directory, &err), ST_OK, "%s",
+                 err.text);
+    cr_expect(label_import_find(import, 0, 1, &label) && strcmp(label.text, "one") == 0);
+    label_import_destroy(&import);
+    (void)write_labels(one);
+    cr_expect_eq(submit(SCORES, "key", &again, &is_new), ST_OK, "%s", err.text);
+    cr_assert_eq(unlink(path), 0);
+    cr_expect_eq(submit(SCORES, "key", &again, &is_new), ST_OK, "%s", err.text);
+    cr_expect(again == first && !is_new, "a repeat needs no file");
+    cr_expect_eq(submit(SCORES, "another-key", &again, &is_new), ST_NOT_FOUND);
+}
+
+Test(registry, labels_that_cannot_be_read_are_refused_at_submission)
+{
+    struct sweep *sweep;
+    bool is_new;
+    (void)write_labels("{\"feature\": 1}\n");
+    cr_expect_eq(submit(SCORES, "key", &sweep, &is_new), ST_BAD_INPUT);
+    cr_expect(strstr(err.text, "labels.jsonl:1: \"label\" must be a text"), "%s", err.text);
+    cr_expect_eq(registry_count(registry), 0);
+}
+
+/* What an earlier version accepted has no hash: its file is read, and nothing is compared. */
+Test(registry, labels_of_a_sweep_without_a_hash_are_the_files)
+{
+    struct label_import *import = NULL;
+    struct sweep *again;
+    bool is_new = true;
+    (void)write_labels("{\"feature\": 1, \"label\": \"one\"}\n");
+    struct sweep *first = must_submit(SCORES, "key");
+    free(first->spec->labels_sha256);
+    first->spec->labels_sha256 = NULL;
+    (void)write_labels("{\"feature\": 2, \"label\": \"two\"}\n");
+    cr_expect_eq(submit(SCORES, "key", &again, &is_new), ST_OK, "%s", err.text);
+    cr_assert_eq(labels_kept_load(&import, first->spec, world.redis.directory, &err), ST_OK);
+    cr_expect(label_import_find(import, 0, 2, &(struct prompt_label){.type = FEATURE_TYPE_NONE}));
+    label_import_destroy(&import);
+}
+
 #define LABELS                                                                                     \
     "kind: label\nname: l\nmodel: /m\ncorpus: {path: /c.jsonl}\ntargets:\n"                        \
     "- {hook: blocks.1.attn.hook_z, units: heads}\n"
@@ -209,6 +276,17 @@ Test(registry, files_that_no_sweep_brings_go_when_it_loads)
     cr_expect_not(has_left("prompts"));
     cr_expect_eq(access(kept("circuits", hashes[0]), F_OK), 0);
     cr_expect_eq(access(kept("prompts", hashes[1]), F_OK), 0);
+}
+
+Test(registry, labels_that_a_sweep_brings_stay_when_it_loads)
+{
+    char hash[HASH_HEX_SIZE];
+    (void)write_labels("{\"feature\": 1, \"label\": \"one\"}\n");
+    memcpy(hash, must_submit(SCORES, "key")->spec->labels_sha256, HASH_HEX_SIZE);
+    leave_file("labels");
+    load();
+    cr_expect_not(has_left("labels"));
+    cr_expect_eq(access(kept("labels", hash), F_OK), 0);
 }
 
 Test(registry, nothing_goes_while_a_sweep_may_name_it_unread)

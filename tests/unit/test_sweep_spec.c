@@ -164,6 +164,8 @@ Test(sweep_spec, a_mode_wants_what_it_needs)
          "it some"},
         {SMALLEST "mode: score_only\njudge: other\n", ST_BAD_INPUT,
          "s.yaml:7: mode: score_only scores labels of yours, but the key 'labels' is missing"},
+        {SMALLEST "mode: score_only\nlabels: l.jsonl\nlabels_sha256: abc\n", ST_BAD_INPUT,
+         "s.yaml:9: labels_sha256: 64 hexadecimal digits in lower case are wanted"},
         {SMALLEST "labels: l.jsonl\n", ST_BAD_INPUT,
          "s.yaml:7: labels: is used only with mode: score_only"}};
     expect_refusals(cases, sizeof cases / sizeof cases[0]);
@@ -254,9 +256,9 @@ Test(sweep_spec, unknown_keys_hear_of_the_nearest_one)
          "s.yaml:7: ood[0].context_tokens: unknown key; did you mean 'corpus.context_tokens'?"},
         {SMALLEST "windows: 3\n", ST_BAD_INPUT,
          "s.yaml:7: windows: unknown key; allowed: kind, name, priority, durability, mode, "
-         "rounds, experiments, labels, labels_format, model, corpus, ood, targets, explainer, "
-         "judge, judges, allow_same_family, control, scores, compute, backend, rows_per_unit, "
-         "splits, evidence, scoring, keep_judged"},
+         "rounds, experiments, labels, labels_sha256, labels_format, model, corpus, ood, targets, "
+         "explainer, judge, judges, allow_same_family, control, scores, compute, backend, "
+         "rows_per_unit, splits, evidence, scoring"},
         {"kind: noop\nname: x\nmodel: m\n", ST_BAD_INPUT,
          "s.yaml:3: model: unknown key; allowed: kind, name, priority, durability, n_units, "
          "payload_bytes, unit_ms, fail_unit, kill_unit"}};
