@@ -9,6 +9,8 @@
  *
  * This header holds the words that all parts share; the parts are
  *   evidence_key.h, evidence_bins.h   sampling keys; bins of values and positions
+ *   evidence_sum.h, evidence_cuts.h   sums of values; what can enter a slot (all four: kernels'
+ *                                     too, host_device.h)
  *   evidence_counts.h                 a compact histogram
  *   evidence_record.h                 one slot's contribution, as bytes and back
  *   evidence_message.h                header, table of windows, records: a partial or a block

@@ -8,12 +8,14 @@
 #ifndef COMMON_EVIDENCE_BINS_H
 #define COMMON_EVIDENCE_BINS_H
 
+#include "common/host_device.h"
+
 #include <stdint.h>
 #include <string.h>
 
 enum { EVIDENCE_VALUE_BINS = 256, EVIDENCE_RESERVOIR_BINS = 64, EVIDENCE_POSITION_BUCKETS = 64 };
 
-static inline uint32_t evidence_float_bits(float value)
+static HOST_DEVICE inline uint32_t evidence_float_bits(float value)
 {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
@@ -21,7 +23,7 @@ static inline uint32_t evidence_float_bits(float value)
 }
 
 /* `value` finite and > 0: its bin in [0, EVIDENCE_VALUE_BINS). */
-static inline uint32_t evidence_value_bin(float value)
+static HOST_DEVICE inline uint32_t evidence_value_bin(float value)
 {
     const uint32_t first = (127u - 16u) << 3; /* of 2^-16, in units of an eighth of an octave */
     const uint32_t step = (evidence_float_bits(value) - 1u) >> 20;
@@ -29,7 +31,7 @@ static inline uint32_t evidence_value_bin(float value)
     return step - first < EVIDENCE_VALUE_BINS ? step - first : EVIDENCE_VALUE_BINS - 1;
 }
 
-static inline uint32_t evidence_reservoir_bin(float value)
+static HOST_DEVICE inline uint32_t evidence_reservoir_bin(float value)
 {
     return evidence_value_bin(value) / (EVIDENCE_VALUE_BINS / EVIDENCE_RESERVOIR_BINS);
 }

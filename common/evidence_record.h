@@ -10,6 +10,7 @@
 #include "common/evidence_bins.h"
 #include "common/evidence_bytes.h"
 #include "common/evidence_select.h"
+#include "common/evidence_sum.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -49,19 +50,6 @@ struct evidence_record {
     uint16_t *position; /* [n_activations], owned, in the order of firing[] */
     float *value;       /* [n_activations], owned */
 };
-
-/* Values in the fixed point of sum_fixed: exact for equal inputs in any order. */
-static inline uint64_t evidence_sum_add(uint64_t sum_fixed, uint64_t more_fixed)
-{
-    uint64_t sum;
-    return __builtin_add_overflow(sum_fixed, more_fixed, &sum) ? UINT64_MAX : sum;
-}
-
-static inline uint64_t evidence_sum_of(float value)
-{
-    const double units = (double)value * 1048576.0 + 0.5;
-    return units >= 18446744073709551615.0 ? UINT64_MAX : (uint64_t)units;
-}
 
 MUST_CHECK status_t evidence_record_create(struct evidence_record **out, struct error *err);
 void evidence_record_destroy(struct evidence_record **record); /* NULL-safe */

@@ -7,6 +7,7 @@
 #define COMMON_HASH_H
 
 #include "common/error.h"
+#include "common/host_device.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -25,7 +26,7 @@ MUST_CHECK status_t hash_stream_hex(struct hash_stream *stream, char out[HASH_HE
                                     struct error *err); /* ends the stream */
 void hash_stream_destroy(struct hash_stream **stream);  /* NULL-safe */
 
-static inline uint64_t hash_mix64(uint64_t x)
+static HOST_DEVICE inline uint64_t hash_mix64(uint64_t x)
 {
     x += 0x9e3779b97f4a7c15u;
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;

@@ -24,13 +24,14 @@
 #define KERNELS_BACKEND_H
 
 #include "common/error.h"
+#include "kernels/digest.h"
 #include "kernels/sparse_rows.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BACKEND_ABI_VERSION = 7 };
+enum { BACKEND_ABI_VERSION = 8 };
 
 struct backend;
 struct packed;
@@ -491,6 +492,16 @@ struct backend_ops {
     status_t (*sparse_tally)(struct sparse_encoder *encoder, struct sparse_tally *out,
                              struct error *err);
 
+    /* Encodes p->x as sparse_encode() does, but the rows stay on the device: their digest alone
+     * comes down. *out borrows from the encoder until its next digest. Waits. Errors: those of
+     * sparse_encode(); ST_BAD_INPUT (features were selected, a window outside the tokens),
+     * ST_TOO_LARGE (more windows or tokens than DIGEST_MAX_*). */
+    status_t (*sparse_digest)(struct sparse_encoder *encoder, const struct digest_params *p,
+                              struct digest *out, struct error *err);
+    /* Bytes on the device that digests of at most that size add to an encoder. 0: none is of that
+     * size. */
+    size_t (*digest_estimate)(const struct backend *backend, const struct digest_shape *shape);
+
     status_t (*window_create)(struct window **out, struct exec *exec,
                               const struct window_params *params, struct error *err);
     void (*window_destroy)(struct window *window); /* NULL-safe; waits for the work */
@@ -518,7 +529,8 @@ enum backend_feature {
     BACKEND_HEAD_NORMS,
     BACKEND_BACKWARD,
     BACKEND_STREAMING,
-    BACKEND_REPLAY
+    BACKEND_REPLAY,
+    BACKEND_DIGEST
 };
 bool backend_supports(const struct backend *backend, enum backend_feature feature);
 

@@ -67,6 +67,7 @@ bool backend_supports(const struct backend *backend, enum backend_feature featur
                ops->group_dots && ops->contract;
     case BACKEND_STREAMING: return ops->window_create && ops->window_take;
     case BACKEND_REPLAY: return ops->record_begin && ops->record_end && ops->replay;
+    case BACKEND_DIGEST: return ops->sparse_digest && ops->digest_estimate;
     }
     return false;
 }

@@ -44,6 +44,12 @@ enum launch_kind {
     LAUNCH_SPARSE_STARTS,
     LAUNCH_SPARSE_PACK,
     LAUNCH_SPARSE_TALLY,
+    LAUNCH_DIGEST_COUNT,
+    LAUNCH_DIGEST_TOTAL,
+    LAUNCH_DIGEST_PLACE,
+    LAUNCH_DIGEST_GROUP,
+    LAUNCH_DIGEST_SELECT,
+    LAUNCH_DIGEST_PACK,
     LAUNCH_NORM_BACKWARD,
     LAUNCH_ACTIVATE_BACKWARD,
     LAUNCH_ATTEND_QUERIES,
@@ -115,8 +121,23 @@ struct accounted_encode {
     double candidates_per_token; /* that the screen lets through */
     double fired_per_token;      /* of them; all are wanted */
     size_t tally_k;              /* of the encoder */
+    bool is_digested;            /* rows stay on the device */
 };
 void account_encode(struct launch_costs *to, const struct accounted_encode *p);
+
+/* A digest behind its encode; the cuts are there. Windows adjoin each other. */
+struct accounted_digest {
+    size_t n_slots, n_tokens, n_windows;
+    bool has_cuts;
+    size_t n_limits;     /* of the cuts; taken as all read */
+    double n_values;     /* in windows */
+    double n_runs;       /* pairs of a slot and a window with values */
+    double n_candidates; /* of them, those that can enter */
+    double n_kept;       /* of them */
+    double n_words;      /* value bins, window bins, kept windows */
+    double n_pairs;      /* values of kept windows */
+};
+void account_digest(struct launch_costs *to, const struct accounted_digest *p);
 
 /* The least time that launches can take one after the other, and of which limit it is made. */
 enum launch_bound { BOUND_MEMORY, BOUND_MATH, BOUND_LINK };

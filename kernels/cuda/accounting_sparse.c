@@ -86,18 +86,19 @@ static void account_tally(struct launch_costs *to, const struct shape *s, size_t
              (s->n + 1) * 4 + s->n_fired * 8 + features * (1 + keys) * 2 * 8, s->n_fired * keys);
 }
 
-/* Rows: counted, placed, packed, fetched. */
-static void account_rows(struct launch_costs *to, const struct shape *s)
+/* Rows: counted, placed, packed, fetched, or put where a digest finds them. */
+static void account_rows(struct launch_costs *to, const struct shape *s, bool is_digested)
 {
     const double c = s->n_candidates, n = s->n;
     const size_t fired = (size_t)s->n_fired;
+    const enum launch_kind kind = is_digested ? LAUNCH_COPY : LAUNCH_DOWNLOAD;
     add_cost(to, LAUNCH_SPARSE_COUNT, (n + 1) * 4 + c * 4 + n * 4, c);
     add_cost(to, LAUNCH_SPARSE_STARTS, n * 4 + (n + 1) * 4, 2 * n);
     add_cost(to, LAUNCH_SPARSE_PACK, (n + 1) * 4 + c * 4 + n * 4 + s->n_fired * 12, c);
     account_transfer(to, LAUNCH_DOWNLOAD, BAD_BYTES + ((size_t)n + 1) * sizeof(uint32_t));
     if (!fired) return;
-    account_transfer(to, LAUNCH_DOWNLOAD, fired * sizeof(uint32_t)); /* features */
-    account_transfer(to, LAUNCH_DOWNLOAD, fired * sizeof(float));    /* values */
+    account_transfer(to, kind, fired * sizeof(uint32_t)); /* features */
+    account_transfer(to, kind, fired * sizeof(float));    /* values */
 }
 
 /* As many tokens a pass as have room. */
@@ -114,7 +115,7 @@ static void account_passes(struct launch_costs *to, const struct shape *block,
         s.n_candidates = s.n * p->candidates_per_token;
         s.n_fired = s.n * p->fired_per_token;
         account_refine(to, &s, p->sparse);
-        account_rows(to, &s);
+        account_rows(to, &s, p->is_digested);
         account_tally(to, &s, p->tally_k);
     }
 }

@@ -52,6 +52,12 @@ static __device__ __forceinline__ float warp_sum(float value)
     return value;
 }
 
+static __device__ __forceinline__ uint32_t warp_count(uint32_t n)
+{
+    for (int flip = WARP / 2; flip > 0; flip /= 2) n += __shfl_xor_sync(ALL_LANES, n, flip);
+    return n;
+}
+
 static __device__ __forceinline__ float warp_max(float value)
 {
     for (int flip = WARP / 2; flip > 0; flip /= 2)

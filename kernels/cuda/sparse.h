@@ -45,5 +45,9 @@ MUST_CHECK status_t sparse_encoder_run(struct sparse_encoder *encoder, const flo
 struct sparse_stats sparse_encoder_stats(const struct sparse_encoder *encoder);
 MUST_CHECK status_t sparse_encoder_tally(struct sparse_encoder *encoder, struct sparse_tally *out,
                                          struct error *err);
+MUST_CHECK status_t sparse_encoder_digest(struct sparse_encoder *encoder,
+                                          const struct digest_params *p, struct digest *out,
+                                          struct error *err);
+size_t sparse_digest_estimate(const struct backend *backend, const struct digest_shape *shape);
 
 #endif

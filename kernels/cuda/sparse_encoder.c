@@ -20,6 +20,7 @@ void sparse_encoder_close(struct sparse_encoder *e)
     for (size_t i = 0; i < sizeof device / sizeof device[0]; i++) device_free(device[i]);
     scratch_release(&e->candidates);
     sparse_tally_close(e);
+    sparse_digest_close(&e->digest);
     sparse_rows_fini(e);
     free(e->host_report);
     free(e->host_counts);
@@ -239,8 +240,8 @@ static status_t run_block(struct sparse_encoder *e, const float *x, size_t first
     return ST_OK;
 }
 
-status_t sparse_encoder_run(struct sparse_encoder *e, const float *x, size_t n_tokens,
-                            struct sparse_rows *out, struct error *err)
+status_t sparse_encoder_run_rows(struct sparse_encoder *e, const float *x, size_t n_tokens,
+                                 struct error *err)
 {
     status_t status = exec_enter(e->exec, err);
     if (status == ST_OK) status = sparse_tally_begin(e, n_tokens, err);
@@ -250,11 +251,18 @@ status_t sparse_encoder_run(struct sparse_encoder *e, const float *x, size_t n_t
         status = run_block(e, x, first, err);
     }
     if (status != ST_OK) return status;
-    *out = e->rows;
     e->stats.n_tokens += n_tokens;
     if (e->tally.k) e->n_tallied += (uint32_t)n_tokens;
-    e->stats.n_fired += out->row_start[out->n_rows];
+    e->stats.n_fired += e->rows.row_start[e->rows.n_rows];
     return ST_OK;
+}
+
+status_t sparse_encoder_run(struct sparse_encoder *e, const float *x, size_t n_tokens,
+                            struct sparse_rows *out, struct error *err)
+{
+    const status_t status = sparse_encoder_run_rows(e, x, n_tokens, err);
+    if (status == ST_OK) *out = e->rows;
+    return status;
 }
 
 struct sparse_stats sparse_encoder_stats(const struct sparse_encoder *e)

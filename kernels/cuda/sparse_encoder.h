@@ -1,9 +1,11 @@
 /* One thread's encoder from the inside: what sparse_encoder.c (lifetime, blocks of tokens),
- * sparse_rows.c (candidates to rows) and sparse_tally.c share. Private to kernels/cuda. */
+ * sparse_rows.c (candidates to rows), sparse_tally.c and sparse_digest.c share. Private to
+ * kernels/cuda. */
 #ifndef KERNELS_CUDA_SPARSE_ENCODER_H
 #define KERNELS_CUDA_SPARSE_ENCODER_H
 
 #include "kernels/cuda/sparse.h"
+#include "kernels/cuda/sparse_digest.h"
 
 enum {
     SPARSE_BLOCK = 1024, /* most tokens screened together */
@@ -40,6 +42,7 @@ struct sparse_encoder {
     struct sparse_tally_device tally;                        /* k 0: none is kept */
     uint64_t *host_fired, *host_top; /* of the tally, [n_features], [n_features, k] */
     uint32_t n_tallied;              /* tokens of the runs before */
+    struct sparse_digest digest;     /* its memory is taken by the first one */
 };
 
 /* Tokens of a block of an encoder of that many features. */
@@ -47,6 +50,11 @@ size_t sparse_encoder_block(size_t n_features);
 /* Candidates of a pass at most, no fewer than one token can have; and device bytes of each. */
 size_t sparse_encoder_pass(size_t n_features);
 enum { SPARSE_CANDIDATE_BYTES = 5 * 4 }; /* token, feature, value; an entry's feature, value */
+
+/* A run over n_tokens tokens of x; e->rows are its rows, whose entries stay on the device where a
+ * digest is open. */
+MUST_CHECK status_t sparse_encoder_run_rows(struct sparse_encoder *e, const float *x,
+                                            size_t n_tokens, struct error *err);
 
 /* Begin a run of n_tokens: rows empty. */
 MUST_CHECK status_t sparse_rows_begin(struct sparse_encoder *e, size_t n_tokens, struct error *err);
@@ -70,5 +78,10 @@ MUST_CHECK status_t sparse_tally_begin(const struct sparse_encoder *e, size_t n_
 MUST_CHECK status_t sparse_tally_take(struct sparse_encoder *e,
                                       const struct sparse_entries *entries, size_t n_tokens,
                                       struct error *err);
+
+/* sparse_digest.c: n packed entries behind the `at` before them, as long as they have room. */
+MUST_CHECK status_t sparse_digest_take(struct sparse_encoder *e,
+                                       const struct sparse_entries *entries, size_t at, size_t n,
+                                       struct error *err);
 
 #endif

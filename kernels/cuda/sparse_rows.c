@@ -126,18 +126,28 @@ static status_t pack_pass(struct sparse_encoder *e, const struct pass *pass, str
                      first_row + (size_t)(bad >> 32));
 }
 
+/* n entries behind the `at` before them. */
+static status_t fetch_entries(struct sparse_encoder *e, const struct sparse_entries *entries,
+                              size_t at, size_t n, struct error *err)
+{
+    struct sparse_rows *rows = &e->rows;
+    status_t status = reserve_entries(e, at + n, err);
+    if (status == ST_OK && n)
+        status = exec_download(e->exec, rows->feature + at, entries->feature,
+                               n * sizeof *rows->feature, err);
+    if (status == ST_OK && n)
+        status =
+            exec_download(e->exec, rows->value + at, entries->value, n * sizeof *rows->value, err);
+    return status;
+}
+
 static status_t fetch_pass(struct sparse_encoder *e, const struct pass *pass, struct error *err)
 {
     struct sparse_rows *rows = &e->rows;
     const uint32_t *row_starts = e->host_report->numbers;
     const size_t at = rows->row_start[rows->n_rows], n = row_starts[pass->n_tokens];
-    status_t status = reserve_entries(e, at + n, err);
-    if (status == ST_OK && n)
-        status = exec_download(e->exec, rows->feature + at, pass->entries.feature,
-                               n * sizeof *rows->feature, err);
-    if (status == ST_OK && n)
-        status = exec_download(e->exec, rows->value + at, pass->entries.value,
-                               n * sizeof *rows->value, err);
+    const status_t status =
+        (e->digest.is_open ? sparse_digest_take : fetch_entries)(e, &pass->entries, at, n, err);
     for (size_t t = 0; t < pass->n_tokens && status == ST_OK; t++)
         rows->row_start[++rows->n_rows] = at + row_starts[t + 1];
     return status;

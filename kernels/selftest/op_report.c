@@ -33,6 +33,7 @@ static const double TOLERANCE[OP_N][COMPUTE_N] = {
     [OP_prepare] = {0},
     [OP_sparse_encode] = {0},
     [OP_sparse_tally] = {0},
+    [OP_sparse_digest] = {0},
 };
 
 /* A pass of a few layers may lose ten times what a product may (parity with HF is asked to 1e-4);

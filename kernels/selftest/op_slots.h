@@ -29,7 +29,8 @@
     X(contract)                                                                                    \
     X(prepare)                                                                                     \
     X(sparse_encode)                                                                               \
-    X(sparse_tally)
+    X(sparse_tally)                                                                                \
+    X(sparse_digest)
 
 #define OP_OTHER_SLOTS(X)                                                                          \
     X(describe)                                                                                    \
@@ -62,6 +63,7 @@
     X(sparse_encoder_create)                                                                       \
     X(sparse_encoder_destroy)                                                                      \
     X(sparse_stats)                                                                                \
+    X(digest_estimate)                                                                             \
     X(window_create)                                                                               \
     X(window_destroy)                                                                              \
     X(window_take)

@@ -386,7 +386,8 @@ static void check_encode(enum screen screen, size_t k)
     params.bias = bias.data();
     params.k = k;
     const size_t tally_k = k ? 0 : 3; /* fewer than tokens: every key is written */
-    const struct accounted_encode encode = {&params, TOKENS, screen, FEATURES, FEATURES, tally_k};
+    const struct accounted_encode encode = {&params,  TOKENS,  screen, FEATURES,
+                                            FEATURES, tally_k, false};
     const char *what = k ? "topk" : screen_name(screen);
     struct sparse_encoder_params of = {};
     struct sparse *sparse = nullptr;
@@ -418,6 +419,55 @@ static void check_encode(enum screen screen, size_t k)
     backend->ops->sparse_destroy(sparse);
 }
 
+/* Every pair fires, all values are kept: windows of 4 tokens, the last of 1. */
+static void check_digest()
+{
+    enum { TOKENS = 33, IN = 21, FEATURES = 70, LONG = 4, WINDOWS = 9 };
+    const std::vector<float> weights(IN * FEATURES, 0.25f), bias(FEATURES, 100.0f);
+    std::vector<struct digest_window> windows;
+    struct sparse_params params = {};
+    params.n_in = IN;
+    params.n_features = FEATURES;
+    params.weights = weights.data();
+    params.bias = bias.data();
+    struct sparse_encoder_params of = {};
+    struct sparse *sparse = nullptr;
+    struct sparse_encoder *encoder = nullptr;
+    struct digest digest;
+    struct launch_costs costs = {};
+    for (uint32_t w = 0; w < WINDOWS; w++)
+        windows.push_back({w * 977u, w * LONG, static_cast<uint16_t>(w < 8 ? LONG : 1), 1});
+    must(backend->ops->sparse_create(&sparse, backend, &params, &err));
+    of.sparse = sparse;
+    of.screen = SCREEN_F32;
+    must(backend->ops->sparse_encoder_create(&encoder, exec, &of, &err));
+    struct digest_params p = {};
+    p.x = floats(TOKENS * IN);
+    p.n_tokens = TOKENS;
+    p.windows = windows.data();
+    p.n_windows = p.room_windows = WINDOWS;
+    p.top_k = WINDOWS;
+    kernels.clear();
+    must(backend->ops->sparse_digest(encoder, &p, &digest, &err));
+    struct accounted_digest counted = {};
+    counted.n_slots = FEATURES;
+    counted.n_tokens = TOKENS;
+    counted.n_windows = WINDOWS;
+    counted.n_values = counted.n_pairs = TOKENS * FEATURES;
+    counted.n_runs = counted.n_candidates = counted.n_kept = WINDOWS * FEATURES;
+    for (size_t s = 0; s < FEATURES; s++)
+        counted.n_words += digest.slots[s].n_value_bins + digest.slots[s].n_window_bins + WINDOWS;
+    account_digest(&costs, &counted);
+    expect(costs, LAUNCH_DIGEST_COUNT, "windows of 4");
+    expect(costs, LAUNCH_DIGEST_TOTAL, "windows of 4");
+    expect(costs, LAUNCH_DIGEST_PLACE, "windows of 4");
+    expect(costs, LAUNCH_DIGEST_GROUP, "windows of 4");
+    expect(costs, LAUNCH_DIGEST_SELECT, "all kept");
+    expect(costs, LAUNCH_DIGEST_PACK, "all kept");
+    backend->ops->sparse_encoder_destroy(encoder);
+    backend->ops->sparse_destroy(sparse);
+}
+
 int main()
 {
     const struct exec_params params = {16};
@@ -436,6 +486,7 @@ int main()
     check_encode(SCREEN_BF16, 0);
     check_encode(SCREEN_NONE, 0);
     check_encode(SCREEN_F32, 3);
+    check_digest();
     (void)printf("%d wrong\n", n_wrong);
     return n_wrong ? 1 : 0;
 }

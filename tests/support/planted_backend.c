@@ -1,10 +1,14 @@
 #include "tests/support/planted_backend.h"
 
+#include "kernels/selftest/reference_digest.h"
+
 #include <stdlib.h>
 
 /* The right table, whose functions the wrong ones call first. */
 static const struct backend_ops *right;
 static float wrong_share;
+static size_t n_features;              /* of the dictionary made last */
+static struct reference_digest digest; /* the last one */
 
 struct planted {
     struct backend backend; /* first: what the caller sees */
@@ -81,6 +85,27 @@ static status_t wrong_sparse_tally(struct sparse_encoder *encoder, struct sparse
     return status;
 }
 
+/* The CPU has none: a right one is made of its rows. */
+static status_t wrong_sparse_digest(struct sparse_encoder *encoder, const struct digest_params *p,
+                                    struct digest *out, struct error *err)
+{
+    struct sparse_rows rows;
+    status_t status = right->sparse_encode(encoder, p->x, p->n_tokens, &rows, err);
+    reference_digest_fini(&digest);
+    if (status == ST_OK) status = reference_digest_init(&digest, &rows, n_features, p, err);
+    if (status != ST_OK) return status;
+    spoil(&digest.values[digest.n_pairs - 1]);
+    *out = digest.digest;
+    return ST_OK;
+}
+
+static status_t note_sparse_create(struct sparse **out, struct backend *backend,
+                                   const struct sparse_params *params, struct error *err)
+{
+    n_features = params->n_features;
+    return right->sparse_create(out, backend, params, err);
+}
+
 struct backend_ops *planted_backend_ops(struct backend *backend)
 {
     return &((struct planted *)backend)->ops;
@@ -90,6 +115,7 @@ static void close_planted(struct backend *backend)
 {
     struct planted *planted = (struct planted *)backend;
     backend_close(&planted->cpu);
+    reference_digest_fini(&digest);
     free(planted);
 }
 
@@ -118,6 +144,7 @@ status_t planted_backend_open(struct backend **out, enum op op, float share, str
     planted->ops = *right;
     planted->ops.name = "planted";
     planted->ops.close = close_planted;
+    planted->ops.sparse_create = note_sparse_create;
     plant(&planted->ops, op);
     planted->backend = (struct backend){.ops = &planted->ops, .device = planted->cpu->device};
     *out = &planted->backend;

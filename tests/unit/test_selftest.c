@@ -31,8 +31,9 @@ Test(selftest, cpu_agrees_with_plain_loops_in_every_operation)
     struct op_report report = run(cpu, reference, OP_SMALL);
     const struct op_row *bad = op_report_failure(&report);
     cr_expect_null(bad, "%s, %s: %g, %s", bad->name, bad->variant, bad->error, bad->why);
-    for (unsigned op = 0; op < OP_N; op++)
-        cr_expect_gt(count(&report, (enum op)op, OP_PASSED), 0, "%s", op_name((enum op)op));
+    for (unsigned op = 0; op < OP_N; op++) /* the CPU's evidence is the host's */
+        cr_expect_gt(count(&report, (enum op)op, op == OP_sparse_digest ? OP_ABSENT : OP_PASSED), 0,
+                     "%s", op_name((enum op)op));
     op_report_fini(&report);
     backend_close(&cpu);
     backend_close(&reference);
