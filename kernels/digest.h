@@ -1,6 +1,6 @@
 /* The digest of a unit: what evidence (common/evidence.h) asks of a unit's encoded tokens, made
- * where they are encoded, so that rows stay there. A unit's tokens lie in windows, which are in the order of its documents;
- * of each feature, of its values within windows:
+ * where they are encoded, so that rows stay there. A unit's tokens lie in windows, which are in the
+ * order of its documents; of each feature, of its values within windows:
  *   sum, largest value       evidence_sum_add() of evidence_sum_of()
  *   value bins               how many values, by evidence_value_bin()
  *   active windows           those with a value; the largest is the window's maximum

@@ -3,8 +3,8 @@
  *   rows of features, token by token
  *     --digest_group.cu-->  how many values each feature has in each window, where its runs of them
  *                           go, and the values there: by feature, window, position
- *     --digest_select.cu--> a warp to a feature: sums, bins, which windows are kept; then what comes
- *                           down of it, side by side
+ *     --digest_select.cu--> a warp to a feature: sums, bins, which windows are kept; then what
+ *                           comes down of it, side by side
  *
  * No order of blocks or warps changes a bit: counts and sums are whole numbers, places follow from
  * counts, and windows are ranked by keys and numbers that are all different. */

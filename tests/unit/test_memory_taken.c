@@ -66,8 +66,24 @@ struct thread {
     struct encoder *encoder;
 };
 
+static void run_digest(struct thread *t, const float *acts, size_t n_windows)
+{
+    const struct digest_window window = {.n_tokens = N_CTX, .may_be_kept = 1};
+    const struct digest_params params = {.n_tokens = N_ROWS * N_CTX,
+                                         .windows = &window,
+                                         .n_windows = 1,
+                                         .room_windows = n_windows,
+                                         .top_k = 20,
+                                         .bin_k = 6};
+    struct digest digest;
+    struct error err = {0};
+    cr_assert_eq(encoder_digest_device(t->encoder, acts, &params, &digest, &err), ST_OK, "%s",
+                 err.text);
+    cr_expect_not(digest.is_over);
+}
+
 static void run_thread(struct thread *t, struct model *model, struct dictionary *dictionary,
-                       size_t tally_k)
+                       const struct memory_target *target)
 {
     static const struct hook_point hook = {HOOK_RESID_PRE, 1};
     uint32_t tokens[N_ROWS * N_CTX], lengths[N_ROWS];
@@ -78,13 +94,14 @@ static void run_thread(struct thread *t, struct model *model, struct dictionary 
     for (size_t i = 0; i < N_ROWS * N_CTX; i++) tokens[i] = (uint32_t)(i * 7 % 113);
     for (size_t i = 0; i < N_ROWS; i++) lengths[i] = N_CTX;
     const struct forward_params forward = {.model = model, .n_rows = N_ROWS, .n_ctx = N_CTX};
-    const struct encoder_params encoder = {.dictionary = dictionary, .tally_k = tally_k};
+    const struct encoder_params encoder = {.dictionary = dictionary, .tally_k = target->tally_k};
     const struct forward_input input = {.tokens = tokens, .row_lengths = lengths, .stays = &stays};
     cr_assert_eq(forward_create(&t->forward, &forward, &err), ST_OK, "%s", err.text);
     cr_assert_eq(encoder_create(&t->encoder, &encoder, &err), ST_OK, "%s", err.text);
     cr_assert_eq(forward_run(t->forward, &input, &hook, 1, &acts, &err), ST_OK, "%s", err.text);
     cr_assert_eq(encoder_run_device(t->encoder, acts, N_ROWS * N_CTX, &rows, &err), ST_OK, "%s",
                  err.text);
+    if (target->digest_windows) run_digest(t, acts, target->digest_windows);
 }
 
 static void expect_capture(const struct memory_needs *needs, size_t n_part, const char *what)
@@ -104,7 +121,7 @@ static void expect_capture(const struct memory_needs *needs, size_t n_part, cons
     cr_assert_eq(model_head(model, &head, &err), ST_OK, "%s", err.text);
     cr_assert_eq(dictionary_open(&dictionary, &of, &err), ST_OK, "%s", err.text);
     for (size_t i = 0; i < plan.n_threads; i++)
-        run_thread(&threads[i], model, dictionary, needs->targets[0].tally_k);
+        run_thread(&threads[i], model, dictionary, &needs->targets[0]);
     expect_taken(backend, &plan, n_part, what);
     for (size_t i = 0; i < plan.n_threads; i++) {
         encoder_destroy(&threads[i].encoder);
@@ -130,6 +147,15 @@ Test(memory_taken, a_tally_is_planned)
     const struct memory_plan a = plan_for(DEMO, &needs), b = plan_for(DEMO, &without);
     cr_expect_eq(a.n_scratch - b.n_scratch, N_FEATURES * (1 + TALLY_K) * sizeof(uint64_t));
     expect_capture(&needs, a.n_scratch - b.n_scratch, "a tally");
+}
+
+Test(memory_taken, a_digest_is_planned)
+{
+    struct memory_needs needs = capture_needs(1, 0);
+    const struct memory_plan b = plan_for(DEMO, &needs);
+    needs.targets[0].digest_windows = 64;
+    const struct memory_plan a = plan_for(DEMO, &needs);
+    expect_capture(&needs, a.n_scratch - b.n_scratch, "a digest");
 }
 
 Test(memory_taken, every_thread_is_planned)

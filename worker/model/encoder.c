@@ -197,6 +197,16 @@ status_t encoder_run_device(struct encoder *e, const float *acts, size_t n_token
                            : status;
 }
 
+status_t encoder_digest_device(struct encoder *e, const float *acts,
+                               const struct digest_params *params, struct digest *out,
+                               struct error *err)
+{
+    struct digest_params p = *params;
+    const status_t status = prepare(e, acts, p.n_tokens, NULL, err);
+    p.x = e->rows.device;
+    return status == ST_OK ? e->backend->ops->sparse_digest(e->sparse, &p, out, err) : status;
+}
+
 status_t encoder_run(struct encoder *e, const float *acts, size_t n_tokens, struct sparse_rows *out,
                      struct error *err)
 {

@@ -35,6 +35,12 @@ MUST_CHECK status_t encoder_run(struct encoder *encoder, const float *acts, size
 MUST_CHECK status_t encoder_run_device(struct encoder *encoder, const float *acts, size_t n_tokens,
                                        struct sparse_rows *out, struct error *err);
 
+/* The digest of the same (backend.h), where the backend has it and the encoder has all features:
+ * `params` but for x. *out borrows from the encoder until its next digest. */
+MUST_CHECK status_t encoder_digest_device(struct encoder *encoder, const float *acts,
+                                          const struct digest_params *params, struct digest *out,
+                                          struct error *err);
+
 /* What SAELens multiplies a decoder's output by to undo its norm of these activations [d_in]: 1
  * where the norm is none or a fixed factor (which dictionary_decoder_row() knows). scratch [d_in]
  * is overwritten. */

@@ -184,6 +184,19 @@ static status_t measure_dictionary(struct memory_plan *plan, const struct memory
     return ST_OK;
 }
 
+/* A capture's, if its batch is of a size that is digested. */
+static status_t measure_digest(struct memory_plan *plan, const struct memory_plan_params *p,
+                               const struct memory_target *t, struct error *err)
+{
+    const struct digest_shape shape = {t->n_features, needs_of(p)->n_rows * plan->n_ctx,
+                                       t->digest_windows};
+    if (!t->digest_windows || !backend_supports(p->backend, BACKEND_DIGEST)) return ST_OK;
+    if (size_add(plan->n_scratch, p->backend->ops->digest_estimate(p->backend, &shape),
+                 &plan->n_scratch))
+        return ST_OK;
+    return error_set(err, ST_TOO_LARGE, "digests of %zu features", t->n_features);
+}
+
 /* Every dictionary; an exec for each pass, one for each encoder, and at least one for whoever loads
  * weights. */
 static status_t measure_targets(struct memory_plan *plan, const struct memory_plan_params *p,
@@ -196,6 +209,7 @@ static status_t measure_targets(struct memory_plan *plan, const struct memory_pl
         if (!needs->targets[i].n_features) continue;
         n_encoders++;
         status = measure_dictionary(plan, p, &needs->targets[i], err);
+        if (status == ST_OK) status = measure_digest(plan, p, &needs->targets[i], err);
     }
     plan->n_scratch +=
         p->backend->ops->exec_bytes(p->backend) * (plan->n_windows + (n_encoders ? n_encoders : 1));

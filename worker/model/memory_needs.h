@@ -22,6 +22,8 @@ struct memory_target {
     size_t d_in, n_features;
     bool is_there;  /* its weights are counted with an earlier target's, or are loaded already */
     size_t tally_k; /* of the tally that its encoder keeps; 0: none */
+    size_t digest_windows; /* at most of a batch of n_rows that is digested where the backend can;
+                            * 0: none is */
 };
 
 struct memory_needs {

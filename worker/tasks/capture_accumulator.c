@@ -69,6 +69,7 @@ void capture_accumulator_destroy(struct capture_accumulator **accumulator)
     free_window_scratch(old);
     capture_windows_fini(&old->windows);
     capture_token_index_fini(&old->tokens);
+    capture_digest_fini(&old->digest);
     free(old->token_start);
     free(old->slot);
     free(old->value);
@@ -150,6 +151,7 @@ status_t capture_accumulator_begin(struct capture_accumulator *accumulator,
                                    const struct evidence_thresholds *thresholds, struct error *err)
 {
     accumulator->unit = NULL;
+    accumulator->digest.taken = NULL;
     status_t status = check_begin(accumulator, unit, thresholds, err);
     if (status == ST_OK)
         status =
@@ -246,7 +248,8 @@ static status_t write_records(struct capture_accumulator *accumulator, struct bu
     uint32_t next_slot = 0;
     *n_records = 0;
     for (uint32_t slot = 0; slot < accumulator->identity.n_slots; slot++) {
-        status_t status = capture_slot_record(accumulator, slot, err);
+        status_t status = accumulator->digest.taken ? capture_slot_digest(accumulator, slot, err)
+                                                    : capture_slot_record(accumulator, slot, err);
         if (status == ST_OK && evidence_record_is_empty(accumulator->record)) continue;
         if (status == ST_OK)
             status = evidence_record_encode(accumulator->record, slot - next_slot, out, err);
@@ -273,7 +276,7 @@ status_t capture_accumulator_finish(struct capture_accumulator *accumulator, str
         .positions = accumulator->windows.positions,
         .table = accumulator->windows.table,
     };
-    status_t status = capture_group_by_slot(accumulator, err);
+    status_t status = accumulator->digest.taken ? ST_OK : capture_group_by_slot(accumulator, err);
     if (status == ST_OK) status = evidence_message_begin(&message, out, &patch_at, err);
     if (status == ST_OK) status = write_records(accumulator, out, &n_records, err);
     if (status == ST_OK)

@@ -1,6 +1,7 @@
 /* From the sparse activations of one unit to its evidence partial, for one target.
  *
- *   begin(unit) -> add(tokens' activations) ... -> finish() -> bytes
+ *   begin(unit) -> add(tokens' activations) ...  -> finish() -> bytes
+ *               -> ask_digest(), take_digest()  ->          the same bytes
  *
  * Bounded: holds the unit's activations (16 bytes each): copied and counted by slot while they
  * are added, then sorted by slot (a counting sort), so that each slot is looked at once, with all
@@ -17,8 +18,10 @@
 #include "common/evidence.h"
 #include "common/evidence_frozen.h"
 #include "common/evidence_thresholds.h"
+#include "kernels/backend.h"
 #include "kernels/sparse_rows.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct capture_accumulator; /* opaque */
@@ -48,8 +51,26 @@ MUST_CHECK status_t capture_accumulator_begin(struct capture_accumulator *accumu
 MUST_CHECK status_t capture_accumulator_add(struct capture_accumulator *accumulator,
                                             const struct sparse_rows *rows, struct error *err);
 
+/* Instead of adding rows, where a device makes the digest of a unit (backend.h): true of the unit
+ * that has begun if nothing is frozen, no positions are counted and its windows are at most
+ * capture_digest_windows(). */
+bool capture_accumulator_can_digest(const struct capture_accumulator *accumulator);
+/* Windows that a unit of n_tokens has room for: twice as many as uncut documents would have. */
+size_t capture_digest_windows(const struct evidence_limits *limits, size_t n_tokens);
+/* What to ask for: *out but for x, which the caller fills in; borrowed until the next begin.
+ * thresholds_number (not 0 where there are thresholds) stands for what they say: the same number is
+ * never given to others. Errors: ST_NO_MEMORY. */
+MUST_CHECK status_t capture_accumulator_ask_digest(struct capture_accumulator *accumulator,
+                                                   uint64_t thresholds_number,
+                                                   struct digest_params *out, struct error *err);
+/* The unit's digest, which is borrowed until finish. Errors: ST_BAD_INPUT (it is over, or of other
+ * slots). */
+MUST_CHECK status_t capture_accumulator_take_digest(struct capture_accumulator *accumulator,
+                                                    const struct digest *digest, struct error *err);
+
 /* Append the unit's partial (EVIDENCE.md, not compressed) to `out`, whose cap should be
- * EVIDENCE_MAX_PARTIAL_BYTES. All tokens must have been added. Errors: ST_BAD_INPUT,
+ * EVIDENCE_MAX_PARTIAL_BYTES. All tokens must have been added, or
+ * a digest taken. Errors: ST_BAD_INPUT,
  * ST_TOO_LARGE, ST_NO_MEMORY. */
 MUST_CHECK status_t capture_accumulator_finish(struct capture_accumulator *accumulator,
                                                struct buffer *out, struct error *err);

@@ -3,6 +3,7 @@
 #define WORKER_TASKS_CAPTURE_ACCUMULATOR_PARTS_H
 
 #include "common/evidence_record.h"
+#include "kernels/backend.h"
 #include "kernels/cpu/vector.h"
 #include "worker/tasks/capture_accumulator.h"
 #include "worker/tasks/capture_sample.h"
@@ -45,6 +46,19 @@ struct capture_run {
     float max_value;
 };
 
+/* What is asked of a device, and what it gave. */
+struct capture_digest {
+    struct digest_window *windows; /* [window_capacity] */
+    size_t window_capacity;
+    struct digest_cut *cut; /* [identity.n_slots], NULL before the first thresholds */
+    uint8_t *limits;        /* [identity.n_slots, EVIDENCE_RESERVOIR_BINS], likewise */
+    struct digest_cuts cuts;
+    const struct digest *taken; /* borrowed from take to finish; NULL: rows are added */
+    const uint32_t *words;      /* of it, the next ones to read */
+    const uint16_t *positions;
+    const float *values;
+};
+
 struct capture_accumulator {
     struct evidence_identity identity;
     const struct evidence_frozen *frozen;         /* borrowed, may be NULL */
@@ -80,6 +94,7 @@ struct capture_accumulator {
     uint32_t *by_bin, *chosen; /* of capture_select() */
     struct capture_tally tally;
     struct evidence_record *record;
+    struct capture_digest digest;
 };
 
 /* Group the unit's activations by slot. Errors: ST_BAD_INPUT (tokens are missing). */
@@ -90,8 +105,16 @@ MUST_CHECK status_t capture_group_by_slot(struct capture_accumulator *accumulato
 MUST_CHECK status_t capture_slot_record(struct capture_accumulator *accumulator, uint32_t slot,
                                         struct error *err);
 
+/* The same of the digest that was taken, slot after slot from the first. */
+MUST_CHECK status_t capture_slot_digest(struct capture_accumulator *accumulator, uint32_t slot,
+                                        struct error *err);
+void capture_digest_fini(struct capture_digest *digest); /* safe on zeroed */
+
+/* record->document from hits and last_document. */
+void capture_slot_documents(struct capture_accumulator *accumulator);
+
 /* The slot's windows without firing: what capture_slot_record() asks for, after it has computed
- * runs and is_out. Sets accumulator->key. */
+ * n_candidates and is_out. Sets accumulator->key. */
 void capture_slot_silent(struct capture_accumulator *accumulator, uint32_t slot,
                          const struct evidence_cuts *cuts);
 /* Those that hold a hard token, or in which a neighbour fires; something must be frozen. */

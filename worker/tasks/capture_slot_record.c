@@ -107,7 +107,7 @@ static void take_firing_runs(struct capture_accumulator *accumulator, float thre
 
 /* At least one document is named if the slot fired, so that the record says so even when none
  * can enter its set of smallest numbers. */
-static void list_documents(struct capture_accumulator *accumulator)
+void capture_slot_documents(struct capture_accumulator *accumulator)
 {
     struct evidence_record *record = accumulator->record;
     record->n_documents = (uint32_t)capture_hits_smallest(
@@ -187,7 +187,7 @@ status_t capture_slot_record(struct capture_accumulator *accumulator, uint32_t s
     evidence_record_reset(accumulator->record, slot);
     read_values(accumulator, slot, threshold);
     take_firing_runs(accumulator, threshold, cuts.document);
-    list_documents(accumulator);
+    capture_slot_documents(accumulator);
     count_windows(accumulator);
     capture_slot_silent(accumulator, slot, &cuts);
     drop_candidates(accumulator, &cuts);

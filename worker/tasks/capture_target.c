@@ -22,6 +22,7 @@ struct capture_target {
     uint32_t *slot_of;             /* [n_features]; UINT32_MAX: not chosen */
     struct dictionary *dictionary; /* counted in the cache */
     struct encoder *encoder;
+    bool is_whole;           /* the encoder has all features */
     struct sparse_rows rows; /* dense kinds: owned, grown */
     size_t row_capacity, entry_capacity;
     float *norms; /* heads: [n_tokens, n_heads] */
@@ -130,6 +131,7 @@ static status_t open_encoder(struct capture_target *self, const uint32_t *featur
     if (status != ST_OK) return status;
     encoder_destroy(&self->encoder);
     self->encoder = encoder;
+    self->is_whole = !features;
     return ST_OK;
 }
 
@@ -295,6 +297,19 @@ status_t capture_target_read_device(struct capture_target *self, const float *ac
     const status_t status = encoder_run_device(self->encoder, acts, n_tokens, out, err);
     if (status == ST_OK) to_slots(self, out);
     return status;
+}
+
+bool capture_target_digests(const struct capture_target *target)
+{
+    return target->is_whole &&
+           backend_supports(dictionary_backend(target->dictionary), BACKEND_DIGEST);
+}
+
+status_t capture_target_digest(struct capture_target *self, const float *acts,
+                               const struct digest_params *params, struct digest *out,
+                               struct error *err)
+{
+    return encoder_digest_device(self->encoder, acts, params, out, err);
 }
 
 status_t capture_target_output_scales(struct capture_target *self, const float *acts,

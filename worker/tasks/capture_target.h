@@ -60,6 +60,12 @@ bool capture_target_is_on_device(const struct capture_target *target);
 MUST_CHECK status_t capture_target_read_device(struct capture_target *target, const float *acts,
                                                size_t n_tokens, struct sparse_rows *out,
                                                struct error *err);
+/* True where the device makes the digest of all its slots (backend.h), and then that digest; params
+ * but for x. *out is borrowed until the next one. */
+bool capture_target_digests(const struct capture_target *target);
+MUST_CHECK status_t capture_target_digest(struct capture_target *target, const float *acts,
+                                          const struct digest_params *params, struct digest *out,
+                                          struct error *err);
 /* encoder_output_scales() of a dictionary. */
 MUST_CHECK status_t capture_target_output_scales(struct capture_target *target, const float *acts,
                                                  size_t n_tokens, float *out, struct error *err);

@@ -263,22 +263,49 @@ static status_t open_accumulator(struct capture_task *task, struct target_run *r
     return capture_accumulator_create(&run->accumulators[split], &identity, frozen, err);
 }
 
+/* Rows of a target's activations, from where they are. */
+static status_t add_rows(struct capture_task *task, size_t index, size_t n_tokens,
+                         struct capture_accumulator *accumulator, struct error *err)
+{
+    struct capture_target *target = task->targets[index].target;
+    const float *acts = task->acts[index];
+    struct sparse_rows rows;
+    const status_t status =
+        task->stays[index] ? capture_target_read_device(target, acts, n_tokens, &rows, err)
+                           : capture_target_read(target, task->forward, acts, n_tokens, &rows, err);
+    return status == ST_OK ? capture_accumulator_add(accumulator, &rows, err) : status;
+}
+
+/* Their digest in place of them; *is_taken is false where it does not fit, and nothing is. */
+static status_t take_digest(struct capture_task *task, size_t index, uint64_t thresholds_hash,
+                            struct capture_accumulator *accumulator, struct digest *digest,
+                            bool *is_taken, struct error *err)
+{
+    struct digest_params params;
+    status_t status = capture_accumulator_ask_digest(accumulator, thresholds_hash, &params, err);
+    if (status == ST_OK)
+        status = capture_target_digest(task->targets[index].target, task->acts[index], &params,
+                                       digest, err);
+    *is_taken = status == ST_OK && !digest->is_over;
+    return *is_taken ? capture_accumulator_take_digest(accumulator, digest, err) : status;
+}
+
 static status_t capture_one(struct capture_task *task, size_t index,
                             const struct capture_unit *unit, struct buffer *out, struct error *err)
 {
     struct target_run *run = &task->targets[index];
     const size_t n_tokens = (size_t)unit->n_rows * unit->row_tokens;
-    struct sparse_rows rows;
+    struct digest digest;
+    bool is_taken = false;
     status_t status = open_accumulator(task, run, unit->split, err);
     if (status != ST_OK) return status;
     struct capture_accumulator *accumulator = run->accumulators[unit->split];
     status = capture_accumulator_begin(accumulator, unit, run->thresholds[unit->split], err);
-    if (status == ST_OK && task->stays[index])
-        status = capture_target_read_device(run->target, task->acts[index], n_tokens, &rows, err);
-    else if (status == ST_OK)
-        status = capture_target_read(run->target, task->forward, task->acts[index], n_tokens, &rows,
-                                     err);
-    if (status == ST_OK) status = capture_accumulator_add(accumulator, &rows, err);
+    if (status == ST_OK && task->stays[index] && capture_target_digests(run->target) &&
+        capture_accumulator_can_digest(accumulator))
+        status = take_digest(task, index, run->thresholds_hash[unit->split], accumulator, &digest,
+                             &is_taken, err);
+    if (status == ST_OK && !is_taken) status = add_rows(task, index, n_tokens, accumulator, err);
     if (status == ST_OK) status = capture_accumulator_finish(accumulator, out, err);
     return status;
 }

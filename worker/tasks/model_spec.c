@@ -2,6 +2,7 @@
 
 #include "common/task.h"
 #include "worker/model/attribution.h"
+#include "worker/tasks/capture_accumulator.h"
 #include "worker/tasks/spec.h"
 
 #include <string.h>
@@ -73,6 +74,22 @@ static void read_prompts(const json_t *spec, struct memory_needs *out)
     out->n_columns = count_columns(prompts);
 }
 
+/* Of a capture: windows of the explain split, which has nothing frozen, for each target of all
+ * features of its dictionary. */
+static void read_digests(const json_t *spec, struct memory_needs *out)
+{
+    const json_t *limits = json_array_get(json_object_get(spec, "limits"), EVIDENCE_EXPLAIN);
+    const json_int_t n = json_integer_value(json_object_get(limits, "window_tokens"));
+    if (!is_kind(spec, TASK_CAPTURE) || n < 1 || n > EVIDENCE_MAX_WINDOW_TOKENS) return;
+    const struct evidence_limits of = {.window_tokens = (uint32_t)n};
+    for (size_t i = 0; i < out->n_targets; i++) {
+        const json_t *target = json_array_get(json_object_get(spec, "targets"), i);
+        const json_int_t n_slots = json_integer_value(json_object_get(target, "n_slots"));
+        if ((size_t)n_slots == out->targets[i].n_features)
+            out->targets[i].digest_windows = capture_digest_windows(&of, out->n_rows * out->n_ctx);
+    }
+}
+
 status_t model_spec_read_needs(const json_t *spec, struct model_wanted *out, struct error *err)
 {
     const status_t status = model_spec_read_compute(spec, out, err);
@@ -83,6 +100,7 @@ status_t model_spec_read_needs(const json_t *spec, struct model_wanted *out, str
     if (n_rows > 0) out->needs.n_rows = (size_t)n_rows;
     read_prompts(spec, &out->needs);
     read_targets(json_object_get(spec, "targets"), &out->needs);
+    read_digests(spec, &out->needs);
     read_targets(json_object_get(spec, "dictionaries"), &out->needs);
     return ST_OK;
 }
