@@ -1,5 +1,5 @@
 /* The CPU's table of operations: checks what the contract asks for, then calls the loops of the
- * machine's instruction set (vector.h), oneDNN (matmul.h) or the sparse encoder (sparse.h).
+ * machine's instruction set (vector.h), the products (matmul.h) or the sparse encoder (sparse.h).
  * INTERP_CPU_ISA=plain|avx2|avx512 lowers the instruction set, so that a mixed cluster can give
  * byte-identical results and tests can reach every path. */
 #include "kernels/backend.h"
@@ -491,7 +491,6 @@ status_t backend_open_cpu(struct backend **out, struct error *err)
     }
     cpu->isa = cpu_isa_detect(limit);
     cpu->kernels = vector_kernels_of(cpu->isa);
-    matmul_limit_isa(cpu->isa);
     const bool is_wide = cpu->isa == CPU_ISA_AVX512;
     (void)snprintf(cpu->text, sizeof cpu->text, "cpu %s%s%s", cpu->kernels->name,
                    is_wide && cpu_has_vnni() ? " vnni" : "",

@@ -1,12 +1,9 @@
-/* Dense products by oneDNN, behind this one file pair.
+/* Dense products: which number type is multiplied how on which instruction set.
  *
- * Weights are packed once into the blocked layout that oneDNN prefers for a full row block and
- * shared read-only by all threads. Primitives belong to a matmul_cache, one per exec (thread):
- * created once per shape, layout and number type, run on one OpenMP thread. oneDNN picks AVX2,
- * AVX-512, AVX512-BF16 or AMX by itself.
- *
- * Every call multiplies exactly row_block rows, so a row's sums run in one order, fixed by the
- * shape and the instruction set. */
+ * From AVX-512 on, oneDNN multiplies (onednn.h), below it we do (panels.h): oneDNN's AVX2 product
+ * takes six rows at a time and sums the rows left over in another order, so a row would depend on
+ * its place. Weights are packed once and shared read-only by all threads; a matmul_cache belongs to
+ * one exec (thread). A row's sums run in one order, fixed by the shape and the instruction set. */
 #ifndef KERNELS_CPU_MATMUL_H
 #define KERNELS_CPU_MATMUL_H
 
@@ -15,9 +12,6 @@
 #include "kernels/cpu/vector.h"
 
 struct matmul_cache;
-
-/* Limit oneDNN to `isa`. Once per process, before its first product; later calls do nothing. */
-void matmul_limit_isa(enum cpu_isa isa);
 
 /* Its bytes are the ledger's until it goes. */
 MUST_CHECK status_t matmul_packed_create(struct packed **out, const struct pack_params *params,

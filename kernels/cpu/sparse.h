@@ -11,7 +11,7 @@
  *   int8  x and W rounded to 8 bits with one scale a row, products by VNNI, bound in registers
  *         (no [tokens, features] matrix is ever written)
  *   bf16  oneDNN bf16 product of a tile of features, then the bound
- *   f32   oneDNN f32 product, likewise
+ *   f32   f32 product, likewise
  *   none  every pair by the exact dot
  * The bound is Cauchy-Schwarz on the rounding residuals (performance.md 3b): with x = x' + e and
  * w = w' + g, |x w - x' w'| <= |e| |w| + |x'| |g|, plus the f32 rounding of both computations.

@@ -28,6 +28,17 @@ struct scan_params {
     uint32_t *masks;                               /* [n_tokens] */
 };
 
+/* Rows of x times a panel of weights: y[r, c] = sum over k < depth of x[r, k] panel[k, c], or that
+ * much more where is_added. A sum is one chain of multiply-adds from 0, k ascending, for each value
+ * of y alone: the same bits for a row at any place and among any rows. */
+struct multiply_params {
+    const float *x;                              /* [n_rows, depth], rows ld_x apart */
+    const float *panel;                          /* [depth, multiply_width] */
+    float *y;                                    /* [n_rows, n_columns], rows ld_y apart */
+    size_t ld_x, ld_y, n_rows, n_columns, depth; /* n_columns: 1..multiply_width */
+    bool is_added;
+};
+
 enum { WINDOW_KEY_BLOCK = 64 };
 
 /* Sampling keys (common/evidence_key.h) of one slot's windows, and which of them are small:
@@ -67,6 +78,9 @@ struct vector_kernels {
     /* out[r] = exact dot (backend.h) of w with x[r], r < n_rows; d is a multiple of DOT_LANES. */
     void (*dots)(const float *w, const float *const *x, size_t n_rows, size_t d, float *out);
     void (*window_keys)(const struct window_keys_params *p);
+    /* NULL from AVX-512 on, where oneDNN multiplies (matmul.h). */
+    void (*multiply)(const struct multiply_params *p);
+    size_t multiply_width; /* columns of a panel; 0 without multiply */
     /* Multiply-adds in registers, as fast as the core can: the peak that products are measured
      * against. Does n_rounds x fma_round_flops operations; returns their (meaningless) sum. */
     float (*fma_burst)(size_t n_rounds);

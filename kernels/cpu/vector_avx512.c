@@ -17,4 +17,5 @@ static inline vec vec_madd(vec a, vec b, vec c)
 
 #define VECTOR_KERNELS vector_kernels_avx512
 #define VECTOR_NAME "avx512"
+#define VECTOR_HAS_ONEDNN
 #include "kernels/cpu/vector_body.h"

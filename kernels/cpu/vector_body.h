@@ -1,5 +1,6 @@
 /* The loops of one instruction set: included once by each vector_*.c, after it has defined `vec`,
- * VEC_WIDTH, vec_fma(), vec_madd(), VECTOR_KERNELS and VECTOR_NAME. No include guard on purpose. */
+ * VEC_WIDTH, vec_fma(), vec_madd(), VECTOR_KERNELS and VECTOR_NAME, and VECTOR_HAS_ONEDNN where
+ * products are oneDNN's (matmul.h). No include guard on purpose. */
 #include "common/evidence_key.h"
 #include "kernels/cpu/vector.h"
 
@@ -95,6 +96,10 @@ static inline vec vec_exp(vec x)
 #include "kernels/cpu/contract_body.h"
 #include "kernels/cpu/window_keys_body.h"
 
+#ifndef VECTOR_HAS_ONEDNN
+#include "kernels/cpu/multiply_body.h"
+#endif
+
 enum { BURST_CHAINS = 12 };
 
 static float fma_burst(size_t n_rounds)
@@ -129,6 +134,10 @@ const struct vector_kernels VECTOR_KERNELS = {
     .scan = scan,
     .dots = dots,
     .window_keys = window_keys,
+#ifndef VECTOR_HAS_ONEDNN
+    .multiply = multiply,
+    .multiply_width = MULTIPLY_WIDTH,
+#endif
     .fma_burst = fma_burst,
     .fma_round_flops = 2 * BURST_CHAINS * VEC_WIDTH,
 };
