@@ -198,13 +198,23 @@ static void check_head_norms(struct emulated *e, const struct op_case *c)
     pair_free(e, &out);
 }
 
+/* As a share of the largest value. The emulator's chain of 768 f32 sums is up to 1.4e-6 from the
+ * exact value, stretches of 256 up to 0.6e-6, and they differ by up to 1.3e-6 (numpy, 20 draws).
+ * Below AVX-512 the CPU's bf16x3 is f32 (kernels/README.md), so what three products leave out
+ * shows: up to 3 2^-18 of each term, for the product of the low parts and for their rounding. */
+static double product_tolerance(const struct emulated *e, enum compute compute)
+{
+    static const double TOLERANCE[COMPUTE_N] = {[COMPUTE_F32] = 2e-6,
+                                                [COMPUTE_BF16X3] = 3e-6,
+                                                [COMPUTE_BF16] = 2e-6,
+                                                [COMPUTE_TF32] = 1e-3 /* the CPU's are f32 */};
+    const bool has_split = strstr(e->cpu->ops->describe(e->cpu), "avx512") != NULL;
+    return TOLERANCE[compute] + (compute == COMPUTE_BF16X3 && !has_split ? 3 * 0x1p-18 : 0);
+}
+
 /* shape: columns in, columns out, rows; kind: a compute, + COMPUTE_N transposed */
 static void check_matmul(struct emulated *e, const struct op_case *c)
 {
-    static const double tolerances[COMPUTE_N] = {[COMPUTE_F32] = 1e-6,
-                                                 [COMPUTE_BF16X3] = 3e-6,
-                                                 [COMPUTE_BF16] = 1e-6,
-                                                 [COMPUTE_TF32] = 1e-3 /* the CPU's are f32 */};
     const size_t n_in = c->shape[0], n_out = c->shape[1], n = c->shape[2];
     const enum compute compute = (enum compute)(c->kind % COMPUTE_N);
     struct pair x = pair_of(e, n * (n_in + 2), 1), y = pair_of(e, n * (n_out + 3), 1);
@@ -229,7 +239,7 @@ static void check_matmul(struct emulated *e, const struct op_case *c)
     }
     ON_BOTH(e, matmul, p[side]);
     (void)snprintf(what, sizeof what, "%s product %zu -> %zu", compute_name(compute), n_in, n_out);
-    pair_expect_same(e, &y, tolerances[compute], what);
+    pair_expect_same(e, &y, product_tolerance(e, compute), what);
     for (size_t i = 0; i < 2; i++) (i ? e->emu : e->cpu)->ops->packed_destroy(packed[i]);
     pair_free(e, &x);
     pair_free(e, &y);

@@ -231,6 +231,14 @@ static struct comparison compare(const struct ablate_outcome *outcomes, const js
     return c;
 }
 
+/* What the clean pass may differ, as a share of the largest difference. A backup head about to wake
+ * magnifies every rounding: f32 itself, with sums in any order, is up to 3.3e-5 away
+ * (tests/golden/circuits/f32_noise.py), elsewhere up to 1.0e-5. */
+static double clean_tolerance(void)
+{
+    return strcmp(argument(0), "backup") == 0 ? 4e-5 : 1e-5;
+}
+
 /* Within 1e-5 of the largest difference; where the clean pass itself, in f32, is further from
  * float64 than a quarter of that (a backup head about to wake), within four times its error. */
 static void check_graph(const struct comparison *c, const struct comparison *clean,
@@ -289,7 +297,8 @@ static void check_model(const char *name, bool is_serial)
     known_world_run(&world, &unit, &result);
     const struct comparison clean =
         compare(result.outcomes, json_object_get(graphs.golden, "clean_metric"));
-    cr_expect(clean.worst <= 1e-5 * clean.largest, "%s: clean differs by %g", name, clean.worst);
+    cr_expect(clean.worst <= clean_tolerance() * clean.largest, "%s: clean differs by %g", name,
+              clean.worst);
     means[0] = clean.mean;
     for (size_t i = 1; i < unit.n_variants; i++) {
         const struct comparison c =
