@@ -4,7 +4,9 @@
 #include <string.h>
 
 /* Tensor figures of the sheets are with sparsity; these are half of them. PCIe: half of the sum of
- * both directions. */
+ * both directions. Sheets of GA102 and AD102 leave f64 out: a 64th of f32, as the GA102 and the Ada
+ * GPU architecture papers have it, whose tensor figures accumulate in f32. B200: one device of an
+ * HGX B200. */
 static const struct device_peaks PEAKS[] = {
     {.key = "h100",
      .match = "H100 80GB HBM3",
@@ -46,6 +48,38 @@ static const struct device_peaks PEAKS[] = {
      .bytes_per_s = 1.935e12,
      .link_bytes_per_s = 32e9,
      .flops_per_s = {19.5e12, 9.7e12, 312e12, 156e12}},
+    {.key = "b200",
+     .match = "B200",
+     .name = "B200 SXM 180 GB",
+     .source = "NVIDIA Blackwell data sheet, HGX B200",
+     .memory_bytes = 180e9,
+     .bytes_per_s = 7.7e12,
+     .link_bytes_per_s = 64e9,
+     .flops_per_s = {75e12, 37e12, 2250e12, 1100e12}},
+    {.key = "l40s",
+     .match = "L40S",
+     .name = "L40S 48 GB",
+     .source = "NVIDIA L40S data sheet",
+     .memory_bytes = 48e9,
+     .bytes_per_s = 0.864e12,
+     .link_bytes_per_s = 32e9,
+     .flops_per_s = {91.6e12, 91.6e12 / 64, 362.05e12, 183e12}},
+    {.key = "rtx-a6000",
+     .match = "RTX A6000",
+     .name = "RTX A6000 48 GB",
+     .source = "NVIDIA RTX A6000 data sheet, GA102 paper",
+     .memory_bytes = 48e9,
+     .bytes_per_s = 0.768e12,
+     .link_bytes_per_s = 32e9,
+     .flops_per_s = {38.7e12, 38.7e12 / 64, 154.8e12, 77.4e12}},
+    {.key = "rtx-4090",
+     .match = "GeForce RTX 4090",
+     .name = "GeForce RTX 4090 24 GB",
+     .source = "NVIDIA Ada GPU architecture paper",
+     .memory_bytes = 24e9,
+     .bytes_per_s = 1.008e12,
+     .link_bytes_per_s = 32e9,
+     .flops_per_s = {82.6e12, 82.6e12 / 64, 165.2e12, 82.6e12}},
 };
 enum { N_PEAKS = sizeof PEAKS / sizeof PEAKS[0], KEYS_SIZE = 128 };
 
@@ -60,7 +94,7 @@ status_t device_peaks_find(const char *key, const struct device_peaks **out, str
         const size_t n = strlen(keys);
         (void)snprintf(keys + n, sizeof keys - n, "%s%s", n ? ", " : "", PEAKS[i].key);
     }
-    return error_set(err, ST_NOT_FOUND, "device '%s' is none of %s", key, keys);
+    return error_set(err, ST_BAD_INPUT, "device '%s' is none of %s", key, keys);
 }
 
 /* The part of "<backend> <name> sm_<number>" that is the name, less the maker's: its length. */

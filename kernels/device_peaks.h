@@ -18,7 +18,7 @@ struct device_peaks {
     double flops_per_s[MATH_N];
 };
 
-/* Errors: ST_NOT_FOUND names the keys that there are. */
+/* Errors: ST_BAD_INPUT names the keys that there are. */
 MUST_CHECK status_t device_peaks_find(const char *key, const struct device_peaks **out,
                                       struct error *err);
 

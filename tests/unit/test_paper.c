@@ -355,6 +355,14 @@ Test(paper, devices_are_found_by_what_the_driver_calls_them)
                  {"cuda NVIDIA A100-SXM4-80GB sm_80", "a100"},
                  {"cuda A100-SXM4-80GB sm_80", "a100"}, /* older drivers leave the maker out */
                  {"cuda NVIDIA A100 80GB PCIe sm_80", "a100-pcie"},
+                 {"cuda NVIDIA B200 sm_100", "b200"},
+                 {"cuda NVIDIA L40S sm_89", "l40s"},
+                 {"cuda NVIDIA RTX A6000 sm_86", "rtx-a6000"},
+                 {"cuda NVIDIA GeForce RTX 4090 sm_89", "rtx-4090"},
+                 {"cuda NVIDIA GeForce RTX 4090 D sm_89", ""},
+                 {"cuda NVIDIA GB200 sm_100", ""},
+                 {"cuda NVIDIA L40 sm_89", ""},
+                 {"cuda NVIDIA RTX 6000 Ada Generation sm_89", ""},
                  {"cuda NVIDIA GH200 480GB sm_90", ""},
                  {"cuda NVIDIA GH200 sm_90", ""},
                  {"cuda NVIDIA H200 NVL sm_90", ""},
@@ -371,7 +379,8 @@ Test(paper, devices_are_found_by_what_the_driver_calls_them)
         const struct device_peaks *found = device_peaks_match(CASES[i].description);
         cr_expect_str_eq(found ? found->key : "", CASES[i].key, "%s", CASES[i].description);
     }
-    cr_expect_eq(device_peaks_find("h1000", &peaks, &err), ST_NOT_FOUND);
-    cr_expect_str_eq(err.text, "device 'h1000' is none of h100, h100-pcie, h200, a100, a100-pcie");
+    cr_expect_eq(device_peaks_find("h1000", &peaks, &err), ST_BAD_INPUT);
+    cr_expect_str_eq(err.text, "device 'h1000' is none of h100, h100-pcie, h200, a100, a100-pcie, "
+                               "b200, l40s, rtx-a6000, rtx-4090");
     cr_expect_null(peaks);
 }
