@@ -132,7 +132,7 @@ def measured_beside_the_limit(_cluster):
 
 def bad_input_is_one_line(_cluster):
     for arguments, code, words in (
-            (("--dry-run", "--device", "h1"), 3, "device 'h1' is none of h100, "),
+            (("--dry-run", "--device", "h1"), 2, "device 'h1' is none of h100, "),
             (("gpt3", "--dry-run"), 3, "'gpt3' is neither gpt2, gpt2-xl, llama-2-70b nor"),
             (("gpt2", "--dry-run", "--ctx", "4096"), 2, "--ctx 4096 is over the model's 1024"),
             (("gpt2", "--dry-run", "--hook", "blocks.12.hook_resid_pre"), 3, "has 12 layers"),
@@ -142,6 +142,10 @@ def bad_input_is_one_line(_cluster):
             (("gpt2", "--dry-run", "--work", "probe"), 2, "work 'probe' is none of capture, "),
             (("gpt2", "--dry-run", "--compute", "fp8"), 2, "fp8"),
             (("gpt2", "--dry-run", "--evidence", "0"), 2, "--evidence 0 is not above 0"),
+            (("gpt2", "--dry-run", "--backend", "cuda"), 2, "--backend is of a measurement: "),
+            (("gpt2", "--dry-run", "--windows", "2"), 2, "--windows is of a measurement: "),
+            (("gpt2", "--features", "512"), 2, "--features is of --dry-run: "),
+            (("gpt2", "--fired", "3"), 2, "--fired is of --dry-run: "),
             (("gpt2-xl",), 2, "gpt2-xl is a shape without weights")):
         done = bench(*arguments)
         text = done.stderr

@@ -11,7 +11,14 @@ static const char SUMMARY[] =
     "measure, gpt2 is made up). \"--\" ends a list of values.";
 
 /* Candidates: performance.md 3b, a dictionary of 16,384 features of which 49 fire on a token. */
-enum { ROWS = 8, CAPTURE_CTX = 1024, SHORT_CTX = 16, LONG_CTX = 128, FEATURES = 16384 };
+enum {
+    ROWS = 8,
+    CAPTURE_CTX = 1024,
+    SHORT_CTX = 16,
+    LONG_CTX = 128,
+    FEATURES = 16384,
+    WINDOWS = 3
+};
 static const double CANDIDATES = 58, FIRED = 49;
 /* The 200th unit of a sweep of such a dictionary, with zstd: worker/README.md. */
 static const double EVIDENCE = 563e3;
@@ -34,7 +41,8 @@ static status_t parse(struct paper_options *o, struct texts *texts, int argc, ch
          .list = &texts->works},
         {.name = "--device",
          .value = "NAME",
-         .help = "h100 (default of --dry-run), h100-pcie, h200, a100, a100-pcie",
+         .help = "h100 (default of --dry-run), h100-pcie, h200, a100, a100-pcie, b200, "
+                 "l40s, rtx-a6000, rtx-4090",
          .text = &o->device},
         {.name = "--hook",
          .value = "NAME",
@@ -51,20 +59,20 @@ static status_t parse(struct paper_options *o, struct texts *texts, int argc, ch
          .count = &o->n_ctx},
         {.name = "--features",
          .value = "N",
-         .help = "of a dictionary (16384)",
+         .help = "of a dictionary, counted (16384)",
          .count = &o->n_features},
-        {.name = "--topk", .value = "N", .help = "of a topk dictionary", .count = &o->k},
+        {.name = "--topk", .value = "N", .help = "of a topk dictionary, counted", .count = &o->k},
         {.name = "--candidates",
          .value = "X",
-         .help = "a token, computed exactly (58)",
+         .help = "a token, computed exactly, counted (58)",
          .number = &o->candidates},
         {.name = "--fired",
          .value = "X",
-         .help = "a token, of the candidates (49)",
+         .help = "a token, of the candidates, counted (49)",
          .number = &o->fired},
         {.name = "--evidence",
          .value = "X",
-         .help = "tokens/s of which a host thread makes the bytes of a result\n"
+         .help = "tokens/s of which a host thread makes the bytes of a result "
                  "(563000: 'interp-worker bench --what evidence', worker/README.md)",
          .number = &o->evidence},
         {.name = "--backend",
@@ -128,6 +136,30 @@ static status_t check_of_capture(const struct paper_options *o, struct error *er
     return ST_OK;
 }
 
+/* A count needs no device, and what is measured is a dictionary as it is. */
+static status_t check_of_measuring(const struct paper_options *o, struct error *err)
+{
+    const struct {
+        const char *name;
+        bool is_given, is_dry; /* of a dry run alone, or of a measurement alone */
+    } options[] = {{"--backend", o->backend, false},
+                   {"--dictionary", o->dictionary, false},
+                   {"--seconds", !isnan(o->seconds), false},
+                   {"--windows", o->n_windows, false},
+                   {"--features", o->n_features, true},
+                   {"--topk", o->k, true},
+                   {"--candidates", !isnan(o->candidates), true},
+                   {"--fired", !isnan(o->fired), true}};
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        if (!options[i].is_given || options[i].is_dry == o->is_dry) continue;
+        return error_set(err, ST_BAD_INPUT, "%s is %s", options[i].name,
+                         o->is_dry ? "of a measurement: --dry-run counts and measures nothing"
+                                   : "of --dry-run: a measurement takes it from its dictionary "
+                                     "(--dictionary)");
+    }
+    return ST_OK;
+}
+
 static status_t check_numbers(struct paper_options *o, struct error *err)
 {
     if (isnan(o->candidates)) o->candidates = CANDIDATES;
@@ -152,6 +184,8 @@ static void fill_defaults(struct paper_options *o)
     for (size_t i = 0; !o->computes.n_items && i < 3; i++) o->computes.items[i] = COMPUTES[i];
     if (!o->computes.n_items) o->computes.n_items = 3;
     if (!o->n_features) o->n_features = FEATURES;
+    if (!o->n_windows) o->n_windows = WINDOWS;
+    if (isnan(o->seconds)) o->seconds = 1;
     o->is_most_ctx = !o->n_ctx;
 }
 
@@ -163,12 +197,12 @@ status_t paper_options_read(struct paper_options *out, int argc, char **argv, bo
                                   .candidates = NAN, /* not given */
                                   .fired = NAN,      /* not given */
                                   .evidence = NAN,   /* not given */
-                                  .n_windows = 3,
-                                  .seconds = 1};
+                                  .seconds = NAN};   /* not given */
     status_t status = parse(out, &texts, argc, argv, is_help, err);
     if (status != ST_OK || *is_help) return status;
     status = read_texts(out, &texts, err);
     if (status == ST_OK) status = check_of_capture(out, err);
+    if (status == ST_OK) status = check_of_measuring(out, err);
     if (status == ST_OK) status = check_numbers(out, err);
     if (status == ST_OK) fill_defaults(out);
     return status;
