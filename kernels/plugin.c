@@ -50,7 +50,10 @@ static status_t library_path(const char *name, char path[PATH_MAX], struct error
     if (snprintf(path, PATH_MAX, "%s/libinterp_%s.so", directory, name) >= PATH_MAX)
         return error_set(err, ST_TOO_LARGE, "the path of libinterp_%s.so", name);
     if (access(path, R_OK) != 0)
-        return error_set(err, ST_NOT_FOUND, "backend %s: there is no %s", name, path);
+        return error_set(err, ST_NOT_FOUND,
+                         "backend %s: there is no %s ('make %s' builds it; it belongs beside the "
+                         "program, or where INTERP_PLUGIN_DIR says)",
+                         name, path, strcmp(name, "emu") == 0 ? "emulator" : name);
     return ST_OK;
 }
 
@@ -102,6 +105,17 @@ static status_t find_uuid(const struct backend_plugin *plugin, const char *prefi
                      plugin->name, prefix, n_found, n_devices);
 }
 
+static status_t refuse_index(const char *name, const char *which, size_t n_devices,
+                             struct error *err)
+{
+    if (n_devices == 1)
+        return error_set(err, ST_NOT_FOUND, "backend %s:%s: this machine has 1 device, %s:0", name,
+                         which, name);
+    return error_set(err, ST_NOT_FOUND,
+                     "backend %s:%s: this machine has %zu devices, %s:0 to %s:%zu", name, which,
+                     n_devices, name, name, n_devices - 1);
+}
+
 static status_t find_device(const struct backend_plugin *plugin, const char *which,
                             size_t n_devices, size_t *out, struct error *err)
 {
@@ -111,11 +125,17 @@ static status_t find_device(const struct backend_plugin *plugin, const char *whi
     const unsigned long index = strtoul(which, &end, 10);
     if (which[0] < '0' || which[0] > '9' || *end || strlen(which) > MAX_INDEX_DIGITS)
         return find_uuid(plugin, which, n_devices, out, err);
-    if (index >= n_devices)
-        return error_set(err, ST_BAD_INPUT, "backend %s:%s: this machine has %zu", plugin->name,
-                         which, n_devices);
+    if (index >= n_devices) return refuse_index(plugin->name, which, n_devices, err);
     *out = index;
     return ST_OK;
+}
+
+/* Libraries, drivers and devices that this build cannot use are as good as none. */
+static status_t as_absent(status_t status, struct error *err)
+{
+    if (status != ST_UNSUPPORTED) return status;
+    if (err && err->status == ST_UNSUPPORTED) err->status = ST_NOT_FOUND;
+    return ST_NOT_FOUND;
 }
 
 static status_t open_device(const char *name, const char *which, struct backend **out,
@@ -126,7 +146,8 @@ static status_t open_device(const char *name, const char *which, struct backend 
     status_t status = load_plugin(name, &plugin, err);
     if (status == ST_OK) status = plugin->probe(&n_devices, err);
     if (status == ST_OK) status = find_device(plugin, which, n_devices, &device, err);
-    return status == ST_OK ? plugin->open(out, device, err) : status;
+    if (status == ST_OK) status = plugin->open(out, device, err);
+    return as_absent(status, err);
 }
 
 const char *backend_default_name(void)
@@ -148,10 +169,10 @@ static status_t open_named(const char *name, struct backend **out, struct error 
     return status == ST_OK ? open_device(library, which, out, err) : status;
 }
 
-status_t backend_open_untested(const char *name, struct backend **out, struct error *err)
+status_t backend_open_untested(const char *name, struct backend **out, struct error *why,
+                               struct error *err)
 {
-    struct error why = {0};
-    return open_named(name, out, &why, err);
+    return open_named(name, out, why, err);
 }
 
 status_t backend_devices(const char *name, struct backend_place *out, size_t cap, size_t *n,
@@ -165,7 +186,7 @@ status_t backend_devices(const char *name, struct backend_place *out, size_t cap
     if (status == ST_OK) status = plugin->probe(n, err);
     for (size_t i = 0; status == ST_OK && i < *n && i < cap; i++)
         status = plugin->identify(i, &out[i], err);
-    return status;
+    return as_absent(status, err);
 }
 
 status_t backend_open_saying(const char *name, struct backend **out, struct error *why,
@@ -174,7 +195,7 @@ status_t backend_open_saying(const char *name, struct backend **out, struct erro
     struct backend *backend = NULL;
     status_t status = open_named(name, &backend, why, err);
     if (status == ST_OK && strcmp(backend->ops->name, "cpu") != 0)
-        status = op_selftest_short(backend, err);
+        status = as_absent(op_selftest_short(backend, err), err);
     if (status == ST_OK)
         *out = backend;
     else

@@ -38,9 +38,9 @@ const char *backend_default_name(void);
 
 /* Open, and let a library's backend compute every operation once, beside the CPU (a fraction of a
  * second; kernels/selftest). The caller closes *out by backend_close(). Errors: ST_BAD_INPUT (a
- * name that is none of the above, a device that is not there), ST_NOT_FOUND (no library),
- * ST_UNSUPPORTED (a library of another version; no usable device, and why; one that computes
- * wrongly, which "auto" does not hide: the operation and its error). */
+ * name that is none of the above), ST_NOT_FOUND (it cannot be had here, and why: no library, one of
+ * another version; no driver, no usable device, not that one; one that computes wrongly, which
+ * "auto" does not hide: the operation and its error). */
 MUST_CHECK status_t backend_open(const char *name, struct backend **out, struct error *err);
 
 /* The same; where "auto" takes the CPU, *why says in one line why no device was taken (else it is
@@ -52,8 +52,9 @@ MUST_CHECK status_t backend_open_saying(const char *name, struct backend **out, 
 MUST_CHECK status_t backend_devices(const char *name, struct backend_place *out, size_t cap,
                                     size_t *n, struct error *err);
 
-/* The same without a look at what it computes: for the self-test, which says more. */
-MUST_CHECK status_t backend_open_untested(const char *name, struct backend **out,
+/* As backend_open_saying() without a look at what it computes: for the self-test, which says
+ * more. */
+MUST_CHECK status_t backend_open_untested(const char *name, struct backend **out, struct error *why,
                                           struct error *err);
 
 #endif

@@ -40,7 +40,7 @@ def golden_files_agree(_cluster):
 def refusals_are_one_line(_cluster):
     model = model_parity.GOLDEN / "models" / "gpt2-tied"
     cases = (({}, "cuda:x", 2, "backend 'cuda:x' is not auto, cpu, cuda"),
-             ({}, "emu:3", 2, "backend emu:3: this machine has 1"),
+             ({}, "emu:3", 3, "backend emu:3: this machine has 1 device, emu:0"),
              ({"INTERP_PLUGIN_DIR": "/nonexistent"}, "cuda", 3, "there is no /nonexistent/"),
              ({"INTERP_EMU_MEMORY_MIB": "1"}, "emu", 1, "bytes on the device, "))
     for environment, backend, code, words in cases:

@@ -73,7 +73,7 @@ def a_worker_refuses_it_in_one_line(cluster):
         done = subprocess.run(command, env=os.environ | planted(operation), capture_output=True,
                               text=True, timeout=60, check=False)
         lines = done.stderr.splitlines()
-        check(done.returncode != 0 and len(lines) == 1 and words in lines[0],
+        check(done.returncode == 3 and len(lines) == 1 and words in lines[0],
               f"{operation}: exit {done.returncode}: {done.stderr}")
     done = subprocess.run(command, env=os.environ | planted("none"), capture_output=True, text=True,
                           timeout=60, check=False)
@@ -84,7 +84,7 @@ def a_serving_worker_refuses_it_too(_cluster):
     done = subprocess.run([WORKER, "--connect", "tcp://127.0.0.1:1", "--backend", "emu"],
                           env=os.environ | planted("matmul"), capture_output=True, text=True,
                           timeout=60, check=False)
-    check(done.returncode != 0 and "computes wrongly: matmul" in done.stderr, done.stderr)
+    check(done.returncode == 3 and "computes wrongly: matmul" in done.stderr, done.stderr)
 
 
 def a_plugin_of_another_version_is_refused_in_one_line(_cluster):
@@ -97,7 +97,7 @@ def a_plugin_of_another_version_is_refused_in_one_line(_cluster):
             done = subprocess.run([*command, "--backend", "emu"], env=environment,
                                   capture_output=True, text=True, timeout=60, check=False)
             lines = done.stderr.splitlines()
-            check(done.returncode == 2 and len(lines) == 1 and words in lines[0],
+            check(done.returncode == 3 and len(lines) == 1 and words in lines[0],
                   f"{command[1:]}: exit {done.returncode}: {done.stderr}")
 
 
@@ -110,7 +110,7 @@ def the_cpu_stands_in_for_it_only_where_it_may(cluster):
     words = "/libinterp_cuda.so has ABI version 2, this program "
     done = subprocess.run([WORKER, "inspect", MODEL, "--backend", "cuda"], env=environment,
                           capture_output=True, text=True, timeout=60, check=False)
-    check(done.returncode == 2 and not done.stdout and words in done.stderr,
+    check(done.returncode == 3 and not done.stdout and words in done.stderr,
           f"asked for cuda: exit {done.returncode}: {done.stderr}")
     done = subprocess.run([WORKER, "inspect", MODEL, "--backend", "auto", "-o", "json"],
                           env=environment, capture_output=True, text=True, timeout=60, check=False)

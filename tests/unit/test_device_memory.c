@@ -407,11 +407,11 @@ Test(device_memory, an_illegal_access_loses_the_device_for_good)
 {
     const struct exec_params params = {.row_block = 16};
     struct backend *backend = NULL;
-    struct error err = {0};
+    struct error why = {0}, err = {0};
     struct exec *exec;
     void *x, *more;
     cr_assert_eq(setenv("INTERP_EMU_FAULT", "add_kernel:2", 1), 0);
-    cr_assert_eq(backend_open_untested("emu", &backend, &err), ST_OK, "%s", err.text);
+    cr_assert_eq(backend_open_untested("emu", &backend, &why, &err), ST_OK, "%s", err.text);
     const struct backend_ops *ops = backend->ops;
     cr_assert_eq(ops->exec_create(&exec, backend, &params, &err), ST_OK, "%s", err.text);
     cr_assert_eq(ops->alloc(backend, 64, &x, &err), ST_OK);
@@ -432,17 +432,24 @@ Test(device_memory, an_illegal_access_loses_the_device_for_good)
 /* A machine as the emulator's environment says, and what opening its device says. */
 struct machine_case {
     char variable[24], value[8], backend[24], says[120];
+    status_t status;
 };
 static struct machine_case MACHINES[] = {
-    {"INTERP_EMU_DRIVER", "0", "emu", "backend emu: this machine has no NVIDIA driver"},
+    {"INTERP_EMU_DRIVER", "0", "emu", "backend emu: this machine has no NVIDIA driver",
+     ST_NOT_FOUND},
     {"INTERP_EMU_DRIVER", "11040", "emu",
-     "the NVIDIA driver is too old: it knows CUDA 11.4, this build needs 13.0"},
-    {"INTERP_EMU_ARCH", "75", "emu", "has compute capability 7.5; 8.0 is the oldest"},
-    {"INTERP_EMU_NO_IMAGE", "1", "emu", "this build has no image for emu host emulator sm_80"},
-    {"INTERP_EMU_MEMORY_MIB", "0", "emu", "device 0: 1 bytes on the device, 0 of 0 are free"},
-    {"INTERP_EMU_DEVICES", "2", "emu:2", "backend emu:2: this machine has 2"},
-    {"INTERP_EMU_DEVICES", "2", "emu:GPU-abcd", "0 of the 2 devices here have that UUID"},
-    {"INTERP_EMU_DEVICES", "2", "emu:GPU-656d", "2 of the 2 devices here have that UUID"},
+     "the NVIDIA driver is too old: it knows CUDA 11.4, this build needs 13.0", ST_NOT_FOUND},
+    {"INTERP_EMU_ARCH", "75", "emu", "has compute capability 7.5; 8.0 is the oldest", ST_NOT_FOUND},
+    {"INTERP_EMU_NO_IMAGE", "1", "emu", "this build has no image for emu host emulator sm_80",
+     ST_NOT_FOUND},
+    {"INTERP_EMU_MEMORY_MIB", "0", "emu", "device 0: 1 bytes on the device, 0 of 0 are free",
+     ST_NO_MEMORY},
+    {"INTERP_EMU_DEVICES", "2", "emu:2",
+     "backend emu:2: this machine has 2 devices, emu:0 to emu:1", ST_NOT_FOUND},
+    {"INTERP_EMU_DEVICES", "2", "emu:GPU-abcd", "0 of the 2 devices here have that UUID",
+     ST_NOT_FOUND},
+    {"INTERP_EMU_DEVICES", "2", "emu:GPU-656d", "2 of the 2 devices here have that UUID",
+     ST_NOT_FOUND},
 };
 
 ParameterizedTestParameters(device_memory, a_device_that_cannot_be_used_says_why)
@@ -455,7 +462,9 @@ ParameterizedTest(struct machine_case *c, device_memory, a_device_that_cannot_be
     struct backend *backend = NULL;
     struct error err = {0};
     cr_assert_eq(setenv(c->variable, c->value, 1), 0);
-    cr_expect_neq(backend_open(c->backend, &backend, &err), ST_OK, "%s=%s", c->variable, c->value);
+    cr_expect_eq(backend_open(c->backend, &backend, &err), c->status, "%s=%s", c->variable,
+                 c->value);
+    cr_expect_eq(err.status, c->status);
     cr_expect(strstr(err.text, c->says), "%s=%s: %s", c->variable, c->value, err.text);
     cr_expect_null(backend);
 }

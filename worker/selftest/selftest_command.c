@@ -72,9 +72,10 @@ static void set_peaks(struct op_report *report, const struct backend *backend)
 static status_t run(const struct options *o, struct op_report *report, struct error *err)
 {
     const int64_t begin = clock_monotonic_ns(clock_system());
+    const char *name = o->backend ? o->backend : backend_default_name();
     struct backend *backend = NULL, *oracle = NULL;
-    status_t status =
-        backend_open_untested(o->backend ? o->backend : backend_default_name(), &backend, err);
+    struct error why_cpu = {0};
+    status_t status = backend_open_untested(name, &backend, &why_cpu, err);
     if (status == ST_OK) status = op_selftest_oracle(backend, &oracle, err);
     if (status == ST_OK && !o->is_short) set_peaks(report, backend);
     if (status == ST_OK) {
@@ -86,6 +87,7 @@ static status_t run(const struct options *o, struct op_report *report, struct er
         const struct selftest_summary summary = {
             .backend = backend->ops->describe(backend),
             .oracle = oracle->ops->describe(oracle),
+            .why_cpu = why_cpu.status != ST_OK ? why_cpu.text : NULL,
             .seconds = (double)(clock_monotonic_ns(clock_system()) - begin) * 1e-9};
         status = show(o, report, &summary, err);
     }

@@ -66,8 +66,9 @@ static size_t count(const struct op_report *report, enum op_verdict verdict)
 
 void selftest_print_table(const struct op_report *report, const struct selftest_summary *summary)
 {
-    (void)printf("tested   %s\nagainst  %s\npeaks    %s\n\n", summary->backend, summary->oracle,
-                 report->peaks_source);
+    (void)printf("tested   %s\n", summary->backend);
+    if (summary->why_cpu) (void)printf("because  no device: %s\n", summary->why_cpu);
+    (void)printf("against  %s\npeaks    %s\n\n", summary->oracle, report->peaks_source);
     (void)printf("%-6s  %-32s %-7s %-31s %8s %8s %10s %9s %8s %9s %8s\n", "", "operation", "type",
                  "shape", "error", "allowed", "us a call", "GB/s", "of peak", "GFLOP/s", "of peak");
     for (size_t i = 0; i < report->n_rows; i++) print_row(report, &report->rows[i]);
@@ -109,13 +110,13 @@ status_t selftest_print_json(const struct op_report *report, const struct selfte
     json_t *rows = json_array();
     for (size_t i = 0; rows && i < report->n_rows; i++)
         (void)json_array_append_new(rows, row_json(report, &report->rows[i]));
-    json_t *all =
-        json_pack("{s:s, s:s, s:s, s:o, s:b, s:I, s:I, s:I, s:f, s:o}", "backend", summary->backend,
-                  "against", summary->oracle, "peaks", report->peaks_source, "peak_bytes_per_s",
-                  known(report->bytes_per_s), "passed", op_report_failure(report) == NULL,
-                  "n_passed", (json_int_t)count(report, OP_PASSED), "n_failed",
-                  (json_int_t)count(report, OP_FAILED), "n_absent",
-                  (json_int_t)count(report, OP_ABSENT), "seconds", summary->seconds, "rows", rows);
+    json_t *all = json_pack(
+        "{s:s, s:s?, s:s, s:s, s:o, s:b, s:I, s:I, s:I, s:f, s:o}", "backend", summary->backend,
+        "why_cpu", summary->why_cpu, "against", summary->oracle, "peaks", report->peaks_source,
+        "peak_bytes_per_s", known(report->bytes_per_s), "passed", op_report_failure(report) == NULL,
+        "n_passed", (json_int_t)count(report, OP_PASSED), "n_failed",
+        (json_int_t)count(report, OP_FAILED), "n_absent", (json_int_t)count(report, OP_ABSENT),
+        "seconds", summary->seconds, "rows", rows);
     if (!all || json_dumpf(all, stdout, JSON_INDENT(1)) != 0) {
         json_decref(all);
         return error_set(err, ST_NO_MEMORY, "self-test report");

@@ -6,6 +6,7 @@
 
 struct selftest_summary {
     const char *backend, *oracle; /* what describe() says of them */
+    const char *why_cpu;          /* "auto" took the CPU, because; NULL: it did not */
     double seconds;               /* of the whole test */
 };
 
