@@ -1,10 +1,14 @@
 #include "worker/arguments.h"
 
+#include "worker/report_text.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { HELP_COLUMN = 27, HELP_SIZE = 256 };
 
 static const char *label(const struct argument *a)
 {
@@ -141,13 +145,16 @@ status_t arguments_parse(const struct argument *table, size_t n_arguments, int a
 void arguments_print_help(const char *command, const char *summary, const struct argument *table,
                           size_t n_arguments)
 {
-    (void)printf("usage: interp-worker %s [options]\n%s\n", command, summary);
+    (void)printf("usage: interp-worker %s [options]\n", command);
+    report_text_wrap(stdout, summary, 0, 0);
     for (size_t i = 0; i < n_arguments; i++) {
-        char left[64];
+        char left[64], right[HELP_SIZE];
         (void)snprintf(left, sizeof left, "%s%s%s%s", table[i].name ? table[i].name : "",
                        table[i].name && table[i].value ? " " : "",
                        table[i].value ? table[i].value : "", table[i].list ? "..." : "");
-        (void)printf("  %-24s %s%s\n", left, table[i].help,
-                     table[i].is_required ? " (required)" : "");
+        (void)snprintf(right, sizeof right, "%s%s", table[i].help,
+                       table[i].is_required ? " (required)" : "");
+        const int n = printf("  %-*s ", HELP_COLUMN - 3, left);
+        report_text_wrap(stdout, right, n > 0 ? (size_t)n : 0, HELP_COLUMN);
     }
 }

@@ -36,7 +36,8 @@ struct argument {
 MUST_CHECK status_t arguments_parse(const struct argument *table, size_t n_arguments, int argc,
                                     char **argv, bool *is_help, struct error *err);
 
-/* Print "usage: interp-worker COMMAND ..." and one line per argument to stdout. */
+/* Print "usage: interp-worker COMMAND ...", the summary and every argument to stdout, in 80
+ * columns. */
 void arguments_print_help(const char *command, const char *summary, const struct argument *table,
                           size_t n_arguments);
 

@@ -1,4 +1,5 @@
-/* `interp-worker devices [--backend cuda]`: the devices of a backend, a line each. */
+/* `interp-worker devices [--backend cuda]`: the devices of a backend, a line "NAME:NUMBER ..." each
+ * (interpctl counts them), or JSON. */
 #ifndef WORKER_DEVICES_COMMAND_H
 #define WORKER_DEVICES_COMMAND_H
 

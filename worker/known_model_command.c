@@ -2,6 +2,7 @@
 
 #include "worker/arguments.h"
 #include "worker/known/known_model.h"
+#include "worker/report_text.h"
 
 #include <stdio.h>
 
@@ -46,8 +47,10 @@ static status_t read_options(struct options *o, int argc, char **argv, bool *is_
     size_t n_kinds;
     const struct known_kind *kinds = known_kinds(&n_kinds);
     arguments_print_help("known-model KIND", SUMMARY, table, n);
-    for (size_t i = 0; i < n_kinds; i++)
-        (void)printf("  %-24s %s\n", kinds[i].name, kinds[i].summary);
+    for (size_t i = 0; i < n_kinds; i++) {
+        const int column = printf("  %-24s ", kinds[i].name);
+        report_text_wrap(stdout, kinds[i].summary, column > 0 ? (size_t)column : 0, 27);
+    }
     return status;
 }
 

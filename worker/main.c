@@ -12,6 +12,7 @@
 #include "worker/selftest/selftest_command.h"
 #include "worker/tokenize_command.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,7 +27,7 @@ static const struct subcommand SUBCOMMANDS[] = {
     {"tokenize", "token ids of lines of text, and back", tokenize_command},
     {"activations", "activations of a text at hook points", activations_command},
     {"known-model", "write a model whose circuit is known", known_model_command},
-    {"head-scores", "which heads attend as previous-token, duplicate-token, induction heads do",
+    {"head-scores", "which heads are previous-token, duplicate-token, induction heads",
      head_scores_command},
     {"prompts", "a prompt set for circuits, in token ids", prompts_command},
     {"bench", "speed of forward pass and encode on this machine", bench_command},
@@ -46,15 +47,22 @@ static int (*const SERVE)(int argc, char **argv) = worker_serve_command;
 
 static void print_help(void)
 {
-    (void)puts("usage: interp-worker [options]             serve a coordinator (--help says how)\n"
-               "       interp-worker SUBCOMMAND [options]  --help after it shows its options\n");
+    worker_serve_print_help();
+    (void)puts("\nWithout a coordinator: interp-worker SUBCOMMAND [--help]");
     for (size_t i = 0; i < sizeof SUBCOMMANDS / sizeof SUBCOMMANDS[0]; i++)
         (void)printf("  %-12s %s\n", SUBCOMMANDS[i].name, SUBCOMMANDS[i].help);
+    (void)puts("--selftest stands for selftest, and --bench for paper.");
+}
+
+static bool is_help(const char *argument)
+{
+    return strcmp(argument, "help") == 0 || strcmp(argument, "--help") == 0 ||
+           strcmp(argument, "-h") == 0;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "help") == 0) {
+    if (argc > 1 && is_help(argv[1])) {
         print_help();
         return 0;
     }
@@ -63,6 +71,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof SUBCOMMANDS / sizeof SUBCOMMANDS[0]; i++) {
         if (strcmp(name, SUBCOMMANDS[i].name) == 0) return SUBCOMMANDS[i].run(argc - 1, argv + 1);
     }
-    (void)fprintf(stderr, "interp-worker: unknown subcommand '%s' (interp-worker help)\n", argv[1]);
+    (void)fprintf(stderr, "interp-worker: unknown subcommand '%s' (interp-worker --help)\n",
+                  argv[1]);
     return 2;
 }

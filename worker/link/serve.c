@@ -3,6 +3,8 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "common/version.h"
+#include "common/wire.h"
 #include "kernels/plugin.h"
 #include "worker/device.h"
 #include "worker/link/link.h"
@@ -41,8 +43,7 @@ static const char usage[] =
     "                      the passes of both beside all layers, else 1; one worker per core or\n"
     "                      GPU is the usual choice)\n"
     "  --log LEVEL         debug | info | warn | error (default info)\n"
-    "Without a coordinator: interp-worker help; --selftest [--backend NAME]: does this device\n"
-    "compute right?  --bench [--dry-run]: what is it allowed?\n";
+    "  --help, --version   print this, or which program this is, and stop\n";
 
 struct serve_options {
     const char *endpoint;
@@ -51,6 +52,7 @@ struct serve_options {
     char name[WORKER_NAME_SIZE];
     size_t n_threads; /* 0: as many as suit what computes */
     int log_level;
+    bool is_help, is_version;
 };
 
 static status_t parse_threads(const char *text, size_t *out, struct error *err)
@@ -64,6 +66,7 @@ static status_t parse_threads(const char *text, size_t *out, struct error *err)
     return ST_OK;
 }
 
+/* `value` is the option itself where getopt_long() has something against it. */
 static status_t apply_option(int option, const char *value, struct serve_options *out,
                              struct error *err)
 {
@@ -77,13 +80,16 @@ static status_t apply_option(int option, const char *value, struct serve_options
         return ST_OK;
     case 'b': out->device.backend = value; return ST_OK;
     case 'm': out->device.memory = value; return ST_OK;
+    case 'h': out->is_help = true; return ST_OK;
+    case 'v': out->is_version = true; return ST_OK;
     case 't': return parse_threads(value, &out->n_threads, err);
     case 'l':
         out->log_level = log_level_parse(value);
         return out->log_level >= 0
                    ? ST_OK
                    : error_set(err, ST_BAD_INPUT, "--log %s: debug, info, warn or error", value);
-    default: return error_set(err, ST_BAD_INPUT, "unknown option");
+    case ':': return error_set(err, ST_BAD_INPUT, "%s needs a value", value);
+    default: return error_set(err, ST_BAD_INPUT, "unknown option %s", value);
     }
 }
 
@@ -97,6 +103,8 @@ static status_t parse_options(int argc, char **argv, struct serve_options *out, 
                                             {"threads", required_argument, NULL, 't'},
                                             {"log", required_argument, NULL, 'l'},
                                             {"device-memory", required_argument, NULL, 'm'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"version", no_argument, NULL, 'v'},
                                             {NULL, 0, NULL, 0}};
     char host[32] = "worker";
     (void)gethostname(host, sizeof host - 1);
@@ -104,9 +112,13 @@ static status_t parse_options(int argc, char **argv, struct serve_options *out, 
     (void)snprintf(out->name, sizeof out->name, "%s-%ld", host, (long)getpid());
     int option;
     optind = 1;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        const status_t status = apply_option(option, optarg, out, err);
-        if (status != ST_OK) return status;
+    opterr = 0; /* what is wrong is said here */
+    const char *word = argv[optind];
+    while ((option = getopt_long(argc, argv, "+:h", options, NULL)) != -1) {
+        const status_t status =
+            apply_option(option, option == '?' || option == ':' ? word : optarg, out, err);
+        if (status != ST_OK || out->is_help || out->is_version) return status;
+        word = argv[optind];
     }
     if (optind < argc) return error_set(err, ST_BAD_INPUT, "unknown argument \"%s\"", argv[optind]);
     return out->endpoint ? ST_OK : error_set(err, ST_BAD_INPUT, "--connect is missing");
@@ -183,14 +195,23 @@ static status_t serve(const struct serve_options *options, struct error *err)
     return serve_on(&on_cpu, is_curve ? &curve : NULL, err);
 }
 
+void worker_serve_print_help(void)
+{
+    (void)fputs(usage, stdout);
+}
+
 int worker_serve_command(int argc, char **argv)
 {
     struct error err = {0};
     struct serve_options options;
     if (parse_options(argc, argv, &options, &err) != ST_OK) {
-        (void)fprintf(stderr, "interp-worker: %s\n%s", err.text, usage);
+        (void)fprintf(stderr, "interp-worker: %s (interp-worker --help)\n", err.text);
         return status_exit_code(ST_BAD_INPUT);
     }
+    if (options.is_help) worker_serve_print_help();
+    if (options.is_version)
+        (void)printf("interp-worker %s, wire protocol %d\n", version_text(), WIRE_VERSION);
+    if (options.is_help || options.is_version) return 0;
     log_init("interp-worker", (enum log_level)options.log_level, 2);
     const status_t status = serve(&options, &err);
     if (status != ST_OK) log_event(LOG_ERROR, "worker_failed", LOG_TEXT("error", err.text));
