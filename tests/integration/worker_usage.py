@@ -113,7 +113,16 @@ def a_selftest_says_why_it_tests_the_cpu(_cluster):
         check(why in told["why_cpu"] if why else told["why_cpu"] is None, told["why_cpu"])
 
 
+def a_toolkit_that_is_named_is_used_or_refused(_cluster):
+    done = subprocess.run(["scripts/cuda-check"], env=os.environ | {"CUDA_HOME": "/nonexistent"},
+                          capture_output=True, text=True, timeout=60, check=False)
+    check(done.returncode == 1 and done.stderr.count("\n") == 1 and
+          "CUDA_HOME=/nonexistent has no bin/nvcc" in done.stderr and
+          done.stdout == "0 passed, 1 failed, 0 skipped\n", done.stdout + done.stderr)
+
+
 if __name__ == "__main__":
     run([help_is_printed_and_fits, a_version_is_printed, bad_usage_is_2_in_one_line,
          a_backend_that_cannot_be_had_is_3_everywhere, what_does_not_fit_is_1,
-         devices_are_a_table_or_json, a_selftest_says_why_it_tests_the_cpu])
+         devices_are_a_table_or_json, a_selftest_says_why_it_tests_the_cpu,
+         a_toolkit_that_is_named_is_used_or_refused])
