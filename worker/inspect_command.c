@@ -6,6 +6,7 @@
 #include "worker/model/hook_point.h"
 #include "worker/model/memory_plan.h"
 #include "worker/model/model.h"
+#include "worker/report_text.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -223,37 +224,45 @@ static status_t print_json(const struct inspection *in, struct error *err)
 
 static void print_dictionary(const struct dictionary *d)
 {
+    char memory[REPORT_NUMBER_SIZE];
     const struct dictionary_config *c = dictionary_config(d);
     (void)printf("\ndictionary   %s\n", dictionary_directory(d));
     (void)printf("  %-12s %s, %zu features, d_in %zu", "kind",
                  dictionary_architecture_name(c->architecture), c->n_features, c->d_in);
     if (c->k) (void)printf(", k %zu", c->k);
     (void)printf("\n  %-12s %s\n", "hook point", c->hook_name[0] ? c->hook_name : "(not said)");
-    (void)printf("  %-12s %.1f MB\n", "memory", (double)dictionary_device_bytes(d) / 1e6);
+    (void)printf("  %-12s %s\n", "memory",
+                 report_text_memory((double)dictionary_device_bytes(d), memory));
 }
 
 static void print_plan(const struct memory_plan *p)
 {
-    const double mb = 1e6;
-    (void)printf("  %-12s %.1f of %.1f MB free\n", "device", (double)p->memory.n_free / mb,
-                 (double)p->memory.n_total / mb);
-    (void)printf("  %-12s %s: tables %.1f MB, head %.1f MB, %zu layers of %.1f MB\n", "plan",
-                 p->is_streamed ? "layers streamed" : "all layers there", (double)p->n_tables / mb,
-                 (double)p->n_head / mb, p->n_layers, (double)p->n_layer / mb);
-    (void)printf(
-        "  %-12s %zu dictionaries %.1f MB, scratch %.1f MB, %.2f MB for a sequence of %zu tokens\n",
-        "", p->n_dictionaries, (double)p->n_dictionary / mb, (double)p->n_scratch / mb,
-        (double)p->n_sequence / mb, p->n_ctx);
-    (void)printf("  %-12s %zu sequences at once; an ablation keeps %.2f MB of each prompt\n", "",
-                 p->n_fitting, (double)p->n_cache / mb);
+    char n[4][REPORT_NUMBER_SIZE];
+    (void)printf("  %-12s %s of %s free\n", "device",
+                 report_text_memory((double)p->memory.n_free, n[0]),
+                 report_text_memory((double)p->memory.n_total, n[1]));
+    (void)printf("  %-12s %s: tables %s, head %s,\n", "plan",
+                 p->is_streamed ? "layers streamed" : "all layers there",
+                 report_text_memory((double)p->n_tables, n[0]),
+                 report_text_memory((double)p->n_head, n[1]));
+    (void)printf("  %-12s %zu layers of %s, %zu %s %s, scratch %s\n", "", p->n_layers,
+                 report_text_memory((double)p->n_layer, n[0]), p->n_dictionaries,
+                 p->n_dictionaries == 1 ? "dictionary" : "dictionaries",
+                 report_text_memory((double)p->n_dictionary, n[1]),
+                 report_text_memory((double)p->n_scratch, n[2]));
+    (void)printf("  %-12s %zu sequences of %zu tokens at once, %s each;\n", "", p->n_fitting,
+                 p->n_ctx, report_text_memory((double)p->n_sequence, n[0]));
+    (void)printf("  %-12s an ablation keeps %s of each prompt\n", "",
+                 report_text_memory((double)p->n_cache, n[0]));
     if (p->is_streamed)
-        (void)printf("  %-12s %.1f MB of weights in the host's pinned memory\n", "",
-                     (double)p->n_host / mb);
+        (void)printf("  %-12s %s of weights in the host's pinned memory\n", "",
+                     report_text_memory((double)p->n_host, n[0]));
 }
 
 static void print_table(const struct inspection *in)
 {
     const struct model_config *c = model_config(in->model);
+    char memory[REPORT_NUMBER_SIZE];
     (void)printf("model        %s\n", in->directory);
     (void)printf("  %-12s %s, %s activations of the MLP, %s\n", "family", c->family->name,
                  c->family->tensors.mlp_gate ? "gated" : "plain",
@@ -261,9 +270,9 @@ static void print_table(const struct inspection *in)
     (void)printf("  %-12s %zu layers, d_model %zu, %zu heads (%zu key/value) x %zu, d_mlp %zu\n",
                  "shape", c->n_layers, c->d_model, c->n_heads, c->n_kv_heads, c->d_head, c->d_mlp);
     (void)printf("  %-12s %zu tokens, context %zu\n", "vocabulary", c->n_vocab, c->n_positions);
-    (void)printf("  %-12s %s, compute %s, %.1f MB\n", "memory",
-                 in->backend->ops->describe(in->backend), compute_name(model_compute(in->model)),
-                 (double)model_device_bytes(in->model) / 1e6);
+    (void)printf("  %-12s %s, compute %s, %s\n", "memory", in->backend->ops->describe(in->backend),
+                 compute_name(model_compute(in->model)),
+                 report_text_memory((double)model_device_bytes(in->model), memory));
     print_plan(&in->plan);
     (void)printf("  hook points  (L = 0..%zu)\n", c->n_layers - 1);
     for (unsigned kind = 0; kind < HOOK_N_KINDS; kind++) {

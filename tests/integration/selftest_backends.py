@@ -48,7 +48,10 @@ def text_says_the_same(_cluster):
     done = selftest("--short")
     lines = done.stdout.splitlines()
     check(done.returncode == 0 and lines[0].startswith("tested   cpu"), done.stdout[:300])
-    check(any(line.startswith("pass    attend: grouped heads") for line in lines), done.stdout)
+    check(any(line.startswith("pass   attend: grouped heads ") for line in lines), done.stdout)
+    check(max(map(len, lines)) <= 100, max(lines, key=len))
+    rows = [line for line in lines if line.startswith("pass ")]
+    check(len({len(line) for line in rows}) == 1, "a column is ragged")
     check(any("0 failed" in line for line in lines[-4:]), done.stdout[-300:])
 
 

@@ -62,3 +62,25 @@ Test(report_text, counts_characters)
     cr_expect_eq(strchr(out, '\n')[1], '\0', "one line");
     free(out);
 }
+
+Test(report_text, numbers_have_three_digits_and_a_prefix)
+{
+    static const struct {
+        double value;
+        const char *amount, *count, *memory;
+    } CASES[] = {{0, "0 B", "0 tokens", "0.0 KiB"},
+                 {512, "512 B", "512 tokens", "0.5 KiB"},
+                 {999.6, "1 kB", "1 k tokens", "1.0 KiB"},
+                 {315800, "316 kB", "316 k tokens", "308.4 KiB"},
+                 {1048570, "1.05 MB", "1.05 M tokens", "1.0 MiB"},
+                 {1.9283e6, "1.93 MB", "1.93 M tokens", "1.8 MiB"},
+                 {80e9, "80 GB", "80 G tokens", "74.5 GiB"},
+                 {5e15, "5 PB", "5 P tokens", "4547.5 TiB"}};
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        char out[REPORT_NUMBER_SIZE];
+        cr_expect_str_eq(report_text_amount(CASES[i].value, "B", out), CASES[i].amount, "%s", out);
+        cr_expect_str_eq(report_text_count(CASES[i].value, "tokens", out), CASES[i].count, "%s",
+                         out);
+        cr_expect_str_eq(report_text_memory(CASES[i].value, out), CASES[i].memory, "%s", out);
+    }
+}

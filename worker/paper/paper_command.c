@@ -121,6 +121,10 @@ static status_t report_one(struct site *site, const struct paper_options *o,
     struct paper_counted counted = {.n_tokens = 0};
     struct paper_report report = {
         .model = wanted->shape, .plan = &plan, .counted = &counted, .peaks = site->peaks};
+    if (site->backend) {
+        report.measured_on = site->backend->ops->describe(site->backend);
+        report.is_cpu = strcmp(site->backend->ops->name, "cpu") == 0;
+    }
     struct error why = {0};
     status_t status = paper_shape_find(wanted->shape, &config, err);
     if (status == ST_OK) status = make_plan(o, wanted, &config, &plan, err);

@@ -1,7 +1,18 @@
 #include "worker/paper/paper_report.h"
 
+#include "worker/report_text.h"
+
 #include <jansson.h>
 #include <stdio.h>
+
+enum { LINE_SIZE = 768, INDENT = 2 };
+
+/* Under the head. */
+static void print_line(const char *line)
+{
+    (void)printf("%*s", INDENT, "");
+    report_text_wrap(stdout, line, INDENT, INDENT);
+}
 
 static const char *bound_name(enum launch_bound bound)
 {
@@ -68,11 +79,14 @@ static double pair_limit(const struct paper_report *r)
 static void print_threads(const struct paper_report *r)
 {
     const double one = threads_limit(r, 1), two = pair_limit(r);
+    char line[LINE_SIZE], number[3][REPORT_NUMBER_SIZE];
     if (!(one > 0)) return;
-    (void)printf("  with evidence on the host, %.4g tokens/s a thread: one thread %.4g",
-                 r->plan->evidence_tokens_per_s, one);
-    if (two > 0) (void)printf(", two on the device %.4g", two);
-    (void)puts(" tokens/s");
+    (void)snprintf(line, sizeof line, "with evidence on the host, %s a thread: one thread %s%s%s",
+                   report_text_count(r->plan->evidence_tokens_per_s, "tokens/s", number[0]),
+                   report_text_count(one, "tokens/s", number[1]),
+                   two > 0 ? ", two on the device " : "",
+                   two > 0 ? report_text_count(two, "tokens/s", number[2]) : "");
+    print_line(line);
 }
 
 /* Every head and every MLP. */
@@ -81,107 +95,152 @@ static size_t n_variants_of(const struct paper_plan *plan)
     return plan->config->n_layers * (plan->config->n_heads + 1);
 }
 
-static void print_work(const struct paper_report *r)
+/* What it is that is counted. */
+static void describe_work(const struct paper_report *r, char out[LINE_SIZE])
 {
     const struct paper_plan *p = r->plan;
-    const struct model_config *c = p->config;
+    const char *compute = compute_name(p->compute);
     char hook[HOOK_NAME_SIZE];
+    int n = 0;
     switch (p->work) {
     case WORK_CAPTURE:
-        (void)printf("%s to %s, %zu x %zu tokens", r->model, hook_point_name(p->hook, hook),
-                     p->n_rows, p->n_ctx);
+        n = snprintf(out, LINE_SIZE, "%s to %s, %zu x %zu tokens, %s", r->model,
+                     hook_point_name(p->hook, hook), p->n_rows, p->n_ctx, compute);
         break;
     case WORK_ABLATE:
-        (void)printf("%s, every head and MLP ablated in %zu prompts of %zu tokens: %zu variants, "
-                     "KL and 2 answers of each",
-                     r->model, p->n_rows, p->n_ctx, n_variants_of(p));
+        n = snprintf(out, LINE_SIZE,
+                     "%s, every head and MLP ablated in %zu prompts of %zu tokens: %zu variants, "
+                     "KL and 2 answers of each, %s",
+                     r->model, p->n_rows, p->n_ctx, n_variants_of(p), compute);
         break;
     case WORK_ATTRIBUTE:
     case WORK_EDGES:
-        (void)printf("%s, scores of all %s by derivatives, %zu pairs of prompts of %zu tokens",
-                     r->model, p->work == WORK_EDGES ? "edges" : "nodes", p->n_rows, p->n_ctx);
+        n = snprintf(out, LINE_SIZE,
+                     "%s, scores of all %s by derivatives, %zu pairs of prompts of %zu tokens, %s",
+                     r->model, p->work == WORK_EDGES ? "edges" : "nodes", p->n_rows, p->n_ctx,
+                     compute);
         break;
     case WORK_N: break;
     }
-    (void)printf(", %s", compute_name(p->compute));
-    if (p->work == WORK_CAPTURE && p->n_features)
-        (void)printf("; dictionary %zu x %zu%s, %g candidates a token, of which %g fire",
-                     hook_point_width(p->hook, c), p->n_features, p->k ? " (topk)" : "",
-                     p->candidates_per_token, p->fired_per_token);
-    (void)putchar('\n');
+    if (p->work == WORK_CAPTURE && p->n_features && n > 0 && n < LINE_SIZE)
+        (void)snprintf(out + n, LINE_SIZE - (size_t)n,
+                       "; dictionary %zu x %zu%s, %g candidates a token, of which %g fire",
+                       hook_point_width(p->hook, p->config), p->n_features, p->k ? " (topk)" : "",
+                       p->candidates_per_token, p->fired_per_token);
 }
 
 static void print_head(const struct paper_report *r)
 {
-    print_work(r);
-    if (r->peaks)
-        (void)printf("%s: %.3g TB/s, bf16 %.4g, f32 %.3g TFLOP/s, link %.3g GB/s (%s)\n",
-                     r->peaks->name, r->peaks->bytes_per_s * 1e-12,
-                     r->peaks->flops_per_s[MATH_BF16_TENSOR] * 1e-12,
-                     r->peaks->flops_per_s[MATH_F32] * 1e-12, r->peaks->link_bytes_per_s * 1e-9,
-                     r->peaks->source);
-    else
-        (void)printf("device: its peaks are unknown, so are limits\n");
-    if (!r->refusal) (void)printf("weights %.3g GB\n", r->counted->weight_bytes * 1e-9);
+    char line[LINE_SIZE], weights[REPORT_NUMBER_SIZE];
+    describe_work(r, line);
+    report_text_wrap(stdout, line, 0, INDENT);
+    if (r->peaks) {
+        (void)snprintf(line, sizeof line,
+                       "%s: %.3g TB/s, bf16 %.4g, f32 %.3g TFLOP/s, link %.3g GB/s (%s)",
+                       r->peaks->name, r->peaks->bytes_per_s * 1e-12,
+                       r->peaks->flops_per_s[MATH_BF16_TENSOR] * 1e-12,
+                       r->peaks->flops_per_s[MATH_F32] * 1e-12, r->peaks->link_bytes_per_s * 1e-9,
+                       r->peaks->source);
+        report_text_wrap(stdout, line, 0, INDENT);
+    } else if (r->is_cpu) {
+        (void)puts("no limits: the launches that are counted are the CUDA backend's (--device)");
+    } else {
+        (void)puts("no limits: there is no data sheet of this device here (--device)");
+    }
+    if (!r->refusal)
+        (void)printf("weights %s\n", report_text_memory(r->counted->weight_bytes, weights));
 }
 
 static void print_launch(const struct paper_report *r, enum launch_kind kind, double all_s)
 {
     const struct launch_cost *cost = cost_of(r, kind);
+    char bytes[REPORT_NUMBER_SIZE], flops[REPORT_NUMBER_SIZE];
     if (!cost->n_launches) return;
-    (void)printf("  %-22s %9zu %11.4g %11.4g", launch_info_of(kind)->name, cost->n_launches,
-                 cost->n_bytes * 1e-9, cost->flops * 1e-9);
+    (void)printf("  %-21s %8zu %9s %10s", launch_info_of(kind)->name, cost->n_launches,
+                 report_text_amount(cost->n_bytes, "B", bytes),
+                 report_text_amount(cost->flops, "FLOP", flops));
     if (r->peaks) {
         const struct launch_time time = launch_cost_time(kind, cost, r->peaks);
-        (void)printf(" %12.1f  %-6s %6.1f %%", time.seconds * 1e6, bound_name(time.bound),
+        (void)printf(" %11.1f %-6s %5.1f %%", time.seconds * 1e6, bound_name(time.bound),
                      100 * time.seconds / all_s);
     }
     (void)putchar('\n');
 }
 
+static void print_streamed(const struct paper_report *r)
+{
+    char line[LINE_SIZE], memory[REPORT_NUMBER_SIZE], streamed[REPORT_NUMBER_SIZE];
+    (void)snprintf(line, sizeof line,
+                   "the weights do not fit %s: %s are streamed, %.3g s of link beside %.3g s of "
+                   "launches",
+                   report_text_memory(r->peaks->memory_bytes, memory),
+                   report_text_memory(r->counted->counts.streamed_bytes, streamed),
+                   stream_seconds(r), launches_seconds(r));
+    print_line(line);
+}
+
 static void print_limits(const struct paper_report *r)
 {
-    if (r->peaks) {
-        (void)printf("  at most %.4g %s/s if every launch reads from device memory (a cache that\n"
-                     "  keeps weights between row blocks can beat that); the products' math alone\n"
-                     "  would allow %.4g\n",
-                     paper_report_limit(r),
-                     r->plan->work == WORK_ABLATE ? "variant-tokens" : "tokens", products_limit(r));
-        if (stream_seconds(r) > 0)
-            (void)printf("  the weights do not fit %.3g GB: %.4g GB are streamed, %.3g s of link "
-                         "beside %.3g s of launches\n",
-                         r->peaks->memory_bytes * 1e-9, r->counted->counts.streamed_bytes * 1e-9,
-                         stream_seconds(r), launches_seconds(r));
-        print_threads(r);
-    }
-    if (r->measured_tokens_per_s > 0) {
-        (void)printf("  measured %.4g tokens/s", r->measured_tokens_per_s);
-        if (r->plan->work == WORK_CAPTURE && r->plan->n_features)
-            (void)printf(", with a running top %zu of every feature", r->plan->tally_k);
-        if (r->peaks)
-            (void)printf(": %.1f %% of that",
-                         100 * r->measured_tokens_per_s / paper_report_limit(r));
-        (void)putchar('\n');
+    const char *unit = r->plan->work == WORK_ABLATE ? "variant-tokens/s" : "tokens/s";
+    char line[LINE_SIZE], limit[REPORT_NUMBER_SIZE], products[REPORT_NUMBER_SIZE];
+    (void)snprintf(line, sizeof line,
+                   "at most %s if every launch reads from device memory (a cache that keeps "
+                   "weights between row blocks can beat that); the products' math alone would "
+                   "allow %s",
+                   report_text_count(paper_report_limit(r), unit, limit),
+                   report_text_count(products_limit(r), unit, products));
+    print_line(line);
+    if (stream_seconds(r) > 0) print_streamed(r);
+    print_threads(r);
+}
+
+static void print_measured(const struct paper_report *r)
+{
+    char line[LINE_SIZE], rate[REPORT_NUMBER_SIZE], tally[48] = "", share[48] = "";
+    if (!(r->measured_tokens_per_s > 0)) return;
+    if (r->plan->work == WORK_CAPTURE && r->plan->n_features)
+        (void)snprintf(tally, sizeof tally, ", with a running top %zu of every feature",
+                       r->plan->tally_k);
+    if (r->peaks)
+        (void)snprintf(share, sizeof share, ": %.1f %% of that",
+                       100 * r->measured_tokens_per_s / paper_report_limit(r));
+    (void)snprintf(line, sizeof line, "measured %s on %s%s%s",
+                   report_text_count(r->measured_tokens_per_s, "tokens/s", rate),
+                   r->measured_on ? r->measured_on : "this machine", tally, share);
+    print_line(line);
+}
+
+static void print_launches(const struct paper_report *r)
+{
+    const double all_s = r->peaks ? launches_seconds(r) : 0;
+    (void)printf("  %-21s %8s %9s %10s%s\n", "kernel", "launches", "bytes", "operations",
+                 r->peaks ? "    least us bound    share" : "");
+    for (unsigned k = 0; k < LAUNCH_N; k++) print_launch(r, (enum launch_kind)k, all_s);
+}
+
+static void print_reasons(const struct paper_report *r)
+{
+    (void)puts("  below the roofline by design:");
+    for (unsigned k = 0; k < LAUNCH_N; k++) {
+        const struct launch_info *info = launch_info_of((enum launch_kind)k);
+        if (!cost_of(r, k)->n_launches || !info->why_below) continue;
+        const int column = printf("    %s: ", info->name);
+        report_text_wrap(stdout, info->why_below, column > 0 ? (size_t)column : 0, 3 * INDENT);
     }
 }
 
 void paper_report_print_table(const struct paper_report *r)
 {
-    const double all_s = r->peaks ? launches_seconds(r) : 0;
     print_head(r);
     if (r->refusal) {
-        (void)printf("  cannot be done there: %s\n\n", r->refusal);
-        return;
-    }
-    (void)printf("  %-22s %9s %11s %11s%s\n", "kernel", "launches", "GB", "GFLOP",
-                 r->peaks ? "     least us  bound   share" : "");
-    for (unsigned k = 0; k < LAUNCH_N; k++) print_launch(r, (enum launch_kind)k, all_s);
-    print_limits(r);
-    (void)puts("  below the roofline by design:");
-    for (unsigned k = 0; k < LAUNCH_N; k++) {
-        const struct launch_info *info = launch_info_of((enum launch_kind)k);
-        if (cost_of(r, k)->n_launches && info->why_below)
-            (void)printf("    %s: %s\n", info->name, info->why_below);
+        char line[LINE_SIZE];
+        (void)snprintf(line, sizeof line, "cannot be done there: %s", r->refusal);
+        print_line(line);
+    } else {
+        if (r->peaks || !r->is_cpu) print_launches(r);
+        if (r->peaks) print_limits(r);
+        print_measured(r);
+        if (r->peaks) print_reasons(r);
     }
     (void)putchar('\n');
 }

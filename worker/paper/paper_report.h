@@ -9,6 +9,8 @@ struct paper_report {
     const struct paper_plan *plan;
     const struct paper_counted *counted;
     const struct device_peaks *peaks; /* NULL: unknown, then only counts are shown */
+    const char *measured_on;          /* what its backend says of itself; NULL: not measured */
+    bool is_cpu;                      /* that one: the launches are not its own */
     double measured_tokens_per_s;     /* 0: not measured */
     const char *refusal;              /* why it cannot be done on that device, or NULL */
 };
