@@ -237,7 +237,7 @@ static void print_dictionary(const struct dictionary *d)
 
 static void print_plan(const struct memory_plan *p)
 {
-    char n[4][REPORT_NUMBER_SIZE];
+    char n[2][REPORT_NUMBER_SIZE];
     (void)printf("  %-12s %s of %s free\n", "device",
                  report_text_memory((double)p->memory.n_free, n[0]),
                  report_text_memory((double)p->memory.n_total, n[1]));
@@ -245,15 +245,22 @@ static void print_plan(const struct memory_plan *p)
                  p->is_streamed ? "layers streamed" : "all layers there",
                  report_text_memory((double)p->n_tables, n[0]),
                  report_text_memory((double)p->n_head, n[1]));
-    (void)printf("  %-12s %zu layers of %s, %zu %s %s, scratch %s\n", "", p->n_layers,
-                 report_text_memory((double)p->n_layer, n[0]), p->n_dictionaries,
-                 p->n_dictionaries == 1 ? "dictionary" : "dictionaries",
-                 report_text_memory((double)p->n_dictionary, n[1]),
-                 report_text_memory((double)p->n_scratch, n[2]));
-    (void)printf("  %-12s %zu sequences of %zu tokens at once, %s each;\n", "", p->n_fitting,
-                 p->n_ctx, report_text_memory((double)p->n_sequence, n[0]));
-    (void)printf("  %-12s an ablation keeps %s of each prompt\n", "",
-                 report_text_memory((double)p->n_cache, n[0]));
+    (void)printf("  %-12s %zu layers of %s, derivatives' %s,\n", "", p->n_layers,
+                 report_text_memory((double)p->n_layer, n[0]),
+                 report_text_memory((double)p->n_adjoint, n[1]));
+    (void)printf("  %-12s dictionaries (%zu) %s, %s resident in all\n", "", p->n_dictionaries,
+                 report_text_memory((double)p->n_dictionary, n[0]),
+                 report_text_memory((double)p->n_resident, n[1]));
+    (void)printf("  %-12s run threads: %zu, each: scratch %s,\n", "", p->n_threads,
+                 report_text_memory((double)p->n_scratch, n[0]));
+    (void)printf("  %-12s comparisons %s, clean pass %s\n", "",
+                 report_text_memory((double)p->n_compare, n[0]),
+                 report_text_memory((double)p->n_clean, n[1]));
+    (void)printf("  %-12s passes: %zu sequences at once, %s for %zu tokens,\n", "", p->n_fitting,
+                 report_text_memory((double)p->n_sequence, n[0]), p->n_ctx);
+    (void)printf("  %-12s at least %s; an ablation keeps %s of a prompt\n", "",
+                 report_text_memory((double)p->n_smallest, n[0]),
+                 report_text_memory((double)p->n_cache, n[1]));
     if (p->is_streamed)
         (void)printf("  %-12s %s of weights in the host's pinned memory\n", "",
                      report_text_memory((double)p->n_host, n[0]));
