@@ -3,11 +3,13 @@
 #include "worker/model/memory_measure.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum {
     MARGIN = 32, /* 1 / 32 of what is free is left: allocators round up */
     MEMORY_FREE_SIZE = 80,
-    EACH_SIZE = 160
+    EACH_SIZE = 160,
+    PARTS_SIZE = 240
 };
 static const double MIB = 1024.0 * 1024.0;
 
@@ -106,23 +108,45 @@ static const char *write_each(const struct memory_plan *plan, char out[EACH_SIZE
     return out;
 }
 
+/* ", weights 8.1" behind what is there; what takes nothing is left out. */
+static void add_part(char parts[PARTS_SIZE], const char *name, size_t n_bytes)
+{
+    const size_t n = strlen(parts);
+    if (n_bytes)
+        (void)snprintf(parts + n, PARTS_SIZE - n, "%s%s %.1f", n ? ", " : "", name,
+                       (double)n_bytes / MIB);
+}
+
+/* Everything that the smallest plan takes, in MiB. */
+static void write_parts(const struct memory_plan *plan, char out[PARTS_SIZE])
+{
+    const size_t n_weights = plan->n_resident - plan->n_adjoint - plan->n_dictionary -
+                             plan->n_threads * beside_bytes(plan);
+    char pass[48];
+    (void)snprintf(pass, sizeof pass, "a pass over %zu tokens", plan->n_ctx);
+    out[0] = '\0';
+    add_part(out, "weights", n_weights);
+    add_part(out, "derivatives'", plan->n_adjoint);
+    add_part(out, "dictionaries", plan->n_dictionary);
+    add_part(out, "scratch", plan->n_threads * plan->n_scratch);
+    add_part(out, "comparisons", plan->n_threads * plan->n_compare);
+    add_part(out, "clean passes", plan->n_threads * plan->n_clean);
+    add_part(out, pass, plan->n_threads * plan->n_smallest);
+}
+
 status_t memory_plan_check(const struct memory_plan *plan, const struct backend *backend,
                            struct error *err)
 {
-    char each[EACH_SIZE];
+    char parts[PARTS_SIZE];
     if (plan->n_fitting) return ST_OK;
     const size_t n_least = memory_plan_least(plan);
-    const size_t n_weights = plan->n_resident - plan->n_adjoint - plan->n_dictionary -
-                             plan->n_threads * beside_bytes(plan);
-    return error_set(
-        err, ST_NO_MEMORY,
-        "does not fit on %s%s: it takes %zu bytes (%.1f MiB: weights %.1f, derivatives' %.1f, %zu "
-        "dictionaries %.1f, %s, a batch with a pass over %zu tokens %.1f), "
-        "%zu of %zu bytes are free",
-        backend->ops->describe(backend), plan->is_streamed ? ", even streamed" : "", n_least,
-        (double)n_least / MIB, (double)n_weights / MIB, (double)plan->n_adjoint / MIB,
-        plan->n_dictionaries, (double)plan->n_dictionary / MIB, write_each(plan, each), plan->n_ctx,
-        (double)plan->n_smallest / MIB, plan->memory.n_free, plan->memory.n_total);
+    write_parts(plan, parts);
+    return error_set(err, ST_NO_MEMORY,
+                     "does not fit on %s%s: it takes %zu bytes (MiB: %s), %zu of %zu bytes are "
+                     "free, %zu of them kept in reserve",
+                     backend->ops->describe(backend), plan->is_streamed ? ", even streamed" : "",
+                     n_least, parts, plan->memory.n_free, plan->memory.n_total,
+                     plan->memory.n_free / MARGIN);
 }
 
 /* "... 12.5 of 80.0 MiB free" */
