@@ -1,6 +1,6 @@
-/* Text of reports for people: lines that a terminal shows whole, and numbers with a prefix. Memory is
- * in binary units (MiB), what moves or is computed in decimal ones (GB/s, TFLOP/s), as data sheets
- * have it. No state; any thread. */
+/* Text of reports for people: lines that a terminal shows whole, and numbers with a prefix. Memory
+ * is in binary units (MiB), what moves or is computed in decimal ones (GB/s, TFLOP/s), as data
+ * sheets have it. No state; any thread. */
 #ifndef WORKER_REPORT_TEXT_H
 #define WORKER_REPORT_TEXT_H
 
