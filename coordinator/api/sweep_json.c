@@ -14,6 +14,14 @@ static const char *text_or_null(const char *text)
     return text[0] ? text : NULL;
 }
 
+static json_t *waits_for(struct api *api, const struct sweep *sweep)
+{
+    char text[DISPATCHER_WAITS_SIZE];
+    const bool waits =
+        sweep->state == SWEEP_RUNNING && dispatcher_waits_for(api->dispatcher, &sweep->share, text);
+    return waits ? json_string(text) : json_null();
+}
+
 json_t *json_sweep_summary(struct api *api, const struct sweep *sweep)
 {
     struct sweep_progress progress = {0};
@@ -28,12 +36,13 @@ json_t *json_sweep_summary(struct api *api, const struct sweep *sweep)
     const char *kind = sweep_kind_name(sweep->spec->kind);
     if (sweep->ops == &unreadable_engine) kind = NULL;
     return json_pack(
-        "{s:s s:s s:s? s:s s:s s:o s:f s:I s:I s:I s:I s:I s:o s:o s:o s:o s:o s:o s:o s:i s:s? "
+        "{s:s s:s s:s? s:s s:s s:o s:o s:f s:I s:I s:I s:I s:I s:o s:o s:o s:o s:o s:o s:o s:i s:s? "
         "s:s? s:s? s:s? s:s? s:b}",
         "id", sweep->id, "name", sweep->spec->name, "kind", kind, "state",
         sweep_state_name(sweep->state), "phase", progress.phase ? progress.phase : "done", "reason",
-        sweep->reason[0] ? json_string(sweep->reason) : json_null(), "progress", progress.fraction,
-        "n_units", (json_int_t)progress.n_units, "n_units_done", (json_int_t)progress.n_units_done,
+        sweep->reason[0] ? json_string(sweep->reason) : json_null(), "waits_for",
+        waits_for(api, sweep), "progress", progress.fraction, "n_units",
+        (json_int_t)progress.n_units, "n_units_done", (json_int_t)progress.n_units_done,
         "n_units_dead", (json_int_t)progress.n_units_dead, "n_features",
         (json_int_t)progress.n_features, "n_labelled", (json_int_t)progress.n_labelled,
         "n_supported", progress.n_supported < 0 ? json_null() : json_integer(progress.n_supported),

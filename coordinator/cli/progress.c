@@ -55,6 +55,7 @@ status_t progress_format(struct buffer *out, const json_t *summary, struct error
     const char *state = json_field_text(summary, "state", "?");
     const char *phase = json_field_text(summary, "phase", "");
     const char *reason = json_field_text(summary, "reason", NULL);
+    const char *waits_for = json_field_text(summary, "waits_for", NULL);
     status_t status = clean_text_append(out, state, strlen(state), 24, NULL, err);
     if (status == ST_OK && *phase && strcmp(phase, "done") != 0) {
         status = buffer_append_text(out, " ", err);
@@ -62,6 +63,7 @@ status_t progress_format(struct buffer *out, const json_t *summary, struct error
     }
     if (status == ST_OK) status = append_bar(out, json_field_number(summary, "progress"), err);
     if (status == ST_OK) status = append_counts(out, summary, err);
+    if (status == ST_OK && waits_for) status = buffer_printf(out, err, "  waits for %s", waits_for);
     if (status == ST_OK && reason) {
         status = buffer_append_text(out, "  (", err);
         if (status == ST_OK)

@@ -315,6 +315,8 @@ status_t status_text_sweep(const struct cli *cli, const json_t *sweep, struct er
             status_text_line(cli, "judge", json_field_text(sweep, "judge", "-"));
         status_text_print_waivers(cli, sweep);
         print_pin(cli, sweep);
+        if (json_field_text(sweep, "waits_for", NULL))
+            status_text_line(cli, "waits for", json_field_text(sweep, "waits_for", ""));
         print_splits(cli, sweep);
         print_counts(cli, "features", json_field(sweep, "statuses"));
         print_types(cli, json_field(sweep, "types"));

@@ -112,6 +112,12 @@ MUST_CHECK status_t dispatcher_grant(struct dispatcher *dispatcher, struct error
 MUST_CHECK status_t dispatcher_drain_worker(struct dispatcher *dispatcher, const char *name,
                                             struct error *err);
 
+/* Has the sweep of this share work that no connected worker may be given? `out` then says which
+ * kind of worker it waits for. */
+enum { DISPATCHER_WAITS_SIZE = 160 };
+bool dispatcher_waits_for(struct dispatcher *dispatcher, const struct fair_share *share,
+                          char out[DISPATCHER_WAITS_SIZE]);
+
 struct worker_table *dispatcher_workers(struct dispatcher *dispatcher);
 struct task_queue *dispatcher_queue(struct dispatcher *dispatcher);
 struct lease_table *dispatcher_leases(struct dispatcher *dispatcher);

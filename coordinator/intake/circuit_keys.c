@@ -216,7 +216,9 @@ static const struct config_key circuit_keys[] = {
                   "of search.agent; when it is spent the sweep pauses; 0: nothing may be spent"),
     CONFIG_CHOICE(struct sweep_spec, compute, sweep_compute_choices, "f32",
                   "number format of the products; part of the result's identity"),
-    CONFIG_CHOICE(struct sweep_spec, backend, sweep_backend_choices, "cpu", "where the model runs"),
+    CONFIG_CHOICE(struct sweep_spec, backend, sweep_backend_choices, "any",
+                  "workers that may run the model; any: the kind that takes it first, and no "
+                  "other from then on"),
     CONFIG_COUNT(struct sweep_spec, seed, 0, SWEEP_SEED_MAX, "0", NULL,
                  "of splits, bootstraps and everything drawn"),
     CONFIG_END};

@@ -58,8 +58,11 @@ const struct config_choice sweep_compute_choices[] = {{"f32", SWEEP_COMPUTE_F32,
                                                       {"bf16", SWEEP_COMPUTE_BF16, false},
                                                       {"tf32", SWEEP_COMPUTE_TF32, false},
                                                       {NULL, 0, false}};
-const struct config_choice sweep_backend_choices[] = {
-    {"cpu", SWEEP_BACKEND_CPU, false}, {"cuda", -1, true}, {"emu", -2, true}, {NULL, 0, false}};
+const struct config_choice sweep_backend_choices[] = {{"any", SWEEP_BACKEND_ANY, false},
+                                                      {"cpu", SWEEP_BACKEND_CPU, false},
+                                                      {"cuda", SWEEP_BACKEND_CUDA, false},
+                                                      {"emu", SWEEP_BACKEND_EMU, false},
+                                                      {NULL, 0, false}};
 const struct config_choice sweep_durability_choices[] = {
     {"memory", SWEEP_DURABILITY_MEMORY, false},
     {"everysec", SWEEP_DURABILITY_EVERYSEC, false},
@@ -237,7 +240,9 @@ static const struct config_key label_keys[] = {
     CONFIG_FLAGS(struct sweep_spec, scores, score_choices, "detection,fuzzing", "what is measured"),
     CONFIG_CHOICE(struct sweep_spec, compute, sweep_compute_choices, "f32",
                   "number format of the products; part of the result's identity"),
-    CONFIG_CHOICE(struct sweep_spec, backend, sweep_backend_choices, "cpu", "where the model runs"),
+    CONFIG_CHOICE(struct sweep_spec, backend, sweep_backend_choices, "any",
+                  "workers that may run the model; any: the kind that takes it first, and no "
+                  "other from then on"),
     CONFIG_COUNT(struct sweep_spec, rows_per_unit, 1, 4096, "16", "rows",
                  "rows of a unit; fixes batch shapes, so part of the result's identity"),
     CONFIG_SECTION(struct sweep_spec, splits, split_keys, "shares of documents"),

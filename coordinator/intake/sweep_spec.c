@@ -34,6 +34,13 @@ const char *sweep_compute_name(enum sweep_compute compute)
     return choice_name(sweep_compute_choices, (int)compute);
 }
 
+const char *sweep_spec_backend_name(const struct sweep_spec *spec)
+{
+    return spec->backend == SWEEP_BACKEND_ANY
+               ? NULL
+               : choice_name(sweep_backend_choices, (int)spec->backend);
+}
+
 const char *sweep_bos_name(enum sweep_bos bos)
 {
     return choice_name(sweep_bos_choices, (int)bos);

@@ -67,7 +67,7 @@ enum sweep_compute {
     SWEEP_COMPUTE_BF16,
     SWEEP_COMPUTE_TF32
 };
-enum sweep_backend { SWEEP_BACKEND_CPU };
+enum sweep_backend { SWEEP_BACKEND_ANY, SWEEP_BACKEND_CPU, SWEEP_BACKEND_CUDA, SWEEP_BACKEND_EMU };
 enum sweep_durability {
     SWEEP_DURABILITY_MEMORY,
     SWEEP_DURABILITY_EVERYSEC,
@@ -257,6 +257,8 @@ MUST_CHECK bool sweep_spec_key(const struct sweep_spec *spec, char out[HASH_HEX_
 /* The table of keys of every kind. */
 MUST_CHECK status_t sweep_spec_help(struct buffer *out, struct error *err);
 
+/* The backend that its workers must have; NULL: any. */
+const char *sweep_spec_backend_name(const struct sweep_spec *spec);
 /* Does explainer, judge or agent ask a provider (so that calls and dollars arise)? */
 bool sweep_spec_uses_provider(const struct sweep_spec *spec);
 /* Does a search ask an agent? Not where the circuit is brought: there is no search. */

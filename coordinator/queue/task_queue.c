@@ -118,9 +118,11 @@ static bool is_kind(const char *backend, const char *isa, const struct task_fit 
 
 bool task_fits_worker(const struct task *task, const struct task_fit *fit)
 {
-    const struct worker_pin *pin = &task->share->pin;
-    return !task->is_pinned ||
-           (is_kind(task->backend, task->isa, fit) && is_kind(pin->backend, pin->isa, fit));
+    const struct fair_share *share = task->share;
+    const struct worker_pin *pin = &share->pin;
+    if (!task->is_pinned) return true;
+    if (share->backend && strcmp(share->backend, fit->backend) != 0) return false;
+    return is_kind(task->backend, task->isa, fit) && is_kind(pin->backend, pin->isa, fit);
 }
 
 static bool goes_before(const struct task *a, const struct task *b)

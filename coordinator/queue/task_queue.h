@@ -55,6 +55,7 @@ struct fair_share {
     double weight;         /* > 0 */
     double pass;           /* seconds / weight consumed, relative */
     bool is_paused;        /* nothing of it is handed out; what runs is finished and counts */
+    const char *backend;   /* that its pinned tasks have to run on; NULL: any */
     struct worker_pin pin; /* what its pinned tasks run on: the first that leased one */
 };
 

@@ -43,12 +43,15 @@ status_t label_evidence_set_key(struct label_run *run, struct error *err)
 {
     struct buffer text;
     buffer_init(&text, FILE_MAX_BYTES);
+    const char *backend = sweep_spec_backend_name(run->sweep->spec);
     char *spec = label_spec_json(run, TASK_CAPTURE);
     status_t status = spec ? ST_OK : error_set(err, ST_NO_MEMORY, "capture key");
     if (status == ST_OK)
         status = buffer_printf(&text, err, "%s|%s|%016llx|%.6f", version_text(), spec,
                                (unsigned long long)capture_plan_key(run->plan),
                                run->sweep->spec->thresholds.unit_quantile);
+    if (status == ST_OK && backend) /* another backend's may differ in the last bit */
+        status = buffer_printf(&text, err, "|%s", backend);
     if (status == ST_OK) (void)hash_sha256_hex(text.bytes, text.n_bytes, run->evidence_key);
     free(spec);
     buffer_fini(&text);

@@ -77,6 +77,7 @@ static void attach(struct registry *registry, struct sweep *sweep)
     if (!sweep->ops) sweep->ops = sweep_engine_for(sweep->spec->kind);
     sweep->share.priority = (int)sweep->spec->priority;
     sweep->share.weight = 1.0;
+    sweep->share.backend = sweep_spec_backend_name(sweep->spec);
     registry->sweeps[registry->n_sweeps++] = sweep;
 }
 

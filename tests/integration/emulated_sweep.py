@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A sweep of a short corpus by a worker whose backend is the CUDA one on the host emulator finds
-the evidence of the CPU: the same windows of the same features, for the same reasons.
+the evidence of the CPU: the same windows of the same features, for the same reasons. It asks for
+that backend, so it waits, and says for what, while the only worker computes on the CPU.
 
 Run: BUILD=build/release tests/integration/emulated_sweep.py
 """
@@ -12,16 +13,28 @@ import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from cluster import check, label_sweep, run
+from cluster import check, label_sweep, run, wait_until
+
+
+def says_what_it_waits_for(cluster, sweep):
+    words = "a worker on emu: none of the 1 connected is one"
+    wait_until(lambda: cluster.status(sweep)["waits_for"] == words, "the sweep to wait", 60)
+    text = cluster.ctl("status", sweep)
+    check("waits for" in text and words in text, "status: %s" % text)
 
 
 def evidence_of(cluster, backend):
     """feature -> its evidence: where each window lies, why it is there, its largest activation."""
     cluster.start_redis()
     cluster.start_coordinator()
-    cluster.start_worker("w1", "--backend", backend)
-    sweep = cluster.submit(label_sweep("emulated", 8000, 40, "scoring: {null_pairs: 0}"))
+    cluster.start_worker("w1", "--backend", "cpu")
+    sweep = cluster.submit(label_sweep("emulated", 8000, 40,
+                                       "scoring: {null_pairs: 0}\nbackend: " + backend))
+    if backend != "cpu":
+        says_what_it_waits_for(cluster, sweep)
+        cluster.start_worker("w2", "--backend", backend)
     cluster.wait(sweep, seconds=300)
+    check(cluster.status(sweep)["waits_for"] is None, "it waits for nobody")
     check(cluster.status(sweep)["backend"] == backend, "the record says who computed it")
     found = {}
     for line in cluster.canonical(sweep)["results.jsonl"].splitlines():

@@ -123,6 +123,10 @@ Test(task_queue, passes_over_what_is_paused_broken_pinned_elsewhere_or_handed_ou
     share.pin = (struct worker_pin){"cpu", "plain"};
     cr_expect_null(task_queue_next(queue, &wide), "its sweep has another kind");
     share.pin = (struct worker_pin){"cpu", "wide"};
+    share.backend = "cuda";
+    cr_expect_null(task_queue_next(queue, &wide), "its sweep has to run elsewhere");
+    share.backend = "cpu";
+    cr_expect_eq(task_queue_next(queue, &wide), task);
     share.is_paused = true;
     cr_expect_null(task_queue_next(queue, &wide));
     cr_expect(task_fits_worker(task, &wide), "what runs goes on");

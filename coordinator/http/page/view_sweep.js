@@ -181,7 +181,8 @@ function moneyPanel({ spend, calls }) {
 }
 
 function problemsPanel(sweep) {
-  const problems = sweep.problems ?? [];
+  const waiting = sweep.waits_for ? [`Waits for ${sweep.waits_for}.`] : [];
+  const problems = [...waiting, ...(sweep.problems ?? [])];
   return problems.length ? panel({ title: "Problems", className: "is-bad" },
     h("ul", { class: "problems" }, problems.map((text, i) =>
       h("li", { "data-key": String(i) }, h("bdi", null, text))))) : null;
