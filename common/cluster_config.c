@@ -16,7 +16,7 @@ static const struct config_choice log_choices[] = {{"debug", LOG_DEBUG, false},
                                                    {NULL, 0, false}};
 static const struct config_key cluster_keys[] = {
     CONFIG_COUNT(struct cluster_config, workers, 0, 256, "0", "processes",
-                 "0: one per GPU or core"),
+                 "0: one per core, or per GPU where the backend is cuda"),
     CONFIG_COUNT(struct cluster_config, gateways, 0, 64, "0", "processes",
                  "0: one if there are providers, else none"),
     CONFIG_COUNT(struct cluster_config, port, 0, 65535, "0", NULL,
@@ -26,6 +26,8 @@ static const struct config_key cluster_keys[] = {
     CONFIG_CHOICE(struct cluster_config, log, log_choices, "info", "what the processes log"),
     CONFIG_NUMBER(struct cluster_config, captures_max_gib, 0.0, 1e6, "0", "GiB",
                   "evidence kept on disk; what no running sweep uses goes first; 0: no limit"),
+    CONFIG_TEXT(struct cluster_config, backend, NULL,
+                "what workers compute on: cpu, cuda, auto (GPUs if there are any) or emu"),
     CONFIG_TEXT(struct cluster_config, providers, NULL, "file of the LLM providers"),
     CONFIG_TEXT(struct cluster_config, state, NULL, "directory of sockets, store, results, logs"),
     CONFIG_TEXT(struct cluster_config, listen, NULL, "tcp://ADDRESS:PORT, for other machines"),

@@ -12,12 +12,13 @@
 enum cluster_durability { CLUSTER_MEMORY, CLUSTER_EVERYSEC, CLUSTER_FSYNC };
 
 struct cluster_config {
-    uint32_t workers;                   /* 0: one per GPU or core */
+    uint32_t workers;                   /* 0: one per device of `backend`, or per core */
     uint32_t gateways;                  /* 0: one if there are providers */
     uint32_t port;                      /* of the page on 127.0.0.1; 0: one that is free */
     enum cluster_durability durability; /* when Redis' log reaches the disk */
     enum log_level log;
     double captures_max_gib; /* evidence kept on disk; 0: no limit */
+    char *backend;           /* what workers compute on; NULL: the CPU */
     char *providers;         /* file, absolute or as the user's directory goes; NULL: none */
     char *state;             /* directory; NULL: the user's own */
     char *listen; /* further endpoint of the coordinator, for other machines; NULL: none */

@@ -36,8 +36,8 @@ json_t *json_sweep_summary(struct api *api, const struct sweep *sweep)
     const char *kind = sweep_kind_name(sweep->spec->kind);
     if (sweep->ops == &unreadable_engine) kind = NULL;
     return json_pack(
-        "{s:s s:s s:s? s:s s:s s:o s:o s:f s:I s:I s:I s:I s:I s:o s:o s:o s:o s:o s:o s:o s:i s:s? "
-        "s:s? s:s? s:s? s:s? s:b}",
+        "{s:s s:s s:s? s:s s:s s:o s:o s:f s:I s:I s:I s:I s:I s:o s:o s:o s:o s:o s:o s:o s:i "
+        "s:s? s:s? s:s? s:s? s:s? s:b}",
         "id", sweep->id, "name", sweep->spec->name, "kind", kind, "state",
         sweep_state_name(sweep->state), "phase", progress.phase ? progress.phase : "done", "reason",
         sweep->reason[0] ? json_string(sweep->reason) : json_null(), "waits_for",

@@ -39,6 +39,7 @@ enum cli_option {
     CLI_PORT,
     CLI_DURABILITY,
     CLI_LOG,
+    CLI_BACKEND,
     CLI_FOREGROUND,
     CLI_BUDGET,
     CLI_MODEL,
@@ -99,7 +100,7 @@ struct cli_text_list {
 struct cli_arguments {
     bool help, no_headers, dry_run, wait, quiet, watch, foreground, force, raw, dot;
     const char *endpoint, *state, *output, *client_key, *status, *type, *sort_by, *providers;
-    const char *config, *durability, *log, *model, *hook, *dictionary, *units;
+    const char *config, *durability, *log, *backend, *model, *hook, *dictionary, *units;
     const char *key, *server_key, *role, *dir, *listen, *listen_key, *allow;
     const char *sheet, *sheet_key, *call, *export_format;
     const char *prompt, *where;

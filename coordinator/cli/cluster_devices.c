@@ -112,8 +112,21 @@ static status_t count(const char *backend, size_t *n, struct error *err)
     return status == ST_OK ? cluster_count_devices(program, backend, n, err) : status;
 }
 
+bool cluster_is_backend(const char *name)
+{
+    static const char *const names[] = {"auto", "cpu", "cuda", "emu"};
+    static const char *const of_devices[] = {"cuda:", "emu:"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(name, names[i]) == 0) return true;
+    for (size_t i = 0; i < sizeof of_devices / sizeof of_devices[0]; i++) {
+        const size_t n = strlen(of_devices[i]);
+        if (strncmp(name, of_devices[i], n) == 0 && name[n]) return true;
+    }
+    return false;
+}
+
 status_t cluster_find_devices(const char *wanted, char backend[CLUSTER_BACKEND_SIZE], size_t *n,
-                              struct error *err)
+                              struct error *why_none, struct error *err)
 {
     const bool is_auto = wanted && strcmp(wanted, "auto") == 0;
     const bool is_named = wanted && (strcmp(wanted, "cuda") == 0 || strcmp(wanted, "emu") == 0);
@@ -121,7 +134,7 @@ status_t cluster_find_devices(const char *wanted, char backend[CLUSTER_BACKEND_S
     backend[0] = '\0';
     if (!is_auto && !is_named) return ST_OK;
     (void)snprintf(backend, CLUSTER_BACKEND_SIZE, "%s", is_auto ? "cuda" : wanted);
-    const status_t status = count(backend, n, is_auto ? NULL : err);
+    const status_t status = count(backend, n, is_auto ? why_none : err);
     if (status == ST_OK) return ST_OK;
     backend[0] = '\0';
     *n = 0;

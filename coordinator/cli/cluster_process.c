@@ -114,6 +114,29 @@ static status_t find_listen(struct cluster_options *out, const struct cli_argume
     return status == ST_OK ? key_load_secret(out->listen_key, &ignored, err) : status;
 }
 
+static status_t find_backend(struct cluster_options *out, const struct cli_arguments *arguments,
+                             const struct cluster_config *config, struct error *err)
+{
+    const char *environment = getenv("INTERP_BACKEND");
+    if (environment && !*environment) environment = NULL;
+    const char *wanted = arguments->backend ? arguments->backend
+                         : environment      ? environment
+                                            : config->backend;
+    if (!wanted) return ST_OK;
+    if (!cluster_is_backend(wanted) || strlen(wanted) >= sizeof out->compute_on)
+        return error_set(err, ST_BAD_INPUT,
+                         "backend '%s' (%s) is not auto, cpu, cuda, cuda:N, cuda:UUID or emu",
+                         wanted,
+                         arguments->backend ? "--backend"
+                         : environment      ? "INTERP_BACKEND"
+                                            : "cluster.yaml");
+    const status_t status =
+        cluster_find_devices(wanted, out->backend, &out->n_devices, &out->why_cpu, err);
+    if (strcmp(wanted, "auto") == 0) wanted = out->n_devices ? out->backend : "cpu";
+    (void)snprintf(out->compute_on, sizeof out->compute_on, "%s", wanted);
+    return status;
+}
+
 static size_t choose_count(int64_t given, uint32_t configured, size_t otherwise)
 {
     if (given >= 0) return (size_t)given;
@@ -147,7 +170,7 @@ status_t cluster_options_init(struct cluster_options *out, const struct cli_argu
         out, arguments->providers ? arguments->providers : config->providers, paths, err);
     if (status == ST_OK) status = find_listen(out, arguments, config, err);
     if (status != ST_OK) return status;
-    status = cluster_find_devices(getenv("INTERP_BACKEND"), out->backend, &out->n_devices, err);
+    status = find_backend(out, arguments, config, err);
     if (status != ST_OK) return status;
     out->n_workers = choose_count(arguments->workers, config->workers,
                                   out->n_devices ? out->n_devices : count_cores());
@@ -258,6 +281,7 @@ static void add_worker(struct cluster_command *command, const struct cluster_pro
                        (process->number - 1) % options->n_devices);
         add_pair(command, "--backend", device); /* whose memory says how many threads */
     } else {
+        if (options->compute_on[0]) add_pair(command, "--backend", options->compute_on);
         add_pair(command, "--threads", "1");
     }
     add_pair(command, "--log", options->log);

@@ -25,11 +25,13 @@ enum cluster_stage {
 /* What `up` was told, with the defaults filled in. */
 struct cluster_options {
     size_t n_workers, n_gateways;
+    char compute_on[CLUSTER_BACKEND_NAME_SIZE]; /* the workers' --backend; "": their default */
     char backend[CLUSTER_BACKEND_SIZE]; /* whose devices the workers get in turn; "": none */
     size_t n_devices;
-    char providers[CLUSTER_PATH_SIZE];                            /* absolute; "": none */
-    unsigned port;                                                /* 0: one that is free */
-    char listen[CLUSTER_PATH_SIZE];                               /* further endpoint; "": none */
+    struct error why_cpu;              /* "auto" became the CPU, because; ST_OK: it did not */
+    char providers[CLUSTER_PATH_SIZE]; /* absolute; "": none */
+    unsigned port;                     /* 0: one that is free */
+    char listen[CLUSTER_PATH_SIZE];    /* further endpoint; "": none */
     char listen_key[CLUSTER_PATH_SIZE], allow[CLUSTER_PATH_SIZE]; /* absolute; "": none */
     const char *durability, *log;
     double captures_max_gib; /* 0: no limit */
@@ -48,9 +50,10 @@ struct cluster_command {
     size_t n_text;
 };
 
-/* The arguments win over `config` (NULL: none), both over the defaults: a worker per device
- * where INTERP_BACKEND names a backend that has some (cluster_devices.h), else one per core; a
- * gateway if there are providers. Errors: ST_BAD_INPUT, ST_NOT_FOUND (a file). */
+/* The arguments win over `config` (NULL: none), both over the defaults: a worker per device where
+ * a backend that has some is named (--backend, INTERP_BACKEND, the configuration, in this order;
+ * cluster_devices.h), else one per core; a gateway if there are providers. Errors: ST_BAD_INPUT,
+ * ST_NOT_FOUND (a file). */
 MUST_CHECK status_t cluster_options_init(struct cluster_options *out,
                                          const struct cli_arguments *arguments,
                                          const struct cluster_config *config,

@@ -1,5 +1,6 @@
 /* doctor: does this machine have what a cluster needs, and does the cluster answer? */
 #include "common/quantity.h"
+#include "coordinator/cli/cluster_devices.h"
 #include "coordinator/cli/cluster_process.h"
 #include "coordinator/cli/cluster_ready.h"
 #include "coordinator/cli/cluster_stop.h"
@@ -14,6 +15,7 @@
 
 #include <langinfo.h>
 #include <locale.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
@@ -132,6 +134,25 @@ static void check_machine(struct doctor *doctor)
     }
 }
 
+/* Needed only where a cluster is to compute on GPUs. */
+static void check_devices(struct doctor *doctor)
+{
+    struct error why = {.status = ST_OK}, err = {.status = ST_OK};
+    char backend[CLUSTER_BACKEND_SIZE], detail[DETAIL_SIZE];
+    const char *wanted = getenv("INTERP_BACKEND");
+    const bool is_wanted = wanted && cluster_is_backend(wanted) && strcmp(wanted, "cpu") != 0;
+    size_t n = 0;
+    const status_t status =
+        cluster_find_devices(is_wanted ? wanted : "auto", backend, &n, &why, &err);
+    if (status != ST_OK || why.status != ST_OK) {
+        tell(doctor, "devices", status != ST_OK ? BROKEN : FINE,
+             status != ST_OK ? err.text : why.text);
+        return;
+    }
+    (void)snprintf(detail, sizeof detail, "%zu of backend %s", n, backend);
+    tell(doctor, "devices", FINE, detail);
+}
+
 static void check_locale(struct doctor *doctor)
 {
     char detail[DETAIL_SIZE];
@@ -230,6 +251,7 @@ status_t doctor_command(struct cli *cli, const struct cli_arguments *arguments, 
     check_redis(&doctor);
     check_state(&doctor);
     check_machine(&doctor);
+    check_devices(&doctor);
     check_locale(&doctor);
     check_cluster(&doctor);
     check_endpoint(&doctor);

@@ -65,7 +65,7 @@ static const struct cli_command commands[] = {
      top_command},
     {"up", NULL, "", "start a cluster on this machine",
      O(CONFIG) | O(WORKERS) | O(GATEWAYS) | O(PROVIDERS) | O(PORT) | O(DURABILITY) | O(LOG) |
-         O(FOREGROUND) | O(LISTEN) | O(LISTEN_KEY) | O(ALLOW) | O(CAPTURES_MAX_GIB),
+         O(BACKEND) | O(FOREGROUND) | O(LISTEN) | O(LISTEN_KEY) | O(ALLOW) | O(CAPTURES_MAX_GIB),
      0, 0, 0, false, up_command},
     {"down", NULL, "", "stop the cluster that `up` started", 0, 0, 0, 0, false, down_command},
     {"doctor", NULL, "", "check what a cluster on this machine needs", 0, ONES, 0, 0, false,
@@ -78,8 +78,8 @@ static const struct cli_command commands[] = {
     {"completion", NULL, "bash", "a script for the shell: source <(interpctl completion bash)", 0,
      0, 1, 1, false, completion_command},
     {"supervise", NULL, "", "what `up` leaves running: restarts what dies",
-     O(WORKERS) | O(GATEWAYS) | O(PROVIDERS) | O(PORT) | O(DURABILITY) | O(LOG) | O(LISTEN) |
-         O(LISTEN_KEY) | O(ALLOW) | O(CAPTURES_MAX_GIB),
+     O(WORKERS) | O(GATEWAYS) | O(PROVIDERS) | O(PORT) | O(DURABILITY) | O(LOG) | O(BACKEND) |
+         O(LISTEN) | O(LISTEN_KEY) | O(ALLOW) | O(CAPTURES_MAX_GIB),
      0, 0, 0, true, supervise_command},
     {.name = NULL}};
 

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READY_S = 60, STOP_BOUND_S = 90, LOOK_MS = 50, MAX_OWN_ARGUMENTS = 24 };
+enum { READY_S = 60, STOP_BOUND_S = 90, LOOK_MS = 50, MAX_OWN_ARGUMENTS = 28 };
 
 /* --- the supervisor ------------------------------------------------------------------------ */
 
@@ -56,6 +56,10 @@ static status_t start_supervisor(const struct cluster_options *options,
                                            "--log",      options->log,   "--captures-max-gib",
                                            gib};
     size_t n_argv = 16;
+    if (options->compute_on[0]) {
+        argv[n_argv++] = "--backend";
+        argv[n_argv++] = options->compute_on;
+    }
     if (options->providers[0]) {
         argv[n_argv++] = "--providers";
         argv[n_argv++] = options->providers;
@@ -238,6 +242,8 @@ static status_t bring_up(struct cli *cli, const struct cli_arguments *arguments,
     }
     if (status == ST_OK) status = cluster_options_init(&options, arguments, config, paths, err);
     if (status == ST_OK) status = check_input(cli, &options, err);
+    if (status == ST_OK && options.why_cpu.status != ST_OK)
+        (void)fprintf(cli->err, "workers compute on the CPU: %s\n", options.why_cpu.text);
     if (status == ST_OK) status = start_cluster(cli, &options, paths, arguments, err);
     if (status != ST_OK) return status;
     print_running(cli, paths, options.listen);

@@ -131,8 +131,9 @@ def auto_takes_the_cpu_for_a_model_that_does_not_fit(cluster):
 
 
 def up_starts_a_worker_on_each_device(cluster):
-    environment = os.environ | {"INTERP_STATE": str(cluster.home / "state"), "INTERP_BACKEND": "emu",
+    environment = os.environ | {"INTERP_STATE": str(cluster.home / "state"),
                                 "INTERP_EMU_DEVICES": "2", "INTERP_EMU_MEMORY_MIB": "64"}
+    environment.pop("INTERP_BACKEND", None)
 
     def ctl(*words):
         done = subprocess.run([BUILD / "interpctl", *words], env=environment, capture_output=True,
@@ -141,7 +142,7 @@ def up_starts_a_worker_on_each_device(cluster):
         return done.stdout
 
     try:
-        ctl("up", "--timeout", "60")
+        ctl("up", "--timeout", "60", "--backend", "emu")
         check(len(json.loads(ctl("workers", "-o", "json"))["workers"]) == 2, "a worker a device")
         logs = [(cluster.home / "state/logs" / ("worker-%d.log" % i)).read_text() for i in (1, 2)]
         for index, log in enumerate(logs):
@@ -149,11 +150,15 @@ def up_starts_a_worker_on_each_device(cluster):
         check(" pci=0000:01:00.0 " in logs[0] and " pci=0000:02:00.0 " in logs[1], "each its own")
     finally:
         ctl("down")
-    environment["INTERP_EMU_DRIVER"] = "11040"
-    done = subprocess.run([BUILD / "interpctl", "up"], env=environment, capture_output=True,
-                          text=True, timeout=100, check=False)
-    check(done.returncode == 2 and "driver is too old: it knows CUDA 11.4" in done.stderr and
-          len(done.stderr.splitlines()) == 1, "%d: %s" % (done.returncode, done.stderr))
+    for options, variables, words in (
+            (["--backend", "emu"], {"INTERP_EMU_DRIVER": "11040"},
+             "driver is too old: it knows CUDA 11.4"),
+            (["--backend", "gpu"], {}, "backend 'gpu' (--backend) is not auto, cpu, cuda"),
+            ([], {"INTERP_BACKEND": "GPU"}, "backend 'GPU' (INTERP_BACKEND) is not auto")):
+        done = subprocess.run([BUILD / "interpctl", "up", *options], env=environment | variables,
+                              capture_output=True, text=True, timeout=100, check=False)
+        check(done.returncode == 2 and words in done.stderr and
+              len(done.stderr.splitlines()) == 1, "%d: %s" % (done.returncode, done.stderr))
 
 
 if __name__ == "__main__":

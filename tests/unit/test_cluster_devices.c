@@ -109,13 +109,25 @@ Test(cluster_devices, are_looked_for_where_a_backend_has_some)
 {
     static const char *const none[] = {NULL, "", "cpu", "cud", "cuda:0", "AUTO"};
     char backend[CLUSTER_BACKEND_SIZE];
-    struct error err = {.status = ST_OK};
+    struct error why = {.status = ST_OK}, err = {.status = ST_OK};
     size_t n;
     for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
         n = 99;
-        cr_expect_eq(cluster_find_devices(none[i], backend, &n, &err), ST_OK);
+        cr_expect_eq(cluster_find_devices(none[i], backend, &n, &why, &err), ST_OK);
         cr_expect(n == 0 && backend[0] == '\0', "%s", none[i] ? none[i] : "unset");
     }
-    cr_expect_eq(cluster_find_devices("auto", backend, &n, &err), ST_OK, "%s", err.text);
+    cr_expect_eq(cluster_find_devices("auto", backend, &n, &why, &err), ST_OK, "%s", err.text);
     cr_expect_str_eq(backend, n ? "cuda" : "");
+    cr_expect(n || why.text[0], "it says why there is none");
+}
+
+Test(cluster_devices, have_names_that_are_told_from_others)
+{
+    static const char *const good[] = {"auto",   "cpu",   "cuda",         "emu",
+                                       "cuda:0", "emu:1", "cuda:GPU-8a1b"};
+    static const char *const bad[] = {"", "gpu", "CPU", "cuda:", "cpu:0", "cudart", "auto:0"};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        cr_expect(cluster_is_backend(good[i]), "%s", good[i]);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        cr_expect(!cluster_is_backend(bad[i]), "%s", bad[i]);
 }

@@ -135,8 +135,8 @@ Test(sweep_spec, kinds_and_words_are_refused_with_what_is_allowed)
          "s.yaml:1: kind: missing and required; allowed: label | circuit | noop"},
         {SMALLEST "mode: twice\n", ST_BAD_INPUT,
          "s.yaml:7: mode: 'twice' is unknown; allowed: single_pass | agentic | score_only"},
-        {SMALLEST "backend: cuda\n", ST_UNSUPPORTED,
-         "s.yaml:7: backend: 'cuda' is not built yet; allowed: cpu"},
+        {SMALLEST "backend: gpu\n", ST_BAD_INPUT,
+         "s.yaml:7: backend: 'gpu' is unknown; allowed: any | cpu | cuda | emu"},
         {"kind: label\nname: a b\nmodel: m\ncorpus: {path: p}\ntargets: [{hook: h, dictionary: d}]",
          ST_BAD_INPUT,
          "s.yaml:2: name: 'a b' is no name; allowed: 1 to 64 letters, digits, . _ -, no leading "
