@@ -1,4 +1,5 @@
-/* What a sweep cost, by its ledger: by provider, together, and the sends whose fate is unknown. */
+/* What a sweep cost, by its ledger: by provider, together, and the sends whose fate is unknown. One
+ * that asks no provider has no ledger, and cost nothing. */
 #include "coordinator/api/operations.h"
 
 #include <stdlib.h>
@@ -64,9 +65,6 @@ status_t api_cost(struct api *api, const json_t *args, json_t **out, struct erro
     struct call_ledger ledger;
     status_t status = args_check(args, &allowed, err);
     if (status == ST_OK) status = args_sweep(api, args, &sweep, err);
-    if (status == ST_OK && !sweep_spec_uses_provider(sweep->spec))
-        return error_set(err, ST_NOT_FOUND, "sweep %s asks no provider: it costs nothing",
-                         sweep->id);
     if (status == ST_OK) status = call_ledger_read(api->store, sweep->id, &ledger, err);
     if (status != ST_OK) return status;
     json_t *providers = json_array(), *uncertain = json_array();

@@ -72,7 +72,8 @@ static status_t add_panel(struct text_table *table, const json_t *agreement, con
 status_t agreement_print(const struct cli *cli, const json_t *agreement, struct error *err)
 {
     static const char *const scores[] = {"detection", "fuzzing"};
-    const struct text_table_style style = {true, cli->has_color, cli->width};
+    const struct text_table_style style = {
+        .has_heading = true, .has_color = cli->has_color, .width = cli->width};
     struct text_table *table = NULL;
     if (!json_is_object(agreement)) return ST_OK;
     status_t status = text_table_create(&table, columns, sizeof columns / sizeof columns[0], err);

@@ -123,6 +123,8 @@ status_t cost_command(struct cli *cli, const struct cli_arguments *arguments, st
         status = print_costs(cli, &style, answer, err);
         if (status == ST_OK) print_money(cli, answer);
         if (status == ST_OK) status = print_uncertain(cli, &style, answer, err);
+        if (json_array_size(json_field(answer, "providers")) == 0)
+            (void)fprintf(cli->err, "no provider was paid\n");
     }
     json_decref(to_send);
     json_decref(answer);

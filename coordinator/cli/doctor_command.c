@@ -226,7 +226,8 @@ static status_t print_checks(const struct doctor *doctor, struct error *err)
     static const struct text_column columns[] = {
         {"CHECK", false, false}, {"RESULT", false, false}, {"DETAIL", false, false}};
     struct text_table *table = NULL;
-    const struct text_table_style style = status_text_style(doctor->cli, doctor->arguments);
+    struct text_table_style style = status_text_style(doctor->cli, doctor->arguments);
+    style.wraps_last = true;
     status_t status = text_table_create(&table, columns, 3, err);
     for (size_t i = 0; i < json_array_size(doctor->checks) && status == ST_OK; i++) {
         const json_t *check = json_array_get(doctor->checks, i);

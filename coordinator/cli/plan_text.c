@@ -4,6 +4,7 @@
 #include "common/quantity.h"
 #include "coordinator/cli/cluster_paths.h"
 #include "coordinator/cli/document.h"
+#include "coordinator/cli/wrapped_text.h"
 #include "coordinator/gateway/call.h"
 #include "coordinator/plan/budget.h"
 #include "coordinator/plan/circuit_estimate.h"
@@ -15,62 +16,71 @@
 #include <string.h>
 #include <unistd.h>
 
-static void line(FILE *out, const char *name, const char *value)
+enum { NAME_COLUMNS = 14 };
+
+/* Where the plan goes. */
+struct page {
+    FILE *out;
+    size_t width; /* columns; 0: lines may have any number */
+};
+
+static void line(const struct page *page, const char *name, const char *value)
 {
-    (void)fprintf(out, "  %-11s %s\n", name, value);
+    (void)fprintf(page->out, "  %-11s ", name);
+    wrapped_text_continue(page->out, value, NAME_COLUMNS, page->width);
 }
 
-static void print_noop(FILE *out, const struct sweep_spec *spec)
+static void print_noop(const struct page *page, const struct sweep_spec *spec)
 {
     char units[QUANTITY_SIZE], bytes[QUANTITY_SIZE], text[128];
     (void)snprintf(text, sizeof text, "%s tasks that settle %s each and compute nothing",
                    quantity_count((double)spec->n_units, units),
                    quantity_bytes((double)spec->payload_bytes, bytes));
-    line(out, "work", text);
+    line(page, "work", text);
 }
 
-static void print_target(FILE *out, const struct sweep_target *target)
+static void print_target(const struct page *page, const struct sweep_target *target)
 {
     char text[512];
     (void)snprintf(text, sizeof text, "%s %s%s%s, features %s%s", target->hook,
                    sweep_units_name(target->units), target->dictionary ? " of " : "",
                    target->dictionary ? target->dictionary : "", target->features,
                    target->sample ? " (a sample)" : "");
-    line(out, "target", text);
+    line(page, "target", text);
 }
 
-static void print_waivers(FILE *out, const struct sweep_spec *spec)
+static void print_waivers(const struct page *page, const struct sweep_spec *spec)
 {
     static const char *const controls[] = {
         [SWEEP_CONTROL_PERMUTED] = "permuted: labels are judged on another feature's windows",
         [SWEEP_CONTROL_RANDOM_JUDGE] = "random_judge: every answer of the judge is a coin",
         [SWEEP_CONTROL_RANDOM_WEIGHTS] = "random_weights: the model's weights are shuffled"};
-    if (spec->control != SWEEP_CONTROL_NONE) line(out, "control", controls[spec->control]);
-    if (spec->allow_same_family) line(out, "families", "explainer and judge may be of one family");
+    if (spec->control != SWEEP_CONTROL_NONE) line(page, "control", controls[spec->control]);
+    if (spec->allow_same_family) line(page, "families", "explainer and judge may be of one family");
 }
 
 /* What is asked of nobody costs nothing, whatever the budget. */
-static void print_budget(FILE *out, const struct sweep_spec *spec)
+static void print_budget(const struct page *page, const struct sweep_spec *spec)
 {
     char words[BUDGET_WORDS_SIZE];
     if (sweep_spec_uses_provider(spec))
-        line(out, "budget", budget_words(spec->budget_dollars, words));
+        line(page, "budget", budget_words(spec->budget_dollars, words));
 }
 
-static void print_label(FILE *out, const struct sweep_spec *spec)
+static void print_label(const struct page *page, const struct sweep_spec *spec)
 {
     char text[512];
-    line(out, "model", spec->model);
-    line(out, "corpus", spec->corpus.path);
-    for (size_t i = 0; i < spec->n_targets; i++) print_target(out, &spec->targets[i]);
+    line(page, "model", spec->model);
+    line(page, "corpus", spec->corpus.path);
+    for (size_t i = 0; i < spec->n_targets; i++) print_target(page, &spec->targets[i]);
     (void)snprintf(text, sizeof text, "explainer %s, judge %s", spec->explainer, spec->judge);
-    line(out, "labels by", text);
-    for (size_t i = 0; i < spec->n_judges; i++) line(out, "and judge", spec->judges[i]);
-    print_waivers(out, spec);
-    print_budget(out, spec);
+    line(page, "labels by", text);
+    for (size_t i = 0; i < spec->n_judges; i++) line(page, "and judge", spec->judges[i]);
+    print_waivers(page, spec);
+    print_budget(page, spec);
 }
 
-static void print_components(FILE *out, const struct sweep_spec *spec)
+static void print_components(const struct page *page, const struct sweep_spec *spec)
 {
     static const struct {
         unsigned kind;
@@ -85,16 +95,16 @@ static void print_components(FILE *out, const struct sweep_spec *spec)
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (spec->candidates & kinds[i].kind)
             n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", n ? ", " : "", kinds[i].name);
-    if (n) line(out, "components", text);
+    if (n) line(page, "components", text);
     for (size_t i = 0; i < spec->n_dictionaries; i++) {
         const struct circuit_dictionary_spec *from = &spec->dictionaries[i];
         (void)snprintf(text, sizeof text, "features %.40s%s at %.60s of %.300s", from->features,
                        from->error_term ? " and the error term" : "", from->hook, from->dictionary);
-        line(out, n || i ? "and" : "components", text);
+        line(page, n || i ? "and" : "components", text);
     }
 }
 
-static void print_search(FILE *out, const struct circuit_search_spec *search)
+static void print_search(const struct page *page, const struct circuit_search_spec *search)
 {
     const bool is_ordered = search->order == CIRCUIT_ORDER_ATTRIBUTION;
     char text[256], most[QUANTITY_SIZE];
@@ -104,35 +114,35 @@ static void print_search(FILE *out, const struct circuit_search_spec *search)
         quantity_count(search->max_variants, most),
         search->edges == CIRCUIT_EDGES_NONE ? "" : ", then edges",
         is_ordered ? "; ordered by " : "", is_ordered ? attribute_method_name(search->method) : "");
-    line(out, "search", text);
+    line(page, "search", text);
 }
 
-static void print_circuit(FILE *out, const struct sweep_spec *spec)
+static void print_circuit(const struct page *page, const struct sweep_spec *spec)
 {
     const struct circuit_task_spec *task = &spec->task;
     const char *generator = circuit_generator_name(task->generator);
     char text[512];
-    line(out, "model", spec->model);
+    line(page, "model", spec->model);
     if (generator)
         (void)snprintf(text, sizeof text, "%u of %s, seed %llu", task->n_prompts, generator,
                        (unsigned long long)task->seed);
     else
         (void)snprintf(text, sizeof text, "%s", task->prompts);
-    line(out, "prompts", text);
-    line(out, "metric", circuit_metric_name(spec->metric));
-    print_components(out, spec);
+    line(page, "prompts", text);
+    line(page, "metric", circuit_metric_name(spec->metric));
+    print_components(page, spec);
     if (spec->circuit)
-        line(out, "circuit", spec->circuit);
+        line(page, "circuit", spec->circuit);
     else
-        print_search(out, &spec->search);
+        print_search(page, &spec->search);
     (void)snprintf(text, sizeof text,
                    "beside %u random circuits of its size, on %u %% of the prompts",
                    spec->verdict.n_random, spec->prompt_splits.verdict);
-    line(out, "verdict", text);
+    line(page, "verdict", text);
     if (sweep_spec_asks_agent(spec))
         (void)snprintf(text, sizeof text, "one call to %.200s", spec->search.agent.provider);
-    line(out, "cost", sweep_spec_asks_agent(spec) ? text : "no call to a language model");
-    print_budget(out, spec);
+    line(page, "cost", sweep_spec_asks_agent(spec) ? text : "no call to a language model");
+    print_budget(page, spec);
 }
 
 /* --- estimate ------------------------------------------------------------------------------ */
@@ -250,8 +260,45 @@ static status_t print_json(FILE *out, const struct sweep_spec *spec, const struc
     return status;
 }
 
-static status_t print_estimate(FILE *out, const struct sweep_spec *spec, const struct plan *plan,
-                               struct error *err)
+/* Lines "name        value", or "  name        value": what is too long goes on below its value. */
+static void print_lines(const struct page *page, const char *text)
+{
+    while (*text) {
+        const size_t n = strcspn(text, "\n");
+        const size_t column = text[0] == ' ' ? NAME_COLUMNS : NAME_COLUMNS - 2;
+        const size_t n_name = n < column ? n : column;
+        char *value = strndup(text + n_name, n - n_name);
+        if (!value) return; /* no memory for an estimate */
+        (void)fprintf(page->out, "%.*s", (int)n_name, text);
+        wrapped_text_continue(page->out, value, column, page->width);
+        free(value);
+        text += n + (text[n] == '\n');
+    }
+}
+
+/* What the figures leave out. */
+static void print_remarks(const struct page *page, const struct sweep_spec *spec,
+                          const struct plan *plan)
+{
+    char text[256];
+    if (!plan->is_priced)
+        wrapped_text_print(page->out,
+                           "Dollars are not known here: --providers FILE gives the prices.", 0,
+                           page->width);
+    (void)snprintf(text, sizeof text,
+                   "Provider %s has no price: its calls cost nothing in the books, and no budget "
+                   "holds them back.",
+                   plan->unbooked);
+    if (plan->unbooked[0]) wrapped_text_print(page->out, text, 0, page->width);
+    if (spec->kind != SWEEP_KIND_CIRCUIT && sweep_spec_uses_provider(spec))
+        wrapped_text_print(page->out,
+                           "Not counted: features of several meanings, a label and detection for "
+                           "each of them.",
+                           0, page->width);
+}
+
+static status_t print_estimate(const struct page *page, const struct sweep_spec *spec,
+                               const struct plan *plan, struct error *err)
 {
     struct buffer text;
     buffer_init(&text, PLAN_MAX_BYTES);
@@ -259,36 +306,28 @@ static status_t print_estimate(FILE *out, const struct sweep_spec *spec, const s
     const status_t status = is_circuit
                                 ? circuit_estimate_print(&plan->circuit, &text, err)
                                 : estimate_print(&plan->estimate, spec->budget_dollars, &text, err);
-    if (status == ST_OK) (void)fwrite(text.bytes, 1, text.n_bytes, out);
-    if (status == ST_OK && !plan->is_priced)
-        (void)fprintf(out, "Dollars are not known here: --providers FILE gives the prices.\n");
-    if (status == ST_OK && plan->unbooked[0])
-        (void)fprintf(out,
-                      "Provider %s has no price: its calls cost nothing in the books, and no "
-                      "budget holds them back.\n",
-                      plan->unbooked);
-    if (status == ST_OK && !is_circuit && sweep_spec_uses_provider(spec))
-        (void)fprintf(out, "Not counted: features of several meanings, a label and detection for "
-                           "each of them.\n");
+    if (status == ST_OK) print_lines(page, buffer_text(&text));
+    if (status == ST_OK) print_remarks(page, spec, plan);
     buffer_fini(&text);
     return status;
 }
 
-status_t plan_text_print(const struct cli_arguments *arguments, FILE *out,
+status_t plan_text_print(const struct cli *cli, const struct cli_arguments *arguments, FILE *out,
                          const struct sweep_spec *spec, struct error *err)
 {
     struct plan plan = {.unbooked = ""};
+    const struct page page = {out, cli->width};
     const bool is_json = arguments->dry_run && arguments->format == CLI_FORMAT_JSON;
     if (!is_json) {
         (void)fprintf(out, "sweep %s\n", spec->name);
-        if (spec->kind == SWEEP_KIND_NOOP) print_noop(out, spec);
-        if (spec->kind == SWEEP_KIND_CIRCUIT) print_circuit(out, spec);
-        if (spec->kind == SWEEP_KIND_LABEL) print_label(out, spec);
+        if (spec->kind == SWEEP_KIND_NOOP) print_noop(&page, spec);
+        if (spec->kind == SWEEP_KIND_CIRCUIT) print_circuit(&page, spec);
+        if (spec->kind == SWEEP_KIND_LABEL) print_label(&page, spec);
         (void)fflush(out); /* reading a large corpus takes its time */
     }
     const bool is_estimated = spec->kind != SWEEP_KIND_NOOP;
     status_t status = is_estimated || is_json ? make_plan(&plan, spec, arguments, err) : ST_OK;
     if (status != ST_OK) return status;
     if (is_json) return print_json(out, spec, &plan, err);
-    return is_estimated ? print_estimate(out, spec, &plan, err) : ST_OK;
+    return is_estimated ? print_estimate(&page, spec, &plan, err) : ST_OK;
 }

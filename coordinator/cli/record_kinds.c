@@ -4,6 +4,7 @@
 #include "coordinator/cli/json_field.h"
 #include "coordinator/cli/record_text.h"
 #include "coordinator/cli/status_text.h"
+#include "coordinator/cli/wrapped_text.h"
 
 #include <math.h>
 #include <string.h>
@@ -98,12 +99,14 @@ status_t record_print_meanings(const struct cli *cli, const json_t *record, stru
     const size_t n = json_array_size(list);
     status_t status = ST_OK;
     if (n == 0) return ST_OK;
-    (void)fprintf(
-        cli->out,
-        "\n%zu meanings (%.0f of %.0f test windows belong to one; scored each on its own, "
-        "not tested against a null)\n",
-        n, json_field_number(record, "meanings.n_test_grouped"),
-        json_field_number(record, "meanings.n_test_firing"));
+    char text[160];
+    (void)snprintf(text, sizeof text,
+                   "%zu meanings (%.0f of %.0f test windows belong to one; scored each on its own, "
+                   "not tested against a null)",
+                   n, json_field_number(record, "meanings.n_test_grouped"),
+                   json_field_number(record, "meanings.n_test_firing"));
+    (void)fputc('\n', cli->out);
+    wrapped_text_print(cli->out, text, 0, cli->width);
     for (size_t i = 0; i < n && status == ST_OK; i++)
         status = print_meaning(cli, i + 1, json_array_get(list, i), err);
     return status;

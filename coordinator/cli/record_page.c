@@ -163,7 +163,8 @@ static status_t add_score(struct text_table *table, const char *name, const char
 
 status_t record_print_scores(const struct cli *cli, const json_t *scores, struct error *err)
 {
-    const struct text_table_style style = {true, cli->has_color, cli->width};
+    const struct text_table_style style = {
+        .has_heading = true, .has_color = cli->has_color, .width = cli->width};
     struct text_table *table = NULL;
     const char *name, *negatives;
     json_t *of_name, *score;

@@ -21,7 +21,8 @@ static void score_cell(double value, char out[CELL_SIZE])
 
 static void print_table(const struct cli *cli, const struct text_table *table)
 {
-    const struct text_table_style style = {true, cli->has_color, cli->width};
+    const struct text_table_style style = {
+        .has_heading = true, .has_color = cli->has_color, .width = cli->width};
     text_table_print(table, &style, cli->out);
 }
 

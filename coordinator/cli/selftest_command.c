@@ -147,7 +147,8 @@ static status_t print_table(const struct cli *cli, const struct cli_arguments *a
     static const struct text_column columns[] = {
         {"KIND", false, false},  {"FOUND", false, true},    {"PRECISION", true, false},
         {"RECALL", true, false}, {"VERDICT", false, false}, {"SECONDS", true, false}};
-    const struct text_table_style style = {!arguments->no_headers, cli->has_color, cli->width};
+    const struct text_table_style style = {
+        .has_heading = !arguments->no_headers, .has_color = cli->has_color, .width = cli->width};
     struct text_table *table = NULL;
     status_t status = text_table_create(&table, columns, sizeof columns / sizeof columns[0], err);
     for (size_t i = 0; i < json_array_size(rows) && status == ST_OK; i++)

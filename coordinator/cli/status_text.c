@@ -213,7 +213,8 @@ static status_t add_phase(struct text_table *table, const json_t *phase, struct 
 static status_t print_phases(const struct cli *cli, const json_t *phases, struct error *err)
 {
     struct text_table *table = NULL;
-    const struct text_table_style style = {true, cli->has_color, cli->width};
+    const struct text_table_style style = {
+        .has_heading = true, .has_color = cli->has_color, .width = cli->width};
     if (json_array_size(phases) == 0) return ST_OK;
     status_t status = text_table_create(&table, phase_columns,
                                         sizeof phase_columns / sizeof phase_columns[0], err);

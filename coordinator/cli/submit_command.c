@@ -58,7 +58,7 @@ static void show_plan(const struct cli *cli, const struct cli_arguments *argumen
                       const struct sweep_spec *spec)
 {
     struct error err = {0};
-    if (plan_text_print(arguments, cli->err, spec, &err) != ST_OK)
+    if (plan_text_print(cli, arguments, cli->err, spec, &err) != ST_OK)
         (void)fprintf(cli->err, "no estimate from here: %s\n", err.text);
 }
 
@@ -69,7 +69,7 @@ status_t submit_command(struct cli *cli, const struct cli_arguments *arguments, 
     status_t status = submission_read(&submission, arguments->positional[0], arguments, err);
     if (status == ST_OK) status = submission_parse(&submission, &spec, err);
     if (status == ST_OK && arguments->dry_run) {
-        status = plan_text_print(arguments, cli->out, spec, err);
+        status = plan_text_print(cli, arguments, cli->out, spec, err);
     } else if (status == ST_OK) {
         if (!arguments->quiet) show_plan(cli, arguments, spec);
         status = submit_and_wait(cli, arguments, &submission, err);

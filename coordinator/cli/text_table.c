@@ -3,6 +3,7 @@
 #include "common/buffer.h"
 #include "common/size.h"
 #include "coordinator/cli/clean_text.h"
+#include "coordinator/cli/wrapped_text.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -143,13 +144,22 @@ static void put_cell(const char *text, size_t columns, size_t width, bool is_rig
     buffer_fini(&cut);
 }
 
+/* Columns before the last one. */
+static size_t start_of_last(const struct text_table *table, const size_t widths[])
+{
+    size_t total = 0;
+    for (size_t i = 0; i + 1 < table->n_columns; i++) total += widths[i] + GAP;
+    return total;
+}
+
 void text_table_print(const struct text_table *table, const struct text_table_style *style,
                       FILE *out)
 {
     size_t widths[TEXT_TABLE_MAX_COLUMNS];
     if (table->n_columns == 0) return;
     memcpy(widths, table->widths, sizeof widths);
-    fit(table, style->width, widths);
+    fit(table, style->wraps_last ? 0 : style->width, widths);
+    const size_t last_at = start_of_last(table, widths);
     if (style->has_heading) {
         if (style->has_color) (void)fputs("\033[1m", out);
         for (size_t i = 0; i < table->n_columns; i++) {
@@ -164,6 +174,10 @@ void text_table_print(const struct text_table *table, const struct text_table_st
         const size_t column = at % table->n_columns;
         const bool is_last = column + 1 == table->n_columns;
         put_spaces(column ? GAP : 0, out);
+        if (is_last && style->wraps_last) {
+            wrapped_text_continue(out, table->cells[at].text, last_at, style->width);
+            continue;
+        }
         put_cell(table->cells[at].text, table->cells[at].columns, widths[column],
                  table->columns[column].is_right, is_last, out);
         if (is_last) (void)fputc('\n', out);

@@ -37,6 +37,9 @@ struct text_table_style {
     bool has_heading;
     bool has_color; /* heading in bold */
     size_t width;   /* terminal columns; 0: no limit */
+    /* The last column is left-aligned and goes on below where it is too long: what it says is
+     * wanted whole. Else it is cut, if it is flexible. */
+    bool wraps_last;
 };
 void text_table_print(const struct text_table *table, const struct text_table_style *style,
                       FILE *out);

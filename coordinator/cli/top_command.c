@@ -48,9 +48,11 @@ static void print_sweeps(const struct cli *cli, const json_t *sweeps)
         const json_t *sweep = json_array_get(sweeps, i);
         line.n_bytes = 0;
         if (progress_format(&line, sweep, NULL) != ST_OK) break;
-        (void)fprintf(cli->out, "%s  ", shown(&id, json_field_text(sweep, "id", "?"), 32));
+        const char *name = shown(&id, json_field_text(sweep, "id", "?"), 32);
+        const size_t used = clean_text_columns(name, strlen(name)) + 2;
+        (void)fprintf(cli->out, "%s  ", name);
         (void)fprintf(cli->out, "%s\n",
-                      shown(&id, buffer_text(&line), cli->width > 40 ? cli->width - 36 : 0));
+                      shown(&id, buffer_text(&line), cli->width > 40 ? cli->width - used : 0));
     }
     buffer_fini(&id);
     buffer_fini(&line);
@@ -74,7 +76,8 @@ static void print_labels(const struct cli *cli, const json_t *labels)
 
 static status_t print_overview(const struct cli *cli, const json_t *overview, struct error *err)
 {
-    const struct text_table_style style = {true, cli->has_color, cli->width};
+    const struct text_table_style style = {
+        .has_heading = true, .has_color = cli->has_color, .width = cli->width};
     const json_t *workers = json_field(overview, "workers");
     status_t status = ST_OK;
     print_heading(cli, overview);

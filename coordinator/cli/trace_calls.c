@@ -165,7 +165,8 @@ static status_t add_tally(struct text_table *table, const struct tally *tally, s
 status_t trace_calls_print(const struct cli *cli, const json_t *calls, struct error *err)
 {
     struct text_table *table = NULL;
-    const struct text_table_style style = {true, cli->has_color, cli->width};
+    const struct text_table_style style = {
+        .has_heading = true, .has_color = cli->has_color, .width = cli->width};
     struct tally *tallies = calloc(json_array_size(calls) + 1, sizeof *tallies), all = {0};
     if (!tallies) return error_set(err, ST_NO_MEMORY, "calls");
     const size_t n = count_all(calls, tallies);

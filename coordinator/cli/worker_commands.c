@@ -71,7 +71,8 @@ static status_t print_dead(const struct cli *cli, const struct cli_arguments *ar
     char total[QUANTITY_SIZE];
     const json_t *units = json_field(answer, "units");
     const double n = json_field_number(answer, "total");
-    const struct text_table_style style = status_text_style(cli, arguments);
+    struct text_table_style style = status_text_style(cli, arguments);
+    style.wraps_last = true; /* the error */
     if (!(n > 0)) {
         (void)fprintf(cli->err, "no dead tasks\n");
         return ST_OK;

@@ -413,14 +413,14 @@ static status_t print_total(const struct estimate *estimate, double budget_dolla
     status_t status = print_sum(estimate, out, err);
     if (status == ST_OK && estimate->n_calls_least < estimate->n_calls)
         status = buffer_printf(out, err,
-                               "  %-11s %12s %14s %13s %10.2f            if every label settles "
-                               "after rounds.min\n",
+                               "  %-11s %12s %14s %13s %10.2f\n"
+                               "  %-11s if every label settles after rounds.min\n",
                                "at least", quantity_count((double)estimate->n_calls_least, count),
-                               "", "", estimate->dollars_least);
+                               "", "", estimate->dollars_least, "");
     if (status == ST_OK && estimate->meanings.n_calls)
         status = buffer_printf(out, err,
-                               "%s calls more (%.2f dollars) if every feature had %d meanings; few "
-                               "have several\n",
+                               "more        %s calls (%.2f dollars) if every feature had %d "
+                               "meanings; few have several\n",
                                quantity_count((double)estimate->meanings.n_calls, count),
                                estimate->meanings.dollars, ESTIMATE_MOST_MEANINGS);
     if (status == ST_OK && estimate->is_prompt_capped)

@@ -80,6 +80,25 @@ Test(cli_text_table, cuts_the_flexible_column_to_the_terminal)
     cr_expect_str_eq(print_table(cells, 2, 20), "N  LABEL\n1  words about the \u2026\n");
 }
 
+Test(cli_text_table, the_last_column_goes_on_below_where_it_is_wanted_whole)
+{
+    static const struct text_column columns[] = {{"CHECK", false, false}, {"DETAIL", false, false}};
+    static const char *const cells[] = {"disk", "one two three four", "redis", ""};
+    const struct text_table_style style = {.has_heading = true, .width = 17, .wraps_last = true};
+    char text[256] = "";
+    struct text_table *table = NULL;
+    FILE *out = fmemopen(text, sizeof text, "w");
+    cr_assert_eq(text_table_create(&table, columns, 2, NULL), ST_OK);
+    cr_assert_eq(text_table_add_cells(table, cells, 4, NULL), ST_OK);
+    text_table_print(table, &style, out);
+    text_table_destroy(&table);
+    (void)fclose(out);
+    cr_expect_str_eq(text, "CHECK  DETAIL\n"
+                           "disk   one two \n"
+                           "       three four\n"
+                           "redis  \n");
+}
+
 Test(cli_text_table, a_cell_cannot_forge_a_row)
 {
     const char *const cells[] = {"1", "x\n999  forged"};
