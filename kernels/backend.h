@@ -31,7 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BACKEND_ABI_VERSION = 8 };
+enum { BACKEND_ABI_VERSION = 9 };
 
 struct backend;
 struct packed;
@@ -250,6 +250,14 @@ struct diverge_shape {
     size_t n_rows, n_out, n_pairs, n_columns;
 };
 
+/* The largest operations of an exec that keep something on the device between calls. */
+struct scratch_shape {
+    size_t row_block, n_in; /* of products in `compute`: of the widest rows that one reads */
+    enum compute compute;
+    size_t n_queries;            /* of an attend_backward, of all heads and sequences */
+    size_t n_a, n_b, n_terms, d; /* of a contract */
+};
+
 /* --- adjoints ----------------------------------------------------------------------------
  * d_x is the derivative of one number (a metric) by x. The adjoint of a product is a product with
  * weights packed the other way round, that of a rotation is one with the sines negated, that of a
@@ -421,6 +429,8 @@ struct backend_ops {
     size_t (*exec_bytes)(const struct backend *backend);
     /* and that comparisons of at most that size add. 0: none is of that size. */
     size_t (*diverge_estimate)(const struct backend *backend, const struct diverge_shape *shape);
+    /* Scratch that an exec takes for these, at most; SIZE_MAX: more than there are numbers for. */
+    size_t (*scratch_estimate)(const struct backend *backend, const struct scratch_shape *shape);
     status_t (*exec_create)(struct exec **out, struct backend *backend,
                             const struct exec_params *params, struct error *err);
     void (*exec_destroy)(struct exec *exec);

@@ -80,6 +80,7 @@ static const struct backend_ops CUDA_OPS = {
     .packed_bytes = matmul_packed_bytes,
     .packed_estimate = matmul_packed_estimate,
     .exec_bytes = exec_bytes,
+    .scratch_estimate = exec_scratch_estimate,
     .diverge_estimate = operation_diverge_estimate,
     .exec_create = exec_open,
     .exec_destroy = exec_close,

@@ -1,5 +1,8 @@
 #include "kernels/cuda/exec.h"
 
+#include "common/size.h"
+#include "kernels/cuda/launch.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,6 +82,33 @@ size_t exec_bytes(const struct backend *backend)
 {
     const struct cuda_device *device = backend->device;
     return device->major < HOPPER_MAJOR ? SMALL_WORKSPACE_BYTES : WORKSPACE_BYTES;
+}
+
+/* What scratch that has grown to n_bytes may have taken: half of what it was before on top. */
+static bool add_grown(size_t n_bytes, size_t *sum)
+{
+    return size_add(*sum, n_bytes, sum) && size_add(*sum, n_bytes / 2, sum);
+}
+
+/* bf16 parts of the rows of a product; sums of adjoints, which take turns. */
+size_t exec_scratch_estimate(const struct backend *backend, const struct scratch_shape *s)
+{
+    const struct contract_params contract = {
+        .n_a = s->n_a, .n_b = s->n_b, .n_terms = s->n_terms, .d = s->d};
+    const bool is_split = s->compute == COMPUTE_BF16 || s->compute == COMPUTE_BF16X3;
+    size_t n_part, n_attended, n_contracted, sum = 0;
+    (void)backend;
+    bool is_possible =
+        size_tensor(s->row_block, s->n_in, sizeof(uint16_t), &n_part) &&
+        size_tensor(s->n_queries, ATTEND_BACKWARD_STATES, sizeof(float), &n_attended) &&
+        size_mul(s->n_a, s->n_b, &n_contracted) &&
+        size_tensor(n_contracted, s->n_a ? contract_n_parts(&contract) : 0, sizeof(double),
+                    &n_contracted);
+    if (is_possible && is_split) is_possible = add_grown(n_part, &sum);
+    if (is_possible && s->compute == COMPUTE_BF16X3) is_possible = add_grown(n_part, &sum);
+    if (is_possible)
+        is_possible = add_grown(n_attended > n_contracted ? n_attended : n_contracted, &sum);
+    return is_possible ? sum : SIZE_MAX;
 }
 
 static status_t cublas_open(struct exec *exec, struct error *err)

@@ -59,6 +59,8 @@ MUST_CHECK status_t exec_open(struct exec **out, struct backend *backend,
                               const struct exec_params *params, struct error *err);
 /* On the device, before its first operation. */
 size_t exec_bytes(const struct backend *backend);
+/* With room to grow, as exec_reserve() takes it: backend.h. */
+size_t exec_scratch_estimate(const struct backend *backend, const struct scratch_shape *shape);
 void exec_close(struct exec *exec); /* NULL-safe; waits for the work */
 
 /* Make the exec's device the calling thread's. First thing in every operation. */

@@ -47,6 +47,7 @@
     X(packed_estimate)                                                                             \
     X(exec_bytes)                                                                                  \
     X(diverge_estimate)                                                                            \
+    X(scratch_estimate)                                                                            \
     X(exec_create)                                                                                 \
     X(exec_destroy)                                                                                \
     X(upload)                                                                                      \

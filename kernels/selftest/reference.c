@@ -117,6 +117,13 @@ static size_t exec_bytes(const struct backend *backend)
     return 0;
 }
 
+static size_t scratch_estimate(const struct backend *backend, const struct scratch_shape *shape)
+{
+    (void)backend;
+    (void)shape;
+    return 0;
+}
+
 static status_t exec_create(struct exec **out, struct backend *backend,
                             const struct exec_params *params, struct error *err)
 {
@@ -203,6 +210,7 @@ static const struct backend_ops REFERENCE_OPS = {
     .packed_bytes = packed_bytes,
     .packed_estimate = packed_estimate,
     .exec_bytes = exec_bytes,
+    .scratch_estimate = scratch_estimate,
     .exec_create = exec_create,
     .exec_destroy = exec_destroy,
     .upload = copy,

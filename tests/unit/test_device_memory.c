@@ -258,6 +258,55 @@ Test(device_memory, scratch_takes_what_is_needed_where_more_does_not_fit)
     emulated_close(&e);
 }
 
+/* What products of these widths, one after the other, have an exec take. */
+static size_t taken_by_products(struct emulated *e, enum compute compute, const size_t widths[2],
+                                struct pair *x, struct pair *y)
+{
+    enum { ROWS = 16, OUT = 8 };
+    const struct backend_ops *ops = e->emu->ops;
+    struct packed *packed;
+    size_t n_taken = 0;
+    for (size_t i = 0; i < 2; i++) {
+        const struct pack_params pack = {
+            .n_in = widths[i], .n_out = OUT, .weights = x->on[0], .compute = compute};
+        cr_assert_eq(ops->packed_create(&packed, e->emu, &pack, &e->err), ST_OK);
+        const struct matmul_params p = {.weights = packed,
+                                        .x = x->on[1],
+                                        .y = y->on[1],
+                                        .ld_x = widths[i],
+                                        .ld_y = OUT,
+                                        .n_rows = ROWS};
+        const size_t n_before = taken(e->emu);
+        cr_assert_eq(ops->matmul(e->emu_exec, &p, &e->err), ST_OK, "%s", e->err.text);
+        cr_assert_eq(ops->synchronize(e->emu_exec, &e->err), ST_OK);
+        n_taken += taken(e->emu) - n_before;
+        ops->packed_destroy(packed);
+    }
+    return n_taken;
+}
+
+Test(device_memory, rounded_rows_take_at_most_what_was_estimated)
+{
+    static const enum compute COMPUTES[] = {COMPUTE_BF16, COMPUTE_BF16X3, COMPUTE_F32};
+    static const size_t WIDTHS[][2] = {{1000, 1100}, {100, 1100}};
+    for (size_t i = 0; i < 6; i++) {
+        struct emulated e;
+        emulated_open(&e, &EMULATED_MODES[0], 16);
+        e.emu->ops->limit_memory(e.emu, (size_t)1 << 28);
+        struct pair x = pair_of(&e, (size_t)16 * 1100, 1), y = pair_of(&e, (size_t)16 * 8, 0);
+        const struct scratch_shape shape = {
+            .row_block = 16, .n_in = 1100, .compute = COMPUTES[i / 2]};
+        const size_t n_most = e.emu->ops->scratch_estimate(e.emu, &shape);
+        const size_t n_taken = taken_by_products(&e, COMPUTES[i / 2], WIDTHS[i % 2], &x, &y);
+        cr_expect(n_taken <= n_most && n_taken >= n_most * 2 / 3, "%s: %zu of %zu",
+                  compute_name(COMPUTES[i / 2]), n_taken, n_most);
+        cr_expect_eq(n_most > 0, COMPUTES[i / 2] != COMPUTE_F32);
+        pair_free(&e, &x);
+        pair_free(&e, &y);
+        emulated_close(&e);
+    }
+}
+
 /* A limit is the backend's that was told: another one on the same device has none. */
 Test(device_memory, a_limit_belongs_to_its_backend)
 {

@@ -22,7 +22,8 @@ static struct backend *open_device(size_t limit)
     return backend;
 }
 
-static struct memory_plan plan_for(const char *directory, const struct memory_needs *needs)
+static struct memory_plan plan_in(const char *directory, const struct memory_needs *needs,
+                                  enum compute compute)
 {
     struct model_config config;
     struct memory_plan plan;
@@ -30,10 +31,15 @@ static struct memory_plan plan_for(const char *directory, const struct memory_ne
     struct backend *backend = open_device(0);
     cr_assert_eq(model_config_read(&config, directory, &err), ST_OK, "%s", err.text);
     const struct memory_plan_params params = {
-        .config = &config, .backend = backend, .needs = needs};
+        .config = &config, .backend = backend, .compute = compute, .needs = needs};
     cr_assert_eq(memory_plan_make(&plan, &params, &err), ST_OK, "%s", err.text);
     backend_close(&backend);
     return plan;
+}
+
+static struct memory_plan plan_for(const char *directory, const struct memory_needs *needs)
+{
+    return plan_in(directory, needs, COMPUTE_F32);
 }
 
 /* What has to be free so that `n_bytes` are usable (memory_plan.c leaves a margin of 1/32). */
@@ -104,17 +110,19 @@ static void run_thread(struct thread *t, struct model *model, struct dictionary 
     if (target->digest_windows) run_digest(t, acts, target->digest_windows);
 }
 
-static void expect_capture(const struct memory_needs *needs, size_t n_part, const char *what)
+static void expect_capture(const struct memory_needs *needs, enum compute compute, size_t n_part,
+                           const char *what)
 {
     enum { MOST_THREADS = 4 };
-    const struct memory_plan plan = plan_for(DEMO, needs);
+    const struct memory_plan plan = plan_in(DEMO, needs, compute);
     struct thread threads[MOST_THREADS] = {{.forward = NULL}};
     struct dictionary *dictionary = NULL;
     struct model *model = NULL;
     const struct packed *head;
     struct error err = {0};
     struct backend *backend = open_device(free_for(memory_plan_least(&plan)));
-    const struct model_params params = {.directory = DEMO, .backend = backend, .needs = needs};
+    const struct model_params params = {
+        .directory = DEMO, .backend = backend, .compute = compute, .needs = needs};
     const struct dictionary_params of = {.directory = DICTIONARY, .backend = backend};
     cr_assert_eq(model_open(&model, &params, &err), ST_OK, "%s", err.text);
     cr_expect_not(model_plan(model)->is_streamed);
@@ -146,7 +154,24 @@ Test(memory_taken, a_tally_is_planned)
     const struct memory_needs needs = capture_needs(1, TALLY_K), without = capture_needs(1, 0);
     const struct memory_plan a = plan_for(DEMO, &needs), b = plan_for(DEMO, &without);
     cr_expect_eq(a.n_scratch - b.n_scratch, N_FEATURES * (1 + TALLY_K) * sizeof(uint64_t));
-    expect_capture(&needs, a.n_scratch - b.n_scratch, "a tally");
+    expect_capture(&needs, COMPUTE_F32, a.n_scratch - b.n_scratch, "a tally");
+}
+
+Test(memory_taken, rounded_rows_of_products_are_planned)
+{
+    static const struct {
+        enum compute compute;
+        size_t n_parts;
+    } CASES[] = {{COMPUTE_BF16, 1}, {COMPUTE_BF16X3, 2}};
+    const struct memory_needs needs = capture_needs(1, 0);
+    const size_t n_exact = plan_in(DEMO, &needs, COMPUTE_F32).n_scratch;
+    for (size_t i = 0; i < 2; i++) {
+        const struct memory_plan plan = plan_in(DEMO, &needs, CASES[i].compute);
+        const size_t n_part = plan.n_scratch - n_exact;
+        cr_expect_eq(n_part, CASES[i].n_parts * (256 * 512 * sizeof(uint16_t)) * 3 / 2);
+        expect_capture(&needs, CASES[i].compute, memory_plan_least(&plan),
+                       compute_name(CASES[i].compute));
+    }
 }
 
 Test(memory_taken, a_digest_is_planned)
@@ -155,7 +180,7 @@ Test(memory_taken, a_digest_is_planned)
     const struct memory_plan b = plan_for(DEMO, &needs);
     needs.targets[0].digest_windows = 64;
     const struct memory_plan a = plan_for(DEMO, &needs);
-    expect_capture(&needs, a.n_scratch - b.n_scratch, "a digest");
+    expect_capture(&needs, COMPUTE_F32, a.n_scratch - b.n_scratch, "a digest");
 }
 
 Test(memory_taken, every_thread_is_planned)
@@ -164,7 +189,7 @@ Test(memory_taken, every_thread_is_planned)
     const struct memory_plan a = plan_for(DEMO, &three), b = plan_for(DEMO, &two);
     cr_expect_eq(memory_plan_least(&a) - memory_plan_least(&b), a.n_scratch + a.n_smallest);
     cr_expect_eq(a.n_dictionary, b.n_dictionary, "which they share");
-    expect_capture(&three, a.n_scratch + a.n_smallest, "a thread");
+    expect_capture(&three, COMPUTE_F32, a.n_scratch + a.n_smallest, "a thread");
 }
 
 /* --- ablations ----------------------------------------------------------------------------- */

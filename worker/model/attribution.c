@@ -168,8 +168,9 @@ status_t attribution_create(struct attribution **out, const struct attribution_p
     const struct backend *backend = model_backend(p->model);
     if (!backend_supports(backend, BACKEND_BACKWARD))
         return error_set(err, ST_UNSUPPORTED, "backend %s has no adjoints", backend->ops->name);
-    const struct attribution_size size = {model_config(p->model), p->n_prompts, p->n_ctx,
-                                          p->has_edges};
+    const struct attribution_size size = {
+        model_config(p->model),  p->n_prompts,           p->n_ctx, p->has_edges,
+        model_backend(p->model), model_compute(p->model)};
     size_t n_prompts;
     status_t status = attribution_choose_prompts(p, &size, &n_prompts, err);
     if (status != ST_OK) return status;

@@ -35,6 +35,8 @@ struct attribution_size {
     const struct model_config *config;
     size_t n_prompts, n_ctx;
     bool has_edges;
+    const struct backend *backend;
+    enum compute compute;
 };
 size_t attribution_batch_bytes(const struct attribution_size *size, size_t n);
 size_t attribution_least_bytes(const struct attribution_size *size);

@@ -42,6 +42,24 @@ static size_t token_floats(const struct attribution_size *s)
     return memory_plan_token_bytes(c) / sizeof(float) + d + layers + back;
 }
 
+/* Of products, of attention backward and of contractions. */
+static size_t scratch_bytes(const struct attribution_size *s, size_t n)
+{
+    const struct model_config *c = s->config;
+    const struct attribute_shape shape = attribution_shape(c);
+    const size_t block = attribution_row_block(s), widest = forward_widest_input(c);
+    const struct scratch_shape scratch = {
+        .row_block = block,
+        .n_in = c->n_vocab > widest ? c->n_vocab : widest, /* slopes by the logits */
+        .compute = s->compute,
+        .n_queries = up_to_blocks(n * s->n_ctx, block) * c->n_heads,
+        .n_a = s->has_edges ? c->n_heads + 2 * c->n_kv_heads : 0,
+        .n_b = s->has_edges ? attribute_n_senders(&shape) : 0,
+        .n_terms = block,
+        .d = c->d_model};
+    return s->backend->ops->scratch_estimate(s->backend, &scratch);
+}
+
 size_t attribution_batch_bytes(const struct attribution_size *s, size_t n)
 {
     const struct model_config *c = s->config;
@@ -49,7 +67,7 @@ size_t attribution_batch_bytes(const struct attribution_size *s, size_t n)
     const size_t n_floats = up_to_blocks(n * s->n_ctx, block) * token_floats(s) +
                             3 * up_to_blocks(n, block) * c->n_vocab +
                             tile_columns(s) * block * c->d_model;
-    return n_floats * sizeof(float);
+    return n_floats * sizeof(float) + scratch_bytes(s, n);
 }
 
 bool attribution_can_shrink(const struct attribution_size *s, size_t n_prompts)

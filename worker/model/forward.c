@@ -52,6 +52,12 @@ size_t forward_width_mlp_in(const struct model_config *c)
     return c->family->tensors.mlp_gate ? 2 * c->d_mlp : c->d_mlp;
 }
 
+size_t forward_widest_input(const struct model_config *c)
+{
+    const size_t d_z = c->n_heads * c->d_head, widest = d_z > c->d_model ? d_z : c->d_model;
+    return widest > c->d_mlp ? widest : c->d_mlp;
+}
+
 static size_t up_to_blocks(size_t n_tokens, size_t block)
 {
     return (n_tokens + block - 1) / block * block;

@@ -71,6 +71,7 @@ MUST_CHECK status_t forward_floats(struct forward *f, size_t rows, size_t column
 /* Columns of the fused products: [q | k | v], and [gate | up] where the MLP is gated. */
 size_t forward_width_qkv(const struct model_config *config);
 size_t forward_width_mlp_in(const struct model_config *config);
+size_t forward_widest_input(const struct model_config *config); /* of a layer's products */
 
 /* --- forward_hooks.c --- */
 

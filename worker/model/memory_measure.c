@@ -145,8 +145,9 @@ static void measure_ablation(struct memory_plan *plan, const struct memory_plan_
 /* A pass over whole prompts, and all that is kept of it. */
 static void measure_attribution(struct memory_plan *plan, const struct memory_plan_params *p)
 {
-    const struct attribution_size size = {p->config, needs_of(p)->n_prompts, plan->n_ctx,
-                                          needs_of(p)->adjoint == MEMORY_ADJOINT_EDGES};
+    const struct attribution_size size = {p->config,   needs_of(p)->n_prompts,
+                                          plan->n_ctx, needs_of(p)->adjoint == MEMORY_ADJOINT_EDGES,
+                                          p->backend,  p->compute};
     plan->n_windows = 1;
     plan->n_sequence = attribution_batch_bytes(&size, 1);
     plan->n_smallest = attribution_least_bytes(&size);
@@ -197,6 +198,15 @@ static status_t measure_digest(struct memory_plan *plan, const struct memory_pla
     return error_set(err, ST_TOO_LARGE, "digests of %zu features", t->n_features);
 }
 
+/* Rounded rows of a pass's products. An attribution's are a part of its batch. */
+static size_t product_scratch(const struct memory_plan *plan, const struct memory_plan_params *p)
+{
+    const struct scratch_shape shape = {.row_block = forward_row_block(FORWARD_MAX_TOKENS),
+                                        .n_in = forward_widest_input(p->config),
+                                        .compute = p->compute};
+    return is_attribution(plan, p) ? 0 : p->backend->ops->scratch_estimate(p->backend, &shape);
+}
+
 /* Every dictionary; an exec for each pass, one for each encoder, and at least one for whoever loads
  * weights. */
 static status_t measure_targets(struct memory_plan *plan, const struct memory_plan_params *p,
@@ -213,6 +223,7 @@ static status_t measure_targets(struct memory_plan *plan, const struct memory_pl
     }
     plan->n_scratch +=
         p->backend->ops->exec_bytes(p->backend) * (plan->n_windows + (n_encoders ? n_encoders : 1));
+    plan->n_scratch += plan->n_windows * product_scratch(plan, p);
     return status;
 }
 

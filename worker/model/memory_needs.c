@@ -36,7 +36,8 @@ status_t memory_needs_add(struct memory_needs *needs, const char *directory,
 
 static bool is_same_target(const struct memory_target *a, const struct memory_target *b)
 {
-    return a->d_in == b->d_in && a->n_features == b->n_features && a->tally_k == b->tally_k;
+    return a->d_in == b->d_in && a->n_features == b->n_features && a->tally_k == b->tally_k &&
+           a->digest_windows == b->digest_windows;
 }
 
 bool memory_needs_are_equal(const struct memory_needs *a, const struct memory_needs *b)

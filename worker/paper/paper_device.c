@@ -188,6 +188,14 @@ static size_t paper_exec_bytes(const struct backend *backend)
     return EXEC_BYTES;
 }
 
+/* Paper has room for what is so much smaller than a pass. */
+static size_t paper_scratch_estimate(const struct backend *backend, const struct scratch_shape *shape)
+{
+    (void)backend;
+    (void)shape;
+    return 0;
+}
+
 static status_t paper_exec_create(struct exec **out, struct backend *backend,
                                   const struct exec_params *p, struct error *err)
 {
@@ -429,6 +437,7 @@ static const struct backend_ops PAPER_OPS = {
     .packed_bytes = paper_packed_bytes,
     .packed_estimate = paper_packed_estimate,
     .exec_bytes = paper_exec_bytes,
+    .scratch_estimate = paper_scratch_estimate,
     .exec_create = paper_exec_create,
     .exec_destroy = paper_exec_destroy,
     .upload = paper_upload,
