@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A worker's two threads on one device (the host emulator's), with all layers on it: a sweep's bytes
-are those that one thread makes, also where work runs as late as it may.
+are those that one thread makes, also where work runs as late as it may. Passes of two threads over
+one small model, which TSan has time to watch.
 
 Run: BUILD=build/release tests/integration/emulated_threads.py
 """
@@ -8,13 +9,16 @@ Run: BUILD=build/release tests/integration/emulated_threads.py
 # asan: no
 # ubsan: no
 # timeout: 600
+import json
 import os
 import pathlib
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from cluster import BUILD, check, label_sweep, run
+from cluster import BUILD, SLOWDOWN, check, label_sweep, run
 
+MODEL = pathlib.Path(__file__).resolve().parents[1] / "golden/models/gpt2-bare-names"
 DEFERRED = {"INTERP_EMU_DEFERRED": "1"}
 
 
@@ -36,5 +40,17 @@ def two_threads_find_what_one_does(cluster):
     check(got == want, "the same bytes")
 
 
+def passes_of_two_threads_over_one_model(_cluster):
+    done = subprocess.run([BUILD / "interp-worker", "bench", "--model", MODEL, "--backend", "emu",
+                           "--what", "forward", "--rows", "2", "--ctx", "16", "--compute", "bf16x3",
+                           "--threads", "2", "--seconds", "0.2", "--windows", "1"],
+                          env=os.environ | DEFERRED, capture_output=True, text=True,
+                          timeout=100 * SLOWDOWN, check=False)
+    check(done.returncode == 0, "%d: %s" % (done.returncode, done.stderr))
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    check([line["threads"] for line in found if line["what"] == "forward"] == [2], done.stdout)
+
+
 if __name__ == "__main__":
-    run([two_threads_find_what_one_does])
+    run([passes_of_two_threads_over_one_model] +
+        ([two_threads_find_what_one_does] if SLOWDOWN == 1 else []))

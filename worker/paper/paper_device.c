@@ -189,7 +189,8 @@ static size_t paper_exec_bytes(const struct backend *backend)
 }
 
 /* Paper has room for what is so much smaller than a pass. */
-static size_t paper_scratch_estimate(const struct backend *backend, const struct scratch_shape *shape)
+static size_t paper_scratch_estimate(const struct backend *backend,
+                                     const struct scratch_shape *shape)
 {
     (void)backend;
     (void)shape;
