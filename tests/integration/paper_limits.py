@@ -52,13 +52,16 @@ def check_threads(r, evidence):
 def ablations_and_attributions_on_an_h100(_cluster):
     options = ("--dry-run", "--compute", "bf16", "--work")
     found = (lines("gpt2", "gpt2-xl", *options, "ablate", "attribute", "edges") +
-             lines("llama-2-70b", *options, "ablate", "attribute") +
-             lines("llama-2-70b", *options, "edges", "--ctx", "16"))  # 128: half a minute
+             lines("llama-2-70b", *options, "ablate", "attribute", "edges"))
     check([(r["model"], r["work"], r["ctx"]) for r in found] ==
           [(m, w, c) for m in ("gpt2", "gpt2-xl") for w in ("ablate", "attribute", "edges")
            for c in (16, 128)] +
-          [("llama-2-70b", w, c) for w in ("ablate", "attribute") for c in (16, 128)] +
-          [("llama-2-70b", "edges", 16)], "models and work")
+          [("llama-2-70b", w, c) for w in ("ablate", "attribute", "edges") for c in (16, 128)],
+          "models and work")
+    edges = {r["ctx"]: r for r in found if r["model"] == "llama-2-70b" and r["work"] == "edges"}
+    check(edges[128]["limit_tokens_per_s"] > 20 and edges[16]["limit_tokens_per_s"] > 5,
+          "maps of heads cross for blocks of tokens, not for each: %r" %
+          {c: r["limit_tokens_per_s"] for c, r in edges.items()})
     nodes = {"gpt2": 12 * 13, "gpt2-xl": 48 * 26, "llama-2-70b": 80 * 65}
     for r in found:
         check(r["model"] != "llama-2-70b" or r["streamed_bytes"] > 2 * 70e9, "all layers, streamed")

@@ -1,7 +1,7 @@
 /* What the handler's tests (test_attribute_task.c) do not reach: batches of several row blocks,
  * prompts alone in a batch made for more, and prompts that make no sense. */
 #include "kernels/plugin.h"
-#include "worker/model/attribution.h"
+#include "worker/model/attribution_parts.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -154,6 +154,34 @@ Test(attribution, prompts_that_make_no_sense_are_refused_by_name)
     attribution_destroy(&attribution);
 }
 
+/* Senders of one layer at a time, of two, ...: an edge's sum is the same. */
+static void expect_groups_change_nothing(void)
+{
+    const struct attribute_shape shape = attribution_shape(model_config(world.model));
+    struct attribution *attribution = open_batch(MOST_PROMPTS, true);
+    cr_assert(shape.n_layers > 1);
+    cr_expect_eq(attribution->n_tile_layers, shape.n_layers, "there is room for all");
+    cr_assert_eq(run_batch(attribution, 0, MOST_PROMPTS, world.nodes, world.edges), ST_OK);
+    for (size_t n = 1; n < shape.n_layers; n++) {
+        double nodes[MOST_NODES] = {0}, edges[MOST_EDGES] = {0};
+        attribution->n_tile_layers = n;
+        cr_assert_eq(run_batch(attribution, 0, MOST_PROMPTS, nodes, edges), ST_OK);
+        cr_expect_arr_eq(nodes, world.nodes, attribute_n_nodes(&shape) * sizeof *nodes);
+        cr_expect_arr_eq(edges, world.edges, attribute_n_edges(&shape) * sizeof *edges, "%zu", n);
+    }
+    attribution_destroy(&attribution);
+}
+
+Test(attribution, senders_in_groups_of_layers_give_the_same_bits)
+{
+    expect_groups_change_nothing();
+}
+
+Test(attribution_emulated, senders_in_groups_of_layers_give_the_same_bits)
+{
+    expect_groups_change_nothing();
+}
+
 /* --- devices that are too small ------------------------------------------------------------ */
 
 enum { N_HALVED = 20 }; /* prompts: 220 tokens, four row blocks of 64 */
@@ -224,6 +252,7 @@ Test(attribution_emulated, takes_fewer_prompts_where_there_is_less_room)
               "%s", world.err.text);
     while (try_batch(limit, &attribution) != ST_OK) limit += 1 << 16;
     cr_expect_eq(attribution_n_prompts(attribution), 5, "%zu bytes", limit);
+    cr_expect_eq(attribution->n_tile_layers, 1, "no room for the senders of another layer");
     run_in_batches(attribution, nodes, edges); /* what it takes as it runs is counted, too */
     attribution_destroy(&attribution);
     world.backend->ops->limit_memory(world.backend, 1 << 30);

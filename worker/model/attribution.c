@@ -137,7 +137,8 @@ static status_t make_tiles(struct attribution *a, struct error *err)
 {
     struct forward *f = a->forward;
     const struct model_config *c = f->config;
-    const size_t n_senders = attribute_n_senders(&a->shape), n_scores = n_readers(c) * n_senders;
+    const size_t n_senders = attribute_layer_sender(&a->shape, a->n_tile_layers);
+    const size_t n_scores = n_readers(c) * n_senders;
     void *tile;
     if (!a->has_edges) return ST_OK;
     status_t status = forward_floats(f, n_senders * f->row_block, c->d_model, &a->senders, err);
@@ -171,8 +172,8 @@ status_t attribution_create(struct attribution **out, const struct attribution_p
     const struct attribution_size size = {
         model_config(p->model),  p->n_prompts,           p->n_ctx, p->has_edges,
         model_backend(p->model), model_compute(p->model)};
-    size_t n_prompts;
-    status_t status = attribution_choose_prompts(p, &size, &n_prompts, err);
+    size_t n_prompts, n_tile_layers;
+    status_t status = attribution_choose_prompts(p, &size, &n_prompts, &n_tile_layers, err);
     if (status != ST_OK) return status;
     model_note_pass(p->model, attribution_can_shrink(&size, n_prompts));
     struct attribution *a = calloc(1, sizeof *a);
@@ -180,6 +181,7 @@ status_t attribution_create(struct attribution **out, const struct attribution_p
     a->shape = attribution_shape(model_config(p->model));
     a->has_edges = p->has_edges;
     a->n_rows = n_prompts;
+    a->n_tile_layers = n_tile_layers;
     const struct forward_params forward = {.model = p->model,
                                            .n_rows = n_prompts,
                                            .n_ctx = p->n_ctx,

@@ -9,9 +9,9 @@
  *
  * Backward, a layer is computed forward again from the stream that entered it, so nothing else of
  * it is kept. Scores of edges are made when the slopes of all layers are there, `row_block` tokens
- * at a time: the senders' differences and the receivers' slopes of those tokens are spread out
- * (at most ATTRIBUTION_TILE_BYTES, however long the prompts), then one product for every layer of
- * receivers.
+ * and the senders of some layers at a time, as many as there is room for: their differences and the
+ * slopes of one layer's receivers of those tokens are spread out, then one product for every layer
+ * of receivers. An edge's sum is over tokens in their order, whoever else is spread out beside it.
  *
  * Of a model whose layers are streamed, the weights that derivatives take are streamed too, from
  * the last layer to the first (attribution_windows.c); the bits are the same.
@@ -27,6 +27,7 @@
 #include "common/attribute.h"
 #include "worker/model/forward.h"
 
+/* Of senders that are spread out, where the device's memory is the host's. */
 enum { ATTRIBUTION_TILE_BYTES = 1 << 28 };
 
 /* For memory plans, on the device beside weights and an exec: n of at most n_prompts prompts in a

@@ -26,6 +26,7 @@ struct attribution {
     struct attribution_window windows[ADJOINT_N_LISTS];
     struct attribute_shape shape;
     bool has_edges;
+    size_t n_tile_layers;             /* whose senders are spread out at once */
     size_t n_rows;                    /* prompts of a batch, at most, as the device has room */
     struct attribution_layer *layers; /* [n_layers] */
     /* device, [n_padded, ...] */
@@ -39,9 +40,9 @@ struct attribution {
     float *negative_sine; /* [n_ctx, d_head / 2] or NULL: turns the rotation back */
     float *dots;          /* [n_padded, most groups] */
     /* device, edges alone: one row block of tokens of every sender, of a layer's receivers */
-    float *senders;   /* [n_senders, row_block, d_model] */
+    float *senders;   /* [of n_tile_layers and the embedding, row_block, d_model] */
     float *receivers; /* [n_heads + 2 n_kv, row_block, d_model] */
-    double *tile;     /* [n_heads + 2 n_kv, n_senders] */
+    double *tile;     /* [n_heads + 2 n_kv, those senders] */
     /* host */
     float *dots_host; /* likewise */
     double *tile_host;
@@ -54,15 +55,15 @@ struct attribution {
 /* --- attribution_room.c --- */
 
 /* Rows of one product: few enough that a batch has several blocks to give up when the device is
- * full (they do not follow the batch that is left, for a row's bits depend on them), or as few as
- * the tiles of edges have room for. */
+ * full (they do not follow the batch that is left, for a row's bits depend on them). */
 size_t attribution_row_block(const struct attribution_size *size);
 /* Would half of n_prompts of them take fewer row blocks? */
 bool attribution_can_shrink(const struct attribution_size *size, size_t n_prompts);
-/* Prompts of a batch: params->n_prompts, or fewer. Errors: ST_NO_MEMORY with the numbers. */
+/* Prompts of a batch: params->n_prompts, or fewer. tile_layers: how many layers' senders there is
+ * room for beside them, at least one. Errors: ST_NO_MEMORY with the numbers. */
 MUST_CHECK status_t attribution_choose_prompts(const struct attribution_params *params,
                                                const struct attribution_size *size, size_t *out,
-                                               struct error *err);
+                                               size_t *tile_layers, struct error *err);
 
 /* --- attribution_windows.c --- */
 

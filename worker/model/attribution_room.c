@@ -1,6 +1,7 @@
 /* How many prompts an attribution has on the device at once: as many as were asked for, halved
  * until they fit beside the weights that derivatives take, and as often as the device was found
- * full. What does not fit at all is refused with the numbers, before anything is loaded. */
+ * full; and how many layers' senders are spread out at once in what is left. What does not fit at
+ * all is refused with the numbers, before anything is loaded. */
 #include "worker/model/attribution_parts.h"
 
 enum { MOST_ROW_BLOCK = 64 };
@@ -10,24 +11,18 @@ static size_t up_to_blocks(size_t n, size_t block)
     return (n + block - 1) / block * block;
 }
 
-/* Heads and groups that read, of a layer, and senders. */
+/* Rows that are spread out of a token, at least: heads and groups that read, of a layer; the
+ * embedding and a layer's senders. */
 static size_t tile_columns(const struct attribution_size *s)
 {
-    const struct attribute_shape shape = attribution_shape(s->config);
-    return s->has_edges
-               ? attribute_n_senders(&shape) + s->config->n_heads + 2 * s->config->n_kv_heads
-               : 0;
+    const struct model_config *c = s->config;
+    return s->has_edges ? c->n_heads + 2 * c->n_kv_heads + 1 + c->n_heads + 1 : 0;
 }
 
 size_t attribution_row_block(const struct attribution_size *s)
 {
-    const size_t n_columns = tile_columns(s);
-    size_t block = forward_row_block(s->n_prompts * s->n_ctx);
-    if (block > MOST_ROW_BLOCK) block = MOST_ROW_BLOCK;
-    while (n_columns && block > 1 &&
-           block > ATTRIBUTION_TILE_BYTES / sizeof(float) / (n_columns * s->config->d_model))
-        block /= 2;
-    return block;
+    const size_t block = forward_row_block(s->n_prompts * s->n_ctx);
+    return block < MOST_ROW_BLOCK ? block : MOST_ROW_BLOCK;
 }
 
 /* Device floats of a token: the pass's buffers, what is kept of every layer, the way back. */
@@ -104,9 +99,22 @@ static size_t room_for(const struct attribution_params *p, size_t n_free, size_t
     return plan->n_threads > 1 && n_share < n_left ? n_share : n_left;
 }
 
+/* Of further layers, beside the one that every batch has room for; n_room SIZE_MAX: unknown. Half
+ * of the room is left to whoever comes. */
+static size_t choose_tile_layers(const struct attribution_size *s, size_t n_room)
+{
+    const size_t n_layer =
+        (s->config->n_heads + 1) * attribution_row_block(s) * s->config->d_model * sizeof(float);
+    const bool is_host = s->backend->ops->memory_is_host;
+    const size_t n_bytes =
+        is_host && n_room > ATTRIBUTION_TILE_BYTES ? ATTRIBUTION_TILE_BYTES : n_room / 2;
+    const size_t n_more = n_bytes / n_layer;
+    return n_more < s->config->n_layers - 1 ? 1 + n_more : s->config->n_layers;
+}
+
 status_t attribution_choose_prompts(const struct attribution_params *p,
                                     const struct attribution_size *size, size_t *out,
-                                    struct error *err)
+                                    size_t *tile_layers, struct error *err)
 {
     struct backend *backend = model_backend(p->model);
     const struct backend_memory memory = backend->ops->memory(backend);
@@ -118,6 +126,10 @@ status_t attribution_choose_prompts(const struct attribution_params *p,
            attribution_batch_bytes(size, n) > n_room)
         n /= 2;
     *out = n;
+    const size_t n_batch = attribution_batch_bytes(size, n);
+    *tile_layers = choose_tile_layers(size, !memory.n_total    ? SIZE_MAX
+                                            : n_room > n_batch ? n_room - n_batch
+                                                               : 0);
     if (!memory.n_total || n_beside + attribution_batch_bytes(size, n) <= memory.n_free)
         return ST_OK;
     return error_set(err, ST_NO_MEMORY,
