@@ -5,10 +5,14 @@
  *
  *   even      every feature as often as any other (about 24 times a unit)
  *   skewed    a feature's frequency falls as its number to the power -2/3: some fire on every
- *             token, half of them 13 times a unit or less */
+ *             token, half of them 13 times a unit or less
+ *
+ * Each sweep is played from rows, and from what a device makes of them (the self-test's plain
+ * digest, which is not part of the time). */
 #include "common/evidence_key.h"
 #include "common/evidence_state.h"
 #include "common/evidence_zstd.h"
+#include "kernels/selftest/reference_digest.h"
 #include "worker/bench.h"
 #include "worker/bench_clock.h"
 #include "worker/tasks/capture_accumulator.h"
@@ -39,6 +43,9 @@ struct bench_sweep {
     struct bench_shape shape;
     struct evidence_identity identity;
     size_t n_units;
+    bool is_digested;
+    uint64_t thresholds_number;
+    size_t n_down; /* bytes that a device would send of the last unit */
     uint64_t seed;
     uint32_t *tokens; /* [N_TOKENS] */
     struct capture_segment segments[N_ROWS];
@@ -155,19 +162,60 @@ static status_t open_sweep(struct bench_sweep *sweep, struct error *err)
 static status_t feed_back(struct bench_sweep *sweep, struct error *err)
 {
     evidence_thresholds_destroy(&sweep->thresholds);
+    sweep->thresholds_number++;
     return evidence_thresholds_create(&sweep->thresholds, sweep->state, err);
 }
 
-/* What capture_task.c does with the rows of a target. */
+/* What the accumulator does with the rows of a target. */
+static status_t take_rows(struct bench_sweep *sweep, int64_t *not_timed_ns, struct error *err)
+{
+    const struct sparse_rows *rows = &sweep->rows;
+    *not_timed_ns = 0;
+    sweep->n_down = rows->row_start[N_TOKENS] * (sizeof *rows->feature + sizeof *rows->value);
+    status_t status = capture_accumulator_add(sweep->accumulator, rows, err);
+    return status == ST_OK ? capture_accumulator_finish(sweep->accumulator, &sweep->partial, err)
+                           : status;
+}
+
+static size_t digest_bytes(const struct reference_digest *reference)
+{
+    const struct digest *digest = &reference->digest;
+    return digest->n_slots * sizeof *digest->slots +
+           digest->n_slots * digest->n_active_words * sizeof *digest->active +
+           reference->n_words * sizeof *digest->words +
+           reference->n_pairs * (sizeof *digest->positions + sizeof *digest->values);
+}
+
+/* What it does with their digest. */
+static status_t take_digest(struct bench_sweep *sweep, int64_t *not_timed_ns, struct error *err)
+{
+    struct reference_digest reference = {.slots = NULL};
+    struct digest_params params;
+    status_t status =
+        capture_accumulator_ask_digest(sweep->accumulator, sweep->thresholds_number, &params, err);
+    const int64_t begin_ns = bench_thread_cpu_ns();
+    if (status == ST_OK)
+        status = reference_digest_init(&reference, &sweep->rows, N_SLOTS, &params, err);
+    *not_timed_ns = bench_thread_cpu_ns() - begin_ns;
+    sweep->n_down = digest_bytes(&reference);
+    if (status == ST_OK)
+        status = capture_accumulator_take_digest(sweep->accumulator, &reference.digest, err);
+    if (status == ST_OK)
+        status = capture_accumulator_finish(sweep->accumulator, &sweep->partial, err);
+    reference_digest_fini(&reference);
+    return status;
+}
+
+/* What capture_task.c does with a target. */
 static status_t run_unit(struct bench_sweep *sweep, size_t unit_index, struct error *err)
 {
     const struct capture_unit unit = fill_unit(sweep, unit_index);
     sweep->partial.n_bytes = sweep->packed.n_bytes = 0;
-    const int64_t begin_ns = bench_thread_cpu_ns();
+    int64_t begin_ns = bench_thread_cpu_ns(), not_timed_ns = 0;
     status_t status = capture_accumulator_begin(sweep->accumulator, &unit, sweep->thresholds, err);
-    if (status == ST_OK) status = capture_accumulator_add(sweep->accumulator, &sweep->rows, err);
     if (status == ST_OK)
-        status = capture_accumulator_finish(sweep->accumulator, &sweep->partial, err);
+        status = (sweep->is_digested ? take_digest : take_rows)(sweep, &not_timed_ns, err);
+    begin_ns += not_timed_ns;
     const int64_t made_ns = bench_thread_cpu_ns();
     if (status == ST_OK)
         status =
@@ -192,13 +240,15 @@ static void report(const struct bench_sweep *sweep, size_t n_done)
     qsort(last, n, sizeof last[0], compare_pairs);
     const double *middle = last[n / 2];
     bench_print_line(json_pack(
-        "{s:s, s:s, s:I, s:b, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I}", "what", "evidence", "shape",
-        sweep->shape.name, "window_tokens", (json_int_t)sweep->identity.limits.window_tokens,
-        "has_thresholds", sweep->thresholds != NULL, "units_done", (json_int_t)n_done,
-        "fired_per_token", (double)sweep->rows.row_start[N_TOKENS] / N_TOKENS, "tokens_per_cpu_s",
+        "{s:s, s:s, s:s, s:I, s:b, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "what",
+        "evidence", "shape", sweep->shape.name, "from", sweep->is_digested ? "digest" : "rows",
+        "window_tokens", (json_int_t)sweep->identity.limits.window_tokens, "has_thresholds",
+        sweep->thresholds != NULL, "units_done", (json_int_t)n_done, "fired_per_token",
+        (double)sweep->rows.row_start[N_TOKENS] / N_TOKENS, "tokens_per_cpu_s",
         N_TOKENS / middle[0], "tokens_per_cpu_s_compressed", N_TOKENS / middle[1], "ms_of_unit",
         middle[0] * 1e3, "ms_of_compression", (middle[1] - middle[0]) * 1e3, "partial_bytes",
-        (json_int_t)sweep->partial.n_bytes, "compressed_bytes", (json_int_t)sweep->packed.n_bytes));
+        (json_int_t)sweep->partial.n_bytes, "compressed_bytes", (json_int_t)sweep->packed.n_bytes,
+        "down_bytes", (json_int_t)sweep->n_down));
 }
 
 static bool is_reported(const struct bench_sweep *sweep, size_t n_done)
@@ -233,8 +283,9 @@ status_t bench_evidence(const struct bench *b, struct error *err)
         {"skewed, a sweep's defaults", 3, evidence_limits_default(EVIDENCE_EXPLAIN)},
     };
     status_t status = ST_OK;
-    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0] && status == ST_OK; i++) {
-        struct bench_sweep sweep = {.shape = shapes[i], .n_units = b->options.n_units};
+    for (size_t i = 0; i < 2 * sizeof shapes / sizeof shapes[0] && status == ST_OK; i++) {
+        struct bench_sweep sweep = {
+            .shape = shapes[i / 2], .n_units = b->options.n_units, .is_digested = i % 2};
         status = play(&sweep, err);
     }
     return status;

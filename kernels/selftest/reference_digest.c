@@ -9,10 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A value of the rows. */
+struct entry {
+    uint32_t token;
+    float value;
+};
+
 /* What one feature is looked at with. */
 struct look {
-    const struct sparse_rows *rows;
     const struct digest_params *p;
+    size_t *starts; /* [n_features + 2] */
+    struct entry
+        *entries;    /* by feature and token: f has those from starts[f + 1] to starts[f + 2] */
+    float *by_token; /* [n_tokens] values of the feature; 0: it does not fire */
     uint32_t feature;
     uint32_t value_bins[EVIDENCE_VALUE_BINS], window_bins[EVIDENCE_RESERVOIR_BINS];
     struct evidence_firing kept[EVIDENCE_MAX_FIRING + 1];
@@ -29,13 +38,21 @@ void reference_digest_fini(struct reference_digest *d)
     *d = (struct reference_digest){.slots = NULL};
 }
 
-/* 0: it does not fire. */
-static float value_at(const struct look *look, size_t token)
+static void group_entries(struct look *look, const struct sparse_rows *rows, size_t n_features)
 {
-    const struct sparse_rows *rows = look->rows;
-    for (size_t i = rows->row_start[token]; i < rows->row_start[token + 1]; i++)
-        if (rows->feature[i] == look->feature) return rows->value[i];
-    return 0;
+    for (size_t i = 0; i < rows->row_start[rows->n_rows]; i++) look->starts[rows->feature[i] + 1]++;
+    for (size_t f = 0; f <= n_features; f++) look->starts[f + 1] += look->starts[f];
+    for (size_t t = rows->n_rows; t-- > 0;) /* from ends to where they begin */
+        for (size_t i = rows->row_start[t]; i < rows->row_start[t + 1]; i++)
+            look->entries[--look->starts[rows->feature[i] + 1]] =
+                (struct entry){(uint32_t)t, rows->value[i]};
+}
+
+/* The feature's values by token; or zeros again. */
+static void spread_values(struct look *look, bool is_there)
+{
+    for (size_t i = look->starts[look->feature + 1]; i < look->starts[look->feature + 2]; i++)
+        look->by_token[look->entries[i].token] = is_there ? look->entries[i].value : 0;
 }
 
 /* The window's values into sums and bins. Returns its maximum. */
@@ -44,7 +61,7 @@ static float read_window(struct look *look, const struct digest_window *window,
 {
     float largest = 0;
     for (uint32_t i = 0; i < window->n_tokens; i++) {
-        const float value = value_at(look, window->first_token + i);
+        const float value = look->by_token[window->first_token + i];
         if (value == 0) continue;
         look->value_bins[evidence_value_bin(value)]++;
         slot->sum_fixed = evidence_sum_add(slot->sum_fixed, evidence_sum_of(value));
@@ -93,7 +110,7 @@ static void append_window(struct reference_digest *d, const struct look *look, u
     const struct digest_window *window = &look->p->windows[w];
     const size_t n_before = d->n_pairs;
     for (uint32_t i = 0; i < window->n_tokens; i++) {
-        const float value = value_at(look, window->first_token + i);
+        const float value = look->by_token[window->first_token + i];
         if (value == 0) continue;
         d->positions[d->n_pairs] = (uint16_t)i;
         d->values[d->n_pairs++] = value;
@@ -118,6 +135,7 @@ static void look_at(struct reference_digest *d, struct look *look)
     memset(look->value_bins, 0, sizeof look->value_bins);
     memset(look->window_bins, 0, sizeof look->window_bins);
     look->n_kept = 0;
+    spread_values(look, true);
     for (size_t w = 0; w < p->n_windows; w++) {
         const float max_value = read_window(look, &p->windows[w], slot);
         if (max_value == 0) continue;
@@ -130,13 +148,41 @@ static void look_at(struct reference_digest *d, struct look *look)
     append_bins(d, look->window_bins, EVIDENCE_RESERVOIR_BINS, &slot->n_window_bins);
     for (uint32_t w = 0; w < p->n_windows; w++)
         if (is_kept(look, w)) append_window(d, look, w, slot);
+    spread_values(look, false);
+}
+
+static void free_look(struct look *look)
+{
+    if (!look) return;
+    free(look->starts);
+    free(look->entries);
+    free(look->by_token);
+    free(look);
+}
+
+/* NULL without memory. */
+static struct look *make_look(const struct sparse_rows *rows, size_t n_features,
+                              const struct digest_params *p)
+{
+    struct look *look = calloc(1, sizeof *look);
+    if (!look) return NULL;
+    look->p = p;
+    look->starts = calloc(n_features + 2, sizeof *look->starts);
+    look->entries = malloc((rows->row_start[rows->n_rows] + 1) * sizeof *look->entries);
+    look->by_token = calloc(p->n_tokens + 1, sizeof *look->by_token);
+    if (!look->starts || !look->entries || !look->by_token) {
+        free_look(look);
+        return NULL;
+    }
+    group_entries(look, rows, n_features);
+    return look;
 }
 
 status_t reference_digest_init(struct reference_digest *d, const struct sparse_rows *rows,
                                size_t n_features, const struct digest_params *p, struct error *err)
 {
     const size_t n = rows->row_start[rows->n_rows] + 1, n_active = (p->n_windows + 31) / 32;
-    struct look *look = calloc(1, sizeof *look);
+    struct look *look = make_look(rows, n_features, p);
     *d = (struct reference_digest){.slots = calloc(n_features, sizeof *d->slots),
                                    .active = calloc(n_features * n_active + 1, sizeof *d->active),
                                    .words = malloc(3 * n * sizeof *d->words),
@@ -150,11 +196,9 @@ status_t reference_digest_init(struct reference_digest *d, const struct sparse_r
                                 .positions = d->positions,
                                 .values = d->values};
     const bool is_there = look && d->slots && d->active && d->words && d->positions && d->values;
-    if (is_there) {
-        *look = (struct look){.rows = rows, .p = p};
+    if (is_there)
         for (; look->feature < n_features; look->feature++) look_at(d, look);
-    }
-    free(look);
+    free_look(look);
     return is_there ? ST_OK : error_set(err, ST_NO_MEMORY, "digest of %zu features", n_features);
 }
 

@@ -1,5 +1,5 @@
 /* The digest of backend.h by the simplest way there is: feature by feature and window by window,
- * each value looked up in its row, windows kept by evidence_insert_firing(). */
+ * a feature's values laid out by token, windows kept by evidence_insert_firing(). */
 #ifndef KERNELS_SELFTEST_REFERENCE_DIGEST_H
 #define KERNELS_SELFTEST_REFERENCE_DIGEST_H
 
