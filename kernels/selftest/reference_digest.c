@@ -202,6 +202,14 @@ status_t reference_digest_init(struct reference_digest *d, const struct sparse_r
     return is_there ? ST_OK : error_set(err, ST_NO_MEMORY, "digest of %zu features", n_features);
 }
 
+static bool is_same_slot(const struct digest_slot *a, const struct digest_slot *b)
+{
+    return a->sum_fixed == b->sum_fixed &&
+           evidence_float_bits(a->max_value) == evidence_float_bits(b->max_value) &&
+           a->n_pairs == b->n_pairs && a->n_value_bins == b->n_value_bins &&
+           a->n_window_bins == b->n_window_bins && a->n_kept == b->n_kept && a->unused == b->unused;
+}
+
 bool reference_digest_differs(const struct reference_digest *reference, const struct digest *digest,
                               char *why, size_t why_size)
 {
@@ -216,7 +224,7 @@ bool reference_digest_differs(const struct reference_digest *reference, const st
         return true;
     }
     for (size_t s = 0; s < wanted->n_slots; s++) {
-        if (memcmp(&digest->slots[s], &wanted->slots[s], sizeof *wanted->slots) == 0) continue;
+        if (is_same_slot(&digest->slots[s], &wanted->slots[s])) continue;
         (void)snprintf(why, why_size, "feature %zu has other sums, or keeps %u windows, not %u", s,
                        digest->slots[s].n_kept, wanted->slots[s].n_kept);
         return true;
@@ -228,7 +236,8 @@ bool reference_digest_differs(const struct reference_digest *reference, const st
     else if (memcmp(digest->positions, wanted->positions,
                     reference->n_pairs * sizeof *wanted->positions) != 0)
         part = "positions";
-    else if (memcmp(digest->values, wanted->values, reference->n_pairs * sizeof *wanted->values))
+    else if (memcmp(digest->values, wanted->values, reference->n_pairs * sizeof *wanted->values) !=
+             0)
         part = "values";
     if (part) (void)snprintf(why, why_size, "other %s", part);
     return part != NULL;
