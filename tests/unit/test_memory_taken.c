@@ -22,19 +22,25 @@ static struct backend *open_device(size_t limit)
     return backend;
 }
 
-static struct memory_plan plan_in(const char *directory, const struct memory_needs *needs,
-                                  enum compute compute)
+/* Closes the backend. */
+static struct memory_plan plan_on(struct backend *backend, const char *directory,
+                                  const struct memory_needs *needs, enum compute compute)
 {
     struct model_config config;
     struct memory_plan plan;
     struct error err = {0};
-    struct backend *backend = open_device(0);
     cr_assert_eq(model_config_read(&config, directory, &err), ST_OK, "%s", err.text);
     const struct memory_plan_params params = {
         .config = &config, .backend = backend, .compute = compute, .needs = needs};
     cr_assert_eq(memory_plan_make(&plan, &params, &err), ST_OK, "%s", err.text);
     backend_close(&backend);
     return plan;
+}
+
+static struct memory_plan plan_in(const char *directory, const struct memory_needs *needs,
+                                  enum compute compute)
+{
+    return plan_on(open_device(0), directory, needs, compute);
 }
 
 static struct memory_plan plan_for(const char *directory, const struct memory_needs *needs)
@@ -177,10 +183,26 @@ Test(memory_taken, rounded_rows_of_products_are_planned)
 Test(memory_taken, a_digest_is_planned)
 {
     struct memory_needs needs = capture_needs(1, 0);
-    const struct memory_plan b = plan_for(DEMO, &needs);
     needs.targets[0].digest_windows = 64;
-    const struct memory_plan a = plan_for(DEMO, &needs);
-    expect_capture(&needs, COMPUTE_F32, a.n_scratch - b.n_scratch, "a digest");
+    const struct memory_plan plan = plan_for(DEMO, &needs);
+    cr_expect(plan.has_digests);
+    expect_capture(&needs, COMPUTE_F32, plan.n_digest, "a digest");
+}
+
+/* One byte less than a whole batch and the digests take: the batch stays whole. */
+Test(memory_taken, a_capture_does_without_digests_where_they_would_cost_a_batch)
+{
+    struct memory_needs needs = capture_needs(1, 0);
+    needs.targets[0].digest_windows = 64;
+    const struct memory_plan all = plan_for(DEMO, &needs);
+    const size_t n_wanted = all.n_resident + all.n_kept + 2 * N_ROWS * all.n_sequence;
+    for (size_t n_less = 0; n_less < 2; n_less++) {
+        const struct memory_plan plan =
+            plan_on(open_device(free_for(n_wanted) - 2 * n_less), DEMO, &needs, COMPUTE_F32);
+        cr_expect_eq(plan.has_digests, n_less == 0, "%zu less", n_less);
+        cr_expect_not(plan.is_streamed);
+        cr_expect_geq(plan.n_fitting, N_ROWS);
+    }
 }
 
 Test(memory_taken, every_thread_is_planned)
@@ -305,12 +327,13 @@ Test(memory_taken, what_does_not_fit_says_what_takes_how_much)
     struct backend *backend = open_device(plan.n_threads * plan.n_clean);
     const struct model_params params = {.directory = SMALL, .backend = backend, .needs = &needs};
     const double mib = 1024.0 * 1024.0;
-    (void)snprintf(want, sizeof want,
-                   "each of 3 threads: scratch %.1f, comparisons %.1f, clean passes %.1f, a batch "
-                   "with a pass over 64 tokens %.1f), ",
-                   (double)plan.n_scratch / mib, (double)plan.n_compare / mib,
-                   (double)plan.n_clean / mib, (double)plan.n_smallest / mib);
+    (void)snprintf(
+        want, sizeof want,
+        "scratch %.1f, comparisons %.1f, clean passes %.1f, a pass over 64 tokens %.1f), ",
+        3 * (double)plan.n_scratch / mib, 3 * (double)plan.n_compare / mib,
+        3 * (double)plan.n_clean / mib, 3 * (double)plan.n_smallest / mib);
     cr_expect_eq(model_open(&model, &params, &err), ST_NO_MEMORY);
     cr_expect(strstr(err.text, want), "%s, not %s", err.text, want);
+    cr_expect(strstr(err.text, " (MiB, for 3 threads: weights "), "%s", err.text);
     backend_close(&backend);
 }

@@ -192,8 +192,8 @@ static status_t measure_digest(struct memory_plan *plan, const struct memory_pla
     const struct digest_shape shape = {t->n_features, needs_of(p)->n_rows * plan->n_ctx,
                                        t->digest_windows};
     if (!t->digest_windows || !backend_supports(p->backend, BACKEND_DIGEST)) return ST_OK;
-    if (size_add(plan->n_scratch, p->backend->ops->digest_estimate(p->backend, &shape),
-                 &plan->n_scratch))
+    if (size_add(plan->n_digest, p->backend->ops->digest_estimate(p->backend, &shape),
+                 &plan->n_digest))
         return ST_OK;
     return error_set(err, ST_TOO_LARGE, "digests of %zu features", t->n_features);
 }

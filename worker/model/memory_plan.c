@@ -30,7 +30,8 @@ size_t memory_plan_tokens(const struct memory_plan *plan, const struct backend *
 /* What every thread has beside its pass. */
 static size_t beside_bytes(const struct memory_plan *plan)
 {
-    return plan->n_scratch + plan->n_compare + plan->n_clean;
+    return plan->n_scratch + plan->n_compare + plan->n_clean +
+           (plan->has_digests ? plan->n_digest : 0);
 }
 
 size_t memory_plan_least(const struct memory_plan *plan)
@@ -80,6 +81,20 @@ static void choose(struct memory_plan *plan, const struct memory_plan_params *p)
     plan->n_fitting = n_fitting ? n_fitting : 1;
 }
 
+/* Digests save the host's time and take nothing from the pass: with them too as many layers and
+ * threads are there, and a whole batch, or as much of it as without. */
+static void choose_digests(struct memory_plan *plan, const struct memory_plan_params *p)
+{
+    struct memory_plan with = *plan;
+    const size_t n_rows = p->needs ? p->needs->n_rows : 0;
+    const size_t n_wanted = n_rows && n_rows < plan->n_fitting ? n_rows : plan->n_fitting;
+    if (!plan->n_digest || !plan->n_fitting) return;
+    with.has_digests = true;
+    with.is_streamed = false;
+    choose(&with, p);
+    if (with.is_streamed == plan->is_streamed && with.n_fitting >= n_wanted) *plan = with;
+}
+
 status_t memory_plan_make(struct memory_plan *out, const struct memory_plan_params *params,
                           struct error *err)
 {
@@ -92,6 +107,7 @@ status_t memory_plan_make(struct memory_plan *out, const struct memory_plan_para
         plan.is_streamed = false;
         choose(&plan, params);
     }
+    choose_digests(&plan, params);
     *out = plan;
     return ST_OK;
 }
@@ -131,21 +147,24 @@ static void write_parts(const struct memory_plan *plan, char out[PARTS_SIZE])
     add_part(out, "scratch", plan->n_threads * plan->n_scratch);
     add_part(out, "comparisons", plan->n_threads * plan->n_compare);
     add_part(out, "clean passes", plan->n_threads * plan->n_clean);
+    if (plan->has_digests) add_part(out, "digests", plan->n_threads * plan->n_digest);
     add_part(out, pass, plan->n_threads * plan->n_smallest);
 }
 
 status_t memory_plan_check(const struct memory_plan *plan, const struct backend *backend,
                            struct error *err)
 {
-    char parts[PARTS_SIZE];
+    char parts[PARTS_SIZE], threads[40] = "";
     if (plan->n_fitting) return ST_OK;
+    if (plan->n_threads > 1)
+        (void)snprintf(threads, sizeof threads, ", for %zu threads", plan->n_threads);
     const size_t n_least = memory_plan_least(plan);
     write_parts(plan, parts);
     return error_set(err, ST_NO_MEMORY,
-                     "does not fit on %s%s: it takes %zu bytes (MiB: %s), %zu of %zu bytes are "
+                     "does not fit on %s%s: it takes %zu bytes (MiB%s: %s), %zu of %zu bytes are "
                      "free, %zu of them kept in reserve",
                      backend->ops->describe(backend), plan->is_streamed ? ", even streamed" : "",
-                     n_least, parts, plan->memory.n_free, plan->memory.n_total,
+                     n_least, threads, parts, plan->memory.n_free, plan->memory.n_total,
                      plan->memory.n_free / MARGIN);
 }
 

@@ -4,7 +4,7 @@
  * result: a row's values depend on that row alone.
  *
  *   tables (embeddings, norms, biases) + head + layers + those of derivatives + dictionaries
- *     + of each thread: scratch + comparisons + clean pass of its prompts
+ *     + of each thread: scratch + comparisons + clean pass of its prompts (+ digests)
  *                       + sequences x what a pass needs for one      against what is free
  *
  * Each is measured by a function beside the code that takes it (memory_measure.c asks them).
@@ -39,6 +39,7 @@ struct memory_plan {
     size_t n_ctx;             /* tokens of a sequence */
     size_t n_threads;         /* as chosen, that have each of: */
     size_t n_scratch;         /* products, the dictionaries' encoders and their tallies */
+    size_t n_digest;          /* the digests of a capture's units, which it can do without */
     size_t n_compare;         /* distributions compared, with the smallest pass */
     size_t n_clean;           /* the clean pass over an ablation's prompts, */
     size_t n_copies;          /* and a pass over it and one variant, the least there is */
@@ -48,6 +49,7 @@ struct memory_plan {
     size_t n_smallest; /* of the smallest pass: a block of rows, and n_kept */
     size_t n_cache;    /* kept for each prompt of n_ctx tokens by an ablation */
     bool is_streamed;
+    bool has_digests;  /* there is room for them beside all of it and a whole batch */
     size_t n_resident; /* all but the sequences of all threads, as planned */
     size_t n_host;     /* pinned memory of the host, when it is streamed */
     size_t n_room;     /* what is left for passes of all threads; SIZE_MAX: nobody knows */

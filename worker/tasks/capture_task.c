@@ -40,6 +40,7 @@ struct target_run {
 struct capture_task {
     struct model_cache *models;
     struct model *model;
+    bool has_digests; /* the plan has room for them; it is another task's later on */
     struct forward *forward;
     uint64_t n_rows, n_ctx;
     uint32_t *row_lengths; /* [n_rows] */
@@ -159,6 +160,7 @@ static status_t open_model(struct capture_task *task, const struct task_environm
     if (status == ST_OK) status = spec_count(spec, "n_ctx", 1, 1 << 20, &task->n_ctx, err);
     if (status == ST_OK) status = model_cache_model(task->models, &wanted, &task->model, err);
     if (status != ST_OK) return status;
+    task->has_digests = model_plan(task->model)->has_digests;
     const struct forward_params params = {.model = task->model,
                                           .n_rows = (size_t)task->n_rows,
                                           .n_ctx = (size_t)task->n_ctx,
@@ -301,8 +303,8 @@ static status_t capture_one(struct capture_task *task, size_t index,
     if (status != ST_OK) return status;
     struct capture_accumulator *accumulator = run->accumulators[unit->split];
     status = capture_accumulator_begin(accumulator, unit, run->thresholds[unit->split], err);
-    if (status == ST_OK && task->stays[index] && capture_target_digests(run->target) &&
-        capture_accumulator_can_digest(accumulator))
+    if (status == ST_OK && task->has_digests && task->stays[index] &&
+        capture_target_digests(run->target) && capture_accumulator_can_digest(accumulator))
         status = take_digest(task, index, run->thresholds_hash[unit->split], accumulator, &digest,
                              &is_taken, err);
     if (status == ST_OK && !is_taken) status = add_rows(task, index, n_tokens, accumulator, err);
