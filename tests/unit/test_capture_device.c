@@ -128,14 +128,28 @@ static void run_unit(struct sweep *sweep, uint32_t number)
     buffer_fini(&shared);
 }
 
+enum way { BY_DIGESTS, BY_ROWS, WITHOUT_ROOM };
+static unsigned n_refused;
+
+static status_t refuse_digest(struct sparse_encoder *encoder, const struct digest_params *p,
+                              struct digest *out, struct error *err)
+{
+    (void)encoder;
+    (void)p;
+    (void)out;
+    n_refused++;
+    return error_set(err, ST_NO_MEMORY, "no room for a digest");
+}
+
 /* Returns how often digests were selected. */
-static uint64_t play(struct sweep *sweep, bool has_digests)
+static uint64_t play(struct sweep *sweep, enum way way)
 {
     memset(sweep, 0, sizeof *sweep);
     task_world_open(&sweep->world, "emu");
     const struct backend_ops *ops = sweep->world.backend->ops;
     struct backend_ops changed = *ops;
-    if (!has_digests) changed.sparse_digest = NULL;
+    if (way == BY_ROWS) changed.sparse_digest = NULL;
+    if (way == WITHOUT_ROOM) changed.sparse_digest = refuse_digest;
     sweep->world.backend->ops = &changed;
     for (size_t i = 0; i < N_UNITS * N_ROWS; i++) sweep->keys[i] = 77 * i + 3;
     sweep->documents = (struct evidence_documents){sweep->keys, N_UNITS * N_ROWS};
@@ -153,6 +167,20 @@ static uint64_t play(struct sweep *sweep, bool has_digests)
     return n_launches;
 }
 
+/* Ends both. */
+static void expect_equal(struct sweep *a, struct sweep *b, const char *what)
+{
+    for (size_t i = 0; i < N_UNITS; i++) {
+        const struct buffer *one = &a->results[i], *other = &b->results[i];
+        cr_expect_gt(one->n_bytes, 1000);
+        cr_expect(one->n_bytes == other->n_bytes &&
+                      memcmp(one->bytes, other->bytes, one->n_bytes) == 0,
+                  "%s: unit %zu", what, i);
+        buffer_fini(&a->results[i]);
+        buffer_fini(&b->results[i]);
+    }
+}
+
 ParameterizedTestParameters(capture_device, digests_give_the_results_of_rows)
 {
     return cr_make_param_array(struct emulated_mode, EMULATED_MODES, EMULATED_N_MODES);
@@ -162,16 +190,17 @@ ParameterizedTest(struct emulated_mode *mode, capture_device, digests_give_the_r
 {
     struct sweep by_digest, by_rows;
     emulated_set_mode(mode);
-    const uint64_t n_before = play(&by_rows, false);
-    const uint64_t n_selected = play(&by_digest, true) - n_before;
+    const uint64_t n_before = play(&by_rows, BY_ROWS);
+    const uint64_t n_selected = play(&by_digest, BY_DIGESTS) - n_before;
     cr_expect_geq(n_selected, N_UNITS, "%s: %zu digests", mode->name, (size_t)n_selected);
-    for (size_t i = 0; i < N_UNITS; i++) {
-        const struct buffer *digest = &by_digest.results[i], *rows = &by_rows.results[i];
-        cr_expect_gt(rows->n_bytes, 1000);
-        cr_expect(digest->n_bytes == rows->n_bytes &&
-                      memcmp(digest->bytes, rows->bytes, rows->n_bytes) == 0,
-                  "%s: unit %zu", mode->name, i);
-        buffer_fini(&by_digest.results[i]);
-        buffer_fini(&by_rows.results[i]);
-    }
+    expect_equal(&by_rows, &by_digest, mode->name);
+}
+
+Test(capture_device, without_room_for_digests_takes_rows_and_asks_no_more)
+{
+    struct sweep without_room, by_rows;
+    (void)play(&by_rows, BY_ROWS);
+    (void)play(&without_room, WITHOUT_ROOM);
+    cr_expect_eq(n_refused, 1);
+    expect_equal(&by_rows, &without_room, "without room");
 }

@@ -112,15 +112,17 @@ status_t memory_plan_make(struct memory_plan *out, const struct memory_plan_para
     return ST_OK;
 }
 
-/* "each of 2 threads: scratch 12.0, comparisons 2.1, clean passes 4.0" */
+/* "each of 2 threads: scratch 12.0, digests 0.0, comparisons 2.1, clean passes 4.0" */
 static const char *write_each(const struct memory_plan *plan, char out[EACH_SIZE])
 {
     const int n = plan->n_threads > 1
                       ? snprintf(out, EACH_SIZE, "each of %zu threads: ", plan->n_threads)
                       : 0;
-    (void)snprintf(
-        out + n, EACH_SIZE - (size_t)n, "scratch %.1f, comparisons %.1f, clean passes %.1f",
-        (double)plan->n_scratch / MIB, (double)plan->n_compare / MIB, (double)plan->n_clean / MIB);
+    (void)snprintf(out + n, EACH_SIZE - (size_t)n,
+                   "scratch %.1f, digests %.1f, comparisons %.1f, clean passes %.1f",
+                   (double)plan->n_scratch / MIB,
+                   plan->has_digests ? (double)plan->n_digest / MIB : 0.0,
+                   (double)plan->n_compare / MIB, (double)plan->n_clean / MIB);
     return out;
 }
 

@@ -278,7 +278,8 @@ static status_t add_rows(struct capture_task *task, size_t index, size_t n_token
     return status == ST_OK ? capture_accumulator_add(accumulator, &rows, err) : status;
 }
 
-/* Their digest in place of them; *is_taken is false where it does not fit, and nothing is. */
+/* Their digest in place of them; *is_taken is false where it does not fit, and nothing is. A device
+ * that has less room than was planned has none for the next one either. */
 static status_t take_digest(struct capture_task *task, size_t index, uint64_t thresholds_hash,
                             struct capture_accumulator *accumulator, struct digest *digest,
                             bool *is_taken, struct error *err)
@@ -289,6 +290,11 @@ static status_t take_digest(struct capture_task *task, size_t index, uint64_t th
         status = capture_target_digest(task->targets[index].target, task->acts[index], &params,
                                        digest, err);
     *is_taken = status == ST_OK && !digest->is_over;
+    if (status == ST_NO_MEMORY) {
+        error_clear(err);
+        task->has_digests = false;
+        return ST_OK;
+    }
     return *is_taken ? capture_accumulator_take_digest(accumulator, digest, err) : status;
 }
 
