@@ -21,6 +21,8 @@
 #include <stdint.h>
 
 enum { DIGEST_MAX_WINDOWS = 4096, DIGEST_MAX_POSITIONS = 1024, DIGEST_MAX_TOKENS = 1 << 20 };
+/* Where a bin or a window begins in a word of a digest; below it is how many values. */
+enum { DIGEST_BIN_SHIFT = 24, DIGEST_WINDOW_SHIFT = 16 };
 
 struct digest_window {
     uint64_t number;      /* evidence_window_number() */
@@ -64,8 +66,8 @@ struct digest {
     size_t n_slots, n_active_words;
     const struct digest_slot *slots; /* [n_slots] */
     const uint32_t *active;          /* [n_slots, n_active_words]: bit w of window w */
-    /* Slot by slot: its value bins, then its window bins (bin << 24 | how many), both ascending;
-     * then its kept windows (window << 16 | how many values), ascending */
+    /* Slot by slot: its value bins, then its window bins (bin << DIGEST_BIN_SHIFT | how many), both
+     * ascending; then its kept windows (window << DIGEST_WINDOW_SHIFT | how many values), ascending */
     const uint32_t *words;
     const uint16_t *positions; /* slot by slot, [n_pairs]: within the window */
     const float *values;       /* likewise */

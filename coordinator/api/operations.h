@@ -5,6 +5,8 @@
 
 #include "coordinator/api/api.h"
 
+enum { API_RECORD_MAX_BYTES = 16 * 1024 * 1024 }; /* of a sweep's record as JSON */
+
 typedef status_t operation_fn(struct api *api, const json_t *args, json_t **out, struct error *err);
 
 operation_fn api_ping, api_submit, api_list, api_status, api_cancel, api_pause, api_resume,

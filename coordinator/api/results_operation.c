@@ -4,7 +4,6 @@
 #include "coordinator/api/operations.h"
 
 enum { RESULTS_MAX = 1000, RESULTS_DEFAULT = 200, PAGE_BYTES = 1024 * 1024 };
-enum { RECORD_MAX_BYTES = 16 * 1024 * 1024 };
 
 struct page {
     const struct sweep *sweep;
@@ -102,7 +101,7 @@ static status_t read_page(struct api *api, const json_t *args, struct page *page
 status_t api_results(struct api *api, const json_t *args, struct buffer *out, struct error *err)
 {
     struct page page = {.out = out};
-    buffer_init(&page.record, RECORD_MAX_BYTES);
+    buffer_init(&page.record, API_RECORD_MAX_BYTES);
     status_t status = read_page(api, args, &page, err);
     if (status == ST_OK) status = write_page(&page, err);
     buffer_fini(&page.record);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLIENT_KEY_MAX = 128, RECORD_MAX_BYTES = 16 * 1024 * 1024 };
+enum { CLIENT_KEY_MAX = 128 };
 
 static status_t check_client_key(const char *key, struct error *err)
 {
@@ -123,7 +123,7 @@ static status_t find_record(const struct sweep *sweep, uint64_t feature, size_t 
 json_t *api_find_record(const struct sweep *sweep, uint64_t feature, size_t target)
 {
     struct buffer text;
-    buffer_init(&text, RECORD_MAX_BYTES);
+    buffer_init(&text, API_RECORD_MAX_BYTES);
     json_t *record = find_record(sweep, feature, target, &text, NULL) == ST_OK
                          ? json_loadb((const char *)text.bytes, text.n_bytes, 0, NULL)
                          : NULL;

@@ -118,18 +118,20 @@ static status_t find_backend(struct cluster_options *out, const struct cli_argum
                              const struct cluster_config *config, struct error *err)
 {
     const char *environment = getenv("INTERP_BACKEND");
-    if (environment && !*environment) environment = NULL;
-    const char *wanted = arguments->backend ? arguments->backend
-                         : environment      ? environment
-                                            : config->backend;
-    if (!wanted) return ST_OK;
+    const struct {
+        const char *name, *said_by;
+    } places[] = {{arguments->backend, "--backend"},
+                  {environment && *environment ? environment : NULL, "INTERP_BACKEND"},
+                  {config->backend, "cluster.yaml"}};
+    const size_t n_places = sizeof places / sizeof places[0];
+    size_t at = 0;
+    while (at < n_places && !places[at].name) at++;
+    if (at == n_places) return ST_OK;
+    const char *wanted = places[at].name;
     if (!cluster_is_backend(wanted) || strlen(wanted) >= sizeof out->compute_on)
         return error_set(err, ST_BAD_INPUT,
                          "backend '%s' (%s) is not auto, cpu, cuda, cuda:N, cuda:UUID or emu",
-                         wanted,
-                         arguments->backend ? "--backend"
-                         : environment      ? "INTERP_BACKEND"
-                                            : "cluster.yaml");
+                         wanted, places[at].said_by);
     const status_t status =
         cluster_find_devices(wanted, out->backend, &out->n_devices, &out->why_cpu, err);
     if (strcmp(wanted, "auto") == 0) wanted = out->n_devices ? out->backend : "cpu";

@@ -3,7 +3,6 @@
 #include "common/file.h"
 #include "common/prompts.h"
 #include "coordinator/circuit/circuit_file.h"
-#include "coordinator/sweep/kept_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,7 +148,7 @@ bool circuit_kept_names(const struct sweep_spec *spec, const char *hash)
            (spec->task.prompts_sha256 && strcmp(spec->task.prompts_sha256, hash) == 0);
 }
 
-status_t circuit_kept_clean(const char *data_directory, circuit_kept_names_fn *names,
+status_t circuit_kept_clean(const char *data_directory, kept_file_is_named_fn *names,
                             const void *context, size_t *n_removed, struct error *err)
 {
     const struct sweep_spec none = {.kind = SWEEP_KIND_CIRCUIT};

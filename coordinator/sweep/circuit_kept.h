@@ -7,6 +7,7 @@
 
 #include "coordinator/circuit/circuit.h"
 #include "coordinator/intake/sweep_spec.h"
+#include "coordinator/sweep/kept_file.h"
 
 /* Keep the files of a new sweep and set the hashes of its spec; nothing of a sweep that brings
  * none. Where the spec has a hash already, the kept file of that hash does, or a file that has it.
@@ -33,8 +34,7 @@ MUST_CHECK status_t circuit_kept_prompts(const struct sweep_spec *spec, const ch
 
 /* Remove what no sweep brings any more; *n_removed counts. names() says whether a spec that is
  * known has that file: circuit_kept_names() for each of them. Errors: ST_IO. */
-typedef bool circuit_kept_names_fn(const void *context, const char *hash);
-MUST_CHECK status_t circuit_kept_clean(const char *data_directory, circuit_kept_names_fn *names,
+MUST_CHECK status_t circuit_kept_clean(const char *data_directory, kept_file_is_named_fn *names,
                                        const void *context, size_t *n_removed, struct error *err);
 bool circuit_kept_names(const struct sweep_spec *spec, const char *hash);
 

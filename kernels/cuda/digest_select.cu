@@ -11,7 +11,6 @@ extern "C" {
 #include "common/evidence_sum.h"
 }
 
-enum { BIN_SHIFT = 24, WINDOW_SHIFT = 16 };
 static const uint32_t KEPT = 1u << 31; /* of a candidate; the other bits are its window */
 
 /* Bins of a warp's slot. */
@@ -153,7 +152,7 @@ static __device__ __forceinline__ uint16_t stage_bins(uint32_t *words, const uin
         const unsigned mask = __ballot_sync(ALL_LANES, count > 0);
         if (count)
             words[n + static_cast<uint32_t>(__popc(mask & lower_lanes()))] =
-                bin << BIN_SHIFT | count;
+                bin << DIGEST_BIN_SHIFT | count;
         n += static_cast<uint32_t>(__popc(mask));
     }
     return static_cast<uint16_t>(n);
@@ -175,7 +174,7 @@ static __device__ __forceinline__ void stage_kept(const digest_device &d, size_t
             const stretch run = stretch_of_run(d, s, window);
             const uint32_t n_values = static_cast<uint32_t>(run.end - run.begin);
             words[n_kept + static_cast<uint32_t>(__popc(mask & lower_lanes()))] =
-                window << WINDOW_SHIFT | n_values;
+                window << DIGEST_WINDOW_SHIFT | n_values;
             n_pairs += n_values;
         }
         n_kept += static_cast<uint32_t>(__popc(mask));
@@ -227,8 +226,8 @@ __global__ void __launch_bounds__(BLOCK) digest_pack_kernel(digest_device d)
         for (size_t i = lane_index(); i < n; i += WARP) d.words[first + i] = staged[i];
         size_t at = d.pair_starts[s];
         for (size_t i = n - d.slots[s].n_kept; i < n; i++) {
-            const size_t from = begin_of_run(d, s, staged[i] >> WINDOW_SHIFT);
-            const size_t n_values = staged[i] & ((1u << WINDOW_SHIFT) - 1u);
+            const size_t from = begin_of_run(d, s, staged[i] >> DIGEST_WINDOW_SHIFT);
+            const size_t n_values = staged[i] & ((1u << DIGEST_WINDOW_SHIFT) - 1u);
             for (size_t j = lane_index(); j < n_values; j += WARP) {
                 d.positions[at + j] = d.grouped_position[from + j];
                 d.values[at + j] = d.grouped_value[from + j];

@@ -99,7 +99,7 @@ static void append_bins(struct reference_digest *d, const uint32_t *bins, uint32
 {
     for (uint32_t bin = 0; bin < n_bins; bin++) {
         if (!bins[bin]) continue;
-        d->words[d->n_words++] = bin << 24 | bins[bin];
+        d->words[d->n_words++] = bin << DIGEST_BIN_SHIFT | bins[bin];
         ++*n;
     }
 }
@@ -115,7 +115,7 @@ static void append_window(struct reference_digest *d, const struct look *look, u
         d->positions[d->n_pairs] = (uint16_t)i;
         d->values[d->n_pairs++] = value;
     }
-    d->words[d->n_words++] = w << 16 | (uint32_t)(d->n_pairs - n_before);
+    d->words[d->n_words++] = w << DIGEST_WINDOW_SHIFT | (uint32_t)(d->n_pairs - n_before);
     slot->n_pairs += (uint32_t)(d->n_pairs - n_before);
     slot->n_kept++;
 }

@@ -1,5 +1,7 @@
 #include "tests/unit/task_world.h"
 
+#include "common/evidence.h"
+
 #include "tests/unit/any_backend.h"
 
 #include <criterion/criterion.h>
@@ -78,4 +80,37 @@ status_t task_world_ablate(struct task_world *world, json_t *spec, const struct 
     buffer_fini(&payload);
     buffer_fini(&bytes);
     return status;
+}
+
+json_t *task_world_prompts(int n, int n_ctx)
+{
+    json_t *prompts = json_array();
+    for (int i = 0; i < n; i++) {
+        json_t *clean = json_array(), *corrupted = json_array();
+        for (int t = 0; t < n_ctx; t++) {
+            (void)json_array_append_new(clean, json_integer((i * 7 + t * 31) % 113));
+            (void)json_array_append_new(corrupted, json_integer((i * 5 + t * 29) % 113));
+        }
+        (void)json_array_append_new(prompts, json_pack("{s:o, s:o, s:i, s:[i], s:[i]}", "clean",
+                                                       clean, "corrupted", corrupted, "answer_at",
+                                                       n_ctx - 1, "answers", 3, "distractors", 17));
+    }
+    return prompts;
+}
+
+json_t *task_world_capture(int n_rows, int n_ctx, int top_k, int bin_k)
+{
+    json_t *limits = json_array();
+    for (int i = 0; i < EVIDENCE_N_SPLITS; i++)
+        (void)json_array_append_new(
+            limits, json_pack("{s:i s:i s:i s:i s:i s:i s:i s:i s:i}", "top_k", top_k, "bin_k",
+                              bin_k, "silent_k", 3, "near_miss_k", 0, "neighbour_k", 0, "doc_k", 4,
+                              "window_tokens", 8, "min_window_tokens", 4, "counts_positions", 0));
+    json_t *target =
+        json_pack("{s:s s:s s:s s:f s:s s:s s:i}", "hook", "blocks.1.hook_resid_pre", "units",
+                  "dictionary", "dictionary", "tests/golden/dictionaries/standard",
+                  "norm_scaling_factor", 0.0, "fingerprint", "", "key", "7", "n_slots", 113);
+    return json_pack("{s:s s:s s:s s:s s:i s:i s:o s:[o]}", "kind", "capture", "model",
+                     "tests/golden/models/gpt2-bare-names", "fingerprint", "", "compute", "f32",
+                     "n_rows", n_rows, "n_ctx", n_ctx, "limits", limits, "targets", target);
 }

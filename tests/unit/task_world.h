@@ -20,6 +20,13 @@ struct task_world {
 void task_world_open(struct task_world *world, const char *backend);
 void task_world_close(struct task_world *world);
 
+/* n prompts of n_ctx tokens below 113, clean and corrupted, answered at their last position; the
+ * caller's. */
+json_t *task_world_prompts(int n, int n_ctx);
+/* The spec of a capture of golden dictionary "standard" in golden model "gpt2-bare-names", the same
+ * limits in every split: windows of 8 tokens, of 4 at least. */
+json_t *task_world_capture(int n_rows, int n_ctx, int top_k, int bin_k);
+
 struct task_environment task_world_environment(struct task_world *world);
 
 /* Open a task of `spec` (taken) in the place of the one that is open. */

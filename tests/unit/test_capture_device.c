@@ -16,23 +16,6 @@ enum { N_ROWS = 2, N_CTX = 32, N_TOKENS = N_ROWS * N_CTX, N_UNITS = 4, N_FEATURE
 enum { N_VOCAB = 113, MAX_BYTES = 1 << 22 };
 static const char KERNEL[] = "digest_select_kernel";
 
-static json_t *make_spec(void)
-{
-    json_t *limits = json_array();
-    for (int i = 0; i < EVIDENCE_N_SPLITS; i++)
-        (void)json_array_append_new(
-            limits, json_pack("{s:i s:i s:i s:i s:i s:i s:i s:i s:i}", "top_k", 2, "bin_k", 1,
-                              "silent_k", 3, "near_miss_k", 0, "neighbour_k", 0, "doc_k", 4,
-                              "window_tokens", 8, "min_window_tokens", 4, "counts_positions", 0));
-    json_t *target =
-        json_pack("{s:s s:s s:s s:f s:s s:s s:i}", "hook", "blocks.1.hook_resid_pre", "units",
-                  "dictionary", "dictionary", "tests/golden/dictionaries/standard",
-                  "norm_scaling_factor", 0.0, "fingerprint", "", "key", "7", "n_slots", N_FEATURES);
-    return json_pack("{s:s s:s s:s s:s s:i s:i s:o s:[o]}", "kind", "capture", "model",
-                     "tests/golden/models/gpt2-bare-names", "fingerprint", "", "compute", "f32",
-                     "n_rows", N_ROWS, "n_ctx", N_CTX, "limits", limits, "targets", target);
-}
-
 /* A sweep of N_UNITS on one backend, thresholds coming back after each unit. */
 struct sweep {
     struct task_world world;
@@ -153,8 +136,9 @@ static uint64_t play(struct sweep *sweep, enum way way)
     sweep->world.backend->ops = &changed;
     for (size_t i = 0; i < N_UNITS * N_ROWS; i++) sweep->keys[i] = 77 * i + 3;
     sweep->documents = (struct evidence_documents){sweep->keys, N_UNITS * N_ROWS};
-    cr_assert_eq(task_world_open_task(&sweep->world, &capture_task_handler, make_spec()), ST_OK,
-                 "%s", sweep->world.err.text);
+    cr_assert_eq(task_world_open_task(&sweep->world, &capture_task_handler,
+                                      task_world_capture(N_ROWS, N_CTX, 2, 1)),
+                 ST_OK, "%s", sweep->world.err.text);
     for (uint32_t i = 0; i < N_UNITS; i++) {
         buffer_init(&sweep->results[i], MAX_BYTES);
         run_unit(sweep, i);

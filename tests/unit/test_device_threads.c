@@ -12,31 +12,7 @@
 #include <string.h>
 
 enum { N_ROWS = 2, N_CTX = 32, N_TOKENS = N_ROWS * N_CTX, N_UNITS = 6, N_THREADS = 2 };
-enum { N_FEATURES = 113, N_VOCAB = 113, MAX_BYTES = 1 << 22 };
-static const char MODEL[] = "tests/golden/models/gpt2-bare-names";
-static const char DICTIONARY[] = "tests/golden/dictionaries/standard";
-
-static json_t *make_limits(void)
-{
-    json_t *list = json_array();
-    for (int i = 0; i < EVIDENCE_N_SPLITS; i++)
-        (void)json_array_append_new(
-            list, json_pack("{s:i s:i s:i s:i s:i s:i s:i s:i s:i}", "top_k", 5, "bin_k", 2,
-                            "silent_k", 3, "near_miss_k", 0, "neighbour_k", 0, "doc_k", 4,
-                            "window_tokens", 8, "min_window_tokens", 4, "counts_positions", 0));
-    return list;
-}
-
-static json_t *make_spec(void)
-{
-    json_t *target =
-        json_pack("{s:s s:s s:s s:f s:s s:s s:i}", "hook", "blocks.1.hook_resid_pre", "units",
-                  "dictionary", "dictionary", DICTIONARY, "norm_scaling_factor", 0.0, "fingerprint",
-                  "", "key", "7", "n_slots", N_FEATURES);
-    return json_pack("{s:s s:s s:s s:s s:i s:i s:o s:[o]}", "kind", "capture", "model", MODEL,
-                     "fingerprint", "", "compute", "f32", "n_rows", N_ROWS, "n_ctx", N_CTX,
-                     "limits", make_limits(), "targets", target);
-}
+enum { N_VOCAB = 113, MAX_BYTES = 1 << 22 };
 
 /* The bytes of unit `number`: a document in each row. */
 static void make_payload(uint32_t number, struct buffer *out)
@@ -93,7 +69,7 @@ static void *run_lane(void *context)
 {
     struct lane *lane = context;
     void *task = NULL;
-    json_t *spec = make_spec();
+    json_t *spec = task_world_capture(N_ROWS, N_CTX, 5, 2);
     status_t status = capture_task_handler.open(&task, lane->environment, spec, &lane->err);
     for (uint32_t i = lane->first; i < N_UNITS && status == ST_OK; i += lane->step)
         status = run_unit(lane, task, i);

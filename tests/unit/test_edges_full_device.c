@@ -14,21 +14,10 @@ static const char MODEL[] = "tests/golden/models/gpt2-bare-names"; /* 3 layers, 
 
 static json_t *make_spec(const char *kind)
 {
-    json_t *prompts = json_array();
-    for (int i = 0; i < N_PROMPTS; i++) {
-        json_t *clean = json_array(), *corrupted = json_array();
-        for (int t = 0; t < N_CTX; t++) {
-            (void)json_array_append_new(clean, json_integer((i * 7 + t * 31) % 113));
-            (void)json_array_append_new(corrupted, json_integer((i * 5 + t * 29) % 113));
-        }
-        (void)json_array_append_new(prompts, json_pack("{s:o, s:o, s:i, s:[i], s:[i]}", "clean",
-                                                       clean, "corrupted", corrupted, "answer_at",
-                                                       N_CTX - 1, "answers", 3, "distractors", 17));
-    }
     return json_pack("{s:s s:s s:s s:s s:i s:s s:b s:o s:[] s:s s:s}", "kind", kind, "model", MODEL,
                      "fingerprint", "", "compute", "f32", "n_ctx", N_CTX, "mean", "overall",
-                     "vocabulary", true, "prompts", prompts, "reference", "method", "eap", "metric",
-                     "logit_difference");
+                     "vocabulary", true, "prompts", task_world_prompts(N_PROMPTS, N_CTX),
+                     "reference", "method", "eap", "metric", "logit_difference");
 }
 
 /* Graphs of the edges from the first layer's heads, resampled, to what later layers read. */

@@ -216,22 +216,6 @@ Test(memory_taken, every_thread_is_planned)
 
 /* --- ablations ----------------------------------------------------------------------------- */
 
-static json_t *make_prompts(void)
-{
-    json_t *prompts = json_array();
-    for (int i = 0; i < N_PROMPTS; i++) {
-        json_t *clean = json_array(), *corrupted = json_array();
-        for (int t = 0; t < N_CTX; t++) {
-            (void)json_array_append_new(clean, json_integer((i * 7 + t * 31) % 113));
-            (void)json_array_append_new(corrupted, json_integer((i * 5 + t * 29) % 113));
-        }
-        (void)json_array_append_new(prompts, json_pack("{s:o, s:o, s:i, s:[i], s:[i]}", "clean",
-                                                       clean, "corrupted", corrupted, "answer_at",
-                                                       N_CTX - 1, "answers", 3, "distractors", 17));
-    }
-    return prompts;
-}
-
 static json_t *make_spec(bool is_compared)
 {
     json_t *late = json_array();
@@ -239,8 +223,8 @@ static json_t *make_spec(bool is_compared)
         (void)json_array_append_new(late, json_pack("[i]", N_CTX - 1));
     return json_pack("{s:s s:s s:s s:s s:i s:s s:b s:o s:[] s:[o]}", "kind", "ablate", "model",
                      SMALL, "fingerprint", "", "compute", "f32", "n_ctx", N_CTX, "mean", "overall",
-                     "vocabulary", is_compared, "prompts", make_prompts(), "reference", "positions",
-                     late);
+                     "vocabulary", is_compared, "prompts", task_world_prompts(N_PROMPTS, N_CTX),
+                     "reference", "positions", late);
 }
 
 /* A head set to zero everywhere, and at the last position. */

@@ -69,9 +69,8 @@ MUST_CHECK status_t capture_accumulator_take_digest(struct capture_accumulator *
                                                     const struct digest *digest, struct error *err);
 
 /* Append the unit's partial (EVIDENCE.md, not compressed) to `out`, whose cap should be
- * EVIDENCE_MAX_PARTIAL_BYTES. All tokens must have been added, or
- * a digest taken. Errors: ST_BAD_INPUT,
- * ST_TOO_LARGE, ST_NO_MEMORY. */
+ * EVIDENCE_MAX_PARTIAL_BYTES. All tokens must have been added, or a digest taken. Errors:
+ * ST_BAD_INPUT, ST_TOO_LARGE, ST_NO_MEMORY. */
 MUST_CHECK status_t capture_accumulator_finish(struct capture_accumulator *accumulator,
                                                struct buffer *out, struct error *err);
 

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum { BIN_SHIFT = 24, WINDOW_SHIFT = 16, WORD_BITS = 32 };
+enum { WORD_BITS = 32 };
 
 void capture_digest_fini(struct capture_digest *digest)
 {
@@ -123,8 +123,8 @@ static uint32_t read_bins(struct capture_digest *digest, uint32_t n,
     uint32_t sum = 0;
     for (uint32_t i = 0; i < n; i++) {
         const uint32_t word = *digest->words++;
-        out->bin[i] = (uint16_t)(word >> BIN_SHIFT);
-        out->count[i] = word & ((1u << BIN_SHIFT) - 1);
+        out->bin[i] = (uint16_t)(word >> DIGEST_BIN_SHIFT);
+        out->count[i] = word & ((1u << DIGEST_BIN_SHIFT) - 1);
         sum += out->count[i];
     }
     out->n = n;
@@ -169,8 +169,8 @@ static void copy_window(struct capture_accumulator *accumulator)
 {
     struct capture_digest *digest = &accumulator->digest;
     struct evidence_record *record = accumulator->record;
-    const uint32_t word = *digest->words++, n = word & ((1u << WINDOW_SHIFT) - 1);
-    const struct capture_window *window = &accumulator->windows.item[word >> WINDOW_SHIFT];
+    const uint32_t word = *digest->words++, n = word & ((1u << DIGEST_WINDOW_SHIFT) - 1);
+    const struct capture_window *window = &accumulator->windows.item[word >> DIGEST_WINDOW_SHIFT];
     struct evidence_firing_ref *firing = &record->firing[record->n_firing++];
     *firing = (struct evidence_firing_ref){window->table_place, (uint32_t)record->n_activations,
                                            (uint16_t)n, 0};
