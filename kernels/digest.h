@@ -67,7 +67,7 @@ struct digest {
     const struct digest_slot *slots; /* [n_slots] */
     const uint32_t *active;          /* [n_slots, n_active_words]: bit w of window w */
     /* Slot by slot: its value bins, then its window bins (bin << DIGEST_BIN_SHIFT | how many), both
-     * ascending; then its kept windows (window << DIGEST_WINDOW_SHIFT | how many values), ascending */
+     * ascending; then its kept windows (window << DIGEST_WINDOW_SHIFT | values), ascending too */
     const uint32_t *words;
     const uint16_t *positions; /* slot by slot, [n_pairs]: within the window */
     const float *values;       /* likewise */
