@@ -172,7 +172,6 @@ static status_t agent_begin(struct circuit_run *run, struct error *err)
 {
     const struct provider *provider;
     json_t *body = NULL;
-    if (!sweep_spec_asks_agent(run->sweep->spec)) return ST_OK;
     status_t status = find_provider(run, &provider, err);
     if (status == ST_OK) status = write_body(run, provider, &body, err);
     if (status == ST_OK) status = call_prepare(&run->agent.call, provider->name, body, err);
@@ -289,8 +288,8 @@ static status_t agent_poll(struct circuit_run *run, bool *is_over, struct error 
     struct circuit_agent *agent = &run->agent;
     const int64_t now_ms = clock_monotonic_ms(run->sweep->context->clock);
     struct call_reply reply = {.state = CALL_UNKNOWN};
-    *is_over = !sweep_spec_asks_agent(run->sweep->spec);
-    if (*is_over || now_ms < agent->next_read_ms) return ST_OK;
+    *is_over = false;
+    if (now_ms < agent->next_read_ms) return ST_OK;
     agent->next_read_ms = now_ms + READ_EVERY_MS;
     status_t status = agent->is_asked ? ST_OK : submit(run, err);
     if (status == ST_OK) status = call_reply_read(store_of(run), agent->call.id, &reply, err);
@@ -312,4 +311,5 @@ void circuit_agent_fini(struct circuit_run *run)
     agent->order.order = NULL;
 }
 
-const struct circuit_phase_ops circuit_agent_phase = {"agent", agent_begin, agent_poll};
+const struct circuit_phase_ops circuit_agent_phase = {
+    .name = "agent", .is_asked = sweep_spec_asks_agent, .begin = agent_begin, .poll = agent_poll};

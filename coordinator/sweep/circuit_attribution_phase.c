@@ -7,9 +7,8 @@
 
 enum { PROMPTS_PER_UNIT = 8 };
 
-static bool is_wanted(const struct circuit_run *run)
+static bool is_asked(const struct sweep_spec *spec)
 {
-    const struct sweep_spec *spec = run->sweep->spec;
     return spec->search.order == CIRCUIT_ORDER_ATTRIBUTION && !spec->circuit;
 }
 
@@ -149,7 +148,6 @@ static status_t begin_task(struct circuit_run *run, const char *spec, struct err
 
 static status_t attribution_begin(struct circuit_run *run, struct error *err)
 {
-    if (!is_wanted(run)) return ST_OK;
     char *spec = circuit_attribute_spec(run);
     run->attribution.answers = calloc(n_units(run), sizeof *run->attribution.answers);
     const status_t status = spec && run->attribution.answers
@@ -161,8 +159,6 @@ static status_t attribution_begin(struct circuit_run *run, struct error *err)
 
 static status_t attribution_poll(struct circuit_run *run, bool *is_over, struct error *err)
 {
-    *is_over = true;
-    if (!is_wanted(run)) return ST_OK;
     const status_t status = kept_answer_poll(&run->attribution.answer, NULL, NULL, is_over, err);
     return status == ST_OK && *is_over ? make_order(run, err) : status;
 }
@@ -177,5 +173,7 @@ void circuit_attribution_phase_fini(struct circuit_run *run)
     kept_answer_fini(&from->answer);
 }
 
-const struct circuit_phase_ops circuit_attribution_phase = {"attribution", attribution_begin,
-                                                            attribution_poll};
+const struct circuit_phase_ops circuit_attribution_phase = {.name = "attribution",
+                                                            .is_asked = is_asked,
+                                                            .begin = attribution_begin,
+                                                            .poll = attribution_poll};

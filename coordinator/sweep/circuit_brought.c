@@ -74,4 +74,5 @@ static status_t brought_poll(struct circuit_run *run, bool *is_over, struct erro
     return ST_OK;
 }
 
-const struct circuit_phase_ops circuit_brought_phase = {"read", brought_begin, brought_poll};
+const struct circuit_phase_ops circuit_brought_phase = {
+    .name = "read", .begin = brought_begin, .poll = brought_poll};

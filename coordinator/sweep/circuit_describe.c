@@ -68,5 +68,5 @@ static status_t describe_poll(struct circuit_run *run, bool *is_over, struct err
     return status == ST_OK ? sweep_task_end(&run->work, err) : status;
 }
 
-const struct circuit_phase_ops circuit_describe_phase = {CIRCUIT_FIRST_TASK, describe_begin,
-                                                         describe_poll};
+const struct circuit_phase_ops circuit_describe_phase = {
+    .name = CIRCUIT_FIRST_TASK, .begin = describe_begin, .poll = describe_poll};

@@ -58,6 +58,19 @@ static status_t enter(struct circuit_run *run, struct error *err)
     return status;
 }
 
+static bool is_asked(unsigned phase, const struct sweep_spec *spec)
+{
+    return !phases[phase]->is_asked || phases[phase]->is_asked(spec);
+}
+
+/* Behind the phase that is over, to the next that the sweep asks for. */
+static void move_on(struct circuit_run *run)
+{
+    do run->phase++;
+    while (run->phase != CIRCUIT_DONE && !is_asked(run->phase, run->sweep->spec));
+    run->has_begun = false;
+}
+
 static status_t circuit_step(struct sweep *sweep, struct error *err)
 {
     struct circuit_run *run = sweep->engine;
@@ -67,8 +80,7 @@ static status_t circuit_step(struct sweep *sweep, struct error *err)
         if (status == ST_OK) status = phase_of(run)->poll(run, &is_over, err);
         if (status != ST_OK) return status;
         if (!is_over) return ST_OK;
-        run->phase++;
-        run->has_begun = false;
+        move_on(run);
     }
     sweep->is_complete = run->phase == CIRCUIT_DONE;
     return ST_OK;
@@ -152,9 +164,20 @@ static void circuit_progress(const struct sweep *sweep, struct sweep_progress *o
     out->n_units_dead = unit_table_count(run->work.task->units, UNIT_DEAD);
 }
 
+static json_t *json_skipped_phases(const struct sweep_spec *spec)
+{
+    json_t *names = json_array();
+    for (unsigned phase = 0; phase < CIRCUIT_DONE; phase++)
+        if (!is_asked(phase, spec))
+            (void)json_array_append_new(names, json_string(phases[phase]->name));
+    return names;
+}
+
 static status_t circuit_describe(const struct sweep *sweep, json_t *out, struct error *err)
 {
     const struct circuit_run *run = sweep->engine;
+    if (json_object_set_new(out, "skipped_phases", json_skipped_phases(sweep->spec)) != 0)
+        return error_set(err, ST_NO_MEMORY, "status of %s", sweep->id);
     if (!run) return circuit_results_describe(sweep, out, err);
     json_t *json =
         json_pack("{s:s s:I s:I s:I s:I s:I}", "metric", circuit_metric_name(sweep->spec->metric),

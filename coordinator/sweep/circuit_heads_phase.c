@@ -9,9 +9,8 @@ enum { SEQUENCES_PER_UNIT = 16, SUMS_PER_PATTERN = 3 };
 
 /* --- what is asked -------------------------------------------------------------------------- */
 
-static bool is_wanted(const struct circuit_run *run)
+static bool is_asked(const struct sweep_spec *spec)
 {
-    const struct sweep_spec *spec = run->sweep->spec;
     switch (spec->head_scores.when) {
     case CIRCUIT_WHEN_ALWAYS: return true;
     case CIRCUIT_WHEN_NEVER: return false;
@@ -135,7 +134,6 @@ static status_t begin_task(struct circuit_run *run, const char *spec, struct err
 
 static status_t heads_begin(struct circuit_run *run, struct error *err)
 {
-    if (!is_wanted(run)) return ST_OK;
     char *spec = circuit_head_scores_spec(run);
     run->heads.answers = calloc(n_units(run), sizeof *run->heads.answers);
     const status_t status = spec && run->heads.answers
@@ -147,8 +145,6 @@ static status_t heads_begin(struct circuit_run *run, struct error *err)
 
 static status_t heads_poll(struct circuit_run *run, bool *is_over, struct error *err)
 {
-    *is_over = true;
-    if (!is_wanted(run)) return ST_OK;
     const status_t status = kept_answer_poll(&run->heads.answer, gather, run, is_over, err);
     return status == ST_OK && *is_over ? take_scores(run, err) : status;
 }
@@ -162,4 +158,5 @@ void circuit_heads_phase_fini(struct circuit_run *run)
     kept_answer_fini(&run->heads.answer);
 }
 
-const struct circuit_phase_ops circuit_heads_phase = {"heads", heads_begin, heads_poll};
+const struct circuit_phase_ops circuit_heads_phase = {
+    .name = "heads", .is_asked = is_asked, .begin = heads_begin, .poll = heads_poll};

@@ -173,4 +173,5 @@ static status_t prompts_poll(struct circuit_run *run, bool *is_over, struct erro
     return status;
 }
 
-const struct circuit_phase_ops circuit_prompts_phase = {"prompts", prompts_begin, prompts_poll};
+const struct circuit_phase_ops circuit_prompts_phase = {
+    .name = "prompts", .begin = prompts_begin, .poll = prompts_poll};

@@ -103,6 +103,7 @@ struct circuit_run {
 
 struct circuit_phase_ops {
     const char *name;
+    bool (*is_asked)(const struct sweep_spec *spec); /* NULL: always; else it may be passed over */
     status_t (*begin)(struct circuit_run *run, struct error *err);
     status_t (*poll)(struct circuit_run *run, bool *is_over, struct error *err);
 };

@@ -164,4 +164,5 @@ static status_t search_poll(struct circuit_run *run, bool *is_over, struct error
     return status;
 }
 
-const struct circuit_phase_ops circuit_search_phase = {"search", search_begin, search_poll};
+const struct circuit_phase_ops circuit_search_phase = {
+    .name = "search", .begin = search_begin, .poll = search_poll};

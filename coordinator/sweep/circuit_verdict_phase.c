@@ -238,4 +238,5 @@ static status_t verdict_poll(struct circuit_run *run, bool *is_over, struct erro
     return status;
 }
 
-const struct circuit_phase_ops circuit_verdict_phase = {"verdict", verdict_begin, verdict_poll};
+const struct circuit_phase_ops circuit_verdict_phase = {
+    .name = "verdict", .begin = verdict_begin, .poll = verdict_poll};

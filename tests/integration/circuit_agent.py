@@ -43,6 +43,10 @@ def without_names(told):
     return json.dumps([circuit, verdict], sort_keys=True)
 
 
+def skipped(cluster, sweep):
+    return set(cluster.json("status", sweep)["skipped_phases"])
+
+
 ANSWERS = ("scores", "all", "backwards", "prose", "half", "fenced", "unknown", "many", "same",
            "hostile", "types", "object", "empty", "refused")
 
@@ -65,8 +69,10 @@ def no_answer_changes_the_verdict(cluster):
                   text.split("\nWhat the agent")[0].strip(), answer + ": the same report")
             check_told(answer, told["agent"], model)
     both = sweep_of(known("induction"), "agent-scores").replace("{agent", "{order: attribution, agent")
-    _, told = finish(cluster, both)
-    _, plain = finish(cluster, sweep_of(known("induction"), "plain", agent=None))
+    asked, told = finish(cluster, both)
+    alone, plain = finish(cluster, sweep_of(known("induction"), "plain", agent=None))
+    check({"attribution", "agent"} <= skipped(cluster, alone) and
+          not {"attribution", "agent"} & skipped(cluster, asked), "what was not asked for is told")
     check(without_names(told) == without_names(plain), "ordered by both: the same verdict")
     check_store_is_clean(cluster)
 

@@ -107,6 +107,26 @@ def a_search_says_where_it_did_not_look(module):
     check("too low" in got and "Not looked at" not in got, got)
 
 
+def a_circuit_sweep_has_its_own_figures(module):
+    sweep = {"kind": "circuit", "n_units": 7, "n_units_done": 3, "n_units_dead": 0,
+             "budget_dollars": None, "calls": {"done": 0, "in_flight": 0, "queued": 0},
+             "spend": {"dollars": 0, "tokens_in": 0, "tokens_out": 0}, "state": "running",
+             "circuit": {"n_candidates": 20, "n_rounds": 4}}
+    text = "m.figures(%s).textContent"
+    got = module("view_sweep", text % json.dumps(sweep))
+    check("Units7" in got and "Variants" not in got, got)
+    sweep["state"] = "finished"
+    sweep["circuit"] = {"n_nodes": 9, "n_candidates": 20, "n_edges": 4, "n_variants": 698,
+                        "n_rounds": 23, "prompts": {"verdict": 80}}
+    got = module("view_sweep", text % json.dumps(dict(sweep, n_units=0, n_units_done=0)))
+    check("of 20 components" in got and "698" in got and "Units" not in got, got)
+    names = "m.circuitPhases(%s).map(([name]) => name).join()"
+    got = module("circuit", names % json.dumps({"skipped_phases": ["agent", "heads"], "spec": {}}))
+    check(got == "describe,prompts,attribution,search,verdict", got)
+    got = module("circuit", names % json.dumps({"skipped_phases": [], "spec": {"circuit": "a.json"}}))
+    check("agent,read,verdict" in got, got)
+
+
 def the_overview_tells_one_moment(module):
     def point(second, **states):
         return dict({"ready": 0, "leased": 0, "done": 0, "dead": 0, "calls_in_flight": 0,
@@ -183,6 +203,7 @@ def main():
         sessions_are_told_in_sentences(module)
         judges_and_correlations_have_their_numbers(module)
         a_search_says_where_it_did_not_look(module)
+        a_circuit_sweep_has_its_own_figures(module)
         the_overview_tells_one_moment(module)
         addresses_name_views(module)
         patching_keeps_what_is_there(module)

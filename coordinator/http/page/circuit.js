@@ -6,7 +6,7 @@ import { count, significant, UNKNOWN } from "./format.js";
 import { answer, refusal } from "./store.js";
 import { badge, emptyState, loading, meter, panel, refused } from "./elements.js";
 
-export const CIRCUIT_PHASES = [
+const PHASES = [
   ["describe", "Describe"], ["prompts", "Prompts"], ["heads", "Head scores"],
   ["attribution", "Attribution"], ["agent", "Agent"], ["search", "Search"],
   ["verdict", "Verdict"],
@@ -14,6 +14,11 @@ export const CIRCUIT_PHASES = [
 const VALUES = ["zero", "mean", "resample"];
 
 export const circuitPath = (id) => `/api/v1/sweeps/${encodeURIComponent(id)}/circuit`;
+
+/** Those that the sweep asks for; a circuit that it brings is read, not searched. */
+export const circuitPhases = (sweep) => PHASES
+  .filter(([name]) => !sweep.skipped_phases?.includes(name))
+  .map((phase) => phase[0] === "search" && sweep.spec?.circuit ? ["read", "Read"] : phase);
 
 /* --- the verdict --------------------------------------------------------------------------- */
 
@@ -29,7 +34,8 @@ function ratioText(value, what) {
 const percentileText = (value, what) => {
   const percentile = value?.[what]?.percentile;
   return percentile === null || percentile === undefined ? UNKNOWN
-    : `${significant(percentile)} % of ${count(value.random.n)}`;
+    : `${significant(percentile)} % of ${count(value.random.n)}` +
+      (value.random.exhaustive ? " (all)" : "");
 };
 
 /** An area under a curve of growing circuits: "1.02", or why there is none. */
@@ -107,6 +113,18 @@ function orderLine(order) {
 
 const lines = (texts) => texts?.length ? h("ul", { class: "problems" }, texts.map((text, i) =>
   h("li", { "data-key": String(i) }, h("bdi", null, text)))) : null;
+
+/** What a circuit sweep that is over has done: its tasks have left the queue. */
+export function searchTiles(summary) {
+  return summary && [
+    { name: "In the circuit", value: count(summary.n_nodes),
+      note: `of ${count(summary.n_candidates)} components` },
+    { name: "Edges", value: count(summary.n_edges), note: "" },
+    { name: "Variants", value: count(summary.n_variants),
+      note: `ablated in ${count(summary.n_rounds)} rounds` },
+    { name: "Prompts", value: count(summary.prompts?.verdict ?? null), note: "held out, judge it" },
+  ];
+}
 
 /** How a sweep ended: the verdict and its reasons, and where the search did not look. */
 export function outcome(summary) {

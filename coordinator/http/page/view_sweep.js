@@ -1,7 +1,8 @@
 // One sweep: phases, what its features came to, splits, money, problems, and its results.
 
 import { agreementPanel } from "./agreement.js";
-import { CIRCUIT_PHASES, circuitPath, componentTable, verdictPanel } from "./circuit.js";
+import { circuitPath, circuitPhases, componentTable, searchTiles, verdictPanel }
+  from "./circuit.js";
 import { h } from "./dom.js";
 import { compact, count, dollars, percent, roughly } from "./format.js";
 import { answer, refusal } from "./store.js";
@@ -54,7 +55,7 @@ function heading(sweep, now) {
     sweep.reason && h("p", { class: "sweep-reason" }, sweep.reason));
 }
 
-function figures(sweep) {
+export function figures(sweep) {
   const { spend, calls } = sweep;
   const isLabel = sweep.kind === "label";
   const labels = isLabel && [
@@ -69,7 +70,7 @@ function figures(sweep) {
       tone: sweep.leak_count ? "is-bad" : "" },
   ];
   const budget = sweep.budget_dollars;
-  return tiles([...(labels || [
+  return tiles([...(labels || (isFinal(sweep) && searchTiles(sweep.circuit)) || [
     { name: "Units", value: count(sweep.n_units), note: "" },
     { name: "Done", value: count(sweep.n_units_done), note: "" },
     { name: "Dead", value: count(sweep.n_units_dead), tone: sweep.n_units_dead ? "is-bad" : "" },
@@ -84,7 +85,7 @@ function figures(sweep) {
     foot: budget ? meter(spend.dollars / budget, { label: "spend against budget" }) : null }]);
 }
 
-const phasesOf = (sweep) => sweep.kind === "circuit" ? CIRCUIT_PHASES : PHASES;
+const phasesOf = (sweep) => sweep.kind === "circuit" ? circuitPhases(sweep) : PHASES;
 
 /** Where a phase stands: behind, at work, or ahead. A search has a task for each of its rounds. */
 function phaseStep([name, title], index, sweep) {
