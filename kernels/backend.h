@@ -408,8 +408,9 @@ struct backend_ops {
      * Once, before anything is allocated. */
     void (*limit_memory)(struct backend *backend, size_t n_bytes);
     /* True once the device has failed in a way that this process cannot mend (an illegal
-     * access, a device that fell off its bus): whatever is asked of it fails from then on.
-     * Waits for its work; for the way of failure alone. */
+     * access, a device that fell off its bus): whatever is asked of it fails from then on. Any
+     * thread, while others compute or record: work that has not failed yet is not waited for. For
+     * the way of failure alone. */
     bool (*is_lost)(struct backend *backend);
     void (*close)(struct backend *backend);
 

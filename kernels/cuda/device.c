@@ -47,13 +47,25 @@ struct backend_memory device_memory(const struct cuda_device *device)
                                    .n_total = limit < memory.n_total ? limit : memory.n_total};
 }
 
+/* A round to the device and back on its default stream, of which no exec's stream knows. To wait
+ * for the whole device is refused while any thread records, and ends what that one records. */
+static cudaError_t ask_device(void)
+{
+    cudaEvent_t answer;
+    cudaError_t code = cudaEventCreateWithFlags(&answer, cudaEventDisableTiming);
+    if (code != cudaSuccess) return code;
+    code = cudaEventRecord(answer, NULL);
+    if (code == cudaSuccess) code = cudaEventSynchronize(answer);
+    (void)cudaEventDestroy(answer);
+    (void)cudaGetLastError(); /* forget what does not stick */
+    return code;
+}
+
 bool device_is_lost(struct backend *backend)
 {
-    (void)cudaGetLastError(); /* forget what does not stick */
     if (device_choose(backend, NULL) != ST_OK) return true;
-    if (cudaDeviceSynchronize() == cudaSuccess) return false;
-    (void)cudaGetLastError();
-    return cudaDeviceSynchronize() != cudaSuccess;
+    const cudaError_t code = ask_device();
+    return code != cudaSuccess && code != cudaErrorMemoryAllocation; /* full is not lost */
 }
 
 static status_t is_full(const struct cuda_device *device, size_t n_bytes, struct error *err)

@@ -39,7 +39,7 @@ struct backend_memory device_memory(const struct cuda_device *device);
  * this process or not, counts too: the runtime knows only what is left. */
 void device_limit(struct cuda_device *device, size_t n_bytes);
 
-/* Has the backend's device failed for good? Waits for its work. */
+/* Has the backend's device failed for good? Any thread, whatever the others do. */
 bool device_is_lost(struct backend *backend);
 
 /* n_bytes of the device, zeroed (behind all work so far); NULL of 0 bytes is not given.

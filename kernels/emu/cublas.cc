@@ -10,6 +10,8 @@
 
 struct cublasContext {
     cudaStream_t stream;
+    int device;
+    bool has_workspace; /* of its user's */
 };
 
 namespace emu
@@ -142,8 +144,20 @@ static void multiply(const product &p)
     }
 }
 
+/* Without a workspace of its user's cuBLAS allocates one for each stream and each graph. */
+static void check_handle(cublasHandle_t handle)
+{
+    check_stream("cuBLAS", handle->stream);
+    if (handle->device != current_device())
+        fail(NOWHERE, "cuBLAS: a handle of device %d by a thread that has chosen %d",
+             handle->device, current_device());
+    if (is_captured(handle->stream) && !handle->has_workspace)
+        fail(NOWHERE, "cuBLAS without a workspace while its stream is captured");
+}
+
 static void check_and_submit(cublasHandle_t handle, const product &p)
 {
+    check_handle(handle);
     if (p.m <= 0 || p.n <= 0 || p.k <= 0)
         fail(NOWHERE, "cuBLAS: a product of %d x %d x %d", p.m, p.n, p.k);
     check_operand("A", p.a, p.m, p.k);
@@ -172,12 +186,17 @@ const char *cublasGetStatusString(cublasStatus_t status)
 
 cublasStatus_t cublasCreate(cublasHandle_t *out)
 {
+    const locked guard(big_lock());
+    emu::check_chosen("cublasCreate");
+    emu::check_not_captured("cublasCreate");
     *out = new cublasContext();
+    (*out)->device = emu::current_device();
     return CUBLAS_STATUS_SUCCESS;
 }
 
 cublasStatus_t cublasDestroy(cublasHandle_t handle)
 {
+    emu::check_chosen("cublasDestroy");
     delete handle;
     return CUBLAS_STATUS_SUCCESS;
 }
@@ -185,14 +204,16 @@ cublasStatus_t cublasDestroy(cublasHandle_t handle)
 cublasStatus_t cublasSetStream(cublasHandle_t handle, cudaStream_t stream)
 {
     handle->stream = stream;
+    handle->has_workspace = false; /* as documented */
     return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasSetWorkspace(cublasHandle_t, void *workspace, size_t n_bytes)
+cublasStatus_t cublasSetWorkspace(cublasHandle_t handle, void *workspace, size_t n_bytes)
 {
     const locked guard(big_lock());
     if (!emu::is_device(workspace, n_bytes))
         emu::fail(emu::NOWHERE, "cuBLAS: the workspace is not all device memory");
+    handle->has_workspace = true;
     return CUBLAS_STATUS_SUCCESS;
 }
 

@@ -9,11 +9,19 @@ namespace emu
 enum { RUNTIME_VERSION = 13000 };
 
 static thread_local int chosen_device;
+static thread_local bool has_chosen;
 static cudaError_t lost = cudaSuccess; /* under the big lock */
 
 int current_device()
 {
     return chosen_device;
+}
+
+void check_chosen(const char *call)
+{
+    if (!has_chosen && current_modes().n_devices > 1)
+        fail(NOWHERE, "%s by a thread that has chosen none of %d devices", call,
+             current_modes().n_devices);
 }
 
 cudaError_t device_state()
@@ -75,6 +83,7 @@ cudaError_t cudaSetDevice(int device)
 {
     if (device < 0 || device >= emu::current_modes().n_devices) return cudaErrorInvalidDevice;
     emu::chosen_device = device;
+    emu::has_chosen = true;
     return emu::device_state();
 }
 

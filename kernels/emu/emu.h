@@ -91,6 +91,9 @@ std::recursive_mutex &big_lock();
 /* --- device.cc --------------------------------------------------------------------------- */
 enum { MAX_DEVICES = 16 };
 int current_device(); /* of the calling thread */
+/* On a machine with several devices: this thread has chosen one, or the end. A GPU's runtime takes
+ * device 0, and memory of it for a context that nobody wanted. */
+void check_chosen(const char *call);
 /* After an illegal access nothing works any more: what calls then return, cudaSuccess before. */
 cudaError_t device_state();
 void device_lose();
@@ -158,12 +161,16 @@ void host_locked_out(bool is_out); /* guard mode: device memory out of reach whi
 /* --- stream.cc --------------------------------------------------------------------------- */
 void stream_submit(cudaStream_t stream, std::function<void()> work);
 void streams_drain();
-void check_not_captured(const char *call); /* this thread captures no stream, or the end */
+/* The stream is of the device that this thread has chosen, or the end. */
+void check_stream(const char *call, cudaStream_t stream);
 
 /* --- graph.cc ---------------------------------------------------------------------------- */
 /* True if the stream is captured: then `work` is in its graph. */
 bool graph_takes(cudaStream_t stream, const std::function<void()> &work);
-uint64_t n_graphs_alive(); /* instantiated and not destroyed */
+bool is_captured(cudaStream_t stream);
+void check_not_captured(const char *call);  /* this thread captures no stream, or the end */
+void check_none_captured(const char *call); /* nor does any other */
+uint64_t n_graphs_alive();                  /* instantiated and not destroyed */
 } // namespace emu
 
 /* How often device or pinned memory was asked for so far; exported, so that a test can see that a

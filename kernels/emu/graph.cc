@@ -33,9 +33,19 @@ bool graph_takes(cudaStream_t stream, const std::function<void()> &work)
     return true;
 }
 
+bool is_captured(cudaStream_t stream)
+{
+    return captures.count(stream) > 0;
+}
+
 void check_not_captured(const char *call)
 {
     if (captured) fail(NOWHERE, "%s while a stream is captured", call);
+}
+
+void check_none_captured(const char *call)
+{
+    if (!captures.empty()) fail(NOWHERE, "%s while a thread captures a stream", call);
 }
 } // namespace emu
 
@@ -46,6 +56,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode)
 {
     const locked guard(big_lock());
     emu::check_not_captured("cudaStreamBeginCapture");
+    emu::check_stream("cudaStreamBeginCapture", stream);
     if (!stream) emu::fail(emu::NOWHERE, "cudaStreamBeginCapture of the default stream");
     emu::captures[stream] = new CUgraph_st();
     emu::captured = stream;

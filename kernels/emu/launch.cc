@@ -100,6 +100,7 @@ void launch(const launch_shape &shape, std::function<void()> body)
 {
     const std::lock_guard<std::recursive_mutex> guard(big_lock());
     check_shape(shape);
+    check_stream(shape.name, shape.stream);
     let_others_take(shape.name);
     if (is_fault(shape.name)) {
         stream_submit(shape.stream, [] { device_lose(); });

@@ -131,6 +131,7 @@ typedef std::lock_guard<std::recursive_mutex> locked;
 cudaError_t cudaMalloc(void **out, size_t n_bytes)
 {
     const locked guard(big_lock());
+    emu::check_chosen("cudaMalloc");
     emu::check_not_captured("cudaMalloc");
     emu::n_allocations++;
     const int device = emu::current_device();
@@ -154,6 +155,7 @@ cudaError_t cudaFree(void *memory)
 {
     const locked guard(big_lock());
     if (!memory) return cudaSuccess;
+    emu::check_chosen("cudaFree");
     emu::check_not_captured("cudaFree");
     emu::streams_drain();
     const auto found = emu::allocations.find(emu::address_of(memory));
@@ -193,6 +195,8 @@ uint64_t emu_n_bytes_down(void)
 cudaError_t cudaMallocHost(void **out, size_t n_bytes)
 {
     const locked guard(big_lock());
+    emu::check_chosen("cudaMallocHost");
+    emu::check_not_captured("cudaMallocHost");
     emu::n_allocations++;
     *out = malloc(n_bytes ? n_bytes : 1);
     if (!*out) return cudaErrorMemoryAllocation;
@@ -203,6 +207,8 @@ cudaError_t cudaMallocHost(void **out, size_t n_bytes)
 cudaError_t cudaFreeHost(void *memory)
 {
     const locked guard(big_lock());
+    emu::check_chosen("cudaFreeHost");
+    emu::check_not_captured("cudaFreeHost");
     emu::streams_drain();
     free(memory);
     return cudaSuccess;
@@ -230,6 +236,7 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t n_bytes, cudaStream_t st
     const locked guard(big_lock());
     if (!emu::is_device(to, n_bytes))
         emu::fail(emu::NOWHERE, "fill of %zu bytes that are not all device memory", n_bytes);
+    emu::check_stream("cudaMemsetAsync", stream);
     emu::stream_submit(stream, [=] { memset(to, value, n_bytes); });
     return emu::device_state();
 }
@@ -237,6 +244,7 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t n_bytes, cudaStream_t st
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
 {
     const locked guard(big_lock());
+    emu::check_chosen("cudaMemGetInfo");
     *total_bytes = emu::current_modes().memory_bytes;
     *free_bytes = emu::memory_left();
     return emu::device_state();

@@ -7,11 +7,13 @@
  *   planted_bugs --list   the names
  *
  * tests/integration/emulator_bugs.py runs every one in every mode. */
+#include <cublas_v2.h>
 #include <cuda_runtime.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <thread>
 #include <vector>
 
 enum { N = 256, FULL_MASK = -1 };
@@ -348,6 +350,98 @@ template <bool is_planted> static bool reused_pinned_buffer()
     return get(x, 32, s)[0] == 1;
 }
 
+/* Streams that do not block know nothing of the default one. */
+template <bool is_planted> static bool missing_default_stream_sync()
+{
+    const cudaStream_t s = new_stream();
+    float *x = device_floats(32), *sums = device_floats(32);
+    put(x, std::vector<float>(32, 3.0f), s);
+    bool is_right = true;
+    for (int i = 0; i < 8; i++) {
+        (void)cudaMemsetAsync(sums, 0, 32 * sizeof(float), nullptr);
+        if (!is_planted) (void)cudaStreamSynchronize(nullptr);
+        LAUNCH(accumulate_kernel, 1, 32, 0, s, sums, x);
+        is_right = is_right && get(sums, 32, s)[0] == 3;
+        (void)cudaDeviceSynchronize();
+    }
+    return is_right;
+}
+
+static void begin_capture(cudaStream_t stream)
+{
+    if (cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) != cudaSuccess) exit(3);
+}
+
+static bool end_capture(cudaStream_t stream)
+{
+    cudaGraph_t graph = nullptr;
+    const bool is_right = cudaStreamEndCapture(stream, &graph) == cudaSuccess;
+    if (graph) (void)cudaGraphDestroy(graph);
+    return is_right;
+}
+
+template <bool is_planted> static bool allocation_in_a_capture()
+{
+    const cudaStream_t s = new_stream();
+    void *pinned = nullptr;
+    if (!is_planted) (void)cudaMallocHost(&pinned, N);
+    begin_capture(s);
+    if (is_planted) (void)cudaMallocHost(&pinned, N);
+    return end_capture(s) && cudaFreeHost(pinned) == cudaSuccess;
+}
+
+/* All of the device is waited for, the stream that another thread captures, too. */
+template <bool is_planted> static bool device_sync_beside_a_capture()
+{
+    const cudaStream_t s = new_stream();
+    begin_capture(s);
+    std::thread([] {
+        (void)cudaSetDevice(0);
+        (void)(is_planted ? cudaDeviceSynchronize() : cudaStreamSynchronize(nullptr));
+    }).join();
+    return end_capture(s);
+}
+
+/* Planted: the stream comes after the workspace, and takes it away. */
+template <bool is_planted> static bool no_workspace_in_a_capture()
+{
+    const cudaStream_t s = new_stream();
+    float *x = device_floats(N);
+    void *workspace = device_floats(N);
+    const float one = 1, zero = 0;
+    cublasHandle_t cublas;
+    (void)cublasCreate(&cublas);
+    if (!is_planted) (void)cublasSetStream(cublas, s);
+    (void)cublasSetWorkspace(cublas, workspace, N * sizeof(float));
+    if (is_planted) (void)cublasSetStream(cublas, s);
+    begin_capture(s);
+    (void)cublasGemmEx(cublas, CUBLAS_OP_N, CUBLAS_OP_N, 4, 4, 4, &one, x, CUDA_R_32F, 4, x + 16,
+                       CUDA_R_32F, 4, &zero, x + 32, CUDA_R_32F, 4, CUBLAS_COMPUTE_32F,
+                       CUBLAS_GEMM_DEFAULT);
+    return end_capture(s) && cublasDestroy(cublas) == CUBLAS_STATUS_SUCCESS;
+}
+
+template <bool is_planted> static bool stream_of_another_device()
+{
+    const cudaStream_t s = new_stream();
+    if (is_planted) (void)cudaSetDevice(1);
+    float *x = device_floats(32);
+    LAUNCH(fill_kernel, 1, 32, 0, s, x, 3.0f);
+    return get(x, 32, s)[0] == 3;
+}
+
+/* The device of one thread is not that of the next. */
+template <bool is_planted> static bool no_device_chosen()
+{
+    std::thread([] {
+        void *memory = nullptr;
+        if (!is_planted) (void)cudaSetDevice(0);
+        (void)cudaMalloc(&memory, N);
+        (void)cudaFree(memory);
+    }).join();
+    return true;
+}
+
 struct wrapped {
     const float *x; /* out of sight of the check of arguments */
 };
@@ -412,6 +506,12 @@ static const bug BUGS[] = {BUG(missing_syncthreads),
                            BUG(missing_stream_sync),
                            BUG(missing_event_wait),
                            BUG(reused_pinned_buffer),
+                           BUG(missing_default_stream_sync),
+                           BUG(allocation_in_a_capture),
+                           BUG(device_sync_beside_a_capture),
+                           BUG(no_workspace_in_a_capture),
+                           BUG(stream_of_another_device),
+                           BUG(no_device_chosen),
                            BUG(use_after_free),
                            BUG(host_pointer_as_argument),
                            BUG(host_reads_device)};
@@ -429,6 +529,7 @@ static int run_sound()
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "--list";
+    if (setenv("INTERP_EMU_DEVICES", "2", 1) != 0 || cudaSetDevice(0) != cudaSuccess) return 3;
     if (strcmp(what, "--sound") == 0) return run_sound();
     for (const bug &b : BUGS) {
         if (strcmp(what, "--list") == 0)

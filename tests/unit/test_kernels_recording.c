@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -234,6 +235,50 @@ Test(kernels_recording, refuses_what_it_cannot_note)
     expect_no_longer_rows(&e, recording);
     ops->recording_destroy(recording);
     ops->recording_destroy(NULL);
+    free_layer(&e, &l);
+    emulated_close(&e);
+}
+
+/* What a thread does of whom another one records beside it: memory, weights, a failure to judge. */
+static void *work_beside(void *context)
+{
+    const struct emulated *e = context;
+    const struct backend_ops *ops = e->emu->ops;
+    const float weights[D] = {0};
+    const struct pack_params pack = {
+        .n_in = D, .n_out = 1, .weights = weights, .compute = COMPUTE_BF16};
+    struct packed *packed = NULL;
+    void *memory = NULL;
+    cr_expect_eq(ops->alloc(e->emu, D, &memory, NULL), ST_OK);
+    cr_expect_eq(ops->packed_create(&packed, e->emu, &pack, NULL), ST_OK);
+    cr_expect_not(ops->is_lost(e->emu));
+    ops->packed_destroy(packed);
+    ops->release(e->emu, memory);
+    return NULL;
+}
+
+ParameterizedTestParameters(kernels_recording, is_not_disturbed_by_another_thread)
+{
+    return all_modes();
+}
+
+ParameterizedTest(struct emulated_mode *mode, kernels_recording, is_not_disturbed_by_another_thread)
+{
+    static const uint32_t LENGTHS[] = {CONTEXT, 5};
+    struct emulated e;
+    struct recording *recording = NULL;
+    pthread_t other;
+    emulated_open(&e, mode, 16);
+    const struct backend_ops *ops = e.emu->ops;
+    struct layer l = make_layer(&e);
+    cr_assert_eq(run_layer(&e, &l, LENGTHS), ST_OK);
+    cr_assert_eq(ops->record_begin(e.emu_exec, LENGTHS, SEQUENCES, &e.err), ST_OK);
+    cr_assert_eq(pthread_create(&other, NULL, work_beside, &e), 0);
+    cr_assert_eq(pthread_join(other, NULL), 0);
+    cr_assert_eq(run_layer(&e, &l, LENGTHS), ST_OK, "%s", e.err.text);
+    cr_assert_eq(ops->record_end(e.emu_exec, &recording, &e.err), ST_OK, "%s", e.err.text);
+    expect_rows(&e, &l, recording, 4, LENGTHS);
+    ops->recording_destroy(recording);
     free_layer(&e, &l);
     emulated_close(&e);
 }

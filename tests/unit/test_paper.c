@@ -104,7 +104,7 @@ static void step(struct on_emulator *o, size_t *n_tokens)
 {
     cr_assert_eq(paper_lane_step(o->lane, n_tokens, &o->err), ST_OK, "%s: %s", o->what,
                  o->err.text);
-    cr_assert_not(o->backend->ops->is_lost(o->backend)); /* waits */
+    cr_assert_not(o->backend->ops->is_lost(o->backend));
 }
 
 /* The plan's work on the emulator, its second step beside what a device of paper of that size
