@@ -228,9 +228,11 @@ $(CUDA_PLUGIN): $(call cuda_obj,$(CUDA_C) $(CUDA_CU)) $(LIB_COMMON)
 	$(Q)$(CXX) -shared -Wl,--exclude-libs,ALL -Wl,-z,defs $(filter %.o,$^) $(LIB_COMMON) \
 	    $(CUDA_HOME)/lib/libcudart_static.a -L$(CUDA_HOME)/lib -l:libcublas.so.13 \
 	    -Wl,-rpath,$(CUDA_HOME)/lib -ldl -lrt -lpthread -o $@
-.PHONY: cuda cuda-kernels cuda-check
+.PHONY: cuda cuda-kernels cuda-check gpu-check
 cuda: $(CUDA_PLUGIN) ## libinterp_cuda.so; needs nvcc (scripts/bootstrap --cuda)
 cuda-kernels: $(call cuda_obj,$(CUDA_CU))
+gpu-check: tests cuda ## what only a GPU can show, on a machine that has one (steps: scripts/gpu-check)
+	@BUILD=$(BUILD) scripts/gpu-check
 cuda-check: ## the CUDA backend through nvcc: warnings, spills, stack frames; skipped without nvcc
 	@BUILD=$(BUILD) scripts/cuda-check
 

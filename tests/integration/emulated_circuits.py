@@ -5,7 +5,7 @@ verdict (circuit.json, circuit.dot and summary.json to the byte), and every numb
 and the effect of every component within TOLERANCE; likewise the scores of attribution patching
 where they order the search.
 
-Three kinds; LONG=1 takes all of them.
+Three kinds; LONG=1 takes all of them. TEST_BACKEND names another backend than the emulator.
 
 Run: BUILD=build/release tests/integration/emulated_circuits.py
 """
@@ -21,6 +21,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from cluster import BUILD, SHARED, check, run, say
 
+BACKEND = os.environ.get("TEST_BACKEND", "emu")
 KINDS = ("induction", "backup", "llama-induction") + (
     ("negative", "or-gate", "graded-gate", "and-gate") if os.environ.get("LONG") == "1" else ())
 SIZE, PROMPTS, SUBSETS = 16, 24, 4
@@ -90,7 +91,7 @@ def records(text):
 def circuits_are_those_of_the_cpu(cluster):
     with type(cluster)() as other:
         want = search_all(other, "cpu", KINDS)
-    got = search_all(cluster, "emu", KINDS)
+    got = search_all(cluster, BACKEND, KINDS)
     for kind in KINDS:
         truth = json.loads((known_model(kind) / "circuit.json").read_text())["circuit"]
         nodes = [node["name"] for node in json.loads(got[kind]["circuit.json"])["nodes"]]
@@ -109,7 +110,7 @@ def attribution_scores_are_those_of_the_cpu(cluster):
     more = "search: {order: attribution}\n"
     with type(cluster)() as other:
         want = search_all(other, "cpu", KINDS[:1], more)[KINDS[0]]
-    got = search_all(cluster, "emu", KINDS[:1], more)[KINDS[0]]
+    got = search_all(cluster, BACKEND, KINDS[:1], more)[KINDS[0]]
     check(got["circuit.json"] == want["circuit.json"], "another circuit")
     mine, theirs = (records(side["results.jsonl"]) for side in (got, want))
     largest = max(record["attribution"] for record in theirs)

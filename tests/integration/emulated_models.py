@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """The CUDA backend on the host emulator, from the worker's command line.
 
-The golden models and dictionaries within the CPU's tolerance, with the same features firing;
-refusals in one line; and no CUDA library in the worker itself. Standard library only.
+The golden models and dictionaries (with TEST_BACKEND: on another one) within the CPU's tolerance,
+with the same features firing; refusals in one line; and no CUDA library in the worker itself. Standard
+library only.
 
 Run: BUILD=build/release tests/integration/emulated_models.py
 """
@@ -19,12 +20,13 @@ import model_parity
 from cluster import BUILD, SLOWDOWN, check, run
 
 WORKER = str(BUILD / "interp-worker")
+BACKEND = os.environ.get("TEST_BACKEND", "emu")
 MODES = ({}, {"INTERP_EMU_GUARD": "1"},
          {"INTERP_EMU_ORDER": "random", "INTERP_EMU_DEFERRED": "1"})
 
 
 def golden_files_agree(_cluster):
-    os.environ["INTERP_BACKEND"] = "emu"
+    os.environ["INTERP_BACKEND"] = BACKEND
     with tempfile.TemporaryDirectory() as folder:
         for mode in MODES[:1] if SLOWDOWN > 1 else MODES:  # a sanitizer looks by itself
             os.environ.update(mode)

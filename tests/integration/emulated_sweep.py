@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """A sweep of a short corpus by a worker whose backend is the CUDA one on the host emulator finds
 the evidence of the CPU: the same windows of the same features, for the same reasons. It asks for
-that backend, so it waits, and says for what, while the only worker computes on the CPU.
+that backend, so it waits, and says for what, while the only worker computes on the CPU. TEST_BACKEND
+names another one.
 
 Run: BUILD=build/release tests/integration/emulated_sweep.py
 """
@@ -9,15 +10,18 @@ Run: BUILD=build/release tests/integration/emulated_sweep.py
 # ubsan: no
 # timeout: 600
 import json
+import os
 import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from cluster import check, label_sweep, run, wait_until
 
+BACKEND = os.environ.get("TEST_BACKEND", "emu")
+
 
 def says_what_it_waits_for(cluster, sweep):
-    words = "a worker on emu: none of the 1 connected is one"
+    words = "a worker on %s: none of the 1 connected is one" % BACKEND
     wait_until(lambda: cluster.status(sweep)["waits_for"] == words, "the sweep to wait", 60)
     text = cluster.ctl("status", sweep)
     check("waits for" in text and words in text, "status: %s" % text)
@@ -47,7 +51,7 @@ def evidence_of(cluster, backend):
 def a_sweep_finds_the_evidence_of_the_cpu(cluster):
     with type(cluster)() as other:
         want = evidence_of(other, "cpu")
-    got = evidence_of(cluster, "emu")
+    got = evidence_of(cluster, BACKEND)
     n_firing = sum(item[2] == "firing" for items in want.values() for item in items)
     check(len(want) == 40 and n_firing > 50, "evidence of %d features" % len(want))
     check(got.keys() == want.keys(), "the same features")

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Ablation, patching of nodes and edges, features of dictionaries, steering, generation, head scores
 and the logit lens on the CUDA backend: the unit tests of these tasks, which hold them against
-independent passes and against each other, run once more with the host emulator as their backend.
+independent passes and against each other, run once more with the host emulator as their backend,
+or TEST_BACKEND.
 
 Run: BUILD=build/release tests/integration/emulated_tasks.py
 """
@@ -15,6 +16,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build/release"))
+BACKEND = os.environ.get("TEST_BACKEND", "emu")
 # Suite: at least so many tests; fewer mean that it has been renamed.
 SUITES = {"ablate_task": 7, "feature_ablations": 4, "generate_task": 9, "head_scores_task": 5,
           "logit_lens": 3, "steering": 4, "variants": 13, "variants_compared": 5,
@@ -25,7 +27,7 @@ def run(suite):
     """Passed and failed tests, and what was said."""
     done = subprocess.run([BUILD / "unit-tests", "--jobs=2", "--timeout=300", "--tap=-",
                            "--filter=%s/*" % suite], cwd=ROOT, capture_output=True, text=True,
-                          env=os.environ | {"TEST_BACKEND": "emu"}, check=False)
+                          env=os.environ | {"TEST_BACKEND": BACKEND}, check=False)
     lines = done.stdout.splitlines()
     passed = [line for line in lines if line.startswith("ok ") and "# SKIP" not in line]
     return len(passed), done.returncode, done.stdout + done.stderr
