@@ -211,6 +211,10 @@ NVCC_FLAGS := -std=c++20 -O3 -fmad=false -lineinfo -I. -Werror all-warnings -Xpt
     -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra \
     $(foreach arch,$(NVCC_ARCHS),-gencode arch=compute_$(arch),code=sm_$(arch)) \
     -gencode arch=compute_100,code=compute_100
+# Its libraries: lib64/ as NVIDIA installs them, lib/ as its wheels do; cuBLAS of CUDA 12 or 13.
+CUDA_LIB = $(or $(patsubst %/,%,$(dir $(firstword $(wildcard $(CUDA_HOME)/lib64/libcudart_static.a \
+    $(CUDA_HOME)/lib/libcudart_static.a)))),$(error no libcudart_static.a in $(CUDA_HOME)/lib64 or lib))
+CUBLAS = $(or $(lastword $(wildcard $(CUDA_LIB)/libcublas.so.1[0-9])),$(error no cuBLAS in $(CUDA_LIB)))
 CUDA_PLUGIN := $(BUILD)/libinterp_cuda.so
 cuda_obj = $(patsubst %,$(BUILD)/cuda/%.o,$(1))
 $(BUILD)/cuda/%.cu.o: %.cu $(BUILD)/flags
@@ -226,8 +230,7 @@ $(BUILD)/cuda/%.c.o: %.c $(BUILD)/flags
 $(CUDA_PLUGIN): $(call cuda_obj,$(CUDA_C) $(CUDA_CU)) $(LIB_COMMON)
 	$(call say,LINK,$@)
 	$(Q)$(CXX) -shared -Wl,--exclude-libs,ALL -Wl,-z,defs $(filter %.o,$^) $(LIB_COMMON) \
-	    $(CUDA_HOME)/lib/libcudart_static.a -L$(CUDA_HOME)/lib -l:libcublas.so.13 \
-	    -Wl,-rpath,$(CUDA_HOME)/lib -ldl -lrt -lpthread -o $@
+	    $(CUDA_LIB)/libcudart_static.a $(CUBLAS) -Wl,-rpath,$(CUDA_LIB) -ldl -lrt -lpthread -o $@
 .PHONY: cuda cuda-kernels cuda-check gpu-check
 cuda: $(CUDA_PLUGIN) ## libinterp_cuda.so; needs nvcc (scripts/bootstrap --cuda)
 cuda-kernels: $(call cuda_obj,$(CUDA_CU))

@@ -8,6 +8,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from cluster import BUILD, check, run
@@ -121,8 +122,23 @@ def a_toolkit_that_is_named_is_used_or_refused(_cluster):
           done.stdout == "0 passed, 1 failed, 0 skipped\n", done.stdout + done.stderr)
 
 
+def a_toolkit_of_either_layout_is_linked_with(_cluster):
+    """NVIDIA's packages have lib64 alone, its wheels lib; cuBLAS is that of the toolkit."""
+    for folder, cublas in (("lib64", "libcublas.so.12"), ("lib", "libcublas.so.13")):
+        with tempfile.TemporaryDirectory() as home:
+            place = pathlib.Path(home, folder)
+            place.mkdir()
+            for name in ("libcudart_static.a", cublas, cublas + ".9.1.4"):
+                (place / name).touch()
+            clean = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL")}
+            done = subprocess.run(["make", "-n", f"BUILD={home}/build", f"CUDA_HOME={home}", "cuda"],
+                                  env=clean, capture_output=True, text=True, timeout=60, check=False)
+            wanted = f" {place}/libcudart_static.a {place}/{cublas} -Wl,-rpath,{place} "
+            check(done.returncode == 0 and wanted in done.stdout, done.stderr or done.stdout[-500:])
+
+
 if __name__ == "__main__":
     run([help_is_printed_and_fits, a_version_is_printed, bad_usage_is_2_in_one_line,
          a_backend_that_cannot_be_had_is_3_everywhere, what_does_not_fit_is_1,
          devices_are_a_table_or_json, a_selftest_says_why_it_tests_the_cpu,
-         a_toolkit_that_is_named_is_used_or_refused])
+         a_toolkit_that_is_named_is_used_or_refused, a_toolkit_of_either_layout_is_linked_with])
