@@ -142,7 +142,7 @@ template <int WIDTH, int N>
 static cudaError_t launch_width(cudaStream_t stream, const attend_params *p,
                                 const uint32_t *lengths)
 {
-    const dim3 grid(blocks_for(p->n_ctx, N * WARPS_OF_BLOCK), static_cast<unsigned>(p->n_heads),
+    const dim3 grid(blocks_of_all(p->n_ctx, N * WARPS_OF_BLOCK), static_cast<unsigned>(p->n_heads),
                     blocks_for(p->n_sequences, 1));
     LAUNCH((attend_kernel<WIDTH, N>), grid, BLOCK, (shared_bytes<WIDTH, N>()), stream, *p, lengths);
     return cudaGetLastError();

@@ -308,7 +308,7 @@ static cudaError_t launch_width(cudaStream_t stream, const attend_backward_param
 {
     const attend_params &f = p->forward;
     const query_states states = states_in(scratch, f);
-    const unsigned n_tiles = blocks_for(f.n_ctx, N * WARPS_OF_BLOCK),
+    const unsigned n_tiles = blocks_of_all(f.n_ctx, N * WARPS_OF_BLOCK),
                    n_sequences = blocks_for(f.n_sequences, 1);
     LAUNCH((queries_kernel<WIDTH, N>), dim3(n_tiles, static_cast<unsigned>(f.n_heads), n_sequences),
            BLOCK, (pair_bytes<WIDTH, N>()), stream, *p, lengths, states);

@@ -27,7 +27,7 @@ template <class T> static __device__ __forceinline__ T load_now(const T *at)
 
 enum { WARP = 32, BLOCK = 256, WARPS_OF_BLOCK = BLOCK / WARP };
 static const unsigned ALL_LANES = 0xffffffffu;
-static const size_t MAX_BLOCKS = 65535; /* of any axis; loops go on from there */
+static const size_t MAX_BLOCKS = 65535; /* that any axis has; loops go on from there */
 
 static __device__ __forceinline__ unsigned lane_index()
 {
@@ -90,10 +90,17 @@ static inline unsigned blocks_for(size_t n, size_t per_block)
     return static_cast<unsigned>(n_blocks < MAX_BLOCKS ? n_blocks : MAX_BLOCKS);
 }
 
+/* The same along x for kernels that do not go on: every item has its block. There is room for
+ * 2^31 - 1. */
+static inline unsigned blocks_of_all(size_t n, size_t per_block)
+{
+    return static_cast<unsigned>((n + per_block - 1) / per_block);
+}
+
 /* A row per blockIdx.y (and on), its columns over blockIdx.x. */
 static inline dim3 grid_of_rows(size_t n_rows, size_t d)
 {
-    return dim3(blocks_for(d, BLOCK), blocks_for(n_rows, 1));
+    return dim3(blocks_of_all(d, BLOCK), blocks_for(n_rows, 1));
 }
 
 /* Threads for it: no more warps than a short row has columns for. */

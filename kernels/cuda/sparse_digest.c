@@ -231,17 +231,19 @@ static status_t put_unit(struct sparse_encoder *e, const struct digest_params *p
                            : status;
 }
 
+/* Without a window there is nothing to launch over, and no slot has a value. */
 static status_t group(struct sparse_encoder *e, struct error *err)
 {
     const struct digest_device *d = &e->digest.device;
+    const bool has_windows = d->n_windows > 0;
     cudaStream_t stream = e->exec->stream;
     cudaError_t code =
         cudaMemsetAsync(d->ends, 0, d->n_slots * d->n_windows * sizeof *d->ends, stream);
-    if (code == cudaSuccess) code = launch_digest_count(stream, d);
+    if (code == cudaSuccess && has_windows) code = launch_digest_count(stream, d);
     if (code == cudaSuccess) code = launch_digest_total(stream, d);
     if (code == cudaSuccess) code = launch_sparse_starts(stream, d->slot_starts, d->n_slots);
     if (code == cudaSuccess) code = launch_digest_place(stream, d);
-    if (code == cudaSuccess) code = launch_digest_group(stream, d);
+    if (code == cudaSuccess && has_windows) code = launch_digest_group(stream, d);
     return cuda_check(code, "grouping by feature", err);
 }
 

@@ -23,10 +23,10 @@ static __device__ __forceinline__ float activation_value(const sparse_device &s,
 {
     float pre = __fadd_rn(dot, s.bias[f]);
     if (s.scale) pre = __fmul_rn(pre, s.scale[f]);
-    if (pre <= 0.0f || (s.floor && pre <= s.floor[f])) return 0.0f;
+    if (!(pre > 0.0f) || (s.floor && !(pre > s.floor[f]))) return 0.0f;
     if (!s.mag_scale) return pre;
     const float value = __fadd_rn(__fmul_rn(dot, s.mag_scale[f]), s.mag_bias[f]);
-    return value <= 0.0f ? 0.0f : value;
+    return value > 0.0f ? value : 0.0f;
 }
 
 /* Half a warp to a candidate. The last one's other half repeats it, and writes nothing. */

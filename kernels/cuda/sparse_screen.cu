@@ -70,10 +70,8 @@ cudaError_t launch_sparse_scan(cudaStream_t stream, const sparse_device *s,
                                const sparse_tokens *tokens, const float *product,
                                const uint32_t *wanted, uint32_t *masks, uint32_t *counts)
 {
-    const size_t n_features = s->n_words * SPARSE_WORD;
-    const dim3 grid(static_cast<unsigned>((n_features + BLOCK - 1) / BLOCK),
-                    blocks_for(tokens->n_tokens, 1));
-    LAUNCH(sparse_scan_kernel, grid, BLOCK, 0, stream, *s, *tokens, product, wanted, masks, counts);
+    LAUNCH(sparse_scan_kernel, grid_of_rows(tokens->n_tokens, s->n_words * SPARSE_WORD), BLOCK, 0,
+           stream, *s, *tokens, product, wanted, masks, counts);
     return cudaGetLastError();
 }
 

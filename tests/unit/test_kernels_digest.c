@@ -230,6 +230,22 @@ Test(kernels_digest, equal_maxima_are_kept_by_their_keys)
     emulated_close(&e);
 }
 
+/* A unit may have tokens and no segment. */
+Test(kernels_digest, without_windows_is_empty)
+{
+    static const struct setup SMALL = {16, 31, 20, 8, 4, 1, false, false};
+    struct emulated e;
+    struct fixture f;
+    size_t n_all;
+    emulated_open(&e, &EMULATED_MODES[0], 16);
+    open_fixture(&f, &e, &SMALL, usual_bias(&SMALL));
+    f.params.n_windows = 0;
+    cr_expect_eq(expect_digest(&f, &n_all), 0);
+    cr_expect_gt(n_all, 0);
+    close_fixture(&f);
+    emulated_close(&e);
+}
+
 /* Cuts of one number are not read twice; nothing is allocated again. */
 Test(kernels_digest, steady_units_upload_their_windows_alone_and_allocate_nothing)
 {

@@ -400,6 +400,49 @@ ParameterizedTest(struct emulated_mode *mode, kernels_emulated,
     emulated_close(&e);
 }
 
+/* Tiles of queries and stretches of columns have a block each, and an axis of a grid but the first
+ * has room for 65,535 of them. */
+Test(kernels_emulated, more_blocks_than_a_short_axis_has_are_launched)
+{
+    static const uint32_t LENGTH = 1;
+    enum { N_BLOCKS = 65536, QUERIES = 32, COLUMNS = 256 };
+    const size_t n_ctx = (size_t)N_BLOCKS * QUERIES, d = (size_t)N_BLOCKS * COLUMNS;
+    struct emulated e;
+    emulated_open(&e, &EMULATED_MODES[0], 16);
+    struct pair q = pair_of(&e, 1, 1), z = pair_of(&e, n_ctx, 1), x = pair_of(&e, d, 1);
+    struct attend_params attend[2];
+    struct add_params add[2];
+    for (size_t i = 0; i < 2; i++) {
+        attend[i] = (struct attend_params){.q = q.on[i], /* rows behind the length are not read */
+                                           .k = q.on[i],
+                                           .v = q.on[i],
+                                           .z = z.on[i],
+                                           .lengths = &LENGTH,
+                                           .n_sequences = 1,
+                                           .n_ctx = n_ctx,
+                                           .n_heads = 1,
+                                           .n_kv_heads = 1,
+                                           .d_head = 1,
+                                           .ld = 1,
+                                           .scale = 1};
+        add[i] = (struct add_params){.a = x.on[i],
+                                     .b = x.on[i],
+                                     .out = x.on[i],
+                                     .n_rows = 1,
+                                     .d = d,
+                                     .ld_a = d,
+                                     .ld_out = d};
+    }
+    ON_BOTH(&e, attend, attend[side]);
+    pair_expect_same(&e, &z, 1e-6, "attention of a long context");
+    ON_BOTH(&e, add, add[side]);
+    pair_expect_same(&e, &x, 0, "sum of wide rows");
+    pair_free(&e, &q);
+    pair_free(&e, &z);
+    pair_free(&e, &x);
+    emulated_close(&e);
+}
+
 Test(kernels_emulated, large_copies_pass_through_the_pinned_buffers)
 {
     enum { N = 700001 }; /* 2.8 MB: several buffers full, and a rest */

@@ -385,6 +385,27 @@ Test(kernels_emulated_sparse, names_what_is_not_finite)
     emulated_close(&e);
 }
 
+/* "Fires if pre > 0 and pre > floor" says what a value that is no number does: it is silent.
+ * Feature 0: inf times a scale of 0; 1: a floor that is NaN; 2 fires. */
+Test(kernels_emulated_sparse, what_is_no_number_is_silent)
+{
+    struct emulated e;
+    emulated_open(&e, &EMULATED_MODES[0], 16);
+    struct problem p = make_problem(JUMPRELU, 1, 3, 1);
+    float scale[] = {0, 1, 1};
+    p.params.scale = scale;
+    p.x[0] = 1;
+    for (size_t f = 0; f < 3; f++) {
+        p.weights[f] = f ? 1 : 3e38f;
+        p.vectors[f] = f ? 1 : 3e38f;
+        p.vectors[3 * 3 + f] = f == 1 ? NAN : 0.5f;
+    }
+    for (size_t s = 0; s < N_SCREENS; s++)
+        cr_expect_eq(check_problem(&e, &p, SCREENS[s], "no number"), 1);
+    free_problem(&p);
+    emulated_close(&e);
+}
+
 Test(kernels_emulated_sparse, refuses_what_it_lacks)
 {
     struct emulated e;
