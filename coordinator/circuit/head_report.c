@@ -119,8 +119,8 @@ static status_t put_line(struct buffer *out, const struct head_scores *scores,
                                     is_in_circuit ? "in the circuit" : "not in it");
     for (int p = 0; p < HEAD_N_PATTERNS && status == ST_OK; p++) {
         const struct head_score score = score_of(scores, head, p);
-        status = score.is_defined ? buffer_printf(out, err, " %16.3f", score.attention)
-                                  : buffer_printf(out, err, " %16s", "undefined");
+        status = score.is_defined ? buffer_printf(out, err, " %15.3f", score.attention)
+                                  : buffer_printf(out, err, " %15s", "undefined");
     }
     return status == ST_OK ? buffer_append_text(out, "\n", err) : status;
 }
@@ -158,7 +158,7 @@ static status_t put_heading(struct buffer *out, const struct head_sequences *seq
                                     sequences->n, sequences->n_words, "");
     for (int p = 0; p < HEAD_N_PATTERNS && status == ST_OK; p++) {
         char name[CIRCUIT_NOTE_SIZE];
-        status = buffer_printf(out, err, " %16.16s", plain_name((enum head_pattern)p, name));
+        status = buffer_printf(out, err, " %15.15s", plain_name((enum head_pattern)p, name));
     }
     return status == ST_OK ? buffer_append_text(out, "\n", err) : status;
 }

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LABEL_COLUMNS = 22, CELL_COLUMNS = 26, CELL_SIZE = 32 };
+/* Three cells beside a label: 22 + 2 * (18 + 2) + 18 columns. */
+enum { LABEL_COLUMNS = 22, CELL_COLUMNS = 18, CELL_GAP = 2, CELL_SIZE = 48 };
 
 /* The page so far; after the first error nothing more is written. */
 struct page {
@@ -18,18 +19,23 @@ static void put(struct page *page, const char *text)
     if (page->status == ST_OK) page->status = buffer_append_text(page->out, text, page->err);
 }
 
+/* Bytes of `text` that fit `room` columns, broken at a blank where there is one. */
+static size_t first_line(const char *text, size_t room)
+{
+    size_t n = strlen(text);
+    if (n <= room) return n;
+    n = room;
+    while (n > 0 && text[n] != ' ') n--;
+    return n ? n : room; /* a word longer than the line */
+}
+
 /* `text` behind `first`, broken at blanks; later lines begin with as many blanks. */
 static void put_wrapped(struct page *page, const char *first, const char *text)
 {
     const size_t indent = strlen(first), room = VERDICT_TEXT_COLUMNS - indent;
     put(page, first);
     while (page->status == ST_OK) {
-        size_t n = strlen(text);
-        if (n > room) {
-            n = room;
-            while (n > 0 && text[n] != ' ') n--;
-            if (n == 0) n = room; /* a word longer than the line */
-        }
+        const size_t n = first_line(text, room);
         page->status = buffer_append(page->out, text, n, page->err);
         put(page, "\n");
         text += n;
@@ -128,7 +134,7 @@ static const struct ratio_verdict *ratio_of(const struct cell *cell)
 static void cell_ratio(const struct cell *cell, char out[CELL_SIZE])
 {
     if (cell->value->is_flat)
-        (void)snprintf(out, CELL_SIZE, "undefined: flat metric");
+        (void)snprintf(out, CELL_SIZE, "undefined: flat");
     else
         write_value(ratio_of(cell)->of_means.value, out);
 }
@@ -229,8 +235,7 @@ static void cell_conditional_interval(const struct cell *cell, char out[CELL_SIZ
 static bool is_no_curve(const struct value_verdict *value, char out[CELL_SIZE])
 {
     if (value->has_curves && !value->is_flat) return false;
-    (void)snprintf(out, CELL_SIZE, "undefined: %s",
-                   value->has_curves ? "flat metric" : "no search");
+    (void)snprintf(out, CELL_SIZE, "%s", value->has_curves ? "undefined: flat" : "no search");
     return true;
 }
 
@@ -292,33 +297,52 @@ static const struct row CURVE_ROWS[] = {
     {"CMD, absolute order", cell_cmd, false, CURVE_ABSOLUTE},
 };
 
-/* One line without blanks at its end. */
-static void put_row(struct page *page, const struct circuit_verdict *verdict, const struct row *row,
-                    size_t member)
+/* What is left of the cells, as far as it fits a line without blanks at its end; the cells move on.
+ * False: nothing was left. */
+static bool put_cells(struct page *page, const char *label, const char *cells[ABLATE_N_VALUES])
 {
-    char line[LABEL_COLUMNS + ABLATE_N_VALUES * CELL_SIZE + 2], text[CELL_SIZE];
-    size_t n = (size_t)snprintf(line, sizeof line, "%-*s", LABEL_COLUMNS, row->label);
+    char line[VERDICT_TEXT_COLUMNS + CELL_GAP + 2];
+    size_t n = (size_t)snprintf(line, sizeof line, "%-*.*s", LABEL_COLUMNS, LABEL_COLUMNS, label);
+    bool has_text = label[0] != '\0';
     for (int v = 0; v < ABLATE_N_VALUES; v++) {
-        const struct cell of = {&verdict->values[v], row->is_necessity, member, row->order};
-        if (of.value->is_measured)
-            row->write(&of, text);
-        else
-            write_dash(text);
-        n += (size_t)snprintf(line + n, sizeof line - n, "%-*.*s", CELL_COLUMNS, CELL_COLUMNS - 1,
-                              text);
+        const size_t n_cell = first_line(cells[v], CELL_COLUMNS);
+        n += (size_t)snprintf(line + n, sizeof line - n, "%-*.*s", CELL_COLUMNS + CELL_GAP,
+                              (int)n_cell, cells[v]);
+        has_text = has_text || n_cell > 0;
+        cells[v] += n_cell;
+        while (*cells[v] == ' ') cells[v]++;
     }
+    if (!has_text) return false;
     while (n > 0 && line[n - 1] == ' ') n--;
     line[n] = '\0';
     put(page, line);
     put(page, "\n");
+    return true;
+}
+
+/* A cell that is too long for its column goes on below. */
+static void put_row(struct page *page, const struct circuit_verdict *verdict, const struct row *row,
+                    size_t member)
+{
+    char text[ABLATE_N_VALUES][CELL_SIZE];
+    const char *cells[ABLATE_N_VALUES];
+    for (int v = 0; v < ABLATE_N_VALUES; v++) {
+        const struct cell of = {&verdict->values[v], row->is_necessity, member, row->order};
+        if (of.value->is_measured)
+            row->write(&of, text[v]);
+        else
+            write_dash(text[v]);
+        cells[v] = text[v];
+    }
+    const char *label = row->label;
+    while (put_cells(page, label, cells)) label = "";
 }
 
 static void put_rows(struct page *page, const struct circuit_verdict *verdict)
 {
-    char line[VERDICT_TEXT_COLUMNS + 2];
-    (void)snprintf(line, sizeof line, "%-*s%-*s%-*s%s\n", LABEL_COLUMNS, "", CELL_COLUMNS,
-                   "zero (off-distribution)", CELL_COLUMNS, "mean", "resample");
-    put(page, line);
+    const char *names[ABLATE_N_VALUES] = {"zero (off-distribution)", "mean", "resample"};
+    while (put_cells(page, "", names)) {
+    }
     for (size_t i = 0; i < sizeof RUN_ROWS / sizeof RUN_ROWS[0]; i++)
         put_row(page, verdict, &RUN_ROWS[i], 0);
 }

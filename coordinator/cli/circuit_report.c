@@ -2,6 +2,10 @@
 
 #include "coordinator/cli/document.h"
 #include "coordinator/cli/json_field.h"
+#include "coordinator/cli/wrapped_text.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 status_t circuit_report_ask(struct client *client, const char *sweep, json_t **answer,
                             struct error *err)
@@ -17,7 +21,21 @@ status_t circuit_report_ask(struct client *client, const char *sweep, json_t **a
 static void print_list(const struct cli *cli, const json_t *texts)
 {
     for (size_t i = 0; i < json_array_size(texts); i++)
-        (void)fprintf(cli->out, "  %s\n", json_string_value(json_array_get(texts, i)));
+        wrapped_text_print(cli->out, json_string_value(json_array_get(texts, i)), 2, cli->width);
+}
+
+/* Lines as they are: tables fit any terminal (circuit/verdict_text.h); a sentence that this one
+ * would cut goes on below its first word. */
+static void print_lines(const struct cli *cli, const char *text)
+{
+    while (*text) {
+        const size_t n = strcspn(text, "\n"), n_before = strspn(text, " -");
+        char *words = n > n_before ? strndup(text + n_before, n - n_before) : NULL;
+        (void)fprintf(cli->out, "%.*s", (int)(words ? n_before : n), text);
+        wrapped_text_continue(cli->out, words ? words : "", n_before, cli->width);
+        free(words);
+        text += n + (text[n] == '\n');
+    }
 }
 
 /* The report as the sweep left it; of one that found nothing, why, and where it did not look. */
@@ -26,13 +44,13 @@ static void print_text(const struct cli *cli, const json_t *answer)
     const char *text = json_string_value(json_field(answer, "text"));
     const char *agent = json_string_value(json_field(answer, "agent_text"));
     if (text) {
-        (void)fputs(text, cli->out);
+        print_lines(cli, text);
     } else {
         (void)fprintf(cli->out, "%s\n", json_field_text(answer, "summary.outcome", "no verdict"));
         print_list(cli, json_field(answer, "summary.reasons"));
         print_list(cli, json_field(answer, "summary.not_looked_at"));
     }
-    if (agent) (void)fputs(agent, cli->out);
+    if (agent) print_lines(cli, agent);
 }
 
 status_t circuit_report_print(const struct cli *cli, const struct cli_arguments *arguments,

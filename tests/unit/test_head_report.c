@@ -105,7 +105,7 @@ Test(head_report, text_names_members_then_those_that_look_like_some)
     cr_expect(strstr(other, "not in it") && !strstr(text, "L1H0"), "%s", text);
     cr_expect(strstr(text, "undefined"), "no token was there twice");
     for (const char *line = text; *line; line += strcspn(line, "\n") + 1)
-        cr_expect_leq(strcspn(line, "\n"), 100);
+        cr_expect_leq(strcspn(line, "\n"), 80);
     buffer_fini(&out);
     circuit_fini(&circuit);
 }

@@ -138,7 +138,7 @@ static void expect_lines(const char *text)
 {
     for (const char *line = text; *line;) {
         const size_t n = strcspn(line, "\n");
-        cr_expect(n <= VERDICT_TEXT_COLUMNS, "%.*s", (int)n, line);
+        cr_expect(n <= 80, "%.*s", (int)n, line);
         cr_expect(n == 0 || line[n - 1] != ' ', "blanks at the end: %.*s", (int)n, line);
         line += n + (line[n] == '\n');
     }
@@ -155,12 +155,13 @@ Test(verdict_text, fits_the_terminal_and_names_every_reason)
     expect_lines(text);
     static const char *const wanted[] = {
         "circuit demo \xc3\xa9, task induction: rejected\n",
-        "zero (off-distribution)",
-        "sufficiency           -                         0.7478                    undefined: flat",
+        ("\n                      zero                mean                resample\n"
+         "                      (off-distribution)\n"),
+        "\nsufficiency           -                   0.7478              undefined: flat\n",
         "L0H0  (previous token)\n",
-        "CPR, signed order     -                         0.7492                    undefined: flat",
-        "CMD, absolute order   -                         0.2497                    undefined: flat",
-        "  f of first 4        -                         0.75                      undefined: flat",
+        "\nCPR, signed order     -                   0.7492              undefined: flat\n",
+        "\nCMD, absolute order   -                   0.2497              undefined: flat\n",
+        "\n  f of first 4        -                   0.75                undefined: flat\n",
         "stability 0.5 over 20 searches\n",
         "verdict: rejected\n",
         "  - mean: sufficiency 0.7478, its lower bound",
@@ -169,6 +170,29 @@ Test(verdict_text, fits_the_terminal_and_names_every_reason)
         "  - stability: 0.5 is under 0.8\n"};
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
         cr_expect(strstr(text, wanted[i]) != NULL, "\"%s\" is not in\n%s", wanted[i], text);
+    buffer_fini(&out);
+    judged_fini(&judged);
+}
+
+Test(verdict_text, a_cell_that_is_too_long_goes_on_below)
+{
+    static const struct interval wide = {.is_defined = true, .low = -1.234e-05, .high = 1.234e-05};
+    struct judged judged;
+    struct buffer out;
+    judge(&judged);
+    for (int v = 0; v < ABLATE_N_VALUES; v++) {
+        judged.verdict.values[v].is_measured = true;
+        judged.verdict.values[v].necessity.of_means.interval = wide;
+    }
+    buffer_init(&out, 1 << 20);
+    cr_assert_eq(verdict_text_write(&judged.verdict, &judged.circuit_of_two, &out, NULL), ST_OK);
+    const char *text = buffer_text(&out);
+    expect_lines(text);
+    cr_expect(strstr(text, "\n  interval            [-1.234e-05,        [-1.234e-05,        "
+                           "[-1.234e-05,\n"
+                           "                      1.234e-05]          1.234e-05]          "
+                           "1.234e-05]\n"),
+              "%s", text);
     buffer_fini(&out);
     judged_fini(&judged);
 }

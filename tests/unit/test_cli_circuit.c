@@ -1,0 +1,89 @@
+/* Commands on circuit sweeps, in one process: the report on a terminal, and what is said of them
+ * where a label sweep is wanted. The coordinator is a router of this test. */
+#include "coordinator/cli/commands.h"
+#include "tests/unit/cli_router.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ALL_FORMATS ((1u << CLI_N_FORMATS) - 1)
+#define ALL_OPTIONS (~UINT64_C(0) >> (64 - CLI_N_OPTIONS))
+static const struct cli_command commands[] = {
+    {"circuit", NULL, "SWEEP", "", ALL_OPTIONS, ALL_FORMATS, 1, 1, false, circuit_command},
+    {.name = NULL}};
+
+struct ran {
+    int code;
+    char *out, *err;
+    size_t n_out, n_err;
+};
+
+/* A table as wide as 80 columns, and sentences that are wider. */
+static const char report[] =
+    "                      zero                mean                resample\n"
+    "sufficiency           -                   0.7478              undefined: flat\n"
+    "\n"
+    "not looked at\n"
+    "  - 12 of 34 pairs of components that nothing else had found were tested, those of the "
+    "largest effects\n";
+
+static status_t answer(void *context, const char *operation, const json_t *arguments,
+                       json_t **result, char *error)
+{
+    (void)context;
+    (void)arguments;
+    (void)error;
+    cr_assert_str_eq(operation, "circuit");
+    *result = json_pack("{s:s}", "text", report);
+    return ST_OK;
+}
+
+/* Words end with NULL. `width`: of the terminal, 0: none. */
+static struct ran run(size_t width, const char *const *words)
+{
+    static const volatile sig_atomic_t none;
+    struct cli_router router = {.answer = answer};
+    struct ran ran = {0};
+    char storage[12][256], *argv[13];
+    int argc = 0;
+    cli_router_start(&router, NULL);
+    (void)snprintf(storage[argc++], sizeof storage[0], "interpctl");
+    for (; *words; words++) (void)snprintf(storage[argc++], sizeof storage[0], "%s", *words);
+    (void)snprintf(storage[argc++], sizeof storage[0], "--endpoint");
+    (void)snprintf(storage[argc++], sizeof storage[0], "%s", router.endpoint);
+    for (int i = 0; i < argc; i++) argv[i] = storage[i];
+    argv[argc] = NULL;
+    struct cli cli = {
+        .commands = commands, .clock = clock_system(), .interrupt = &none, .width = width};
+    cli.out = open_memstream(&ran.out, &ran.n_out);
+    cli.err = open_memstream(&ran.err, &ran.n_err);
+    ran.code = cli_run(&cli, argc, argv);
+    (void)fclose(cli.out);
+    (void)fclose(cli.err);
+    cli_router_stop(&router);
+    return ran;
+}
+#define RUN(width, ...) run((width), (const char *const[]){__VA_ARGS__, NULL})
+
+static void forget(struct ran *ran)
+{
+    free(ran->out);
+    free(ran->err);
+}
+
+Test(cli_circuit, sentences_of_a_report_fit_the_terminal_and_a_pipe_gets_them_whole)
+{
+    struct ran shown = RUN(80, "circuit", "found-1"), piped = RUN(0, "circuit", "found-1");
+    cr_expect(shown.code == 0 && piped.code == 0, "%s%s", shown.err, piped.err);
+    cr_expect_str_eq(piped.out, report);
+    for (const char *line = shown.out; *line; line += strcspn(line, "\n") + 1)
+        cr_expect_leq(strcspn(line, "\n"), 80, "%s", line);
+    cr_expect(strncmp(shown.out, report, (size_t)(strstr(report, "  - 12") - report)) == 0, "%s",
+              shown.out);
+    cr_expect(strstr(shown.out, "\n    of the largest effects\n"), "%s", shown.out);
+    forget(&shown);
+    forget(&piped);
+}
