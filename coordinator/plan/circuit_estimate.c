@@ -100,8 +100,8 @@ void circuit_estimate_make(const struct circuit_estimate_input *input, struct ci
     const uint64_t n_search = out->search.most, n_verdict = out->verdict.most;
     out->units.least = (spec->circuit ? 0 : divide_up(out->search.least + 1, n_batch)) +
                        (out->verdict.least ? divide_up(out->verdict.least + 1, n_batch) : 0);
-    out->units.most = (n_batch > 1 ? n_search : 2 * n_search) + divide_up(n_verdict + 1, n_batch);
     if (n_verdict == 0) return; /* nobody knows how many components there are */
+    out->units.most = (n_batch > 1 ? n_search : 2 * n_search) + divide_up(n_verdict + 1, n_batch);
     out->n_tokens_most = n_tokens(input, n_search, n_verdict);
     out->n_tokens_usual = n_tokens(input, out->search.usual, out->verdict.usual);
     if (!(out->tokens_per_second > 0.0)) return;
@@ -111,12 +111,6 @@ void circuit_estimate_make(const struct circuit_estimate_input *input, struct ci
 
 /* --- showing it --------------------------------------------------------------------------- */
 
-static json_t *json_range(struct circuit_range range)
-{
-    return json_pack("{s:I, s:I, s:I}", "least", (json_int_t)range.least, "usual",
-                     (json_int_t)range.usual, "most", (json_int_t)range.most);
-}
-
 static json_t *json_known(double value)
 {
     return value > 0.0 ? json_real(value) : json_null();
@@ -125,6 +119,15 @@ static json_t *json_known(double value)
 static json_t *json_count(uint64_t count)
 {
     return count ? json_integer((json_int_t)count) : json_null();
+}
+
+/* Nothing to measure has 0 throughout; else 0 of `usual` and `most` is not known. */
+static json_t *json_range(struct circuit_range range, bool is_nothing)
+{
+    json_t *usual = is_nothing ? json_integer(0) : json_count(range.usual);
+    json_t *most = is_nothing ? json_integer(0) : json_count(range.most);
+    return json_pack("{s:I, s:o, s:o}", "least", (json_int_t)range.least, "usual", usual, "most",
+                     most);
 }
 
 /* Where the rate comes from; null: from nowhere. */
@@ -139,26 +142,27 @@ static json_t *json_rate(const struct circuit_estimate *estimate)
 
 json_t *circuit_estimate_json(const struct circuit_estimate *estimate)
 {
-    return json_pack(
-        "{s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "candidates",
-        json_count(estimate->n_candidates), "search_variants", json_range(estimate->search),
-        "verdict_variants", json_range(estimate->verdict), "units_least",
-        (json_int_t)estimate->units.least, "units_most", (json_int_t)estimate->units.most,
-        "tasks_least", (json_int_t)estimate->n_tasks_least, "variant_tokens_usual",
-        json_count(estimate->n_tokens_usual), "variant_tokens_most",
-        json_count(estimate->n_tokens_most), "variant_tokens_per_second",
-        json_known(estimate->tokens_per_second), "measured_on", json_rate(estimate),
-        "seconds_usual", json_known(estimate->seconds_usual), "seconds_most",
-        json_known(estimate->seconds_most));
+    return json_pack("{s:o, s:o, s:o, s:I, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "candidates",
+                     json_count(estimate->n_candidates), "search_variants",
+                     json_range(estimate->search, estimate->search.most == 0), "verdict_variants",
+                     json_range(estimate->verdict, false), "units_least",
+                     (json_int_t)estimate->units.least, "units_most",
+                     json_count(estimate->units.most), "tasks_least",
+                     (json_int_t)estimate->n_tasks_least, "variant_tokens_usual",
+                     json_count(estimate->n_tokens_usual), "variant_tokens_most",
+                     json_count(estimate->n_tokens_most), "variant_tokens_per_second",
+                     json_known(estimate->tokens_per_second), "measured_on", json_rate(estimate),
+                     "seconds_usual", json_known(estimate->seconds_usual), "seconds_most",
+                     json_known(estimate->seconds_most));
 }
 
-/* "N", or "usually under N, at most M". */
+/* "at most M", with "usually under N" before it where that is known and less. */
 static status_t print_bounds(const char *what, uint64_t usual, uint64_t most, const char *unit,
                              struct buffer *out, struct error *err)
 {
     char under[QUANTITY_SIZE], at_most[QUANTITY_SIZE];
     (void)quantity_count((double)most, at_most);
-    if (usual >= most)
+    if (usual == 0 || usual >= most)
         return buffer_printf(out, err, "  %-11s at most %s %s\n", what, at_most, unit);
     return buffer_printf(out, err, "  %-11s usually under %s, at most %s %s\n", what,
                          quantity_count((double)usual, under), at_most, unit);
@@ -212,11 +216,15 @@ static status_t print_work(const struct circuit_estimate *estimate, struct buffe
         status = print_bounds("together", estimate->n_tokens_usual, estimate->n_tokens_most,
                               "variant-tokens", out, err);
     if (status == ST_OK)
-        status = buffer_printf(out, err, "  %-11s %s at least%s; %s to %s units\n", "tasks",
+        status = buffer_printf(out, err, "  %-11s %s at least%s; %s", "tasks",
                                quantity_count((double)estimate->n_tasks_least, tasks),
                                is_searched ? ", and one for each further round" : "",
-                               quantity_count((double)estimate->units.least, least),
-                               quantity_count((double)estimate->units.most, most));
+                               quantity_count((double)estimate->units.least, least));
+    if (status == ST_OK)
+        status = estimate->units.most
+                     ? buffer_printf(out, err, " to %s units\n",
+                                     quantity_count((double)estimate->units.most, most))
+                     : buffer_append_text(out, " or more units\n", err);
     return status == ST_OK && estimate->seconds_most > 0.0 ? print_time(estimate, out, err)
                                                            : status;
 }
@@ -234,5 +242,8 @@ status_t circuit_estimate_print(const struct circuit_estimate *estimate, struct 
         status = print_variants("search", estimate->search, out, err);
     if (status == ST_OK && estimate->verdict.most)
         status = print_variants("verdict", estimate->verdict, out, err);
+    if (status == ST_OK && !estimate->verdict.most)
+        status =
+            buffer_printf(out, err, "  %-11s not known before the candidates are\n", "verdict");
     return status == ST_OK ? print_work(estimate, out, err) : status;
 }

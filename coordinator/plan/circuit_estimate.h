@@ -14,8 +14,9 @@
  *             search, CIRCUIT_USUAL_NODES members in the verdict. No bound, but every known model
  *             and closed form of the tests keeps it
  *
- * Where a count cannot be known beforehand (a model that is not here), what depends on it is 0 and
- * says so. Pure, but for circuit_estimate_read(), which reads files; any thread. */
+ * Where a count cannot be known beforehand (a model that is not here), what depends on it is 0 here
+ * and null in JSON; the text says so or leaves it out. Pure, but for circuit_estimate_read(), which
+ * reads files; any thread. */
 #ifndef COORDINATOR_PLAN_CIRCUIT_ESTIMATE_H
 #define COORDINATOR_PLAN_CIRCUIT_ESTIMATE_H
 
@@ -37,13 +38,13 @@ enum { CIRCUIT_USUAL_NODES = 8, CIRCUIT_USUAL_EACH = 20, CIRCUIT_USUAL_BASE = 10
 
 struct circuit_range {
     uint64_t least, most;
-    uint64_t usual; /* at most `most` */
+    uint64_t usual; /* at most `most`; 0: not known */
 };
 
 struct circuit_estimate {
     uint64_t n_candidates;
     struct circuit_range search, verdict;   /* variants; of the verdict under all values together */
-    struct circuit_range units;             /* of both */
+    struct circuit_range units;             /* of both; most 0: not known */
     uint64_t n_tasks_least;                 /* and one for every further round of the search */
     uint64_t n_tokens_most, n_tokens_usual; /* 0: not known */
     struct ablate_rate rate;                /* no threads: not known */

@@ -132,6 +132,27 @@ Test(circuit_estimate, a_brought_circuit_is_not_searched_and_unknown_is_said)
     free(text);
 }
 
+Test(circuit_estimate, without_a_number_of_candidates_only_bounds_that_hold_are_told)
+{
+    const struct sweep_spec spec = circuit_spec();
+    const struct circuit_estimate estimate = estimate_of(&spec, 0);
+    char *text = printed(&estimate);
+    cr_expect_str_eq(text, "estimate    how many candidates is not known\n"
+                           "  search      at most 200,000 variants\n"
+                           "  verdict     not known before the candidates are\n"
+                           "  tasks       4 at least, and one for each further round; "
+                           "1 or more units\n");
+    free(text);
+    json_t *json = circuit_estimate_json(&estimate);
+    const json_t *search = json_object_get(json, "search_variants");
+    const json_t *verdict = json_object_get(json, "verdict_variants");
+    cr_expect(json_is_null(json_object_get(search, "usual")));
+    cr_expect_eq(json_integer_value(json_object_get(search, "most")), 200000);
+    cr_expect(json_is_null(json_object_get(verdict, "most")) &&
+              json_is_null(json_object_get(json, "units_most")));
+    json_decref(json);
+}
+
 /* As everywhere else: digits in groups of three, times as people read them. */
 Test(circuit_estimate, large_numbers_can_be_read)
 {
