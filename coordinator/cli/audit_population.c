@@ -4,6 +4,7 @@
 #include "common/task.h"
 #include "coordinator/cli/json_field.h"
 #include "coordinator/cli/record_text.h"
+#include "coordinator/cli/sweep_kind.h"
 #include "coordinator/cli/sweep_watch.h"
 
 #include <math.h>
@@ -129,9 +130,9 @@ static status_t check_sweep(struct reading *self, struct error *err)
 {
     json_t *summary = NULL;
     status_t status = sweep_watch_status(self->client, self->sweep, &summary, err);
-    if (status != ST_OK) return status;
+    if (status == ST_OK) status = sweep_kind_check(self->sweep, summary, err);
     const char *state = json_field_text(summary, "state", "?");
-    if (strcmp(state, "finished") != 0)
+    if (status == ST_OK && strcmp(state, "finished") != 0)
         status = error_set(err, ST_CONFLICT,
                            "sweep %s is %s: which labels are believed is known once it has "
                            "finished",

@@ -6,7 +6,9 @@
 #include "coordinator/cli/document.h"
 #include "coordinator/cli/json_field.h"
 #include "coordinator/cli/status_text.h"
+#include "coordinator/cli/sweep_kind.h"
 #include "coordinator/cli/sweep_rows.h"
+#include "coordinator/cli/sweep_watch.h"
 #include "coordinator/cli/text_table.h"
 #include "coordinator/session/triage.h"
 
@@ -27,6 +29,11 @@ struct comparison {
     const struct compare_pair **by_change; /* [pairs.n], largest first; owned */
     uint64_t seed;
 };
+
+static const char *sweep_of(const struct comparison *self, size_t i)
+{
+    return self->arguments->positional[i];
+}
 
 /* --- reading ------------------------------------------------------------------------------- */
 
@@ -94,20 +101,18 @@ static status_t rank(struct comparison *self, struct error *err)
 static status_t read_both(struct comparison *self, struct error *err)
 {
     struct client *client = NULL;
+    const char *const sweeps[] = {sweep_of(self, 0), sweep_of(self, 1)};
     status_t status = cli_connect(&client, self->cli, self->arguments, err);
     for (size_t i = 0; i < 2 && status == ST_OK; i++)
-        status = sweep_rows_visit(client, self->arguments->positional[i], take_row, &self->rows[i],
-                                  &self->sweeps[i], err);
+        status = sweep_watch_status(client, sweeps[i], &self->sweeps[i], err);
+    if (status == ST_OK) status = sweep_kind_check_both(sweeps, self->sweeps, err);
+    for (size_t i = 0; i < 2 && status == ST_OK; i++)
+        status = sweep_rows_visit(client, sweeps[i], take_row, &self->rows[i], err);
     client_close(&client);
     if (status == ST_OK)
         status = compare_pairs_make(&self->pairs, &self->rows[0], &self->rows[1], err);
     if (status == ST_OK) status = find_differing(self, err);
     return status == ST_OK ? rank(self, err) : status;
-}
-
-static const char *sweep_of(const struct comparison *self, size_t i)
-{
-    return self->arguments->positional[i];
 }
 
 /* --- JSON ---------------------------------------------------------------------------------- */

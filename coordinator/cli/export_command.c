@@ -6,7 +6,9 @@
  */
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/json_field.h"
+#include "coordinator/cli/sweep_kind.h"
 #include "coordinator/cli/sweep_rows.h"
+#include "coordinator/cli/sweep_watch.h"
 
 #include "common/file.h"
 
@@ -216,11 +218,9 @@ static status_t end(struct export *self, struct error *err)
 /* When the sweep ended is when its labels were made: the same files each time. */
 static status_t read_time(struct export *self, struct client *client, struct error *err)
 {
-    json_t *summary = NULL, *args = json_pack("{s:s}", "sweep", self->sweep);
-    if (!args) return error_set(err, ST_BAD_INPUT, "the sweep's id is not valid UTF-8");
-    const struct client_request request = {"status", args, true};
-    const status_t status = client_ask(client, &request, &summary, err);
-    json_decref(args);
+    json_t *summary = NULL;
+    status_t status = sweep_watch_status(client, self->sweep, &summary, err);
+    if (status == ST_OK) status = sweep_kind_check(self->sweep, summary, err);
     (void)snprintf(self->created_at, sizeof self->created_at, "%s",
                    json_field_text(summary, "finished_at", ""));
     json_decref(summary);
@@ -241,7 +241,7 @@ status_t export_command(struct cli *cli, const struct cli_arguments *arguments, 
     status_t status = cli_connect(&client, cli, arguments, err);
     if (status == ST_OK) status = read_time(&self, client, err);
     if (status == ST_OK) status = begin(&self, err);
-    if (status == ST_OK) status = sweep_rows_visit(client, self.sweep, take_row, &self, NULL, err);
+    if (status == ST_OK) status = sweep_rows_visit(client, self.sweep, take_row, &self, err);
     const status_t ended = end(&self, &problem);
     client_close(&client);
     json_decref(self.sources);

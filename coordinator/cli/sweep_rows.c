@@ -1,6 +1,7 @@
 #include "coordinator/cli/sweep_rows.h"
 
 #include "coordinator/cli/json_field.h"
+#include "coordinator/cli/sweep_kind.h"
 #include "coordinator/cli/sweep_watch.h"
 
 #include <string.h>
@@ -65,24 +66,21 @@ static status_t read_pages(struct reading *self, struct error *err)
 static status_t check_state(const char *sweep, const json_t *summary, struct error *err)
 {
     const char *state = json_field_text(summary, "state", "?");
-    if (strcmp(state, "finished") == 0) return ST_OK;
+    const status_t status = sweep_kind_check(sweep, summary, err);
+    if (status != ST_OK || strcmp(state, "finished") == 0) return status;
     return error_set(err, ST_CONFLICT, "sweep %s is %s: its results are whole once it has finished",
                      sweep, state);
 }
 
 status_t sweep_rows_visit(struct client *client, const char *sweep, sweep_rows_fn *visit,
-                          void *context, json_t **status_out, struct error *err)
+                          void *context, struct error *err)
 {
     struct reading self = {.client = client, .sweep = sweep, .visit = visit, .context = context};
     json_t *summary = NULL;
     status_t status = sweep_watch_status(client, sweep, &summary, err);
-    if (status != ST_OK) return status;
-    status = check_state(sweep, summary, err);
+    if (status == ST_OK) status = check_state(sweep, summary, err);
     if (status == ST_OK) status = read_pages(&self, err);
     json_decref(self.target);
-    if (status == ST_OK && status_out)
-        *status_out = summary;
-    else
-        json_decref(summary);
+    json_decref(summary);
     return status;
 }

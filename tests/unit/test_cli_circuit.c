@@ -13,6 +13,12 @@
 #define ALL_OPTIONS (~UINT64_C(0) >> (64 - CLI_N_OPTIONS))
 static const struct cli_command commands[] = {
     {"circuit", NULL, "SWEEP", "", ALL_OPTIONS, ALL_FORMATS, 1, 1, false, circuit_command},
+    {"compare", NULL, "SWEEP SWEEP", "", ALL_OPTIONS, ALL_FORMATS, 2, 2, false, compare_command},
+    {"export", NULL, "SWEEP", "", ALL_OPTIONS, ALL_FORMATS, 1, 1, false, export_command},
+    {"show", NULL, "SWEEP FEATURE", "", ALL_OPTIONS, ALL_FORMATS, 2, 2, false, show_command},
+    {"trace", NULL, "SWEEP FEATURE", "", ALL_OPTIONS, ALL_FORMATS, 2, 2, false, trace_command},
+    {"audit-sample", NULL, "SWEEP", "", ALL_OPTIONS, ALL_FORMATS, 1, 1, false,
+     audit_sample_command},
     {.name = NULL}};
 
 struct ran {
@@ -30,14 +36,26 @@ static const char report[] =
     "  - 12 of 34 pairs of components that nothing else had found were tested, those of the "
     "largest effects\n";
 
+/* found-1 and found-2 are circuit sweeps, demo-1 is a label sweep without results. */
 static status_t answer(void *context, const char *operation, const json_t *arguments,
                        json_t **result, char *error)
 {
+    const char *sweep = json_string_value(json_object_get(arguments, "sweep"));
     (void)context;
-    (void)arguments;
-    (void)error;
-    cr_assert_str_eq(operation, "circuit");
-    *result = json_pack("{s:s}", "text", report);
+    cr_assert_not_null(sweep);
+    const bool is_circuit = strncmp(sweep, "found", 5) == 0;
+    if (strcmp(operation, "circuit") == 0) {
+        *result = json_pack("{s:s}", "text", report);
+    } else if (strcmp(operation, "status") == 0) {
+        *result = json_pack("{s:s, s:s, s:s}", "id", sweep, "kind",
+                            is_circuit ? "circuit" : "label", "state", "finished");
+    } else if (strcmp(operation, "results") == 0 && is_circuit) {
+        *result = json_pack("{s:[{s:s}], s:n, s:i}", "rows", "component", "L0H1", "next_cursor",
+                            "total", 1);
+    } else {
+        (void)snprintf(error, 256, "sweep %s has 0 targets", sweep);
+        return ST_NOT_FOUND;
+    }
     return ST_OK;
 }
 
@@ -86,4 +104,25 @@ Test(cli_circuit, sentences_of_a_report_fit_the_terminal_and_a_pipe_gets_them_wh
     cr_expect(strstr(shown.out, "\n    of the largest effects\n"), "%s", shown.out);
     forget(&shown);
     forget(&piped);
+}
+
+/* The command is refused as wrong use, with these words. */
+static void expect_refused(struct ran ran, const char *words)
+{
+    cr_expect_eq(ran.code, 2, "exit %d: %s", ran.code, ran.err);
+    cr_expect(strstr(ran.err, words), "\"%s\" is not in: %s", words, ran.err);
+    cr_expect_eq(ran.n_out, 0, "%s", ran.out);
+    forget(&ran);
+}
+
+Test(cli_circuit, comparing_with_a_circuit_sweep_is_wrong_use_and_says_which_is_which)
+{
+    expect_refused(
+        RUN(0, "compare", "demo-1", "found-1"),
+        "demo-1 is a label sweep and found-1 is a circuit sweep: only label sweeps can be "
+        "compared\n");
+    expect_refused(RUN(0, "compare", "found-1", "demo-1"),
+                   "found-1 is a circuit sweep and demo-1 is a label sweep");
+    expect_refused(RUN(0, "compare", "found-1", "found-2"),
+                   "found-1 and found-2 are circuit sweeps: only label sweeps can be compared\n");
 }
