@@ -4,13 +4,15 @@
 #include "coordinator/cli/json_field.h"
 #include "coordinator/cli/record_rounds.h"
 #include "coordinator/cli/record_text.h"
+#include "coordinator/cli/sweep_kind.h"
+#include "coordinator/cli/sweep_watch.h"
 #include "coordinator/cli/trace_calls.h"
 
 #include <stdint.h>
 
 /* The record that the two positional arguments name; the caller owns *out. */
-static status_t ask_record(struct cli *cli, const struct cli_arguments *arguments, json_t **out,
-                           struct error *err)
+static status_t ask_feature(struct cli *cli, const struct cli_arguments *arguments, json_t **out,
+                            struct error *err)
 {
     int64_t feature = 0;
     const int64_t target = arguments->target < 0 ? 0 : arguments->target;
@@ -24,6 +26,26 @@ static status_t ask_record(struct cli *cli, const struct cli_arguments *argument
     status = cli_ask(cli, arguments, &request, out, err);
     json_decref(to_send);
     return status;
+}
+
+/* The same. A circuit sweep has components, and no number of a feature finds one: said in the place
+ * of an error about the number. */
+static status_t ask_record(struct cli *cli, const struct cli_arguments *arguments, json_t **out,
+                           struct error *err)
+{
+    const char *sweep = arguments->positional[0];
+    struct client *client = NULL;
+    json_t *summary = NULL;
+    struct error kind = {0};
+    const status_t status = ask_feature(cli, arguments, out, err);
+    if (status != ST_BAD_INPUT && status != ST_NOT_FOUND) return status;
+    if (cli_connect(&client, cli, arguments, NULL) == ST_OK &&
+        sweep_watch_status(client, sweep, &summary, NULL) == ST_OK &&
+        sweep_kind_check(sweep, summary, &kind) != ST_OK)
+        *err = kind;
+    json_decref(summary);
+    client_close(&client);
+    return err->status;
 }
 
 status_t show_command(struct cli *cli, const struct cli_arguments *arguments, struct error *err)

@@ -126,3 +126,24 @@ Test(cli_circuit, comparing_with_a_circuit_sweep_is_wrong_use_and_says_which_is_
     expect_refused(RUN(0, "compare", "found-1", "found-2"),
                    "found-1 and found-2 are circuit sweeps: only label sweeps can be compared\n");
 }
+
+Test(cli_circuit, where_a_feature_is_wanted_the_command_for_a_circuit_is_named)
+{
+    static const char words[] =
+        "interpctl: found-1 is a circuit sweep, it has components and no features: `interpctl "
+        "circuit found-1` shows what it found, `interpctl results found-1` each component\n";
+    expect_refused(RUN(0, "show", "found-1", "4"), words);
+    expect_refused(RUN(0, "show", "found-1", "L0H1"), words);
+    expect_refused(RUN(0, "trace", "found-1", "4", "--raw"), words);
+    expect_refused(RUN(0, "export", "found-1", "--format", "jsonl", "--dir", "/nowhere"), words);
+    expect_refused(RUN(0, "audit-sample", "found-1", "--sheet", "/nowhere/sheet.csv"), words);
+}
+
+Test(cli_circuit, a_feature_that_a_label_sweep_has_not_is_told_as_ever)
+{
+    struct ran missing = RUN(0, "show", "demo-1", "4");
+    cr_expect_eq(missing.code, 3);
+    cr_expect(strstr(missing.err, "sweep demo-1 has 0 targets"), "%s", missing.err);
+    forget(&missing);
+    expect_refused(RUN(0, "show", "demo-1", "L0H1"), "feature");
+}
