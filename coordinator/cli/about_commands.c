@@ -1,5 +1,6 @@
 /* version and shell completion. */
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/document.h"
 
 #include "common/version.h"
 #include "common/wire.h"
@@ -8,10 +9,13 @@
 
 status_t version_command(struct cli *cli, const struct cli_arguments *arguments, struct error *err)
 {
-    (void)arguments;
-    (void)err;
-    (void)fprintf(cli->out, "interpctl %s, wire protocol %d\n", version_text(), WIRE_VERSION);
-    return ST_OK;
+    if (arguments->format != CLI_FORMAT_JSON) {
+        (void)fprintf(cli->out, "interpctl %s, wire protocol %d\n", version_text(), WIRE_VERSION);
+        return ST_OK;
+    }
+    return document_print_new(
+        cli->out, "Version",
+        json_pack("{s:s, s:i}", "version", version_text(), "wire_version", WIRE_VERSION), err);
 }
 
 static void print_words(const struct cli *cli, bool with_aliases)

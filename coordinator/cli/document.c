@@ -33,6 +33,14 @@ status_t document_print(FILE *out, const char *kind, const json_t *answer, struc
     return status;
 }
 
+status_t document_print_new(FILE *out, const char *kind, json_t *answer, struct error *err)
+{
+    const status_t status = answer ? document_print(out, kind, answer, err)
+                                   : error_set(err, ST_NO_MEMORY, "JSON document");
+    json_decref(answer);
+    return status;
+}
+
 status_t document_print_line(FILE *out, const json_t *object, struct error *err)
 {
     if (json_dumpf(object, out, JSON_COMPACT | JSON_REAL_PRECISION(DOCUMENT_DIGITS)) != 0 ||

@@ -5,6 +5,7 @@
  *   neuronpedia  DIR/MODEL/SOURCE/{explanations,features}/batch-0.jsonl.gz, SOURCE as "0-planted"
  */
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/document.h"
 #include "coordinator/cli/json_field.h"
 #include "coordinator/cli/sweep_kind.h"
 #include "coordinator/cli/sweep_rows.h"
@@ -227,6 +228,18 @@ static status_t read_time(struct export *self, struct client *client, struct err
     return status;
 }
 
+static status_t tell(const struct cli *cli, const struct cli_arguments *arguments,
+                     const struct export *self, struct error *err)
+{
+    (void)fprintf(cli->err, "%zu labels in %s\n", self->n_labels, self->directory);
+    if (arguments->format != CLI_FORMAT_JSON) return ST_OK;
+    return document_print_new(cli->out, "Export",
+                              json_pack("{s:s, s:s, s:s, s:I}", "sweep", self->sweep, "format",
+                                        self->format, "dir", self->directory, "n_labels",
+                                        (json_int_t)self->n_labels),
+                              err);
+}
+
 status_t export_command(struct cli *cli, const struct cli_arguments *arguments, struct error *err)
 {
     struct client *client = NULL;
@@ -246,7 +259,5 @@ status_t export_command(struct cli *cli, const struct cli_arguments *arguments, 
     client_close(&client);
     json_decref(self.sources);
     if (status == ST_OK && ended != ST_OK) return error_set(err, ended, "%s", problem.text);
-    if (status == ST_OK)
-        (void)fprintf(cli->err, "%zu labels in %s\n", self.n_labels, self.directory);
-    return status;
+    return status == ST_OK ? tell(cli, arguments, &self, err) : status;
 }

@@ -2,6 +2,7 @@
 #include "coordinator/cli/cluster_ready.h"
 #include "coordinator/cli/cluster_stop.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/document.h"
 #include "coordinator/cli/process_file.h"
 #include "coordinator/cli/process_start.h"
 #include "coordinator/cli/supervisor.h"
@@ -120,7 +121,10 @@ status_t down_command(struct cli *cli, const struct cli_arguments *arguments, st
                       paths.state);
     else
         (void)fprintf(cli->err, "nothing is running in %s\n", paths.state);
-    return ST_OK;
+    if (arguments->format != CLI_FORMAT_JSON) return ST_OK;
+    return document_print_new(
+        cli->out, "Stop",
+        json_pack("{s:s, s:I}", "state", paths.state, "n_stopped", (json_int_t)n_stopped), err);
 }
 
 /* --- up ------------------------------------------------------------------------------------ */

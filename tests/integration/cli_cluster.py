@@ -94,7 +94,9 @@ def up_says_where_it_is_and_down_leaves_nothing(cluster):
     check(all(map(is_there, pids)), "all run")
     checks = {row["check"]: row["result"] for row in cluster.json("doctor")["checks"]}
     check(checks["redis"] == checks["worker-2"] == "ok", checks)
-    cluster.run("down")
+    told = cluster.json("down")
+    check(told == {"apiVersion": "interp/v1", "kind": "Stop", "state": str(cluster.state),
+                   "n_stopped": 4}, told)
     check(not any(map(is_there, pids)), "none is left")
     left = [path.name for path in (cluster.state / "run").iterdir()]
     check(left == ["lock"], left)

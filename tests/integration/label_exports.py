@@ -19,8 +19,12 @@ HOOK = "blocks.0.hook_resid_pre"
 
 def by_definition(cluster, sweep, wanted):
     for name in ("jsonl", "delphi", "neuronpedia"):
-        out = cluster.ctl_both("export", sweep, "--format", name, "--dir", cluster.home / name)[1]
-        check("%d labels in" % len(wanted) in out, out)
+        out, err = cluster.ctl_both("export", sweep, "--format", name, "--dir", cluster.home / name,
+                                    "-o", "json")
+        check("%d labels in" % len(wanted) in err, err)
+        check(json.loads(out) == {"apiVersion": "interp/v1", "kind": "Export", "sweep": sweep,
+                                  "format": name, "dir": str(cluster.home / name),
+                                  "n_labels": len(wanted)}, out)
     lines = (cluster.home / "jsonl/labels.jsonl").read_text().splitlines()
     check({one["feature"]: one["label"] for one in map(json.loads, lines)} == wanted, "jsonl")
     files = {path.name: json.loads(path.read_text()) for path in (cluster.home / "delphi").iterdir()}
@@ -78,6 +82,10 @@ def labels_go_out_and_come_in_again(cluster):
     refused = cluster.ctl_both("export", sweep, "--format", "csv", "--dir", "x", code=2)[1]
     check("one of jsonl|delphi|neuronpedia" in refused, refused)
     cluster.ctl_both("export", sweep, "--format", "jsonl", code=2)
+    refused = cluster.ctl_both("export", sweep, "--format", "jsonl", "--dir", "x", "-o", "csv", code=2)[1]
+    check("csv" in refused and "table" in refused and "json" in refused, refused)
+    check(cluster.ctl("export", sweep, "--format", "jsonl", "--dir", cluster.home / "plain") == "",
+          "without -o json nothing but the files")
 
 
 if __name__ == "__main__":

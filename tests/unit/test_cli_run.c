@@ -20,6 +20,10 @@ static const struct cli_command commands[] = {
     {"wait", NULL, "SWEEP", "", ALL_OPTIONS, ALL_FORMATS, 1, 1, false, wait_command},
     {"results", NULL, "SWEEP", "", ALL_OPTIONS, ALL_FORMATS, 1, 1, false, results_command},
     {"cancel", NULL, "SWEEP", "", ALL_OPTIONS, ALL_FORMATS, 1, 1, false, cancel_command},
+    {"version", NULL, "", "", ALL_OPTIONS,
+     CLI_FORMAT_BIT(CLI_FORMAT_TABLE) | CLI_FORMAT_BIT(CLI_FORMAT_JSON), 0, 0, false,
+     version_command},
+    {"down", NULL, "", "", ALL_OPTIONS, ALL_FORMATS, 0, 0, false, down_command},
     {.name = NULL}};
 
 struct ran {
@@ -214,6 +218,41 @@ Test(cli_run, json_is_one_document_with_version_and_kind)
     cr_expect_str_eq(quiet.out, "demo-1\n");
     forget(&quiet);
     cli_router_stop(&router);
+}
+
+Test(cli_run, version_is_a_line_or_a_document)
+{
+    struct ran text = RUN(NULL, "version"), json = RUN(NULL, "--version", "-o", "json");
+    struct ran bad = RUN(NULL, "version", "-o", "csv");
+    json_t *document = json_loads(json.out, 0, NULL);
+    char want[128];
+    (void)snprintf(want, sizeof want, "interpctl %s, wire protocol %d\n",
+                   json_string_value(json_object_get(document, "version")),
+                   (int)json_integer_value(json_object_get(document, "wire_version")));
+    cr_expect_str_eq(text.out, want);
+    cr_expect_str_eq(json_string_value(json_object_get(document, "kind")), "Version");
+    cr_expect_eq(bad.code, 2);
+    cr_expect(strstr(bad.err, "csv") && bad.n_out == 0, "%s", bad.err);
+    json_decref(document);
+    forget(&text);
+    forget(&json);
+    forget(&bad);
+}
+
+Test(cli_run, down_tells_in_json_what_it_stopped)
+{
+    char state[] = "/tmp/interp-test-down-XXXXXX";
+    cr_assert_not_null(mkdtemp(state));
+    struct ran none = RUN(NULL, "down", "--state", state, "-o", "json");
+    json_t *document = json_loads(none.out, 0, NULL);
+    cr_expect_eq(none.code, 0, "%s", none.err);
+    cr_expect_str_eq(json_string_value(json_object_get(document, "kind")), "Stop");
+    cr_expect_str_eq(json_string_value(json_object_get(document, "state")), state);
+    const json_t *n_stopped = json_object_get(document, "n_stopped");
+    cr_expect(json_is_integer(n_stopped) && json_integer_value(n_stopped) == 0);
+    json_decref(document);
+    forget(&none);
+    (void)rmdir(state);
 }
 
 /* --- submit -------------------------------------------------------------------------------- */
