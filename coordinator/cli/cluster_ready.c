@@ -1,7 +1,9 @@
 #include "coordinator/cli/cluster_ready.h"
 
 #include "common/file.h"
+#include "coordinator/cli/cluster_down.h"
 #include "coordinator/cli/json_field.h"
+#include "coordinator/cli/process_log.h"
 #include "coordinator/cli/supervisor.h"
 
 #include <stdlib.h>
@@ -40,23 +42,6 @@ json_t *cluster_ready_status(const struct cluster_paths *paths)
     return status;
 }
 
-/* The last line that is not empty of a process' log, cut to fit out[cap]. */
-static void last_log_line(const struct cluster_paths *paths, const char *name, char *out,
-                          size_t cap)
-{
-    char relative[64], path[CLUSTER_PATH_SIZE], line[ERROR_TEXT_MAX];
-    (void)snprintf(relative, sizeof relative, "logs/%s.log", name);
-    (void)snprintf(out, cap, "(nothing logged)");
-    FILE *file = fopen(cluster_path(paths, relative, path), "re");
-    if (!file) return;
-    if (fseek(file, -(long)sizeof line * 4, SEEK_END) != 0) rewind(file);
-    while (fgets(line, sizeof line, file)) {
-        line[strcspn(line, "\n")] = '\0';
-        if (*line) (void)snprintf(out, cap, "%s", line);
-    }
-    (void)fclose(file); /* read-only */
-}
-
 struct readiness {
     struct cli *cli;
     const struct cluster_options *options;
@@ -90,7 +75,7 @@ static status_t check_refused(const struct readiness *self, const json_t *status
         const char *name = json_field_text(member, "name", "");
         char line[ERROR_TEXT_MAX];
         if (strcmp(json_field_text(member, "state", ""), "refused") != 0) continue;
-        last_log_line(self->paths, name, line, sizeof line);
+        process_log_last_line(self->paths, name, line, sizeof line);
         return error_set(err, ST_BAD_INPUT, "%s does not start: %s", name, line);
     }
     return ST_OK;
@@ -122,15 +107,19 @@ static size_t count_running(const json_t *status, const char *prefix, size_t n)
     return n_running;
 }
 
-static void look_at_workers(struct readiness *self)
+/* Those that stay down are not waited for. */
+static void look_at_workers(struct readiness *self, const json_t *status)
 {
+    const size_t n_wanted = self->options->n_workers, n_down = cluster_down_count(status);
     json_t *answer = NULL;
     char what[40];
     if (!ask(self, "workers", &answer)) return;
     const size_t n = json_array_size(json_field(answer, "workers"));
-    (void)snprintf(what, sizeof what, "%zu worker%s", self->options->n_workers,
-                   self->options->n_workers == 1 ? "" : "s");
-    if (n >= self->options->n_workers) note(self, CLUSTER_WORKER, what);
+    if (n_down)
+        (void)snprintf(what, sizeof what, "%zu of %zu workers", n, n_wanted);
+    else
+        (void)snprintf(what, sizeof what, "%zu worker%s", n_wanted, n_wanted == 1 ? "" : "s");
+    if (n + n_down >= n_wanted) note(self, CLUSTER_WORKER, what);
     json_decref(answer);
 }
 
@@ -150,7 +139,7 @@ static void look(struct readiness *self, const json_t *status)
         self->is_up[CLUSTER_GATEWAY] = true;
     else if (count_running(status, "gateway", n_gateways) == n_gateways)
         note(self, CLUSTER_GATEWAY, what);
-    look_at_workers(self);
+    look_at_workers(self, status);
 }
 
 static bool is_all_up(const struct readiness *self)
@@ -167,7 +156,7 @@ static status_t too_late(const struct readiness *self, double bound_s, struct er
     size_t stage = 0;
     char line[ERROR_TEXT_MAX];
     while (stage + 1 < CLUSTER_N_STAGES && self->is_up[stage]) stage++;
-    last_log_line(self->paths, names[stage], line, sizeof line);
+    process_log_last_line(self->paths, names[stage], line, sizeof line);
     return error_set(err, ST_TIMEOUT, "%s is not ready after %g s; its log %s/logs/%s.log ends: %s",
                      names[stage], bound_s, self->paths->state, names[stage], line);
 }
@@ -177,6 +166,8 @@ static status_t step(struct readiness *self, double bound_s, struct error *err)
     const int64_t waited_ms = clock_monotonic_ms(self->cli->clock) - self->started_ms;
     json_t *status_json = cluster_ready_status(self->paths);
     status_t status = check_refused(self, status_json, err);
+    if (status == ST_OK)
+        status = cluster_down_check(status_json, self->paths, self->options->n_workers, err);
     if (status == ST_OK) look(self, status_json);
     json_decref(status_json);
     if (status != ST_OK || is_all_up(self)) return status;

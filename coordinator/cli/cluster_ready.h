@@ -6,9 +6,10 @@
 #include "coordinator/cli/cluster_process.h"
 
 /* Wait until Redis and the coordinator answer, the gateways run and every worker has been
- * welcomed; a line on cli->err for each. Errors: ST_TIMEOUT after `bound_s` (names what is
- * missing and its log), ST_BAD_INPUT (a process refused its input: its last log line),
- * ST_CANCELLED (a signal). */
+ * welcomed, but those that stay down (cluster_down.h); a line on cli->err for each. Errors:
+ * ST_TIMEOUT after `bound_s` (names what is missing and its log), ST_BAD_INPUT (a process refused
+ * its input: its last log line), ST_NOT_FOUND (every worker stays down), ST_CANCELLED (a
+ * signal). */
 MUST_CHECK status_t cluster_ready_wait(struct cli *cli, const struct cluster_options *options,
                                        const struct cluster_paths *paths, double bound_s,
                                        struct error *err);

@@ -1,12 +1,14 @@
 /* doctor: does this machine have what a cluster needs, and does the cluster answer? */
 #include "common/quantity.h"
 #include "coordinator/cli/cluster_devices.h"
+#include "coordinator/cli/cluster_down.h"
 #include "coordinator/cli/cluster_process.h"
 #include "coordinator/cli/cluster_ready.h"
 #include "coordinator/cli/cluster_stop.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/document.h"
 #include "coordinator/cli/json_field.h"
+#include "coordinator/cli/process_log.h"
 #include "coordinator/cli/status_text.h"
 #include "coordinator/cli/supervisor.h"
 #include "coordinator/cli/text_table.h"
@@ -165,6 +167,23 @@ static void check_locale(struct doctor *doctor)
     (void)setlocale(LC_CTYPE, "C.UTF-8");
 }
 
+static void check_process(struct doctor *doctor, const json_t *member)
+{
+    const char *state = json_field_text(member, "state", "?");
+    const char *name = json_field_text(member, "name", "?");
+    const double n_restarts = json_field_number(member, "n_restarts");
+    char detail[DETAIL_SIZE], why[DETAIL_SIZE / 2];
+    if (cluster_down_is(member)) {
+        process_log_reason(&doctor->paths, name, why, sizeof why);
+        (void)snprintf(detail, sizeof detail, "stays down: %s; %s", why, cluster_down_cure);
+        tell(doctor, name, WARNING, detail);
+        return;
+    }
+    (void)snprintf(detail, sizeof detail, "%s, pid %.0f, started again %.0f times", state,
+                   json_field_number(member, "pid"), n_restarts);
+    tell(doctor, name, strcmp(state, "running") != 0 || n_restarts > 0 ? WARNING : FINE, detail);
+}
+
 /* What runs here, as its supervisor sees it. */
 static void check_cluster(struct doctor *doctor)
 {
@@ -183,15 +202,8 @@ static void check_cluster(struct doctor *doctor)
     json_t *status = cluster_ready_status(&doctor->paths);
     const json_t *members = json_field(status, "processes");
     tell(doctor, "local cluster", FINE, "running");
-    for (size_t i = 0; i < json_array_size(members); i++) {
-        const json_t *member = json_array_get(members, i);
-        const char *state = json_field_text(member, "state", "?");
-        const double n_restarts = json_field_number(member, "n_restarts");
-        (void)snprintf(detail, sizeof detail, "%s, pid %.0f, started again %.0f times", state,
-                       json_field_number(member, "pid"), n_restarts);
-        tell(doctor, json_field_text(member, "name", "?"),
-             strcmp(state, "running") != 0 || n_restarts > 0 ? WARNING : FINE, detail);
-    }
+    for (size_t i = 0; i < json_array_size(members); i++)
+        check_process(doctor, json_array_get(members, i));
     json_decref(status);
 }
 

@@ -5,8 +5,10 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/store.h"
+#include "coordinator/cli/cluster_down.h"
 #include "coordinator/cli/cluster_stop.h"
 #include "coordinator/cli/process_file.h"
+#include "coordinator/cli/process_log.h"
 #include "coordinator/cli/process_start.h"
 
 #include <errno.h>
@@ -29,16 +31,13 @@ enum {
     REDIS_LOOK_MS = 50,
     IDLE_MS = 60000,
     REDIS_TIMEOUT_MS = 500,
-    EXIT_REFUSED = 2,
-    ADDRESS_MAX_BYTES = 256
+    ADDRESS_MAX_BYTES = 256,
+    MAX_UNUSABLE = 10 /* short lives of a worker that ran before: 33 s by supervisor_delay_ms() */
 };
-
-enum state { WAITING, RUNNING, REFUSED, LEFT };
-static const char *const state_names[] = {"waiting", "running", "refused", "left"};
 
 struct member {
     struct cluster_process process;
-    enum state state;
+    enum supervisor_state state;
     struct process_identity identity;
     bool is_child; /* ours to reap; else adopted */
     int pidfd;     /* -1: not running */
@@ -62,6 +61,28 @@ int64_t supervisor_delay_ms(unsigned n_failures)
     int64_t delay_ms = FIRST_DELAY_MS;
     for (unsigned i = 1; i < n_failures && delay_ms < LAST_DELAY_MS; i++) delay_ms *= 2;
     return delay_ms < LAST_DELAY_MS ? delay_ms : LAST_DELAY_MS;
+}
+
+enum supervisor_state supervisor_state_after(enum cluster_stage stage, int exit_code,
+                                             unsigned n_restarts, unsigned n_failures)
+{
+    const bool is_worker = stage == CLUSTER_WORKER;
+    const bool is_given_up = n_restarts == 0 || n_failures >= MAX_UNUSABLE;
+    if (exit_code == status_exit_code(ST_BAD_INPUT)) return SUPERVISOR_REFUSED;
+    if (is_worker && exit_code == status_exit_code(ST_OK)) return SUPERVISOR_LEFT;
+    if (is_worker && exit_code == status_exit_code(ST_NOT_FOUND) && is_given_up)
+        return SUPERVISOR_UNUSABLE;
+    return SUPERVISOR_WAITING;
+}
+
+const char *supervisor_state_name(enum supervisor_state state)
+{
+    static const char *const names[] = {[SUPERVISOR_WAITING] = "waiting",
+                                        [SUPERVISOR_RUNNING] = "running",
+                                        [SUPERVISOR_REFUSED] = "refused",
+                                        [SUPERVISOR_LEFT] = "left",
+                                        [SUPERVISOR_UNUSABLE] = "unusable"};
+    return (size_t)state < sizeof names / sizeof names[0] ? names[state] : "?";
 }
 
 static int64_t now_ms(void)
@@ -115,9 +136,9 @@ static void write_status(const struct supervisor *self)
         (void)json_array_append_new(
             members,
             json_pack("{s:s, s:s, s:i, s:i, s:i}", "name", member->process.name, "state",
-                      state_names[member->state], "pid",
-                      member->state == RUNNING ? (int)member->identity.pid : 0, "n_restarts",
-                      (int)member->n_restarts, "last_exit", member->last_exit));
+                      supervisor_state_name(member->state), "pid",
+                      member->state == SUPERVISOR_RUNNING ? (int)member->identity.pid : 0,
+                      "n_restarts", (int)member->n_restarts, "last_exit", member->last_exit));
     }
     json_t *document = json_pack("{s:i, s:o}", "pid", (int)getpid(), "processes", members);
     char *text = document ? json_dumps(document, JSON_INDENT(1)) : NULL;
@@ -150,7 +171,7 @@ static void watch(struct supervisor *self, struct member *member)
     char path[CLUSTER_PATH_SIZE];
     struct error err = {0};
     member->pidfd = (int)syscall(SYS_pidfd_open, member->identity.pid, 0);
-    member->state = RUNNING;
+    member->state = SUPERVISOR_RUNNING;
     member->started_ms = now_ms();
     if (process_file_write(pid_path(self, member->process.name, path), &member->identity, &err) !=
         ST_OK)
@@ -159,7 +180,7 @@ static void watch(struct supervisor *self, struct member *member)
 
 static void schedule(struct member *member)
 {
-    member->state = WAITING;
+    member->state = SUPERVISOR_WAITING;
     member->n_failures++;
     member->due_ms = now_ms() + supervisor_delay_ms(member->n_failures);
 }
@@ -214,23 +235,31 @@ static int reap(const struct member *member)
     return WIFSIGNALED(info) ? 128 + WTERMSIG(info) : WEXITSTATUS(info);
 }
 
-static void handle_exit(struct member *member)
+static void log_exit(const struct supervisor *self, const struct member *member)
+{
+    char why[ERROR_TEXT_MAX];
+    log_event(member->state == SUPERVISOR_LEFT ? LOG_INFO : LOG_WARN, "exited",
+              LOG_TEXT("process", member->process.name), LOG_NUMBER("exit", member->last_exit),
+              LOG_TEXT("now", supervisor_state_name(member->state)));
+    if (member->state != SUPERVISOR_UNUSABLE) return;
+    process_log_reason(self->paths, member->process.name, why, sizeof why);
+    log_event(LOG_ERROR, "stays_down", LOG_TEXT("process", member->process.name),
+              LOG_TEXT("error", why), LOG_TEXT("cure", cluster_down_cure));
+}
+
+static void handle_exit(const struct supervisor *self, struct member *member)
 {
     (void)close(member->pidfd);
     member->pidfd = -1;
     member->last_exit = reap(member);
     if (now_ms() - member->started_ms > SETTLED_MS) member->n_failures = 0;
-    if (member->last_exit == EXIT_REFUSED) {
-        member->state = REFUSED;
-    } else if (member->last_exit == 0 && member->process.stage == CLUSTER_WORKER) {
-        member->state = LEFT;
-    } else {
+    member->state = supervisor_state_after(member->process.stage, member->last_exit,
+                                           member->n_restarts, member->n_failures);
+    if (member->state == SUPERVISOR_WAITING) {
         schedule(member);
         member->n_restarts++;
     }
-    log_event(member->state == LEFT ? LOG_INFO : LOG_WARN, "exited",
-              LOG_TEXT("process", member->process.name), LOG_NUMBER("exit", member->last_exit),
-              LOG_TEXT("now", state_names[member->state]));
+    log_exit(self, member);
 }
 
 /* --- loop ---------------------------------------------------------------------------------- */
@@ -239,7 +268,7 @@ static void look_at_redis(struct supervisor *self)
 {
     struct store *store = NULL;
     redisReply *reply = NULL;
-    const bool is_running = self->members[0].state == RUNNING;
+    const bool is_running = self->members[0].state == SUPERVISOR_RUNNING;
     if (self->is_redis_up || !is_running) {
         self->is_redis_up = is_running;
         return;
@@ -255,7 +284,7 @@ static void look_at_redis(struct supervisor *self)
 
 static bool may_start(const struct supervisor *self, const struct member *member)
 {
-    return member->state == WAITING && now_ms() >= member->due_ms &&
+    return member->state == SUPERVISOR_WAITING && now_ms() >= member->due_ms &&
            (member->process.stage == CLUSTER_REDIS || self->is_redis_up);
 }
 
@@ -275,7 +304,7 @@ static int64_t time_to_next(const struct supervisor *self)
     int64_t wait_ms = IDLE_MS;
     for (size_t i = 0; i < self->n; i++) {
         const struct member *member = &self->members[i];
-        if (member->state != WAITING) continue;
+        if (member->state != SUPERVISOR_WAITING) continue;
         int64_t due_ms = member->due_ms - now_ms();
         const bool needs_redis = member->process.stage != CLUSTER_REDIS && !self->is_redis_up;
         if (needs_redis && due_ms < REDIS_LOOK_MS) due_ms = REDIS_LOOK_MS;
@@ -296,7 +325,7 @@ static bool wait_events(struct supervisor *self)
     if (fds[0].revents) self->must_stop = true;
     for (size_t i = 0; i < self->n; i++) {
         if (!fds[i + 1].revents) continue;
-        handle_exit(&self->members[i]);
+        handle_exit(self, &self->members[i]);
         has_changed = true;
     }
     return has_changed;
@@ -334,7 +363,7 @@ static status_t claim(struct supervisor *self, struct error *err)
     if (status == ST_OK) status = cluster_write_redis_conf(&self->options, self->paths, err);
     if (status == ST_OK) status = open_supervisor(self, err);
     for (size_t i = 0; status == ST_OK && i < self->n; i++) adopt(self, &self->members[i]);
-    if (status == ST_OK && self->members[1].state != RUNNING)
+    if (status == ST_OK && self->members[1].state != SUPERVISOR_RUNNING)
         (void)unlink(cluster_path(self->paths, "data/http-address", path)); /* an old address */
     return status;
 }

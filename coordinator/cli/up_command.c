@@ -1,4 +1,5 @@
 /* up, down and what up leaves running. */
+#include "coordinator/cli/cluster_down.h"
 #include "coordinator/cli/cluster_ready.h"
 #include "coordinator/cli/cluster_stop.h"
 #include "coordinator/cli/commands.h"
@@ -185,6 +186,16 @@ static void print_running(const struct cli *cli, const struct cluster_paths *pat
     (void)fflush(cli->out);
 }
 
+/* What is there, and which workers are not. */
+static void tell_running(const struct cli *cli, const struct cluster_paths *paths,
+                         const char *listen)
+{
+    json_t *status = cluster_ready_status(paths);
+    cluster_down_tell(cli->err, status, paths);
+    json_decref(status);
+    print_running(cli, paths, listen);
+}
+
 /* --foreground: stay until a signal, or until the supervisor is gone. */
 static status_t stay(struct cli *cli, const struct cluster_paths *paths, struct error *err)
 {
@@ -241,7 +252,7 @@ static status_t bring_up(struct cli *cli, const struct cli_arguments *arguments,
     if (status == ST_OK && supervisor_is_running(paths)) {
         (void)fprintf(cli->err, "already running in %s; these options were not applied\n",
                       paths->state);
-        print_running(cli, paths, "");
+        tell_running(cli, paths, "");
         return ST_OK;
     }
     if (status == ST_OK) status = cluster_options_init(&options, arguments, config, paths, err);
@@ -250,7 +261,7 @@ static status_t bring_up(struct cli *cli, const struct cli_arguments *arguments,
         (void)fprintf(cli->err, "workers compute on the CPU: %s\n", options.why_cpu.text);
     if (status == ST_OK) status = start_cluster(cli, &options, paths, arguments, err);
     if (status != ST_OK) return status;
-    print_running(cli, paths, options.listen);
+    tell_running(cli, paths, options.listen);
     return arguments->foreground ? stay(cli, paths, err) : ST_OK;
 }
 

@@ -11,8 +11,10 @@ Run: BUILD=build/release tests/integration/emulated_devices.py
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from cluster import BUILD, SLOWDOWN, check, label_sweep, run
@@ -130,35 +132,108 @@ def auto_takes_the_cpu_for_a_model_that_does_not_fit(cluster):
     check(cluster.is_running("w1"), "by the same process")
 
 
+class Local:
+    """A cluster of `interpctl up` on emulated devices."""
+
+    def __init__(self, cluster, **environment):
+        self.state = cluster.home / "state"
+        self.environment = {key: value for key, value in os.environ.items()
+                            if key != "INTERP_BACKEND"}
+        self.environment |= {"INTERP_STATE": str(self.state)} | environment
+
+    def ctl(self, *words, code=0):
+        done = subprocess.run([BUILD / "interpctl", *words], env=self.environment, text=True,
+                              capture_output=True, timeout=100 * SLOWDOWN, check=False)
+        check(done.returncode == code, "%s: exit %d, %s" % (words[0], done.returncode, done.stderr))
+        return done.stdout, done.stderr
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.ctl("down")
+
+    def process(self, name):
+        """The supervisor's row."""
+        status = json.loads((self.state / "run/status.json").read_text())
+        return next(row for row in status["processes"] if row["name"] == name)
+
+    def log(self, name):
+        return (self.state / "logs" / (name + ".log")).read_text()
+
+
+def wait_until(truth, what, seconds=60):
+    until = time.monotonic() + seconds * SLOWDOWN
+    while not truth():
+        check(time.monotonic() < until, what)
+        time.sleep(0.1)
+
+
 def up_starts_a_worker_on_each_device(cluster):
-    environment = os.environ | {"INTERP_STATE": str(cluster.home / "state"),
-                                "INTERP_EMU_DEVICES": "2", "INTERP_EMU_MEMORY_MIB": "64"}
-    environment.pop("INTERP_BACKEND", None)
-
-    def ctl(*words):
-        done = subprocess.run([BUILD / "interpctl", *words], env=environment, capture_output=True,
-                              text=True, timeout=100 * SLOWDOWN, check=False)
-        check(done.returncode == 0, "%s: %s" % (words[0], done.stderr))
-        return done.stdout
-
-    try:
-        ctl("up", "--timeout", "60", "--backend", "emu")
-        check(len(json.loads(ctl("workers", "-o", "json"))["workers"]) == 2, "a worker a device")
-        logs = [(cluster.home / "state/logs" / ("worker-%d.log" % i)).read_text() for i in (1, 2)]
+    with Local(cluster, INTERP_EMU_DEVICES="2", INTERP_EMU_MEMORY_MIB="64") as local:
+        local.ctl("up", "--timeout", "60", "--backend", "emu")
+        check(len(json.loads(local.ctl("workers", "-o", "json")[0])["workers"]) == 2,
+              "a worker a device")
+        logs = [local.log("worker-%d" % i) for i in (1, 2)]
         for index, log in enumerate(logs):
             check(" index=%d uuid=GPU-" % index in log and "total_bytes=67108864" in log, log[-900:])
         check(" pci=0000:01:00.0 " in logs[0] and " pci=0000:02:00.0 " in logs[1], "each its own")
-    finally:
-        ctl("down")
     for options, variables, words in (
             (["--backend", "emu"], {"INTERP_EMU_DRIVER": "11040"},
              "driver is too old: it knows CUDA 11.4"),
             (["--backend", "gpu"], {}, "backend 'gpu' (--backend) is not auto, cpu, cuda"),
             ([], {"INTERP_BACKEND": "GPU"}, "backend 'GPU' (INTERP_BACKEND) is not auto")):
-        done = subprocess.run([BUILD / "interpctl", "up", *options], env=environment | variables,
-                              capture_output=True, text=True, timeout=100, check=False)
-        check(done.returncode == 2 and words in done.stderr and
-              len(done.stderr.splitlines()) == 1, "%d: %s" % (done.returncode, done.stderr))
+        _, err = Local(cluster, **variables).ctl("up", *options, code=2)
+        check(words in err and len(err.splitlines()) == 1, err)
+
+
+def up_says_that_no_worker_can_start(cluster):
+    with Local(cluster, INTERP_EMU_DEVICES="2") as local:
+        _, err = local.ctl("up", "--workers", "1", "--backend", "emu:5", code=3)
+        for words in ("the worker does not start: backend emu:5: this machine has 2 devices",
+                      "interp-worker devices", "interpctl down"):
+            check(words in err, err)
+        log = local.log("supervisor")
+        check(log.count(" started process=worker-1") == 1 and
+              log.count(" stays_down process=worker-1") == 1, log)
+        check("nothing is running" in local.ctl("down")[1], "what was started was stopped")
+
+
+def a_worker_without_its_device_stays_down_and_is_told(cluster):
+    """Its library is taken away: for half a minute that may be a device in reset."""
+    plugins = cluster.home / "plugins"
+    plugins.mkdir()
+    (plugins / "libinterp_emu.so").symlink_to(BUILD / "libinterp_emu.so")
+    with Local(cluster, INTERP_EMU_DEVICES="2", INTERP_PLUGIN_DIR=str(plugins)) as local:
+        local.ctl("up", "--backend", "emu")
+        (plugins / "libinterp_emu.so").unlink()
+        os.kill(local.process("worker-2")["pid"], signal.SIGKILL)
+        wait_until(lambda: local.process("worker-2")["state"] == "unusable", "it is given up")
+        check(local.process("worker-2")["last_exit"] == 3, local.process("worker-2"))
+        check(2 < local.process("worker-2")["n_restarts"] < 20, local.process("worker-2"))
+        check(local.process("worker-1")["state"] == "running", "the other one goes on")
+        check(local.log("supervisor").count(" stays_down process=worker-2") == 1, "logged once")
+        why = "stays down: backend emu: there is no %s" % plugins
+        _, err = local.ctl("up")
+        check(err.count("worker-2 " + why) == 1 and err.count("what to do: ") == 1, err)
+        checks = {row["check"]: row for row in
+                  json.loads(local.ctl("doctor", "-o", "json")[0])["checks"]}
+        check(why in checks["worker-2"]["detail"] and "interpctl up" in checks["worker-2"]["detail"],
+              checks["worker-2"])
+        check(checks["worker-2"]["result"] == "warning" and checks["worker-1"]["result"] == "ok",
+              checks)
+
+
+def a_worker_that_retires_is_started_again(cluster):
+    with Local(cluster, INTERP_EMU_FAULT="embed_kernel:5") as local:
+        local.ctl("up", "--backend", "emu")
+        sweep = cluster.home / "sweep.yaml"
+        sweep.write_text(label_sweep("devices", 1600, 12, "scoring: {null_pairs: 0}"))
+        local.ctl("submit", str(sweep))
+        wait_until(lambda: "this worker retires" in local.log("worker-1"), "its device was lost")
+        wait_until(lambda: local.process("worker-1")["n_restarts"] > 0, "it is started again")
+        check(local.process("worker-1")["state"] in ("running", "waiting"), "and not given up")
+        check(local.log("supervisor").count(" exit=1 now=waiting") > 0, local.log("supervisor"))
 
 
 if __name__ == "__main__":
@@ -167,4 +242,6 @@ if __name__ == "__main__":
          two_threads_on_a_full_device_halve_and_find_the_same,
          a_device_too_small_fails_the_task_with_the_numbers_and_the_worker_lives,
          a_lost_device_retires_its_worker_and_the_sweep_goes_on,
-         auto_takes_the_cpu_for_a_model_that_does_not_fit, up_starts_a_worker_on_each_device])
+         auto_takes_the_cpu_for_a_model_that_does_not_fit, up_starts_a_worker_on_each_device,
+         up_says_that_no_worker_can_start, a_worker_without_its_device_stays_down_and_is_told,
+         a_worker_that_retires_is_started_again])

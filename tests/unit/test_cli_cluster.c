@@ -245,3 +245,34 @@ Test(cli_supervisor, backs_off_to_a_cap)
     cr_expect_eq(supervisor_delay_ms(8), 10000);
     cr_expect_eq(supervisor_delay_ms(4000000000u), 10000);
 }
+
+/* The exit codes of worker/README.md. */
+Test(cli_supervisor, what_a_restart_cannot_mend_is_not_started_again)
+{
+    static const struct {
+        const char *what;
+        enum cluster_stage stage;
+        int exit_code;
+        unsigned n_restarts, n_failures;
+        enum supervisor_state want;
+    } cases[] = {
+        {"drained", CLUSTER_WORKER, 0, 0, 0, SUPERVISOR_LEFT},
+        {"a coordinator that ends", CLUSTER_COORDINATOR, 0, 0, 0, SUPERVISOR_WAITING},
+        {"a sticky error of the device", CLUSTER_WORKER, 1, 0, 0, SUPERVISOR_WAITING},
+        {"the tenth one", CLUSTER_WORKER, 1, 10, 10, SUPERVISOR_WAITING},
+        {"wrong input", CLUSTER_GATEWAY, 2, 0, 0, SUPERVISOR_REFUSED},
+        {"no usable device", CLUSTER_WORKER, 3, 0, 0, SUPERVISOR_UNUSABLE},
+        {"a device in reset", CLUSTER_WORKER, 3, 1, 1, SUPERVISOR_WAITING},
+        {"a device that was reset long ago", CLUSTER_WORKER, 3, 50, 9, SUPERVISOR_WAITING},
+        {"a device that does not come back", CLUSTER_WORKER, 3, 50, 10, SUPERVISOR_UNUSABLE},
+        {"a file of a coordinator", CLUSTER_COORDINATOR, 3, 0, 0, SUPERVISOR_WAITING},
+        {"no coordinator", CLUSTER_WORKER, 4, 0, 0, SUPERVISOR_WAITING},
+        {"killed", CLUSTER_WORKER, 137, 0, 0, SUPERVISOR_WAITING},
+        {"adopted, code not known", CLUSTER_WORKER, -1, 0, 0, SUPERVISOR_WAITING},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const enum supervisor_state got = supervisor_state_after(
+            cases[i].stage, cases[i].exit_code, cases[i].n_restarts, cases[i].n_failures);
+        cr_expect_eq(got, cases[i].want, "%s: %s", cases[i].what, supervisor_state_name(got));
+    }
+}
