@@ -10,6 +10,7 @@ enum { EXEC_PINNED_BYTES = 1 << 20 };
 /* What NVIDIA advises: more from Hopper on. With a workspace of its own cuBLAS allocates nothing,
  * and its results do not depend on what other streams do. */
 enum { HOPPER_MAJOR = 9, SMALL_WORKSPACE_BYTES = 4 << 20, WORKSPACE_BYTES = 32 << 20 };
+enum { CUBLAS_OWN_BYTES = 256 << 20 }; /* more than it takes for a handle */
 
 status_t scratch_reserve(const struct exec *exec, struct scratch *scratch, size_t n_bytes,
                          struct error *err)
@@ -111,11 +112,24 @@ size_t exec_scratch_estimate(const struct backend *backend, const struct scratch
     return is_possible ? sum : SIZE_MAX;
 }
 
+/* Where there is no room for what cuBLAS itself keeps on the device, it is "not initialized". */
+static status_t create_handle(struct exec *exec, struct error *err)
+{
+    const cublasStatus_t code = cublasCreate(&exec->cublas);
+    if (code != CUBLAS_STATUS_SUCCESS) exec->cublas = NULL;
+    const size_t n_free =
+        code == CUBLAS_STATUS_NOT_INITIALIZED ? device_memory(exec->backend->device).n_free : 0;
+    if (code != CUBLAS_STATUS_NOT_INITIALIZED || n_free >= CUBLAS_OWN_BYTES)
+        return cublas_check(code, "create", err);
+    return error_set(err, ST_NO_MEMORY, "cublas: create: %s; %zu bytes of the device are free",
+                     cublasGetStatusString(code), n_free);
+}
+
 static status_t cublas_open(struct exec *exec, struct error *err)
 {
     const size_t n_bytes = exec_bytes(exec->backend);
     status_t status = device_alloc(exec->backend->device, n_bytes, &exec->workspace, err);
-    if (status == ST_OK) status = cublas_check(cublasCreate(&exec->cublas), "create", err);
+    if (status == ST_OK) status = create_handle(exec, err);
     if (status == ST_OK)
         status = cublas_check(cublasSetStream(exec->cublas, exec->stream), "stream", err);
     if (status == ST_OK)

@@ -16,6 +16,8 @@ struct cublasContext {
 
 namespace emu
 {
+enum { HANDLE_BYTES = 1 << 16 }; /* that must be free for a handle; not taken */
+
 struct operand {
     const void *values;
     cudaDataType type;
@@ -189,6 +191,10 @@ cublasStatus_t cublasCreate(cublasHandle_t *out)
     const locked guard(big_lock());
     emu::check_chosen("cublasCreate");
     emu::check_not_captured("cublasCreate");
+    size_t n_free, n_total;
+    *out = nullptr;
+    if (cudaMemGetInfo(&n_free, &n_total) != cudaSuccess || n_free < emu::HANDLE_BYTES)
+        return CUBLAS_STATUS_NOT_INITIALIZED; /* its word for a full device, too */
     *out = new cublasContext();
     (*out)->device = emu::current_device();
     return CUBLAS_STATUS_SUCCESS;

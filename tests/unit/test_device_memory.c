@@ -478,6 +478,21 @@ Test(device_memory, an_illegal_access_loses_the_device_for_good)
     cr_expect_eq(emulated_alive(), 0, "what was on it is given back all the same");
 }
 
+/* cuBLAS does not say that it finds no room. */
+Test(device_memory, a_device_too_full_for_cublas_is_full)
+{
+    const struct exec_params params = {.row_block = 16};
+    struct backend *backend = NULL;
+    struct error why = {0}, err = {0};
+    struct exec *exec = NULL;
+    cr_assert_eq(setenv("INTERP_EMU_MEMORY_MIB", "4", 1), 0); /* its workspace, and no more */
+    cr_assert_eq(backend_open_untested("emu", &backend, &why, &err), ST_OK, "%s", err.text);
+    cr_expect_eq(backend->ops->exec_create(&exec, backend, &params, &err), ST_NO_MEMORY);
+    cr_expect_str_eq(err.text, "cublas: create: not initialized; 0 bytes of the device are free");
+    backend_close(&backend);
+    cr_expect_eq(emulated_alive(), 0);
+}
+
 /* A machine as the emulator's environment says, and what opening its device says. */
 struct machine_case {
     char variable[24], value[8], backend[24], says[120];
