@@ -77,7 +77,7 @@ enum { WINDOW_N_LAYERS = 2 };
 struct backend_place {
     size_t index;
     char name[96];  /* "NVIDIA H100 80GB HBM3" */
-    char uuid[48];  /* "GPU-5d1e..." */
+    char uuid[48];  /* "GPU-5d1e...", "MIG-..." of a part of one */
     char pci[24];   /* "0000:3b:00.0", as sysfs writes it */
     size_t n_total; /* bytes */
 };

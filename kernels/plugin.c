@@ -7,14 +7,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 enum { NAME_SIZE = 16, MAX_DEVICES = 64, MAX_INDEX_DIGITS = 3 };
 
-/* An index, or the beginning of a UUID: "GPU-5d1e2f..." or "5d1e2f...". */
+/* What follows "GPU-", or "MIG-" of a part of a device. */
+static const char *digits_of(const char *uuid)
+{
+    const bool is_named = strncmp(uuid, "GPU-", 4) == 0 || strncmp(uuid, "MIG-", 4) == 0;
+    return is_named ? uuid + 4 : uuid;
+}
+
+/* An index, or the beginning of a UUID: "GPU-5d1e2f...", "MIG-5d1e2f..." or "5d1e2f...". */
 static bool is_device_name(const char *text)
 {
-    if (strncmp(text, "GPU-", 4) == 0) text += 4;
+    text = digits_of(text);
     return *text && strspn(text, "0123456789abcdefABCDEF-") == strlen(text);
 }
 
@@ -85,7 +93,8 @@ static status_t load_plugin(const char *name, const struct backend_plugin **out,
     return status;
 }
 
-/* The device whose UUID begins with `prefix`, "GPU-" or not. */
+/* The device whose UUID begins with `prefix`; 16 bytes that are different for all of them, so that
+ * "GPU-" and "MIG-" tell nothing more. */
 static status_t find_uuid(const struct backend_plugin *plugin, const char *prefix, size_t n_devices,
                           size_t *out, struct error *err)
 {
@@ -94,9 +103,8 @@ static status_t find_uuid(const struct backend_plugin *plugin, const char *prefi
         struct backend_place place;
         const status_t status = plugin->identify(i, &place, err);
         if (status != ST_OK) return status;
-        const char *uuid = place.uuid;
-        if (strncmp(prefix, "GPU-", 4) != 0 && strncmp(uuid, "GPU-", 4) == 0) uuid += 4;
-        if (strncmp(uuid, prefix, strlen(prefix)) != 0) continue;
+        const char *wanted = digits_of(prefix);
+        if (strncasecmp(digits_of(place.uuid), wanted, strlen(wanted)) != 0) continue;
         *out = i;
         n_found++;
     }

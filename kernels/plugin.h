@@ -2,7 +2,7 @@
  *
  *   "cpu"          built in
  *   "cuda"         libinterp_cuda.so, device 0; "cuda:1" the second device, "cuda:GPU-5d1e..."
- *                  the one whose UUID begins so
+ *                  (of a part of a device "cuda:MIG-5d1e...") the one whose UUID begins so
  *   "emu"          libinterp_emu.so: the CUDA backend on the host emulator, for tests; "emu:1"
  *                  likewise
  *   "auto"         cuda if its library is there and finds a device, else cpu

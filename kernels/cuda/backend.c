@@ -156,13 +156,14 @@ static void describe_place(const struct cudaDeviceProp *prop, size_t index,
                            struct backend_place *out)
 {
     unsigned char b[sizeof prop->uuid.bytes];
+    const bool is_part = strstr(prop->name, " MIG ") != NULL; /* "NVIDIA H100 ... MIG 1g.10gb" */
     memcpy(b, prop->uuid.bytes, sizeof b);
     *out = (struct backend_place){.index = index, .n_total = prop->totalGlobalMem};
     (void)snprintf(out->name, sizeof out->name, "%.*s", (int)sizeof out->name - 1, prop->name);
     (void)snprintf(out->uuid, sizeof out->uuid,
-                   "GPU-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
-                   b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13],
-                   b[14], b[15]);
+                   "%s-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+                   is_part ? "MIG" : "GPU", b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8],
+                   b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
     (void)snprintf(out->pci, sizeof out->pci, "%04x:%02x:%02x.0", (unsigned)prop->pciDomainID,
                    (unsigned)prop->pciBusID & 0xffu, (unsigned)prop->pciDeviceID & 0xffu);
 }

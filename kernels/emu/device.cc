@@ -98,7 +98,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *out, int device)
     const emu::modes &modes = emu::current_modes();
     if (device < 0 || device >= modes.n_devices) return cudaErrorInvalidDevice;
     *out = {};
-    (void)snprintf(out->name, sizeof out->name, "host emulator");
+    (void)snprintf(out->name, sizeof out->name, "host emulator%s",
+                   modes.is_part ? " MIG 1g.4gb" : "");
     (void)snprintf(out->uuid.bytes, sizeof out->uuid.bytes, "emulated %02u",
                    static_cast<unsigned>(device) % 100U);
     out->totalGlobalMem = modes.memory_bytes;

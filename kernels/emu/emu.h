@@ -26,6 +26,7 @@
  *   INTERP_EMU_DRIVER=N     the CUDA version that the driver knows, 1000 * major + 10 * minor;
  *                           0: there is no driver
  *   INTERP_EMU_ARCH=NN      compute capability (default 80)
+ *   INTERP_EMU_MIG=1        devices are parts of others, as their names tell
  *   INTERP_EMU_NO_IMAGE=1   no kernel has an image for the device
  *   INTERP_EMU_FAULT=KERNEL:N   the Nth launch of a kernel whose name contains KERNEL makes an
  *                           illegal access: the device is lost, as a GPU's context is
@@ -69,7 +70,7 @@ struct modes {
     bool is_deferred, has_guards;
     size_t memory_bytes;
     int n_devices, driver, arch;
-    bool has_image;
+    bool has_image, is_part;
     const char *fault; /* KERNEL:N, or NULL */
     const char *taken; /* KERNEL:N:MIB, or NULL */
     const char *full;  /* KERNEL:N, or NULL */

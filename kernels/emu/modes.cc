@@ -45,6 +45,7 @@ static modes read_modes()
     m.driver = static_cast<int>(number_of("INTERP_EMU_DRIVER", NEWEST));
     m.arch = static_cast<int>(number_of("INTERP_EMU_ARCH", DEFAULT_ARCH));
     m.has_image = !is_set("INTERP_EMU_NO_IMAGE");
+    m.is_part = is_set("INTERP_EMU_MIG");
     m.fault = is_set("INTERP_EMU_FAULT") ? getenv("INTERP_EMU_FAULT") : nullptr;
     m.taken = is_set("INTERP_EMU_TAKEN") ? getenv("INTERP_EMU_TAKEN") : nullptr;
     m.full = is_set("INTERP_EMU_FULL") ? getenv("INTERP_EMU_FULL") : nullptr;

@@ -533,6 +533,23 @@ ParameterizedTest(struct machine_case *c, device_memory, a_device_that_cannot_be
     cr_expect_null(backend);
 }
 
+/* By the name that nvidia-smi has for it; in capitals too. */
+Test(device_memory, a_part_of_a_device_is_named_as_one)
+{
+    struct backend_place places[2];
+    struct backend *backend = NULL;
+    struct error err = {0};
+    size_t n = 0;
+    cr_assert_eq(setenv("INTERP_EMU_DEVICES", "2", 1), 0);
+    cr_assert_eq(setenv("INTERP_EMU_MIG", "1", 1), 0);
+    cr_assert_eq(backend_devices("emu", places, 2, &n, &err), ST_OK, "%s", err.text);
+    cr_expect_str_eq(places[1].uuid, "MIG-656d756c-6174-6564-2030-310000000000");
+    cr_assert_eq(backend_open("emu:MIG-656D756C-6174-6564-2030-31", &backend, &err), ST_OK, "%s",
+                 err.text);
+    cr_expect_eq(backend->ops->place(backend)->index, 1);
+    backend_close(&backend);
+}
+
 Test(device_memory, devices_are_told_apart_by_index_and_uuid)
 {
     struct backend_place places[4];
