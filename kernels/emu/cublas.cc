@@ -23,14 +23,15 @@ struct operand {
     cudaDataType type;
     cublasOperation_t op;
     int ld;
-    bool is_tf32; /* tensor cores take 10 bits of the mantissa, rounded to nearest */
+    bool is_tf32; /* tensor cores take 10 bits of the mantissa */
 };
 
 static float cut_to_tf32(float value)
 {
+    const uint32_t half = has_device_arithmetic() ? 0 : 0x1000u; /* nobody says which it is */
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
-    if ((bits & 0x7f800000u) != 0x7f800000u) bits = (bits + 0x1000u) & ~0x1fffu;
+    if ((bits & 0x7f800000u) != 0x7f800000u) bits = (bits + half) & ~0x1fffu;
     memcpy(&value, &bits, sizeof value);
     return value;
 }
@@ -109,6 +110,14 @@ multiply_tiles(const float *a, const float *b, size_t k, float sums[TILE_COLUMNS
                 sums[j][i] += a[l * TILE_ROWS + i] * b[l * TILE_COLUMNS + j];
 }
 
+static void multiply_as_device(const float *a, const float *b, size_t k, bool is_tensor,
+                               float sums[TILE_COLUMNS][TILE_ROWS])
+{
+    for (size_t j = 0; j < TILE_COLUMNS; j++)
+        for (size_t i = 0; i < TILE_ROWS; i++)
+            sums[j][i] = device_dot(a + i, TILE_ROWS, b + j, TILE_COLUMNS, k, is_tensor);
+}
+
 static void store_tile(const product &p, const float sums[TILE_COLUMNS][TILE_ROWS], size_t row,
                        size_t column)
 {
@@ -140,7 +149,11 @@ static void multiply(const product &p)
     for (size_t row = 0; row < m; row += TILE_ROWS) {
         pack_rows(p.a, row, m, k, packed_rows.data());
         for (size_t column = 0; column < n; column += TILE_COLUMNS) {
-            multiply_tiles(packed_rows.data(), &packed_columns[column * k], k, sums);
+            if (has_device_arithmetic())
+                multiply_as_device(packed_rows.data(), &packed_columns[column * k], k,
+                                   p.a.is_tf32 || p.a.type != CUDA_R_32F, sums);
+            else
+                multiply_tiles(packed_rows.data(), &packed_columns[column * k], k, sums);
             store_tile(p, sums, row, column);
         }
     }

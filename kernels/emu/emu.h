@@ -20,6 +20,8 @@
  *   INTERP_EMU_SEED=N                         of random and of deferred
  *   INTERP_EMU_DEFERRED=1   work on a stream runs as late as it may, streams in random legal order
  *   INTERP_EMU_GUARD=1      device memory ends at a guard page and is out of the host's reach
+ *   INTERP_EMU_ARITHMETIC=device   sums of products and functions of the mathematical library
+ *                           rounded as badly as a GPU may (arithmetic.cc); else: as on this host
  *   INTERP_EMU_MEMORY_MIB=N size of each device (default 4096)
  * and what a machine may be like:
  *   INTERP_EMU_DEVICES=N    devices, 1 to 16 (default 1): each with memory of its own
@@ -61,13 +63,15 @@ extern dim3 blockDim, gridDim;
 namespace emu
 {
 enum { WARP_SIZE = 32, MAX_BLOCK_THREADS = 1024 };
-enum { SHARED_DEFAULT_BYTES = 48 << 10, SHARED_MAX_BYTES = 227 << 10 };
+/* Of a block: without asking, and at most on every architecture that is built for (99 KB on sm_86
+ * and 89, where sm_80 has 163 and sm_90 227). */
+enum { SHARED_DEFAULT_BYTES = 48 << 10, SHARED_MAX_BYTES = 99 << 10 };
 
 /* --- modes.cc ---------------------------------------------------------------------------- */
 enum class order { forward, reverse, random };
 struct modes {
     enum order order;
-    bool is_deferred, has_guards;
+    bool is_deferred, has_guards, has_device_arithmetic;
     size_t memory_bytes;
     int n_devices, driver, arch;
     bool has_image, is_part;
@@ -151,6 +155,15 @@ void *shared_array(const void *id, size_t n_bytes, site where);
 void *shared_dynamic();
 void shared_allow(const void *kernel, size_t n_bytes); /* cudaFuncSetAttribute */
 size_t shared_limit(const void *kernel);
+
+/* --- arithmetic.cc ----------------------------------------------------------------------- */
+bool has_device_arithmetic();
+/* `value` as it is, or up to n_ulp units in the last place off. */
+float off_by(float value, int n_ulp);
+double off_by(double value, int n_ulp);
+/* Sum of k products in a GPU's manner: tensor cores', or f32. */
+float device_dot(const float *a, size_t step_a, const float *b, size_t step_b, size_t k,
+                 bool is_tensor);
 
 /* --- memory.cc --------------------------------------------------------------------------- */
 bool is_device(const void *memory, size_t n_bytes);

@@ -38,6 +38,10 @@ static modes read_modes()
         fail(NOWHERE, "INTERP_EMU_ORDER '%s' is not forward, reverse or random", wanted);
     m.is_deferred = is_set("INTERP_EMU_DEFERRED");
     m.has_guards = is_set("INTERP_EMU_GUARD");
+    const char *arithmetic = getenv("INTERP_EMU_ARITHMETIC");
+    m.has_device_arithmetic = arithmetic && strcmp(arithmetic, "device") == 0;
+    if (arithmetic && *arithmetic && !m.has_device_arithmetic)
+        fail(NOWHERE, "INTERP_EMU_ARITHMETIC '%s' is not device", arithmetic);
     m.memory_bytes = number_of("INTERP_EMU_MEMORY_MIB", DEFAULT_MEMORY_MIB) << 20;
     m.n_devices = static_cast<int>(number_of("INTERP_EMU_DEVICES", 1));
     if (m.n_devices < 1 || m.n_devices > MAX_DEVICES)
@@ -58,6 +62,12 @@ const modes &current_modes()
 {
     static const modes m = read_modes();
     return m;
+}
+
+bool has_device_arithmetic()
+{
+    static const bool has = current_modes().has_device_arithmetic;
+    return has;
 }
 
 uint32_t random_bits()

@@ -42,7 +42,9 @@ static std::map<const void *, size_t> limits; /* by kernel, where raised */
 
 void shared_allow(const void *kernel, size_t n_bytes)
 {
-    if (n_bytes > SHARED_MAX_BYTES) fail(NOWHERE, "%zu bytes of shared memory", n_bytes);
+    if (n_bytes > SHARED_MAX_BYTES)
+        fail(NOWHERE, "%zu bytes of shared memory, %d on the smaller architectures", n_bytes,
+             static_cast<int>(SHARED_MAX_BYTES));
     limits[kernel] = n_bytes;
 }
 

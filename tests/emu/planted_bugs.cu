@@ -10,6 +10,7 @@
 #include <cublas_v2.h>
 #include <cuda_runtime.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,6 +182,19 @@ template <bool is_planted> static bool dynamic_shared_too_small()
     return get(x, N, s)[0] == N - 1;
 }
 
+/* A block may have 163 KB on an sm_80 and 227 KB on an sm_90, but 99 KB on an sm_86 or 89. */
+template <bool is_planted> static bool shared_of_large_devices()
+{
+    const cudaStream_t s = new_stream();
+    const int n_bytes = (is_planted ? 100 : 99) << 10;
+    float *x = device_floats(N);
+    put(x, ramp(N), s);
+    (void)cudaFuncSetAttribute(reinterpret_cast<const void *>(dynamic_shared_kernel),
+                               cudaFuncAttributeMaxDynamicSharedMemorySize, n_bytes);
+    LAUNCH(dynamic_shared_kernel, 1, N, static_cast<size_t>(n_bytes), s, x);
+    return get(x, N, s)[0] == N - 1;
+}
+
 template <bool is_planted> __global__ void half_written_kernel(float *x)
 {
     SHARED_ARRAY(float, sums, [N]);
@@ -298,6 +312,27 @@ template <bool is_planted> static bool misaligned_float4()
     put(x, ramp(N), s);
     LAUNCH(load_four_kernel, 1, 32, 0, s, y, x + (is_planted ? 1 : 4));
     return get(y, 32, s)[0] == (is_planted ? 5 : 11);
+}
+
+/* What NVIDIA documents of these is how far off they are, not their bits. */
+__global__ void exponentials_kernel(float *x)
+{
+    x[threadIdx.x] = expf(x[threadIdx.x]);
+}
+
+template <bool is_planted> static bool function_trusted_to_the_bit()
+{
+    const cudaStream_t s = new_stream();
+    float *x = device_floats(32);
+    std::vector<float> values = ramp(32);
+    put(x, values, s);
+    LAUNCH(exponentials_kernel, 1, 32, 0, s, x);
+    const std::vector<float> got = get(x, 32, s);
+    for (int i = 0; i < 32; i++) {
+        const float want = (expf)(values[i]);
+        if (fabsf(got[i] - want) > (is_planted ? 0 : 1e-6f * want)) return false;
+    }
+    return true;
 }
 
 /* --- mistakes of host code ----------------------------------------------------------------- */
@@ -471,6 +506,26 @@ template <bool is_planted> static bool host_pointer_as_argument()
     return true;
 }
 
+/* The dot product of a row with itself, in an order that cuBLAS does not promise. */
+template <bool is_planted> static bool product_trusted_to_the_bit()
+{
+    const cudaStream_t s = new_stream();
+    cublasHandle_t cublas;
+    float *x = device_floats(N), *y = device_floats(1);
+    std::vector<float> values(N);
+    for (int i = 0; i < N; i++) values[i] = 1.0f / static_cast<float>(1 + i);
+    put(x, values, s);
+    if (cublasCreate(&cublas) != CUBLAS_STATUS_SUCCESS) exit(3);
+    (void)cublasSetStream(cublas, s);
+    const float one = 1, zero = 0;
+    (void)cublasGemmEx(cublas, CUBLAS_OP_T, CUBLAS_OP_N, 1, 1, N, &one, x, CUDA_R_32F, N, x,
+                       CUDA_R_32F, N, &zero, y, CUDA_R_32F, 1, CUBLAS_COMPUTE_32F,
+                       CUBLAS_GEMM_DEFAULT);
+    float want = 0;
+    for (const float value : values) want += value * value;
+    return fabsf(get(y, 1, s)[0] - want) <= (is_planted ? 0 : 1e-5f * want);
+}
+
 template <bool is_planted> static bool host_reads_device()
 {
     const cudaStream_t s = new_stream();
@@ -497,12 +552,14 @@ static const bug BUGS[] = {BUG(missing_syncthreads),
                            BUG(past_the_end_global),
                            BUG(past_the_end_shared),
                            BUG(dynamic_shared_too_small),
+                           BUG(shared_of_large_devices),
                            BUG(uninitialised_shared),
                            BUG(uninitialised_global),
                            BUG(float_atomics),
                            BUG(lost_update),
                            BUG(race_of_blocks),
                            BUG(misaligned_float4),
+                           BUG(function_trusted_to_the_bit),
                            BUG(missing_stream_sync),
                            BUG(missing_event_wait),
                            BUG(reused_pinned_buffer),
@@ -512,6 +569,7 @@ static const bug BUGS[] = {BUG(missing_syncthreads),
                            BUG(no_workspace_in_a_capture),
                            BUG(stream_of_another_device),
                            BUG(no_device_chosen),
+                           BUG(product_trusted_to_the_bit),
                            BUG(use_after_free),
                            BUG(host_pointer_as_argument),
                            BUG(host_reads_device)};

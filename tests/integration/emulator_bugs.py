@@ -24,6 +24,7 @@ MODES = {
     "random": ("plain", {"INTERP_EMU_ORDER": "random"}, SEEDS),
     "deferred": ("plain", {"INTERP_EMU_DEFERRED": "1"}, SEEDS),
     "guard": ("plain", {"INTERP_EMU_GUARD": "1"}, SEEDS[:1]),
+    "device": ("plain", {"INTERP_EMU_ARITHMETIC": "device"}, SEEDS[:1]),
     "ASan+UBSan": ("asan", {}, SEEDS[:1]),
     "TSan": ("tsan", {}, SEEDS[:1]),
 }

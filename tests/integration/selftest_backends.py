@@ -31,8 +31,8 @@ def planted(operation):
 
 
 def every_backend_passes(_cluster):
-    for backend in ("cpu", "emu"):
-        done = selftest("--backend", backend, "-o", "json")
+    for backend, arithmetic in (("cpu", ""), ("emu", ""), ("emu", "device")):
+        done = selftest("--backend", backend, "-o", "json", INTERP_EMU_ARITHMETIC=arithmetic)
         report = json.loads(done.stdout)
         bad = [row for row in report["rows"] if row["verdict"] == "fail"]
         check(done.returncode == 0 and report["passed"] and not bad, f"{backend}: {bad}")

@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 struct emulated_mode EMULATED_MODES[] = {
-    {"forward", "forward", "1", "0", "0"},    {"reverse", "reverse", "1", "0", "0"},
-    {"random 1", "random", "1", "0", "0"},    {"random 2", "random", "2", "0", "0"},
-    {"deferred 1", "forward", "1", "1", "0"}, {"deferred 2", "random", "3", "1", "0"},
-    {"guard", "forward", "1", "0", "1"},
+    {"forward", "forward", "1", "0", "0", ""},    {"reverse", "reverse", "1", "0", "0", ""},
+    {"random 1", "random", "1", "0", "0", ""},    {"random 2", "random", "2", "0", "0", ""},
+    {"deferred 1", "forward", "1", "1", "0", ""}, {"deferred 2", "random", "3", "1", "0", ""},
+    {"guard", "forward", "1", "0", "1", ""},      {"device", "forward", "1", "0", "0", "device"},
 };
 const size_t EMULATED_N_MODES = sizeof EMULATED_MODES / sizeof EMULATED_MODES[0];
 
@@ -31,6 +31,7 @@ void emulated_set_mode(const struct emulated_mode *mode)
     cr_assert_eq(setenv("INTERP_EMU_SEED", mode->seed, 1), 0);
     cr_assert_eq(setenv("INTERP_EMU_DEFERRED", mode->deferred, 1), 0);
     cr_assert_eq(setenv("INTERP_EMU_GUARD", mode->guard, 1), 0);
+    cr_assert_eq(setenv("INTERP_EMU_ARITHMETIC", mode->arithmetic, 1), 0);
 }
 
 /* A function of the emulator's plugin, which is open. */

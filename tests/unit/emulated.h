@@ -7,7 +7,7 @@
 #include "kernels/plugin.h"
 
 struct emulated_mode {
-    char name[24], order[12], seed[4], deferred[4], guard[4];
+    char name[24], order[12], seed[4], deferred[4], guard[4], arithmetic[8];
 };
 extern struct emulated_mode EMULATED_MODES[]; /* not const: Criterion's parameters are not */
 extern const size_t EMULATED_N_MODES;

@@ -209,4 +209,11 @@ inline float __fadd_rn(float a, float b)
 
 #undef SITE
 
+/* As accurate as NVIDIA documents these; roots and quotients are exact (no -use_fast_math). */
+#define expf(x) emu::off_by(expf(x), 2)
+#define tanhf(x) emu::off_by(tanhf(x), 2)
+#define erff(x) emu::off_by(erff(x), 2)
+#define exp(x) emu::off_by(exp(x), 1)
+#define log(x) emu::off_by(log(x), 1)
+
 #endif
