@@ -208,8 +208,8 @@ $(PLANTED_PLUGIN): $(call obj,tests/emu/planted_plugin.c tests/support/planted_b
 CUDA_HOME ?= $(or $(shell scripts/cuda-home),$(error no nvcc that knows sm_100: scripts/bootstrap --cuda))
 NVCC_ARCHS := 80 86 89 90 100
 NVCC_FLAGS := -std=c++20 -O3 -fmad=false -lineinfo -I. -Werror all-warnings -Xptxas -v \
-    -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra \
-    $(foreach arch,$(NVCC_ARCHS),-gencode arch=compute_$(arch),code=sm_$(arch)) \
+    -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra
+NVCC_CODE := $(foreach arch,$(NVCC_ARCHS),-gencode arch=compute_$(arch),code=sm_$(arch)) \
     -gencode arch=compute_100,code=compute_100
 # Its libraries: lib64/ as NVIDIA installs them, lib/ as its wheels do; cuBLAS of CUDA 12 or 13.
 CUDA_LIB = $(or $(patsubst %/,%,$(dir $(firstword $(wildcard $(CUDA_HOME)/lib64/libcudart_static.a \
@@ -220,8 +220,13 @@ cuda_obj = $(patsubst %,$(BUILD)/cuda/%.o,$(1))
 $(BUILD)/cuda/%.cu.o: %.cu $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,NVCC,$<)
-	$(Q)$(CUDA_HOME)/bin/nvcc $(NVCC_FLAGS) -MMD -MP -c $< -o $@ 2> $(@:.o=.ptxas) || \
+	$(Q)$(CUDA_HOME)/bin/nvcc $(NVCC_FLAGS) $(NVCC_CODE) -MMD -MP -c $< -o $@ 2> $(@:.o=.ptxas) || \
 	    { cat $(@:.o=.ptxas); exit 1; }
+# What the front end made of a source, to be read by scripts/cuda-check.
+$(BUILD)/cuda/%.cu.ptx: %.cu $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,PTX,$<)
+	$(Q)$(CUDA_HOME)/bin/nvcc $(NVCC_FLAGS) -arch=compute_$(lastword $(NVCC_ARCHS)) -MMD -MP -ptx $< -o $@
 $(BUILD)/cuda/%.c.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
@@ -233,7 +238,7 @@ $(CUDA_PLUGIN): $(call cuda_obj,$(CUDA_C) $(CUDA_CU)) $(LIB_COMMON)
 	    $(CUDA_LIB)/libcudart_static.a $(CUBLAS) -Wl,-rpath,$(CUDA_LIB) -ldl -lrt -lpthread -o $@
 .PHONY: cuda cuda-kernels cuda-check gpu-check
 cuda: $(CUDA_PLUGIN) ## libinterp_cuda.so; needs nvcc (scripts/bootstrap --cuda)
-cuda-kernels: $(call cuda_obj,$(CUDA_CU))
+cuda-kernels: $(call cuda_obj,$(CUDA_CU)) $(patsubst %,$(BUILD)/cuda/%.ptx,$(CUDA_CU))
 gpu-check: tests cuda ## what only a GPU can show, on a machine that has one (steps: scripts/gpu-check)
 	@BUILD=$(BUILD) scripts/gpu-check
 cuda-check: ## the CUDA backend through nvcc: warnings, spills, stack frames; skipped without nvcc
