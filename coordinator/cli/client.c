@@ -43,8 +43,7 @@ struct exchange {
     bool must_resend;       /* the connection it went out on is gone */
     int64_t again_ms;       /* when to ask again, after the answer that its store is away; 0: no */
     struct error away;      /* what it said then */
-    json_t *result;         /* set when answered */
-    bool is_answered;
+    bool is_answered;       /* the answer is client->incoming */
 };
 
 static int64_t now_ms(void)
@@ -226,14 +225,7 @@ static status_t take_answer(struct client *client, struct exchange *exchange, st
         return error_set(err, ST_PROTOCOL, "%s refused this interpctl: %.*s", client->endpoint,
                          (int)in->wire.text.n_bytes, in->wire.text.bytes);
     if (in->wire.type != WIRE_ANSWER || in->wire.id != exchange->id) return ST_OK; /* stale */
-    const char *bulk = zmq_msg_data(&in->bulk);
-    const size_t n_bulk = zmq_msg_size(&in->bulk);
     if (in->wire.status != ST_OK) return take_refusal(exchange, in, err);
-    json_error_t problem;
-    exchange->result = json_loadb(bulk, n_bulk, JSON_ALLOW_NUL, &problem);
-    if (!json_is_object(exchange->result))
-        return error_set(err, ST_PROTOCOL, "%s: %s answered something that is no JSON object",
-                         operation, client->endpoint);
     exchange->is_answered = true;
     return ST_OK;
 }
@@ -288,8 +280,8 @@ static status_t wait_answer(struct client *client, struct exchange *exchange, st
     return status;
 }
 
-status_t client_ask(struct client *client, const struct client_request *request, json_t **result,
-                    struct error *err)
+status_t client_ask_text(struct client *client, const struct client_request *request,
+                         struct wire_text *answer, struct error *err)
 {
     const int64_t now = now_ms();
     struct exchange exchange = {.request = request,
@@ -303,9 +295,23 @@ status_t client_ask(struct client *client, const struct client_request *request,
     if (status == ST_OK) status = send_request(client, &exchange, err);
     if (status == ST_OK) status = wait_answer(client, &exchange, err);
     free(exchange.json);
-    if (status == ST_OK)
-        *result = exchange.result;
-    else
-        json_decref(exchange.result);
+    zmq_msg_t *bulk = &client->incoming.bulk;
+    if (status == ST_OK) *answer = (struct wire_text){zmq_msg_data(bulk), zmq_msg_size(bulk)};
     return status;
+}
+
+status_t client_ask(struct client *client, const struct client_request *request, json_t **result,
+                    struct error *err)
+{
+    struct wire_text answer;
+    const status_t status = client_ask_text(client, request, &answer, err);
+    if (status != ST_OK) return status;
+    json_t *object = json_loadb(answer.bytes, answer.n_bytes, JSON_ALLOW_NUL, NULL);
+    if (json_is_object(object)) {
+        *result = object;
+        return ST_OK;
+    }
+    json_decref(object);
+    return error_set(err, ST_PROTOCOL, "%s: %s answered something that is no JSON object",
+                     request->operation, client->endpoint);
 }

@@ -9,6 +9,7 @@
 
 #include "common/curve.h"
 #include "common/error.h"
+#include "common/wire.h"
 
 #include <jansson.h>
 #include <signal.h>
@@ -44,6 +45,10 @@ struct client_request {
  * (a signal), ST_PROTOCOL, and whatever status and text the coordinator gave. */
 MUST_CHECK status_t client_ask(struct client *client, const struct client_request *request,
                                json_t **result, struct error *err);
+
+/* The same, but the answer as it came, which nobody has parsed: borrowed until the next request. */
+MUST_CHECK status_t client_ask_text(struct client *client, const struct client_request *request,
+                                    struct wire_text *answer, struct error *err);
 
 const char *client_endpoint(const struct client *client);
 

@@ -1,10 +1,12 @@
 /* results: the records of a sweep, page by page, filtered, sorted, in five formats. Pages are
  * printed as they come; only what is to be sorted is held in memory, as text. Tables and CSV ask
- * for the fields that they show: a hundredth of a record. */
+ * for the fields that they show: a hundredth of a record. JSON of all records, or of the first, is
+ * handed on as it is stored; only filters and sorting have to read it. */
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/component_rows.h"
 #include "coordinator/cli/json_field.h"
 #include "coordinator/cli/record_text.h"
+#include "coordinator/cli/result_page.h"
 #include "coordinator/cli/result_rows.h"
 #include "coordinator/cli/status_text.h"
 
@@ -105,9 +107,9 @@ static status_t create_table(struct results *self, struct error *err)
     return text_table_create(&self->table, self->columns.columns, self->columns.n_columns, err);
 }
 
-static status_t begin(struct results *self, const json_t *rows, struct error *err)
+static status_t begin(struct results *self, bool has_components, struct error *err)
 {
-    self->has_components = component_row_is(json_array_get(rows, 0));
+    self->has_components = has_components;
     switch (self->arguments->format) {
     case CLI_FORMAT_TABLE:
     case CLI_FORMAT_WIDE: return create_table(self, err);
@@ -122,6 +124,19 @@ static status_t begin(struct results *self, const json_t *rows, struct error *er
     case CLI_N_FORMATS: break;
     }
     return ST_OK;
+}
+
+/* What stands around a row of JSON. */
+static void begin_row(struct results *self)
+{
+    self->n_printed++;
+    if (self->arguments->format == CLI_FORMAT_JSON)
+        (void)fputs(self->n_printed > 1 ? ",\n" : "\n", self->cli->out);
+}
+
+static void end_row(const struct results *self)
+{
+    if (self->arguments->format == CLI_FORMAT_JSONL) (void)fputc('\n', self->cli->out);
 }
 
 static status_t print_json(FILE *out, const json_t *record, struct error *err)
@@ -143,7 +158,7 @@ static status_t emit(void *context, const json_t *record, struct error *err)
     struct results *self = context;
     FILE *out = self->cli->out;
     status_t status = ST_OK;
-    self->n_printed++;
+    begin_row(self);
     switch (self->arguments->format) {
     case CLI_FORMAT_TABLE:
     case CLI_FORMAT_WIDE: return add_row(self, record, err);
@@ -152,11 +167,9 @@ static status_t emit(void *context, const json_t *record, struct error *err)
         component_row_print_csv(out, record);
         return ST_OK;
     case CLI_FORMAT_JSON:
-        (void)fputs(self->n_printed > 1 ? ",\n" : "\n", out);
-        return print_json(out, record, err);
     case CLI_FORMAT_JSONL:
         status = print_json(out, record, err);
-        (void)fputc('\n', out);
+        end_row(self);
         return status;
     case CLI_N_FORMATS: break;
     }
@@ -204,16 +217,69 @@ static void say_waivers(struct results *self, const json_t *record)
     status_text_print_waivers(&beside, record);
 }
 
-static status_t take_page(struct results *self, const json_t *rows, struct error *err)
+static status_t take_record(struct results *self, const json_t *record, struct error *err)
 {
-    status_t status = ST_OK;
-    for (size_t i = 0; i < json_array_size(rows) && status == ST_OK && !is_enough(self); i++) {
-        json_t *record = json_array_get(rows, i);
-        if (!is_wanted(self, record)) continue;
-        say_waivers(self, record);
-        status = self->arguments->sort_by ? result_rows_add(&self->rows, record, err)
-                                          : emit(self, record, err);
+    if (!is_wanted(self, record)) return ST_OK;
+    say_waivers(self, record);
+    return self->arguments->sort_by ? result_rows_add(&self->rows, record, err)
+                                    : emit(self, record, err);
+}
+
+static status_t parse_record(struct wire_text text, json_t **out, struct error *err)
+{
+    *out = json_loadb(text.bytes, text.n_bytes, JSON_ALLOW_NUL, NULL);
+    return *out ? ST_OK : error_set(err, ST_PROTOCOL, "results: a record that is no JSON");
+}
+
+static bool is_filtered(const struct cli_arguments *arguments)
+{
+    return arguments->status || arguments->type || !isnan(arguments->min_score);
+}
+
+/* Is every record printed as it is stored? */
+static bool is_passed_on(const struct results *self)
+{
+    return !self->fields && !self->arguments->sort_by && !is_filtered(self->arguments);
+}
+
+static status_t take_text(struct results *self, struct wire_text text, struct error *err)
+{
+    json_t *record = NULL;
+    if (is_passed_on(self)) {
+        begin_row(self);
+        (void)fwrite(text.bytes, 1, text.n_bytes, self->cli->out);
+        end_row(self);
+        return ST_OK;
     }
+    status_t status = parse_record(text, &record, err);
+    if (status == ST_OK) status = take_record(self, record, err);
+    json_decref(record);
+    return status;
+}
+
+static status_t take_page(struct results *self, struct result_page *page, struct error *err)
+{
+    struct wire_text text;
+    bool has_record = true;
+    while (!is_enough(self)) {
+        status_t status = result_page_next(page, &text, &has_record, err);
+        if (status != ST_OK || !has_record) return status;
+        status = take_text(self, text, err);
+        if (status != ST_OK) return status;
+    }
+    return ST_OK;
+}
+
+/* What the records are of is seen by the first one; the page stays as it is. */
+static status_t look_at(struct result_page page, bool *has_components, struct error *err)
+{
+    struct wire_text text;
+    bool has_record;
+    json_t *record = NULL;
+    status_t status = result_page_next(&page, &text, &has_record, err);
+    if (status == ST_OK && has_record) status = parse_record(text, &record, err);
+    *has_components = record && component_row_is(record);
+    json_decref(record);
     return status;
 }
 
@@ -233,46 +299,43 @@ static json_int_t page_rows(const struct results *self, json_int_t cursor)
 {
     const struct cli_arguments *arguments = self->arguments;
     const json_int_t most = self->fields && cursor ? PAGE_BRIEF_ROWS : PAGE_ROWS;
-    const bool is_filtered = arguments->status || arguments->type || !isnan(arguments->min_score);
-    if (arguments->limit < 0 || arguments->sort_by || is_filtered) return most;
+    if (arguments->limit < 0 || arguments->sort_by || is_filtered(arguments)) return most;
     const json_int_t wanted = arguments->limit - (json_int_t)self->n_printed;
     if (wanted < 1) return 1; /* of -n 0: the total is told */
     return wanted < most ? wanted : most;
 }
 
 static status_t ask_page(const struct results *self, struct client *client, json_int_t cursor,
-                         json_t **page, struct error *err)
+                         struct result_page *page, struct error *err)
 {
+    struct wire_text text;
     json_t *to_send =
         json_pack("{s:s, s:I, s:I, s:O*}", "sweep", self->arguments->positional[0], "cursor",
                   cursor, "limit", page_rows(self, cursor), "fields", self->fields);
     if (!to_send) return error_set(err, ST_BAD_INPUT, "the sweep's id is not valid UTF-8");
     const struct client_request request = {"results", to_send, true};
-    const status_t status = client_ask(client, &request, page, err);
+    const status_t status = client_ask_text(client, &request, &text, err);
     json_decref(to_send);
-    return status;
+    return status == ST_OK ? result_page_open(page, text, err) : status;
 }
 
 static status_t read_pages(struct results *self, struct client *client, struct error *err)
 {
     json_int_t cursor = 0;
     status_t status = ST_OK;
-    bool is_begun = false; /* an unknown sweep leaves nothing half-written */
+    bool is_begun = false, has_components; /* an unknown sweep leaves nothing half-written */
     for (bool has_more = true; has_more && status == ST_OK;) {
-        json_t *page = NULL;
+        struct result_page page;
         status = ask_page(self, client, cursor, &page, err);
-        if (status == ST_OK && !is_begun) status = begin(self, json_field(page, "rows"), err);
+        if (status == ST_OK && !is_begun) status = look_at(page, &has_components, err);
+        if (status == ST_OK && !is_begun) status = begin(self, has_components, err);
+        if (status != ST_OK) return status;
         is_begun = true;
-        if (status == ST_OK) {
-            const json_t *next = json_field(page, "next_cursor");
-            self->n_total = json_field_number(page, "total");
-            status = take_page(self, json_field(page, "rows"), err);
-            has_more =
-                json_is_integer(next) && json_integer_value(next) > cursor && !is_enough(self);
-            cursor = has_more ? json_integer_value(next) : cursor;
-            flush(self, has_more);
-        }
-        json_decref(page);
+        self->n_total = page.total;
+        status = take_page(self, &page, err);
+        has_more = page.next_cursor > cursor && !is_enough(self);
+        if (has_more) cursor = page.next_cursor;
+        flush(self, has_more);
     }
     return status;
 }

@@ -374,6 +374,26 @@ Test(cli_run, results_takes_every_page)
     cli_router_stop(&router);
 }
 
+/* The router writes names in another order than a record that was parsed is printed in. */
+Test(cli_run, records_pass_as_they_are_stored_unless_they_have_to_be_looked_at)
+{
+    static const char stored[] = "{\"feature\": 0, \"status\": \"dead\", \"label\": \"words\", ";
+    struct world world = {0};
+    struct cli_router router = {.answer = answer, .context = &world};
+    cli_router_start(&router, NULL);
+    struct ran lines = RUN(&router, "results", "demo-1", "-o", "jsonl");
+    struct ran document = RUN(&router, "results", "demo-1", "-o", "json", "-n", "3");
+    struct ran wanted = RUN(&router, "results", "demo-1", "-o", "jsonl", "--status", "dead");
+    cr_expect(strncmp(lines.out, stored, strlen(stored)) == 0, "%.100s", lines.out);
+    cr_expect(strstr(document.out, stored), "%.200s", document.out);
+    cr_expect_eq(count_lines(document.out), 5, "%s", document.out);
+    cr_expect(strncmp(wanted.out, "{\"feature\":0,\"label\":", 21) == 0, "%.100s", wanted.out);
+    forget(&lines);
+    forget(&document);
+    forget(&wanted);
+    cli_router_stop(&router);
+}
+
 Test(cli_run, results_filters_sorts_and_limits)
 {
     struct world world = {0};
