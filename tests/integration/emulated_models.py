@@ -21,7 +21,7 @@ from cluster import BUILD, SLOWDOWN, check, run
 
 WORKER = str(BUILD / "interp-worker")
 BACKEND = os.environ.get("TEST_BACKEND", "emu")
-MODES = ({}, {"INTERP_EMU_GUARD": "1"},
+MODES = ({}, {"INTERP_EMU_GUARD": "1"}, {"INTERP_EMU_ARITHMETIC": "device"},
          {"INTERP_EMU_ORDER": "random", "INTERP_EMU_DEFERRED": "1"})
 
 
