@@ -40,7 +40,8 @@ def every_backend_passes(_cluster):
         check(tested >= set(OPERATIONS), f"{backend}: not tested: {set(OPERATIONS) - tested}")
         check(report["n_passed"] + report["n_absent"] == len(report["rows"]), "counts")
         for row in report["rows"]:
-            check(row["verdict"] == "absent" or row["error"] <= row["tolerance"], str(row))
+            # a last bit that a device rounds otherwise has moved a tf32 pass by a fifth of its error
+            check(row["verdict"] == "absent" or row["error"] <= 0.8 * row["tolerance"], str(row))
         check(any(row["seconds"] for row in report["rows"]), f"{backend}: nothing was timed")
 
 
