@@ -47,7 +47,10 @@ static void cuda_limit_memory(struct backend *backend, size_t n_bytes)
 
 static void cuda_close(struct backend *backend)
 {
-    free(backend->device);
+    struct cuda_device *device = backend->device;
+    (void)!device_choose(backend, NULL); /* a lost device is none, and its handles go too */
+    handles_fini(&device->handles);
+    free(device);
     free(backend);
 }
 
@@ -223,6 +226,7 @@ static status_t open_device(struct backend **out, size_t index, struct error *er
     if (status == ST_OK)
         status = cuda_check(cudaSetDevice(device->index), "choosing the device", err);
     if (status == ST_OK) status = try_device(device, err);
+    if (status == ST_OK) status = handles_init(&device->handles, err);
     if (status != ST_OK) {
         free(backend);
         free(device);

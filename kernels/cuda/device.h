@@ -4,8 +4,8 @@
 #define KERNELS_CUDA_DEVICE_H
 
 #include "kernels/backend.h"
+#include "kernels/cuda/handles.h"
 
-#include <cublas_v2.h>
 #include <cuda_runtime_api.h>
 #include <stdatomic.h>
 
@@ -22,6 +22,7 @@ struct cuda_device {
     struct backend_place place;
     char text[DEVICE_TEXT_SIZE];
     struct device_limit limit;
+    struct handles handles;
 };
 
 /* ST_OK, or what `what` met: ST_NO_MEMORY if the device is full, else ST_INTERNAL. */

@@ -113,12 +113,11 @@ size_t exec_scratch_estimate(const struct backend *backend, const struct scratch
 }
 
 /* Where there is no room for what cuBLAS itself keeps on the device, it is "not initialized". */
-static status_t create_handle(struct exec *exec, struct error *err)
+static status_t take_handle(struct exec *exec, struct error *err)
 {
-    const cublasStatus_t code = cublasCreate(&exec->cublas);
-    if (code != CUBLAS_STATUS_SUCCESS) exec->cublas = NULL;
-    const size_t n_free =
-        code == CUBLAS_STATUS_NOT_INITIALIZED ? device_memory(exec->backend->device).n_free : 0;
+    struct cuda_device *device = exec->backend->device;
+    const cublasStatus_t code = handles_take(&device->handles, &exec->cublas);
+    const size_t n_free = code == CUBLAS_STATUS_NOT_INITIALIZED ? device_memory(device).n_free : 0;
     if (code != CUBLAS_STATUS_NOT_INITIALIZED || n_free >= CUBLAS_OWN_BYTES)
         return cublas_check(code, "create", err);
     return error_set(err, ST_NO_MEMORY, "cublas: create: %s; %zu bytes of the device are free",
@@ -129,7 +128,7 @@ static status_t cublas_open(struct exec *exec, struct error *err)
 {
     const size_t n_bytes = exec_bytes(exec->backend);
     status_t status = device_alloc(exec->backend->device, n_bytes, &exec->workspace, err);
-    if (status == ST_OK) status = create_handle(exec, err);
+    if (status == ST_OK) status = take_handle(exec, err);
     if (status == ST_OK)
         status = cublas_check(cublasSetStream(exec->cublas, exec->stream), "stream", err);
     if (status == ST_OK)
@@ -141,8 +140,9 @@ static status_t cublas_open(struct exec *exec, struct error *err)
 void exec_close(struct exec *exec)
 {
     if (!exec) return;
+    struct cuda_device *device = exec->backend->device;
     if (exec->stream) (void)cudaStreamSynchronize(exec->stream);
-    if (exec->cublas) (void)cublasDestroy(exec->cublas);
+    handles_give_back(&device->handles, exec->cublas);
     for (size_t i = 0; i < EXEC_N_PINNED; i++) {
         if (exec->pinned[i].free) (void)cudaEventDestroy(exec->pinned[i].free);
         if (exec->pinned[i].memory) (void)cudaFreeHost(exec->pinned[i].memory);

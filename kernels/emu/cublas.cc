@@ -215,7 +215,10 @@ cublasStatus_t cublasCreate(cublasHandle_t *out)
 
 cublasStatus_t cublasDestroy(cublasHandle_t handle)
 {
+    const locked guard(big_lock());
     emu::check_chosen("cublasDestroy");
+    emu::check_none_captured("cublasDestroy, which waits for the device,");
+    emu::streams_drain();
     delete handle;
     return CUBLAS_STATUS_SUCCESS;
 }

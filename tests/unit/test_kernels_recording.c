@@ -239,7 +239,8 @@ Test(kernels_recording, refuses_what_it_cannot_note)
     emulated_close(&e);
 }
 
-/* What a thread does of whom another one records beside it: memory, weights, a failure to judge. */
+/* What a thread does beside one that records: memory, weights, an exec that comes and goes, a
+ * failure to judge. */
 static void *work_beside(void *context)
 {
     const struct emulated *e = context;
@@ -247,8 +248,12 @@ static void *work_beside(void *context)
     const float weights[D] = {0};
     const struct pack_params pack = {
         .n_in = D, .n_out = 1, .weights = weights, .compute = COMPUTE_BF16};
+    const struct exec_params params = {.row_block = 16};
     struct packed *packed = NULL;
+    struct exec *exec = NULL;
     void *memory = NULL;
+    cr_expect_eq(ops->exec_create(&exec, e->emu, &params, NULL), ST_OK);
+    ops->exec_destroy(exec);
     cr_expect_eq(ops->alloc(e->emu, D, &memory, NULL), ST_OK);
     cr_expect_eq(ops->packed_create(&packed, e->emu, &pack, NULL), ST_OK);
     cr_expect_not(ops->is_lost(e->emu));
