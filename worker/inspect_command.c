@@ -1,5 +1,6 @@
 #include "worker/inspect_command.h"
 
+#include "kernels/cpu/system_memory.h"
 #include "worker/arguments.h"
 #include "worker/device.h"
 #include "worker/model/dictionary.h"
@@ -76,8 +77,11 @@ static status_t make_plan(struct inspection *in, enum compute compute, struct er
 {
     struct model_config config;
     const status_t status = model_config_read(&config, in->directory, err);
-    const struct memory_plan_params params = {
-        .config = &config, .backend = in->backend, .compute = compute, .needs = &in->needs};
+    const struct memory_plan_params params = {.config = &config,
+                                              .backend = in->backend,
+                                              .compute = compute,
+                                              .needs = &in->needs,
+                                              .host = system_memory("")};
     return status == ST_OK ? memory_plan_make(&in->plan, &params, err) : status;
 }
 

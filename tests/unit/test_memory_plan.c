@@ -8,6 +8,7 @@
 
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,6 +120,40 @@ Test(memory_plan, a_little_less_than_all_layers_is_streamed)
     cr_expect(plan.is_streamed && plan.n_fitting > 0);
     cr_expect_eq(plan.n_host, 3 * plan.n_layer);
     backend_close(&backend);
+}
+
+Test(memory_plan, layers_that_the_host_has_no_room_for_are_not_streamed)
+{
+    struct memory_plan all, plan;
+    struct error err = {0};
+    struct model_config config;
+    struct backend *backend = open_backend("emu", 0);
+    make_plan(&all, backend, GPT2);
+    backend_close(&backend);
+    cr_assert_eq(model_config_read(&config, GPT2, &err), ST_OK, "%s", err.text);
+    const size_t n_host = 3 * all.n_layer, n_device = free_for(all.n_resident + all.n_smallest);
+    const struct {
+        size_t n_device, n_host_free, n_host_total;
+        bool has_room;
+    } CASES[] = {{n_device - 64, free_for(n_host), 2 * n_host, true},
+                 {n_device - 64, n_host, 2 * n_host, false},
+                 {n_device - 64, 0, 0, true},           /* nobody knows */
+                 {n_device, n_host, 2 * n_host, true}}; /* all layers are on the device */
+    char says[80];
+    (void)snprintf(says, sizeof says, "3 layers take %zu bytes of its memory, %zu of %zu bytes",
+                   n_host, n_host, 2 * n_host);
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        backend = open_backend("emu", CASES[i].n_device);
+        const struct memory_plan_params params = {
+            .config = &config,
+            .backend = backend,
+            .host = {.n_free = CASES[i].n_host_free, .n_total = CASES[i].n_host_total}};
+        cr_assert_eq(memory_plan_make(&plan, &params, &err), ST_OK, "%s", err.text);
+        cr_expect_eq(memory_plan_check(&plan, backend, &err),
+                     CASES[i].has_room ? ST_OK : ST_NO_MEMORY, "case %zu: %s", i, err.text);
+        cr_expect(CASES[i].has_room || strstr(err.text, says), "case %zu: %s", i, err.text);
+        backend_close(&backend);
+    }
 }
 
 /* --- what a task will load ----------------------------------------------------------------- */

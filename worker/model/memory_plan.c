@@ -98,7 +98,7 @@ static void choose_digests(struct memory_plan *plan, const struct memory_plan_pa
 status_t memory_plan_make(struct memory_plan *out, const struct memory_plan_params *params,
                           struct error *err)
 {
-    struct memory_plan plan = {.n_ctx = 0};
+    struct memory_plan plan = {.host = params->host};
     const status_t status = memory_measure(&plan, params, err);
     if (status != ST_OK) return status;
     choose(&plan, params);
@@ -153,11 +153,25 @@ static void write_parts(const struct memory_plan *plan, char out[PARTS_SIZE])
     add_part(out, pass, plan->n_threads * plan->n_smallest);
 }
 
+static status_t check_host(const struct memory_plan *plan, const struct backend *backend,
+                           struct error *err)
+{
+    const size_t n_reserve = plan->host.n_free / MARGIN;
+    if (!plan->is_streamed || !plan->host.n_total || plan->n_host <= plan->host.n_free - n_reserve)
+        return ST_OK;
+    return error_set(err, ST_NO_MEMORY,
+                     "does not fit on %s but streamed, and the host has no room for that: %zu "
+                     "layers take %zu bytes of its memory, %zu of %zu bytes are free, %zu of them "
+                     "kept in reserve",
+                     backend->ops->describe(backend), plan->n_layers, plan->n_host,
+                     plan->host.n_free, plan->host.n_total, n_reserve);
+}
+
 status_t memory_plan_check(const struct memory_plan *plan, const struct backend *backend,
                            struct error *err)
 {
     char parts[PARTS_SIZE], threads[40] = "";
-    if (plan->n_fitting) return ST_OK;
+    if (plan->n_fitting) return check_host(plan, backend, err);
     if (plan->n_threads > 1)
         (void)snprintf(threads, sizeof threads, ", for %zu threads", plan->n_threads);
     const size_t n_least = memory_plan_least(plan);

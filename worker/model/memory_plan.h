@@ -24,11 +24,13 @@ struct memory_plan_params {
     enum compute compute;
     const struct memory_needs *needs; /* borrowed; NULL: the model alone */
     size_t n_own; /* bytes that the model itself has there already, as if they were free */
+    struct backend_memory host; /* of which layers that are streamed take; zeros: nobody knows */
 };
 
 /* Bytes unless said otherwise. */
 struct memory_plan {
     struct backend_memory memory; /* when the plan was made */
+    struct backend_memory host;   /* likewise; zeros: nobody knows */
     size_t n_tables, n_head;
     size_t n_layers, n_layer; /* how many, and of one */
     size_t n_adjoint_head;    /* of derivatives: of the head, */
@@ -64,7 +66,9 @@ MUST_CHECK status_t memory_plan_make(struct memory_plan *out,
 /* What is resident, with the smallest pass on every thread. */
 size_t memory_plan_least(const struct memory_plan *plan);
 
-/* ST_NO_MEMORY with the numbers if not even one sequence fits. */
+/* ST_NO_MEMORY with the numbers if not even one sequence fits, or if the host has no room for the
+ * layers that would be streamed from it: pinned memory is never swapped, and who takes more of it
+ * than there is may be killed. */
 MUST_CHECK status_t memory_plan_check(const struct memory_plan *plan, const struct backend *backend,
                                       struct error *err);
 

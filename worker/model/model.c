@@ -1,5 +1,7 @@
 #include "worker/model/model.h"
 
+#include "kernels/cpu/system_memory.h"
+
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -42,6 +44,12 @@ void model_close(struct model **pointer)
     *pointer = NULL;
 }
 
+/* What of this host its weights may take: a shape alone takes nothing. */
+static struct backend_memory host_of(const struct model_params *params)
+{
+    return params->shape ? (struct backend_memory){.n_total = 0} : system_memory("");
+}
+
 static status_t open_files(struct model *m, const struct model_params *params, struct error *err)
 {
     status_t status = ST_OK;
@@ -60,7 +68,8 @@ static status_t open_files(struct model *m, const struct model_params *params, s
     const struct memory_plan_params plan = {.config = &m->config,
                                             .backend = m->backend,
                                             .compute = params->compute,
-                                            .needs = params->needs};
+                                            .needs = params->needs,
+                                            .host = host_of(params)};
     status = memory_plan_make(&m->plan, &plan, err);
     if (status == ST_OK) status = memory_plan_check(&m->plan, m->backend, err);
     if (status != ST_OK) return error_wrap(err, "model %s", params->directory);
