@@ -47,7 +47,8 @@ void model_close(struct model **pointer)
 /* What of this host its weights may take: a shape alone takes nothing. */
 static struct backend_memory host_of(const struct model_params *params)
 {
-    return params->shape ? (struct backend_memory){.n_total = 0} : system_memory("");
+    const struct backend_memory nothing = {.n_total = 0};
+    return params->shape ? nothing : system_memory("");
 }
 
 static status_t open_files(struct model *m, const struct model_params *params, struct error *err)
