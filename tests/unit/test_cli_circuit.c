@@ -1,12 +1,10 @@
 /* Commands on circuit sweeps, in one process: the report on a terminal, and what is said of them
  * where a label sweep is wanted. The coordinator is a router of this test. */
 #include "coordinator/cli/commands.h"
-#include "tests/unit/cli_router.h"
+#include "tests/unit/cli_ran.h"
 
 #include <criterion/criterion.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define ALL_FORMATS ((1u << CLI_N_FORMATS) - 1)
@@ -20,12 +18,6 @@ static const struct cli_command commands[] = {
     {"audit-sample", NULL, "SWEEP", "", ALL_OPTIONS, ALL_FORMATS, 1, 1, false,
      audit_sample_command},
     {.name = NULL}};
-
-struct ran {
-    int code;
-    char *out, *err;
-    size_t n_out, n_err;
-};
 
 /* A table as wide as 80 columns, and sentences that are wider. */
 static const char report[] =
@@ -59,42 +51,19 @@ static status_t answer(void *context, const char *operation, const json_t *argum
     return ST_OK;
 }
 
-/* Words end with NULL. `width`: of the terminal, 0: none. */
-static struct ran run(size_t width, const char *const *words)
+static struct cli_ran run(size_t width, const char *const *words)
 {
-    static const volatile sig_atomic_t none;
     struct cli_router router = {.answer = answer};
-    struct ran ran = {0};
-    char storage[12][256], *argv[13];
-    int argc = 0;
     cli_router_start(&router, NULL);
-    (void)snprintf(storage[argc++], sizeof storage[0], "interpctl");
-    for (; *words; words++) (void)snprintf(storage[argc++], sizeof storage[0], "%s", *words);
-    (void)snprintf(storage[argc++], sizeof storage[0], "--endpoint");
-    (void)snprintf(storage[argc++], sizeof storage[0], "%s", router.endpoint);
-    for (int i = 0; i < argc; i++) argv[i] = storage[i];
-    argv[argc] = NULL;
-    struct cli cli = {
-        .commands = commands, .clock = clock_system(), .interrupt = &none, .width = width};
-    cli.out = open_memstream(&ran.out, &ran.n_out);
-    cli.err = open_memstream(&ran.err, &ran.n_err);
-    ran.code = cli_run(&cli, argc, argv);
-    (void)fclose(cli.out);
-    (void)fclose(cli.err);
+    const struct cli_ran ran = cli_ran(commands, &router, width, words);
     cli_router_stop(&router);
     return ran;
 }
 #define RUN(width, ...) run((width), (const char *const[]){__VA_ARGS__, NULL})
 
-static void forget(struct ran *ran)
-{
-    free(ran->out);
-    free(ran->err);
-}
-
 Test(cli_circuit, sentences_of_a_report_fit_the_terminal_and_a_pipe_gets_them_whole)
 {
-    struct ran shown = RUN(80, "circuit", "found-1"), piped = RUN(0, "circuit", "found-1");
+    struct cli_ran shown = RUN(80, "circuit", "found-1"), piped = RUN(0, "circuit", "found-1");
     cr_expect(shown.code == 0 && piped.code == 0, "%s%s", shown.err, piped.err);
     cr_expect_str_eq(piped.out, report);
     for (const char *line = shown.out; *line; line += strcspn(line, "\n") + 1)
@@ -102,17 +71,17 @@ Test(cli_circuit, sentences_of_a_report_fit_the_terminal_and_a_pipe_gets_them_wh
     cr_expect(strncmp(shown.out, report, (size_t)(strstr(report, "  - 12") - report)) == 0, "%s",
               shown.out);
     cr_expect(strstr(shown.out, "\n    of the largest effects\n"), "%s", shown.out);
-    forget(&shown);
-    forget(&piped);
+    cli_ran_forget(&shown);
+    cli_ran_forget(&piped);
 }
 
 /* The command is refused as wrong use, with these words. */
-static void expect_refused(struct ran ran, const char *words)
+static void expect_refused(struct cli_ran ran, const char *words)
 {
     cr_expect_eq(ran.code, 2, "exit %d: %s", ran.code, ran.err);
     cr_expect(strstr(ran.err, words), "\"%s\" is not in: %s", words, ran.err);
     cr_expect_eq(ran.n_out, 0, "%s", ran.out);
-    forget(&ran);
+    cli_ran_forget(&ran);
 }
 
 Test(cli_circuit, comparing_with_a_circuit_sweep_is_wrong_use_and_says_which_is_which)
@@ -141,9 +110,9 @@ Test(cli_circuit, where_a_feature_is_wanted_the_command_for_a_circuit_is_named)
 
 Test(cli_circuit, a_feature_that_a_label_sweep_has_not_is_told_as_ever)
 {
-    struct ran missing = RUN(0, "show", "demo-1", "4");
+    struct cli_ran missing = RUN(0, "show", "demo-1", "4");
     cr_expect_eq(missing.code, 3);
     cr_expect(strstr(missing.err, "sweep demo-1 has 0 targets"), "%s", missing.err);
-    forget(&missing);
+    cli_ran_forget(&missing);
     expect_refused(RUN(0, "show", "demo-1", "L0H1"), "feature");
 }

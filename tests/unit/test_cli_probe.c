@@ -1,11 +1,8 @@
 /* `interpctl probe` in one process: what it asks, that it asks until it is done, what it shows. */
 #include "coordinator/cli/commands.h"
-#include "tests/unit/cli_router.h"
+#include "tests/unit/cli_ran.h"
 
 #include <criterion/criterion.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define ALL_OPTIONS (~UINT64_C(0) >> (64 - CLI_N_OPTIONS))
@@ -19,12 +16,6 @@ struct world {
     bool has_threshold;
     json_t *asked; /* of the last request */
     int n_asked;
-};
-
-struct ran {
-    int code;
-    char *out, *err;
-    size_t n_out, n_err;
 };
 
 static json_t *probe(const char *const *tokens, const double *values, size_t n, const char *fires)
@@ -68,43 +59,26 @@ static status_t answer(void *context, const char *operation, const json_t *argum
     return ST_OK;
 }
 
-static struct ran run(struct world *world, const char *const *words)
+static struct cli_ran run(struct world *world, const char *const *words)
 {
-    static const volatile sig_atomic_t none;
     struct cli_router router = {.answer = answer, .context = world};
-    struct ran ran = {0};
-    char storage[20][256], *argv[21];
-    int argc = 0;
     cli_router_start(&router, NULL);
-    (void)snprintf(storage[argc++], sizeof storage[0], "interpctl");
-    (void)snprintf(storage[argc++], sizeof storage[0], "probe");
-    for (; *words; words++) (void)snprintf(storage[argc++], sizeof storage[0], "%s", *words);
-    (void)snprintf(storage[argc++], sizeof storage[0], "--endpoint");
-    (void)snprintf(storage[argc++], sizeof storage[0], "%s", router.endpoint);
-    for (int i = 0; i < argc; i++) argv[i] = storage[i];
-    argv[argc] = NULL;
-    struct cli cli = {.commands = commands, .clock = clock_system(), .interrupt = &none};
-    cli.out = open_memstream(&ran.out, &ran.n_out);
-    cli.err = open_memstream(&ran.err, &ran.n_err);
-    ran.code = cli_run(&cli, argc, argv);
-    (void)fclose(cli.out);
-    (void)fclose(cli.err);
+    const struct cli_ran ran = cli_ran(commands, &router, 0, words);
     cli_router_stop(&router);
     return ran;
 }
-#define RUN(world, ...) run((world), (const char *const[]){__VA_ARGS__, NULL})
+#define RUN(world, ...) run((world), (const char *const[]){"probe", __VA_ARGS__, NULL})
 
-static void forget(struct ran *ran, struct world *world)
+static void forget(struct cli_ran *ran, struct world *world)
 {
-    free(ran->out);
-    free(ran->err);
+    cli_ran_forget(ran);
     json_decref(world->asked);
 }
 
 Test(cli_probe, asks_until_it_is_done_and_marks_what_fires)
 {
     struct world world = {.n_pending = 3, .n_workers = 1, .has_threshold = true};
-    struct ran ran = RUN(&world, "demo-1", "7", "The cat", "dog", "");
+    struct cli_ran ran = RUN(&world, "demo-1", "7", "The cat", "dog", "");
     cr_expect_eq(ran.code, 2, "an empty argument is a mistake: %s", ran.err);
     forget(&ran, &world);
     world = (struct world){.n_pending = 3, .n_workers = 1, .has_threshold = true};
@@ -125,7 +99,7 @@ Test(cli_probe, asks_until_it_is_done_and_marks_what_fires)
 Test(cli_probe, without_a_threshold_it_gives_no_verdict)
 {
     struct world world = {.has_threshold = false};
-    struct ran ran = RUN(&world, "demo-1", "7", "The cat");
+    struct cli_ran ran = RUN(&world, "demo-1", "7", "The cat");
     cr_expect_eq(ran.code, 0, "%s", ran.err);
     cr_expect(strstr(ran.out, "from which value on it fires is not known"), "%s", ran.out);
     cr_expect(strstr(ran.out, "     2.5  -      The[ cat s"), "%s", ran.out);
@@ -135,7 +109,7 @@ Test(cli_probe, without_a_threshold_it_gives_no_verdict)
 Test(cli_probe, asks_for_feature_and_texts_of_a_sweep)
 {
     struct world world = {0};
-    struct ran ran = RUN(&world, "demo-1", "7", "--target", "2", "a", "b", "-o", "json");
+    struct cli_ran ran = RUN(&world, "demo-1", "7", "--target", "2", "a", "b", "-o", "json");
     json_t *want = json_pack("{s:s, s:i, s:i, s:[s, s]}", "sweep", "demo-1", "feature", 7, "target",
                              2, "texts", "a", "b");
     cr_expect_eq(ran.code, 0, "%s", ran.err);
@@ -148,8 +122,8 @@ Test(cli_probe, asks_for_feature_and_texts_of_a_sweep)
 Test(cli_probe, asks_for_a_feature_of_a_model_by_absolute_paths)
 {
     struct world world = {0};
-    struct ran ran = RUN(&world, "--model", "config/demo/model", "--hook", "blocks.0.mlp.hook_post",
-                         "--units", "neurons", "7", "a");
+    struct cli_ran ran = RUN(&world, "--model", "config/demo/model", "--hook",
+                             "blocks.0.mlp.hook_post", "--units", "neurons", "7", "a");
     cr_expect_eq(ran.code, 0, "%s", ran.err);
     const char *model = json_string_value(json_object_get(world.asked, "model"));
     cr_assert(model);
@@ -163,7 +137,7 @@ Test(cli_probe, asks_for_a_feature_of_a_model_by_absolute_paths)
 Test(cli_probe, says_when_there_are_no_workers)
 {
     struct world world = {.n_pending = 1 << 20};
-    struct ran ran = RUN(&world, "demo-1", "7", "a");
+    struct cli_ran ran = RUN(&world, "demo-1", "7", "a");
     cr_expect_eq(ran.code, 4);
     cr_expect(strstr(ran.err, "no worker is connected"), "%s", ran.err);
     forget(&ran, &world);
@@ -172,7 +146,7 @@ Test(cli_probe, says_when_there_are_no_workers)
 Test(cli_probe, gives_up_after_its_timeout)
 {
     struct world world = {.n_pending = 1 << 20, .n_workers = 1};
-    struct ran ran = RUN(&world, "demo-1", "7", "a", "--timeout", "0.3");
+    struct cli_ran ran = RUN(&world, "demo-1", "7", "a", "--timeout", "0.3");
     cr_expect_eq(ran.code, 124);
     cr_expect(strstr(ran.err, "no answer in 0.3 s"), "%s", ran.err);
     forget(&ran, &world);
@@ -194,9 +168,9 @@ Test(cli_probe, refuses_what_makes_no_sense_without_asking)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct world world = {0};
-        const char *words[9] = {NULL};
-        for (size_t k = 0; k < 8; k++) words[k] = cases[i].words[k];
-        struct ran ran = run(&world, words);
+        const char *words[10] = {"probe"};
+        for (size_t k = 0; k < 8; k++) words[k + 1] = cases[i].words[k];
+        struct cli_ran ran = run(&world, words);
         cr_expect_eq(ran.code, cases[i].code, "%s: %d", cases[i].want, ran.code);
         cr_expect(strstr(ran.err, cases[i].want), "%s", ran.err);
         cr_expect_eq(world.n_asked, 0);

@@ -1,11 +1,9 @@
 /* Commands end to end in one process: argv in, exit code, stdout and stderr out; the coordinator
  * is a router of this test. */
-#include "coordinator/cli/cli.h"
 #include "coordinator/cli/commands.h"
-#include "tests/unit/cli_router.h"
+#include "tests/unit/cli_ran.h"
 
 #include <criterion/criterion.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,41 +24,7 @@ static const struct cli_command commands[] = {
     {"down", NULL, "", "", ALL_OPTIONS, ALL_FORMATS, 0, 0, false, down_command},
     {.name = NULL}};
 
-struct ran {
-    int code;
-    char *out, *err;
-    size_t n_out, n_err;
-};
-
-static struct ran run(const struct cli_router *router, const char *const *words)
-{
-    static const volatile sig_atomic_t none;
-    struct ran ran = {0};
-    char storage[20][256], *argv[21];
-    int argc = 0;
-    (void)snprintf(storage[argc++], sizeof storage[0], "interpctl");
-    for (; *words; words++) (void)snprintf(storage[argc++], sizeof storage[0], "%s", *words);
-    if (router) {
-        (void)snprintf(storage[argc++], sizeof storage[0], "--endpoint");
-        (void)snprintf(storage[argc++], sizeof storage[0], "%s", router->endpoint);
-    }
-    for (int i = 0; i < argc; i++) argv[i] = storage[i];
-    argv[argc] = NULL;
-    struct cli cli = {.commands = commands, .clock = clock_system(), .interrupt = &none};
-    cli.out = open_memstream(&ran.out, &ran.n_out);
-    cli.err = open_memstream(&ran.err, &ran.n_err);
-    ran.code = cli_run(&cli, argc, argv);
-    (void)fclose(cli.out);
-    (void)fclose(cli.err);
-    return ran;
-}
-#define RUN(router, ...) run((router), (const char *const[]){__VA_ARGS__, NULL})
-
-static void forget(struct ran *ran)
-{
-    free(ran->out);
-    free(ran->err);
-}
+#define RUN(router, ...) cli_ran(commands, (router), 0, (const char *const[]){__VA_ARGS__, NULL})
 
 /* --- the coordinator of these tests --------------------------------------------------------- */
 
@@ -129,19 +93,19 @@ static status_t answer(void *context, const char *operation, const json_t *argum
 
 Test(cli_run, an_unknown_command_names_the_nearest)
 {
-    struct ran ran = RUN(NULL, "statsu");
+    struct cli_ran ran = RUN(NULL, "statsu");
     cr_expect_eq(ran.code, 2);
     cr_expect_eq(ran.n_out, 0);
     cr_expect_str_eq(ran.err, "interpctl: unknown command \"statsu\": did you mean \"status\"?\n");
-    forget(&ran);
+    cli_ran_forget(&ran);
 }
 
 /* The text begins so, and the run went well. */
-static void expect_begins(struct ran ran, const char *text)
+static void expect_begins(struct cli_ran ran, const char *text)
 {
     cr_expect_eq(ran.code, 0, "%s", ran.err);
     cr_expect(strncmp(ran.out, text, strlen(text)) == 0, "%s", ran.out);
-    forget(&ran);
+    cli_ran_forget(&ran);
 }
 
 Test(cli_run, help_takes_the_options_that_every_command_takes)
@@ -154,13 +118,14 @@ Test(cli_run, help_takes_the_options_that_every_command_takes)
     expect_begins(RUN(NULL, "help", "--state", "/tmp/x", "status"), status);
     expect_begins(RUN(NULL, "help", "status", "--state", "/tmp/x"), status);
     expect_begins(RUN(NULL, "--state", "/tmp/x", "help", "status"), status);
-    struct ran two = RUN(NULL, "help", "status", "list"), unknown = RUN(NULL, "help", "--watch");
+    struct cli_ran two = RUN(NULL, "help", "status", "list"),
+                   unknown = RUN(NULL, "help", "--watch");
     cr_expect_eq(two.code, 2);
     cr_expect(strstr(two.err, "help: unexpected argument \"list\""), "%s", two.err);
     cr_expect_eq(unknown.code, 2);
     cr_expect(strstr(unknown.err, "help: unknown option --watch"), "%s", unknown.err);
-    forget(&two);
-    forget(&unknown);
+    cli_ran_forget(&two);
+    cli_ran_forget(&unknown);
 }
 
 Test(cli_run, common_options_may_stand_before_the_command)
@@ -170,15 +135,15 @@ Test(cli_run, common_options_may_stand_before_the_command)
     cli_router_start(&router, NULL);
     expect_begins(RUN(NULL, "--timeout", "5", "--endpoint", router.endpoint, "list", "--quiet"),
                   "demo-1\n");
-    struct ran late = RUN(NULL, "--quiet", "list"), alone = RUN(NULL, "--state", "/tmp/x");
-    struct ran cut = RUN(NULL, "--state");
+    struct cli_ran late = RUN(NULL, "--quiet", "list"), alone = RUN(NULL, "--state", "/tmp/x");
+    struct cli_ran cut = RUN(NULL, "--state");
     cr_expect(late.code == 2 && alone.code == 2 && cut.code == 2);
     cr_expect(strstr(late.err, "option --quiet without a command"), "%s", late.err);
     cr_expect(strstr(alone.err, "option --state without a command"), "%s", alone.err);
     cr_expect(strstr(cut.err, "option --state without a command"), "%s", cut.err);
-    forget(&late);
-    forget(&alone);
-    forget(&cut);
+    cli_ran_forget(&late);
+    cli_ran_forget(&alone);
+    cli_ran_forget(&cut);
     cli_router_stop(&router);
 }
 
@@ -187,17 +152,17 @@ Test(cli_run, exit_codes_are_the_coordinators_status)
     struct world world = {0};
     struct cli_router router = {.answer = answer, .context = &world};
     cli_router_start(&router, NULL);
-    struct ran missing = RUN(&router, "status", "demo-2"),
-               conflict = RUN(&router, "cancel", "demo-1");
-    struct ran nobody = RUN(NULL, "list", "--endpoint", "ipc:///tmp/interp-test-nobody.sock");
+    struct cli_ran missing = RUN(&router, "status", "demo-2"),
+                   conflict = RUN(&router, "cancel", "demo-1");
+    struct cli_ran nobody = RUN(NULL, "list", "--endpoint", "ipc:///tmp/interp-test-nobody.sock");
     cr_expect_eq(missing.code, 3);
     cr_expect_str_eq(missing.err, "interpctl: no sweep \"demo-2\"\n");
     cr_expect_eq(conflict.code, 5);
     cr_expect_eq(nobody.code, 4);
     cr_expect(missing.n_out == 0 && conflict.n_out == 0 && nobody.n_out == 0);
-    forget(&missing);
-    forget(&conflict);
-    forget(&nobody);
+    cli_ran_forget(&missing);
+    cli_ran_forget(&conflict);
+    cli_ran_forget(&nobody);
     cli_router_stop(&router);
 }
 
@@ -206,24 +171,24 @@ Test(cli_run, json_is_one_document_with_version_and_kind)
     struct world world = {0};
     struct cli_router router = {.answer = answer, .context = &world};
     cli_router_start(&router, NULL);
-    struct ran ran = RUN(&router, "ls", "-o", "json");
+    struct cli_ran ran = RUN(&router, "ls", "-o", "json");
     json_t *document = json_loads(ran.out, 0, NULL);
     cr_expect_eq(ran.code, 0);
     cr_expect_str_eq(json_string_value(json_object_get(document, "apiVersion")), "interp/v1");
     cr_expect_str_eq(json_string_value(json_object_get(document, "kind")), "SweepList");
     cr_expect_eq(json_array_size(json_object_get(document, "sweeps")), 1);
     json_decref(document);
-    forget(&ran);
-    struct ran quiet = RUN(&router, "list", "--quiet");
+    cli_ran_forget(&ran);
+    struct cli_ran quiet = RUN(&router, "list", "--quiet");
     cr_expect_str_eq(quiet.out, "demo-1\n");
-    forget(&quiet);
+    cli_ran_forget(&quiet);
     cli_router_stop(&router);
 }
 
 Test(cli_run, version_is_a_line_or_a_document)
 {
-    struct ran text = RUN(NULL, "version"), json = RUN(NULL, "--version", "-o", "json");
-    struct ran bad = RUN(NULL, "version", "-o", "csv");
+    struct cli_ran text = RUN(NULL, "version"), json = RUN(NULL, "--version", "-o", "json");
+    struct cli_ran bad = RUN(NULL, "version", "-o", "csv");
     json_t *document = json_loads(json.out, 0, NULL);
     char want[128];
     (void)snprintf(want, sizeof want, "interpctl %s, wire protocol %d\n",
@@ -234,16 +199,16 @@ Test(cli_run, version_is_a_line_or_a_document)
     cr_expect_eq(bad.code, 2);
     cr_expect(strstr(bad.err, "csv") && bad.n_out == 0, "%s", bad.err);
     json_decref(document);
-    forget(&text);
-    forget(&json);
-    forget(&bad);
+    cli_ran_forget(&text);
+    cli_ran_forget(&json);
+    cli_ran_forget(&bad);
 }
 
 Test(cli_run, down_tells_in_json_what_it_stopped)
 {
     char state[] = "/tmp/interp-test-down-XXXXXX";
     cr_assert_not_null(mkdtemp(state));
-    struct ran none = RUN(NULL, "down", "--state", state, "-o", "json");
+    struct cli_ran none = RUN(NULL, "down", "--state", state, "-o", "json");
     json_t *document = json_loads(none.out, 0, NULL);
     cr_expect_eq(none.code, 0, "%s", none.err);
     cr_expect_str_eq(json_string_value(json_object_get(document, "kind")), "Stop");
@@ -251,7 +216,7 @@ Test(cli_run, down_tells_in_json_what_it_stopped)
     const json_t *n_stopped = json_object_get(document, "n_stopped");
     cr_expect(json_is_integer(n_stopped) && json_integer_value(n_stopped) == 0);
     json_decref(document);
-    forget(&none);
+    cli_ran_forget(&none);
     (void)rmdir(state);
 }
 
@@ -273,7 +238,7 @@ Test(cli_run, submit_sends_file_directory_and_a_random_key)
     const char yaml[] = "kind: noop\nname: demo\nn_units: 3\n";
     write_sweep(path, yaml);
     cli_router_start(&router, NULL);
-    struct ran ran = RUN(&router, "submit", path, "--quiet");
+    struct cli_ran ran = RUN(&router, "submit", path, "--quiet");
     cr_expect_eq(ran.code, 0, "%s", ran.err);
     cr_expect_str_eq(ran.out, "demo-1\n");
     cr_expect_eq(ran.n_err, 0);
@@ -282,11 +247,11 @@ Test(cli_run, submit_sends_file_directory_and_a_random_key)
     const char *key = json_string_value(json_object_get(world.submitted, "client_key"));
     cr_expect_eq(strlen(key), 36);
     cr_expect(key[14] == '4' && strchr("89ab", key[19]), "a version 4 UUID: %s", key);
-    struct ran again = RUN(&router, "submit", path, "-q", "--client-key", "mine");
+    struct cli_ran again = RUN(&router, "submit", path, "-q", "--client-key", "mine");
     cr_expect_str_eq(json_string_value(json_object_get(world.submitted, "client_key")), "mine");
     json_decref(world.submitted);
-    forget(&ran);
-    forget(&again);
+    cli_ran_forget(&ran);
+    cli_ran_forget(&again);
     cli_router_stop(&router);
     (void)unlink(path);
 }
@@ -298,14 +263,15 @@ Test(cli_run, a_bad_file_is_refused_here_with_its_line)
     char path[] = "/tmp/interp-test-bad.yaml";
     write_sweep(path, "kind: noop\nname: demo\nn_unit: 3\n");
     cli_router_start(&router, NULL);
-    struct ran ran = RUN(&router, "submit", path), dry = RUN(&router, "submit", path, "--dry-run");
+    struct cli_ran ran = RUN(&router, "submit", path),
+                   dry = RUN(&router, "submit", path, "--dry-run");
     cr_expect(ran.code == 2 && dry.code == 2);
     cr_expect(strstr(ran.err, "interp-test-bad.yaml:3:") && strstr(ran.err, "n_units"), "%s",
               ran.err);
     cr_expect(ran.n_out == 0 && dry.n_out == 0);
     cr_expect_eq(atomic_load(&router.n_requests), 0, "nothing was sent");
-    forget(&ran);
-    forget(&dry);
+    cli_ran_forget(&ran);
+    cli_ran_forget(&dry);
     cli_router_stop(&router);
     (void)unlink(path);
 }
@@ -314,11 +280,11 @@ Test(cli_run, a_dry_run_asks_nobody)
 {
     char path[] = "/tmp/interp-test-dry.yaml";
     write_sweep(path, "kind: noop\nname: demo\nn_units: 16384\n");
-    struct ran ran =
+    struct cli_ran ran =
         RUN(NULL, "submit", path, "--dry-run", "--endpoint", "ipc:///tmp/interp-test-nobody.sock");
     cr_expect_eq(ran.code, 0, "%s", ran.err);
     cr_expect(strstr(ran.out, "16,384"), "%s", ran.out);
-    forget(&ran);
+    cli_ran_forget(&ran);
     (void)unlink(path);
 }
 
@@ -329,11 +295,11 @@ static int wait_for(const char *state, const char *timeout, const char *says)
     struct world world = {.state = state, .n_looks = 2};
     struct cli_router router = {.answer = answer, .context = &world};
     cli_router_start(&router, NULL);
-    struct ran ran = RUN(&router, "wait", "demo-1", "-i", "0.01", "--timeout", timeout);
+    struct cli_ran ran = RUN(&router, "wait", "demo-1", "-i", "0.01", "--timeout", timeout);
     const int code = ran.code;
     cr_expect_eq(ran.n_out, 0, "progress is not data");
     cr_expect(strstr(ran.err, says), "%s: %s", says, ran.err);
-    forget(&ran);
+    cli_ran_forget(&ran);
     cli_router_stop(&router);
     return code;
 }
@@ -360,17 +326,17 @@ Test(cli_run, results_takes_every_page)
     struct world world = {0};
     struct cli_router router = {.answer = answer, .context = &world};
     cli_router_start(&router, NULL);
-    struct ran lines = RUN(&router, "results", "demo-1", "-o", "jsonl");
-    struct ran table = RUN(&router, "results", "demo-1", "--no-headers");
-    struct ran document = RUN(&router, "results", "demo-1", "-o", "json");
+    struct cli_ran lines = RUN(&router, "results", "demo-1", "-o", "jsonl");
+    struct cli_ran table = RUN(&router, "results", "demo-1", "--no-headers");
+    struct cli_ran document = RUN(&router, "results", "demo-1", "-o", "json");
     json_t *parsed = json_loads(document.out, 0, NULL);
     cr_expect_eq(count_lines(lines.out), N_RECORDS);
     cr_expect_eq(count_lines(table.out), N_RECORDS);
     cr_expect_eq(json_array_size(json_object_get(parsed, "rows")), N_RECORDS);
     json_decref(parsed);
-    forget(&lines);
-    forget(&table);
-    forget(&document);
+    cli_ran_forget(&lines);
+    cli_ran_forget(&table);
+    cli_ran_forget(&document);
     cli_router_stop(&router);
 }
 
@@ -381,16 +347,16 @@ Test(cli_run, records_pass_as_they_are_stored_unless_they_have_to_be_looked_at)
     struct world world = {0};
     struct cli_router router = {.answer = answer, .context = &world};
     cli_router_start(&router, NULL);
-    struct ran lines = RUN(&router, "results", "demo-1", "-o", "jsonl");
-    struct ran document = RUN(&router, "results", "demo-1", "-o", "json", "-n", "3");
-    struct ran wanted = RUN(&router, "results", "demo-1", "-o", "jsonl", "--status", "dead");
+    struct cli_ran lines = RUN(&router, "results", "demo-1", "-o", "jsonl");
+    struct cli_ran document = RUN(&router, "results", "demo-1", "-o", "json", "-n", "3");
+    struct cli_ran wanted = RUN(&router, "results", "demo-1", "-o", "jsonl", "--status", "dead");
     cr_expect(strncmp(lines.out, stored, strlen(stored)) == 0, "%.100s", lines.out);
     cr_expect(strstr(document.out, stored), "%.200s", document.out);
     cr_expect_eq(count_lines(document.out), 5, "%s", document.out);
     cr_expect(strncmp(wanted.out, "{\"feature\":0,\"label\":", 21) == 0, "%.100s", wanted.out);
-    forget(&lines);
-    forget(&document);
-    forget(&wanted);
+    cli_ran_forget(&lines);
+    cli_ran_forget(&document);
+    cli_ran_forget(&wanted);
     cli_router_stop(&router);
 }
 
@@ -399,20 +365,20 @@ Test(cli_run, results_filters_sorts_and_limits)
     struct world world = {0};
     struct cli_router router = {.answer = answer, .context = &world};
     cli_router_start(&router, NULL);
-    struct ran open = RUN(&router, "results", "demo-1", "--status", "open", "-o", "csv");
-    struct ran best = RUN(&router, "results", "demo-1", "--sort-by", "score", "-n", "3",
-                          "--min-score", "0.5", "-o", "jsonl");
-    struct ran few = RUN(&router, "results", "demo-1", "-n", "7", "-o", "jsonl");
-    struct ran bad = RUN(&router, "results", "demo-1", "--status", "opne");
+    struct cli_ran open = RUN(&router, "results", "demo-1", "--status", "open", "-o", "csv");
+    struct cli_ran best = RUN(&router, "results", "demo-1", "--sort-by", "score", "-n", "3",
+                              "--min-score", "0.5", "-o", "jsonl");
+    struct cli_ran few = RUN(&router, "results", "demo-1", "-n", "7", "-o", "jsonl");
+    struct cli_ran bad = RUN(&router, "results", "demo-1", "--status", "opne");
     cr_expect_eq(count_lines(open.out), N_RECORDS / 2 + 1, "and the heading");
     cr_expect_eq(count_lines(best.out), 3);
     cr_expect(strncmp(best.out, "{\"feature\":99,", 14) == 0, "%.80s", best.out);
     cr_expect_eq(count_lines(few.out), 7);
     cr_expect_eq(bad.code, 2);
-    forget(&open);
-    forget(&best);
-    forget(&few);
-    forget(&bad);
+    cli_ran_forget(&open);
+    cli_ran_forget(&best);
+    cli_ran_forget(&few);
+    cli_ran_forget(&bad);
     cli_router_stop(&router);
 }
 
@@ -421,20 +387,20 @@ Test(cli_run, results_asks_for_no_more_than_it_shows)
     struct world world = {0};
     struct cli_router router = {.answer = answer, .context = &world};
     cli_router_start(&router, NULL);
-    struct ran few = RUN(&router, "results", "demo-1", "-n", "7");
+    struct cli_ran few = RUN(&router, "results", "demo-1", "-n", "7");
     cr_expect(world.n_pages == 1 && world.n_brief == 1 && world.most_rows == 7,
               "%zu pages, %zu rows", world.n_pages, world.most_rows);
     world = (struct world){0};
-    struct ran best = RUN(&router, "results", "demo-1", "--sort-by", "score", "-n", "3");
+    struct cli_ran best = RUN(&router, "results", "demo-1", "--sort-by", "score", "-n", "3");
     cr_expect_eq(world.n_brief, world.n_pages);
     cr_expect_eq(count_lines(best.out), 4);
     cr_expect(strstr(best.out, "\n     99 "), "%s", best.out);
     world = (struct world){0};
-    struct ran whole = RUN(&router, "results", "demo-1", "-o", "jsonl");
+    struct cli_ran whole = RUN(&router, "results", "demo-1", "-o", "jsonl");
     cr_expect(world.n_pages > 1 && world.n_brief == 0 && world.most_rows <= 100);
-    forget(&few);
-    forget(&best);
-    forget(&whole);
+    cli_ran_forget(&few);
+    cli_ran_forget(&best);
+    cli_ran_forget(&whole);
     cli_router_stop(&router);
 }
 
@@ -444,7 +410,7 @@ Test(cli_run, a_table_of_many_pages_lines_up)
     struct world world = {0};
     struct cli_router router = {.answer = answer, .context = &world};
     cli_router_start(&router, NULL);
-    struct ran ran = RUN(&router, "results", "demo-1");
+    struct cli_ran ran = RUN(&router, "results", "demo-1");
     const size_t at = (size_t)(strstr(ran.out, "LABEL") - ran.out);
     size_t n = 0;
     for (const char *line = strchr(ran.out, '\n') + 1; *line; line = strchr(line, '\n') + 1, n++)
@@ -452,7 +418,7 @@ Test(cli_run, a_table_of_many_pages_lines_up)
                   line);
     cr_expect_eq(n, N_RECORDS);
     cr_expect(world.n_pages > 2);
-    forget(&ran);
+    cli_ran_forget(&ran);
     cli_router_stop(&router);
 }
 
@@ -463,10 +429,10 @@ Test(cli_run, results_of_an_unknown_sweep_write_nothing)
     static const char *const formats[] = {"table", "json", "jsonl", "csv"};
     cli_router_start(&router, NULL);
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
-        struct ran ran = RUN(&router, "results", "demo-9", "-o", formats[i]);
+        struct cli_ran ran = RUN(&router, "results", "demo-9", "-o", formats[i]);
         cr_expect_eq(ran.code, 3);
         cr_expect_eq(ran.n_out, 0, "%s: %s", formats[i], ran.out);
-        forget(&ran);
+        cli_ran_forget(&ran);
     }
     cli_router_stop(&router);
 }
